@@ -1,0 +1,206 @@
+// What the agent's stages hand to each other. Stages never import each other: they meet in agent.ts.
+import type { PartitionId, Position } from '@sluice/shared/position.ts';
+import type { Segment, SegmentHeader } from '@sluice/shared/segment.ts';
+
+/** One record batch as the broker stores it, copied out of the fetch response. */
+export interface SourceBatch {
+  /** data: spooled. control, aborted: dropped whole, counted. empty: position advances, nothing is counted. */
+  readonly kind: 'data' | 'control' | 'aborted' | 'empty';
+  readonly baseOffset: number;
+  readonly lastOffset: number;
+  /** Records in the batch by its header. */
+  readonly count: number;
+  readonly timestampMax: number;
+  readonly leaderEpoch: number;
+  /** Whether the producer compressed it: such batches are not compressed again. */
+  readonly compressed: boolean;
+  /** Whole batch; empty for anything but data. */
+  readonly bytes: Buffer;
+}
+
+/** What Kafka says about one assigned partition. */
+export interface PartitionInfo extends PartitionId {
+  readonly leaderEpoch: number;
+  readonly logStart: number;
+  /** Last stable offset where known, else the high watermark. */
+  readonly logEnd: number;
+  /** Group offset, or undefined where the group has none. */
+  readonly groupOffset: number | undefined;
+  readonly startAt: 'earliest' | 'latest' | undefined;
+}
+
+/** Answers of the wiring to the source. All synchronous: kafkajs fetches right after GROUP_JOIN. */
+export interface SourceHandler {
+  /**
+   * A new assignment; replaces the one before. Called synchronously inside GROUP_JOIN, so for each partition it
+   * returns where to seek, or `undefined` to keep it paused until `Source.seek` (no position known yet).
+   */
+  assigned(
+    partitions: readonly { topic: string; partition: number }[],
+  ): ReadonlyMap<string, number | undefined>;
+  /** Metadata of assigned partitions, some time after `assigned` and again whenever it changes. */
+  described(partitions: readonly PartitionInfo[]): void;
+  /** Batches of one partition in offset order, starting at its position. Only enqueues; must not throw. */
+  batches(
+    partition: { topic: string; partition: number },
+    batches: readonly SourceBatch[],
+    fetched: FetchedBounds,
+  ): void;
+  /** Kafka no longer has [startOffset, nextOffset): the source has moved on to nextOffset. */
+  gap(
+    partition: { topic: string; partition: number },
+    startOffset: number,
+    nextOffset: number,
+    reason: string,
+  ): void;
+}
+
+export interface FetchedBounds {
+  readonly logStart: number;
+  readonly lastStableOffset: number;
+  readonly highWatermark: number;
+}
+
+/** Kafka, as the agent sees it. Implemented by source/kafka-source.ts; the only stage that knows kafkajs. */
+export interface Source {
+  start(handler: SourceHandler): Promise<void>;
+  /** Leaves the group. After it resolves the handler is not called again. */
+  stop(): Promise<void>;
+  /** Moves an assigned partition and lets it flow (unless its topic is held). */
+  seek(partition: { topic: string; partition: number }, offset: number): void;
+  /** Stops and restarts fetching of one topic. Idempotent, and kept across rebalances and restarts of the client. */
+  hold(topic: string, why: string): void;
+  release(topic: string, why: string): void;
+  /** Next offsets to commit to the group. Returns those confirmed by a COMMIT_OFFSETS event; the rest is kept and repeated. */
+  commit(offsets: readonly { topic: string; partition: number; nextOffset: number }[]): void;
+  status(): SourceStatus;
+}
+
+export interface SourceStatus {
+  readonly state: 'starting' | 'running' | 'restarting' | 'stopped';
+  /** Why it is not running, or what it waits for. */
+  readonly reason: string | undefined;
+  /** Monotonic ms of the last FETCH event. */
+  readonly lastFetchMs: number | undefined;
+  readonly partitions: readonly SourcePartitionStatus[];
+}
+
+export interface SourcePartitionStatus extends PartitionInfo {
+  readonly position: number | undefined;
+  readonly highWatermark: number;
+  readonly paused: readonly string[];
+  /** Wall ms since which the partition has had nothing to fetch; undefined while it moves. */
+  readonly idleSinceMs: number | undefined;
+  readonly committedToGroup: number | undefined;
+}
+
+/** Durable store of segments, ordered by offset per partition. Implemented by spool/sqlite-spool.ts in a worker thread. */
+export interface Spool {
+  /** Resolves once all are on disk (fsync). Space was checked by `room`. */
+  append(segments: readonly Segment[]): Promise<void>;
+  /** Segments of a partition from the one that covers `fromOffset` on, checked against their CRC; at most `bytesMax` of payload but at least one. */
+  read(partition: PartitionId, fromOffset: number, bytesMax: number): Promise<readonly Segment[]>;
+  /** Forgets what lies wholly below `nextOffset`. Files whose last offsets are all committed are unlinked. */
+  committed(positions: readonly { partition: PartitionId; nextOffset: number }[]): Promise<void>;
+  /** Everything of a partition at or above `fromOffset` is dropped (used only when the collector asked for a rewind below the spool). */
+  status(): SpoolStatus;
+  /** Called whenever fullness of a topic or of the whole spool changes. */
+  onPressure(listener: (pressure: SpoolPressure) => void): void;
+  close(): Promise<void>;
+}
+
+export interface SpoolPressure {
+  /** Topics at their share; `reason` says of what. */
+  readonly heldTopics: ReadonlyMap<string, string>;
+  /** Why nothing at all may be appended; undefined while there is room. */
+  readonly full: string | undefined;
+}
+
+export interface SpoolStatus {
+  readonly bytes: number;
+  readonly bytesMax: number;
+  readonly freeBytes: number;
+  readonly files: number;
+  readonly partitions: readonly SpoolPartition[];
+  /** Last disk error, until an append succeeds again. */
+  readonly fault: string | undefined;
+}
+
+export interface SpoolPartition extends PartitionId {
+  readonly startOffset: number;
+  readonly nextOffset: number;
+  readonly bytes: number;
+  readonly segments: number;
+  /** Wall ms when the oldest segment still here was spooled. */
+  readonly oldestSpooledMs: number | undefined;
+}
+
+/** What a partition looks like from the agent, for Hello and Assigned. */
+export interface DeclaredPartition extends PartitionInfo {
+  readonly spoolStart: number;
+  readonly spoolNext: number;
+}
+
+/** Events from the collector, in stream order. */
+export interface UplinkHandler {
+  /** Committed and received position of partitions just declared. Sending starts at `received`. */
+  welcomed(positions: readonly (Position & { received: number; rewindEpoch: number })[]): void;
+  committed(positions: readonly { partition: PartitionId; nextOffset: number }[]): void;
+  rewind(partition: PartitionId, offset: number, rewindEpoch: number, reason: string): void;
+  hold(topic: string, reason: string): void;
+  release(topic: string): void;
+  refused(topic: string, code: string, message: string): void;
+  /** The stream ended; partitions must be declared again by `declared()` of the next one. */
+  disconnected(reason: string): void;
+}
+
+/** A gap waiting to be told, in stream order with the segments around it. */
+export interface GapNotice extends PartitionId {
+  readonly leaderEpoch: number;
+  readonly startOffset: number;
+  readonly nextOffset: number;
+  readonly reason: string;
+}
+
+/**
+ * Where the uplink gets what it sends. `next` returns the item at `position` of a partition: a durable segment, a gap,
+ * or undefined when nothing is there yet. The feed owns positions; the uplink owns pacing.
+ */
+export interface UplinkFeed {
+  declared(): readonly DeclaredPartition[];
+  /** Next thing to send over all partitions (oldest first), at most one per call. Undefined: nothing ready. */
+  next(): Promise<UplinkItem | undefined>;
+  /** Resolves when `next` may have something, or when `signal` aborts. */
+  ready(signal: AbortSignal): Promise<void>;
+}
+
+export type UplinkItem =
+  | { readonly kind: 'segment'; readonly segment: Segment; readonly rewindEpoch: number }
+  | { readonly kind: 'gap'; readonly gap: GapNotice; readonly rewindEpoch: number };
+
+/** The stream to a collector. Implemented by uplink/grpc-uplink.ts. Reconnects by itself with jittered back-off. */
+export interface Uplink {
+  start(handler: UplinkHandler, feed: UplinkFeed): void;
+  /** Tells the collector of partitions that came or went since the stream's Hello. No-op while disconnected. */
+  assigned(partitions: readonly DeclaredPartition[]): void;
+  revoked(partitions: readonly PartitionId[]): void;
+  /** Half-closes the stream and waits for its end, at most `graceMs`. */
+  stop(graceMs: number): Promise<void>;
+  status(): UplinkStatus;
+}
+
+export interface UplinkStatus {
+  readonly state: 'connecting' | 'connected' | 'draining' | 'stopped';
+  /** Wall ms since the present state. */
+  readonly sinceMs: number;
+  readonly collectorId: string | undefined;
+  readonly lastError: string | undefined;
+  readonly attempts: number;
+  readonly sentBytesTotal: number;
+  readonly sentSegmentsTotal: number;
+  readonly inFlightBytes: number;
+  readonly windowBytes: number;
+  readonly creditBytes: number;
+}
+
+export type { SegmentHeader };

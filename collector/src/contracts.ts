@@ -1,0 +1,374 @@
+// What the collector's stages hand to each other. Stages never import each other: they meet in collector.ts.
+import type { PartitionId } from '@sluice/shared/position.ts';
+import type { Segment, SegmentCounts } from '@sluice/shared/segment.ts';
+
+// ---- tables, as config compiles them -------------------------------------------------------------------------------
+
+export type ColumnType = string; // a Glue type string: boolean, int, bigint, double, decimal(12,2), string, timestamp ...
+
+export interface Column {
+  readonly name: string;
+  readonly type: ColumnType;
+}
+
+/** The declarative steps of a table, in the order written. */
+export type Step =
+  | { readonly kind: 'apply_mapping'; readonly mappings: readonly FieldMapping[] }
+  | { readonly kind: 'select_fields'; readonly fields: readonly string[] }
+  | { readonly kind: 'drop_fields'; readonly fields: readonly string[] }
+  | { readonly kind: 'filter'; readonly expression: string };
+
+/** source path (dots go into objects), source type, target column, target type: Glue's apply_mapping quadruple. */
+export interface FieldMapping {
+  readonly source: string;
+  readonly sourceType: ColumnType;
+  readonly target: string;
+  readonly targetType: ColumnType;
+}
+
+export type InputFormat =
+  | { readonly kind: 'json' }
+  | {
+      readonly kind: 'csv';
+      readonly delimiter: string;
+      readonly quote: string;
+      readonly columns: readonly string[];
+    }
+  | { readonly kind: 'text' }
+  | { readonly kind: 'bytes' };
+
+export type OutputFormat =
+  | { readonly kind: 'parquet'; readonly compression: 'zstd' | 'snappy' }
+  | { readonly kind: 'csv'; readonly compression: 'none' | 'gzip' }
+  | { readonly kind: 'json'; readonly compression: 'none' | 'gzip' };
+
+/** One partition column of the lake. `ingest`: by the window's opening time; `field`: a time column cut to `by`, or a value as it is. */
+export type PartitionSpec =
+  | { readonly kind: 'ingest'; readonly by: 'day' | 'hour'; readonly column: string }
+  | { readonly kind: 'time'; readonly field: string; readonly by: 'day' | 'hour'; readonly column: string }
+  | { readonly kind: 'value'; readonly field: string; readonly column: string };
+
+export interface TableConfig {
+  readonly name: string;
+  readonly topic: string;
+  readonly input: InputFormat;
+  /** Typed columns as read; the steps may rename, cast and drop them. */
+  readonly columns: readonly Column[];
+  readonly steps: readonly Step[];
+  readonly partitionBy: readonly PartitionSpec[];
+  readonly output: OutputFormat;
+  readonly provenance: 'none' | 'position' | 'full';
+  readonly quarantineRaw: 'keep' | 'hash' | 'drop';
+  readonly startAt: 'earliest' | 'latest' | undefined;
+  readonly windowLengthMs: number;
+  readonly windowBytesMax: number;
+  /** Key prefix of the table's data under the lake root, without slashes at the ends. */
+  readonly location: string;
+  /** Hash of everything above: named in each ledger entry. */
+  readonly configVersion: string;
+}
+
+// ---- ingest → window -----------------------------------------------------------------------------------------------
+
+/** A segment on its way through one table: only records at or above `fromOffset` count. */
+export interface StagedSegment {
+  readonly segment: Segment;
+  readonly fromOffset: number;
+}
+
+/** What one connected agent declares of a partition. */
+export interface DeclaredPartition extends PartitionId {
+  readonly leaderEpoch: number;
+  readonly logStart: number;
+  readonly logEnd: number;
+  readonly spoolStart: number;
+  readonly spoolNext: number;
+  readonly startAt: 'earliest' | 'latest' | undefined;
+}
+
+export interface PartitionPosition extends PartitionId {
+  readonly committed: number;
+  readonly received: number;
+  readonly rewindEpoch: number;
+}
+
+export interface GapNotice extends PartitionId {
+  readonly leaderEpoch: number;
+  readonly startOffset: number;
+  readonly nextOffset: number;
+  readonly reason: string;
+}
+
+/** One connected agent, as the sequencer answers it. */
+export interface AgentLink {
+  readonly agentId: string;
+  readonly streamId: number;
+  committed(positions: readonly { partition: PartitionId; nextOffset: number }[]): void;
+  rewind(partition: PartitionId, offset: number, rewindEpoch: number, reason: string): void;
+  refused(topic: string, code: string, message: string): void;
+  hold(topic: string, reason: string): void;
+  release(topic: string): void;
+  /** Raises the stream's credit after staged bytes were freed. */
+  creditFreed(bytes: number): void;
+  drain(reason: string): void;
+}
+
+/** The sequencer as ingest sees it (implemented by window/sequencer.ts): skips, orders, detects holes, feeds windows. */
+export interface Sequencer {
+  /** Opens partitions in the ledgers where needed and says where to go on. Rejects with SluiceError for the whole call only on store failure. */
+  declare(link: AgentLink, partitions: readonly DeclaredPartition[]): Promise<readonly PartitionPosition[]>;
+  revoke(link: AgentLink, partitions: readonly PartitionId[]): void;
+  /** Synchronous: the segment is staged, skipped or answered with a rewind. Its bytes count against staging until its windows end. */
+  segment(link: AgentLink, segment: Segment, rewindEpoch: number): 'staged' | 'skipped' | 'rewound' | 'stale';
+  gap(link: AgentLink, gap: GapNotice, rewindEpoch: number): void;
+  /** The stream is over; windows fed by no stream any more close soon. */
+  disconnected(link: AgentLink): void;
+  /** Bytes that may still be staged by this stream. */
+  room(): number;
+}
+
+// ---- window → transform --------------------------------------------------------------------------------------------
+
+export interface TransformRequest {
+  readonly table: TableConfig;
+  readonly windowId: string;
+  readonly segments: readonly StagedSegment[];
+  /** Wall ms when the window opened: the ingest-time partition, the same for every attempt. */
+  readonly openedMs: number;
+  /** An existing, empty directory of this attempt alone; the caller removes it. */
+  readonly directory: string;
+}
+
+export interface OutputFile {
+  readonly output: 'rows' | 'quarantine';
+  readonly path: string;
+  /** Order of this file in the window, from 0; part of the final key. */
+  readonly index: number;
+  readonly rows: number;
+  readonly bytes: number;
+  /** SHA-256 of the file, hex. */
+  readonly sha256: string;
+  /** Partition column values in table order; null is the Hive default partition. */
+  readonly partition: readonly { readonly column: string; readonly value: string | null }[];
+  readonly extension: string;
+}
+
+export interface Classes {
+  readonly in: number;
+  readonly emitted: number;
+  readonly merged: number;
+  readonly filtered: number;
+  readonly quarantined: number;
+}
+
+export interface TransformResult {
+  readonly files: readonly OutputFile[];
+  readonly classes: Classes;
+  /** Records with an offset in range, per partition key (`partitionKey`). */
+  readonly recordsPerPartition: ReadonlyMap<string, number>;
+  /** Milliseconds spent decoding and in SQL, for metrics. */
+  readonly decodeMs: number;
+  readonly sqlMs: number;
+}
+
+/** Implemented by transform/transformer.ts: DuckDB in a worker thread. */
+export interface Transformer {
+  run(request: TransformRequest): Promise<TransformResult>;
+  /** The SQL that `run` would execute, for `explain`. */
+  explain(table: TableConfig): string;
+  /** Columns and Glue types of rows and quarantine as they will be written, partition columns apart. */
+  schema(table: TableConfig): TableSchemas;
+  close(): Promise<void>;
+}
+
+export interface TableSchemas {
+  readonly rows: readonly Column[];
+  readonly quarantine: readonly Column[];
+  readonly partitionColumns: readonly Column[];
+  readonly quarantinePartitionColumns: readonly Column[];
+}
+
+// ---- ledger --------------------------------------------------------------------------------------------------------
+
+export interface LedgerRange extends PartitionId {
+  readonly leaderEpoch: number;
+  readonly start: number;
+  readonly next: number;
+  readonly counts: SegmentCounts;
+}
+
+export interface LedgerOutput {
+  readonly output: 'rows' | 'quarantine';
+  readonly stagedKey: string;
+  readonly finalKey: string;
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly rows: number;
+  readonly partition: readonly { readonly column: string; readonly value: string | null }[];
+}
+
+interface LedgerEntryBase {
+  readonly format: 1;
+  readonly table: string;
+  readonly sequence: number;
+  /** Random per append: recognises one's own success behind a lost reply. */
+  readonly token: string;
+  /** Collector that wrote it and when, for humans. */
+  readonly writer: string;
+  readonly writtenAt: string;
+  /** Every entry up to this number is published; what later entries need not look at again. */
+  readonly publishedThrough: number;
+}
+
+export interface OpenEntry extends LedgerEntryBase {
+  readonly kind: 'open';
+  readonly partitions: readonly (PartitionId & {
+    readonly leaderEpoch: number;
+    readonly start: number;
+    readonly why: string;
+  })[];
+}
+
+export interface CommitEntry extends LedgerEntryBase {
+  readonly kind: 'commit';
+  readonly windowId: string;
+  readonly configVersion: string;
+  readonly openedAt: string;
+  readonly ranges: readonly LedgerRange[];
+  readonly classes: Classes;
+  readonly rows: { readonly rows: number; readonly quarantine: number };
+  readonly outputs: readonly LedgerOutput[];
+}
+
+export interface GapEntry extends LedgerEntryBase {
+  readonly kind: 'gap';
+  readonly gaps: readonly (PartitionId & {
+    readonly leaderEpoch: number;
+    readonly start: number;
+    readonly next: number;
+    readonly reason: string;
+  })[];
+}
+
+/** Says only that entries up to publishedThrough are published (idle or draining). */
+export interface PublishedEntry extends LedgerEntryBase {
+  readonly kind: 'published';
+}
+
+export type LedgerEntry = OpenEntry | CommitEntry | GapEntry | PublishedEntry;
+
+/** Entry as a writer proposes it; the ledger adds the rest. */
+export type Proposal =
+  | Pick<OpenEntry, 'kind' | 'partitions'>
+  | Pick<
+      CommitEntry,
+      'kind' | 'windowId' | 'configVersion' | 'openedAt' | 'ranges' | 'classes' | 'rows' | 'outputs'
+    >
+  | Pick<GapEntry, 'kind' | 'gaps'>
+  | Pick<PublishedEntry, 'kind'>;
+
+// ---- lake and catalog ----------------------------------------------------------------------------------------------
+
+/** S3, or a directory. Keys are relative to the lake root and use '/'. Errors: STORE_*. */
+export interface ObjectStore {
+  /** Where a key is, for humans and for the catalog: s3://bucket/prefix/key or an absolute path. */
+  url(key: string): string;
+  /** Creates the object unless the key exists (If-None-Match: *). Durable when it resolves. */
+  createIfAbsent(key: string, body: Uint8Array): Promise<'created' | 'exists'>;
+  /** Overwrites. Only for hints and marks. */
+  put(key: string, body: Uint8Array): Promise<void>;
+  read(key: string): Promise<Uint8Array | undefined>;
+  head(key: string): Promise<{ readonly bytes: number; readonly sha256: string | undefined } | undefined>;
+  /** Keys under a prefix in ascending order, after `startAfter`. */
+  list(prefix: string, startAfter?: string): AsyncIterable<{ readonly key: string; readonly bytes: number }>;
+  /** Uploads a local file to a fresh key. */
+  stage(path: string, key: string, sha256: string): Promise<void>;
+  /** Idempotent: final object stands with these bytes when it resolves. STORE_STAGED_MISSING, STORE_OBJECT_CONFLICT. */
+  publish(
+    stagedKey: string,
+    finalKey: string,
+    expected: { readonly bytes: number; readonly sha256: string },
+  ): Promise<void>;
+  /** Missing keys are success. */
+  remove(keys: readonly string[]): Promise<void>;
+  /** A live round trip for `check`, with the actions tried. */
+  probe(): Promise<void>;
+  close(): void;
+}
+
+export interface TableDefinition {
+  readonly name: string;
+  readonly columns: readonly Column[];
+  readonly partitionColumns: readonly Column[];
+  readonly output: OutputFormat;
+  /** Key prefix under the lake root. */
+  readonly location: string;
+  readonly comment: string;
+}
+
+export interface CataloguedPartition {
+  readonly values: readonly string[];
+  readonly location: string;
+}
+
+/** Glue, or a local file. Errors: CATALOG_*. */
+export interface Catalog {
+  /** Creates database and table if missing; CATALOG_INCOMPATIBLE if what stands there cannot take our rows. */
+  ensureTable(definition: TableDefinition): Promise<void>;
+  /** Registers missing partitions, "already there" is success. `key` is the partition's prefix under the lake root. */
+  registerPartitions(
+    table: TableDefinition,
+    partitions: readonly { readonly values: readonly string[]; readonly key: string }[],
+  ): Promise<void>;
+  tables(): Promise<readonly TableDefinition[]>;
+  partitions(table: string): Promise<readonly CataloguedPartition[]>;
+  probe(): Promise<void>;
+  close(): void;
+}
+
+// ---- window → ledger -----------------------------------------------------------------------------------------------
+
+export interface WindowCommit {
+  readonly windowId: string;
+  readonly openedMs: number;
+  readonly ranges: readonly LedgerRange[];
+  readonly classes: Classes;
+  readonly files: readonly OutputFile[];
+}
+
+export interface TableWriterStatus {
+  /** halted: an invariant broke, nothing more is written. parked: denied or incompatible, tried again every 30 s. */
+  readonly state: 'loading' | 'ready' | 'waiting' | 'parked' | 'halted';
+  readonly reason: string | undefined;
+  /** Wall ms since the present state. */
+  readonly sinceMs: number;
+  readonly lastSequence: number;
+  readonly publishedThrough: number;
+  readonly lastCommitMs: number | undefined;
+}
+
+/** One table's ledger and publisher (implemented by ledger/table-writer.ts): stage → one entry → publish → ack. */
+export interface TableWriter {
+  /** Reads the ledger and publishes what it finds unpublished. LEDGER_* halts this table alone. */
+  load(): Promise<void>;
+  /** Next offset by the fold, published or not; undefined where the partition was never opened. */
+  position(partition: PartitionId): number | undefined;
+  /** Next offset of the published prefix. */
+  acked(partition: PartitionId): number | undefined;
+  partitions(): readonly PartitionId[];
+  open(
+    partitions: readonly (PartitionId & { leaderEpoch: number; start: number; why: string })[],
+  ): Promise<void>;
+  /** Appends happen in call order. LEDGER_RANGE_CONFLICT: another collector was first; `position` tells where to go on. Waits through 'retry' and parked failures. */
+  commitWindow(window: WindowCommit): Promise<void>;
+  gap(
+    gaps: readonly (PartitionId & { leaderEpoch: number; start: number; next: number; reason: string })[],
+  ): Promise<void>;
+  /** Writes `publishedThrough` in an entry of its own if anything is left to say. */
+  flushPublished(): Promise<void>;
+  /** Called after `acked` moved, with the partitions that did. */
+  onAcked(listener: (partitions: readonly PartitionId[]) => void): void;
+  status(): TableWriterStatus;
+  /** Stops retrying; pending calls reject. */
+  close(): void;
+}

@@ -1,0 +1,78 @@
+// Everything the collector can say: each function writes one log line and moves its metric.
+// error = data at risk or a human needed; warn = surprising, nothing lost; info = life cycle; debug = never per record.
+import type { Logger } from '@sluice/shared/log.ts';
+import type { Metrics } from '@sluice/shared/metrics.ts';
+
+export type Events = ReturnType<typeof createEvents>;
+
+export function createEvents(log: Logger, metrics: Metrics) {
+  return {
+    ...ingestEvents(log, metrics),
+    ...windowEvents(log, metrics),
+    ...ledgerEvents(log, metrics),
+    ...lakeEvents(log, metrics),
+    ...lifeEvents(log),
+  };
+}
+
+function ingestEvents(_log: Logger, _metrics: Metrics) {
+  return {};
+}
+
+function windowEvents(log: Logger, metrics: Metrics) {
+  const closed = metrics.counter('sluice_windows_closed_total', 'Windows closed', ['table', 'reason']);
+  const waits = metrics.counter('sluice_transform_failures_total', 'Transforms that failed and wait', [
+    'table',
+  ]);
+  const gaps = metrics.counter('sluice_gap_offsets_total', 'Offsets that Kafka lost before they were read', [
+    'table',
+  ]);
+  const rewinds = metrics.counter('sluice_rewinds_total', 'Rewinds asked of agents', ['topic']);
+  return {
+    windowClosed(w: { table: string; window: string; reason: string; segments: number; bytes: number }) {
+      closed.inc({ table: w.table, reason: w.reason });
+      log.debug(w, 'window closed');
+    },
+    transformWaits(w: { table: string; window: string; reason: string; retryMs: number }) {
+      waits.inc({ table: w.table });
+      log.error(w, 'transform failed; the window waits and is tried again');
+    },
+    windowAbandoned(w: { table: string; window: string; reason: string }) {
+      log.error(w, 'window given up here; the agent still has its data');
+    },
+    gapRecorded(g: {
+      table: string;
+      topic: string;
+      partition: number;
+      start: number;
+      next: number;
+      reason: string;
+    }) {
+      gaps.inc({ table: g.table }, g.next - g.start);
+      log.error(g, 'gap: Kafka no longer has these offsets');
+    },
+    rewindAsked(r: { agent: string; topic: string; partition: number; offset: number; reason: string }) {
+      rewinds.inc({ topic: r.topic });
+      log.warn(r, 'hole in what the agent sent: rewind asked');
+    },
+    tableNotOpened: (t: { table: string; reason: string }) =>
+      log.error(t, 'partitions were not opened in the ledger'),
+  };
+}
+
+function ledgerEvents(_log: Logger, _metrics: Metrics) {
+  return {};
+}
+
+function lakeEvents(_log: Logger, _metrics: Metrics) {
+  return {};
+}
+
+function lifeEvents(log: Logger) {
+  return {
+    collectorStarted: (collectorId: string, version: string) =>
+      log.info({ collectorId, version }, 'collector started'),
+    collectorDraining: (signal: string) => log.info({ signal }, 'collector draining'),
+    collectorStopped: () => log.info({}, 'collector stopped'),
+  };
+}

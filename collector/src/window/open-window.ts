@@ -1,0 +1,88 @@
+// One window of one table: segments in arrival order, contiguous per partition. Pure state; when to close it is the
+// lane's decision and what its ranges are is derived from the segments.
+import { assert, SluiceError } from '@sluice/shared/errors.ts';
+import { type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
+import { skippedFrom } from '@sluice/shared/segment.ts';
+import type { LedgerRange, StagedSegment } from '../contracts.ts';
+import type { StagedBytes } from './staging-budget.ts';
+
+export interface WindowSegment extends StagedSegment {
+  readonly held: StagedBytes;
+}
+
+export interface OpenWindow {
+  readonly id: string;
+  /** Wall ms: the ingest-time partition of all its rows. */
+  readonly openedMs: number;
+  /** Monotonic ms of the first segment. */
+  readonly openedMonotonicMs: number;
+  segments: WindowSegment[];
+  bytes: number;
+  records: number;
+}
+
+export function addToWindow(window: OpenWindow, segment: WindowSegment): void {
+  window.segments.push(segment);
+  window.bytes += segment.segment.payload.byteLength;
+  window.records += segment.segment.counts.records;
+}
+
+/** What lies below the committed positions is dropped: another collector was first with it. */
+export function trimWindow(
+  window: OpenWindow,
+  position: (partition: PartitionId) => number | undefined,
+): void {
+  const kept: WindowSegment[] = [];
+  for (const staged of window.segments) {
+    const committed = position(staged.segment) ?? 0;
+    if (staged.segment.nextOffset <= committed) staged.held.release();
+    else kept.push({ ...staged, fromOffset: Math.max(staged.fromOffset, committed) });
+  }
+  window.segments = kept;
+}
+
+/** The ledger ranges of a window, given how many records were decoded per partition. SEGMENT_COUNTS_DISAGREE. */
+export function windowRanges(window: OpenWindow, records: ReadonlyMap<string, number>): LedgerRange[] {
+  const ranges = new Map<
+    string,
+    { first: StagedSegment; last: StagedSegment; control: number; aborted: number; told: number | undefined }
+  >();
+  for (const staged of window.segments) {
+    const { segment, fromOffset } = staged;
+    const key = partitionKey(segment);
+    const range = ranges.get(key) ?? { first: staged, last: staged, control: 0, aborted: 0, told: 0 };
+    assert(
+      range.first === staged || range.last.segment.nextOffset === fromOffset,
+      `window ${window.id} has a hole in ${partitionName(segment)} before ${fromOffset}`,
+    );
+    const skipped = skippedFrom(segment.skipped, fromOffset);
+    const whole = fromOffset === segment.startOffset && range.told !== undefined;
+    ranges.set(key, {
+      first: range.first,
+      last: staged,
+      control: range.control + skipped.control,
+      aborted: range.aborted + skipped.aborted,
+      told: whole ? (range.told ?? 0) + segment.counts.records : undefined,
+    });
+  }
+  return [...ranges].map(([key, range]) => {
+    const { segment } = range.last;
+    const start = range.first.fromOffset;
+    const decoded = records.get(key) ?? 0;
+    const absent = segment.nextOffset - start - decoded - range.control - range.aborted;
+    if (absent < 0 || (range.told !== undefined && range.told !== decoded)) {
+      const message = `the agent counted ${range.told ?? 'other'} records where ${decoded} were decoded`;
+      throw new SluiceError('SEGMENT_COUNTS_DISAGREE', message, {
+        place: `${partitionName(segment)}@${start}`,
+      });
+    }
+    const { topic, topicId, partition, leaderEpoch, nextOffset } = segment;
+    const counts = { records: decoded, control: range.control, aborted: range.aborted, absent };
+    return { topic, topicId, partition, leaderEpoch, start, next: nextOffset, counts };
+  });
+}
+
+export function releaseWindow(window: OpenWindow): void {
+  for (const staged of window.segments) staged.held.release();
+  window.segments = [];
+}

@@ -1,0 +1,230 @@
+// Puts what the agents send into one order per partition and hands it to every table of the topic. It skips what is
+// already here, takes what is next, and answers a hole with one outstanding Rewind whose epoch later segments repeat.
+// Staged segments belong to the tables' windows, not to the stream: a reconnect to this process resends nothing.
+import type { Clock } from '@sluice/shared/clock.ts';
+import { describeError } from '@sluice/shared/errors.ts';
+import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
+import type { Segment } from '@sluice/shared/segment.ts';
+import type {
+  AgentLink,
+  DeclaredPartition,
+  GapNotice,
+  PartitionPosition,
+  Sequencer,
+  TableWriter,
+} from '../contracts.ts';
+import type { Events } from '../events.ts';
+import type { StagingBudget } from './staging-budget.ts';
+import { resolveStart } from './start-offset.ts';
+import type { TableLane } from './table-lane.ts';
+
+/** A window whose last stream ended closes at once, but not more often than this. */
+const STREAM_END_CLOSE_MS = 5_000;
+
+export interface SequencedTable {
+  readonly lane: TableLane;
+  readonly writer: TableWriter;
+}
+
+export interface SequencerOptions {
+  readonly tables: readonly SequencedTable[];
+  readonly budget: StagingBudget;
+  readonly clock: Clock;
+  readonly events: Events;
+}
+
+interface PartitionState {
+  readonly id: PartitionId;
+  readonly tables: readonly SequencedTable[];
+  /** Streams that declared it and were not told otherwise; they hear of commits. */
+  readonly links: Set<AgentLink>;
+  rewindEpoch: number;
+}
+
+export function createSequencer(options: SequencerOptions): Sequencer {
+  const { budget, clock, events } = options;
+  const partitions = new Map<string, PartitionState>();
+  const lastEndClose = new Map<string, number>();
+  const tablesOf = (topic: string) => options.tables.filter(({ lane }) => lane.table.topic === topic);
+
+  for (const { writer } of options.tables) writer.onAcked(announceAcked);
+
+  function announceAcked(moved: readonly PartitionId[]): void {
+    const perLink = new Map<AgentLink, { partition: PartitionId; nextOffset: number }[]>();
+    for (const id of moved) {
+      const state = partitions.get(partitionKey(id));
+      if (state === undefined) continue;
+      const nextOffset = ackedOf(state);
+      for (const link of state.links) {
+        const list = perLink.get(link) ?? [];
+        list.push({ partition: id, nextOffset });
+        perLink.set(link, list);
+      }
+    }
+    for (const [link, positions] of perLink) link.committed(positions);
+  }
+
+  /** Acknowledged is what every table of the topic has published. */
+  const ackedOf = (state: PartitionState) =>
+    state.tables.reduce(
+      (low, { writer }) => Math.min(low, writer.acked(state.id) ?? 0),
+      Number.MAX_SAFE_INTEGER,
+    );
+
+  /** Expected is what some table still lacks. */
+  const expectedOf = (state: PartitionState) =>
+    state.tables.reduce((low, { lane }) => Math.min(low, lane.next(state.id) ?? 0), Number.MAX_SAFE_INTEGER);
+
+  async function declare(
+    link: AgentLink,
+    declared: readonly DeclaredPartition[],
+  ): Promise<readonly PartitionPosition[]> {
+    const known = declared.filter(({ topic }) => {
+      const ready = tablesOf(topic).length > 0;
+      if (!ready) link.refused(topic, 'LINK_TOPIC_REFUSED', `no table reads topic '${topic}'`);
+      return ready;
+    });
+    await openMissing(known);
+    return known.flatMap((partition) => {
+      const state = stateOf(partition);
+      if (state.tables.some(({ lane }) => lane.next(state.id) === undefined)) return [];
+      state.links.add(link);
+      return [
+        {
+          ...state.id,
+          committed: ackedOf(state),
+          received: expectedOf(state),
+          rewindEpoch: state.rewindEpoch,
+        },
+      ];
+    });
+  }
+
+  async function openMissing(declared: readonly DeclaredPartition[]): Promise<void> {
+    for (const table of options.tables) {
+      const missing = declared
+        .filter((p) => p.topic === table.lane.table.topic && table.writer.position(p) === undefined)
+        .map((p) => ({ ...idOf(p), leaderEpoch: p.leaderEpoch, ...startOf(table, p) }));
+      if (missing.length === 0) continue;
+      try {
+        await table.writer.open(missing);
+      } catch (error) {
+        events.tableNotOpened({ table: table.lane.table.name, reason: describeError(error) });
+      }
+    }
+  }
+
+  function startOf(table: SequencedTable, partition: DeclaredPartition) {
+    const siblings = tablesOf(partition.topic)
+      .filter((other) => other !== table)
+      .map(({ writer }) => writer.acked(partition));
+    const otherIncarnation = table.writer.partitions().some((p) => sameSlot(p, partition));
+    return resolveStart({ configured: table.lane.table.startAt, partition, siblings, otherIncarnation });
+  }
+
+  function stateOf(partition: PartitionId): PartitionState {
+    const key = partitionKey(partition);
+    let state = partitions.get(key);
+    if (state === undefined) {
+      state = { id: idOf(partition), tables: tablesOf(partition.topic), links: new Set(), rewindEpoch: 0 };
+      partitions.set(key, state);
+    }
+    return state;
+  }
+
+  /** What to do with [start, next) of a partition that carries `epoch`. */
+  function place(
+    link: AgentLink,
+    item: Segment | GapNotice,
+    epoch: number,
+  ): PartitionState | 'skipped' | 'rewound' | 'stale' {
+    const state = partitions.get(partitionKey(item));
+    if (state === undefined || !state.links.has(link) || epoch !== state.rewindEpoch) return 'stale';
+    const expected = expectedOf(state);
+    if (item.nextOffset <= expected) return 'skipped';
+    if (item.startOffset <= expected) return state;
+    rewind(link, state, `${item.startOffset} came where ${expected} is next`);
+    return 'rewound';
+  }
+
+  function rewind(link: AgentLink, state: PartitionState, reason: string): void {
+    state.rewindEpoch++;
+    const offset = expectedOf(state);
+    events.rewindAsked({
+      agent: link.agentId,
+      topic: state.id.topic,
+      partition: state.id.partition,
+      offset,
+      reason,
+    });
+    link.rewind(state.id, offset, state.rewindEpoch, reason);
+  }
+
+  function segment(
+    link: AgentLink,
+    item: Segment,
+    epoch: number,
+  ): 'staged' | 'skipped' | 'rewound' | 'stale' {
+    const state = place(link, item, epoch);
+    if (typeof state === 'string') return state;
+    const takers = state.tables.filter(({ lane }) => (lane.next(item) ?? 0) < item.nextOffset);
+    const held = budget.take(item.payload.byteLength, takers.length);
+    for (const { lane } of takers) lane.stage(item, Math.max(lane.next(item) ?? 0, item.startOffset), held);
+    if (budget.isPressed()) closeLargest();
+    return 'staged';
+  }
+
+  function closeLargest(): void {
+    const [largest] = options.tables.map(({ lane }) => lane).sort((a, b) => b.openBytes() - a.openBytes());
+    if (largest !== undefined && !largest.isFull()) largest.close('staging pressed');
+  }
+
+  function gap(link: AgentLink, notice: GapNotice, epoch: number): void {
+    const state = place(link, notice, epoch);
+    if (typeof state === 'string') return;
+    for (const { lane } of state.tables) {
+      const next = lane.next(notice) ?? 0;
+      if (next < notice.nextOffset) lane.gap(notice, Math.max(next, notice.startOffset));
+    }
+  }
+
+  function revoke(link: AgentLink, revoked: readonly PartitionId[]): void {
+    for (const id of revoked) partitions.get(partitionKey(id))?.links.delete(link);
+  }
+
+  function disconnected(link: AgentLink): void {
+    for (const state of partitions.values()) state.links.delete(link);
+    for (const { lane } of options.tables) {
+      const fed = [...partitions.values()].some((s) => s.links.size > 0 && s.id.topic === lane.table.topic);
+      if (!fed) closeSoon(lane);
+    }
+  }
+
+  function closeSoon(lane: TableLane): void {
+    const { name } = lane.table;
+    const sinceLast = clock.monotonicMs() - (lastEndClose.get(name) ?? Number.NEGATIVE_INFINITY);
+    clock.after(Math.max(0, STREAM_END_CLOSE_MS - sinceLast), () => {
+      const fed = [...partitions.values()].some((s) => s.links.size > 0 && s.id.topic === lane.table.topic);
+      if (fed) return;
+      lastEndClose.set(name, clock.monotonicMs());
+      lane.close('stream ended');
+    });
+  }
+
+  return {
+    declare,
+    revoke,
+    segment,
+    gap,
+    disconnected,
+    room: () => (options.tables.some(({ lane }) => lane.isFull()) ? 0 : budget.room()),
+  };
+}
+
+function idOf({ topic, topicId, partition }: PartitionId): PartitionId {
+  return { topic, topicId, partition };
+}
+
+function sameSlot(a: PartitionId, b: PartitionId): boolean {
+  return a.topic === b.topic && a.partition === b.partition && a.topicId !== b.topicId;
+}

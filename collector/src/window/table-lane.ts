@@ -1,0 +1,260 @@
+// One table's way from staged segments to acknowledged rows: an open window, and the closed ones behind it, transformed
+// side by side and committed in order. A lane never loses a segment: what fails waits and is tried again, and the stages
+// before it feel that through the staging budget.
+
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '@sluice/shared/clock.ts';
+import { assert, describeError, isKind, SluiceError } from '@sluice/shared/errors.ts';
+import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
+import type { Random } from '@sluice/shared/random.ts';
+import type { Segment } from '@sluice/shared/segment.ts';
+import type { GapNotice, TableConfig, TableWriter, Transformer, TransformResult } from '../contracts.ts';
+import type { Events } from '../events.ts';
+import { addToWindow, type OpenWindow, releaseWindow, trimWindow, windowRanges } from './open-window.ts';
+import type { StagedBytes } from './staging-budget.ts';
+
+/** Closed windows of one table that may wait for transform or commit before its topic gets no more credit. */
+export const WINDOWS_IN_FLIGHT_MAX = 4;
+/** Coverage without records (control batches, compacted ranges) is written alone at most this often. */
+const COVERAGE_INTERVAL_MS = 15 * 60_000;
+/** Each window closes up to this share of its length early, so that tables do not all close in one second. */
+const CLOSE_JITTER = 0.05;
+const RETRY_MS_MIN = 500;
+const RETRY_MS_MAX = 30_000;
+
+export type CloseReason = 'time' | 'bytes' | 'drain' | 'stream ended' | 'staging pressed' | 'gap';
+
+export interface TableLane {
+  readonly table: TableConfig;
+  /** Next offset this lane expects of a partition: staged or committed; undefined where it was never opened. */
+  next(partition: PartitionId): number | undefined;
+  stage(segment: Segment, fromOffset: number, held: StagedBytes): void;
+  gap(notice: GapNotice, fromOffset: number): void;
+  openBytes(): number;
+  /** Whether another window may be opened. */
+  isFull(): boolean;
+  close(reason: CloseReason): void;
+  /** Resolves when everything staged so far is committed and published, or the lane was stopped. */
+  drained(): Promise<void>;
+  status(): LaneStatus;
+  stop(): void;
+}
+
+export interface LaneStatus {
+  readonly table: string;
+  readonly openSegments: number;
+  readonly openBytes: number;
+  readonly windowsInFlight: number;
+  /** Wall ms since which the oldest uncommitted segment is here; undefined while nothing waits. */
+  readonly oldestStagedMs: number | undefined;
+  readonly waitsFor: string | undefined;
+  readonly windowsCommitted: number;
+  readonly recordsCommitted: number;
+  readonly recordsQuarantined: number;
+}
+
+export interface LaneOptions {
+  readonly table: TableConfig;
+  readonly writer: TableWriter;
+  readonly transformer: Transformer;
+  readonly workDir: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly events: Events;
+  /** The lane's expectation moved back: another collector committed first. */
+  conflicted(): void;
+}
+
+export function createTableLane(options: LaneOptions): TableLane {
+  const { table, writer, clock, random, events } = options;
+  const nextOffsets = new Map<string, number>();
+  const inFlight = new Set<OpenWindow>();
+  const stopping = new AbortController();
+  const totals = { windows: 0, records: 0, quarantined: 0 };
+  let open: OpenWindow | undefined;
+  let cancelTimer = () => {};
+  let chain: Promise<unknown> = Promise.resolve();
+  let waitsFor: string | undefined;
+
+  const next = (partition: PartitionId) =>
+    nextOffsets.get(partitionKey(partition)) ?? writer.position(partition);
+
+  function openWindow(): OpenWindow {
+    const id = `${new Date(clock.wallMs()).toISOString().replace(/[-:]|\.\d+/g, '')}-${random.hex(8)}`;
+    return {
+      id,
+      openedMs: clock.wallMs(),
+      openedMonotonicMs: clock.monotonicMs(),
+      segments: [],
+      bytes: 0,
+      records: 0,
+    };
+  }
+
+  function armTimer(window: OpenWindow, lengthMs: number): void {
+    cancelTimer();
+    cancelTimer = clock.after(lengthMs * (1 - CLOSE_JITTER * random.fraction()), () => {
+      if (open === window) close('time');
+    });
+  }
+
+  function stage(segment: Segment, fromOffset: number, held: StagedBytes): void {
+    const expected = next(segment);
+    assert(expected === fromOffset, `${table.name} was given ${fromOffset} and expects ${expected}`);
+    const isFirst = open === undefined;
+    open ??= openWindow();
+    const hadRecords = open.records > 0;
+    addToWindow(open, { segment, fromOffset, held });
+    nextOffsets.set(partitionKey(segment), segment.nextOffset);
+    if (isFirst || (!hadRecords && open.records > 0)) {
+      armTimer(
+        open,
+        open.records > 0 ? table.windowLengthMs : Math.max(COVERAGE_INTERVAL_MS, table.windowLengthMs),
+      );
+    }
+    if (open.bytes >= table.windowBytesMax) close('bytes');
+  }
+
+  function close(reason: CloseReason): void {
+    const window = open;
+    if (window === undefined) return;
+    open = undefined;
+    cancelTimer();
+    inFlight.add(window);
+    events.windowClosed({
+      table: table.name,
+      window: window.id,
+      reason,
+      segments: window.segments.length,
+      bytes: window.bytes,
+    });
+    const transformed = transformUntilDone(window);
+    transformed.catch(() => {});
+    chain = chain
+      .then(() => commitInOrder(window, transformed))
+      .catch((error: unknown) => abandon(window, error));
+  }
+
+  async function transformUntilDone(window: OpenWindow): Promise<TransformResult> {
+    for (let delayMs = RETRY_MS_MIN; ; delayMs = Math.min(delayMs * 2, RETRY_MS_MAX)) {
+      try {
+        return await transform(window);
+      } catch (error) {
+        if (stopping.signal.aborted || isKind(error, 'halt')) throw error;
+        waitsFor = `transform: ${describeError(error)}`;
+        events.transformWaits({
+          table: table.name,
+          window: window.id,
+          reason: describeError(error),
+          retryMs: delayMs,
+        });
+        await clock.sleep(delayMs, stopping.signal);
+      }
+    }
+  }
+
+  async function transform(window: OpenWindow): Promise<TransformResult> {
+    const directory = windowDirectory(window);
+    await rm(directory, { recursive: true, force: true });
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    const { segments, openedMs, id } = window;
+    const result = await options.transformer.run({ table, windowId: id, segments, openedMs, directory });
+    waitsFor = undefined;
+    return result;
+  }
+
+  const windowDirectory = (window: OpenWindow) =>
+    join(options.workDir, 'windows', `${table.name}-${window.id}`);
+
+  async function commitInOrder(window: OpenWindow, first: Promise<TransformResult>): Promise<void> {
+    let result = await first;
+    for (;;) {
+      stopping.signal.throwIfAborted();
+      if (window.segments.length === 0) break;
+      const ranges = windowRanges(window, result.recordsPerPartition);
+      try {
+        const { classes, files } = result;
+        await writer.commitWindow({ windowId: window.id, openedMs: window.openedMs, ranges, classes, files });
+        totals.windows++;
+        totals.records += classes.in;
+        totals.quarantined += classes.quarantined;
+        break;
+      } catch (error) {
+        if (!(error instanceof SluiceError && error.code === 'LEDGER_RANGE_CONFLICT')) throw error;
+        trimWindow(window, (partition) => writer.position(partition));
+        options.conflicted();
+        result = await transformUntilDone(window);
+      }
+    }
+    await finish(window);
+  }
+
+  async function finish(window: OpenWindow): Promise<void> {
+    releaseWindow(window);
+    inFlight.delete(window);
+    forgetSettled();
+    await rm(windowDirectory(window), { recursive: true, force: true });
+  }
+
+  /** With nothing on its way the ledger alone says what is expected. */
+  function forgetSettled(): void {
+    if (open === undefined && inFlight.size === 0) nextOffsets.clear();
+  }
+
+  /** Halted or stopped: staged data are dropped here, and the agent still has them. */
+  async function abandon(window: OpenWindow, error: unknown): Promise<void> {
+    if (!stopping.signal.aborted) {
+      waitsFor = describeError(error);
+      events.windowAbandoned({ table: table.name, window: window.id, reason: describeError(error) });
+    }
+    await finish(window).catch(() => {});
+  }
+
+  function gap(notice: GapNotice, fromOffset: number): void {
+    close('gap');
+    const { topic, topicId, partition, leaderEpoch, nextOffset, reason } = notice;
+    nextOffsets.set(partitionKey(notice), nextOffset);
+    events.gapRecorded({ table: table.name, topic, partition, start: fromOffset, next: nextOffset, reason });
+    const entry = { topic, topicId, partition, leaderEpoch, start: fromOffset, next: nextOffset, reason };
+    chain = chain
+      .then(() => writer.gap([entry]))
+      .catch((error: unknown) => {
+        waitsFor = describeError(error);
+      });
+  }
+
+  const oldestStagedMs = () => {
+    const windows = open === undefined ? [...inFlight] : [...inFlight, open];
+    return windows.length === 0 ? undefined : Math.min(...windows.map((w) => w.openedMs));
+  };
+
+  return {
+    table,
+    next,
+    stage,
+    gap,
+    close,
+    openBytes: () => open?.bytes ?? 0,
+    isFull: () => inFlight.size >= WINDOWS_IN_FLIGHT_MAX,
+    drained: async () => {
+      await chain;
+      await writer.flushPublished().catch(() => {});
+    },
+    status: () => ({
+      table: table.name,
+      openSegments: open?.segments.length ?? 0,
+      openBytes: open?.bytes ?? 0,
+      windowsInFlight: inFlight.size,
+      oldestStagedMs: oldestStagedMs(),
+      waitsFor,
+      windowsCommitted: totals.windows,
+      recordsCommitted: totals.records,
+      recordsQuarantined: totals.quarantined,
+    }),
+    stop() {
+      stopping.abort();
+      cancelTimer();
+    },
+  };
+}

@@ -1,0 +1,160 @@
+// Reads one strict YAML file against a schema. Every problem is reported at once, with its line, what is wrong and what
+// to write instead; nothing of a bad file is used.
+import { readFileSync } from 'node:fs';
+import { type Document, LineCounter, parseDocument } from 'yaml';
+import type { z } from 'zod';
+import { SluiceError } from './errors.ts';
+
+export interface ConfigProblem {
+  /** 1-based; 0 where the file as a whole is meant. */
+  readonly line: number;
+  /** Dotted path of the key, e.g. `tables[0].window.every`. */
+  readonly path: string;
+  readonly message: string;
+  readonly remedy: string;
+}
+
+/** CONFIG_INVALID with each problem on a line of its own. Exit code 78 (EX_CONFIG of sysexits.h). */
+export class ConfigError extends SluiceError {
+  readonly problems: readonly ConfigProblem[];
+
+  constructor(file: string, problems: readonly ConfigProblem[]) {
+    const lines = problems.map(
+      (p) => `  ${file}:${p.line}  ${p.path || '(file)'}: ${p.message}\n      → ${p.remedy}`,
+    );
+    super(
+      'CONFIG_INVALID',
+      `${problems.length} problem${problems.length === 1 ? '' : 's'} in ${file}\n${lines.join('\n')}`,
+    );
+    this.name = 'ConfigError';
+    this.problems = problems;
+  }
+}
+
+/** Extra checks on the parsed value, e.g. SQL that must compile. */
+export type Refine<T> = (
+  value: T,
+) => readonly { path: readonly (string | number)[]; message: string; remedy: string }[];
+
+/** Throws ConfigError. */
+export function loadConfigFile<S extends z.ZodType>(
+  file: string,
+  schema: S,
+  refine?: Refine<z.output<S>>,
+): z.output<S> {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    const message = `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+    throw new ConfigError(file, [
+      { line: 0, path: '', message, remedy: 'name an existing, readable file with --config' },
+    ]);
+  }
+  return parseConfig({ file, text }, schema, refine);
+}
+
+export function parseConfig<S extends z.ZodType>(
+  source: { file: string; text: string },
+  schema: S,
+  refine?: Refine<z.output<S>>,
+): z.output<S> {
+  const lines = new LineCounter();
+  const document = parseDocument(source.text, { lineCounter: lines, uniqueKeys: true });
+  if (document.errors.length > 0) {
+    throw new ConfigError(
+      source.file,
+      document.errors.map((e) => ({
+        line: e.linePos?.[0].line ?? 0,
+        path: '',
+        message: e.message.split('\n')[0] ?? e.message,
+        remedy: 'correct the YAML here',
+      })),
+    );
+  }
+  const parsed = schema.safeParse(document.toJS());
+  if (!parsed.success) throw new ConfigError(source.file, flatten(parsed.error.issues, document, lines));
+  const refused = refine?.(parsed.data) ?? [];
+  if (refused.length === 0) return parsed.data;
+  throw new ConfigError(
+    source.file,
+    refused.map((r) => ({
+      line: lineOf(r.path, document, lines),
+      path: pathText(r.path),
+      message: r.message,
+      remedy: r.remedy,
+    })),
+  );
+}
+
+function flatten(
+  issues: readonly z.core.$ZodIssue[],
+  document: Document,
+  lines: LineCounter,
+): ConfigProblem[] {
+  return issues.flatMap((issue) => {
+    const path = issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part));
+    const at = (extra: readonly string[] = []) => ({
+      line: lineOf([...path, ...extra], document, lines),
+      path: pathText([...path, ...extra]),
+    });
+    switch (issue.code) {
+      case 'unrecognized_keys':
+        return issue.keys.map((key) => ({
+          ...at([key]),
+          message: 'unknown key',
+          remedy: 'correct its spelling or remove it',
+        }));
+      case 'invalid_type':
+        return [
+          {
+            ...at(),
+            message: issue.message.replace(/^Invalid input: /, ''),
+            remedy: `write a ${issue.expected} here`,
+          },
+        ];
+      case 'invalid_union':
+        return [
+          {
+            ...at(),
+            message: unionMessage(issue),
+            remedy: 'write one of the forms that the config reference shows',
+          },
+        ];
+      case 'invalid_value':
+        return [
+          {
+            ...at(),
+            message: issue.message.replace(/^Invalid (input|option): /, ''),
+            remedy: `one of: ${issue.values.join(', ')}`,
+          },
+        ];
+      default:
+        return [{ ...at(), message: issue.message, remedy: 'correct this value' }];
+    }
+  });
+}
+
+/** The most helpful branch of a union is the one with the fewest complaints. */
+function unionMessage(issue: z.core.$ZodIssueInvalidUnion): string {
+  const branches = [...issue.errors].sort((a, b) => a.length - b.length);
+  const first = branches[0]?.[0];
+  if (first === undefined) return 'no known form';
+  const path = first.path.length > 0 ? `${first.path.join('.')}: ` : '';
+  return `no known form fits (${path}${first.message.replace(/^Invalid input: /, '')})`;
+}
+
+function lineOf(path: readonly (string | number)[], document: Document, lines: LineCounter): number {
+  for (let length = path.length; length >= 0; length--) {
+    const node: unknown = document.getIn(path.slice(0, length), true);
+    const range = (node as { range?: readonly number[] } | undefined)?.range;
+    if (range?.[0] !== undefined) return lines.linePos(range[0]).line;
+  }
+  return 1;
+}
+
+function pathText(path: readonly (string | number)[]): string {
+  return path
+    .map((part, i) => (typeof part === 'number' ? `[${part}]` : i === 0 ? part : `.${part}`))
+    .join('');
+}

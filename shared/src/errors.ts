@@ -1,0 +1,217 @@
+// The one error table: each code says what kind of failure it is and what the operator should do.
+// docs/errors.md is compared with it both ways by a test.
+
+/** retry: the same call may succeed later. reject: this input is bad. fence: another took over. halt: an invariant broke. */
+export type ErrorKind = 'retry' | 'reject' | 'fence' | 'halt';
+
+export interface ErrorEntry {
+  readonly kind: ErrorKind;
+  readonly remedy: string;
+}
+
+export const ERRORS = {
+  CONFIG_INVALID: {
+    kind: 'reject',
+    remedy: 'Correct each place named; `check` reads the file again without starting anything.',
+  },
+  RUNTIME_UNSUPPORTED: {
+    kind: 'halt',
+    remedy: 'Start the program with the Node.js version pinned in package.json.',
+  },
+  ASSERTION_FAILED: {
+    kind: 'halt',
+    remedy:
+      'This is a defect in Sluice: keep the log and report it. Nothing was acknowledged past this point.',
+  },
+  RECORD_BATCH_CORRUPT: {
+    kind: 'reject',
+    remedy:
+      'The bytes are not what the producer wrote. Check the disk and network of the host named; the segment is fetched again.',
+  },
+  RECORD_BATCH_TOO_LARGE: {
+    kind: 'reject',
+    remedy: 'Raise the decompressed limit named, or let the producer send smaller batches.',
+  },
+  CODEC_UNKNOWN: {
+    kind: 'reject',
+    remedy: 'Upgrade Sluice: the producer uses a compression that this version does not know.',
+  },
+  KAFKA_UNREACHABLE: {
+    kind: 'retry',
+    remedy: 'Check kafka.brokers, the network and the brokers; the agent goes on trying.',
+  },
+  KAFKA_AUTHENTICATION: {
+    kind: 'reject',
+    remedy: 'Check kafka.tls and kafka.sasl against what the listener demands.',
+  },
+  KAFKA_TOPIC_UNKNOWN: { kind: 'retry', remedy: 'Create the topic or take it out of `topics`.' },
+  KAFKA_CLIENT_CHANGED: { kind: 'halt', remedy: 'Install the exact kafkajs version pinned in package.json.' },
+  KAFKA_OFFSET_BEYOND_END: {
+    kind: 'retry',
+    remedy:
+      'The log ends before the committed position: was it truncated or the topic created again? The partition stays paused.',
+  },
+  SPOOL_CORRUPT: {
+    kind: 'halt',
+    remedy: 'The spool file was set aside under the name given; what it held is read again from Kafka.',
+  },
+  SPOOL_FORMAT_NEWER: {
+    kind: 'reject',
+    remedy:
+      'This spool was written by a newer agent: upgrade the agent again, or run `sluice-agent spool reset`.',
+  },
+  SPOOL_LOCKED: {
+    kind: 'halt',
+    remedy: 'Another agent uses this agent.dataDir: stop it, or give this one a directory of its own.',
+  },
+  SPOOL_FULL: {
+    kind: 'retry',
+    remedy:
+      'The source waits. See `status` for what the spool waits for; raise spool.bytesMax if the disk allows it.',
+  },
+  SPOOL_IO: {
+    kind: 'retry',
+    remedy: 'Check the disk under agent.dataDir (space, inodes, read-only, errors in the kernel log).',
+  },
+  LINK_UNREACHABLE: {
+    kind: 'retry',
+    remedy: 'Check collector.address, DNS, the route and the load balancer; the agent goes on trying.',
+  },
+  LINK_CERTIFICATE_REFUSED: {
+    kind: 'reject',
+    remedy:
+      'Issue the agent a certificate signed by the CA that the collector trusts, valid now, with EKU clientAuth.',
+  },
+  LINK_IDENTITY_REFUSED: {
+    kind: 'reject',
+    remedy:
+      'Add the agent to `agents` in the collector config, or use the certificate that names this agent.',
+  },
+  LINK_TOPIC_REFUSED: {
+    kind: 'reject',
+    remedy: 'Add the topic to this agent’s `topics` in the collector config, and a table that reads it.',
+  },
+  LINK_PROTOCOL_UNSUPPORTED: { kind: 'reject', remedy: 'Upgrade the older of the two programs named.' },
+  LINK_MESSAGE_INVALID: {
+    kind: 'reject',
+    remedy: 'The other side broke the protocol: compare the versions of both programs.',
+  },
+  LINK_WINDOWS_NOT_RAISED: {
+    kind: 'halt',
+    remedy: 'Install the exact Node.js and @grpc/grpc-js versions pinned in package.json.',
+  },
+  LINK_DRAINING: {
+    kind: 'retry',
+    remedy: 'Nothing to do: the collector is being replaced and the agent reconnects to another.',
+  },
+  SEGMENT_CORRUPT: {
+    kind: 'reject',
+    remedy: 'The segment’s CRC-32C is wrong. Check the host that names it; it is sent again.',
+  },
+  SEGMENT_COUNTS_DISAGREE: {
+    kind: 'halt',
+    remedy: 'Agent and collector count the same bytes differently: keep the log and report it.',
+  },
+  TRANSFORM_FAILED: {
+    kind: 'retry',
+    remedy: 'Run `sluice-collector explain` for the table named and correct the step; its data wait.',
+  },
+  TRANSFORM_OUT_OF_MEMORY: {
+    kind: 'retry',
+    remedy: 'Lower the table’s window.bytesMax or give the collector more memory.',
+  },
+  LEDGER_MISSING_ENTRY: {
+    kind: 'halt',
+    remedy:
+      'A ledger entry is gone. Restore it from the bucket’s versions or a backup; nothing is written to this table until then.',
+  },
+  LEDGER_ENTRY_INVALID: {
+    kind: 'halt',
+    remedy: 'A ledger entry was altered or written by a newer collector: restore it, or upgrade.',
+  },
+  LEDGER_RANGE_CONFLICT: {
+    kind: 'fence',
+    remedy: 'Another collector committed these offsets first; this window is trimmed and staged again.',
+  },
+  LEDGER_APPEND_LOST: {
+    kind: 'fence',
+    remedy: 'Nothing to do: another collector wrote that number; the entry is tried at the next one.',
+  },
+  STORE_UNAVAILABLE: {
+    kind: 'retry',
+    remedy: 'Check the object store and the route to it; the window waits and goes on by itself.',
+  },
+  STORE_DENIED: {
+    kind: 'reject',
+    remedy: 'Give the collector’s role the action and key named (`sluice-collector check` tries each one).',
+  },
+  STORE_OBJECT_CONFLICT: {
+    kind: 'halt',
+    remedy:
+      'An object with other bytes stands at a final key: something else writes under this location. Move it away.',
+  },
+  STORE_STAGED_MISSING: {
+    kind: 'halt',
+    remedy:
+      'A committed object is neither staged nor published: check bucket lifecycle rules; restore it from versions.',
+  },
+  CATALOG_UNAVAILABLE: {
+    kind: 'retry',
+    remedy: 'Check Glue’s limits and the route to it; the window waits and goes on by itself.',
+  },
+  CATALOG_DENIED: { kind: 'reject', remedy: 'Give the collector’s role the Glue action named.' },
+  CATALOG_INCOMPATIBLE: {
+    kind: 'reject',
+    remedy:
+      'The catalogued table differs from the config: change one to fit the other, or name another table.',
+  },
+  QUERY_REFUSED: {
+    kind: 'reject',
+    remedy: 'Correct the SQL statement; only SELECT over the configured tables is allowed.',
+  },
+} as const satisfies Record<string, ErrorEntry>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+export interface ErrorOptions {
+  /** Where it happened: a path, topic-partition@offset, table, object key. Never a secret. */
+  readonly place?: string;
+  readonly cause?: unknown;
+}
+
+/** Every failure that crosses a stage boundary. `message` says what happened; kind and remedy come from the table. */
+export class SluiceError extends Error {
+  readonly code: ErrorCode;
+  readonly place: string | undefined;
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'SluiceError';
+    this.code = code;
+    this.place = options.place;
+  }
+
+  get kind(): ErrorKind {
+    return ERRORS[this.code].kind;
+  }
+
+  get remedy(): string {
+    return ERRORS[this.code].remedy;
+  }
+}
+
+/** A broken invariant stops the program: assertions stay on in production. */
+export function assert(condition: unknown, message: string): asserts condition {
+  if (!condition) throw new SluiceError('ASSERTION_FAILED', message);
+}
+
+/** Any thrown thing as one line for a log or a reply. */
+export function describeError(error: unknown): string {
+  if (error instanceof SluiceError)
+    return `${error.code}: ${error.message}${error.place ? ` (${error.place})` : ''}`;
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+}
+
+export function isKind(error: unknown, kind: ErrorKind): boolean {
+  return error instanceof SluiceError && error.kind === kind;
+}

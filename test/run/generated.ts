@@ -1,0 +1,36 @@
+// What is generated and committed: the wire code from link.proto, and the error reference from the error table.
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { ERRORS } from '@sluice/shared/errors.ts';
+import { ROOT } from './test-files.ts';
+
+export const WIRE_FILE = 'proto/src/gen/sluice/v1/link.ts';
+export const ERRORS_DOCUMENT = 'docs/errors.md';
+
+/** Generates below `directory`, as buf.gen.yaml says. */
+export async function generateWire(directory: string): Promise<void> {
+  const path = `${join(ROOT, 'node_modules/.bin')}:${process.env['PATH']}`;
+  await promisify(execFile)('buf', ['generate', '--output', directory], {
+    cwd: ROOT,
+    env: { ...process.env, PATH: path },
+  });
+}
+
+export function errorsDocument(): string {
+  const rows = Object.entries(ERRORS).map(
+    ([code, { kind, remedy }]) => `| \`${code}\` | ${kind} | ${remedy} |`,
+  );
+  return `# Errors
+
+Each error has a code, a kind and a remedy. \`retry\`: the same call may succeed later, and Sluice goes on trying by
+itself. \`reject\`: this input is bad and someone must correct it. \`fence\`: another process was first, and Sluice goes on
+from there. \`halt\`: something that must hold does not; what is affected stops before it can do harm.
+
+Generated from shared/src/errors.ts by \`npm run generate\`.
+
+| code | kind | what to do |
+|---|---|---|
+${rows.join('\n')}
+`;
+}

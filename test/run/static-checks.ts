@@ -1,0 +1,72 @@
+// The checks that run no code of ours: format and lint, types, generated code. Side by side, each with its seconds.
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { styleText } from 'node:util';
+import { ERRORS_DOCUMENT, errorsDocument, generateWire, WIRE_FILE } from './generated.ts';
+import { ROOT, type Tally } from './test-files.ts';
+
+interface Check {
+  readonly name: string;
+  run(): Promise<string | undefined>;
+}
+
+const CHECKS: readonly Check[] = [
+  {
+    name: 'format and lint',
+    run: () => tool('biome', ['check', '--colors=off', '--max-diagnostics=50', '.']),
+  },
+  { name: 'types', run: () => tool('tsc', ['-p', 'tsconfig.json', '--pretty', 'false']) },
+  { name: 'proto lint', run: () => tool('buf', ['lint']) },
+  { name: 'generated code', run: generatedCodeDrift },
+];
+
+/** Prints each check with its seconds, and what a failed one said. */
+export async function runStaticChecks(): Promise<Tally> {
+  const tally: Tally = { passed: 0, failed: 0, skipped: 0 };
+  await Promise.all(
+    CHECKS.map(async ({ name, run }) => {
+      const started = performance.now();
+      const complaint = await run();
+      const seconds = ((performance.now() - started) / 1e3).toFixed(1);
+      const mark = complaint === undefined ? styleText('green', '✔') : styleText('red', '✖');
+      process.stdout.write(`${mark} ${name} (${seconds} s)\n`);
+      if (complaint !== undefined) process.stdout.write(complaint.replace(/^/gm, '    '));
+      tally[complaint === undefined ? 'passed' : 'failed']++;
+    }),
+  );
+  return tally;
+}
+
+/** Undefined when the tool is content, else what it said. */
+function tool(name: string, args: readonly string[]): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const child = spawn(join(ROOT, 'node_modules/.bin', name), args, { cwd: ROOT });
+    let output = '';
+    child.stdout.on('data', (data: Buffer) => (output += data.toString()));
+    child.stderr.on('data', (data: Buffer) => (output += data.toString()));
+    child.on('error', (error) => resolve(`${error.message}\n`));
+    child.on('close', (code) => resolve(code === 0 ? undefined : `${output}\n`));
+  });
+}
+
+async function generatedCodeDrift(): Promise<string | undefined> {
+  const directory = mkdtempSync(join(tmpdir(), 'sluice-generated-'));
+  try {
+    await generateWire(directory);
+    const drifted = [
+      readFileSync(join(directory, WIRE_FILE), 'utf8') === readFileSync(join(ROOT, WIRE_FILE), 'utf8')
+        ? ''
+        : WIRE_FILE,
+      errorsDocument() === readFileSync(join(ROOT, ERRORS_DOCUMENT), 'utf8') ? '' : ERRORS_DOCUMENT,
+    ].filter((file) => file !== '');
+    return drifted.length === 0
+      ? undefined
+      : `${drifted.join(', ')} differ from their sources: npm run generate\n`;
+  } catch (error) {
+    return `${error instanceof Error ? error.message : String(error)}\n`;
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
