@@ -1,0 +1,382 @@
+// Record batches → columns for DuckDB, one pass, no allocation per record. Values are joined by a separator that cannot
+// be foreseen (eight bytes, drawn per process), so that SQL splits them again without looking at them; what DuckDB cannot
+// take (tombstones, invalid UTF-8) is set aside with its reason. The batch's CRC is checked here: the producer's own.
+import { isUtf8 } from 'node:buffer';
+import { decompressBatch } from '@sluice/shared/codecs.ts';
+import { SluiceError } from '@sluice/shared/errors.ts';
+import {
+  BATCH_PLAIN_BYTES_MAX,
+  checkBatchCrc,
+  RECORD_BATCH_HEADER_BYTES,
+  type RecordBatchHeader,
+} from '@sluice/shared/record-batch.ts';
+
+/** A record that cannot go through SQL, and why. */
+export interface OddRecord {
+  readonly partition: number;
+  readonly offset: number;
+  readonly timestamp: number;
+  readonly code: OddCode;
+  readonly raw: Buffer | null;
+}
+
+export type OddCode =
+  | 'TOMBSTONE'
+  | 'UTF8_INVALID'
+  | 'CSV_INVALID'
+  | 'CSV_COLUMNS'
+  | 'JSON_INVALID'
+  | 'NUMBER_INEXACT';
+
+/** Rows [rowStart, rowEnd) of the chunk, all of one partition; the joined bytes of each column beside them. */
+export interface ChunkPart {
+  readonly partition: number;
+  readonly rowStart: number;
+  readonly rowEnd: number;
+  readonly values: Buffer;
+  readonly keys: Buffer | undefined;
+  readonly headers: Buffer | undefined;
+}
+
+/** DuckDB unnests a list of text in quadratic time: lists are kept short. */
+const PART_ROWS_MAX = 1_024;
+
+export interface ColumnOptions {
+  /** UTF-8 text that stands between two values, and nowhere else. */
+  readonly separator: Buffer;
+  /** Stands for a null key. */
+  readonly nullMark: Buffer;
+  readonly keys: boolean;
+  readonly headers: boolean;
+  /** Values are JSON, CSV or text and must be UTF-8; bytes are handed over as they are. */
+  readonly text: boolean;
+  /** Rewrites a value before it enters the column, or says why it cannot. */
+  readonly convert?: ((value: Buffer) => Uint8Array | OddCode) | undefined;
+}
+
+/** Texts joined by the separator, each ending where `ends` says; the separator follows. */
+class JoinedColumn {
+  buffer: Buffer;
+  length = 0;
+  ends = new Uint32Array(4_096);
+  readonly #separator: Buffer;
+
+  constructor(bytes: number, separator: Buffer) {
+    this.buffer = Buffer.allocUnsafeSlow(bytes);
+    this.#separator = separator;
+  }
+
+  reserve(bytes: number): void {
+    if (this.length + bytes <= this.buffer.length) return;
+    const grown = Buffer.allocUnsafeSlow(Math.max(this.buffer.length * 2, this.length + bytes));
+    this.buffer.copy(grown, 0, 0, this.length);
+    this.buffer = grown;
+  }
+
+  put(row: number, text: Uint8Array): void {
+    const separator = this.#separator;
+    this.reserve(text.length + separator.length);
+    if (row >= this.ends.length) this.#growEnds();
+    this.buffer.set(text, this.length);
+    this.length += text.length;
+    this.ends[row] = this.length;
+    this.buffer.set(separator, this.length);
+    this.length += separator.length;
+  }
+
+  #growEnds(): void {
+    const grown = new Uint32Array(this.ends.length * 2);
+    grown.set(this.ends);
+    this.ends = grown;
+  }
+
+  startOf(row: number): number {
+    return row === 0 ? 0 : (this.ends[row - 1] ?? 0) + this.#separator.length;
+  }
+
+  /** Rows [rowStart, rowEnd), joined. */
+  slice(rowStart: number, rowEnd: number): Buffer {
+    return this.buffer.subarray(this.startOf(rowStart), this.ends[rowEnd - 1]);
+  }
+
+  /** Forgets `row` and all behind it. */
+  cut(row: number): void {
+    this.length = this.startOf(row);
+  }
+}
+
+/**
+ * Rows of several partitions, reused from chunk to chunk. `offsets` and `timestamps` (ms) hold int64 little-endian, as
+ * DuckDB's BIGINT vectors do.
+ */
+export class ColumnChunk {
+  rows = 0;
+  offsets = new BigInt64Array(4_096);
+  timestamps = new BigInt64Array(4_096);
+  odd: OddRecord[] = [];
+  #offsetWords = new Uint32Array(this.offsets.buffer);
+  #timestampWords = new Uint32Array(this.timestamps.buffer);
+  readonly #values: JoinedColumn;
+  readonly #keys: JoinedColumn;
+  readonly #headers: JoinedColumn;
+  readonly #options: ColumnOptions;
+  #parts: { readonly partition: number; readonly row: number }[] = [];
+
+  constructor(options: ColumnOptions) {
+    this.#options = options;
+    this.#values = new JoinedColumn(1 << 20, options.separator);
+    this.#keys = new JoinedColumn(0, options.separator);
+    this.#headers = new JoinedColumn(0, options.separator);
+  }
+
+  get bytes(): number {
+    return this.#values.length + this.#keys.length + this.#headers.length;
+  }
+
+  reset(): void {
+    this.rows = 0;
+    this.odd = [];
+    this.#parts = [];
+    for (const column of [this.#values, this.#keys, this.#headers]) column.cut(0);
+  }
+
+  /** Starts rows of `partition`; the rows before belong to the part before. */
+  beginPart(partition: number): void {
+    if (this.#parts.at(-1)?.partition !== partition) this.#parts.push({ partition, row: this.rows });
+  }
+
+  /** The finished parts, in row order and without a gap. */
+  parts(): ChunkPart[] {
+    const parts: ChunkPart[] = [];
+    this.#parts.forEach(({ partition, row }, i) => {
+      const end = this.#parts[i + 1]?.row ?? this.rows;
+      for (let rowStart = row; rowStart < end; rowStart += PART_ROWS_MAX) {
+        const rowEnd = Math.min(end, rowStart + PART_ROWS_MAX);
+        const { keys, headers } = this.#options;
+        parts.push({
+          partition,
+          rowStart,
+          rowEnd,
+          values: this.#values.slice(rowStart, rowEnd),
+          keys: keys ? this.#keys.slice(rowStart, rowEnd) : undefined,
+          headers: headers ? this.#headers.slice(rowStart, rowEnd) : undefined,
+        });
+      }
+    });
+    return parts;
+  }
+
+  /** Takes a row out again: SQL skips rows whose offset is negative. */
+  strike(row: number, code: OddCode): void {
+    const part = this.#parts.findLast((p) => p.row <= row);
+    const offset = Number(this.offsets[row]);
+    const raw = Buffer.from(this.value(row));
+    const timestamp = Number(this.timestamps[row]);
+    this.odd.push({ partition: part?.partition ?? 0, offset, timestamp, code, raw });
+    this.offsets[row] = -1n;
+  }
+
+  /** One value of the chunk, as a view. */
+  value(row: number): Buffer {
+    return this.#values.slice(row, row + 1);
+  }
+
+  /** All values as they lie: bytes, the end of each, and what stands between two. */
+  joined(): { bytes: Uint8Array; ends: Uint32Array; separatorBytes: number } {
+    const { buffer, ends } = this.#values;
+    return { bytes: buffer, ends, separatorBytes: this.#options.separator.length };
+  }
+
+  /**
+   * Appends the records of one batch with fromOffset ≤ offset < nextOffset to the current part and returns how many
+   * there were, odd ones included. RECORD_BATCH_CORRUPT where CRC or lengths are wrong.
+   */
+  appendBatch(
+    batch: Buffer,
+    header: RecordBatchHeader,
+    range: { fromOffset: number; nextOffset: number },
+  ): number {
+    checkBatchCrc(batch, header);
+    const body = decompressBatch(
+      header.codec,
+      batch.subarray(RECORD_BATCH_HEADER_BYTES),
+      BATCH_PLAIN_BYTES_MAX,
+    );
+    if (header.count > body.length) throw corrupt(header, 'more records than bytes');
+    this.#growRows(header.count);
+    this.#values.reserve(body.length + header.count * this.#options.separator.length);
+    const rowsBefore = this.rows;
+    const oddBefore = this.odd.length;
+    const valuesBefore = this.#values.length;
+    this.#decode(body, header, range);
+    const bulkCheck = this.#options.text && !this.#checksEach();
+    if (bulkCheck && !isUtf8(this.#values.buffer.subarray(valuesBefore, this.#values.length))) {
+      this.#setAsideInvalid(rowsBefore);
+    }
+    return this.rows - rowsBefore + this.odd.length - oddBefore;
+  }
+
+  #growRows(rows: number): void {
+    const needed = this.rows + rows;
+    if (needed <= this.offsets.length) return;
+    const length = Math.max(this.offsets.length * 2, needed);
+    const grow = (from: BigInt64Array<ArrayBuffer>, to: BigInt64Array<ArrayBuffer>) => {
+      to.set(from);
+      return to;
+    };
+    this.offsets = grow(this.offsets, new BigInt64Array(length));
+    this.timestamps = grow(this.timestamps, new BigInt64Array(length));
+    this.#offsetWords = new Uint32Array(this.offsets.buffer);
+    this.#timestampWords = new Uint32Array(this.timestamps.buffer);
+  }
+
+  #decode(body: Buffer, header: RecordBatchHeader, range: { fromOffset: number; nextOffset: number }): void {
+    const cursor = { at: 0 };
+    for (let i = 0; i < header.count; i++) {
+      if (cursor.at >= body.length) throw corrupt(header, 'records end early');
+      const length = zigzag(unsigned(body, cursor));
+      const next = cursor.at + length;
+      if (length < 6 || next > body.length) throw corrupt(header, 'a record runs past its batch');
+      cursor.at++; // attributes
+      const timestampDelta = zigzag(unsigned(body, cursor));
+      const offset = header.baseOffset + zigzag(unsigned(body, cursor));
+      const keyLength = zigzag(unsigned(body, cursor));
+      const keyAt = cursor.at;
+      if (keyLength > 0) cursor.at += keyLength;
+      const valueLength = zigzag(unsigned(body, cursor));
+      const valueEnd = valueLength > 0 ? cursor.at + valueLength : cursor.at;
+      if (valueEnd > next || offset > header.lastOffset)
+        throw corrupt(header, 'a value runs past its record');
+      if (offset >= range.fromOffset && offset < range.nextOffset) {
+        const timestamp = header.logAppendTime ? header.maxTimestamp : header.baseTimestamp + timestampDelta;
+        const raw = valueLength < 0 ? null : body.subarray(cursor.at, valueEnd);
+        const kept = this.#put(raw, offset, timestamp);
+        if (kept) {
+          const { keys, headers } = this.#options;
+          const key = keyLength < 0 ? undefined : body.subarray(keyAt, keyAt + keyLength);
+          if (keys) this.#keys.put(this.rows, this.#keyText(key));
+          if (headers) {
+            const pairs = readHeaders(body.subarray(valueEnd, next), header);
+            this.#headers.put(this.rows, Buffer.from(JSON.stringify(pairs)));
+          }
+          this.rows++;
+        }
+      }
+      cursor.at = next;
+    }
+    if (cursor.at !== body.length) throw corrupt(header, 'bytes follow the last record');
+  }
+
+  /** Rows of several columns go together: a value is looked at before its key is put. */
+  #checksEach(): boolean {
+    const { keys, headers, convert } = this.#options;
+    return keys || headers || convert !== undefined;
+  }
+
+  /** Appends a value, or sets it aside and says false. */
+  #put(raw: Buffer | null, offset: number, timestamp: number): boolean {
+    const { convert, text } = this.#options;
+    if (raw === null) return this.#setAside('TOMBSTONE', raw, { offset, timestamp });
+    if (text && this.#checksEach() && !isUtf8(raw))
+      return this.#setAside('UTF8_INVALID', raw, { offset, timestamp });
+    let value: Uint8Array = raw;
+    if (convert !== undefined) {
+      const converted = convert(raw);
+      if (typeof converted === 'string') return this.#setAside(converted, raw, { offset, timestamp });
+      value = converted;
+    }
+    this.#values.put(this.rows, value);
+    this.#setRow(this.rows, offset, timestamp);
+    return true;
+  }
+
+  #setAside(code: OddCode, raw: Buffer | null, at: { offset: number; timestamp: number }): false {
+    const partition = this.#partition();
+    this.odd.push({ partition, ...at, code, raw: raw === null ? null : Buffer.from(raw) });
+    return false;
+  }
+
+  #partition(): number {
+    return this.#parts.at(-1)?.partition ?? 0;
+  }
+
+  #setRow(row: number, offset: number, timestamp: number): void {
+    const word = row * 2;
+    this.#offsetWords[word] = offset >>> 0;
+    this.#offsetWords[word + 1] = Math.floor(offset / 2 ** 32);
+    this.#timestampWords[word] = timestamp >>> 0;
+    this.#timestampWords[word + 1] = Math.floor(timestamp / 2 ** 32);
+  }
+
+  #keyText(key: Buffer | undefined): Buffer {
+    if (key === undefined) return this.#options.nullMark;
+    return isUtf8(key) ? key : Buffer.from(`base64:${key.toString('base64')}`);
+  }
+
+  /** Slow and rare: rows of the last batch whose value is not UTF-8 are taken out again. */
+  #setAsideInvalid(firstRow: number): void {
+    const kept: { value: Buffer; offset: number; timestamp: number }[] = [];
+    for (let row = firstRow; row < this.rows; row++) {
+      const value = Buffer.from(this.value(row));
+      const offset = Number(this.offsets[row]);
+      const timestamp = Number(this.timestamps[row]);
+      if (isUtf8(value)) kept.push({ value, offset, timestamp });
+      else this.#setAside('UTF8_INVALID', value, { offset, timestamp });
+    }
+    this.rows = firstRow;
+    this.#values.cut(firstRow);
+    for (const { value, offset, timestamp } of kept) {
+      this.#values.put(this.rows, value);
+      this.#setRow(this.rows++, offset, timestamp);
+    }
+  }
+}
+
+/** An unsigned varint, exact to 2^53; past the end it reads as 0 and the caller's bounds fail. */
+function unsigned(bytes: Buffer, cursor: { at: number }): number {
+  const first = bytes[cursor.at++] ?? 0;
+  if (first < 0x80) return first;
+  const second = bytes[cursor.at++] ?? 0;
+  if (second < 0x80) return (first & 0x7f) | (second << 7);
+  let value = (first & 0x7f) | ((second & 0x7f) << 7);
+  for (let scale = 128 * 128; scale < 2 ** 63; scale *= 128) {
+    const byte = bytes[cursor.at++] ?? 0;
+    value += (byte & 0x7f) * scale;
+    if (byte < 0x80) break;
+  }
+  return value;
+}
+
+function zigzag(value: number): number {
+  return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
+}
+
+function corrupt(header: RecordBatchHeader, message: string): SluiceError {
+  return new SluiceError('RECORD_BATCH_CORRUPT', message, { place: `offset ${header.baseOffset}` });
+}
+
+/** Headers as [name, value] pairs in order; a value that is not UTF-8 is written `base64:...`, a null one null. */
+function readHeaders(bytes: Buffer, header: RecordBatchHeader): [string, string | null][] {
+  let at = 0;
+  const number = (): number => {
+    let value = 0;
+    for (let scale = 1; scale <= 2 ** 28; scale *= 128) {
+      const byte = bytes[at++];
+      if (byte === undefined) break;
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
+    }
+    throw corrupt(header, 'a header is wrong');
+  };
+  const text = (): string | null => {
+    const length = number();
+    if (length < 0) return null;
+    if (at + length > bytes.length) throw corrupt(header, 'a header runs past its record');
+    const view = bytes.subarray(at, at + length);
+    at += length;
+    return isUtf8(view) ? view.toString() : `base64:${view.toString('base64')}`;
+  };
+  const pairs: [string, string | null][] = [];
+  for (let left = number(); left > 0; left--) pairs.push([text() ?? '', text()]);
+  return pairs;
+}

@@ -1,0 +1,135 @@
+// DuckDB for one window at a time: in memory, one connection, locked down to the directories it was given. The only
+// importer of DuckDB in the collector's transform. Calls block the thread: it lives in a worker.
+
+import { type DuckDBConnection, DuckDBDataChunk, DuckDBInstance } from '@duckdb/node-api';
+import duckdb from '@duckdb/node-bindings';
+import type { ChunkPart, ColumnChunk, OddRecord } from './columns.ts';
+
+export interface DatabaseOptions {
+  /** Files may be written below these directories and nowhere else. */
+  readonly directories: readonly string[];
+  readonly memoryBytesMax: number;
+  readonly threads: number;
+  /** Where what does not fit into memory goes. */
+  readonly spillDirectory: string;
+}
+
+export interface Database {
+  /** Runs statements that return nothing. */
+  run(sql: string): Promise<void>;
+  rows(sql: string): Promise<Record<string, unknown>[]>;
+  /** Rows of a chunk into `raw`, one row a part: lists of offsets and timestamps beside the joined values. */
+  appendChunk(chunk: ColumnChunk): Promise<void>;
+  appendOdd(records: readonly OddRecord[]): Promise<void>;
+  /** Frees what the last chunk left in `raw`. */
+  emptyRaw(): Promise<void>;
+  close(): void;
+}
+
+/** DuckDB's own limit of rows in a data chunk. */
+const VECTOR_ROWS_MAX = 2_048;
+
+const RAW_TABLE =
+  'CREATE OR REPLACE TEMP TABLE raw (p INTEGER, o BIGINT[], t BIGINT[], v BLOB, k BLOB, h BLOB)';
+const ODD_TABLE = 'CREATE TEMP TABLE odd (p INTEGER, o BIGINT, t BIGINT, code VARCHAR, raw BLOB)';
+
+export async function openDatabase(options: DatabaseOptions): Promise<Database> {
+  const instance = await DuckDBInstance.create(':memory:', {
+    threads: String(options.threads),
+    memory_limit: `${Math.floor(options.memoryBytesMax / 1_000_000)}MB`,
+    temp_directory: options.spillDirectory,
+    autoinstall_known_extensions: 'false',
+    autoload_known_extensions: 'false',
+    preserve_insertion_order: 'true',
+  });
+  const connection = await instance.connect();
+  const allowed = options.directories.map((path) => `'${path.replaceAll("'", "''")}'`).join(', ');
+  for (const statement of [
+    "SET TimeZone = 'UTC'",
+    `SET allowed_directories = [${allowed}]`,
+    'SET enable_external_access = false',
+    RAW_TABLE,
+    ODD_TABLE,
+    'SET lock_configuration = true',
+  ])
+    await connection.run(statement);
+  return wrap(instance, connection);
+}
+
+function wrap(instance: DuckDBInstance, connection: DuckDBConnection): Database {
+  const types = rawTypes();
+  return {
+    run: async (sql) => void (await connection.run(sql)),
+    emptyRaw: async () => void (await connection.run(RAW_TABLE)),
+    async rows(sql) {
+      const result = await connection.runAndReadAll(sql);
+      return result.getRowObjects() as Record<string, unknown>[];
+    },
+    async appendChunk(chunk) {
+      const appender = await connection.createAppender('raw', null, 'temp');
+      const parts = chunk.parts();
+      for (let from = 0; from < parts.length; from += VECTOR_ROWS_MAX)
+        appender.appendDataChunk(rawRows(types, chunk, parts.slice(from, from + VECTOR_ROWS_MAX)));
+      appender.closeSync();
+    },
+    async appendOdd(records) {
+      const appender = await connection.createAppender('odd', null, 'temp');
+      for (const { partition, offset, timestamp, code, raw } of records) {
+        appender.appendInteger(partition);
+        appender.appendBigInt(BigInt(offset));
+        appender.appendBigInt(BigInt(timestamp));
+        appender.appendVarchar(code);
+        if (raw === null) appender.appendNull();
+        else appender.appendBlob(raw);
+        appender.endRow();
+      }
+      appender.closeSync();
+    },
+    close() {
+      connection.closeSync();
+      instance.closeSync();
+    },
+  };
+}
+
+function rawTypes() {
+  const bigint = duckdb.create_logical_type(duckdb.Type.BIGINT);
+  const blob = duckdb.create_logical_type(duckdb.Type.BLOB);
+  const lists = duckdb.create_list_type(bigint);
+  return [duckdb.create_logical_type(duckdb.Type.INTEGER), lists, lists, blob, blob, blob];
+}
+
+function rawRows(
+  types: readonly duckdb.LogicalType[],
+  chunk: ColumnChunk,
+  parts: readonly ChunkPart[],
+): DuckDBDataChunk {
+  const data = duckdb.create_data_chunk(types);
+  const vector = (column: number) => duckdb.data_chunk_get_vector(data, column);
+  const first = parts[0]?.rowStart ?? 0;
+  const rows = { start: first, end: parts.at(-1)?.rowEnd ?? first };
+  const partitions = Int32Array.from(parts, (part) => part.partition);
+  duckdb.copy_data_to_vector(vector(0), 0, partitions.buffer, 0, partitions.byteLength);
+  const entries = BigUint64Array.from(
+    parts.flatMap((part) => [BigInt(part.rowStart - first), BigInt(part.rowEnd - part.rowStart)]),
+  );
+  putLists(vector(1), entries, chunk.offsets.subarray(rows.start, rows.end));
+  putLists(vector(2), entries, chunk.timestamps.subarray(rows.start, rows.end));
+  const none = new Uint8Array();
+  parts.forEach((part, i) => {
+    duckdb.vector_assign_string_element_len(vector(3), i, part.values);
+    duckdb.vector_assign_string_element_len(vector(4), i, part.keys ?? none);
+    duckdb.vector_assign_string_element_len(vector(5), i, part.headers ?? none);
+  });
+  duckdb.data_chunk_set_size(data, parts.length);
+  return new DuckDBDataChunk(data);
+}
+
+/** Lists of int64: entries of (offset, length) as u64, then all children in one copy. */
+function putLists(vector: duckdb.Vector, entries: BigUint64Array<ArrayBuffer>, values: BigInt64Array): void {
+  duckdb.list_vector_reserve(vector, values.length);
+  duckdb.list_vector_set_size(vector, values.length);
+  duckdb.copy_data_to_vector(vector, 0, entries.buffer, 0, entries.byteLength);
+  const child = duckdb.list_vector_get_child(vector);
+  duckdb.copy_data_to_vector(child, 0, values.buffer as ArrayBuffer, values.byteOffset, values.byteLength);
+}

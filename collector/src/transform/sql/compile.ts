@@ -1,0 +1,409 @@
+// A table's config becomes SQL for DuckDB: records are read as text, cast with a check for each value, filtered, and
+// staged with the reason of those that failed; the good rows and the bad ones leave by two COPYs. Pure and printable:
+// `explain` shows exactly this.
+import type { Column, TableConfig, TableSchemas } from '../../contracts.ts';
+import { fromJson, fromText, wantsJsonToken } from './conversions.ts';
+import { type Field, type FieldPlan, metadataColumns, type SourceField } from './fields.ts';
+import { identifier, literal } from './types.ts';
+
+/** Unit separator (ASCII 31): between code, field, value and type of a problem. */
+const US = 'chr(31)';
+const VALUE_SHOWN_MAX = 120;
+
+export interface CompiledTable {
+  readonly createStaged: string;
+  /** `raw` → `staged`. The guarded form survives a filter that throws, at a fifth of the speed. */
+  insertStaged(form: 'fast' | 'guarded'): string;
+  readonly countStaged: string;
+  /** Distinct partition values of the rows to write: columns p0, p1 ... as text, then n. */
+  readonly partitionValues: string;
+  /** SELECT of the rows of one combination of partition values. */
+  selectRows(values: readonly (string | null)[]): string;
+  readonly selectQuarantine: string;
+  readonly schemas: TableSchemas;
+  readonly needsKeys: boolean;
+  readonly needsHeaders: boolean;
+}
+
+/** What stands between two values of a joined column, and what stands for a null key. */
+export interface Marks {
+  readonly separator: string;
+  readonly nullMark: string;
+}
+
+export function compileTable(table: TableConfig, plan: FieldPlan, marks: Marks): CompiledTable {
+  const needs = (column: string) =>
+    table.provenance === 'full' || JSON.stringify(table.steps).includes(column);
+  const needsKeys = needs('_key');
+  const needsHeaders = needs('_headers');
+  const context: Context = { table, plan, marks, needsKeys, needsHeaders };
+  const written = writtenFields(table, plan);
+  return {
+    createStaged: createStaged(context),
+    insertStaged: (form) => insertStaged(context, form),
+    countStaged:
+      'SELECT count(*) AS staged, count(*) FILTER (__problem IS NOT NULL) AS quarantined, ' +
+      'count(*) FILTER (__problem IS NULL AND __filtered) AS filtered FROM staged',
+    partitionValues: partitionValues(table),
+    selectRows: (values) => selectRows(context, written, values),
+    selectQuarantine: selectQuarantine(table),
+    schemas: {
+      rows: [...written, ...provenanceColumns(table)].map(({ name, type }) => ({
+        name,
+        type: table.output.kind === 'csv' ? 'string' : type,
+      })),
+      quarantine: quarantineColumns(table),
+      partitionColumns: table.partitionBy.map(({ column }) => ({ name: column, type: 'string' })),
+      quarantinePartitionColumns: [{ name: 'ingest_day', type: 'string' }],
+    },
+    needsKeys,
+    needsHeaders,
+  };
+}
+
+interface Context {
+  readonly table: TableConfig;
+  readonly plan: FieldPlan;
+  readonly marks: Marks;
+  readonly needsKeys: boolean;
+  readonly needsHeaders: boolean;
+}
+
+function provenanceColumns(table: TableConfig): readonly Column[] {
+  if (table.provenance === 'none') return [];
+  if (table.provenance === 'full') return metadataColumns;
+  return metadataColumns.filter(({ name }) => name === '_partition' || name === '_offset');
+}
+
+/** A value partition column stands in the path and not in the file as well. */
+function writtenFields(table: TableConfig, plan: FieldPlan): readonly Column[] {
+  const inPath = table.partitionBy.flatMap((spec) =>
+    spec.kind === 'value' && spec.column === spec.field ? [spec.field] : [],
+  );
+  return plan.result
+    .filter(({ name }) => !inPath.includes(name))
+    .map(({ name, type }) => ({ name, type: type.glue }));
+}
+
+function quarantineColumns(table: TableConfig): readonly Column[] {
+  const raw = { keep: ['raw', 'binary'], hash: ['raw_sha256', 'string'], drop: undefined }[
+    table.quarantineRaw
+  ];
+  const column = (name: string, type: string) => ({ name, type });
+  return [
+    ...metadataColumns.filter(({ name }) => name !== '_key' && name !== '_headers'),
+    ...['code', 'field', 'reason'].map((name) => column(name, 'string')),
+    ...(raw === undefined ? [] : [column(raw[0] ?? '', raw[1] ?? '')]),
+    column('config_version', 'string'),
+  ];
+}
+
+function createStaged({ plan, needsKeys, needsHeaders }: Context): string {
+  const columns = [
+    '_partition INTEGER',
+    '_offset BIGINT',
+    '_timestamp TIMESTAMP',
+    ...(needsKeys ? ['_key VARCHAR'] : []),
+    ...(needsHeaders ? ['_headers VARCHAR'] : []),
+    '__problem VARCHAR',
+    '__filtered BOOLEAN',
+    '__raw BLOB',
+    ...plan.result.map(({ name, type }) => `${identifier(name)} ${type.duckdb}`),
+  ];
+  return `CREATE OR REPLACE TEMP TABLE staged (${columns.join(', ')})`;
+}
+
+/** One common table expression a layer, so that each expression is evaluated once and has a name for `explain`. */
+function insertStaged(context: Context, form: 'fast' | 'guarded'): string {
+  const { table, plan } = context;
+  const layers: string[] = [inputLayer(context), ...readLayers(context)];
+  let last = 'read';
+  plan.steps.forEach((step, index) => {
+    const name = `step${index}`;
+    if (step.kind === 'map') {
+      layers.push(...mapLayers(step.mappings, last, name));
+      last = name;
+    } else if (step.kind === 'keep') {
+      layers.push(`${name} AS (SELECT ${carried()}${list(step.fields)} FROM ${last})`);
+      last = name;
+    } else {
+      layers.push(...filterLayers(step, { from: last, name, form }));
+      last = name;
+    }
+  });
+  if (table.output.kind === 'csv') {
+    layers.push(lineBreakLayer(plan, last));
+    last = 'checked';
+  }
+  const metadata = ['_partition', '_offset', '_timestamp'];
+  if (context.needsKeys) metadata.push('_key');
+  if (context.needsHeaders) metadata.push('_headers');
+  const raw = `CASE WHEN __problem IS NOT NULL THEN ${rawBytes(table)} END`;
+  return (
+    `INSERT INTO staged\nWITH ${layers.join(',\n')}\n` +
+    `SELECT ${metadata.join(', ')}, __problem, __filtered, ${raw}${list(plan.result)} FROM ${last}`
+  );
+}
+
+/** Readers of CSV tables split at line breaks before they look at quotes. */
+function lineBreakLayer(plan: FieldPlan, from: string): string {
+  const texts = plan.result.filter(({ type }) => type.kind === 'string').map(({ name }) => identifier(name));
+  const breaks = texts.map((name) => `contains(${name}, chr(10)) OR contains(${name}, chr(13))`).join(' OR ');
+  const told =
+    breaks === ''
+      ? '__problem'
+      : `CASE WHEN __problem IS NULL AND NOT __filtered AND (${breaks}) THEN 'CSV_LINE_BREAK' ELSE __problem END`;
+  const meta = carried().replace('__problem', () => `${told} AS __problem`);
+  return `checked AS (SELECT ${meta}${list(plan.result)} FROM ${from})`;
+}
+
+const carried = () =>
+  '_topic, _partition, _offset, _timestamp, _key, _headers, __value, __problem, __filtered';
+const list = (fields: readonly Field[]) => fields.map(({ name }) => `, ${identifier(name)}`).join('');
+
+/** The record as it was: CSV lines travel in front of their fields, bytes as base64. */
+function rawBytes(table: TableConfig): string {
+  if (table.input.kind === 'csv') return "encode(json_extract_string(__value, '$[0]'))";
+  return table.input.kind === 'bytes' ? 'from_base64(__value)' : 'encode(__value)';
+}
+
+function inputLayer({ table, marks, needsKeys, needsHeaders }: Context): string {
+  const split = (column: string) => `unnest(string_split(decode(${column}), ${literal(marks.separator)}))`;
+  const key = needsKeys ? `${split('k')} AS k` : 'NULL::VARCHAR AS k';
+  const headers = needsHeaders ? `${split('h')} AS h` : 'NULL::VARCHAR AS h';
+  return (
+    `unnested AS (SELECT p, unnest(o) AS o, unnest(t) AS t, ${split('v')} AS v, ${key}, ${headers} FROM raw),\n` +
+    `input AS (SELECT ${literal(table.topic)} AS _topic, p AS _partition, o AS _offset, ` +
+    'CASE WHEN t >= 0 THEN make_timestamp(t * 1000) END AS _timestamp, ' +
+    `nullif(k, ${literal(marks.nullMark)}) AS _key, h AS _headers, v AS __value FROM unnested WHERE o >= 0)`
+  );
+}
+
+function readLayers({ table, plan }: Context): string[] {
+  switch (table.input.kind) {
+    case 'json':
+      return jsonLayers(plan.source);
+    case 'csv':
+      return csvLayers(plan.source);
+    default: {
+      const value = table.input.kind === 'bytes' ? 'from_base64(__value)' : '__value';
+      return [
+        `read AS (SELECT *, NULL::VARCHAR AS __problem, false AS __filtered, ${value} AS value FROM input)`,
+      ];
+    }
+  }
+}
+
+function jsonLayers(source: readonly SourceField[]): string[] {
+  const object =
+    "(starts_with(__value, '{') OR starts_with(ltrim(__value, ' ' || chr(9) || chr(10) || chr(13)), '{'))";
+  const parse = `from_json(__value, ${literal(structureOf(source))})`;
+  const notObject = `CASE WHEN r IS NOT NULL THEN NULL WHEN json_valid(__value) THEN 'NOT_AN_OBJECT' ELSE 'JSON_INVALID' END`;
+  const texts = source.map((field, i) => {
+    const at = field.path.reduce((inner, part) => `struct_extract(${inner}, ${literal(part)})`, 'r');
+    return wantsJsonToken(field.type) ? `nullif(${at}::VARCHAR, 'null') AS t${i}` : `${at} AS t${i}`;
+  });
+  return [
+    `parsed AS (SELECT *, CASE WHEN ${object} AND json_valid(__value) THEN ${parse} END AS r FROM input)`,
+    `texts AS (SELECT *, ${notObject} AS __unread, ${[...texts].join(', ')} FROM parsed)`,
+    ...typedLayers(source, { from: 'texts', json: true }),
+  ];
+}
+
+/** from_json's structure: objects nested by path, JSON where the token matters and VARCHAR where its text does. */
+function structureOf(source: readonly SourceField[]): string {
+  const root: Record<string, unknown> = Object.create(null);
+  for (const { path, type } of source) {
+    let at = root;
+    for (const part of path.slice(0, -1)) {
+      const inner = (at[part] ?? Object.create(null)) as Record<string, unknown>;
+      at[part] = inner;
+      at = inner;
+    }
+    at[path.at(-1) ?? ''] = wantsJsonToken(type) ? 'JSON' : 'VARCHAR';
+  }
+  return JSON.stringify(root);
+}
+
+/** The converter made a JSON array of the line: the line itself, then its fields; null for an empty one. */
+function csvLayers(source: readonly SourceField[]): string[] {
+  const texts = source.map((_field, i) => `r[${i + 2}] AS t${i}`);
+  return [
+    `parsed AS (SELECT *, from_json(__value, '["VARCHAR"]') AS r FROM input)`,
+    `texts AS (SELECT *, NULL::VARCHAR AS __unread, ${texts.join(', ')} FROM parsed)`,
+    ...typedLayers(source, { from: 'texts', json: false }),
+  ];
+}
+
+function typedLayers(source: readonly SourceField[], at: { from: string; json: boolean }): string[] {
+  const conversions = source.map(({ type }) => (at.json ? fromJson(type) : fromText(type)));
+  const values = conversions.map((conversion, i) => `${conversion.value(`t${i}`)} AS c${i}`);
+  const parents = at.json ? parentsOf(source) : [];
+  const problems = [
+    'WHEN __unread IS NOT NULL THEN __unread',
+    ...parents.map((path) => {
+      const pointer = literal(`$${path.map((part) => `."${part.replaceAll('"', '\\"')}"`).join('')}`);
+      const isObject = `json_type(__value, ${pointer}) IS NULL OR json_type(__value, ${pointer}) IN ('OBJECT', 'NULL')`;
+      const found = `json_extract_string(__value, ${pointer})`;
+      return `WHEN NOT (${isObject}) THEN ${problem('NOT_AN_OBJECT', path.join('.'), { value: found, type: 'an object' })}`;
+    }),
+    ...source.flatMap((field, i) => {
+      const fails = conversions[i]?.fails(`t${i}`, `c${i}`) ?? 'false';
+      const told = problem('CAST_FAILED', field.path.join('.'), { value: `t${i}`, type: field.type.glue });
+      return fails === 'false' ? [] : [`WHEN ${fails} THEN ${told}`];
+    }),
+  ];
+  const named = source.map(({ name }, i) => `, c${i} AS ${identifier(name)}`).join('');
+  return [
+    `typed AS (SELECT *, ${values.join(', ')} FROM ${at.from})`,
+    'read AS (SELECT _topic, _partition, _offset, _timestamp, _key, _headers, __value, ' +
+      `CASE ${problems.join('\n  ')} END AS __problem, false AS __filtered${named} FROM typed)`,
+  ];
+}
+
+function parentsOf(source: readonly SourceField[]): string[][] {
+  const parents = new Map<string, string[]>();
+  for (const { path } of source)
+    for (let length = 1; length < path.length; length++) {
+      const parent = path.slice(0, length);
+      parents.set(JSON.stringify(parent), parent);
+    }
+  return [...parents.values()];
+}
+
+function problem(code: string, field: string, what: { value: string; type: string }): string {
+  const shown = `coalesce(left(${what.value}::VARCHAR, ${VALUE_SHOWN_MAX}), '')`;
+  return `${literal(code)} || ${US} || ${literal(field)} || ${US} || ${shown} || ${US} || ${literal(what.type)}`;
+}
+
+function mapLayers(
+  mappings: Extract<FieldPlan['steps'][number], { kind: 'map' }>['mappings'],
+  from: string,
+  name: string,
+): string[] {
+  const values = mappings.map((m, i) => `${m.conversion.value(identifier(m.from.name))} AS m${i}`);
+  const problems = mappings.flatMap((m, i) => {
+    const fails = m.conversion.fails(identifier(m.from.name), `m${i}`);
+    const told = problem('CAST_FAILED', m.from.name, {
+      value: identifier(m.from.name),
+      type: m.to.type.glue,
+    });
+    return fails === 'false' ? [] : [`WHEN ${fails} THEN ${told}`];
+  });
+  const found =
+    problems.length === 0
+      ? '__problem'
+      : `CASE WHEN __problem IS NOT NULL THEN __problem ${problems.join('\n  ')} END`;
+  const named = mappings.map((m, i) => `, m${i} AS ${identifier(m.to.name)}`).join('');
+  const meta = carried().replace('__problem', () => `${found} AS __problem`);
+  return [
+    `${name}cast AS (SELECT *, ${values.join(', ')} FROM ${from})`,
+    `${name} AS (SELECT ${meta}${named} FROM ${name}cast)`,
+  ];
+}
+
+/** A record whose filter is false or NULL is filtered; one that failed before is quarantined whatever the filter says. */
+function filterLayers(
+  step: Extract<FieldPlan['steps'][number], { kind: 'filter' }>,
+  at: { from: string; name: string; form: 'fast' | 'guarded' },
+): string[] {
+  const fields = list(step.fields);
+  if (at.form === 'fast') {
+    const passes = `coalesce((${step.expression})::BOOLEAN, false)`;
+    const filtered = `CASE WHEN __filtered OR __problem IS NOT NULL THEN __filtered ELSE NOT ${passes} END AS __filtered`;
+    return [
+      `${at.name} AS (SELECT ${carried().replace('__filtered', () => filtered)}${fields} FROM ${at.from})`,
+    ];
+  }
+  const tried = `TRY({'passes': (${step.expression})::BOOLEAN})`;
+  const told = problem('FILTER_FAILED', '', { value: "''", type: 'a boolean' });
+  const problemNow = `CASE WHEN __problem IS NULL AND tried IS NULL THEN ${told} ELSE __problem END AS __problem`;
+  const filteredNow =
+    '(__filtered OR (tried IS NOT NULL AND NOT coalesce(tried.passes, false))) AS __filtered';
+  const meta = carried()
+    .replace('__problem', () => problemNow)
+    .replace('__filtered', () => filteredNow);
+  return [
+    `${at.name}tried AS (SELECT *, CASE WHEN __problem IS NULL THEN ${tried} END AS tried FROM ${at.from})`,
+    `${at.name} AS (SELECT ${meta}${fields} FROM ${at.name}tried)`,
+  ];
+}
+
+const GOOD = '__problem IS NULL AND NOT __filtered';
+
+function partitionExpression(spec: TableConfig['partitionBy'][number]): string {
+  if (spec.kind === 'ingest') return 'NULL::VARCHAR';
+  const field = identifier(spec.field);
+  if (spec.kind === 'value') return `${field}::VARCHAR`;
+  return spec.by === 'day' ? `${field}::DATE::VARCHAR` : `strftime(${field}, '%Y-%m-%d-%H')`;
+}
+
+function partitionValues(table: TableConfig): string {
+  const values = table.partitionBy.map((spec, i) => `${partitionExpression(spec)} AS p${i}`);
+  return `SELECT ${[...values, 'count(*) AS n'].join(', ')} FROM staged WHERE ${GOOD} GROUP BY ALL ORDER BY ALL`;
+}
+
+function selectRows(
+  context: Context,
+  written: readonly Column[],
+  values: readonly (string | null)[],
+): string {
+  const { table } = context;
+  const columns = [...written, ...provenanceColumns(table)].map(({ name, type }) =>
+    outputExpression(name, type, table),
+  );
+  const conditions = table.partitionBy.flatMap((spec, i) => {
+    const value = values[i];
+    if (spec.kind === 'ingest' || value === undefined) return [];
+    const field = identifier(spec.field);
+    if (value === null) return [`${field} IS NULL`];
+    if (spec.kind === 'value') return [`${field} = ${literal(value)}`];
+    if (spec.by === 'day') return [`${field}::DATE = DATE ${literal(value)}`];
+    return [
+      `date_trunc('hour', ${field}) = TIMESTAMP ${literal(`${value.slice(0, 10)} ${value.slice(11)}:00:00`)}`,
+    ];
+  });
+  return `SELECT ${columns.join(', ')} FROM staged WHERE ${[GOOD, ...conditions].join(' AND ')}`;
+}
+
+/** Text formats spell timestamps so that every SerDe reads them. */
+function outputExpression(name: string, type: string, table: TableConfig): string {
+  const column = identifier(name);
+  if (name === '_topic') return `${literal(table.topic)} AS _topic`;
+  if (type === 'timestamp' && table.output.kind !== 'parquet')
+    return `strftime(${column}, '%Y-%m-%d %H:%M:%S.%f') AS ${column}`;
+  if (type === 'binary' && table.output.kind !== 'parquet') return `to_base64(${column}) AS ${column}`;
+  return column;
+}
+
+function selectQuarantine(table: TableConfig): string {
+  const raw = { keep: ', raw AS raw', hash: ', sha256(raw) AS raw_sha256', drop: '' }[table.quarantineRaw];
+  const shown = table.quarantineRaw === 'keep';
+  const part = (index: number) => `split_part(problem, ${US}, ${index})`;
+  const cast = shown
+    ? `concat(${part(2)}, ' ''', ${part(3)}, ''' is not ', ${part(4)})`
+    : `concat(${part(2)}, ' is not ', ${part(4)})`;
+  const reasons = Object.entries(REASONS).map(
+    ([code, reason]) => `WHEN ${literal(code)} THEN ${literal(reason)}`,
+  );
+  return (
+    `SELECT ${literal(table.topic)} AS _topic, _partition, _offset, _timestamp, ${part(1)} AS code, ` +
+    `nullif(${part(2)}, '') AS field, CASE ${part(1)} ${reasons.join(' ')} ELSE ${cast} END AS reason${raw}, ` +
+    `${literal(table.configVersion)} AS config_version FROM (\n` +
+    '  SELECT _partition, _offset, _timestamp, __problem AS problem, __raw AS raw FROM staged WHERE __problem IS NOT NULL\n' +
+    '  UNION ALL SELECT p, o, CASE WHEN t >= 0 THEN make_timestamp(t * 1000) END, code, raw FROM odd\n' +
+    ') ORDER BY _partition, _offset'
+  );
+}
+
+/** What each code without a value of its own says to the person who reads the quarantine. */
+const REASONS: Readonly<Record<string, string>> = {
+  JSON_INVALID: 'the value is not JSON (RFC 8259)',
+  TOMBSTONE: 'the record has no value (a tombstone)',
+  UTF8_INVALID: 'the value is not UTF-8',
+  CSV_INVALID: 'the value is not one CSV line: a quote is not closed, or text follows one',
+  CSV_COLUMNS: 'the line has not as many fields as the table has columns',
+  CSV_LINE_BREAK: 'a text holds a line break, which no reader of CSV tables takes: write Parquet or JSON',
+  NUMBER_INEXACT: 'a number has more digits than can be read exactly',
+  FILTER_FAILED: 'the filter cannot be evaluated for this record',
+};

@@ -1,0 +1,123 @@
+// How one value becomes another type without loss: an expression for the value (NULL where it cannot be had) and a
+// condition that says when what came out is not what was meant. DuckDB's casts round, guess and drop offsets; each rule
+// here closes one of those doors (docs/transform.md lists them).
+import type { ScalarType } from './types.ts';
+
+export interface Conversion {
+  /** SQL for the value, of the source expression `from`. */
+  value(from: string): string;
+  /** SQL that is true where a non-null source was not converted exactly; `to` is the value's column. */
+  fails(from: string, to: string): string;
+}
+
+const INTEGER = "'[+-]?[0-9]+'";
+const FLOAT = "'[+-]?([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([eE][+-]?[0-9]+)?'";
+const DECIMAL = "'[+-]?([0-9]+(\\.[0-9]*)?|\\.[0-9]+)'";
+const DATE = "'[0-9]{4}-[0-9]{2}-[0-9]{2}'";
+/** A date alone, or with a time; an offset or Z behind the time. */
+const TIMESTAMP =
+  "'[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]{1,6}0*)?)?( ?(Z|[+-][0-9]{2}(:?[0-9]{2})?))?)?'";
+
+const keep: Conversion = { value: (from) => from, fails: () => 'false' };
+
+function strict(value: Conversion['value'], fails: (from: string, to: string) => string): Conversion {
+  return { value, fails: (from, to) => `(${from} IS NOT NULL AND (${to} IS NULL OR ${fails(from, to)}))` };
+}
+
+const cast = (duckdb: string) => (from: string) => `try_cast(${from} AS ${duckdb})`;
+
+/** Digits behind the point beyond the scale, zeros at the end apart. */
+const digitsLost = (from: string, scale: number) =>
+  `strlen(rtrim(split_part(${from}, '.', 2), '0')) > ${scale}`;
+
+/** From the text of a JSON token (numbers and booleans) or a JSON string (everything else). */
+export function fromJson(type: ScalarType): Conversion {
+  switch (type.kind) {
+    case 'integer':
+      return strict(cast(type.duckdb), (from) => `contains(${from}, '.') OR contains(${from}, 'e')`);
+    case 'float':
+      return strict(cast(type.duckdb), (_from, to) => `NOT isfinite(${to})`);
+    case 'decimal':
+      return strict(
+        cast(type.duckdb),
+        (from, to) =>
+          `CASE WHEN contains(${from}, 'e') THEN ${to}::DOUBLE <> try_cast(${from} AS DOUBLE) ` +
+          `ELSE ${digitsLost(from, type.scale)} END`,
+      );
+    case 'boolean':
+      return strict(
+        (from) => `CASE ${from} WHEN 'true' THEN true WHEN 'false' THEN false END`,
+        () => 'false',
+      );
+    default:
+      return fromText(type);
+  }
+}
+
+/** Whether `fromJson` wants the token itself, so that 5 and "5" differ. */
+export function wantsJsonToken(type: ScalarType): boolean {
+  return ['integer', 'float', 'decimal', 'boolean'].includes(type.kind);
+}
+
+/** From text that a person or another program wrote: one plain form per type, nothing guessed. */
+export function fromText(type: ScalarType): Conversion {
+  const shaped = (pattern: string) => (from: string) => `NOT regexp_full_match(${from}, ${pattern})`;
+  switch (type.kind) {
+    case 'string':
+      return keep;
+    case 'binary':
+      return { value: (from) => `encode(${from})`, fails: () => 'false' };
+    case 'integer':
+      return strict(cast(type.duckdb), shaped(INTEGER));
+    case 'float':
+      return strict(cast(type.duckdb), (from, to) => `NOT isfinite(${to}) OR ${shaped(FLOAT)(from)}`);
+    case 'decimal':
+      return strict(
+        cast(type.duckdb),
+        (from) => `${shaped(DECIMAL)(from)} OR ${digitsLost(from, type.scale)}`,
+      );
+    case 'boolean':
+      return strict(
+        (from) => `CASE lower(${from}) WHEN 'true' THEN true WHEN 'false' THEN false END`,
+        () => 'false',
+      );
+    case 'date':
+      return strict(cast('DATE'), shaped(DATE));
+    case 'timestamp':
+      return strict((from) => `(try_cast(${from} AS TIMESTAMPTZ) AT TIME ZONE 'UTC')`, shaped(TIMESTAMP));
+  }
+}
+
+/** Between typed columns, for a cast in apply_mapping. undefined where the two do not convert. */
+export function fromTyped(from: ScalarType, to: ScalarType): Conversion | undefined {
+  if (from.duckdb === to.duckdb) return keep;
+  if (from.kind === 'string') return fromText(to);
+  if (from.kind === 'binary' || to.kind === 'binary') return undefined;
+  if (to.kind === 'string') return toText(from);
+  if (to.kind === 'timestamp') {
+    if (from.kind === 'date') return { value: (x) => `${x}::TIMESTAMP`, fails: () => 'false' };
+    if (from.kind === 'integer') return fromEpoch;
+    return undefined;
+  }
+  if (to.kind === 'date')
+    return from.kind === 'timestamp' ? { value: (x) => `${x}::DATE`, fails: () => 'false' } : undefined;
+  if (from.kind === 'timestamp')
+    return to.glue === 'bigint' ? { value: (x) => `epoch_ms(${x})`, fails: () => 'false' } : undefined;
+  if (from.kind === 'date' || from.kind === 'boolean' || to.kind === 'boolean') return undefined;
+  if (to.kind === 'float') return strict(cast(to.duckdb), (_x, y) => `NOT isfinite(${y})`);
+  // A number into an exact type: what comes back must be what went in.
+  return strict(cast(to.duckdb), (x, y) => `try_cast(${y} AS ${from.duckdb}) IS DISTINCT FROM ${x}`);
+}
+
+/** Milliseconds since the epoch, within what a timestamp of microseconds holds. */
+const fromEpoch = strict(
+  (from) =>
+    `CASE WHEN abs(${from}::HUGEINT) < 8000000000000000 THEN make_timestamp(${from}::BIGINT * 1000) END`,
+  () => 'false',
+);
+
+function toText(from: ScalarType): Conversion {
+  if (from.kind === 'timestamp')
+    return { value: (x) => `strftime(${x}, '%Y-%m-%d %H:%M:%S.%f')`, fails: () => 'false' };
+  return { value: (x) => `${x}::VARCHAR`, fails: () => 'false' };
+}

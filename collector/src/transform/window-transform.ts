@@ -1,0 +1,267 @@
+// One window through DuckDB: segments are decoded while the chunk before is in SQL, then the good rows and the bad ones
+// are written as files. Nothing leaves but files below the request's own directory and counts that must add up.
+import { createHash, randomBytes } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { decompressPayload } from '@sluice/shared/codecs.ts';
+import { assert, SluiceError } from '@sluice/shared/errors.ts';
+import { partitionKey } from '@sluice/shared/position.ts';
+import { walkBatches } from '@sluice/shared/record-batch.ts';
+import type { OutputFile, PartitionSpec, StagedSegment, TableConfig, TransformResult } from '../contracts.ts';
+import { ColumnChunk } from './columns.ts';
+import { csvConverter } from './csv-line.ts';
+import { type Database, openDatabase } from './duckdb.ts';
+import { type CompiledTable, compileTable, type Marks } from './sql/compile.ts';
+import { type FieldPlan, planFields } from './sql/fields.ts';
+import { literal } from './sql/types.ts';
+import { strikeUnstrict } from './strict-json.ts';
+
+/** A chunk goes to SQL once it holds this many bytes or rows. */
+const CHUNK_BYTES = 8 * 2 ** 20;
+const CHUNK_ROWS = 60_000;
+
+export interface TransformLimits {
+  readonly memoryBytesMax: number;
+  readonly threads: number;
+}
+
+export interface WindowRequest {
+  readonly table: TableConfig;
+  readonly openedMs: number;
+  readonly directory: string;
+}
+
+/** Drawn per process: a value cannot contain what nobody could foresee. */
+const marks: Marks = {
+  separator: `\u001e${randomBytes(6).toString('base64')}`,
+  nullMark: `null-${randomBytes(6).toString('base64')}`,
+};
+
+export class WindowTransform {
+  readonly #request: WindowRequest;
+  readonly #database: Database;
+  readonly #compiled: CompiledTable;
+  readonly #chunk: ColumnChunk;
+  readonly #exactKeys: ReadonlySet<string>;
+  readonly #records = new Map<string, number>();
+  #inserting: Promise<void> = Promise.resolve();
+  #staged = 0;
+  #odd = 0;
+  #decodeMs = 0;
+  #sqlMs = 0;
+
+  private constructor(request: WindowRequest, database: Database, plan: FieldPlan) {
+    const { table } = request;
+    this.#request = request;
+    this.#database = database;
+    this.#compiled = compileTable(table, plan, marks);
+    this.#exactKeys = new Set(
+      plan.source.filter(({ type }) => type.kind !== 'float').map(({ path }) => path.at(-1) ?? ''),
+    );
+    this.#chunk = new ColumnChunk({
+      separator: Buffer.from(marks.separator),
+      nullMark: Buffer.from(marks.nullMark),
+      keys: this.#compiled.needsKeys,
+      headers: this.#compiled.needsHeaders,
+      text: table.input.kind !== 'bytes',
+      convert: converterOf(table),
+    });
+  }
+
+  static async open(request: WindowRequest, limits: TransformLimits): Promise<WindowTransform> {
+    const plan = planFields(request.table);
+    const [first] = plan.problems;
+    if (first !== undefined) throw new SluiceError('TRANSFORM_FAILED', first, { place: request.table.name });
+    const database = await openDatabase({
+      directories: [request.directory],
+      spillDirectory: join(request.directory, 'spill'),
+      ...limits,
+    });
+    const transform = new WindowTransform(request, database, plan);
+    await database.run(transform.#compiled.createStaged);
+    return transform;
+  }
+
+  /** Decodes a segment; resolves when there is room for the next. */
+  async add({ segment, fromOffset }: StagedSegment): Promise<void> {
+    let started = performance.now();
+    const payload = decompressPayload(segment.codec, Buffer.from(segment.payload), segment.plainBytes);
+    const range = { fromOffset, nextOffset: segment.nextOffset };
+    const key = partitionKey(segment);
+    let decoded = 0;
+    this.#chunk.beginPart(segment.partition);
+    for (const { header, bytes } of walkBatches(payload)) {
+      decoded += this.#chunk.appendBatch(bytes, header, range);
+      if (this.#chunk.bytes < CHUNK_BYTES && this.#chunk.rows < CHUNK_ROWS) continue;
+      this.#decodeMs += performance.now() - started;
+      await this.#insertChunk();
+      started = performance.now();
+      this.#chunk.beginPart(segment.partition);
+    }
+    this.#decodeMs += performance.now() - started;
+    this.#records.set(key, (this.#records.get(key) ?? 0) + decoded);
+  }
+
+  /** Hands the chunk over and returns while SQL works on it: the next one is decoded meanwhile. */
+  async #insertChunk(): Promise<void> {
+    if (this.#request.table.input.kind === 'json') strikeUnstrict(this.#chunk, this.#exactKeys);
+    await this.#inserting;
+    const struck = this.#chunk.odd.length;
+    if (struck > 0) await this.#database.appendOdd(this.#chunk.odd);
+    this.#odd += struck;
+    if (this.#chunk.rows > 0) {
+      await this.#database.appendChunk(this.#chunk);
+      this.#inserting = this.#insert();
+      this.#inserting.catch(() => {});
+    }
+    this.#staged += this.#chunk.rows;
+    this.#chunk.reset();
+  }
+
+  async #insert(): Promise<void> {
+    const started = performance.now();
+    try {
+      await this.#database.run(this.#compiled.insertStaged('fast'));
+    } catch (error) {
+      if (!this.#request.table.steps.some(({ kind }) => kind === 'filter')) throw error;
+      await this.#database.run(this.#compiled.insertStaged('guarded'));
+    }
+    await this.#database.emptyRaw();
+    this.#sqlMs += performance.now() - started;
+  }
+
+  async finish(): Promise<TransformResult> {
+    await this.#insertChunk();
+    await this.#inserting;
+    const started = performance.now();
+    const counts = await this.#counts();
+    const files = [...(await this.#writeRows()), ...(await this.#writeQuarantine(counts.quarantined))];
+    const emitted = files.reduce((sum, f) => sum + (f.output === 'rows' ? f.rows : 0), 0);
+    this.#sqlMs += performance.now() - started;
+    const total = [...this.#records.values()].reduce((a, b) => a + b, 0);
+    const classes = {
+      in: total,
+      emitted,
+      merged: 0,
+      filtered: counts.filtered,
+      quarantined: counts.quarantined,
+    };
+    assert(
+      emitted + counts.filtered + counts.quarantined === total,
+      `${this.#request.table.name}: ${JSON.stringify(classes)} do not add up`,
+    );
+    return {
+      files: files.map((file, index) => ({ ...file, index })),
+      classes,
+      recordsPerPartition: this.#records,
+      decodeMs: Math.round(this.#decodeMs),
+      sqlMs: Math.round(this.#sqlMs),
+    };
+  }
+
+  async #counts(): Promise<{ filtered: number; quarantined: number }> {
+    const [row] = await this.#database.rows(this.#compiled.countStaged);
+    const [odd] = await this.#database.rows('SELECT count(*) AS n FROM odd');
+    assert(Number(odd?.['n']) === this.#odd, 'records set aside went missing');
+    return {
+      filtered: Number(row?.['filtered']),
+      quarantined: Number(row?.['quarantined']) + this.#odd,
+    };
+  }
+
+  async #writeRows(): Promise<OutputFile[]> {
+    const { table } = this.#request;
+    const files: OutputFile[] = [];
+    for (const row of await this.#database.rows(this.#compiled.partitionValues)) {
+      const expected = Number(row['n']);
+      if (expected === 0) continue;
+      const values = table.partitionBy.map((_spec, i) => (row[`p${i}`] ?? null) as string | null);
+      const { extension, options } = fileFormat(table);
+      const file = await this.#copy(this.#compiled.selectRows(values), {
+        name: `rows-${files.length}.${extension}`,
+        options,
+      });
+      assert(file.rows === expected, `${file.rows} rows written where ${expected} were staged`);
+      const partition = table.partitionBy.map((spec, i) => ({
+        column: spec.column,
+        value: spec.kind === 'ingest' ? timeValue(spec.by, this.#request.openedMs) : (values[i] ?? null),
+      }));
+      files.push({ output: 'rows', index: 0, partition, extension, ...file });
+    }
+    return files;
+  }
+
+  async #writeQuarantine(expected: number): Promise<OutputFile[]> {
+    if (expected === 0) return [];
+    const file = await this.#copy(this.#compiled.selectQuarantine, {
+      name: 'quarantine.parquet',
+      options: 'FORMAT parquet, COMPRESSION zstd',
+    });
+    assert(file.rows === expected, `${file.rows} records quarantined where ${expected} failed`);
+    const partition = [{ column: 'ingest_day', value: timeValue('day', this.#request.openedMs) }];
+    return [{ output: 'quarantine', index: 0, partition, extension: 'parquet', ...file }];
+  }
+
+  async #copy(select: string, to: { name: string; options: string }) {
+    const path = join(this.#request.directory, to.name);
+    const [result] = await this.#database.rows(`COPY (${select}) TO ${literal(path)} (${to.options})`);
+    const { size: bytes } = await stat(path);
+    return { path, bytes, rows: Number(result?.['Count']), sha256: await sha256(path) };
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+}
+
+function converterOf(table: TableConfig) {
+  const { input } = table;
+  if (input.kind === 'csv') return csvConverter(input);
+  if (input.kind === 'bytes') return (value: Buffer) => Buffer.from(value.toString('base64'));
+  return undefined;
+}
+
+function fileFormat({ output }: TableConfig): { extension: string; options: string } {
+  if (output.kind === 'parquet')
+    return { extension: 'parquet', options: `FORMAT parquet, COMPRESSION ${output.compression}` };
+  const gzip = output.compression === 'gzip';
+  const compression = gzip ? ', COMPRESSION gzip' : '';
+  const suffix = gzip ? '.gz' : '';
+  if (output.kind === 'json') return { extension: `json${suffix}`, options: `FORMAT json${compression}` };
+  return { extension: `csv${suffix}`, options: `FORMAT csv, HEADER false${compression}` };
+}
+
+function timeValue(by: Extract<PartitionSpec, { kind: 'ingest' }>['by'], ms: number): string {
+  const iso = new Date(ms).toISOString();
+  return by === 'day' ? iso.slice(0, 10) : `${iso.slice(0, 10)}-${iso.slice(11, 13)}`;
+}
+
+async function sha256(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+  return hash.digest('hex');
+}
+
+/** What is wrong with a table, DuckDB's own opinion of its SQL included. Empty when it can run. */
+export async function tableProblems(table: TableConfig, directory: string): Promise<string[]> {
+  const plan = planFields(table);
+  if (plan.problems.length > 0) return [...plan.problems];
+  const database = await openDatabase({
+    directories: [directory],
+    spillDirectory: directory,
+    memoryBytesMax: 64e6,
+    threads: 1,
+  });
+  try {
+    const compiled = compileTable(table, plan, marks);
+    await database.run(compiled.createStaged);
+    await database.run(compiled.insertStaged('fast'));
+    await database.rows(compiled.partitionValues);
+    return [];
+  } catch (error) {
+    return [`its SQL is refused: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`];
+  } finally {
+    database.close();
+  }
+}

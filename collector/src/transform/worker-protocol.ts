@@ -1,0 +1,23 @@
+// What the two sides of the transform's worker thread say to each other.
+import type { ErrorCode } from '@sluice/shared/errors.ts';
+import type { StagedSegment, TableConfig, TransformResult } from '../contracts.ts';
+import type { WindowRequest } from './window-transform.ts';
+
+export type ToWorker =
+  | { readonly kind: 'begin'; readonly request: WindowRequest }
+  | { readonly kind: 'segment'; readonly staged: StagedSegment }
+  | { readonly kind: 'finish' }
+  | { readonly kind: 'abort' }
+  | { readonly kind: 'validate'; readonly table: TableConfig; readonly directory: string };
+
+/** One answer to each message, in order. */
+export type FromWorker =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'result'; readonly result: TransformResult }
+  | { readonly kind: 'problems'; readonly problems: readonly string[] }
+  | {
+      readonly kind: 'failed';
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly place: string | undefined;
+    };

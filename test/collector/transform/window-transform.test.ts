@@ -1,0 +1,410 @@
+// What a window makes of hostile and ordinary values: exact, quarantined by name, or filtered. Never NULL in silence.
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { DuckDBInstance } from '@duckdb/node-api';
+import type { Step, TableConfig, TransformResult } from '@sluice/collector/contracts.ts';
+import { createTransformer } from '@sluice/collector/transform/transformer.ts';
+import { segmentOf } from '../../support/segments.ts';
+import { temporaryDirectory } from '../../support/temp.ts';
+
+const transformer = createTransformer({ memoryBytesMax: 256e6, threads: 1 });
+const home = temporaryDirectory();
+let windows = 0;
+after(async () => {
+  await transformer.close();
+});
+
+const base: TableConfig = {
+  name: 'claims',
+  topic: 'claims',
+  input: { kind: 'json' },
+  columns: [],
+  steps: [],
+  partitionBy: [],
+  output: { kind: 'parquet', compression: 'zstd' },
+  provenance: 'position',
+  quarantineRaw: 'keep',
+  startAt: undefined,
+  windowLengthMs: 100_000,
+  windowBytesMax: 64 * 2 ** 20,
+  location: 'claims',
+  configVersion: 'v1',
+};
+
+interface Written {
+  readonly rows: Record<string, unknown>[];
+  readonly quarantine: Record<string, unknown>[];
+  readonly result: TransformResult;
+}
+
+async function transform(
+  table: Partial<TableConfig>,
+  values: readonly (string | Buffer | null)[],
+): Promise<Written> {
+  const directory = join(home, `w${windows++}`);
+  mkdirSync(directory);
+  const segment = segmentOf(values, { codec: windows % 2 ? 'lz4' : 'none' });
+  const result = await transformer.run({
+    table: { ...base, ...table },
+    windowId: 'w',
+    segments: [{ segment, fromOffset: 0 }],
+    openedMs: Date.UTC(2026, 10, 23, 7),
+    directory,
+  });
+  const { in: total, emitted, merged, filtered, quarantined } = result.classes;
+  assert.equal(total, values.length);
+  assert.equal(emitted + merged + filtered + quarantined, total);
+  const read = async (output: string) => {
+    const rows: Record<string, unknown>[] = [];
+    for (const file of result.files.filter((f) => f.output === output))
+      rows.push(...(await readFile(file.path)));
+    return rows;
+  };
+  return { rows: await read('rows'), quarantine: await read('quarantine'), result };
+}
+
+async function readFile(path: string): Promise<Record<string, unknown>[]> {
+  const instance = await DuckDBInstance.create(':memory:');
+  const connection = await instance.connect();
+  const reader = path.includes('.csv')
+    ? `read_csv('${path}', header = false, all_varchar = true)`
+    : path.includes('.json')
+      ? `read_json('${path}')`
+      : `read_parquet('${path}')`;
+  const result = await connection.runAndReadAll(`SELECT * FROM ${reader}`);
+  const rows = result.getRowObjectsJson() as Record<string, unknown>[];
+  connection.closeSync();
+  instance.closeSync();
+  return rows;
+}
+
+interface Case {
+  readonly type: string;
+  readonly json: string;
+  /** The value as DuckDB prints it to JSON, or the code of its quarantine. */
+  readonly becomes: unknown;
+}
+
+const quarantined = (code = 'CAST_FAILED') => ({ code });
+
+const CASES: readonly Case[] = [
+  { type: 'bigint', json: '5', becomes: '5' },
+  { type: 'bigint', json: '-9223372036854775808', becomes: '-9223372036854775808' },
+  { type: 'bigint', json: '9223372036854775808', becomes: quarantined() },
+  { type: 'bigint', json: '"x"', becomes: quarantined() },
+  { type: 'bigint', json: '"5"', becomes: quarantined() },
+  { type: 'bigint', json: '1.5', becomes: quarantined() },
+  { type: 'bigint', json: '5e-7', becomes: quarantined() },
+  { type: 'bigint', json: 'true', becomes: quarantined() },
+  { type: 'bigint', json: '[1]', becomes: quarantined() },
+  { type: 'bigint', json: '{"a":1}', becomes: quarantined() },
+  { type: 'bigint', json: 'null', becomes: null },
+  { type: 'int', json: '2147483648', becomes: quarantined() },
+  { type: 'boolean', json: 'true', becomes: true },
+  { type: 'boolean', json: '1', becomes: quarantined() },
+  { type: 'boolean', json: '"true"', becomes: quarantined() },
+  { type: 'double', json: '1e400', becomes: quarantined() },
+  { type: 'double', json: '0.1', becomes: 0.1 },
+  { type: 'double', json: '"0.1"', becomes: quarantined() },
+  { type: 'double', json: 'NaN', becomes: quarantined('JSON_INVALID') },
+  { type: 'double', json: '-Infinity', becomes: quarantined('JSON_INVALID') },
+  { type: 'decimal(10,2)', json: '1.99', becomes: '1.99' },
+  { type: 'decimal(10,2)', json: '1.990', becomes: '1.99' },
+  { type: 'decimal(10,2)', json: '1.999', becomes: quarantined() },
+  { type: 'decimal(10,2)', json: '1e3', becomes: '1000.00' },
+  { type: 'decimal(10,8)', json: '1e-7', becomes: '0.00000010' },
+  { type: 'decimal(10,2)', json: '1e-7', becomes: quarantined() },
+  { type: 'decimal(38,2)', json: '12345678901234567890.12', becomes: quarantined('NUMBER_INEXACT') },
+  { type: 'decimal(38,0)', json: '12345678901234567890123456789', becomes: '12345678901234567890123456789' },
+  { type: 'decimal(3,2)', json: '123.45', becomes: quarantined() },
+  { type: 'string', json: '"text"', becomes: 'text' },
+  { type: 'string', json: '5', becomes: '5' },
+  { type: 'string', json: '{"a":[1,2]}', becomes: '{"a":[1,2]}' },
+  { type: 'string', json: '""', becomes: '' },
+  { type: 'string', json: '"a\\u0000b"', becomes: 'a\u0000b' },
+  { type: 'string', json: '"\\u001e, nan ,}"', becomes: '\u001e, nan ,}' },
+  { type: 'string', json: '"\\ud800"', becomes: quarantined('JSON_INVALID') },
+  { type: 'string', json: '"😀 ü"', becomes: '😀 ü' },
+  { type: 'timestamp', json: '"2026-01-02T03:04:05+02:00"', becomes: '2026-01-02 01:04:05' },
+  { type: 'timestamp', json: '"2026-01-02T03:04:05Z"', becomes: '2026-01-02 03:04:05' },
+  { type: 'timestamp', json: '"2026-01-02 03:04:05.123456"', becomes: '2026-01-02 03:04:05.123456' },
+  { type: 'timestamp', json: '"2026-01-02T03:04:05.1234567Z"', becomes: quarantined() },
+  { type: 'timestamp', json: '"2026-01-02T03:04:05.1234560Z"', becomes: '2026-01-02 03:04:05.123456' },
+  { type: 'timestamp', json: '"2026-01-02"', becomes: '2026-01-02 00:00:00' },
+  { type: 'timestamp', json: '"2026-02-30T00:00:00Z"', becomes: quarantined() },
+  { type: 'timestamp', json: '"2026-01-02T25:00:00Z"', becomes: quarantined() },
+  { type: 'timestamp', json: '"epoch"', becomes: quarantined() },
+  { type: 'timestamp', json: '"infinity"', becomes: quarantined() },
+  { type: 'timestamp', json: '1780000000', becomes: quarantined() },
+  { type: 'date', json: '"2026-02-28"', becomes: '2026-02-28' },
+  { type: 'date', json: '"2026-02-30"', becomes: quarantined() },
+  { type: 'date', json: '"epoch"', becomes: quarantined() },
+];
+
+for (const { type, json, becomes } of CASES) {
+  test(`JSON ${json} as ${type} becomes ${JSON.stringify(becomes)}`, async () => {
+    const neighbours = ['{"n":1}', `{"n":2,"v":${json}}`, '{"n":3}'];
+    const columns = [
+      { name: 'n', type: 'int' },
+      { name: 'v', type },
+    ];
+    const { rows, quarantine } = await transform({ columns }, neighbours);
+    const failed = typeof becomes === 'object' && becomes !== null;
+    assert.deepEqual(
+      rows.map((row) => row['n']),
+      failed ? [1, 3] : [1, 2, 3],
+    );
+    if (failed) {
+      assert.equal(quarantine[0]?.['code'], (becomes as { code: string }).code);
+      assert.equal(quarantine[0]?.['_offset'], '1');
+    } else assert.deepEqual(rows[1]?.['v'], becomes);
+  });
+}
+
+const BROKEN: readonly (readonly [string, string | Buffer | null, string])[] = [
+  ['a tombstone', null, 'TOMBSTONE'],
+  ['an empty value', '', 'JSON_INVALID'],
+  ['a trailing comma', '{"v":"a",}', 'JSON_INVALID'],
+  ['a trailing comma and a line break', '{"v":["a", \n ]}', 'JSON_INVALID'],
+  ['half an object', '{"v":"a', 'JSON_INVALID'],
+  ['a byte order mark', '\ufeff{"v":"a"}', 'JSON_INVALID'],
+  ['bytes that are not UTF-8', Buffer.from([0x7b, 0xff, 0x7d]), 'UTF8_INVALID'],
+  ['a NUL behind the object', '{"v":"a"}\u0000', 'JSON_INVALID'],
+  ['an array', '[{"v":"a"}]', 'NOT_AN_OBJECT'],
+  ['a number', '5', 'NOT_AN_OBJECT'],
+];
+
+for (const [what, value, code] of BROKEN) {
+  test(`${what} is quarantined as ${code} and its neighbours flow on`, async () => {
+    const { rows, quarantine } = await transform({ columns: [{ name: 'v', type: 'string' }] }, [
+      '{"v":"one"}',
+      value,
+      ' {"v":"two"}',
+    ]);
+    assert.deepEqual(
+      rows.map((row) => row['v']),
+      ['one', 'two'],
+    );
+    assert.equal(quarantine[0]?.['code'], code);
+    assert.equal(quarantine[0]?.['_offset'], '1');
+  });
+}
+
+test('a reason names the field, the value and the type, unless raw bytes must not be kept', async () => {
+  const columns = [{ name: 'amount', type: 'decimal(12,2)' }];
+  const value = '{"amount":"abc"}';
+  const kept = await transform({ columns }, [value]);
+  assert.equal(kept.quarantine[0]?.['reason'], `amount '"abc"' is not decimal(12,2)`);
+  const hashed = await transform({ columns, quarantineRaw: 'hash' }, [value]);
+  assert.equal(hashed.quarantine[0]?.['reason'], 'amount is not decimal(12,2)');
+  assert.equal(hashed.quarantine[0]?.['raw'], undefined);
+  assert.match(String(hashed.quarantine[0]?.['raw_sha256']), /^[0-9a-f]{64}$/);
+  const dropped = await transform({ columns, quarantineRaw: 'drop' }, [value]);
+  assert.equal(JSON.stringify(dropped.quarantine).includes('abc'), false);
+});
+
+test('apply_mapping renames, casts and reaches into objects; a parent that is no object is quarantined', async () => {
+  const map = (source: string, sourceType: string, target: string, targetType: string) => ({
+    source,
+    sourceType,
+    target,
+    targetType,
+  });
+  const steps: Step[] = [
+    {
+      kind: 'apply_mapping',
+      mappings: [
+        map('id', 'string', 'claim_id', 'bigint'),
+        map('policy.holder.name', 'string', 'holder', 'string'),
+        map('at', 'bigint', 'at', 'timestamp'),
+        map('_offset', 'bigint', 'place', 'bigint'),
+      ],
+    },
+  ];
+  const { rows, quarantine } = await transform({ steps, provenance: 'none' }, [
+    '{"id":"17","policy":{"holder":{"name":"Ada"}},"at":1780000000123}',
+    '{"id":"x","policy":{"holder":{"name":"Ada"}}}',
+    '{"id":"18","policy":5}',
+    '{"id":"19","policy":null}',
+  ]);
+  assert.deepEqual(rows, [
+    { claim_id: '17', holder: 'Ada', at: '2026-05-28 20:26:40.123', place: '0' },
+    { claim_id: '19', holder: null, at: null, place: '3' },
+  ]);
+  assert.deepEqual(
+    quarantine.map((row) => row['reason']),
+    ["id 'x' is not bigint", "policy '5' is not an object"],
+  );
+});
+
+test('a record is filtered when the filter is false or NULL, and quarantined when it cannot be evaluated', async () => {
+  const columns = [{ name: 's', type: 'string' }];
+  const filter = (expression: string): Step[] => [{ kind: 'filter', expression }];
+  const values = ['{"s":"1"}', '{"s":"void"}', '{}'];
+  const some = await transform({ columns, steps: filter("s <> 'void'") }, values);
+  assert.deepEqual([some.result.classes.emitted, some.result.classes.filtered], [1, 2]);
+  const throwing = await transform({ columns, steps: filter('s::INTEGER > 0') }, values);
+  assert.deepEqual(
+    [throwing.result.classes.emitted, throwing.result.classes.filtered, throwing.result.classes.quarantined],
+    [1, 1, 1],
+  );
+  assert.equal(throwing.quarantine[0]?.['code'], 'FILTER_FAILED');
+});
+
+test('rows are written to the partition of their own time and value, NULL to the default one', async () => {
+  const { result } = await transform(
+    {
+      columns: [
+        { name: 'at', type: 'timestamp' },
+        { name: 'kind', type: 'string' },
+      ],
+      partitionBy: [
+        { kind: 'time', field: 'at', by: 'day', column: 'day' },
+        { kind: 'value', field: 'kind', column: 'kind' },
+        { kind: 'ingest', by: 'hour', column: 'ingest_hour' },
+      ],
+    },
+    [
+      '{"at":"2026-01-02T23:59:59Z","kind":"a\'b"}',
+      '{"at":"2026-01-02T23:59:59-01:00","kind":"a\'b"}',
+      '{"kind":null}',
+      '{"at":"2026-01-02T00:00:00Z","kind":"a\'b"}',
+    ],
+  );
+  const seen = result.files.map((f) => [f.rows, ...f.partition.map(({ value }) => value)]);
+  assert.deepEqual(seen, [
+    [2, '2026-01-02', "a'b", '2026-11-23-07'],
+    [1, '2026-01-03', "a'b", '2026-11-23-07'],
+    [1, null, null, '2026-11-23-07'],
+  ]);
+});
+
+test('CSV values are split as RFC 4180 says, typed, and refused by name when they are not one line', async () => {
+  const columns = [
+    { name: 'id', type: 'int' },
+    { name: 'text', type: 'string' },
+  ];
+  const input = { kind: 'csv' as const, delimiter: ',', quote: '"', columns: ['id', 'text'] };
+  const { rows, quarantine } = await transform({ input, columns }, [
+    '1,plain',
+    '2,"a ""quoted"", text"\r\n',
+    '3,',
+    '4,""',
+    'x,bad',
+    '5',
+    '6,"open',
+  ]);
+  assert.deepEqual(
+    rows.map((row) => [row['id'], row['text']]),
+    [
+      [1, 'plain'],
+      [2, 'a "quoted", text'],
+      [3, null],
+      [4, ''],
+    ],
+  );
+  assert.deepEqual(
+    quarantine.map((row) => [row['code'], row['raw']]),
+    [
+      ['CAST_FAILED', 'x,bad'],
+      ['CSV_COLUMNS', '5'],
+      ['CSV_INVALID', '6,\\x22open'],
+    ],
+  );
+});
+
+test('text and bytes arrive as they were sent', async () => {
+  const text = await transform({ input: { kind: 'text' } }, ['a line', '', 'ü']);
+  assert.deepEqual(
+    text.rows.map((row) => row['value']),
+    ['a line', '', 'ü'],
+  );
+  const bytes = await transform({ input: { kind: 'bytes' } }, [Buffer.from([0xff, 0x00]), Buffer.alloc(0)]);
+  assert.deepEqual(
+    bytes.rows.map((row) => row['value']),
+    ['\\xFF\\x00', ''],
+  );
+});
+
+for (const output of [
+  { kind: 'parquet', compression: 'snappy' },
+  { kind: 'json', compression: 'none' },
+  { kind: 'json', compression: 'gzip' },
+  { kind: 'csv', compression: 'none' },
+  { kind: 'csv', compression: 'gzip' },
+] as const) {
+  test(`${output.kind} with ${output.compression} reads back as written`, async () => {
+    const { rows, result } = await transform(
+      {
+        output,
+        columns: [
+          { name: 'n', type: 'int' },
+          { name: 's', type: 'string' },
+          { name: 't', type: 'timestamp' },
+        ],
+      },
+      ['{"n":1,"s":"a, \\"b\\"","t":"2026-01-02T03:04:05.5Z"}'],
+    );
+    assert.equal(result.files[0]?.extension, output.kind + (output.compression === 'gzip' ? '.gz' : ''));
+    const values = Object.values(rows[0] ?? {}).map(String);
+    assert.equal(values[0], '1');
+    assert.equal(values[1], 'a, "b"');
+    assert.match(values[2] ?? '', /^2026-01-02 03:04:05\.5/);
+  });
+}
+
+test('a line break in a CSV table goes to quarantine and not into the file', async () => {
+  const { rows, quarantine } = await transform(
+    { output: { kind: 'csv', compression: 'none' }, columns: [{ name: 's', type: 'string' }] },
+    ['{"s":"a\\nb"}', '{"s":"c"}'],
+  );
+  assert.equal(rows.length, 1);
+  assert.equal(quarantine[0]?.['code'], 'CSV_LINE_BREAK');
+});
+
+test('full provenance writes key, headers, topic and timestamp beside each row', async () => {
+  const { rows } = await transform({ provenance: 'full', columns: [{ name: 'v', type: 'string' }] }, [
+    '{"v":"a"}',
+    Buffer.from([0xff]),
+    '{"v":"b"}',
+  ]);
+  assert.deepEqual(
+    rows.map((row) => [
+      row['v'],
+      row['_topic'],
+      row['_partition'],
+      row['_offset'],
+      row['_key'],
+      row['_headers'],
+    ]),
+    [
+      ['a', 'claims', 0, '0', null, '[]'],
+      ['b', 'claims', 0, '2', null, '[]'],
+    ],
+  );
+});
+
+test('a table that cannot run is refused with what is wrong, before any data', async () => {
+  const problems = async (table: Partial<TableConfig>) =>
+    (await transformer.validate({ ...base, ...table }, home)).join('; ');
+  assert.match(await problems({ columns: [{ name: 'a', type: 'varchar' }] }), /'a' has the type 'varchar'/);
+  assert.match(await problems({ columns: [{ name: 'A', type: 'int' }] }), /must be renamed/);
+  assert.match(await problems({}), /'columns' is missing/);
+  const columns = [{ name: 'a', type: 'int' }];
+  const steps: Step[] = [{ kind: 'filter', expression: 'a >< 5' }];
+  assert.match(await problems({ columns, steps }), /SQL is refused/);
+  const reads: Step[] = [
+    { kind: 'filter', expression: "(SELECT count(*) FROM read_text('/etc/passwd')) > 0" },
+  ];
+  assert.match(await problems({ columns, steps: reads }), /SQL is refused/);
+  assert.equal(await problems({ columns }), '');
+});
+
+test('a hundred thousand records over several chunks are all there, once', async () => {
+  const values = Array.from({ length: 100_000 }, (_, i) => `{"n":${i}}`);
+  const { rows } = await transform({ columns: [{ name: 'n', type: 'int' }] }, values);
+  assert.equal(rows.length, values.length);
+  assert.ok(rows.every((row, i) => row['n'] === i && row['_offset'] === String(i)));
+});

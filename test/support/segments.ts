@@ -1,0 +1,61 @@
+// Segments as an agent would make them, from records: real record batches, compressed and counted.
+import { type BatchCodec, compressPayload } from '@sluice/shared/codecs.ts';
+import { crc32c } from '@sluice/shared/crc32c.ts';
+import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
+import { encodeRecordBatch, type KafkaRecord } from '@sluice/shared/records.ts';
+import type { Segment } from '@sluice/shared/segment.ts';
+
+export interface SegmentOptions {
+  readonly topic?: string;
+  readonly partition?: number;
+  readonly baseOffset?: number;
+  readonly codec?: BatchCodec;
+  readonly timestamp?: number;
+}
+
+/** One batch, one segment. A value is the record's; null is a tombstone. */
+export function segmentOf(
+  values: readonly (string | Buffer | null)[],
+  {
+    topic = 'claims',
+    partition = 0,
+    baseOffset = 0,
+    codec = 'none',
+    timestamp = 1_780_000_000_000,
+  }: SegmentOptions = {},
+): Segment {
+  const records = values.map((value, i) => ({
+    offset: baseOffset + i,
+    timestamp,
+    key: null,
+    value: typeof value === 'string' ? Buffer.from(value) : value,
+    headers: [],
+  }));
+  return segmentOfRecords(records, { topic, partition, codec });
+}
+
+export function segmentOfRecords(
+  records: readonly KafkaRecord[],
+  { topic = 'claims', partition = 0, codec = 'none' }: SegmentOptions = {},
+): Segment {
+  const startOffset = records[0]?.offset ?? 0;
+  const plain = encodeRecordBatch({ baseOffset: startOffset, codec }, records);
+  const payload = compressPayload('lz4', plain);
+  const nextOffset = (records.at(-1)?.offset ?? -1) + 1;
+  const absent = nextOffset - startOffset - records.length;
+  return {
+    topic,
+    topicId: NO_TOPIC_ID,
+    partition,
+    leaderEpoch: 0,
+    startOffset,
+    nextOffset,
+    counts: { records: records.length, control: 0, aborted: 0, absent },
+    skipped: [],
+    timestampMax: Math.max(...records.map((r) => r.timestamp)),
+    codec: 'lz4',
+    plainBytes: plain.length,
+    crc32c: crc32c(payload),
+    payload,
+  };
+}
