@@ -10,7 +10,6 @@ export function createEvents(log: Logger, metrics: Metrics) {
     ...ingestEvents(log, metrics),
     ...windowEvents(log, metrics),
     ...ledgerEvents(log, metrics),
-    ...lakeEvents(log, metrics),
     ...lifeEvents(log),
   };
 }
@@ -60,12 +59,37 @@ function windowEvents(log: Logger, metrics: Metrics) {
   };
 }
 
-function ledgerEvents(_log: Logger, _metrics: Metrics) {
-  return {};
-}
-
-function lakeEvents(_log: Logger, _metrics: Metrics) {
-  return {};
+function ledgerEvents(log: Logger, metrics: Metrics) {
+  const records = metrics.counter('sluice_records_committed_total', 'Records committed to the ledger', [
+    'table',
+  ]);
+  const bad = metrics.counter('sluice_records_quarantined_total', 'Records in quarantine', ['table']);
+  const windows = metrics.counter('sluice_windows_committed_total', 'Windows committed', ['table']);
+  const waits = metrics.counter('sluice_table_waits_total', 'Failures that a table waited through', [
+    'table',
+  ]);
+  return {
+    windowCommitted(w: {
+      table: string;
+      window: string;
+      records: number;
+      quarantined: number;
+      files: number;
+    }) {
+      records.inc({ table: w.table }, w.records);
+      bad.inc({ table: w.table }, w.quarantined);
+      windows.inc({ table: w.table });
+      log.info(w, 'window committed');
+    },
+    tableWaits(w: { table: string; state: string; reason: string; retryMs: number }) {
+      waits.inc({ table: w.table });
+      log.warn(w, 'table waits; its data stay with the agent');
+    },
+    tableHalted: (t: { table: string; reason: string }) =>
+      log.error(t, 'table halted: nothing more is written to it'),
+    stagedNotRemoved: (t: { table: string; reason: string }) =>
+      log.warn(t, 'staged objects were not removed; they are no longer needed'),
+  };
 }
 
 function lifeEvents(log: Logger) {

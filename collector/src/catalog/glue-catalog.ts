@@ -1,0 +1,217 @@
+// The AWS Glue Data Catalog. Databases, tables and partitions are created where missing; "already there" is success, and
+// what stands there must be able to take our rows.
+import {
+  BatchCreatePartitionCommand,
+  CreateDatabaseCommand,
+  CreateTableCommand,
+  GetPartitionsCommand,
+  GetTableCommand,
+  GetTablesCommand,
+  GlueClient,
+  type StorageDescriptor,
+  type Table,
+} from '@aws-sdk/client-glue';
+import { SluiceError } from '@sluice/shared/errors.ts';
+import { NodeHttpHandler } from '@smithy/node-http-handler';
+import type { Catalog, CataloguedPartition, Column, ObjectStore, TableDefinition } from '../contracts.ts';
+import { assertCompatible } from './compatible.ts';
+import { describeFormat, formatOf } from './storage-descriptor.ts';
+
+export interface GlueSettings {
+  readonly database: string;
+  readonly region: string | undefined;
+  readonly endpoint: string | undefined;
+  /** For the locations of tables and partitions. */
+  readonly store: ObjectStore;
+}
+
+/** Glue's own limit of one BatchCreatePartition call (AWS Glue Web API Reference). */
+const PARTITIONS_PER_CALL_MAX = 100;
+const ATTEMPTS_MAX = 6;
+const CONNECT_TIMEOUT_MS = 5_000;
+const REQUEST_TIMEOUT_MS = 30_000;
+const PARTITIONS_REMEMBERED_MAX = 100_000;
+
+export function createGlueCatalog(settings: GlueSettings): Catalog {
+  const { database: DatabaseName, store } = settings;
+  const client = new GlueClient({
+    ...(settings.region === undefined ? {} : { region: settings.region }),
+    ...(settings.endpoint === undefined ? {} : { endpoint: settings.endpoint }),
+    maxAttempts: ATTEMPTS_MAX,
+    retryMode: 'adaptive',
+    requestHandler: new NodeHttpHandler({
+      connectionTimeout: CONNECT_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+    }),
+  });
+  const remembered = new Set<string>();
+
+  async function getTable(Name: string): Promise<Table | undefined> {
+    try {
+      return (await client.send(new GetTableCommand({ DatabaseName, Name }))).Table;
+    } catch (error) {
+      if (nameOf(error) === 'EntityNotFoundException') return undefined;
+      throw named('glue:GetTable', Name, error);
+    }
+  }
+
+  async function createTable(definition: TableDefinition): Promise<void> {
+    await tolerating('glue:CreateDatabase', DatabaseName, () =>
+      client.send(new CreateDatabaseCommand({ DatabaseInput: { Name: DatabaseName } })),
+    );
+    const { classification } = describeFormat(definition.output);
+    const TableInput = {
+      Name: definition.name,
+      Description: definition.comment,
+      TableType: 'EXTERNAL_TABLE',
+      Parameters: { EXTERNAL: 'TRUE', classification },
+      PartitionKeys: glueColumns(definition.partitionColumns),
+      StorageDescriptor: descriptor(definition, store.url(`${definition.location}/`)),
+    };
+    await tolerating('glue:CreateTable', definition.name, () =>
+      client.send(new CreateTableCommand({ DatabaseName, TableInput })),
+    );
+  }
+
+  return {
+    async ensureTable(definition) {
+      let standing = await getTable(definition.name);
+      if (standing === undefined) {
+        await createTable(definition);
+        standing = await getTable(definition.name);
+      }
+      if (standing !== undefined) assertCompatible(definitionOf(standing), definition);
+    },
+    async registerPartitions(table, partitions) {
+      const keyOf = (values: readonly string[]) => `${table.name}/${values.join('\u0000')}`;
+      const missing = partitions.filter(({ values }) => values.length > 0 && !remembered.has(keyOf(values)));
+      for (let from = 0; from < missing.length; from += PARTITIONS_PER_CALL_MAX) {
+        const batch = missing.slice(from, from + PARTITIONS_PER_CALL_MAX);
+        const PartitionInputList = batch.map(({ values, key }) => ({
+          Values: [...values],
+          StorageDescriptor: descriptor(table, store.url(key)),
+        }));
+        const reply = await client
+          .send(new BatchCreatePartitionCommand({ DatabaseName, TableName: table.name, PartitionInputList }))
+          .catch((error: unknown) => {
+            throw named('glue:BatchCreatePartition', table.name, error);
+          });
+        const refused = (reply.Errors ?? []).find(
+          ({ ErrorDetail: detail }) => detail?.ErrorCode !== 'AlreadyExistsException',
+        );
+        if (refused !== undefined) {
+          const { ErrorCode = '', ErrorMessage = '' } = refused.ErrorDetail ?? {};
+          const error = Object.assign(new Error(ErrorMessage), { name: ErrorCode });
+          throw named(
+            'glue:BatchCreatePartition',
+            `${table.name} ${refused.PartitionValues?.join('/')}`,
+            error,
+          );
+        }
+        if (remembered.size > PARTITIONS_REMEMBERED_MAX) remembered.clear();
+        for (const { values } of batch) remembered.add(keyOf(values));
+      }
+    },
+    async tables() {
+      const tables: TableDefinition[] = [];
+      for (let NextToken: string | undefined; ; ) {
+        const page = await client
+          .send(new GetTablesCommand({ DatabaseName, ...(NextToken === undefined ? {} : { NextToken }) }))
+          .catch((error: unknown) => {
+            if (nameOf(error) === 'EntityNotFoundException') return { TableList: [], NextToken: undefined };
+            throw named('glue:GetTables', DatabaseName, error);
+          });
+        for (const table of page.TableList ?? []) tables.push(definitionOf(table));
+        NextToken = page.NextToken;
+        if (NextToken === undefined) return tables;
+      }
+    },
+    async partitions(TableName) {
+      const found: CataloguedPartition[] = [];
+      for (let NextToken: string | undefined; ; ) {
+        const page = await client
+          .send(
+            new GetPartitionsCommand({
+              DatabaseName,
+              TableName,
+              ...(NextToken === undefined ? {} : { NextToken }),
+            }),
+          )
+          .catch((error: unknown) => {
+            throw named('glue:GetPartitions', TableName, error);
+          });
+        for (const { Values, StorageDescriptor: sd } of page.Partitions ?? [])
+          found.push({ values: Values ?? [], location: keyFrom(sd?.Location ?? '', store) });
+        NextToken = page.NextToken;
+        if (NextToken === undefined) return found;
+      }
+    },
+    async probe() {
+      const tables = await client
+        .send(new GetTablesCommand({ DatabaseName, MaxResults: 1 }))
+        .catch((error: unknown) => {
+          if (nameOf(error) !== 'EntityNotFoundException') throw named('glue:GetTables', DatabaseName, error);
+        });
+      return void tables;
+    },
+    close: () => client.destroy(),
+  };
+}
+
+function glueColumns(columns: readonly Column[]) {
+  return columns.map(({ name, type }) => ({ Name: name, Type: type }));
+}
+
+/** NumberOfBuckets is always set: Trino fails on a descriptor without it. */
+function descriptor(table: TableDefinition, location: string): StorageDescriptor {
+  const format = describeFormat(table.output);
+  return {
+    Columns: glueColumns(table.columns),
+    Location: location,
+    InputFormat: format.inputFormat,
+    OutputFormat: format.outputFormat,
+    NumberOfBuckets: -1,
+    Compressed: table.output.compression !== 'none',
+    SerdeInfo: { SerializationLibrary: format.serde, Parameters: { ...format.serdeParameters } },
+  };
+}
+
+function definitionOf(table: Table): TableDefinition {
+  const columns = (list: Table['PartitionKeys']) =>
+    (list ?? []).map(({ Name = '', Type = '' }) => ({ name: Name, type: Type }));
+  const serde = table.StorageDescriptor?.SerdeInfo?.SerializationLibrary ?? '';
+  return {
+    name: table.Name ?? '',
+    columns: columns(table.StorageDescriptor?.Columns),
+    partitionColumns: columns(table.PartitionKeys),
+    output: formatOf(serde) ?? { kind: 'parquet', compression: 'zstd' },
+    location: table.StorageDescriptor?.Location ?? '',
+    comment: table.Description ?? '',
+  };
+}
+
+function keyFrom(location: string, store: ObjectStore): string {
+  const root = store.url('');
+  return location.startsWith(root) ? location.slice(root.length) : location;
+}
+
+async function tolerating(action: string, place: string, task: () => Promise<unknown>): Promise<void> {
+  try {
+    await task();
+  } catch (error) {
+    if (nameOf(error) !== 'AlreadyExistsException') throw named(action, place, error);
+  }
+}
+
+function nameOf(error: unknown): string {
+  return error instanceof Error ? error.name : '';
+}
+
+const DENIED = ['AccessDeniedException', 'UnrecognizedClientException', 'InvalidSignatureException'];
+
+function named(action: string, place: string, error: unknown): SluiceError {
+  if (error instanceof SluiceError) return error;
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  const code = DENIED.includes(nameOf(error)) ? 'CATALOG_DENIED' : 'CATALOG_UNAVAILABLE';
+  return new SluiceError(code, `${action}: ${text}`, { place, cause: error });
+}

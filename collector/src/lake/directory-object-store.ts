@@ -1,0 +1,158 @@
+// The object store as a directory: objects are files, created whole by a temporary file and link(2), which fails where
+// the name exists. Files and the directories that name them are synced before anything is said to stand.
+import { createHash, randomBytes } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { copyFile, link, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { SluiceError } from '@sluice/shared/errors.ts';
+import type { ObjectStore } from '../contracts.ts';
+
+export function createDirectoryObjectStore(root: string): ObjectStore {
+  const pathOf = (key: string) => join(root, ...key.split('/'));
+  const temporary = () => join(root, '_sluice', 'tmp', randomBytes(8).toString('hex'));
+
+  async function writeTemporary(body: Uint8Array): Promise<string> {
+    const path = temporary();
+    await mkdir(dirname(path), { recursive: true });
+    const file = await open(path, 'wx', 0o640);
+    try {
+      await file.writeFile(body);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    return path;
+  }
+
+  /** false where the target exists. */
+  async function linkDurably(from: string, to: string): Promise<boolean> {
+    await mkdir(dirname(to), { recursive: true });
+    try {
+      await link(from, to);
+    } catch (error) {
+      if (hasCode(error, 'EEXIST')) return false;
+      throw error;
+    }
+    await syncDirectory(dirname(to));
+    return true;
+  }
+
+  return {
+    url: (key) => pathOf(key),
+    createIfAbsent: (key, body) =>
+      named(key, async () => {
+        const path = await writeTemporary(body);
+        try {
+          return (await linkDurably(path, pathOf(key))) ? 'created' : 'exists';
+        } finally {
+          await rm(path, { force: true });
+        }
+      }),
+    put: (key, body) =>
+      named(key, async () => {
+        const path = await writeTemporary(body);
+        await mkdir(dirname(pathOf(key)), { recursive: true });
+        await rename(path, pathOf(key));
+      }),
+    read: (key) => named(key, () => ifPresent(readFile(pathOf(key)))),
+    head: (key) =>
+      named(key, async () => {
+        const found = await ifPresent(stat(pathOf(key)));
+        return found === undefined ? undefined : { bytes: found.size, sha256: await sha256(pathOf(key)) };
+      }),
+    list: (prefix, startAfter) => listFiles(root, prefix, startAfter),
+    stage: (path, key) =>
+      named(key, async () => {
+        const target = pathOf(key);
+        await mkdir(dirname(target), { recursive: true });
+        await copyFile(path, target);
+        const file = await open(target, 'r');
+        await file.sync().finally(() => file.close());
+        await syncDirectory(dirname(target));
+      }),
+    publish: (stagedKey, finalKey, expected) =>
+      named(finalKey, async () => {
+        const target = pathOf(finalKey);
+        try {
+          if (await linkDurably(pathOf(stagedKey), target)) return;
+        } catch (error) {
+          if (!hasCode(error, 'ENOENT')) throw error;
+        }
+        const found = await ifPresent(stat(target));
+        if (found === undefined)
+          throw new SluiceError('STORE_STAGED_MISSING', `${stagedKey} is gone`, { place: finalKey });
+        if (found.size !== expected.bytes || (await sha256(target)) !== expected.sha256)
+          throw new SluiceError('STORE_OBJECT_CONFLICT', 'other bytes stand there', { place: finalKey });
+      }),
+    async remove(keys) {
+      for (const key of keys) await named(key, () => rm(pathOf(key), { force: true }));
+      const directories = new Set(keys.map((key) => dirname(pathOf(key))));
+      for (const directory of directories) await rm(directory, { recursive: false }).catch(() => {});
+    },
+    async probe() {
+      const key = `_sluice/tmp/probe-${randomBytes(8).toString('hex')}`;
+      await this.createIfAbsent(key, Buffer.from('probe'));
+      if ((await this.createIfAbsent(key, Buffer.from('again'))) !== 'exists')
+        throw new SluiceError('STORE_UNAVAILABLE', 'link(2) replaced a file that existed', { place: root });
+      await this.remove([key]);
+    },
+    close() {},
+  };
+}
+
+async function* listFiles(root: string, prefix: string, startAfter = '') {
+  const from = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+  const keys: string[] = [];
+  for (const entry of (await ifPresent(
+    readdir(join(root, from), { recursive: true, withFileTypes: true }),
+  )) ?? []) {
+    if (!entry.isFile()) continue;
+    const key = join(entry.parentPath, entry.name)
+      .slice(root.length + 1)
+      .replaceAll('\\', '/');
+    if (key.startsWith(prefix) && key > startAfter) keys.push(key);
+  }
+  for (const key of keys.sort()) {
+    const found = await ifPresent(stat(join(root, key)));
+    if (found !== undefined) yield { key, bytes: found.size };
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  await directory.sync().finally(() => directory.close());
+}
+
+async function sha256(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+  return hash.digest('hex');
+}
+
+async function ifPresent<T>(reading: Promise<T>): Promise<T | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}
+
+/** Disk errors as what they mean to the caller. */
+async function named<T>(key: string, task: () => Promise<T>): Promise<T> {
+  try {
+    return await task();
+  } catch (error) {
+    if (error instanceof SluiceError) throw error;
+    const denied = hasCode(error, 'EACCES') || hasCode(error, 'EPERM') || hasCode(error, 'EROFS');
+    const message = error instanceof Error ? error.message : String(error);
+    throw new SluiceError(denied ? 'STORE_DENIED' : 'STORE_UNAVAILABLE', message, {
+      place: key,
+      cause: error,
+    });
+  }
+}

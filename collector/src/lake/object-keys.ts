@@ -1,0 +1,67 @@
+// Where every object of the lake lies. Pure; all keys are relative to the lake root. `_sluice/` is ours and is read by
+// no lake client, because names that begin with an underscore are hidden from them.
+import type { TableConfig } from '../contracts.ts';
+
+export type PartitionValues = readonly { readonly column: string; readonly value: string | null }[];
+
+/** How Hive and Athena spell the partition of NULL. */
+export const HIVE_DEFAULT_PARTITION = '__HIVE_DEFAULT_PARTITION__';
+
+const SEQUENCE_DIGITS = 20;
+
+export function ledgerPrefix(table: string): string {
+  return `_sluice/ledger/${table}/`;
+}
+
+export function ledgerKey(table: string, sequence: number): string {
+  return `${ledgerPrefix(table)}${String(sequence).padStart(SEQUENCE_DIGITS, '0')}.json`;
+}
+
+/** undefined for a key that is no ledger entry. */
+export function ledgerSequence(key: string): number | undefined {
+  const [, digits] = /\/(\d{20})\.json$/.exec(key) ?? [];
+  return digits === undefined ? undefined : Number(digits);
+}
+
+export function hintKey(table: string): string {
+  return `_sluice/hints/${table}.json`;
+}
+
+export function stagedKey(table: string, windowId: string, name: string): string {
+  return `_sluice/staged/${table}/${windowId}/${name}`;
+}
+
+/** Prefix of a table's rows or of its quarantine, without a slash at the end. */
+export function outputLocation(table: TableConfig, output: 'rows' | 'quarantine'): string {
+  return output === 'rows' ? table.location : `${table.location}_quarantine`;
+}
+
+/** `<location>/<column>=<value>/...` with a slash at the end. */
+export function partitionPrefix(location: string, partition: PartitionValues): string {
+  const steps = partition.map(({ column, value }) => `${escapePartition(column)}=${partitionText(value)}/`);
+  return `${location}/${steps.join('')}`;
+}
+
+export function partitionText(value: string | null): string {
+  return value === null || value === '' ? HIVE_DEFAULT_PARTITION : escapePartition(value);
+}
+
+export function finalKey(
+  location: string,
+  partition: PartitionValues,
+  file: { windowId: string; index: number; extension: string },
+): string {
+  return `${partitionPrefix(location, partition)}${file.windowId}-${file.index}.${file.extension}`;
+}
+
+const ESCAPED = new Set('"#%\'*/:=?\\{[]^\u007f');
+
+/** Percent-escapes what Hive escapes in partition paths (FileUtils.escapePathName). */
+export function escapePartition(text: string): string {
+  return [...text]
+    .map((char) => {
+      if (char >= ' ' && !ESCAPED.has(char)) return char;
+      return `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`;
+    })
+    .join('');
+}

@@ -1,0 +1,102 @@
+// A ledger entry as bytes. Strict in both directions: what cannot be understood wholly is refused, because a fold that
+// skips a part of an entry would acknowledge what it does not know.
+import { SluiceError } from '@sluice/shared/errors.ts';
+import { z } from 'zod';
+import type { LedgerEntry } from '../contracts.ts';
+
+export const LEDGER_FORMAT = 1;
+
+const offset = z.int().min(0);
+const partition = {
+  topic: z.string(),
+  topicId: z.string().regex(/^[0-9a-f]{32}$/),
+  partition: z.int().min(0),
+};
+const counts = z.strictObject({ records: offset, control: offset, aborted: offset, absent: offset });
+const base = {
+  format: z.literal(LEDGER_FORMAT),
+  table: z.string(),
+  sequence: offset,
+  token: z.string(),
+  writer: z.string(),
+  writtenAt: z.string(),
+  publishedThrough: z.int().min(-1),
+};
+const output = z.strictObject({
+  output: z.enum(['rows', 'quarantine']),
+  stagedKey: z.string(),
+  finalKey: z.string(),
+  bytes: offset,
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  rows: offset,
+  partition: z.array(z.strictObject({ column: z.string(), value: z.string().nullable() })),
+});
+
+const entry = z.discriminatedUnion('kind', [
+  z.strictObject({
+    ...base,
+    kind: z.literal('open'),
+    partitions: z.array(
+      z.strictObject({ ...partition, leaderEpoch: z.int(), start: offset, why: z.string() }),
+    ),
+  }),
+  z.strictObject({
+    ...base,
+    kind: z.literal('commit'),
+    windowId: z.string(),
+    configVersion: z.string(),
+    openedAt: z.string(),
+    ranges: z.array(
+      z.strictObject({ ...partition, leaderEpoch: z.int(), start: offset, next: offset, counts }),
+    ),
+    classes: z.strictObject({
+      in: offset,
+      emitted: offset,
+      merged: offset,
+      filtered: offset,
+      quarantined: offset,
+    }),
+    rows: z.strictObject({ rows: offset, quarantine: offset }),
+    outputs: z.array(output),
+  }),
+  z.strictObject({
+    ...base,
+    kind: z.literal('gap'),
+    gaps: z.array(
+      z.strictObject({ ...partition, leaderEpoch: z.int(), start: offset, next: offset, reason: z.string() }),
+    ),
+  }),
+  z.strictObject({ ...base, kind: z.literal('published') }),
+]);
+
+/** One line of JSON, keys in the order of the contract. */
+export function encodeEntry(value: LedgerEntry): Buffer {
+  return Buffer.from(`${JSON.stringify(value)}\n`);
+}
+
+/** LEDGER_ENTRY_INVALID where the bytes are not an entry of this format, of this table, under this number. */
+export function decodeEntry(
+  bytes: Uint8Array,
+  at: { key: string; table: string; sequence: number },
+): LedgerEntry {
+  const invalid = (message: string) => new SluiceError('LEDGER_ENTRY_INVALID', message, { place: at.key });
+  let json: unknown;
+  try {
+    json = JSON.parse(Buffer.from(bytes).toString());
+  } catch {
+    throw invalid('it is not JSON');
+  }
+  const { format } = (json ?? {}) as { format?: unknown };
+  if (typeof format === 'number' && format > LEDGER_FORMAT)
+    throw invalid(
+      `it has format ${format}, and this collector knows ${LEDGER_FORMAT}: upgrade the collector`,
+    );
+  const parsed = entry.safeParse(json);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw invalid(`${issue?.path.join('.')}: ${issue?.message}`);
+  }
+  if (parsed.data.table !== at.table || parsed.data.sequence !== at.sequence)
+    throw invalid(`it says ${parsed.data.table} ${parsed.data.sequence}`);
+  return parsed.data;
+}
