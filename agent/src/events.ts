@@ -18,8 +18,19 @@ function sourceEvents(_log: Logger, _metrics: Metrics) {
   return {};
 }
 
-function spoolEvents(_log: Logger, _metrics: Metrics) {
-  return {};
+function spoolEvents(log: Logger, metrics: Metrics) {
+  const faults = metrics.counter('sluice_spool_faults_total', 'Disk errors while spooling', []);
+  return {
+    spoolFault(f: { reason: string; retryMs: number }) {
+      faults.inc();
+      log.error(f, 'the spool cannot be written; records wait in Kafka');
+    },
+    spoolRecovered: () => log.info({}, 'the spool can be written again'),
+    spoolFileSetAside: (f: { path: string; reason: string }) =>
+      log.error(f, 'a spool file is broken and was renamed; what it held is read again from Kafka'),
+    spoolPressure: (p: { full: string | undefined; heldTopics: readonly string[] }) =>
+      log.warn(p, p.full === undefined ? 'spool shares changed' : 'the spool is full; Kafka is not read on'),
+  };
 }
 
 function uplinkEvents(_log: Logger, _metrics: Metrics) {

@@ -1,0 +1,57 @@
+// When the spool is full, for whom, and when it has room again. Half of the cap is shared out equally among the topics
+// and is theirs alone; the other half is common. Pure.
+import { formatBytes } from '@sluice/shared/units.ts';
+import type { SpoolPressure } from '../contracts.ts';
+import type { SpoolState } from './worker-protocol.ts';
+
+/** What was stopped flows again below this share of its limit. */
+const RESUME_SHARE = 0.9;
+
+export interface PressureLimits {
+  readonly bytesMax: number;
+  readonly freeSpaceMin: number;
+}
+
+export function judgePressure(
+  state: SpoolState,
+  limits: PressureLimits,
+  before: SpoolPressure,
+): SpoolPressure {
+  const byTopic = new Map<string, number>();
+  for (const { topic, bytes } of state.partitions) byTopic.set(topic, (byTopic.get(topic) ?? 0) + bytes);
+  return {
+    full: judgeFull(state, limits, before.full !== undefined),
+    heldTopics: judgeTopics(byTopic, limits.bytesMax, before.heldTopics),
+  };
+}
+
+function judgeFull(state: SpoolState, limits: PressureLimits, wasFull: boolean): string | undefined {
+  const bytes = state.partitions.reduce((sum, p) => sum + p.bytes, 0);
+  const cap = limits.bytesMax * (wasFull ? RESUME_SHARE : 1);
+  const floor = limits.freeSpaceMin / (wasFull ? RESUME_SHARE : 1);
+  if (bytes >= cap) return `spool.bytesMax (${formatBytes(limits.bytesMax)}) is reached`;
+  if (state.freeBytes < floor)
+    return `the disk has less than spool.freeSpaceMin (${formatBytes(limits.freeSpaceMin)}) free`;
+  return undefined;
+}
+
+function judgeTopics(
+  byTopic: ReadonlyMap<string, number>,
+  bytesMax: number,
+  before: ReadonlyMap<string, string>,
+): ReadonlyMap<string, string> {
+  const held = new Map<string, string>();
+  if (byTopic.size < 2) return held;
+  const own = bytesMax / 2 / byTopic.size;
+  const commonUsed = [...byTopic.values()].reduce((sum, bytes) => sum + Math.max(0, bytes - own), 0);
+  for (const [topic, bytes] of byTopic) {
+    const factor = before.has(topic) ? RESUME_SHARE : 1;
+    if (bytes >= own * factor && commonUsed >= (bytesMax / 2) * factor)
+      held.set(topic, `its share of the spool is used (${formatBytes(bytes)})`);
+  }
+  return held;
+}
+
+export function samePressure(a: SpoolPressure, b: SpoolPressure): boolean {
+  return a.full === b.full && [...a.heldTopics.keys()].join('\n') === [...b.heldTopics.keys()].join('\n');
+}

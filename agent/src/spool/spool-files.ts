@@ -1,0 +1,238 @@
+// All files of the spool, as the worker thread sees them: one run of files per topic, the newest takes appends, the
+// drained ones are unlinked, a broken one is renamed aside. Synchronous; it knows nothing of threads.
+import { mkdirSync, readdirSync, renameSync, rmSync, statfsSync } from 'node:fs';
+import { join } from 'node:path';
+import { crc32c } from '@sluice/shared/crc32c.ts';
+import { SluiceError } from '@sluice/shared/errors.ts';
+import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
+import type { Segment } from '@sluice/shared/segment.ts';
+import type { SpoolPartition } from '../contracts.ts';
+import { openSpoolFile, type SpooledHeader, type SpoolFile } from './sqlite-file.ts';
+
+export interface SpoolFilesOptions {
+  readonly directory: string;
+  /** A file takes no more segments beyond this. */
+  readonly fileBytesMax: number;
+  readonly nowMs: () => number;
+}
+
+interface Entry {
+  readonly header: SpooledHeader;
+  readonly file: FileState;
+}
+
+interface FileState {
+  readonly file: SpoolFile;
+  readonly number: number;
+  payloadBytes: number;
+  live: number;
+}
+
+export interface SetAside {
+  readonly path: string;
+  readonly reason: string;
+}
+
+export class SpoolFiles {
+  readonly #options: SpoolFilesOptions;
+  readonly #files = new Map<string, FileState[]>();
+  /** Live segments per partition, by start offset. */
+  readonly #entries = new Map<string, Entry[]>();
+  readonly #committed = new Map<string, number>();
+  readonly setAside: SetAside[] = [];
+
+  constructor(options: SpoolFilesOptions) {
+    this.#options = options;
+    mkdirSync(this.#root, { recursive: true, mode: 0o700 });
+    const directories = readdirSync(this.#root, { withFileTypes: true }).filter((d) => d.isDirectory());
+    for (const { name } of directories) this.#openTopic(name);
+  }
+
+  get #root(): string {
+    return join(this.#options.directory, 'spool');
+  }
+
+  #openTopic(encoded: string): void {
+    const directory = join(this.#root, encoded);
+    for (const name of readdirSync(directory)
+      .filter((n) => /^\d{20}\.db$/.test(n))
+      .sort()) {
+      const path = join(directory, name);
+      try {
+        this.#adopt(openSpoolFile(path, undefined), Number(name.slice(0, 20)));
+      } catch (error) {
+        if (!(error instanceof SluiceError && error.code === 'SPOOL_CORRUPT')) throw error;
+        this.#moveAside(path, error.message);
+      }
+    }
+    for (const files of this.#files.values()) this.#unlinkDrained(files);
+  }
+
+  #adopt(file: SpoolFile, number: number): FileState {
+    const state: FileState = { file, number, payloadBytes: 0, live: 0 };
+    const files = this.#files.get(file.topic) ?? [];
+    files.push(state);
+    this.#files.set(file.topic, files);
+    for (const { topicId, partition, nextOffset } of file.committed()) {
+      const key = partitionKey({ topic: file.topic, topicId, partition });
+      this.#committed.set(key, Math.max(this.#committed.get(key) ?? 0, nextOffset));
+    }
+    for (const header of file.headers()) {
+      state.payloadBytes += header.payloadBytes;
+      if (header.nextOffset > (this.#committed.get(partitionKey(header)) ?? 0))
+        this.#insert({ header, file: state });
+    }
+    return state;
+  }
+
+  #insert(entry: Entry): void {
+    const key = partitionKey(entry.header);
+    const entries = this.#entries.get(key) ?? [];
+    const start = entry.header.startOffset;
+    const at = entries.findIndex((e) => e.header.startOffset >= start);
+    const replaced = entries[at]?.header.startOffset === start ? entries[at] : undefined;
+    if (replaced !== undefined) replaced.file.live--;
+    entries.splice(at < 0 ? entries.length : at, replaced === undefined ? 0 : 1, entry);
+    entry.file.live++;
+    this.#entries.set(key, entries);
+  }
+
+  append(segments: readonly Segment[]): void {
+    const byTopic = Map.groupBy(segments, (s) => s.topic);
+    for (const [topic, list] of byTopic) {
+      const state = this.#fileFor(topic);
+      const spooledMs = this.#options.nowMs();
+      state.file.append(list, spooledMs);
+      for (const { payload, ...header } of list) {
+        const payloadBytes = payload.byteLength;
+        state.payloadBytes += payloadBytes;
+        this.#insert({ header: { ...header, payloadBytes, spooledMs }, file: state });
+      }
+    }
+  }
+
+  #fileFor(topic: string): FileState {
+    const last = this.#files.get(topic)?.at(-1);
+    if (last !== undefined && last.payloadBytes < this.#options.fileBytesMax) return last;
+    const number = (last?.number ?? 0) + 1;
+    const directory = join(this.#root, encodeURIComponent(topic));
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const path = join(directory, `${String(number).padStart(20, '0')}.db`);
+    return this.#adopt(openSpoolFile(path, topic), number);
+  }
+
+  /** From the segment that covers `fromOffset` on. A broken one sets its file aside and throws SPOOL_CORRUPT. */
+  read(id: PartitionId, fromOffset: number, bytesMax: number): Segment[] {
+    const entries = this.#entries.get(partitionKey(id)) ?? [];
+    const found: Segment[] = [];
+    let next = fromOffset;
+    let bytes = 0;
+    for (const { header, file } of entries) {
+      if (header.nextOffset <= next || header.startOffset > next) continue;
+      const segment = this.#readChecked(file, header);
+      found.push(segment);
+      next = header.nextOffset;
+      bytes += segment.payload.byteLength;
+      if (bytes >= bytesMax) break;
+    }
+    return found;
+  }
+
+  #readChecked(state: FileState, header: SpooledHeader): Segment {
+    const { path } = state.file;
+    let reason = 'a segment is not in its file';
+    try {
+      const segment = state.file.read(header, header.startOffset);
+      if (segment !== undefined && crc32c(segment.payload) === segment.crc32c) return segment;
+      if (segment !== undefined) reason = `the CRC-32C of the segment at ${header.startOffset} is wrong`;
+    } catch (error) {
+      reason = error instanceof Error ? error.message : String(error);
+    }
+    this.#dropFile(state);
+    this.#moveAside(path, reason);
+    throw new SluiceError('SPOOL_CORRUPT', reason, { place: path });
+  }
+
+  #dropFile(state: FileState): void {
+    state.file.close();
+    const files = this.#files.get(state.file.topic) ?? [];
+    files.splice(files.indexOf(state), 1);
+    for (const [key, entries] of this.#entries)
+      this.#entries.set(
+        key,
+        entries.filter((e) => e.file !== state),
+      );
+  }
+
+  #moveAside(path: string, reason: string): void {
+    const aside = `${path}.corrupt-${this.#options.nowMs()}`;
+    renameSync(path, aside);
+    for (const suffix of ['-wal', '-shm']) rmSync(`${path}${suffix}`, { force: true });
+    this.setAside.push({ path: aside, reason });
+  }
+
+  committed(id: PartitionId, nextOffset: number): void {
+    const key = partitionKey(id);
+    if ((this.#committed.get(key) ?? 0) >= nextOffset) return;
+    this.#committed.set(key, nextOffset);
+    const entries = this.#entries.get(key) ?? [];
+    for (const { header, file } of entries) if (header.nextOffset <= nextOffset) file.live--;
+    const kept = entries.filter(({ header }) => header.nextOffset > nextOffset);
+    if (kept.length > 0) this.#entries.set(key, kept);
+    else this.#entries.delete(key);
+    const files = this.#files.get(id.topic) ?? [];
+    this.#unlinkDrained(files);
+    files.at(-1)?.file.writeCommitted(id, nextOffset);
+  }
+
+  /** The newest file of a topic stays, unless it is full: it takes the next append. */
+  #unlinkDrained(files: FileState[]): void {
+    for (const state of [...files]) {
+      const isNewest = state === files.at(-1);
+      if (state.live > 0 || (isNewest && state.payloadBytes < this.#options.fileBytesMax)) continue;
+      state.file.close();
+      files.splice(files.indexOf(state), 1);
+      for (const suffix of ['', '-wal', '-shm']) rmSync(`${state.file.path}${suffix}`, { force: true });
+    }
+  }
+
+  /** The last contiguous run of each partition: what lies before a hole is read again from Kafka. */
+  partitions(): SpoolPartition[] {
+    return [...this.#entries.values()].flatMap((entries) => {
+      const last = entries.at(-1);
+      if (last === undefined) return [];
+      let first = last;
+      for (const entry of entries.toReversed()) {
+        if (entry.header.nextOffset < first.header.startOffset) break;
+        first = entry;
+      }
+      const { topic, topicId, partition } = last.header;
+      return [
+        {
+          topic,
+          topicId,
+          partition,
+          startOffset: Math.max(
+            first.header.startOffset,
+            this.#committed.get(partitionKey(last.header)) ?? 0,
+          ),
+          nextOffset: last.header.nextOffset,
+          bytes: entries.reduce((sum, { header }) => sum + header.payloadBytes, 0),
+          segments: entries.length,
+          oldestSpooledMs: Math.min(...entries.map(({ header }) => header.spooledMs)),
+        },
+      ];
+    });
+  }
+
+  totals(): { files: number; diskBytes: number; freeBytes: number } {
+    const all = [...this.#files.values()].flat();
+    const { bavail, bsize } = statfsSync(this.#root);
+    const diskBytes = all.reduce((sum, { file }) => sum + file.diskBytes(), 0);
+    return { files: all.length, diskBytes, freeBytes: bavail * bsize };
+  }
+
+  close(): void {
+    for (const { file } of [...this.#files.values()].flat()) file.close();
+  }
+}

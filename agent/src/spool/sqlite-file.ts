@@ -1,0 +1,214 @@
+// One file of the spool: a SQLite database of segments. The only importer of better-sqlite3. Format 1; a newer one is
+// refused untouched.
+import { statSync } from 'node:fs';
+import { SluiceError } from '@sluice/shared/errors.ts';
+import type { PartitionId } from '@sluice/shared/position.ts';
+import type { Segment, SegmentCodec, SegmentHeader, SkippedSpan } from '@sluice/shared/segment.ts';
+import Database from 'better-sqlite3';
+
+export const SPOOL_FORMAT = 1;
+
+/** Segments are about 1 MiB: large pages keep their overflow chains short. */
+const PAGE_BYTES = 16_384;
+
+const SCHEMA = `
+CREATE TABLE segments (
+  topic_id TEXT NOT NULL, partition INTEGER NOT NULL, start_offset INTEGER NOT NULL, next_offset INTEGER NOT NULL,
+  leader_epoch INTEGER NOT NULL, records INTEGER NOT NULL, control INTEGER NOT NULL, aborted INTEGER NOT NULL,
+  absent INTEGER NOT NULL, skipped TEXT NOT NULL, timestamp_max INTEGER NOT NULL, codec TEXT NOT NULL,
+  plain_bytes INTEGER NOT NULL, crc32c INTEGER NOT NULL, spooled_ms INTEGER NOT NULL, payload BLOB NOT NULL,
+  UNIQUE (topic_id, partition, start_offset)
+);
+CREATE TABLE committed (
+  topic_id TEXT NOT NULL, partition INTEGER NOT NULL, next_offset INTEGER NOT NULL,
+  PRIMARY KEY (topic_id, partition)
+) WITHOUT ROWID;
+CREATE TABLE meta (topic TEXT NOT NULL);
+`;
+
+const HEADER =
+  'topic_id, partition, start_offset, next_offset, leader_epoch, records, control, aborted, absent, skipped, ' +
+  'timestamp_max, codec, plain_bytes, crc32c, spooled_ms, length(payload) AS payload_bytes';
+
+interface Row {
+  readonly topic_id: string;
+  readonly partition: number;
+  readonly start_offset: number;
+  readonly next_offset: number;
+  readonly leader_epoch: number;
+  readonly records: number;
+  readonly control: number;
+  readonly aborted: number;
+  readonly absent: number;
+  readonly skipped: string;
+  readonly timestamp_max: number;
+  readonly codec: string;
+  readonly plain_bytes: number;
+  readonly crc32c: number;
+  readonly spooled_ms: number;
+  readonly payload_bytes: number;
+  readonly payload?: Buffer;
+}
+
+export type SpooledHeader = SegmentHeader & { readonly spooledMs: number };
+
+export interface SpoolFile {
+  readonly path: string;
+  readonly topic: string;
+  headers(): SpooledHeader[];
+  committed(): { topicId: string; partition: number; nextOffset: number }[];
+  /** One transaction; on disk when it returns. */
+  append(segments: readonly Segment[], spooledMs: number): void;
+  /** The segment that begins at `startOffset`. */
+  read(id: PartitionId, startOffset: number): Segment | undefined;
+  writeCommitted(id: PartitionId, nextOffset: number): void;
+  diskBytes(): number;
+  close(): void;
+}
+
+/** Opens or makes a file. SPOOL_FORMAT_NEWER, SPOOL_CORRUPT; other SQLite errors as they are. */
+export function openSpoolFile(path: string, topic: string | undefined): SpoolFile {
+  let database: Database.Database | undefined;
+  try {
+    database = new Database(path, { timeout: 2_000 });
+    const name = prepare(database, path, topic);
+    return wrap(database, path, name);
+  } catch (error) {
+    database?.close();
+    if (isCorrupt(error))
+      throw new SluiceError('SPOOL_CORRUPT', messageOf(error), { place: path, cause: error });
+    throw error;
+  }
+}
+
+function prepare(database: Database.Database, path: string, topic: string | undefined): string {
+  const version = database.pragma('user_version', { simple: true }) as number;
+  if (version > SPOOL_FORMAT)
+    throw new SluiceError(
+      'SPOOL_FORMAT_NEWER',
+      `it has format ${version}, this agent knows ${SPOOL_FORMAT}`,
+      {
+        place: path,
+      },
+    );
+  if (version === 0) database.pragma(`page_size = ${PAGE_BYTES}`);
+  database.pragma('journal_mode = WAL');
+  database.pragma('synchronous = FULL');
+  if (version === 0) {
+    database.transaction(() => {
+      database.exec(SCHEMA);
+      database.prepare('INSERT INTO meta VALUES (?)').run(topic ?? '');
+      database.pragma(`user_version = ${SPOOL_FORMAT}`);
+    })();
+  }
+  const meta = database.prepare('SELECT topic FROM meta').get() as { topic: string };
+  return meta.topic;
+}
+
+function wrap(database: Database.Database, path: string, topic: string): SpoolFile {
+  const insert = database.prepare(
+    `INSERT OR REPLACE INTO segments VALUES (${Array.from({ length: 16 }, () => '?').join(', ')})`,
+  );
+  const select = database.prepare(
+    `SELECT ${HEADER}, payload FROM segments WHERE topic_id = ? AND partition = ? AND start_offset = ?`,
+  );
+  const commit = database.prepare('INSERT OR REPLACE INTO committed VALUES (?, ?, ?)');
+  const append = database.transaction((segments: readonly Segment[], spooledMs: number) => {
+    for (const s of segments) {
+      const { records, control, aborted, absent } = s.counts;
+      insert.run(
+        s.topicId,
+        s.partition,
+        s.startOffset,
+        s.nextOffset,
+        s.leaderEpoch,
+        records,
+        control,
+        aborted,
+        absent,
+        JSON.stringify(s.skipped),
+        s.timestampMax,
+        s.codec,
+        s.plainBytes,
+        s.crc32c,
+        spooledMs,
+        s.payload,
+      );
+    }
+  });
+  return {
+    path,
+    topic,
+    headers: () =>
+      (database.prepare(`SELECT ${HEADER} FROM segments ORDER BY rowid`).all() as Row[]).map((row) => ({
+        ...headerOf(topic, row),
+        payloadBytes: row.payload_bytes,
+        spooledMs: row.spooled_ms,
+      })),
+    committed: () =>
+      database
+        .prepare('SELECT topic_id AS topicId, partition, next_offset AS nextOffset FROM committed')
+        .all() as { topicId: string; partition: number; nextOffset: number }[],
+    append: (segments, spooledMs) => append(segments, spooledMs),
+    read(id, startOffset) {
+      const row = select.get(id.topicId, id.partition, startOffset) as Row | undefined;
+      return row === undefined
+        ? undefined
+        : { ...headerOf(topic, row), payload: row.payload ?? Buffer.alloc(0) };
+    },
+    writeCommitted: (id, nextOffset) => void commit.run(id.topicId, id.partition, nextOffset),
+    diskBytes: () => sizeOf(path) + sizeOf(`${path}-wal`),
+    close: () => void database.close(),
+  };
+}
+
+function headerOf(topic: string, row: Row) {
+  return {
+    topic,
+    topicId: row.topic_id,
+    partition: row.partition,
+    leaderEpoch: row.leader_epoch,
+    startOffset: row.start_offset,
+    nextOffset: row.next_offset,
+    counts: { records: row.records, control: row.control, aborted: row.aborted, absent: row.absent },
+    skipped: JSON.parse(row.skipped) as SkippedSpan[],
+    timestampMax: row.timestamp_max,
+    codec: row.codec as SegmentCodec,
+    plainBytes: row.plain_bytes,
+    crc32c: row.crc32c,
+  };
+}
+
+function sizeOf(path: string): number {
+  try {
+    return statSync(path).size;
+  } catch {
+    return 0;
+  }
+}
+
+export function isCorrupt(error: unknown): boolean {
+  const code = (error as { code?: unknown }).code;
+  return typeof code === 'string' && /^SQLITE_(CORRUPT|NOTADB)/.test(code);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Held until the process ends, however it ends. SPOOL_LOCKED where another process has it. */
+export function lockDirectory(path: string): { release(): void } {
+  const database = new Database(path, { timeout: 0 });
+  try {
+    database.pragma('locking_mode = EXCLUSIVE');
+    database.exec('CREATE TABLE IF NOT EXISTS lock (pid INTEGER); BEGIN EXCLUSIVE; DELETE FROM lock;');
+    database.prepare('INSERT INTO lock VALUES (?)').run(process.pid);
+    database.exec('COMMIT');
+  } catch (error) {
+    database.close();
+    if ((error as { code?: unknown }).code === 'SQLITE_BUSY')
+      throw new SluiceError('SPOOL_LOCKED', 'another process holds the spool', { place: path });
+    throw error;
+  }
+  return { release: () => void database.close() };
+}

@@ -1,0 +1,199 @@
+// The spool as the agent's main thread sees it: appends are grouped while the disk is busy, failures are waited through
+// with the data in hand, and pressure (cap, shares, free space) is told as it changes. Newest segments stay in memory for
+// the uplink, so that a link that keeps up never reads the disk.
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import type { Cancel, Clock } from '@sluice/shared/clock.ts';
+import { describeError, isKind, SluiceError } from '@sluice/shared/errors.ts';
+import type { PartitionId } from '@sluice/shared/position.ts';
+import type { Segment } from '@sluice/shared/segment.ts';
+import type { Spool, SpoolPressure, SpoolStatus } from '../contracts.ts';
+import type { Events } from '../events.ts';
+import { HotSegments } from './hot-segments.ts';
+import { judgePressure, samePressure } from './pressure.ts';
+import type { SpoolCall, SpoolReply, SpoolState } from './worker-protocol.ts';
+
+const FILE_BYTES_MAX = 64 * 2 ** 20;
+const RETRY_MS_MIN = 200;
+const RETRY_MS_MAX = 10_000;
+const LOOK_INTERVAL_MS = 5_000;
+
+export interface SqliteSpoolOptions {
+  /** The agent's data directory. */
+  readonly directory: string;
+  readonly bytesMax: number;
+  readonly freeSpaceMin: number;
+  readonly clock: Clock;
+  readonly events: Events;
+}
+
+/** Opens the spool, or rejects: SPOOL_LOCKED, SPOOL_FORMAT_NEWER, SPOOL_IO. */
+export async function createSqliteSpool(
+  options: SqliteSpoolOptions,
+): Promise<Spool & { readonly instanceId: string }> {
+  mkdirSync(options.directory, { recursive: true, mode: 0o700 });
+  const spool = new SqliteSpool(options);
+  await spool.open();
+  return spool;
+}
+
+class SqliteSpool implements Spool {
+  readonly instanceId: string;
+  readonly #options: SqliteSpoolOptions;
+  readonly #worker: Worker;
+  readonly #calls: { resolve: (reply: SpoolReply) => void; reject: (error: Error) => void }[] = [];
+  readonly #hot = new HotSegments();
+  readonly #listeners: ((pressure: SpoolPressure) => void)[] = [];
+  #waiting: { segments: readonly Segment[]; resolve: () => void; reject: (error: Error) => void }[] = [];
+  #flushing = false;
+  #closed = false;
+  #fault: string | undefined;
+  #state: SpoolState = { partitions: [], files: 0, diskBytes: 0, freeBytes: Infinity, setAside: [] };
+  #pressure: SpoolPressure = { heldTopics: new Map(), full: undefined };
+  #cancelLook: Cancel = () => {};
+
+  constructor(options: SqliteSpoolOptions) {
+    this.#options = options;
+    this.instanceId = readInstanceId(options.directory);
+    const fileBytesMax = Math.min(FILE_BYTES_MAX, Math.max(2 ** 20, Math.floor(options.bytesMax / 16)));
+    this.#worker = new Worker(new URL('./spool-worker.ts', import.meta.url), {
+      workerData: { directory: options.directory, fileBytesMax },
+    });
+    this.#worker.on('message', (reply: SpoolReply) => this.#calls.shift()?.resolve(reply));
+    const lost = (error: Error) => {
+      for (const call of this.#calls.splice(0)) call.reject(error);
+    };
+    this.#worker.on('error', lost);
+    this.#worker.on('exit', () => lost(new SluiceError('SPOOL_IO', 'the spool thread ended')));
+  }
+
+  async open(): Promise<void> {
+    try {
+      await this.#call({ kind: 'open' });
+    } catch (error) {
+      await this.#worker.terminate();
+      throw error;
+    }
+    this.#look();
+  }
+
+  append(segments: readonly Segment[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ segments, resolve, reject });
+      if (!this.#flushing) void this.#flush();
+    });
+  }
+
+  /** Everything that waited while the disk was busy goes in one transaction. */
+  async #flush(): Promise<void> {
+    this.#flushing = true;
+    while (this.#waiting.length > 0 && !this.#closed) {
+      const batch = this.#waiting;
+      this.#waiting = [];
+      const segments = batch.flatMap((b) => b.segments);
+      try {
+        await this.#appendUntilDone(segments);
+        this.#hot.add(segments);
+        for (const { resolve } of batch) resolve();
+      } catch (error) {
+        for (const { reject } of batch) reject(error as Error);
+      }
+    }
+    this.#flushing = false;
+  }
+
+  async #appendUntilDone(segments: readonly Segment[]): Promise<void> {
+    const { clock, events } = this.#options;
+    for (let delayMs = RETRY_MS_MIN; ; delayMs = Math.min(delayMs * 2, RETRY_MS_MAX)) {
+      try {
+        await this.#call({ kind: 'append', segments });
+        if (this.#fault !== undefined) events.spoolRecovered();
+        this.#fault = undefined;
+        return;
+      } catch (error) {
+        if (this.#closed || !isKind(error, 'retry')) throw error;
+        this.#fault = describeError(error);
+        events.spoolFault({ reason: this.#fault, retryMs: delayMs });
+        await clock.sleep(delayMs);
+      }
+    }
+  }
+
+  async read(partition: PartitionId, fromOffset: number, bytesMax: number): Promise<readonly Segment[]> {
+    const hot = this.#hot.read(partition, fromOffset, bytesMax);
+    if (hot.length > 0) return hot;
+    const reply = await this.#call({ kind: 'read', partition, fromOffset, bytesMax });
+    return reply.segments;
+  }
+
+  async committed(positions: readonly { partition: PartitionId; nextOffset: number }[]): Promise<void> {
+    for (const { partition, nextOffset } of positions) this.#hot.committed(partition, nextOffset);
+    await this.#call({ kind: 'committed', positions });
+  }
+
+  status(): SpoolStatus {
+    const { partitions, files, freeBytes } = this.#state;
+    const bytes = partitions.reduce((sum, p) => sum + p.bytes, 0);
+    return { bytes, bytesMax: this.#options.bytesMax, freeBytes, files, partitions, fault: this.#fault };
+  }
+
+  onPressure(listener: (pressure: SpoolPressure) => void): void {
+    this.#listeners.push(listener);
+    listener(this.#pressure);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#cancelLook();
+    await this.#call({ kind: 'close' }).catch(() => {});
+    await this.#worker.terminate();
+  }
+
+  #look(): void {
+    this.#cancelLook = this.#options.clock.after(LOOK_INTERVAL_MS, () => {
+      if (this.#closed) return;
+      this.#call({ kind: 'look' }).catch(() => {});
+      this.#look();
+    });
+  }
+
+  async #call(call: SpoolCall): Promise<Extract<SpoolReply, { kind: 'done' }>> {
+    const reply = await new Promise<SpoolReply>((resolve, reject) => {
+      this.#calls.push({ resolve, reject });
+      this.#worker.postMessage(call);
+    });
+    if (reply.state !== undefined) this.#observe(reply.state);
+    if (reply.kind === 'done') return reply;
+    throw new SluiceError(reply.code, reply.message, reply.place === undefined ? {} : { place: reply.place });
+  }
+
+  #observe(state: SpoolState): void {
+    this.#state = state;
+    for (const { path, reason } of state.setAside) {
+      this.#hot.clear();
+      this.#options.events.spoolFileSetAside({ path, reason });
+    }
+    const pressure = judgePressure(state, this.#options, this.#pressure);
+    if (samePressure(pressure, this.#pressure)) return;
+    this.#pressure = pressure;
+    this.#options.events.spoolPressure({
+      full: pressure.full,
+      heldTopics: [...pressure.heldTopics.keys()],
+    });
+    for (const listener of this.#listeners) listener(pressure);
+  }
+}
+
+/** Random, made once: tells two machines with one agent id apart. */
+function readInstanceId(directory: string): string {
+  const path = join(directory, 'instance-id');
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    const id = randomBytes(8).toString('hex');
+    writeFileSync(path, `${id}\n`, { mode: 0o600 });
+    return id;
+  }
+}

@@ -1,0 +1,164 @@
+// What the spool says is on disk is there after a kill -9, in order and unaltered; what is committed leaves the disk.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { Spool, SpoolPressure } from '@sluice/agent/contracts.ts';
+import { createEvents } from '@sluice/agent/events.ts';
+import { createSqliteSpool } from '@sluice/agent/spool/sqlite-spool.ts';
+import { systemClock } from '@sluice/shared/clock.ts';
+import { silentLogger } from '@sluice/shared/log.ts';
+import { createMetrics } from '@sluice/shared/metrics.ts';
+import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
+import type { Segment } from '@sluice/shared/segment.ts';
+import Database from 'better-sqlite3';
+import { eventually } from '../../support/eventually.ts';
+import { segmentOf } from '../../support/segments.ts';
+import { temporaryDirectory } from '../../support/temp.ts';
+
+const claims = { topic: 'claims', topicId: NO_TOPIC_ID, partition: 0 };
+
+const openSpool = (directory: string, bytesMax = 2 ** 30) =>
+  createSqliteSpool({
+    directory,
+    bytesMax,
+    freeSpaceMin: 0,
+    clock: systemClock,
+    events: createEvents(silentLogger, createMetrics()),
+  });
+
+function segments(count: number, { topic = 'claims', bytes = 1_000 } = {}): Segment[] {
+  return Array.from({ length: count }, (_, i) => segmentOf([randomBytes(bytes)], { topic, baseOffset: i }));
+}
+
+async function readAll(spool: Spool, from = 0): Promise<number[]> {
+  const offsets: number[] = [];
+  for (let next = from; ; ) {
+    const found = await spool.read(claims, next, 1);
+    if (found.length === 0) return offsets;
+    for (const { startOffset, nextOffset } of found) {
+      offsets.push(startOffset);
+      next = nextOffset;
+    }
+  }
+}
+
+test('segments come back in order, unaltered, after the spool was closed and opened again', async () => {
+  const directory = temporaryDirectory();
+  const written = segments(20);
+  const first = await openSpool(directory);
+  await Promise.all(written.map((segment) => first.append([segment])));
+  const { instanceId } = first;
+  await first.close();
+  const second = await openSpool(directory);
+  assert.equal(second.instanceId, instanceId);
+  assert.deepEqual(await readAll(second), [...written.keys()]);
+  const [third] = await second.read(claims, 2, 1);
+  assert.deepEqual(Buffer.from(third?.payload ?? []), Buffer.from(written[2]?.payload ?? []));
+  assert.deepEqual(
+    second.status().partitions.map(({ startOffset, nextOffset }) => [startOffset, nextOffset]),
+    [[0, 20]],
+  );
+  await second.close();
+});
+
+test('what append acknowledged survives a kill -9', async () => {
+  const directory = temporaryDirectory();
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'append-for-ever.ts'), directory], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let acknowledged = 0;
+  child.stdout.on('data', (data: Buffer) => {
+    acknowledged = Number(data.toString().trim().split('\n').at(-1));
+  });
+  await eventually('fifty appends', () => acknowledged >= 50);
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  const spool = await openSpool(directory);
+  const offsets = await readAll(spool);
+  assert.ok(offsets.length >= acknowledged, `${offsets.length} of ${acknowledged} are there`);
+  assert.deepEqual(offsets, [...offsets.keys()]);
+  await spool.close();
+});
+
+test('files that hold nothing uncommitted are unlinked, and a restart does not bring them back', async () => {
+  const directory = temporaryDirectory();
+  const spool = await openSpool(directory, 16 * 2 ** 20);
+  const written = segments(40, { bytes: 200_000 });
+  for (const segment of written) await spool.append([segment]);
+  const files = () => readdirSync(join(directory, 'spool', 'claims')).filter((name) => name.endsWith('.db'));
+  assert.ok(files().length >= 3, `${files().length} files`);
+  await spool.committed([{ partition: claims, nextOffset: 40 }]);
+  assert.ok(files().length <= 1, `${files().length} files are left`);
+  await spool.close();
+  const again = await openSpool(directory);
+  assert.deepEqual(again.status().partitions, []);
+  await again.close();
+});
+
+test('the cap stops the source and lets it go on when enough was committed', async () => {
+  const spool = await openSpool(temporaryDirectory(), 64 * 2 ** 10);
+  const told: SpoolPressure[] = [];
+  spool.onPressure((pressure) => told.push(pressure));
+  for (const segment of segments(70)) await spool.append([segment]);
+  assert.match(told.at(-1)?.full ?? '', /spool.bytesMax/);
+  await spool.committed([{ partition: claims, nextOffset: 2 }]);
+  assert.notEqual(told.at(-1)?.full, undefined, 'a little room is not enough');
+  await spool.committed([{ partition: claims, nextOffset: 30 }]);
+  assert.equal(told.at(-1)?.full, undefined);
+  await spool.close();
+});
+
+test('a topic beyond its share is held while its neighbour flows', async () => {
+  const spool = await openSpool(temporaryDirectory(), 64 * 2 ** 10);
+  let pressure: SpoolPressure | undefined;
+  spool.onPressure((now) => {
+    pressure = now;
+  });
+  await spool.append(segments(1, { topic: 'quiet' }));
+  for (const segment of segments(55)) await spool.append([segment]);
+  assert.deepEqual([...(pressure?.heldTopics.keys() ?? [])], ['claims']);
+  assert.equal(pressure?.full, undefined);
+  await spool.close();
+});
+
+test('a broken segment sets its file aside by name and the rest goes on', async () => {
+  const directory = temporaryDirectory();
+  const first = await openSpool(directory);
+  for (const segment of segments(3)) await first.append([segment]);
+  await first.close();
+  const [name = ''] = readdirSync(join(directory, 'spool', 'claims'));
+  const database = new Database(join(directory, 'spool', 'claims', name));
+  database.prepare('UPDATE segments SET payload = ? WHERE start_offset = 1').run(Buffer.from('other'));
+  database.close();
+  const second = await openSpool(directory);
+  await assert.rejects(second.read(claims, 1, 1), { code: 'SPOOL_CORRUPT' });
+  assert.ok(readdirSync(join(directory, 'spool', 'claims')).some((file) => file.includes('.corrupt-')));
+  await second.append(segments(2));
+  assert.deepEqual(await readAll(second), [0, 1]);
+  await second.close();
+});
+
+test('a spool of a newer format is refused and left as it is', async () => {
+  const directory = temporaryDirectory();
+  const first = await openSpool(directory);
+  await first.append(segments(1));
+  await first.close();
+  const path = join(directory, 'spool', 'claims', '00000000000000000001.db');
+  const database = new Database(path);
+  database.pragma('user_version = 9');
+  database.close();
+  await assert.rejects(openSpool(directory), { code: 'SPOOL_FORMAT_NEWER' });
+  assert.ok(existsSync(path));
+});
+
+test('a second process on one data directory is refused', async () => {
+  const directory = temporaryDirectory();
+  const first = await openSpool(directory);
+  await assert.rejects(openSpool(directory), { code: 'SPOOL_LOCKED' });
+  await first.close();
+  await (await openSpool(directory)).close();
+});
