@@ -33,7 +33,7 @@ export interface PartitionInfo extends PartitionId {
 export interface SourceHandler {
   /**
    * A new assignment; replaces the one before. Called synchronously inside GROUP_JOIN, so for each partition it
-   * returns where to seek, or `undefined` to keep it paused until `Source.seek` (no position known yet).
+   * returns (under `topic/partition`) where to seek, or `undefined` to keep it paused until `Source.seek`.
    */
   assigned(
     partitions: readonly { topic: string; partition: number }[],
@@ -202,5 +202,36 @@ export interface UplinkStatus {
   readonly windowBytes: number;
   readonly creditBytes: number;
 }
+
+/** How to reach Kafka; secrets are values here, read from their files at the door. */
+export interface KafkaSettings {
+  /** host:port of any brokers of the cluster. */
+  readonly brokers: readonly string[];
+  readonly clientId: string;
+  readonly groupId: string;
+  /** PEM text. The broker's certificate is always verified. */
+  readonly tls:
+    | {
+        readonly ca?: string;
+        readonly cert?: string;
+        readonly key?: string;
+        readonly rejectUnauthorized: true;
+        readonly serverName?: string;
+      }
+    | undefined;
+  readonly sasl:
+    | {
+        readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
+        readonly username: string;
+        readonly password: string;
+      }
+    | undefined;
+  readonly sessionTimeoutMs: number;
+}
+
+/** Which topics to read, and where a partition begins that has no position yet. */
+export type TopicSelection =
+  | { readonly kind: 'name'; readonly name: string; readonly startAt?: 'earliest' | 'latest' }
+  | { readonly kind: 'pattern'; readonly pattern: RegExp; readonly startAt?: 'earliest' | 'latest' };
 
 export type { SegmentHeader };

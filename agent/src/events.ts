@@ -10,12 +10,58 @@ export function createEvents(log: Logger, metrics: Metrics) {
     ...sourceEvents(log, metrics),
     ...spoolEvents(log, metrics),
     ...uplinkEvents(log, metrics),
+    ...positionEvents(log, metrics),
     ...lifeEvents(log),
   };
 }
 
-function sourceEvents(_log: Logger, _metrics: Metrics) {
-  return {};
+function sourceEvents(log: Logger, metrics: Metrics) {
+  const bytes = metrics.counter('sluice_source_bytes_total', 'Record batches read from Kafka', ['topic']);
+  const records = metrics.counter('sluice_source_records_total', 'Records read, by their headers', ['topic']);
+  const restarts = metrics.counter('sluice_source_restarts_total', 'Kafka clients given up', ['code']);
+  const gaps = metrics.counter('sluice_source_gap_offsets_total', 'Offsets Kafka no longer had', ['topic']);
+  const joins = metrics.counter('sluice_source_joins_total', 'Group assignments received');
+  return {
+    sourceFetched(topic: string, fetchedBytes: number, fetchedRecords: number) {
+      bytes.inc({ topic }, fetchedBytes);
+      records.inc({ topic }, fetchedRecords);
+    },
+    sourceJoined(partitions: number) {
+      joins.inc();
+      log.info({ partitions }, 'partitions assigned');
+    },
+    sourceRestarting(f: { code: string; reason: string; delayMs: number }) {
+      restarts.inc({ code: f.code });
+      log.warn(f, 'the Kafka client is started again');
+    },
+    sourceTopicsMissing: (topics: readonly string[]) => log.warn({ topics }, 'topics do not exist (yet)'),
+    sourceTopicsChanged: (topics: readonly string[]) => log.info({ topics }, 'topics to read changed'),
+    sourceTopicCreatedAgain: (f: { topic: string; before: string; now: string }) =>
+      log.error(f, 'the topic was deleted and created again; it waits for a position'),
+    sourceGap(f: {
+      topic: string;
+      partition: number;
+      startOffset: number;
+      nextOffset: number;
+      reason: string;
+    }) {
+      gaps.inc({ topic: f.topic }, f.nextOffset - f.startOffset);
+      log.error(f, 'Kafka no longer has these offsets');
+    },
+    sourceBeyondEnd: (f: { topic: string; partition: number; position: number; logEnd: number }) =>
+      log.error(
+        { code: 'KAFKA_OFFSET_BEYOND_END', ...f },
+        'the log ends before the position; it stays paused',
+      ),
+    sourceLookupFailed: (reason: string) =>
+      log.warn({ reason }, 'Kafka did not describe the partitions; asked again'),
+    sourceCommitFailed: (reason: string) =>
+      log.warn({ reason }, 'group offsets were not committed; tried again'),
+    sourceHandlerFailed: (f: { place: string; reason: string }) =>
+      log.error(f, 'batches were not taken; they are fetched again'),
+    kafkaClientLogged: (level: 'warn' | 'error', message: string) =>
+      log[level === 'error' ? 'warn' : 'debug']({ message }, 'kafka client'),
+  };
 }
 
 function spoolEvents(log: Logger, metrics: Metrics) {
@@ -28,18 +74,54 @@ function spoolEvents(log: Logger, metrics: Metrics) {
     spoolRecovered: () => log.info({}, 'the spool can be written again'),
     spoolFileSetAside: (f: { path: string; reason: string }) =>
       log.error(f, 'a spool file is broken and was renamed; what it held is read again from Kafka'),
+    spoolRangeLost: (l: { topic: string; partition: number; offset: number; reason: string }) =>
+      log.error(l, 'spooled data cannot be read; they are read again from Kafka'),
     spoolPressure: (p: { full: string | undefined; heldTopics: readonly string[] }) =>
       log.warn(p, p.full === undefined ? 'spool shares changed' : 'the spool is full; Kafka is not read on'),
   };
 }
 
-function uplinkEvents(_log: Logger, _metrics: Metrics) {
-  return {};
+function uplinkEvents(log: Logger, metrics: Metrics) {
+  const lost = metrics.counter('sluice_link_failures_total', 'Streams that failed', []);
+  return {
+    linkConnected: (c: { collector: string }) => log.info(c, 'connected to a collector'),
+    linkLost(l: { reason: string; address: string }) {
+      lost.inc();
+      log.warn(l, 'no collector; the agent goes on spooling and trying');
+    },
+  };
+}
+
+function positionEvents(log: Logger, metrics: Metrics) {
+  const gaps = metrics.counter('sluice_gap_offsets_total', 'Offsets that Kafka lost before they were read', [
+    'topic',
+  ]);
+  const rewinds = metrics.counter('sluice_rewinds_total', 'Ranges that the collector asked for again', [
+    'topic',
+  ]);
+  return {
+    gapFound(g: {
+      topic: string;
+      partition: number;
+      startOffset: number;
+      nextOffset: number;
+      reason: string;
+    }) {
+      gaps.inc({ topic: g.topic }, g.nextOffset - g.startOffset);
+      log.error(g, 'gap: Kafka no longer has these offsets');
+    },
+    rewound(r: { topic: string; partition: number; offset: number; reason: string }) {
+      rewinds.inc({ topic: r.topic });
+      log.warn(r, 'the collector asks for these offsets again');
+    },
+    topicRefused: (r: { topic: string; code: string; message: string }) =>
+      log.error(r, 'the collector refuses this topic; it is not read on'),
+  };
 }
 
 function lifeEvents(log: Logger) {
   return {
-    agentStarted: (agentId: string, version: string) => log.info({ agentId, version }, 'agent started'),
+    agentStarted: (a: { agentId: string; version: string; httpPort: number }) => log.info(a, 'agent started'),
     agentDraining: (signal: string) => log.info({ signal }, 'agent draining'),
     agentStopped: () => log.info({}, 'agent stopped'),
   };

@@ -14,8 +14,28 @@ export function createEvents(log: Logger, metrics: Metrics) {
   };
 }
 
-function ingestEvents(_log: Logger, _metrics: Metrics) {
-  return {};
+function ingestEvents(log: Logger, metrics: Metrics) {
+  const agents = metrics.gauge('sluice_agents_connected', 'Streams of agents', []);
+  const refused = metrics.counter('sluice_connections_refused_total', 'Connections refused', []);
+  return {
+    agentConnected(a: { agent: string; peer: string }) {
+      agents.inc();
+      log.info(a, 'agent connected');
+    },
+    agentDisconnected(a: { agent: string; peer: string; reason: string }) {
+      agents.dec();
+      log.info(a, 'agent disconnected');
+    },
+    agentTwice: (a: { agent: string; peers: readonly string[] }) =>
+      log.warn(a, 'two streams with one agent id; both are served'),
+    connectionRefused(c: { peer: string; reason: string }) {
+      refused.inc();
+      log.warn(c, 'connection refused');
+    },
+    topicRefused: (t: { agent: string; topic: string; code: string; message: string }) =>
+      log.warn(t, 'topic refused; the agent’s other topics flow'),
+    certificatesReloaded: (c: { daysToExpiry: number }) => log.info(c, 'certificates read again'),
+  };
 }
 
 function windowEvents(log: Logger, metrics: Metrics) {

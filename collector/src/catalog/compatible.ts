@@ -16,9 +16,9 @@ export function assertCompatible(
   ours: TableDefinition,
 ): void {
   for (const { name, type } of ours.columns) {
-    const there = standing.columns.find((c) => c.name === name);
+    const there = standing.columns.find((c) => c.name.toLowerCase() === name.toLowerCase());
     if (there === undefined) throw incompatible(ours.name, `has no column '${name}' (${type})`);
-    if (there.type !== type && !(WIDER[type] ?? []).includes(there.type))
+    if (plain(there.type) !== plain(type) && !(WIDER[plain(type)] ?? []).includes(plain(there.type)))
       throw incompatible(ours.name, `has '${name}' as ${there.type}, and the config makes ${type}`);
   }
   const partitions = (columns: readonly Column[]) => columns.map(({ name }) => name).join(', ');
@@ -27,6 +27,11 @@ export function assertCompatible(
       ours.name,
       `is partitioned by (${partitions(standing.partitionColumns)}), the config by (${partitions(ours.partitionColumns)})`,
     );
+}
+
+/** Glue keeps types as people wrote them. */
+function plain(type: string): string {
+  return type.toLowerCase().replaceAll(' ', '');
 }
 
 function incompatible(table: string, what: string): SluiceError {

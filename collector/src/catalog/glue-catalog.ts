@@ -38,10 +38,11 @@ export function createGlueCatalog(settings: GlueSettings): Catalog {
     ...(settings.region === undefined ? {} : { region: settings.region }),
     ...(settings.endpoint === undefined ? {} : { endpoint: settings.endpoint }),
     maxAttempts: ATTEMPTS_MAX,
-    retryMode: 'adaptive',
     requestHandler: new NodeHttpHandler({
       connectionTimeout: CONNECT_TIMEOUT_MS,
+      socketTimeout: REQUEST_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
+      throwOnRequestTimeout: true,
     }),
   });
   const remembered = new Set<string>();
@@ -55,10 +56,8 @@ export function createGlueCatalog(settings: GlueSettings): Catalog {
     }
   }
 
+  /** The database is created only where Glue says that it is missing: a role may well lack that action. */
   async function createTable(definition: TableDefinition): Promise<void> {
-    await tolerating('glue:CreateDatabase', DatabaseName, () =>
-      client.send(new CreateDatabaseCommand({ DatabaseInput: { Name: DatabaseName } })),
-    );
     const { classification } = describeFormat(definition.output);
     const TableInput = {
       Name: definition.name,
@@ -68,9 +67,20 @@ export function createGlueCatalog(settings: GlueSettings): Catalog {
       PartitionKeys: glueColumns(definition.partitionColumns),
       StorageDescriptor: descriptor(definition, store.url(`${definition.location}/`)),
     };
-    await tolerating('glue:CreateTable', definition.name, () =>
-      client.send(new CreateTableCommand({ DatabaseName, TableInput })),
-    );
+    const create = () =>
+      tolerating('glue:CreateTable', definition.name, () =>
+        client.send(new CreateTableCommand({ DatabaseName, TableInput })),
+      );
+    try {
+      await create();
+    } catch (error) {
+      const { cause } = error as { cause?: unknown };
+      if (nameOf(cause) !== 'EntityNotFoundException') throw error;
+      await tolerating('glue:CreateDatabase', DatabaseName, () =>
+        client.send(new CreateDatabaseCommand({ DatabaseInput: { Name: DatabaseName } })),
+      );
+      await create();
+    }
   }
 
   return {

@@ -2,18 +2,19 @@
 // the name exists. Files and the directories that name them are synced before anything is said to stand.
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { copyFile, link, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { copyFile, link, mkdir, open, readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { ObjectStore } from '../contracts.ts';
 
-export function createDirectoryObjectStore(root: string): ObjectStore {
+export function createDirectoryObjectStore(directory: string): ObjectStore {
+  const root = resolve(directory);
   const pathOf = (key: string) => join(root, ...key.split('/'));
   const temporary = () => join(root, '_sluice', 'tmp', randomBytes(8).toString('hex'));
 
   async function writeTemporary(body: Uint8Array): Promise<string> {
     const path = temporary();
-    await mkdir(dirname(path), { recursive: true });
+    await makeDirectory(dirname(path));
     const file = await open(path, 'wx', 0o640);
     try {
       await file.writeFile(body);
@@ -24,17 +25,18 @@ export function createDirectoryObjectStore(root: string): ObjectStore {
     return path;
   }
 
-  /** false where the target exists. */
+  /** false where the target exists; its name is durable then too, whoever made it. */
   async function linkDurably(from: string, to: string): Promise<boolean> {
-    await mkdir(dirname(to), { recursive: true });
+    await makeDirectory(dirname(to));
+    let linked = true;
     try {
       await link(from, to);
     } catch (error) {
-      if (hasCode(error, 'EEXIST')) return false;
-      throw error;
+      if (!hasCode(error, 'EEXIST')) throw error;
+      linked = false;
     }
     await syncDirectory(dirname(to));
-    return true;
+    return linked;
   }
 
   return {
@@ -51,8 +53,9 @@ export function createDirectoryObjectStore(root: string): ObjectStore {
     put: (key, body) =>
       named(key, async () => {
         const path = await writeTemporary(body);
-        await mkdir(dirname(pathOf(key)), { recursive: true });
+        await makeDirectory(dirname(pathOf(key)));
         await rename(path, pathOf(key));
+        await syncDirectory(dirname(pathOf(key)));
       }),
     read: (key) => named(key, () => ifPresent(readFile(pathOf(key)))),
     head: (key) =>
@@ -64,7 +67,7 @@ export function createDirectoryObjectStore(root: string): ObjectStore {
     stage: (path, key) =>
       named(key, async () => {
         const target = pathOf(key);
-        await mkdir(dirname(target), { recursive: true });
+        await makeDirectory(dirname(target));
         await copyFile(path, target);
         const file = await open(target, 'r');
         await file.sync().finally(() => file.close());
@@ -74,6 +77,11 @@ export function createDirectoryObjectStore(root: string): ObjectStore {
       named(finalKey, async () => {
         const target = pathOf(finalKey);
         try {
+          const staged = await stat(pathOf(stagedKey));
+          if (staged.size !== expected.bytes)
+            throw new SluiceError('STORE_STAGED_MISSING', `${stagedKey} has ${staged.size} bytes`, {
+              place: finalKey,
+            });
           if (await linkDurably(pathOf(stagedKey), target)) return;
         } catch (error) {
           if (!hasCode(error, 'ENOENT')) throw error;
@@ -87,7 +95,7 @@ export function createDirectoryObjectStore(root: string): ObjectStore {
     async remove(keys) {
       for (const key of keys) await named(key, () => rm(pathOf(key), { force: true }));
       const directories = new Set(keys.map((key) => dirname(pathOf(key))));
-      for (const directory of directories) await rm(directory, { recursive: false }).catch(() => {});
+      for (const emptied of directories) if (emptied !== root) await rmdir(emptied).catch(() => {});
     },
     async probe() {
       const key = `_sluice/tmp/probe-${randomBytes(8).toString('hex')}`;
@@ -116,6 +124,13 @@ async function* listFiles(root: string, prefix: string, startAfter = '') {
     const found = await ifPresent(stat(join(root, key)));
     if (found !== undefined) yield { key, bytes: found.size };
   }
+}
+
+/** Makes what is missing of a path, each new name synced in its parent. */
+async function makeDirectory(path: string): Promise<void> {
+  const first = await mkdir(path, { recursive: true });
+  if (first === undefined) return;
+  for (let made = path; made.length >= first.length; made = dirname(made)) await syncDirectory(dirname(made));
 }
 
 async function syncDirectory(path: string): Promise<void> {

@@ -25,9 +25,12 @@ export interface S3Settings {
 
 const ATTEMPTS_MAX = 4;
 const CONNECT_TIMEOUT_MS = 5_000;
-const REQUEST_TIMEOUT_MS = 60_000;
+const IDLE_TIMEOUT_MS = 60_000;
+const REQUEST_TIMEOUT_MS = 600_000;
 const SOCKETS_MAX = 32;
 const DELETE_BATCH_MAX = 1_000;
+/** S3 takes and copies more than this only in parts (Amazon S3 API Reference, PutObject and CopyObject). */
+const OBJECT_BYTES_MAX = 5 * 2 ** 30;
 
 export function createS3ObjectStore(settings: S3Settings): ObjectStore {
   const client = new S3Client({
@@ -36,7 +39,9 @@ export function createS3ObjectStore(settings: S3Settings): ObjectStore {
     maxAttempts: ATTEMPTS_MAX,
     requestHandler: new NodeHttpHandler({
       connectionTimeout: CONNECT_TIMEOUT_MS,
+      socketTimeout: IDLE_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
+      throwOnRequestTimeout: true,
       httpsAgent: { maxSockets: SOCKETS_MAX },
       httpAgent: { maxSockets: SOCKETS_MAX },
     }),
@@ -134,7 +139,7 @@ export function createS3ObjectStore(settings: S3Settings): ObjectStore {
         const found = await client.send(new GetObjectCommand({ Bucket, Key: Key(key) }));
         return await found.Body?.transformToByteArray();
       } catch (error) {
-        if (statusOf(error) === 404) return undefined;
+        if (error instanceof Error && error.name === 'NoSuchKey') return undefined;
         throw named('s3:GetObject', key, error);
       }
     },
@@ -142,6 +147,10 @@ export function createS3ObjectStore(settings: S3Settings): ObjectStore {
     list,
     async stage(path, key, sha256) {
       const { size: ContentLength } = await stat(path);
+      if (ContentLength > OBJECT_BYTES_MAX)
+        throw new SluiceError('STORE_DENIED', `${ContentLength} bytes are above S3's limit of 5 GiB`, {
+          place: key,
+        });
       const put = new PutObjectCommand({
         Bucket,
         Key: Key(key),

@@ -45,10 +45,7 @@ export function emptyFold(table: string): Fold {
 
 /** Throws LEDGER_ENTRY_INVALID where the entry contradicts the ones before; the fold is unchanged then. */
 export function foldEntry(fold: Fold, entry: LedgerEntry): void {
-  if (entry.sequence !== fold.nextSequence)
-    throw invalid(entry, `its number is ${entry.sequence} where ${fold.nextSequence} must come`);
-  if (entry.publishedThrough >= entry.sequence) throw invalid(entry, 'it says that it is published itself');
-  check(fold, entry);
+  checkEntry(fold, entry);
   apply(fold, entry);
   fold.unpublished.push(entry);
   fold.nextSequence++;
@@ -87,7 +84,11 @@ function advances(entry: LedgerEntry): { id: PartitionId; next: number }[] {
   }
 }
 
-function check(fold: Fold, entry: LedgerEntry): void {
+/** Whether the entry may follow what is folded: asked before it is written too, because an entry is for ever. */
+export function checkEntry(fold: Fold, entry: LedgerEntry): void {
+  if (entry.sequence !== fold.nextSequence)
+    throw invalid(entry, `its number is ${entry.sequence} where ${fold.nextSequence} must come`);
+  if (entry.publishedThrough >= entry.sequence) throw invalid(entry, 'it says that it is published itself');
   switch (entry.kind) {
     case 'open':
       for (const partition of entry.partitions)

@@ -2,16 +2,16 @@
 // compare-and-set. Whoever creates entry N decides what N is; a loser reads N, folds it in and tries the next number.
 
 import type { Clock } from '@sluice/shared/clock.ts';
-import { SluiceError } from '@sluice/shared/errors.ts';
+import { describeError, SluiceError } from '@sluice/shared/errors.ts';
 import type { Random } from '@sluice/shared/random.ts';
 import type { LedgerEntry, ObjectStore, Proposal } from '../contracts.ts';
 import { hintKey, ledgerKey, ledgerPrefix, ledgerSequence } from '../lake/object-keys.ts';
 import { decodeEntry, encodeEntry, LEDGER_FORMAT } from './entry.ts';
-import { emptyFold, type Fold, foldEntry } from './fold.ts';
+import { checkEntry, emptyFold, type Fold, foldEntry } from './fold.ts';
 
 /** Entries read at the same time while loading. */
 const READS_MAX = 32;
-/** The hint to the newest entry is written this often; it proves that entries existed. */
+/** The hint to the newest entry is written with the first and then this often; it proves that entries existed. */
 const HINT_EVERY = 50;
 /** Numbers lost to other collectors in one append before the caller hears of it. */
 const LOST_APPENDS_MAX = 100;
@@ -27,13 +27,16 @@ export interface LedgerOptions {
 
 export interface Ledger {
   readonly fold: Fold;
+  /** For one append and all repetitions of it. */
+  newToken(): string;
   /** Reads entries that others wrote since. LEDGER_MISSING_ENTRY, LEDGER_ENTRY_INVALID. */
   refresh(): Promise<void>;
   /**
    * Appends what `propose` makes of the present fold; it is asked again whenever another writer was first, and says no
-   * by throwing or by undefined. A success behind a lost reply is recognised by its token. One call at a time.
+   * by throwing or by undefined. A success behind a lost reply is recognised by its token: whoever repeats a call whose
+   * outcome is unknown must bring the same one, or would take its own entry for another's. One call at a time.
    */
-  append(propose: (fold: Fold) => Proposal | undefined): Promise<LedgerEntry | undefined>;
+  append(token: string, propose: (fold: Fold) => Proposal | undefined): Promise<LedgerEntry | undefined>;
   writeHint(): Promise<void>;
 }
 
@@ -41,12 +44,13 @@ export interface Ledger {
 export async function openLedger(options: LedgerOptions): Promise<Ledger> {
   const { table, store } = options;
   const fold = emptyFold(table);
+  // The hint before the list: it can only name entries that the list then shows.
+  const hinted = await readHint(options);
   const numbers: number[] = [];
   for await (const { key } of store.list(ledgerPrefix(table))) {
     const sequence = ledgerSequence(key);
     if (sequence !== undefined) numbers.push(sequence);
   }
-  const hinted = await readHint(options);
   const last = Math.max(hinted, numbers.at(-1) ?? -1);
   numbers.forEach((sequence, i) => {
     if (sequence !== i) throw missing(table, i, last);
@@ -54,8 +58,11 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
   if (numbers.length <= last) throw missing(table, numbers.length, last);
   for (let from = 0; from < numbers.length; from += READS_MAX) {
     const batch = numbers.slice(from, from + READS_MAX);
-    for (const entry of await Promise.all(batch.map((sequence) => readEntry(options, sequence))))
-      if (entry !== undefined) foldEntry(fold, entry);
+    const entries = await Promise.all(batch.map((sequence) => readEntry(options, sequence)));
+    entries.forEach((entry, i) => {
+      if (entry === undefined) throw missing(table, from + i, last);
+      foldEntry(fold, entry);
+    });
   }
   return createLedger(options, fold);
 }
@@ -83,24 +90,39 @@ function createLedger(options: LedgerOptions, fold: Fold): Ledger {
       writtenAt,
       publishedThrough,
     };
-    return { ...base, ...proposal } as LedgerEntry;
+    return sound({ ...base, ...proposal } as LedgerEntry);
   }
 
-  async function append(propose: (fold: Fold) => Proposal | undefined): Promise<LedgerEntry | undefined> {
+  /** An entry is for ever: one that a reader would refuse must not be written. */
+  function sound(entry: LedgerEntry): LedgerEntry {
+    const key = ledgerKey(table, entry.sequence);
+    try {
+      decodeEntry(encodeEntry(entry), { key, table, sequence: entry.sequence });
+      checkEntry(fold, entry);
+    } catch (cause) {
+      const message = `an unsound entry was not written: ${describeError(cause)}`;
+      throw new SluiceError('ASSERTION_FAILED', message, { place: key, cause });
+    }
+    return entry;
+  }
+
+  async function append(
+    token: string,
+    propose: (fold: Fold) => Proposal | undefined,
+  ): Promise<LedgerEntry | undefined> {
     for (let lost = 0; lost < LOST_APPENDS_MAX; lost++) {
       const proposal = propose(fold);
       if (proposal === undefined) return undefined;
-      const entry = complete(proposal, random.hex(16));
-      const won = await write(entry);
-      if (won) return entry;
+      const standing = await write(complete(proposal, token));
+      if (standing.token === token) return standing;
     }
     throw new SluiceError('LEDGER_APPEND_LOST', `${LOST_APPENDS_MAX} numbers went to others`, {
       place: table,
     });
   }
 
-  /** false: another's entry stands there and is folded in now. A reply that was lost is asked for by reading. */
-  async function write(entry: LedgerEntry): Promise<boolean> {
+  /** What stands under that number now, folded in: ours or another's. A lost reply is asked for by reading. */
+  async function write(entry: LedgerEntry): Promise<LedgerEntry> {
     let outcome: 'created' | 'exists' | 'unknown';
     let failure: unknown;
     try {
@@ -111,13 +133,13 @@ function createLedger(options: LedgerOptions, fold: Fold): Ledger {
     }
     if (outcome === 'created') {
       foldEntry(fold, entry);
-      if (entry.sequence % HINT_EVERY === HINT_EVERY - 1) await writeHint().catch(() => {});
-      return true;
+      if (entry.sequence % HINT_EVERY === 0) await writeHint().catch(() => {});
+      return entry;
     }
     const standing = await readEntry(options, entry.sequence);
     if (standing === undefined) throw failure ?? missing(table, entry.sequence, entry.sequence);
     foldEntry(fold, standing);
-    return standing.token === entry.token;
+    return standing;
   }
 
   async function writeHint(): Promise<void> {
@@ -125,7 +147,7 @@ function createLedger(options: LedgerOptions, fold: Fold): Ledger {
     await store.put(hintKey(table), Buffer.from(JSON.stringify({ table, last: fold.nextSequence - 1 })));
   }
 
-  return { fold, refresh, append, writeHint };
+  return { fold, newToken: () => random.hex(16), refresh, append, writeHint };
 }
 
 async function readEntry(options: LedgerOptions, sequence: number): Promise<LedgerEntry | undefined> {

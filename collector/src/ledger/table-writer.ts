@@ -59,6 +59,12 @@ class LedgerTableWriter implements TableWriter {
   #reason: string | undefined;
   #sinceMs: number;
   #lastCommitMs: number | undefined;
+  #haltedBy: unknown;
+  /** What the listeners have heard, by partition key. */
+  readonly #announced = new Map<string, number>();
+  /** Calls that wait for the store or the catalog now. */
+  #waiting = 0;
+  #loaded = false;
 
   constructor(options: TableWriterOptions) {
     this.#options = options;
@@ -78,6 +84,7 @@ class LedgerTableWriter implements TableWriter {
           await this.#options.catalog.ensureTable(definition);
       });
       await this.#publishAll();
+      this.#loaded = true;
       this.#enter('ready', undefined);
     });
   }
@@ -100,7 +107,11 @@ class LedgerTableWriter implements TableWriter {
     return this.#inTurn(async () => {
       await this.#append((fold) => {
         const missing = partitions.filter((p) => !fold.partitions.has(partitionKey(p)));
-        return missing.length === 0 ? undefined : { kind: 'open', partitions: missing };
+        if (missing.length === 0) return undefined;
+        const opened = missing.map(({ topic, topicId, partition, leaderEpoch, start, why }) => {
+          return { topic, topicId, partition, leaderEpoch, start, why };
+        });
+        return { kind: 'open', partitions: opened };
       });
       await this.#publishAll();
     });
@@ -108,28 +119,24 @@ class LedgerTableWriter implements TableWriter {
 
   async commitWindow(window: WindowCommit): Promise<void> {
     const outputs = this.#outputsOf(window);
-    await this.#stage(window, outputs);
+    // Uploads of several windows overlap; the turn is taken now, so that a later window cannot pass this one.
+    const staged = this.#stage(window, outputs);
+    staged.catch(() => {});
     await this.#inTurn(async () => {
+      await staged;
       const { table } = this.#options;
-      const rows = { rows: 0, quarantine: 0 };
-      for (const { output, rows: n } of outputs) rows[output] += n;
-      const proposal: Proposal = {
-        kind: 'commit',
-        windowId: window.windowId,
-        configVersion: table.configVersion,
-        openedAt: new Date(window.openedMs).toISOString(),
-        ranges: window.ranges,
-        classes: window.classes,
-        rows,
-        outputs,
-      };
+      const proposal = commitProposal(table, window, outputs);
       try {
         await this.#append((fold) => {
           assertNext(fold, window);
           return proposal;
         });
       } catch (error) {
-        if (isKind(error, 'fence')) await this.#removeStaged(outputs);
+        // A fence is proof that no entry names these objects: the append was lost to entries that were read.
+        if (isKind(error, 'fence')) {
+          await this.#removeStaged(outputs);
+          await this.#publishAll();
+        }
         throw error;
       }
       this.#lastCommitMs = this.#options.clock.wallMs();
@@ -149,10 +156,7 @@ class LedgerTableWriter implements TableWriter {
   ): Promise<void> {
     return this.#inTurn(async () => {
       await this.#append((fold) => {
-        const open = gaps.flatMap((gap) => {
-          const next = fold.partitions.get(partitionKey(gap))?.next;
-          return next === undefined || next >= gap.next ? [] : [{ ...gap, start: next }];
-        });
+        const open = gaps.flatMap((gap) => gapAfter(fold, gap));
         return open.length === 0 ? undefined : { kind: 'gap', gaps: open };
       });
       await this.#publishAll();
@@ -200,7 +204,9 @@ class LedgerTableWriter implements TableWriter {
   }
 
   #append(propose: (fold: Fold) => Proposal | undefined): Promise<LedgerEntry | undefined> {
-    return this.#retrying('appending to the ledger', () => this.#opened().append(propose));
+    const ledger = this.#opened();
+    const token = ledger.newToken();
+    return this.#retrying('appending to the ledger', () => ledger.append(token, propose));
   }
 
   /** Publishes what the fold holds unpublished, oldest first, and acknowledges as far as that goes. */
@@ -209,10 +215,22 @@ class LedgerTableWriter implements TableWriter {
     for (const entry of [...fold.unpublished]) {
       if (entry.kind === 'commit')
         await this.#retrying('publishing', () => publishEntry(this.#target, entry));
-      const moved = markPublished(fold, entry.sequence);
-      if (moved.length > 0) for (const listener of this.#ackedListeners) listener(moved);
+      markPublished(fold, entry.sequence);
+      this.#announceAcked();
       if (entry.kind === 'commit') await this.#removeStaged(entry.outputs);
     }
+    this.#announceAcked();
+  }
+
+  /** Also what other collectors published: their entries say so when they are folded. */
+  #announceAcked(): void {
+    const moved: PartitionId[] = [];
+    for (const [key, partition] of this.#opened().fold.partitions) {
+      if (this.#announced.get(key) === partition.acked) continue;
+      this.#announced.set(key, partition.acked);
+      moved.push(partition);
+    }
+    if (moved.length > 0) for (const listener of this.#ackedListeners) listener(moved);
   }
 
   #outputsOf(window: WindowCommit): LedgerOutput[] {
@@ -259,44 +277,53 @@ class LedgerTableWriter implements TableWriter {
   #inTurn<T>(task: () => Promise<T>): Promise<T> {
     const run = this.#turn.then(async () => {
       this.#stopping.signal.throwIfAborted();
-      if (this.#state === 'halted') throw this.#haltedError();
+      if (this.#state === 'halted') throw this.#haltedBy;
       return await task();
     });
     this.#turn = run.catch(() => {});
     return run;
   }
 
-  #haltedError(): SluiceError {
-    return new SluiceError('LEDGER_MISSING_ENTRY', `halted: ${this.#reason}`, {
-      place: this.#options.table.name,
-    });
-  }
-
   /** Waits through failures that may pass ('retry') and those that a human ends ('reject'); others end the call. */
   async #retrying<T>(doing: string, task: () => Promise<T>): Promise<T> {
-    const { clock, random, events, table } = this.#options;
-    for (let delayMs = RETRY_MS_MIN; ; delayMs = Math.min(delayMs * 2, RETRY_MS_MAX)) {
-      try {
-        const result = await task();
-        if (this.#state === 'waiting' || this.#state === 'parked') this.#enter('ready', undefined);
-        return result;
-      } catch (error) {
-        this.#stopping.signal.throwIfAborted();
-        const reason = `${doing}: ${describeError(error)}`;
-        if (isKind(error, 'halt')) {
-          this.#enter('halted', reason);
-          events.tableHalted({ table: table.name, reason });
-          throw error;
+    const { clock, random } = this.#options;
+    const { signal } = this.#stopping;
+    let waits = false;
+    try {
+      for (let delayMs = RETRY_MS_MIN; ; delayMs = Math.min(delayMs * 2, RETRY_MS_MAX)) {
+        signal.throwIfAborted();
+        if (this.#state === 'halted') throw this.#haltedBy;
+        try {
+          return await task();
+        } catch (error) {
+          const reason = `${doing}: ${describeError(error)}`;
+          if (isKind(error, 'halt')) this.#halt(error, reason);
+          const parked = isKind(error, 'reject');
+          if (!parked && !isKind(error, 'retry')) throw error;
+          if (!waits) this.#waiting++;
+          waits = true;
+          const waitMs = parked ? RETRY_MS_MAX : delayMs * (0.5 + random.fraction() / 2);
+          this.#wait(parked ? 'parked' : 'waiting', reason, waitMs);
+          await clock.sleep(waitMs, signal);
         }
-        const parked = isKind(error, 'reject');
-        if (!parked && !isKind(error, 'retry')) throw error;
-        this.#enter(parked ? 'parked' : 'waiting', reason);
-        const waitMs = parked ? RETRY_MS_MAX : delayMs * (0.5 + random.fraction());
-        events.tableWaits({ table: table.name, state: this.#state, reason, retryMs: Math.round(waitMs) });
-        await clock.sleep(waitMs, this.#stopping.signal);
-        this.#stopping.signal.throwIfAborted();
       }
+    } finally {
+      if (waits && --this.#waiting === 0 && this.#state !== 'halted')
+        this.#enter(this.#loaded ? 'ready' : 'loading', undefined);
     }
+  }
+
+  #wait(state: 'waiting' | 'parked', reason: string, waitMs: number): void {
+    const { events, table } = this.#options;
+    if (this.#state !== 'halted') this.#enter(state, reason);
+    events.tableWaits({ table: table.name, state, reason, retryMs: Math.round(waitMs) });
+  }
+
+  #halt(error: unknown, reason: string): void {
+    if (this.#state === 'halted') return;
+    this.#haltedBy = error;
+    this.#enter('halted', reason);
+    this.#options.events.tableHalted({ table: this.#options.table.name, reason });
   }
 
   #enter(state: TableWriterStatus['state'], reason: string | undefined): void {
@@ -314,4 +341,40 @@ function assertNext(fold: Fold, window: WindowCommit): void {
     const message = `${partitionName(range)} is committed to ${next ?? 'nothing'} and the window starts at ${range.start}`;
     throw new SluiceError('LEDGER_RANGE_CONFLICT', message, { place: fold.table });
   }
+}
+
+function commitProposal(
+  table: TableConfig,
+  window: WindowCommit,
+  outputs: readonly LedgerOutput[],
+): Proposal {
+  const rows = { rows: 0, quarantine: 0 };
+  for (const { output, rows: n } of outputs) rows[output] += n;
+  const ranges = window.ranges.map(({ topic, topicId, partition, leaderEpoch, start, next, counts }) => {
+    return { topic, topicId, partition, leaderEpoch, start, next, counts };
+  });
+  return {
+    kind: 'commit',
+    windowId: window.windowId,
+    configVersion: table.configVersion,
+    openedAt: new Date(window.openedMs).toISOString(),
+    ranges,
+    classes: window.classes,
+    rows,
+    outputs,
+  };
+}
+
+/** The part of a gap that is still open. LEDGER_RANGE_CONFLICT where records before it are not committed yet. */
+function gapAfter(
+  fold: Fold,
+  gap: PartitionId & { leaderEpoch: number; start: number; next: number; reason: string },
+) {
+  const { topic, topicId, partition, leaderEpoch, next, reason } = gap;
+  const start = fold.partitions.get(partitionKey(gap))?.next;
+  if (start === undefined || start < gap.start) {
+    const message = `${partitionName(gap)} is committed to ${start ?? 'nothing'} and the gap starts at ${gap.start}`;
+    throw new SluiceError('LEDGER_RANGE_CONFLICT', message, { place: fold.table });
+  }
+  return start >= next ? [] : [{ topic, topicId, partition, leaderEpoch, start, next, reason }];
 }

@@ -1,8 +1,9 @@
 // DuckDB for one window at a time: in memory, one connection, locked down to the directories it was given. The only
 // importer of DuckDB in the collector's transform. Calls block the thread: it lives in a worker.
 
-import { type DuckDBConnection, DuckDBDataChunk, DuckDBInstance } from '@duckdb/node-api';
+import { type DuckDBConnection, DuckDBDataChunk, DuckDBInstance, StatementType } from '@duckdb/node-api';
 import duckdb from '@duckdb/node-bindings';
+import { SluiceError } from '@sluice/shared/errors.ts';
 import type { ChunkPart, ColumnChunk, OddRecord } from './columns.ts';
 
 export interface DatabaseOptions {
@@ -18,6 +19,8 @@ export interface Database {
   /** Runs statements that return nothing. */
   run(sql: string): Promise<void>;
   rows(sql: string): Promise<Record<string, unknown>[]>;
+  /** One SELECT as text, cell by cell; null stays null. QUERY_REFUSED for any other statement and for what fails. */
+  select(sql: string): Promise<{ columns: string[]; rows: (string | null)[][] }>;
   /** Rows of a chunk into `raw`, one row a part: lists of offsets and timestamps beside the joined values. */
   appendChunk(chunk: ColumnChunk): Promise<void>;
   appendOdd(records: readonly OddRecord[]): Promise<void>;
@@ -65,6 +68,7 @@ function wrap(instance: DuckDBInstance, connection: DuckDBConnection): Database 
       const result = await connection.runAndReadAll(sql);
       return result.getRowObjects() as Record<string, unknown>[];
     },
+    select: (sql) => selectAsText(connection, sql),
     async appendChunk(chunk) {
       const appender = await connection.createAppender('raw', null, 'temp');
       const parts = chunk.parts();
@@ -90,6 +94,21 @@ function wrap(instance: DuckDBInstance, connection: DuckDBConnection): Database 
       instance.closeSync();
     },
   };
+}
+
+async function selectAsText(connection: DuckDBConnection, sql: string) {
+  try {
+    const statements = await connection.extractStatements(sql);
+    const statement = statements.count === 1 ? await statements.prepare(0) : undefined;
+    if (statement === undefined || statement.statementType !== StatementType.SELECT)
+      throw new SluiceError('QUERY_REFUSED', 'it is not one SELECT');
+    const result = await statement.runAndReadAll();
+    const rows = result.getRows().map((row) => row.map((cell) => (cell === null ? null : String(cell))));
+    return { columns: result.columnNames(), rows };
+  } catch (error) {
+    if (error instanceof SluiceError) throw error;
+    throw new SluiceError('QUERY_REFUSED', error instanceof Error ? error.message : String(error));
+  }
 }
 
 function rawTypes() {

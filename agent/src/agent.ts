@@ -1,0 +1,227 @@
+// The agent: Kafka → segments → spool → link, put together. Stages meet here and nowhere else. What is read is spooled
+// before it is sent; what is committed by the collector leaves the spool and is committed to the group; whoever cannot
+// go on stops the one before.
+import type { Clock } from '@sluice/shared/clock.ts';
+import { describeError } from '@sluice/shared/errors.ts';
+import type { HealthReport } from '@sluice/shared/ops-server.ts';
+import type { PartitionId } from '@sluice/shared/position.ts';
+import type { Segment } from '@sluice/shared/segment.ts';
+import type { AgentConfig } from './config.ts';
+import type { Source, SourceHandler, Spool, SpoolPressure, Uplink, UplinkHandler } from './contracts.ts';
+import type { Events } from './events.ts';
+import { judgeHealth } from './ops/health.ts';
+import { PartitionBook } from './positions/partition-book.ts';
+import { SendFeed } from './positions/send-feed.ts';
+import { createSegmenter, type Segmenter } from './spool/segmenter.ts';
+
+/** Read from Kafka but not on disk yet: beyond it no topic is read on, below half of it all are again. */
+const NOT_DURABLE_BYTES_MAX = 32 * 2 ** 20;
+
+export interface AgentParts {
+  readonly config: AgentConfig;
+  readonly source: Source;
+  readonly spool: Spool;
+  readonly uplink: Uplink;
+  readonly clock: Clock;
+  readonly events: Events;
+}
+
+export interface Agent {
+  start(): Promise<void>;
+  /** Leaves the group, spools what was read, half-closes the link. What was not sent is on disk. */
+  stop(graceMs: number): Promise<void>;
+  report(): HealthReport;
+}
+
+export function createAgent(parts: AgentParts): Agent {
+  return new RunningAgent(parts);
+}
+
+class RunningAgent implements Agent {
+  readonly #parts: AgentParts;
+  readonly #book: PartitionBook;
+  readonly #feed: SendFeed;
+  readonly #segmenter: Segmenter;
+  readonly #refused = new Map<string, string>();
+  readonly #heldByCollector = new Map<string, string>();
+  #spoolHolds: ReadonlyMap<string, string> = new Map();
+  #notDurableBytes = 0;
+  #held = false;
+  #stopping = false;
+
+  constructor(parts: AgentParts) {
+    this.#parts = parts;
+    const { source, spool, uplink, config, clock, events } = parts;
+    this.#book = new PartitionBook({
+      source,
+      spoolOf: (id) =>
+        spool
+          .status()
+          .partitions.find(
+            (p) => p.topic === id.topic && p.partition === id.partition && p.topicId === id.topicId,
+          ),
+      declare: (partitions) => uplink.assigned(partitions),
+      revoke: (partitions) => uplink.revoked(partitions),
+      positionMoved: (id) => this.#segmenter.reset(id),
+    });
+    this.#feed = new SendFeed(this.#book, spool, (state, offset, error) => {
+      const { topic, partition } = state.id;
+      events.spoolRangeLost({ topic, partition, offset, reason: describeError(error) });
+      this.#book.lost(state, offset);
+    });
+    this.#segmenter = createSegmenter({
+      segmentBytesMax: config.spool.segmentBytesMax,
+      lingerMs: config.spool.linger,
+      compression: config.spool.compression,
+      clock,
+      emit: (segment) => this.#spool(segment),
+    });
+  }
+
+  async start(): Promise<void> {
+    const { source, spool, uplink } = this.#parts;
+    spool.onPressure((pressure) => this.#onPressure(pressure));
+    uplink.start(this.#uplinkHandler(), this.#feed);
+    await source.start(this.#sourceHandler());
+  }
+
+  #sourceHandler(): SourceHandler {
+    return {
+      assigned: (partitions) => this.#book.assigned(partitions),
+      described: (partitions) => this.#book.described(partitions),
+      batches: (slot, batches) => {
+        const state = this.#book.stateOf(slot);
+        if (state?.readNext === undefined) return;
+        const next = this.#segmenter.push(state.id, state.readNext, batches);
+        this.#book.readTo(state, next);
+        this.#limitNotDurable();
+      },
+      gap: (slot, startOffset, nextOffset, reason) => {
+        const state = this.#book.stateOf(slot);
+        if (state !== undefined) this.#segmenter.flush(state.id);
+        const gap = this.#book.gap(slot, { startOffset, nextOffset, reason });
+        if (gap === undefined) return;
+        this.#parts.events.gapFound({ ...slot, startOffset, nextOffset, reason });
+        this.#feed.wake();
+      },
+    };
+  }
+
+  #spool(segment: Segment): void {
+    const bytes = segment.payload.byteLength;
+    this.#notDurableBytes += bytes;
+    this.#parts.spool
+      .append([segment])
+      .then(() => {
+        this.#book.durable(segment, segment.nextOffset);
+        this.#feed.wake();
+      })
+      .catch((error: unknown) => {
+        if (this.#stopping) return;
+        const { topic, partition, startOffset: offset } = segment;
+        this.#parts.events.spoolRangeLost({ topic, partition, offset, reason: describeError(error) });
+      })
+      .finally(() => {
+        this.#notDurableBytes -= bytes;
+        this.#limitNotDurable();
+      });
+  }
+
+  #limitNotDurable(): void {
+    const bytes = this.#notDurableBytes + this.#segmenter.pendingBytes;
+    const limit = this.#held ? NOT_DURABLE_BYTES_MAX / 2 : NOT_DURABLE_BYTES_MAX;
+    const hold = bytes > limit;
+    if (hold === this.#held) return;
+    this.#held = hold;
+    this.#forAllTopics((topic) =>
+      hold
+        ? this.#parts.source.hold(topic, 'the disk is slower than Kafka')
+        : this.#parts.source.release(topic, 'the disk is slower than Kafka'),
+    );
+  }
+
+  #forAllTopics(task: (topic: string) => void): void {
+    const topics = new Set(this.#parts.source.status().partitions.map(({ topic }) => topic));
+    for (const topic of topics) task(topic);
+  }
+
+  /** A full spool holds every topic; a topic beyond its share is held alone. */
+  #onPressure({ heldTopics, full }: SpoolPressure): void {
+    const holds = new Map<string, string>();
+    if (full !== undefined) this.#forAllTopics((topic) => holds.set(topic, full));
+    for (const [topic, reason] of heldTopics) holds.set(topic, reason);
+    for (const [topic] of this.#spoolHolds) if (!holds.has(topic)) this.#parts.source.release(topic, 'spool');
+    for (const [topic] of holds) if (!this.#spoolHolds.has(topic)) this.#parts.source.hold(topic, 'spool');
+    this.#spoolHolds = holds;
+  }
+
+  #uplinkHandler(): UplinkHandler {
+    const { source, events } = this.#parts;
+    return {
+      welcomed: (positions) => {
+        for (const position of positions) {
+          if (this.#refused.delete(position.topic)) source.release(position.topic, 'refused');
+          this.#book.welcomed(position);
+        }
+        this.#drop(positions.map((p) => ({ partition: p, nextOffset: p.nextOffset })));
+        this.#feed.wake();
+      },
+      committed: (positions) => {
+        this.#drop(positions);
+        for (const { partition, nextOffset } of positions) this.#book.committed(partition, nextOffset);
+      },
+      rewind: (partition, offset, rewindEpoch, reason) => {
+        events.rewound({ topic: partition.topic, partition: partition.partition, offset, reason });
+        this.#book.rewind(partition, offset, rewindEpoch);
+        this.#feed.wake();
+      },
+      hold: (topic, reason) => {
+        this.#heldByCollector.set(topic, reason);
+        source.hold(topic, 'collector');
+      },
+      release: (topic) => {
+        if (this.#heldByCollector.delete(topic)) source.release(topic, 'collector');
+      },
+      refused: (topic, code, message) => {
+        events.topicRefused({ topic, code, message });
+        this.#refused.set(topic, `${code}: ${message}`);
+        source.hold(topic, 'refused');
+      },
+      disconnected: () => {
+        for (const topic of this.#heldByCollector.keys()) source.release(topic, 'collector');
+        this.#heldByCollector.clear();
+      },
+    };
+  }
+
+  #drop(positions: readonly { partition: PartitionId; nextOffset: number }[]): void {
+    if (positions.length === 0) return;
+    this.#parts.spool.committed(positions).catch((error: unknown) => {
+      this.#parts.events.spoolFault({ reason: describeError(error), retryMs: 0 });
+    });
+  }
+
+  async stop(graceMs: number): Promise<void> {
+    const { source, spool, uplink } = this.#parts;
+    await source.stop();
+    this.#segmenter.flush();
+    await spool.append([]);
+    this.#stopping = true;
+    await uplink.stop(graceMs);
+    await spool.close();
+  }
+
+  report(): HealthReport {
+    const { source, spool, uplink, clock } = this.#parts;
+    return judgeHealth({
+      source: source.status(),
+      spool: spool.status(),
+      uplink: uplink.status(),
+      refused: this.#refused,
+      held: new Map([...this.#spoolHolds, ...this.#heldByCollector]),
+      gaps: this.#book.states().flatMap(({ gaps }) => gaps),
+      wallMs: clock.wallMs(),
+      monotonicMs: clock.monotonicMs(),
+    });
+  }
+}

@@ -1,0 +1,178 @@
+// sluice-agent: run, check, status. The only place where the agent's parts are made from its config.
+import { systemClock } from '@sluice/shared/clock.ts';
+import { type Command, runCommandLine } from '@sluice/shared/command-line.ts';
+import { describeError } from '@sluice/shared/errors.ts';
+import { createLogger } from '@sluice/shared/log.ts';
+import { createMetrics } from '@sluice/shared/metrics.ts';
+import { startOpsServer, VERDICT_EXIT, type Verdict } from '@sluice/shared/ops-server.ts';
+import { EXIT, runUntilSignal } from '@sluice/shared/process-life.ts';
+import { systemRandom } from '@sluice/shared/random.ts';
+import { createAgent } from './agent.ts';
+import { type AgentConfig, configPath, loadAgentConfig, readSecretFile } from './config.ts';
+import type { KafkaSettings, TopicSelection } from './contracts.ts';
+import { createEvents } from './events.ts';
+import { checkAgent } from './ops/check.ts';
+import { registerMetrics } from './ops/metrics.ts';
+import { createSystemdNotifier } from './ops/systemd.ts';
+import { createKafkaSource } from './source/kafka-source.ts';
+import { createSqliteSpool } from './spool/sqlite-spool.ts';
+import { createUplink } from './uplink/grpc-uplink.ts';
+import { AGENT_VERSION } from './version.ts';
+
+const DEFAULT_CONFIG = '/etc/sluice/agent.yaml';
+const STATUS_EVERY_MS = 30_000;
+
+const configOption = { config: `the agent's YAML file (default ${DEFAULT_CONFIG})` };
+
+const commands: Readonly<Record<string, Command>> = {
+  run: {
+    summary: 'Consumes, spools and sends until it is told to stop (SIGTERM drains).',
+    options: configOption,
+    run: ({ options }) => run(options['config'] ?? DEFAULT_CONFIG),
+  },
+  check: {
+    summary: 'Tries everything that `run` needs, once, and says what is missing: config, Kafka, certificates, disk.',
+    options: configOption,
+    run: async ({ options }) => {
+      const config = loadAgentConfig(options['config'] ?? DEFAULT_CONFIG);
+      const { lines, ok } = await checkAgent(config, kafkaSettings(config));
+      process.stdout.write(`${lines.join('\n')}\n`);
+      return ok ? EXIT.ok : EXIT.failure;
+    },
+  },
+  status: {
+    summary: 'Asks the running agent: exit 0 flowing, 1 degraded, 2 stopped, 3 unknown.',
+    options: configOption,
+    flags: { json: 'the whole status document' },
+    run: ({ options, flags }) => status(options['config'] ?? DEFAULT_CONFIG, flags['json'] === true),
+  },
+};
+
+/** Resolves with the process's exit code. */
+export function main(args: readonly string[]): Promise<number> {
+  return runCommandLine('sluice-agent', commands, args);
+}
+
+async function run(file: string): Promise<number> {
+  const config = loadAgentConfig(file);
+  const metrics = createMetrics();
+  const events = createEvents(createLogger('sluice-agent', config.log.level), metrics);
+  const clock = systemClock;
+  const systemd = createSystemdNotifier(clock);
+  const directory = configPath(config, config.agent.dataDir);
+  const { bytesMax, freeSpaceMin } = config.spool;
+  const spool = await createSqliteSpool({ directory, bytesMax, freeSpaceMin, clock, events });
+  const source = createKafkaSource({
+    kafka: kafkaSettings(config),
+    topics: config.topics.map(topicSelection),
+    events,
+    clock,
+    random: systemRandom,
+  });
+  const uplink = createUplink({
+    address: config.collector.address,
+    tls: linkFiles(config),
+    maxBitsPerSecond: config.collector.maxRate,
+    agentId: config.agent.id,
+    instanceId: spool.instanceId,
+    version: AGENT_VERSION,
+    clock,
+    random: systemRandom,
+    events,
+  });
+  const agent = createAgent({ config, source, spool, uplink, clock, events });
+  registerMetrics(metrics, { source, spool, uplink, clock });
+  const ops = await startOpsServer({
+    host: config.http.address.host,
+    port: config.http.address.port,
+    metrics,
+    report: () => agent.report(),
+  });
+  events.agentStarted({ agentId: config.agent.id, version: AGENT_VERSION, httpPort: ops.port });
+  await agent.start();
+  systemd.ready();
+  const stopWatchdog = systemd.startWatchdog(() => true);
+  const stopTelling = tellSystemd(() => agent.report().verdict, systemd.status);
+  const code = await runUntilSignal(
+    {
+      async drain(signal, graceMs) {
+        events.agentDraining(signal);
+        systemd.stopping();
+        await agent.stop(graceMs);
+      },
+    },
+    config.agent.drainTimeout,
+    clock,
+  );
+  stopWatchdog();
+  stopTelling();
+  await ops.close();
+  events.agentStopped();
+  return code;
+}
+
+function tellSystemd(verdict: () => Verdict, tell: (text: string) => void): () => void {
+  let cancel = () => {};
+  const next = () => {
+    tell(verdict());
+    cancel = systemClock.after(STATUS_EVERY_MS, next);
+  };
+  next();
+  return () => cancel();
+}
+
+async function status(file: string, json: boolean): Promise<number> {
+  const { address } = loadAgentConfig(file).http;
+  const host = address.host.includes(':') ? `[${address.host}]` : address.host;
+  const url = `http://${host}:${address.port}/status`;
+  let document: { verdict: Verdict; reasons: readonly string[] };
+  try {
+    document = (await (await fetch(url, { signal: AbortSignal.timeout(5_000) })).json()) as typeof document;
+  } catch (error) {
+    process.stdout.write(`unknown\n  no answer from ${url}: ${describeError(error)}\n`);
+    return VERDICT_EXIT.unknown;
+  }
+  const lines = [document.verdict, ...document.reasons.map((reason) => `  ${reason}`)];
+  process.stdout.write(json ? `${JSON.stringify(document, null, 2)}\n` : `${lines.join('\n')}\n`);
+  return VERDICT_EXIT[document.verdict];
+}
+
+function kafkaSettings(config: AgentConfig): KafkaSettings {
+  const { brokers, clientId, group, tls, sasl, sessionTimeout } = config.kafka;
+  const read = (path: string) => readSecretFile(configPath(config, path));
+  const files = typeof tls === 'object' ? tls : {};
+  return {
+    brokers,
+    clientId,
+    groupId: group,
+    sessionTimeoutMs: sessionTimeout,
+    tls:
+      tls === undefined
+        ? undefined
+        : {
+            rejectUnauthorized: true,
+            ...(files.ca === undefined ? {} : { ca: read(files.ca) }),
+            ...(files.cert === undefined ? {} : { cert: read(files.cert) }),
+            ...(files.key === undefined ? {} : { key: read(files.key) }),
+            ...(files.serverName === undefined ? {} : { serverName: files.serverName }),
+          },
+    sasl:
+      sasl === undefined
+        ? undefined
+        : { mechanism: sasl.mechanism, username: sasl.username, password: read(sasl.passwordFile) },
+  };
+}
+
+function topicSelection(topic: AgentConfig['topics'][number]): TopicSelection {
+  if (typeof topic === 'string') return { kind: 'name', name: topic };
+  const startAt = topic.startAt === undefined ? {} : { startAt: topic.startAt };
+  if ('name' in topic) return { kind: 'name', name: topic.name, ...startAt };
+  return { kind: 'pattern', pattern: new RegExp(topic.pattern), ...startAt };
+}
+
+export function linkFiles(config: AgentConfig) {
+  const { ca, cert, key, serverName } = config.collector.tls;
+  const path = (file: string) => configPath(config, file);
+  return { ca: path(ca), cert: path(cert), key: path(key), serverName };
+}
+

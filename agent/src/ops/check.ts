@@ -1,0 +1,88 @@
+// `sluice-agent check`: tries once what `run` will need and says for each part whether it holds, with a remedy.
+import { accessSync, constants, mkdirSync, statfsSync } from 'node:fs';
+import tls from 'node:tls';
+import { systemClock } from '@sluice/shared/clock.ts';
+import { describeError, SluiceError } from '@sluice/shared/errors.ts';
+import { daysToExpiry, readTlsMaterial } from '@sluice/shared/tls-material.ts';
+import { formatBytes } from '@sluice/shared/units.ts';
+import { type AgentConfig, configPath } from '../config.ts';
+import type { KafkaSettings } from '../contracts.ts';
+import { probeKafka } from '../source/probe-kafka.ts';
+
+export interface CheckResult {
+  readonly lines: readonly string[];
+  readonly ok: boolean;
+}
+
+const CONNECT_MS_MAX = 10_000;
+
+export async function checkAgent(config: AgentConfig, kafka: KafkaSettings): Promise<CheckResult> {
+  const parts: readonly (readonly [string, () => string | Promise<string>])[] = [
+    ['config', () => `agent ${config.agent.id}, ${config.topics.length} topics`],
+    ['disk', () => checkDisk(config)],
+    ['kafka', () => probeKafka(kafka)],
+    ['certificate', () => checkCertificate(config)],
+    ['collector', () => checkCollector(config)],
+  ];
+  const lines: string[] = [];
+  let ok = true;
+  for (const [name, probe] of parts) {
+    try {
+      lines.push(`ok      ${name}: ${await probe()}`);
+    } catch (error) {
+      ok = false;
+      lines.push(`failed  ${name}: ${describeError(error)}`);
+      if (error instanceof SluiceError) lines.push(`        → ${error.remedy}`);
+    }
+  }
+  return { lines, ok };
+}
+
+function checkDisk(config: AgentConfig): string {
+  const directory = configPath(config, config.agent.dataDir);
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  accessSync(directory, constants.W_OK);
+  const { bavail, bsize } = statfsSync(directory);
+  const free = bavail * bsize;
+  if (free < config.spool.freeSpaceMin)
+    throw new SluiceError('SPOOL_FULL', `${formatBytes(free)} are free, spool.freeSpaceMin is more`, { place: directory });
+  return `${directory} is writable, ${formatBytes(free)} free, spool up to ${formatBytes(config.spool.bytesMax)}`;
+}
+
+function linkPaths(config: AgentConfig) {
+  const { ca, cert, key } = config.collector.tls;
+  return { ca: configPath(config, ca), cert: configPath(config, cert), key: configPath(config, key) };
+}
+
+function checkCertificate(config: AgentConfig): string {
+  const days = Math.floor(daysToExpiry(readTlsMaterial(linkPaths(config)).cert, systemClock.wallMs()));
+  if (days < 0) throw new SluiceError('LINK_CERTIFICATE_REFUSED', `it expired ${-days} days ago`);
+  return `valid for ${days} days`;
+}
+
+/** A TLS handshake both ways; what the collector thinks of the agent is heard when `run` connects. */
+function checkCollector(config: AgentConfig): Promise<string> {
+  const { host, port } = config.collector.address;
+  const material = readTlsMaterial(linkPaths(config));
+  const servername = config.collector.tls.serverName;
+  return new Promise((resolve, reject) => {
+    const socket = tls.connect({
+      host,
+      port,
+      ...material,
+      minVersion: 'TLSv1.3',
+      ALPNProtocols: ['h2'],
+      ...(servername === undefined ? {} : { servername }),
+    });
+    const fail = (message: string) => {
+      socket.destroy();
+      reject(new SluiceError('LINK_UNREACHABLE', message, { place: `${host}:${port}` }));
+    };
+    socket.setTimeout(CONNECT_MS_MAX, () => fail('no answer'));
+    socket.once('error', (error) => fail(error.message));
+    socket.once('secureConnect', () => {
+      socket.destroy();
+      resolve(`${host}:${port} answers with a certificate that we trust`);
+    });
+  });
+}

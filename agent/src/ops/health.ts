@@ -1,0 +1,95 @@
+// What the agent says about itself: a verdict, and for everything that waits who waits for whom and since when. Never
+// flowing while something waits and does not move. Pure.
+import type { HealthReport, Verdict } from '@sluice/shared/ops-server.ts';
+import { partitionName } from '@sluice/shared/position.ts';
+import { formatBytes, formatDuration } from '@sluice/shared/units.ts';
+import type { GapNotice, SourceStatus, SpoolStatus, UplinkStatus } from '../contracts.ts';
+
+/** Older unacknowledged data than this is not flowing: three windows of the default length. */
+export const UNACKNOWLEDGED_MS_MAX = 300_000;
+/** A link or source that is down for less than this is a reconnect, not a state. */
+const SETTLING_MS = 15_000;
+
+export interface AgentFacts {
+  readonly source: SourceStatus;
+  readonly spool: SpoolStatus;
+  readonly uplink: UplinkStatus;
+  /** Topics that the collector refuses, with its words. */
+  readonly refused: ReadonlyMap<string, string>;
+  /** Topics that are not read on, with the reason. */
+  readonly held: ReadonlyMap<string, string>;
+  readonly gaps: readonly GapNotice[];
+  readonly wallMs: number;
+  readonly monotonicMs: number;
+}
+
+export function judgeHealth(facts: AgentFacts): HealthReport {
+  const { source, spool, uplink, wallMs } = facts;
+  const reasons: string[] = [];
+  const linkDownMs = uplink.state === 'connected' ? 0 : wallMs - uplink.sinceMs;
+  if (source.state !== 'running')
+    reasons.push(`Kafka: ${source.state}${source.reason === undefined ? '' : `, ${source.reason}`}`);
+  if (linkDownMs > SETTLING_MS)
+    reasons.push(
+      `link: no collector for ${formatDuration(linkDownMs)}${uplink.lastError === undefined ? '' : `, ${uplink.lastError}`}`,
+    );
+  if (spool.fault !== undefined) reasons.push(`spool: ${spool.fault}`);
+  for (const [topic, reason] of facts.held) reasons.push(`topic ${topic} waits: ${reason}`);
+  for (const [topic, reason] of facts.refused) reasons.push(`topic ${topic} is refused: ${reason}`);
+  for (const gap of facts.gaps)
+    reasons.push(
+      `gap: ${partitionName(gap)} [${gap.startOffset}, ${gap.nextOffset}) is no longer in Kafka (${gap.reason})`,
+    );
+  const age = oldestAge(spool, wallMs);
+  if (age !== undefined && age > UNACKNOWLEDGED_MS_MAX)
+    reasons.push(`collector: the oldest spooled segment has waited ${formatDuration(age)} for its commit`);
+  return {
+    verdict: verdictOf(facts, reasons, linkDownMs),
+    reasons,
+    ready: source.state === 'running' && uplink.state === 'connected',
+    detail: detailOf(facts, age),
+  };
+}
+
+function verdictOf({ source, uplink }: AgentFacts, reasons: readonly string[], linkDownMs: number): Verdict {
+  if (source.state === 'starting' && uplink.state === 'connecting' && reasons.length < 2) return 'unknown';
+  if (reasons.length === 0) return 'flowing';
+  return source.state !== 'running' && linkDownMs > SETTLING_MS ? 'stopped' : 'degraded';
+}
+
+function oldestAge(spool: SpoolStatus, wallMs: number): number | undefined {
+  const oldest = spool.partitions.flatMap(({ oldestSpooledMs }) => oldestSpooledMs ?? []);
+  return oldest.length === 0 ? undefined : wallMs - Math.min(...oldest);
+}
+
+function detailOf({ source, spool, uplink, wallMs }: AgentFacts, age: number | undefined) {
+  return {
+    kafka: {
+      state: source.state,
+      reason: source.reason,
+      partitions: source.partitions.map((p) => ({
+        partition: partitionName(p),
+        position: p.position,
+        highWatermark: p.highWatermark,
+        lag: p.position === undefined ? undefined : Math.max(0, p.highWatermark - p.position),
+        paused: p.paused,
+        idle: p.idleSinceMs === undefined ? undefined : `idle since ${new Date(p.idleSinceMs).toISOString()}`,
+        committedToGroup: p.committedToGroup,
+      })),
+    },
+    spool: {
+      bytes: spool.bytes,
+      used: `${formatBytes(spool.bytes)} of ${formatBytes(spool.bytesMax)}`,
+      files: spool.files,
+      oldestUnacknowledgedSeconds: age === undefined ? 0 : Math.round(age / 1_000),
+      fault: spool.fault,
+      partitions: spool.partitions.map(({ startOffset, nextOffset, segments, ...id }) => ({
+        partition: partitionName(id),
+        startOffset,
+        nextOffset,
+        segments,
+      })),
+    },
+    link: { ...uplink, since: formatDuration(wallMs - uplink.sinceMs) },
+  };
+}

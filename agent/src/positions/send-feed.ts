@@ -1,0 +1,118 @@
+// What is sent next: per partition the durable segments from its send position on, and the gaps between them, in offset
+// order; over partitions in turn, so that no busy one starves the others. Reads a little ahead of the link.
+import { partitionKey } from '@sluice/shared/position.ts';
+import type { Segment } from '@sluice/shared/segment.ts';
+import type { DeclaredPartition, Spool, UplinkFeed, UplinkItem } from '../contracts.ts';
+import type { PartitionBook } from './partition-book.ts';
+import type { PartitionState } from './partition-state.ts';
+
+/** Read from the spool at once, per partition. */
+const READ_AHEAD_BYTES = 4 * 2 ** 20;
+
+export class SendFeed implements UplinkFeed {
+  readonly #book: PartitionBook;
+  readonly #spool: Pick<Spool, 'read' | 'status'>;
+  readonly #ahead = new Map<string, Segment[]>();
+  #turn = 0;
+  #waiters = new Set<() => void>();
+  /** Spool reads that failed: the partition is read again from Kafka. */
+  readonly #onLost: (state: PartitionState, offset: number, error: unknown) => void;
+
+  constructor(
+    book: PartitionBook,
+    spool: Pick<Spool, 'read' | 'status'>,
+    onLost: (state: PartitionState, offset: number, error: unknown) => void,
+  ) {
+    this.#book = book;
+    this.#spool = spool;
+    this.#onLost = onLost;
+  }
+
+  declared(): readonly DeclaredPartition[] {
+    this.#ahead.clear();
+    return this.#book.declared(this.#spool.status().partitions);
+  }
+
+  async next(): Promise<UplinkItem | undefined> {
+    const states = this.#book.states();
+    for (let i = 0; i < states.length; i++) {
+      const state = states[(this.#turn + i) % states.length];
+      if (state?.sendNext === undefined) continue;
+      const item = this.#nextGap(state) ?? (await this.#nextSegment(state));
+      if (item === undefined) continue;
+      this.#turn = (this.#turn + i + 1) % states.length;
+      return item;
+    }
+    return undefined;
+  }
+
+  #nextGap(state: PartitionState): UplinkItem | undefined {
+    const { sendNext } = state;
+    const gap = state.gaps.find(
+      (g) => sendNext !== undefined && g.startOffset <= sendNext && sendNext < g.nextOffset,
+    );
+    if (gap === undefined) return undefined;
+    state.sendNext = gap.nextOffset;
+    return { kind: 'gap', gap, rewindEpoch: state.rewindEpoch };
+  }
+
+  async #nextSegment(state: PartitionState): Promise<UplinkItem | undefined> {
+    const from = state.sendNext;
+    if (from === undefined || from >= state.durableNext) return undefined;
+    const epoch = state.rewindEpoch;
+    const segment = this.#takeAhead(state, from) ?? (await this.#readAhead(state, from));
+    // While the disk was read the collector may have asked for another place.
+    if (segment === undefined || state.sendNext !== from || state.rewindEpoch !== epoch) return undefined;
+    state.sendNext = segment.nextOffset;
+    return { kind: 'segment', segment, rewindEpoch: epoch };
+  }
+
+  #takeAhead(state: PartitionState, from: number): Segment | undefined {
+    const ahead = this.#ahead.get(partitionKey(state.id));
+    const found = ahead?.shift();
+    if (found !== undefined && found.startOffset <= from && from < found.nextOffset) return found;
+    this.#ahead.delete(partitionKey(state.id));
+    return undefined;
+  }
+
+  async #readAhead(state: PartitionState, from: number): Promise<Segment | undefined> {
+    try {
+      const [first, ...rest] = await this.#spool.read(state.id, from, READ_AHEAD_BYTES);
+      this.#ahead.set(partitionKey(state.id), rest);
+      if (first === undefined) this.#onLost(state, from, new Error(`nothing covers offset ${from}`));
+      return first;
+    } catch (error) {
+      this.#onLost(state, from, error);
+      return undefined;
+    }
+  }
+
+  /** Something may be sendable now. */
+  wake(): void {
+    for (const waiter of [...this.#waiters]) waiter();
+  }
+
+  ready(signal: AbortSignal): Promise<void> {
+    if (signal.aborted || this.#hasMore()) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = () => {
+        this.#waiters.delete(done);
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      this.#waiters.add(done);
+      signal.addEventListener('abort', done, { once: true });
+    });
+  }
+
+  #hasMore(): boolean {
+    return this.#book.states().some((state) => {
+      const { sendNext } = state;
+      if (sendNext === undefined) return false;
+      return (
+        sendNext < state.durableNext ||
+        state.gaps.some((g) => g.startOffset <= sendNext && sendNext < g.nextOffset)
+      );
+    });
+  }
+}

@@ -1,0 +1,201 @@
+// Questions to the cluster outside the group: which topics exist and under which ids, where their logs begin and end,
+// what the group has committed. They go over a connection of kafkajs's own cluster object, so TLS and SASL are the
+// consumer's. A failed answer closes the connection; the next question opens a new one.
+import { SluiceError } from '@sluice/shared/errors.ts';
+import { NO_TOPIC_ID, offsetFromWire } from '@sluice/shared/position.ts';
+import type { KafkaSettings } from '../contracts.ts';
+import { createKafka, kafkaError, type MemberListener, type TopicPartition } from './kafka-client.ts';
+import {
+  decodeMetadataResponse,
+  encodeMetadataRequest,
+  METADATA_API_KEY,
+  METADATA_VERSION,
+  type TopicMetadata,
+  UNKNOWN_TOPIC,
+} from './metadata-request.ts';
+
+const READ_COMMITTED = 1;
+const METADATA_AGE_MS = 300_000;
+
+export interface PartitionLog extends TopicPartition {
+  readonly logStart: number;
+  /** Last stable offset. */
+  readonly logEnd: number;
+}
+
+export interface GroupPosition extends TopicPartition {
+  /** Undefined where the group has committed nothing. */
+  readonly groupOffset: number | undefined;
+}
+
+export interface KafkaCluster {
+  /** The topics named, unknown ones included (by their error code), or all that may be seen. */
+  topics(names?: readonly string[]): Promise<readonly TopicMetadata[]>;
+  /** Every partition of existing topics. */
+  logs(topics: readonly string[]): Promise<readonly PartitionLog[]>;
+  groupOffsets(partitions: readonly TopicPartition[]): Promise<readonly GroupPosition[]>;
+  close(): Promise<void>;
+}
+
+/** kafkajs's internal cluster, as far as it is used here. */
+interface RawCluster {
+  targetTopics: Set<string>;
+  brokerPool: { findConnectedBroker(): Promise<RawBroker>; metadata: { topicMetadata: RawTopic[] } };
+  connect(): Promise<void>;
+  disconnect(): Promise<void>;
+  refreshMetadata(): Promise<void>;
+  findTopicPartitionMetadata(topic: string): { partitionId: number }[];
+  findGroupCoordinator(group: { groupId: string }): Promise<RawBroker>;
+  fetchTopicsOffset(
+    topics: { topic: string; fromBeginning: boolean; partitions: { partition: number }[] }[],
+  ): Promise<{ topic: string; partitions: { partition: number; offset: string }[] }[]>;
+}
+
+interface RawBroker {
+  versions: Record<number, { maxVersion: number }>;
+  connectionPool: { send(exchange: { request: object; response: object }): Promise<unknown> };
+  metadata(topics: readonly string[]): Promise<{ topicMetadata: RawTopic[] }>;
+  offsetFetch(request: {
+    groupId: string;
+    topics: { topic: string; partitions: { partition: number }[] }[];
+  }): Promise<{ responses: { topic: string; partitions: { partition: number; offset: string }[] }[] }>;
+}
+
+interface RawTopic {
+  readonly topic: string;
+  readonly isInternal?: boolean;
+  readonly partitionMetadata: readonly { readonly partitionId: number }[];
+}
+
+export function createKafkaCluster(settings: KafkaSettings, logged: MemberListener['logged']): KafkaCluster {
+  let open: RawCluster | undefined;
+  const ask = async <T>(question: (cluster: RawCluster) => Promise<T>): Promise<T> => {
+    const cluster = open ?? rawCluster(settings, logged);
+    open = cluster;
+    try {
+      await cluster.connect();
+      return await question(cluster);
+    } catch (error) {
+      if (open === cluster) open = undefined;
+      await cluster.disconnect().catch(() => undefined);
+      throw kafkaError(error);
+    }
+  };
+  return {
+    topics: (names) => ask((cluster) => askTopics(cluster, names)),
+    logs: (topics) => ask((cluster) => askLogs(cluster, topics)),
+    groupOffsets: (partitions) =>
+      ask(async (cluster) => {
+        const coordinator = await cluster.findGroupCoordinator({ groupId: settings.groupId });
+        const topics = partitionsByTopic(partitions);
+        const { responses } = await coordinator.offsetFetch({ groupId: settings.groupId, topics });
+        return responses.flatMap(({ topic, partitions: list }) =>
+          list.map(({ partition, offset }) => {
+            const groupOffset = offsetFromWire(offset);
+            return { topic, partition, groupOffset: groupOffset < 0 ? undefined : groupOffset };
+          }),
+        );
+      }),
+    async close() {
+      const cluster = open;
+      open = undefined;
+      await cluster?.disconnect().catch(() => undefined);
+    },
+  };
+}
+
+/** The factory stands behind a symbol; its consumers and producers get theirs from it. */
+function rawCluster(settings: KafkaSettings, logged: MemberListener['logged']): RawCluster {
+  const kafka = createKafka(settings, logged);
+  const symbol = Object.getOwnPropertySymbols(kafka).find(
+    ({ description }) => description === 'private:Kafka:createCluster',
+  );
+  const create = symbol === undefined ? undefined : (Reflect.get(kafka, symbol) as unknown);
+  if (typeof create !== 'function')
+    throw new SluiceError('KAFKA_CLIENT_CHANGED', 'kafkajs no longer makes clusters where it did');
+  return create({
+    metadataMaxAge: METADATA_AGE_MS,
+    allowAutoTopicCreation: false,
+    isolationLevel: READ_COMMITTED,
+  }) as RawCluster;
+}
+
+async function askTopics(
+  cluster: RawCluster,
+  names: readonly string[] | undefined,
+): Promise<readonly TopicMetadata[]> {
+  const broker = await cluster.brokerPool.findConnectedBroker();
+  const supported = broker.versions[METADATA_API_KEY]?.maxVersion ?? 0;
+  if (supported < METADATA_VERSION) return topicsWithoutIds(broker, names);
+  const body = encodeMetadataRequest(names);
+  return (await broker.connectionPool.send({
+    request: {
+      apiKey: METADATA_API_KEY,
+      apiVersion: METADATA_VERSION,
+      apiName: 'Metadata',
+      // kafkajs appends an encoder's `buf` up to its `offset`.
+      encode: async () => ({ buf: body, offset: body.length, buffer: body, size: () => body.length }),
+    },
+    response: {
+      decode: async (payload: Buffer) => decodeMetadataResponse(payload),
+      parse: async (topics: unknown) => topics,
+    },
+  })) as TopicMetadata[];
+}
+
+/** Brokers before 2.8 have no topic ids: the zero id stands for that everywhere. */
+async function topicsWithoutIds(
+  broker: RawBroker,
+  names: readonly string[] | undefined,
+): Promise<readonly TopicMetadata[]> {
+  const { topicMetadata } = await broker.metadata([]);
+  const known = topicMetadata.map(
+    ({ topic, isInternal, partitionMetadata }): TopicMetadata => ({
+      topic,
+      errorCode: 0,
+      topicId: NO_TOPIC_ID,
+      internal: isInternal === true,
+      partitions: partitionMetadata.map(({ partitionId }) => ({ partition: partitionId, leaderEpoch: -1 })),
+    }),
+  );
+  if (names === undefined) return known;
+  const missing = { errorCode: UNKNOWN_TOPIC, topicId: NO_TOPIC_ID, internal: false, partitions: [] };
+  return names.map((topic) => known.find((entry) => entry.topic === topic) ?? { ...missing, topic });
+}
+
+async function askLogs(cluster: RawCluster, topics: readonly string[]): Promise<readonly PartitionLog[]> {
+  if (topics.length === 0) return [];
+  cluster.targetTopics = new Set(topics);
+  await cluster.refreshMetadata();
+  const question = topics.map((topic) => ({
+    topic,
+    partitions: cluster
+      .findTopicPartitionMetadata(topic)
+      .map(({ partitionId }) => ({ partition: partitionId })),
+  }));
+  const ends = await cluster.fetchTopicsOffset(question.map((entry) => ({ ...entry, fromBeginning: false })));
+  const starts = await cluster.fetchTopicsOffset(
+    question.map((entry) => ({ ...entry, fromBeginning: true })),
+  );
+  const startOf = new Map(
+    starts.flatMap(({ topic, partitions }) =>
+      partitions.map(({ partition, offset }) => [`${topic}/${partition}`, offsetFromWire(offset)] as const),
+    ),
+  );
+  return ends.flatMap(({ topic, partitions }) =>
+    partitions.flatMap(({ partition, offset }) => {
+      const logStart = startOf.get(`${topic}/${partition}`);
+      return logStart === undefined ? [] : [{ topic, partition, logStart, logEnd: offsetFromWire(offset) }];
+    }),
+  );
+}
+
+function partitionsByTopic(
+  partitions: readonly TopicPartition[],
+): { topic: string; partitions: { partition: number }[] }[] {
+  const topics = Map.groupBy(partitions, ({ topic }) => topic);
+  return [...topics].map(([topic, list]) => ({
+    topic,
+    partitions: list.map(({ partition }) => ({ partition })),
+  }));
+}

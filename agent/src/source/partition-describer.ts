@@ -1,0 +1,128 @@
+// Asks Kafka about the assigned partitions - after each join, when a position fell out of the log, and now and then - and
+// acts on the answer: tells the handler what is new, turns a position before the log into a gap, and leaves one beyond
+// it paused. A failed question is asked again; an answer about an assignment that is over is thrown away.
+import type { Clock } from '@sluice/shared/clock.ts';
+import { describeError } from '@sluice/shared/errors.ts';
+import type { SourceHandler } from '../contracts.ts';
+import type { Events } from '../events.ts';
+import type { GroupCommits } from './group-commits.ts';
+import type { KafkaCluster } from './kafka-cluster.ts';
+import { applyLogs, applyTopics, type LookupOutcome } from './partition-lookup.ts';
+import { type PartitionRow, type PartitionTable, partitionInfo } from './partition-table.ts';
+import type { SourceTiming } from './source-timing.ts';
+import type { TopicRegister } from './topic-register.ts';
+
+export interface PartitionDescriberOptions {
+  readonly cluster: KafkaCluster;
+  readonly table: PartitionTable;
+  readonly register: TopicRegister;
+  readonly commits: GroupCommits;
+  readonly clock: Clock;
+  readonly events: Events;
+  readonly timing: SourceTiming;
+  readonly seek: (row: PartitionRow, offset: number) => void;
+  readonly applyPause: (rows: readonly PartitionRow[]) => void;
+  /** Undefined once the source has stopped. */
+  readonly handler: () => SourceHandler | undefined;
+}
+
+export class PartitionDescriber {
+  readonly #options: PartitionDescriberOptions;
+  #dueMs = 0;
+  #assignment = 0;
+  #asking = false;
+
+  constructor(options: PartitionDescriberOptions) {
+    this.#options = options;
+  }
+
+  /** The table holds another assignment. */
+  assigned(): void {
+    this.#assignment++;
+    this.now();
+  }
+
+  now(): void {
+    this.#dueMs = 0;
+    queueMicrotask(() => void this.whenDue());
+  }
+
+  /** Never rejects. */
+  async whenDue(): Promise<void> {
+    const { clock, table, timing, events } = this.#options;
+    const nowMs = clock.monotonicMs();
+    if (this.#asking || nowMs < this.#dueMs || table.rows().length === 0) return;
+    this.#asking = true;
+    this.#dueMs = nowMs + timing.describeIntervalMs;
+    try {
+      await this.#ask(nowMs);
+    } catch (error) {
+      events.sourceLookupFailed(describeError(error));
+      this.#againSoon(nowMs);
+    } finally {
+      this.#asking = false;
+    }
+  }
+
+  async #ask(nowMs: number): Promise<void> {
+    const { cluster, table, register, commits, events } = this.#options;
+    const assignment = this.#assignment;
+    const topics = await cluster.topics(table.topics());
+    const present = topics.filter(({ errorCode }) => errorCode === 0).map(({ topic }) => topic);
+    const logs = await cluster.logs(present);
+    const offsets = await cluster.groupOffsets(table.rows());
+    if (this.#options.handler() === undefined) return;
+    if (assignment !== this.#assignment) {
+      this.#dueMs = 0;
+      return;
+    }
+    for (const again of register.update(topics).createdAgain) {
+      commits.forgetTopic(again.topic);
+      events.sourceTopicCreatedAgain(again);
+    }
+    this.#options.applyPause(applyTopics(table, topics, register));
+    this.#act(applyLogs(table, logs, offsets));
+    if (present.length < topics.length) this.#againSoon(nowMs);
+  }
+
+  #againSoon(nowMs: number): void {
+    this.#dueMs = Math.min(this.#dueMs, nowMs + this.#options.timing.describeRetryMs);
+  }
+
+  #act(outcome: LookupOutcome): void {
+    const { table, register, commits, seek, handler } = this.#options;
+    commits.confirmed(outcome.groupOffsets);
+    for (const row of outcome.beyondEnd) this.#beyondEnd(row);
+    for (const row of outcome.backInRange) seek(row, row.position ?? row.logStart);
+    for (const row of outcome.behindStart) this.#gap(row);
+    const news = table
+      .rows()
+      .filter((row) => row.toldIdentity !== identity(row) || row.position === undefined);
+    for (const row of news) {
+      row.toldIdentity = identity(row);
+      register.told(row.topic);
+    }
+    if (news.length > 0) handler()?.described(news.map(partitionInfo));
+  }
+
+  #beyondEnd(row: PartitionRow): void {
+    const { topic, partition, position, logEnd } = row;
+    this.#againSoon(this.#options.clock.monotonicMs());
+    if (row.beyondEndTold || position === undefined) return;
+    row.beyondEndTold = true;
+    this.#options.events.sourceBeyondEnd({ topic, partition, position, logEnd });
+  }
+
+  #gap(row: PartitionRow): void {
+    const { topic, partition, position: startOffset, logStart: nextOffset } = row;
+    if (startOffset === undefined) return;
+    const reason = 'retention';
+    this.#options.handler()?.gap({ topic, partition }, startOffset, nextOffset, reason);
+    this.#options.events.sourceGap({ topic, partition, startOffset, nextOffset, reason });
+    this.#options.seek(row, nextOffset);
+  }
+}
+
+function identity(row: PartitionRow): string {
+  return `${row.topicId}/${row.leaderEpoch}`;
+}

@@ -1,0 +1,147 @@
+// The partitions assigned to this agent: where each one is read next, what Kafka said about it, and every reason why it
+// must not flow. Pure bookkeeping: kafka-source.ts applies it to the client and tells the wiring.
+import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
+import type { FetchedBounds, PartitionInfo, SourcePartitionStatus, TopicSelection } from '../contracts.ts';
+import type { TopicPartition } from './kafka-client.ts';
+
+/** Why a partition does not flow, in the words of `status`. */
+export const AWAITS_POSITION = 'waits for a position';
+export const OUT_OF_RANGE = 'its position is outside the log';
+export const CREATED_AGAIN = 'the topic was created again and waits for a position';
+
+export interface PartitionRow extends TopicPartition {
+  /** Next offset to fetch; undefined until someone knows. */
+  position: number | undefined;
+  topicId: string;
+  leaderEpoch: number;
+  logStart: number;
+  logEnd: number;
+  highWatermark: number;
+  groupOffset: number | undefined;
+  readonly startAt: 'earliest' | 'latest' | undefined;
+  /** Reasons of this partition alone; its topic may be held beside. */
+  readonly waits: Set<string>;
+  idleSinceMs: number | undefined;
+  /** What the wiring was told last, so that it is told again only when that changed. */
+  toldIdentity: string | undefined;
+  beyondEndTold: boolean;
+}
+
+export class PartitionTable {
+  #rows = new Map<string, PartitionRow>();
+  readonly #holds = new Map<string, Set<string>>();
+
+  /** Replaces the assignment. What Kafka said of a partition that stays is kept; its position is not. */
+  assign(
+    partitions: readonly TopicPartition[],
+    selections: readonly TopicSelection[],
+  ): readonly PartitionRow[] {
+    const before = this.#rows;
+    this.#rows = new Map();
+    for (const { topic, partition } of partitions) {
+      const key = rowKey(topic, partition);
+      const known = before.get(key);
+      this.#rows.set(key, {
+        topic,
+        partition,
+        position: undefined,
+        topicId: known?.topicId ?? NO_TOPIC_ID,
+        leaderEpoch: known?.leaderEpoch ?? -1,
+        logStart: known?.logStart ?? -1,
+        logEnd: known?.logEnd ?? -1,
+        highWatermark: known?.highWatermark ?? -1,
+        groupOffset: known?.groupOffset,
+        startAt: selectionOf(topic, selections)?.startAt,
+        waits: new Set(),
+        idleSinceMs: undefined,
+        toldIdentity: undefined,
+        beyondEndTold: false,
+      });
+    }
+    return this.rows();
+  }
+
+  clear(): void {
+    this.#rows = new Map();
+  }
+
+  rows(): readonly PartitionRow[] {
+    return [...this.#rows.values()];
+  }
+
+  row({ topic, partition }: TopicPartition): PartitionRow | undefined {
+    return this.#rows.get(rowKey(topic, partition));
+  }
+
+  rowsOf(topic: string): readonly PartitionRow[] {
+    return this.rows().filter((row) => row.topic === topic);
+  }
+
+  topics(): readonly string[] {
+    return [...new Set(this.rows().map(({ topic }) => topic))];
+  }
+
+  /** Holds are kept whatever is assigned. Each returns whether the topic's flow changed. */
+  hold(topic: string, why: string): boolean {
+    const reasons = this.#holds.get(topic) ?? new Set();
+    this.#holds.set(topic, reasons);
+    reasons.add(why);
+    return reasons.size === 1;
+  }
+
+  release(topic: string, why: string): boolean {
+    const reasons = this.#holds.get(topic);
+    if (reasons === undefined || !reasons.delete(why) || reasons.size > 0) return false;
+    return this.#holds.delete(topic);
+  }
+
+  /** Every reason why a partition does not flow; it flows when there is none. */
+  paused(row: PartitionRow): readonly string[] {
+    return [...row.waits, ...(this.#holds.get(row.topic) ?? [])];
+  }
+
+  status(): SourcePartitionStatus[] {
+    return this.rows().map((row) => ({
+      ...partitionInfo(row),
+      position: row.position,
+      highWatermark: row.highWatermark,
+      paused: this.paused(row),
+      idleSinceMs: row.idleSinceMs,
+      committedToGroup: row.groupOffset,
+    }));
+  }
+}
+
+export function partitionInfo(row: PartitionRow): PartitionInfo {
+  const { topic, topicId, partition, leaderEpoch, logStart, logEnd, groupOffset, startAt } = row;
+  return { topic, topicId, partition, leaderEpoch, logStart, logEnd, groupOffset, startAt };
+}
+
+/** What a fetch said of the log; idle is who has read up to what read_committed may see. */
+export function noteBounds(row: PartitionRow, bounds: FetchedBounds, nowMs: number): void {
+  row.logStart = Math.max(row.logStart, bounds.logStart);
+  row.logEnd = bounds.lastStableOffset;
+  row.highWatermark = bounds.highWatermark;
+  const idle = row.position !== undefined && row.position >= bounds.lastStableOffset;
+  row.idleSinceMs = idle ? (row.idleSinceMs ?? nowMs) : undefined;
+}
+
+/** The first selection that takes the topic decides where it starts. */
+export function selectionOf(
+  topic: string,
+  selections: readonly TopicSelection[],
+): TopicSelection | undefined {
+  return selections.find((selection) => selects(selection, topic));
+}
+
+export function selects(selection: TopicSelection, topic: string): boolean {
+  if (selection.kind === 'name') return selection.name === topic;
+  // The whole name must match: `orders` does not take `orders-internal`.
+  return new RegExp(`^(?:${selection.pattern.source})$`, selection.pattern.flags.replace(/[gy]/g, '')).test(
+    topic,
+  );
+}
+
+function rowKey(topic: string, partition: number): string {
+  return `${topic}/${partition}`;
+}

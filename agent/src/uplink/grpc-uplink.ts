@@ -1,0 +1,144 @@
+// The link as the agent sees it: one stream at a time, opened again with jittered back-off whenever it ends. Why it
+// ended is kept for status and said once per reason.
+import type { Clock } from '@sluice/shared/clock.ts';
+import { describeError } from '@sluice/shared/errors.ts';
+import type { Random } from '@sluice/shared/random.ts';
+import type { Uplink, UplinkFeed, UplinkHandler, UplinkStatus } from '../contracts.ts';
+import type { Events } from '../events.ts';
+import { type LinkAddress, linkError, openLinkCall } from './link-client.ts';
+import { LinkSession, type SessionEnd } from './link-session.ts';
+
+export interface UplinkOptions extends LinkAddress {
+  readonly maxBitsPerSecond?: number | undefined;
+  readonly agentId: string;
+  readonly instanceId: string;
+  readonly version: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly events: Events;
+}
+
+const BACKOFF_MS_MIN = 200;
+const BACKOFF_MS_MAX = 15_000;
+
+export function createUplink(options: UplinkOptions): Uplink {
+  return new GrpcUplink(options);
+}
+
+class GrpcUplink implements Uplink {
+  readonly #options: UplinkOptions;
+  readonly #stopping = new AbortController();
+  #session: LinkSession | undefined;
+  #running: Promise<void> = Promise.resolve();
+  #state: UplinkStatus['state'] = 'connecting';
+  #sinceMs: number;
+  #collectorId: string | undefined;
+  #lastError: string | undefined;
+  #attempts = 0;
+  #before = { bytes: 0, segments: 0 };
+
+  constructor(options: UplinkOptions) {
+    this.#options = options;
+    this.#sinceMs = options.clock.wallMs();
+  }
+
+  start(handler: UplinkHandler, feed: UplinkFeed): void {
+    this.#running = this.#run(handler, feed);
+  }
+
+  async #run(handler: UplinkHandler, feed: UplinkFeed): Promise<void> {
+    const { clock, random } = this.#options;
+    let backoffMs = BACKOFF_MS_MIN;
+    while (!this.#stopping.signal.aborted) {
+      this.#attempts++;
+      const end = await this.#connectOnce(handler, feed);
+      const wasConnected = this.#state === 'connected';
+      this.#enter('connecting');
+      if (this.#stopping.signal.aborted) break;
+      if (wasConnected || end.kind === 'drained') backoffMs = BACKOFF_MS_MIN;
+      await clock.sleep(backoffMs * (1 + random.fraction()), this.#stopping.signal);
+      backoffMs = Math.min(backoffMs * 2, BACKOFF_MS_MAX);
+    }
+    this.#enter('stopped');
+  }
+
+  async #connectOnce(handler: UplinkHandler, feed: UplinkFeed): Promise<SessionEnd> {
+    const { clock, agentId, instanceId, version, maxBitsPerSecond, events } = this.#options;
+    let end: SessionEnd;
+    try {
+      this.#session = new LinkSession({
+        call: openLinkCall(this.#options),
+        handler,
+        feed,
+        clock,
+        agentId,
+        instanceId,
+        version,
+        maxBitsPerSecond,
+        welcomed: (collectorId) => {
+          this.#collectorId = collectorId;
+          this.#lastError = undefined;
+          this.#enter('connected');
+          events.linkConnected({ collector: collectorId });
+        },
+      });
+      end = await this.#session.run();
+    } catch (error) {
+      end = { kind: 'failed', error };
+    }
+    this.#forget();
+    const reason = end.kind === 'drained' ? 'drained' : describeError(linkError(end.error));
+    if (end.kind === 'failed' && !this.#stopping.signal.aborted && reason !== this.#lastError)
+      events.linkLost({ reason, address: `${this.#options.address.host}:${this.#options.address.port}` });
+    if (end.kind === 'failed') this.#lastError = reason;
+    handler.disconnected(reason);
+    return end;
+  }
+
+  #forget(): void {
+    const status = this.#session?.status();
+    this.#before.bytes += status?.sentBytes ?? 0;
+    this.#before.segments += status?.sentSegments ?? 0;
+    this.#session = undefined;
+  }
+
+  #enter(state: UplinkStatus['state']): void {
+    if (state !== this.#state) this.#sinceMs = this.#options.clock.wallMs();
+    this.#state = state;
+  }
+
+  assigned(partitions: Parameters<Uplink['assigned']>[0]): void {
+    if (this.#state === 'connected') this.#session?.assigned(partitions);
+  }
+
+  revoked(partitions: Parameters<Uplink['revoked']>[0]): void {
+    if (this.#state === 'connected') this.#session?.revoked(partitions);
+  }
+
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping.abort();
+    this.#enter('draining');
+    this.#session?.drain();
+    const over = new AbortController();
+    await Promise.race([this.#running, this.#options.clock.sleep(graceMs, over.signal)]);
+    over.abort();
+    this.#session?.cancel();
+    await this.#running;
+  }
+
+  status(): UplinkStatus {
+    const now = this.#session?.status();
+    return {
+      state: this.#state,
+      sinceMs: this.#sinceMs,
+      collectorId: this.#collectorId,
+      lastError: this.#lastError,
+      attempts: this.#attempts,
+      sentBytesTotal: this.#before.bytes + (now?.sentBytes ?? 0),
+      sentSegmentsTotal: this.#before.segments + (now?.sentSegments ?? 0),
+      inFlightBytes: now?.inFlightBytes ?? 0,
+      windowBytes: now?.windowBytes ?? 0,
+      creditBytes: now?.creditBytes ?? 0,
+    };
+  }
+}

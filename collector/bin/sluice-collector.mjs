@@ -1,0 +1,12 @@
+#!/usr/bin/env node
+// Starts sluice-collector. Plain JavaScript, so that a Node.js that is too old says so and not something else.
+const [major] = process.versions.node.split('.').map(Number);
+if (major < 24) {
+  process.stderr.write(
+    `sluice-collector needs Node.js 24 or newer; this is ${process.versions.node} (${process.execPath}).\n`,
+  );
+  process.stderr.write('  → start it with the node that is installed beside it (node_modules/.bin/node)\n');
+  process.exit(78);
+}
+const { main } = await import('../src/main.ts');
+process.exitCode = await main(process.argv.slice(2));

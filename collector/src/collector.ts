@@ -1,0 +1,171 @@
+// The collector: link → windows → transform → ledger → lake, put together. Stages meet here and nowhere else.
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '@sluice/shared/clock.ts';
+import { describeError } from '@sluice/shared/errors.ts';
+import type { HealthReport } from '@sluice/shared/ops-server.ts';
+import type { Random } from '@sluice/shared/random.ts';
+import { type CollectorConfig, configPath } from './config.ts';
+import type { Catalog, ObjectStore, TableWriter } from './contracts.ts';
+import type { Events } from './events.ts';
+import { createIngest, type Ingest } from './ingest/ingest.ts';
+import { createTableWriter } from './ledger/table-writer.ts';
+import { judgeHealth } from './ops/health.ts';
+import { createTransformer, type TransformerWithChecks } from './transform/transformer.ts';
+import { createSequencer } from './window/sequencer.ts';
+import { createStagingBudget } from './window/staging-budget.ts';
+import { createTableLane, type TableLane } from './window/table-lane.ts';
+
+/** How long the start waits for ledgers before agents are let in; tables that are not loaded then answer later. */
+const LOAD_WAIT_MS = 20_000;
+
+export interface CollectorParts {
+  readonly config: CollectorConfig;
+  readonly collectorId: string;
+  readonly version: string;
+  readonly store: ObjectStore;
+  readonly catalog: Catalog;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly events: Events;
+}
+
+export interface Collector {
+  /** Resolves with the link's port once agents may connect. */
+  start(): Promise<number>;
+  /** Tells agents to go elsewhere, commits and publishes what is here, in at most `graceMs`. */
+  drain(reason: string, graceMs: number): Promise<void>;
+  /** Reads the listener's certificates again. */
+  reload(): void;
+  report(): HealthReport;
+}
+
+interface TableParts {
+  readonly writer: TableWriter;
+  readonly lane: TableLane;
+}
+
+/** Of the drain, what is left for committing after the streams have ended. */
+const COMMIT_SHARE = 0.8;
+
+export function createCollector(parts: CollectorParts): Collector {
+  return new RunningCollector(parts);
+}
+
+class RunningCollector implements Collector {
+  readonly #parts: CollectorParts;
+  readonly #transformer: TransformerWithChecks;
+  readonly #tables: readonly TableParts[];
+  readonly #ingest: Ingest;
+  readonly #budgetBytes: () => number;
+  #draining = false;
+
+  constructor(parts: CollectorParts) {
+    this.#parts = parts;
+    const { config, clock, events } = parts;
+    const { limits } = config;
+    this.#transformer = createTransformer({
+      memoryBytesMax: limits.transformMemory,
+      threads: limits.transformThreads,
+    });
+    this.#tables = config.tables.map((table) => this.#createTable(table));
+    const budget = createStagingBudget(limits.stagingBytesMax, () => this.#ingest.roomChanged());
+    this.#budgetBytes = () => budget.bytes();
+    const sequencer = createSequencer({ tables: this.#tables, budget, clock, events });
+    const path = (file: string) => configPath(config, file);
+    const { tls, address, allowCommonName } = config.listen;
+    this.#ingest = createIngest({
+      address,
+      tls: {
+        ca: path(tls.ca),
+        cert: path(tls.cert),
+        key: path(tls.key),
+        ...(tls.crl === undefined ? {} : { crl: path(tls.crl) }),
+      },
+      allowCommonName,
+      connectionsMax: limits.connectionsMax,
+      creditBytesMax: limits.creditBytesMax,
+      agents: config.agents,
+      sequencer,
+      collectorId: parts.collectorId,
+      version: parts.version,
+      clock,
+      events,
+    });
+  }
+
+  #createTable(table: CollectorConfig['tables'][number]): TableParts {
+    const { config, store, catalog, clock, random, events, collectorId: writerId } = this.#parts;
+    const transformer = this.#transformer;
+    const schemas = transformer.schema(table);
+    const writer = createTableWriter({ table, schemas, store, catalog, clock, random, events, writerId });
+    const workDir = configPath(config, config.collector.workDir);
+    const conflicted = () => {};
+    const lane = createTableLane({ table, writer, transformer, workDir, clock, random, events, conflicted });
+    return { writer, lane };
+  }
+
+  async start(): Promise<number> {
+    const { config, clock, events } = this.#parts;
+    const windows = join(configPath(config, config.collector.workDir), 'windows');
+    await rm(windows, { recursive: true, force: true });
+    await mkdir(windows, { recursive: true, mode: 0o700 });
+    const waited = new AbortController();
+    const loads = this.#tables.map(({ writer, lane }) =>
+      writer.load().catch((error: unknown) => {
+        events.tableNotOpened({ table: lane.table.name, reason: describeError(error) });
+      }),
+    );
+    await Promise.race([Promise.all(loads), clock.sleep(LOAD_WAIT_MS, waited.signal)]);
+    waited.abort();
+    const { port } = await this.#ingest.start();
+    return port;
+  }
+
+  async drain(reason: string, graceMs: number): Promise<void> {
+    this.#draining = true;
+    const { clock } = this.#parts;
+    const stop = new AbortController();
+    const overdue = clock.sleep(graceMs * COMMIT_SHARE, stop.signal);
+    const finish = async () => {
+      await this.#ingest.drain(reason, graceMs * (1 - COMMIT_SHARE));
+      for (const { lane } of this.#tables) lane.close('drain');
+      await Promise.all(this.#tables.map(({ lane }) => lane.drained()));
+    };
+    await Promise.race([finish(), overdue]);
+    stop.abort();
+    for (const { lane, writer } of this.#tables) {
+      lane.stop();
+      writer.close();
+    }
+    await this.#transformer.close();
+    this.#parts.store.close();
+    this.#parts.catalog.close();
+  }
+
+  reload(): void {
+    this.#ingest.reload();
+  }
+
+  report(): HealthReport {
+    const { config, clock } = this.#parts;
+    return judgeHealth({
+      tables: this.#tables.map(({ lane, writer }) => ({
+        lane: lane.status(),
+        writer: writer.status(),
+        windowLengthMs: lane.table.windowLengthMs,
+        partitions: writer.partitions().map((p) => ({
+          topic: p.topic,
+          partition: p.partition,
+          committed: writer.position(p) ?? 0,
+          acknowledged: writer.acked(p) ?? 0,
+        })),
+      })),
+      ingest: this.#ingest.status(),
+      stagedBytes: this.#budgetBytes(),
+      stagedBytesMax: config.limits.stagingBytesMax,
+      draining: this.#draining,
+      wallMs: clock.wallMs(),
+    });
+  }
+}

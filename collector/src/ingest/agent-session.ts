@@ -1,0 +1,267 @@
+// One agent's stream: Hello → Welcome, then segments in and receipts, commits and rewinds out. It proves who speaks and
+// that bytes arrived whole; what they mean is the sequencer's work.
+import type { ServerDuplexStream } from '@grpc/grpc-js';
+import type {
+  ConnectRequest,
+  ConnectResponse,
+  Gap,
+  Hello,
+  PartitionState,
+  Segment as WireSegment,
+} from '@sluice/proto/gen/sluice/v1/link.ts';
+import {
+  PROTOCOL_MAX,
+  PROTOCOL_MIN,
+  partitionFromWire,
+  partitionToWire,
+  segmentFromWire,
+} from '@sluice/proto/wire.ts';
+import { crc32c } from '@sluice/shared/crc32c.ts';
+import { SluiceError } from '@sluice/shared/errors.ts';
+import { partitionName } from '@sluice/shared/position.ts';
+import type { AgentLink, DeclaredPartition, PartitionPosition, Sequencer } from '../contracts.ts';
+import type { Events } from '../events.ts';
+import { type AgentGrant, isKnownAgent, maySend } from './authorization.ts';
+import type { CreditPool, StreamCredit } from './credit-pool.ts';
+
+export type AgentStream = ServerDuplexStream<ConnectRequest, ConnectResponse>;
+
+export interface AgentSessionOptions {
+  readonly stream: AgentStream;
+  readonly streamId: number;
+  /** By its certificate. */
+  readonly agentId: string;
+  readonly grants: readonly AgentGrant[];
+  readonly sequencer: Sequencer;
+  readonly credit: CreditPool;
+  readonly collectorId: string;
+  readonly version: string;
+  readonly events: Events;
+  ended(error: unknown): void;
+}
+
+type ResponseBody = NonNullable<ConnectResponse['body']>;
+
+export class AgentSession implements AgentLink {
+  readonly agentId: string;
+  readonly streamId: number;
+  readonly topics = new Set<string>();
+  instanceId = '';
+  agentVersion = '';
+  segmentsTotal = 0;
+  bytesTotal = 0;
+  readonly #options: AgentSessionOptions;
+  readonly #credit: StreamCredit;
+  #greeted = false;
+  #receiptDue = false;
+  #over = false;
+
+  constructor(options: AgentSessionOptions) {
+    this.#options = options;
+    this.agentId = options.agentId;
+    this.streamId = options.streamId;
+    this.#credit = options.credit.open();
+    const { stream } = options;
+    stream.on('data', (message: ConnectRequest) => this.#receive(message));
+    stream.on('end', () => this.#end(undefined));
+    stream.on('error', (error: unknown) => this.#end(error));
+    stream.on('cancelled', () => this.#end(new SluiceError('LINK_UNREACHABLE', 'the agent is gone')));
+  }
+
+  /** The stream is over; what was staged stays. */
+  #end(error: unknown): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#options.credit.close(this.#credit);
+    this.#options.sequencer.disconnected(this);
+    if (error === undefined || error instanceof SluiceError) this.#closeStream(error);
+    this.#options.ended(error);
+  }
+
+  #closeStream(error: SluiceError | undefined): void {
+    if (error === undefined) this.#options.stream.end();
+    else this.#options.stream.emit('error', { code: 3, details: `${error.code}: ${error.message}` });
+  }
+
+  #refuse(error: unknown): void {
+    const named =
+      error instanceof SluiceError ? error : new SluiceError('LINK_MESSAGE_INVALID', String(error));
+    this.#end(named);
+  }
+
+  #write(body: ResponseBody): void {
+    if (!this.#over) this.#options.stream.write({ body });
+  }
+
+  #receive({ body }: ConnectRequest): void {
+    if (this.#over) return;
+    try {
+      if (body?.$case === 'hello') {
+        this.#hello(body.value);
+        return;
+      }
+      if (!this.#greeted) throw new SluiceError('LINK_MESSAGE_INVALID', 'something came before Hello');
+      switch (body?.$case) {
+        case 'segment':
+          this.#segment(body.value);
+          break;
+        case 'gap':
+          this.#gap(body.value);
+          break;
+        case 'assigned':
+          this.#assigned(body.value.partitions);
+          break;
+        case 'revoked':
+          this.#options.sequencer.revoke(this, body.value.partitions.map(partitionFromWire));
+          break;
+        default: // a newer agent's word that this version does not know
+      }
+    } catch (error) {
+      this.#refuse(error);
+    }
+  }
+
+  #assigned(partitions: readonly PartitionState[]): void {
+    this.#declare(partitions)
+      .then((positions) => this.#write({ $case: 'positions', value: { positions: positions.map(toWire) } }))
+      .catch((error: unknown) => this.#refuse(error));
+  }
+
+  #hello(hello: Hello): void {
+    if (this.#greeted) throw new SluiceError('LINK_MESSAGE_INVALID', 'a second Hello');
+    this.#greeted = true;
+    this.instanceId = hello.instanceId;
+    this.agentVersion = hello.version;
+    this.#check(hello);
+    this.#declare(hello.partitions)
+      .then((positions) => {
+        this.#write({
+          $case: 'welcome',
+          value: {
+            protocol: PROTOCOL_MAX,
+            collectorId: this.#options.collectorId,
+            version: this.#options.version,
+            creditTotal: this.#options.credit.grant(this.#credit),
+            positions: positions.map(toWire),
+          },
+        });
+      })
+      .catch((error: unknown) => this.#refuse(error));
+  }
+
+  #check(hello: Hello): void {
+    const { agentId, grants, version } = this.#options;
+    if (hello.agentId !== agentId)
+      throw new SluiceError(
+        'LINK_IDENTITY_REFUSED',
+        `the agent calls itself '${hello.agentId}' and its certificate says '${agentId}'`,
+      );
+    if (!isKnownAgent(grants, agentId))
+      throw new SluiceError(
+        'LINK_IDENTITY_REFUSED',
+        `agent '${agentId}' is not among the collector's agents`,
+      );
+    if (hello.protocolMax < PROTOCOL_MIN || hello.protocolMin > PROTOCOL_MAX) {
+      const older =
+        hello.protocolMax < PROTOCOL_MIN ? `the agent (${hello.version})` : `the collector (${version})`;
+      throw new SluiceError('LINK_PROTOCOL_UNSUPPORTED', `upgrade ${older}: no protocol that both know`);
+    }
+  }
+
+  async #declare(declared: readonly PartitionState[]): Promise<readonly PartitionPosition[]> {
+    const { sequencer, grants } = this.#options;
+    const allowed: DeclaredPartition[] = [];
+    for (const state of declared) {
+      if (!maySend(grants, this.agentId, state.topic)) {
+        const message = `agent '${this.agentId}' may not send topic '${state.topic}'`;
+        this.refused(state.topic, 'LINK_TOPIC_REFUSED', message);
+        continue;
+      }
+      this.topics.add(state.topic);
+      const { leaderEpoch, logStart, logEnd, spoolStart, spoolNext } = state;
+      const startAt = state.startAt === 'earliest' || state.startAt === 'latest' ? state.startAt : undefined;
+      allowed.push({
+        ...partitionFromWire(state),
+        leaderEpoch,
+        logStart,
+        logEnd,
+        spoolStart,
+        spoolNext,
+        startAt,
+      });
+    }
+    return await sequencer.declare(this, allowed);
+  }
+
+  #segment(wire: WireSegment): void {
+    const segment = segmentFromWire(wire);
+    if (!this.topics.has(segment.topic))
+      throw new SluiceError('LINK_TOPIC_REFUSED', `topic '${segment.topic}' was not declared`);
+    if (crc32c(segment.payload) !== segment.crc32c)
+      throw new SluiceError(
+        'SEGMENT_CORRUPT',
+        `CRC-32C differs at ${partitionName(segment)}@${segment.startOffset}`,
+      );
+    this.segmentsTotal++;
+    this.bytesTotal += segment.payload.byteLength;
+    this.#credit.received += segment.payload.byteLength;
+    this.#options.sequencer.segment(this, segment, wire.rewindEpoch);
+    this.#sendReceiptSoon();
+  }
+
+  /** One receipt for all segments of a turn of the event loop. */
+  #sendReceiptSoon(): void {
+    if (this.#receiptDue) return;
+    this.#receiptDue = true;
+    setImmediate(() => {
+      this.#receiptDue = false;
+      const creditTotal = this.#options.credit.grant(this.#credit);
+      this.#write({ $case: 'receipt', value: { segmentsTotal: this.segmentsTotal, creditTotal } });
+    });
+  }
+
+  #gap(wire: Gap): void {
+    const { leaderEpoch, startOffset, nextOffset, reason } = wire;
+    const gap = { ...partitionFromWire(wire), leaderEpoch, startOffset, nextOffset, reason };
+    this.#options.sequencer.gap(this, gap, wire.rewindEpoch);
+  }
+
+  /** Staged bytes were freed somewhere: this stream may have more. */
+  creditFreed(): void {
+    const before = this.#credit.granted;
+    if (this.#greeted && this.#options.credit.grant(this.#credit) > before) this.#sendReceiptSoon();
+  }
+
+  committed(positions: Parameters<AgentLink['committed']>[0]): void {
+    const partitions = positions.map(({ partition, nextOffset }) => ({
+      ...partitionToWire(partition),
+      nextOffset,
+    }));
+    this.#write({ $case: 'committed', value: { partitions } });
+  }
+
+  rewind(...[partition, offset, rewindEpoch, reason]: Parameters<AgentLink['rewind']>): void {
+    this.#write({ $case: 'rewind', value: { ...partitionToWire(partition), offset, rewindEpoch, reason } });
+  }
+
+  refused(topic: string, code: string, message: string): void {
+    this.#options.events.topicRefused({ agent: this.agentId, topic, code, message });
+    this.#write({ $case: 'refused', value: { topic, code, message } });
+  }
+
+  hold(topic: string, reason: string): void {
+    this.#write({ $case: 'hold', value: { topic, reason } });
+  }
+
+  release(topic: string): void {
+    this.#write({ $case: 'release', value: { topic } });
+  }
+
+  drain(reason: string): void {
+    this.#write({ $case: 'drain', value: { reason } });
+  }
+}
+
+function toWire({ committed, received, rewindEpoch, ...id }: PartitionPosition) {
+  return { ...partitionToWire(id), committed, received, rewindEpoch };
+}

@@ -1,0 +1,227 @@
+// The link as the collector sees it: agents come in through the listener, prove who they are, and each gets a session.
+import { Server, type ServiceError, status } from '@grpc/grpc-js';
+import { ConnectRequest, ConnectResponse } from '@sluice/proto/gen/sluice/v1/link.ts';
+import { CONNECT_PATH, MESSAGE_BYTES_MAX } from '@sluice/proto/wire.ts';
+import type { Clock } from '@sluice/shared/clock.ts';
+import { describeError, SluiceError } from '@sluice/shared/errors.ts';
+import { daysToExpiry, readTlsMaterial, type TlsFiles } from '@sluice/shared/tls-material.ts';
+import type { Sequencer } from '../contracts.ts';
+import type { Events } from '../events.ts';
+import { AgentSession, type AgentStream } from './agent-session.ts';
+import type { AgentGrant } from './authorization.ts';
+import { createCreditPool } from './credit-pool.ts';
+import { agentIdentity } from './identity.ts';
+import { type Listener, listen } from './link-listener.ts';
+
+export interface IngestOptions {
+  readonly address: { readonly host: string; readonly port: number };
+  /** Absolute paths. */
+  readonly tls: TlsFiles;
+  readonly allowCommonName: boolean;
+  readonly connectionsMax: number;
+  readonly creditBytesMax: number;
+  readonly agents: readonly AgentGrant[];
+  readonly sequencer: Sequencer;
+  readonly collectorId: string;
+  readonly version: string;
+  readonly clock: Clock;
+  readonly events: Events;
+}
+
+export interface ConnectedAgent {
+  readonly agentId: string;
+  readonly instanceId: string;
+  readonly version: string;
+  readonly peer: string;
+  readonly connectedSince: string;
+  readonly topics: readonly string[];
+  readonly segmentsTotal: number;
+  readonly bytesTotal: number;
+}
+
+export interface IngestStatus {
+  readonly listening: boolean;
+  readonly agents: readonly ConnectedAgent[];
+  readonly daysToExpiry: number;
+}
+
+export interface Ingest {
+  start(): Promise<{ readonly port: number }>;
+  /** Reads the certificates again; running streams go on. Throws on a torn pair and keeps the old one. */
+  reload(): void;
+  /** Staged bytes were freed: streams that wait for credit get it. */
+  roomChanged(): void;
+  /** Asks every agent to go elsewhere, waits, ends what is left after `graceMs`. */
+  drain(reason: string, graceMs: number): Promise<void>;
+  status(): IngestStatus;
+}
+
+/** Receive windows: 200 Mbit/s up to 250 ms of round trip, 1 Gbit/s up to 60 ms. */
+const WINDOW_BYTES = 16 * 2 ** 20;
+const KEEPALIVE_MS = 30_000;
+const KEEPALIVE_TIMEOUT_MS = 30_000;
+
+interface Connected {
+  readonly session: AgentSession;
+  readonly peer: string;
+  readonly sinceMs: number;
+}
+
+export function createIngest(options: IngestOptions): Ingest {
+  return new GrpcIngest(options);
+}
+
+class GrpcIngest implements Ingest {
+  readonly #options: IngestOptions;
+  readonly #connected = new Set<Connected>();
+  readonly #credit;
+  readonly #server: Server;
+  #listener: Listener | undefined;
+  #draining = false;
+  #streams = 0;
+  #certPem = '';
+  #whenEmpty: (() => void) | undefined;
+
+  constructor(options: IngestOptions) {
+    this.#options = options;
+    this.#credit = createCreditPool(options.creditBytesMax, () => options.sequencer.room());
+    this.#server = new Server({
+      'grpc.max_receive_message_length': MESSAGE_BYTES_MAX,
+      'grpc.max_send_message_length': MESSAGE_BYTES_MAX,
+      'grpc.max_concurrent_streams': 4,
+      'grpc.keepalive_time_ms': KEEPALIVE_MS,
+      'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+    });
+    this.#server.addService(
+      {
+        connect: {
+          path: CONNECT_PATH,
+          requestStream: true,
+          responseStream: true,
+          requestSerialize: (m: ConnectRequest) => Buffer.from(ConnectRequest.encode(m).finish()),
+          requestDeserialize: (bytes: Buffer) => ConnectRequest.decode(bytes),
+          responseSerialize: (m: ConnectResponse) => Buffer.from(ConnectResponse.encode(m).finish()),
+          responseDeserialize: (bytes: Buffer) => ConnectResponse.decode(bytes),
+        },
+      },
+      { connect: (stream: AgentStream) => this.#accept(stream) },
+    );
+  }
+
+  async start(): Promise<{ readonly port: number }> {
+    const { address, tls, connectionsMax, clock, events } = this.#options;
+    const material = readTlsMaterial(tls);
+    this.#certPem = material.cert;
+    this.#listener = await listen(this.#server, {
+      ...address,
+      material,
+      windowBytes: WINDOW_BYTES,
+      connectionsMax,
+      clock,
+      refused: (peer, reason) => events.connectionRefused({ peer, reason }),
+    });
+    return { port: this.#listener.port };
+  }
+
+  reload(): void {
+    const material = readTlsMaterial(this.#options.tls);
+    this.#listener?.reload(material);
+    this.#certPem = material.cert;
+    this.#options.events.certificatesReloaded({ daysToExpiry: Math.floor(this.#daysToExpiry()) });
+  }
+
+  #accept(stream: AgentStream): void {
+    try {
+      if (this.#draining) throw new SluiceError('LINK_DRAINING', 'this collector is being replaced');
+      this.#open(stream, this.#identify(stream));
+    } catch (error) {
+      const code =
+        error instanceof SluiceError && error.code === 'LINK_DRAINING'
+          ? status.UNAVAILABLE
+          : status.UNAUTHENTICATED;
+      const details = describeError(error);
+      this.#options.events.connectionRefused({ peer: stream.getPeer(), reason: details });
+      stream.emit('error', { code, details } satisfies Partial<ServiceError>);
+    }
+  }
+
+  #identify(stream: AgentStream): string {
+    const certificate = stream.getAuthContext().sslPeerCertificate;
+    if (certificate === undefined) throw new SluiceError('LINK_CERTIFICATE_REFUSED', 'no client certificate');
+    return agentIdentity(certificate.raw, this.#options.allowCommonName);
+  }
+
+  #open(stream: AgentStream, agentId: string): void {
+    const { agents, sequencer, collectorId, version, clock, events } = this.#options;
+    const peer = stream.getPeer();
+    const twin = [...this.#connected].find(({ session }) => session.agentId === agentId);
+    const session = new AgentSession({
+      stream,
+      streamId: ++this.#streams,
+      agentId,
+      grants: agents,
+      sequencer,
+      credit: this.#credit,
+      collectorId,
+      version,
+      events,
+      ended: (error) => {
+        this.#connected.delete(connected);
+        events.agentDisconnected({
+          agent: agentId,
+          peer,
+          reason: error === undefined ? 'ended' : describeError(error),
+        });
+        if (this.#connected.size === 0) this.#whenEmpty?.();
+        this.roomChanged();
+      },
+    });
+    const connected: Connected = { session, peer, sinceMs: clock.wallMs() };
+    this.#connected.add(connected);
+    events.agentConnected({ agent: agentId, peer });
+    if (twin !== undefined) events.agentTwice({ agent: agentId, peers: [twin.peer, peer] });
+  }
+
+  roomChanged(): void {
+    for (const { session } of this.#connected) session.creditFreed();
+  }
+
+  async drain(reason: string, graceMs: number): Promise<void> {
+    this.#draining = true;
+    for (const { session } of this.#connected) session.drain(reason);
+    if (this.#connected.size > 0) {
+      const over = new AbortController();
+      const empty = new Promise<void>((resolve) => {
+        this.#whenEmpty = resolve;
+      });
+      await Promise.race([empty, this.#options.clock.sleep(graceMs, over.signal)]);
+      over.abort();
+    }
+    await this.#listener?.close(1_000);
+    this.#listener = undefined;
+    this.#server.forceShutdown();
+  }
+
+  #daysToExpiry(): number {
+    return this.#certPem === ''
+      ? Number.POSITIVE_INFINITY
+      : daysToExpiry(this.#certPem, this.#options.clock.wallMs());
+  }
+
+  status(): IngestStatus {
+    return {
+      listening: this.#listener !== undefined && !this.#draining,
+      daysToExpiry: this.#daysToExpiry(),
+      agents: [...this.#connected].map(({ session, peer, sinceMs }) => ({
+        agentId: session.agentId,
+        instanceId: session.instanceId,
+        version: session.agentVersion,
+        peer,
+        connectedSince: new Date(sinceMs).toISOString(),
+        topics: [...session.topics],
+        segmentsTotal: session.segmentsTotal,
+        bytesTotal: session.bytesTotal,
+      })),
+    };
+  }
+}

@@ -1,0 +1,125 @@
+// What is committed to the lake, for `query` and `verify`: the ledger says which objects belong to a table, the catalog
+// which partitions readers see. Objects of a bucket are fetched into a scratch directory first.
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname, isAbsolute, join } from 'node:path';
+import type { Clock } from '@sluice/shared/clock.ts';
+import { SluiceError } from '@sluice/shared/errors.ts';
+import type { Random } from '@sluice/shared/random.ts';
+import type { Catalog, LedgerEntry, ObjectStore, TableDefinition } from '../contracts.ts';
+import { HIVE_DEFAULT_PARTITION, ledgerKey } from '../lake/object-keys.ts';
+import { decodeEntry } from '../ledger/entry.ts';
+import { type Ledger, openLedger } from '../ledger/ledger.ts';
+import { identifier, literal } from '../transform/sql/types.ts';
+
+export interface LakeReaderOptions {
+  readonly store: ObjectStore;
+  readonly catalog: Catalog;
+  /** Private, empty; removed by the caller. */
+  readonly scratch: string;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+export interface CommittedObject {
+  readonly key: string;
+  readonly partition: readonly { readonly column: string; readonly value: string | null }[];
+}
+
+export class LakeReader {
+  readonly #options: LakeReaderOptions;
+
+  constructor(options: LakeReaderOptions) {
+    this.#options = options;
+  }
+
+  /** The folded ledger of a table; every entry in it was checked against the ones before. */
+  ledger(table: string): Promise<Ledger> {
+    const { store, clock, random } = this.#options;
+    return openLedger({ table, store, clock, random, writerId: 'reader' });
+  }
+
+  async *entries(table: string): AsyncGenerator<LedgerEntry> {
+    const ledger = await this.ledger(table);
+    for (let sequence = 0; sequence < ledger.fold.nextSequence; sequence++) {
+      const key = ledgerKey(table, sequence);
+      const bytes = await this.#options.store.read(key);
+      if (bytes === undefined)
+        throw new SluiceError('LEDGER_MISSING_ENTRY', 'gone while reading', { place: key });
+      yield decodeEntry(bytes, { key, table, sequence });
+    }
+  }
+
+  /** A local path with the object's bytes; undefined where it is gone. */
+  async local(key: string): Promise<string | undefined> {
+    const { store, scratch } = this.#options;
+    const url = store.url(key);
+    if (isAbsolute(url)) return (await store.head(key)) === undefined ? undefined : url;
+    const bytes = await store.read(key);
+    if (bytes === undefined) return undefined;
+    const path = join(scratch, key);
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, bytes);
+    return path;
+  }
+
+  /** Objects of one output that are committed and lie in a registered partition. */
+  async committed(ledgerTable: string, output: 'rows' | 'quarantine'): Promise<CommittedObject[]> {
+    const name = output === 'rows' ? ledgerTable : `${ledgerTable}_quarantine`;
+    const partitions = await this.#options.catalog.partitions(name).catch(() => []);
+    const registered = new Set(partitions.map(({ values }) => values.join('\u0000')));
+    const objects: CommittedObject[] = [];
+    for await (const entry of this.entries(ledgerTable)) {
+      if (entry.kind !== 'commit') continue;
+      for (const found of entry.outputs.filter((o) => o.output === output)) {
+        const values = found.partition.map(({ value }) =>
+          value === null || value === '' ? HIVE_DEFAULT_PARTITION : value,
+        );
+        if (values.length > 0 && !registered.has(values.join('\u0000'))) continue;
+        objects.push({ key: found.finalKey, partition: found.partition });
+      }
+    }
+    return objects;
+  }
+
+  /** SQL that reads these objects as the catalogued table: typed columns, then partition columns. */
+  async selectFrom(definition: TableDefinition, objects: readonly CommittedObject[]): Promise<string> {
+    const parts: string[] = [];
+    const groups = Map.groupBy(objects, ({ partition }) => JSON.stringify(partition));
+    for (const group of groups.values()) {
+      const paths: string[] = [];
+      for (const { key } of group) {
+        const path = await this.local(key);
+        if (path !== undefined) paths.push(path);
+      }
+      if (paths.length === 0) continue;
+      const values = (group[0]?.partition ?? []).map(
+        ({ column, value }) =>
+          `${value === null ? 'NULL' : literal(value)}::VARCHAR AS ${identifier(column)}`,
+      );
+      parts.push(`SELECT ${['*', ...values].join(', ')} FROM ${readerOf(definition, paths)}`);
+    }
+    if (parts.length > 0) return parts.join('\nUNION ALL BY NAME\n');
+    const columns = [...definition.columns, ...definition.partitionColumns];
+    const nothing = columns.map(({ name, type }) => `NULL::${duckdbType(type)} AS ${identifier(name)}`);
+    return `SELECT ${nothing.join(', ')} WHERE false`;
+  }
+}
+
+/** A table function over files of the table's format. */
+export function readerOf(definition: TableDefinition, paths: readonly string[]): string {
+  const files = `[${paths.map(literal).join(', ')}]`;
+  if (definition.output.kind === 'parquet')
+    return `read_parquet(${files}, union_by_name = true, hive_partitioning = false)`;
+  const types = (csv: boolean) =>
+    definition.columns
+      .map(({ name, type }) => `${literal(name)}: ${literal(csv ? 'VARCHAR' : duckdbType(type))}`)
+      .join(', ');
+  if (definition.output.kind === 'csv')
+    return `read_csv(${files}, header = false, auto_detect = false, quote = '"', escape = '"', columns = {${types(true)}})`;
+  return `read_json(${files}, format = 'newline_delimited', hive_partitioning = false, columns = {${types(false)}})`;
+}
+
+export function duckdbType(glue: string): string {
+  const names: Readonly<Record<string, string>> = { string: 'VARCHAR', int: 'INTEGER', binary: 'BLOB' };
+  return names[glue] ?? glue.toUpperCase();
+}

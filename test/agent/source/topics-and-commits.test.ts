@@ -1,0 +1,81 @@
+// Topics that come, go and come again; holds; offsets on their way to the group.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { GroupCommits } from '@sluice/agent/source/group-commits.ts';
+import type { TopicMetadata } from '@sluice/agent/source/metadata-request.ts';
+import { PartitionTable, selects } from '@sluice/agent/source/partition-table.ts';
+import { TopicRegister } from '@sluice/agent/source/topic-register.ts';
+import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
+
+const named = (...names: string[]) => names.map((name) => ({ kind: 'name', name }) as const);
+
+function metadata(topic: string, topicId: string, errorCode = 0): TopicMetadata {
+  return { topic, topicId, errorCode, internal: false, partitions: [] };
+}
+
+test('a topic with another id was created again; the same id after an absence was not', () => {
+  const register = new TopicRegister(named('a'));
+  register.update([metadata('a', '1')]);
+  assert.deepEqual(register.update([metadata('a', NO_TOPIC_ID, 3)]).newlyMissing, ['a']);
+  assert.deepEqual(register.update([metadata('a', '1')]).createdAgain, []);
+  assert.deepEqual(register.update([metadata('a', '2')]).createdAgain, [
+    { topic: 'a', before: '1', now: '2' },
+  ]);
+  assert.ok(register.isUntold('a'));
+});
+
+test('without topic ids a topic that was missing once is another one', () => {
+  const register = new TopicRegister(named('a'));
+  register.update([metadata('a', NO_TOPIC_ID)]);
+  register.update([metadata('a', NO_TOPIC_ID, 3)]);
+  assert.equal(register.update([metadata('a', NO_TOPIC_ID)]).createdAgain.length, 1);
+});
+
+test('a pattern takes whole names and new topics, and no internal ones', () => {
+  const orders = { kind: 'pattern', pattern: /orders\..*/g } as const;
+  assert.ok(selects(orders, 'orders.eu'));
+  assert.ok(selects(orders, 'orders.eu'), 'a global expression keeps no state');
+  assert.ok(!selects(orders, 'my-orders.eu'));
+  const register = new TopicRegister([orders]);
+  assert.equal(register.question(), undefined);
+  register.update([metadata('orders.eu', '1'), metadata('claims', '2')]);
+  assert.deepEqual(register.present(), ['orders.eu']);
+  assert.ok(register.update([metadata('orders.eu', '1'), metadata('orders.us', '3')]).changed);
+  assert.deepEqual(register.present(), ['orders.eu', 'orders.us']);
+});
+
+test('a topic flows only when every reason to hold it is gone, across assignments', () => {
+  const table = new PartitionTable();
+  table.hold('a', 'spool full');
+  table.hold('a', 'collector');
+  table.hold('a', 'collector');
+  const [row] = table.assign([{ topic: 'a', partition: 0 }], []);
+  assert.ok(row);
+  assert.equal(table.release('a', 'collector'), false);
+  assert.deepEqual(table.paused(row), ['spool full']);
+  assert.equal(table.release('a', 'spool full'), true);
+  assert.deepEqual(table.paused(row), []);
+});
+
+test('a commit is repeated until Kafka confirms it, and never goes backwards', () => {
+  const commits = new GroupCommits();
+  const at = (nextOffset: number, partition = 0) => ({ topic: 'a', partition, nextOffset });
+  const all = () => true;
+  commits.want([at(10), at(20), at(15)]);
+  assert.deepEqual(commits.due(all), [at(20)]);
+  assert.deepEqual(commits.due(all), [at(20)], 'sent is not confirmed');
+  assert.deepEqual(
+    commits.due(() => false),
+    [],
+    'not ours',
+  );
+  commits.confirmed([at(20)]);
+  commits.want([at(18)]);
+  assert.deepEqual(commits.due(all), []);
+  commits.confirmed([at(30)]);
+  commits.want([at(25), at(31)]);
+  assert.deepEqual(commits.due(all), [at(31)]);
+  commits.forgetTopic('a');
+  commits.want([at(3)]);
+  assert.deepEqual(commits.due(all), [at(3)], 'a topic created again begins again');
+});

@@ -1,0 +1,60 @@
+// The catalog in files, and what may go into a table that stands already.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createFileCatalog } from '@sluice/collector/catalog/file-catalog.ts';
+import { describeFormat, formatOf } from '@sluice/collector/catalog/storage-descriptor.ts';
+import type { Column, TableDefinition } from '@sluice/collector/contracts.ts';
+import { fakeObjectStore } from '../../support/fake-object-store.ts';
+
+const definition: TableDefinition = {
+  name: 'claims',
+  columns: [
+    { name: 'n', type: 'int' },
+    { name: 'amount', type: 'decimal(12,2)' },
+  ],
+  partitionColumns: [{ name: 'day', type: 'string' }],
+  output: { kind: 'parquet', compression: 'zstd' },
+  location: 'claims',
+  comment: 'test',
+};
+const withColumns = (columns: readonly Column[]): TableDefinition => ({ ...definition, columns });
+
+test('registering again, or from many collectors at once, adds each partition once', async () => {
+  const store = fakeObjectStore();
+  const catalogs = Array.from({ length: 8 }, () => createFileCatalog('sluice', store));
+  await Promise.all(catalogs.map((catalog) => catalog.ensureTable(definition)));
+  const days = ['2026-01-01', '2026/01?02', '__HIVE_DEFAULT_PARTITION__'];
+  const partitions = days.map((day) => ({ values: [day], key: `claims/day=${day}/` }));
+  await Promise.all(catalogs.map((catalog) => catalog.registerPartitions(definition, partitions)));
+  await catalogs[0]?.registerPartitions(definition, partitions);
+  const found = (await catalogs[1]?.partitions('claims')) ?? [];
+  assert.deepEqual(found.map(({ values }) => values[0]).sort(), [...days].sort());
+  assert.deepEqual(
+    (await catalogs[2]?.tables())?.map(({ name }) => name),
+    ['claims'],
+  );
+});
+
+test('a table that cannot take our rows is refused, naming the column', async () => {
+  const catalog = createFileCatalog('sluice', fakeObjectStore());
+  await catalog.ensureTable(definition);
+  const refused = (ours: TableDefinition, message: RegExp) =>
+    assert.rejects(catalog.ensureTable(ours), { code: 'CATALOG_INCOMPATIBLE', message });
+  await refused(withColumns([{ name: 'n', type: 'string' }]), /'n' as int/);
+  await refused(withColumns([{ name: 'n', type: 'bigint' }]), /'n' as int/);
+  await refused(withColumns([{ name: 'm', type: 'int' }]), /'m'/);
+  await refused({ ...definition, partitionColumns: [] }, /partitioned by/);
+  await catalog.ensureTable(withColumns([{ name: 'n', type: 'smallint' }]));
+  await catalog.ensureTable(withColumns([{ name: 'amount', type: 'DECIMAL(12, 2)' }]));
+});
+
+test('every format has a SerDe of its own, and CSV keeps its backslashes', () => {
+  for (const kind of ['parquet', 'csv', 'json'] as const) {
+    const output =
+      kind === 'parquet' ? { kind, compression: 'zstd' as const } : { kind, compression: 'none' as const };
+    assert.equal(formatOf(describeFormat(output).serde)?.kind, kind);
+  }
+  const { serdeParameters } = describeFormat({ kind: 'csv', compression: 'none' });
+  assert.deepEqual(serdeParameters, { separatorChar: ',', quoteChar: '"', escapeChar: '"' });
+  assert.equal(formatOf('org.apache.hive.SomeOther'), undefined);
+});

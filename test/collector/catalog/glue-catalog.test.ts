@@ -1,0 +1,95 @@
+// The Glue catalog against a Glue that keeps its limits and fails on cue.
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, test } from 'node:test';
+import { createGlueCatalog } from '@sluice/collector/catalog/glue-catalog.ts';
+import type { Catalog, TableDefinition } from '@sluice/collector/contracts.ts';
+import { type FakeGlueServer, startFakeGlueServer } from '../../support/fake-glue-server.ts';
+import { fakeObjectStore } from '../../support/fake-object-store.ts';
+
+let server: FakeGlueServer;
+let catalog: Catalog;
+const definition: TableDefinition = {
+  name: 'claims',
+  columns: [{ name: 'n', type: 'int' }],
+  partitionColumns: [{ name: 'day', type: 'string' }],
+  output: { kind: 'parquet', compression: 'zstd' },
+  location: 'claims',
+  comment: 'test',
+};
+const partitions = (n: number) =>
+  Array.from({ length: n }, (_, i) => ({ values: [`d${i}`], key: `claims/day=d${i}/` }));
+const asked = (action: string) => server.calls.filter((call) => call.action === action).length;
+
+before(() => {
+  process.env['AWS_ACCESS_KEY_ID'] = 'test';
+  process.env['AWS_SECRET_ACCESS_KEY'] = 'test';
+});
+
+beforeEach(async () => {
+  server = await startFakeGlueServer();
+  const { endpoint } = server;
+  catalog = createGlueCatalog({
+    database: 'sluice',
+    region: 'us-east-1',
+    endpoint,
+    store: fakeObjectStore(),
+  });
+});
+
+test.afterEach(async () => {
+  catalog.close();
+  await server.stop();
+});
+
+after(() => {
+  delete process.env['AWS_ACCESS_KEY_ID'];
+  delete process.env['AWS_SECRET_ACCESS_KEY'];
+});
+
+test('the database is created only where it is missing', async () => {
+  await catalog.ensureTable(definition);
+  await catalog.ensureTable({ ...definition, name: 'orders' });
+  assert.equal(asked('CreateDatabase'), 1);
+  const descriptor = server.databases.get('sluice')?.get('claims')?.input['StorageDescriptor'];
+  assert.partialDeepStrictEqual(descriptor, { NumberOfBuckets: -1, Location: 'memory://claims/' });
+});
+
+test('250 partitions go in three calls of at most 100, and what is known is not asked again', async () => {
+  await catalog.ensureTable(definition);
+  await catalog.registerPartitions(definition, partitions(250));
+  await catalog.registerPartitions(definition, partitions(250));
+  assert.equal(asked('BatchCreatePartition'), 3);
+  assert.equal((await catalog.partitions('claims')).length, 250);
+});
+
+test('a reply lost after its effect is repeated, and finds its own partitions there as success', async () => {
+  await catalog.ensureTable(definition);
+  let lost = 0;
+  server.fault = (action) => (action === 'BatchCreatePartition' && lost++ < 2 ? 'reply lost' : undefined);
+  await catalog.registerPartitions(definition, partitions(3));
+  assert.equal((await catalog.partitions('claims')).length, 3);
+});
+
+test('a throttled call is tried again', async () => {
+  let throttled = 0;
+  server.fault = () => (throttled++ < 2 ? 'throttled' : undefined);
+  await catalog.ensureTable(definition);
+  assert.ok(server.databases.get('sluice')?.has('claims'));
+});
+
+test('a denied action is named, and is not taken for a missing table', async () => {
+  server.fault = () => 'denied';
+  await assert.rejects(catalog.ensureTable(definition), { code: 'CATALOG_DENIED', message: /glue:GetTable/ });
+  await assert.rejects(catalog.registerPartitions(definition, partitions(1)), {
+    code: 'CATALOG_DENIED',
+    message: /glue:BatchCreatePartition/,
+  });
+});
+
+test('a partition that Glue refuses is not remembered as there', async () => {
+  await catalog.ensureTable(definition);
+  const wrong = [{ values: ['a', 'b'], key: 'claims/x/' }];
+  for (let i = 0; i < 2; i++)
+    await assert.rejects(catalog.registerPartitions(definition, wrong), { code: 'CATALOG_UNAVAILABLE' });
+  assert.equal(asked('BatchCreatePartition'), 2);
+});

@@ -1,0 +1,48 @@
+// Ledger entries outlive every process: the bytes of each released version must read the same for ever.
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { decodeEntry, encodeEntry } from '@sluice/collector/ledger/entry.ts';
+import { emptyFold, foldEntry } from '@sluice/collector/ledger/fold.ts';
+import { partitionKey } from '@sluice/shared/position.ts';
+
+const golden = new URL('../../golden/ledger/', import.meta.url);
+const files = readdirSync(golden).sort();
+const at = (sequence: number) => ({ key: `golden ${sequence}`, table: 'claims', sequence });
+const bytesOf = (file: string) => readFileSync(new URL(file, golden));
+
+test('golden entries decode, and encode to the same bytes', () => {
+  assert.equal(files.length, 4);
+  for (const [sequence, file] of files.entries()) {
+    const entry = decodeEntry(bytesOf(file), at(sequence));
+    assert.equal(encodeEntry(entry).toString(), bytesOf(file).toString());
+  }
+});
+
+test('the golden ledger folds to the positions it always folded to', () => {
+  const fold = emptyFold('claims');
+  for (const [sequence, file] of files.entries()) foldEntry(fold, decodeEntry(bytesOf(file), at(sequence)));
+  const id = { topic: 'claims', topicId: '00112233445566778899aabbccddeeff', partition: 3 };
+  const partition = fold.partitions.get(partitionKey(id));
+  assert.deepEqual([partition?.start, partition?.next, partition?.acked], [100, 140, 140]);
+  assert.deepEqual(partition?.gaps, [{ start: 120, next: 140, reason: 'retention' }]);
+  assert.deepEqual(fold.totals, { in: 15, emitted: 12, filtered: 1, quarantined: 2, windows: 1 });
+  assert.equal(fold.publishedThrough, 2);
+});
+
+test('an entry that cannot be understood wholly is refused', () => {
+  const entry = JSON.parse(bytesOf(files[0] ?? '').toString()) as Record<string, unknown>;
+  const refused = (change: object, message: RegExp) =>
+    assert.throws(() => decodeEntry(Buffer.from(JSON.stringify({ ...entry, ...change })), at(0)), {
+      code: 'LEDGER_ENTRY_INVALID',
+      message,
+    });
+  refused({ format: 2 }, /upgrade/);
+  refused({ surprise: 1 }, /surprise/);
+  refused({ kind: 'sweep' }, /kind/);
+  refused({ sequence: 1 }, /says/);
+  refused({ table: 'orders' }, /says/);
+  refused({ partitions: [{}] }, /partitions/);
+  for (const text of ['', '{', 'null', '[]', '7'])
+    assert.throws(() => decodeEntry(Buffer.from(text), at(0)), { code: 'LEDGER_ENTRY_INVALID' });
+});

@@ -1,0 +1,289 @@
+// The source on a real broker: what it hands over is what Java's read_committed consumer sees, and nothing is skipped,
+// repeated or reset, whatever happens to the log, the group or the broker.
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { after, before, test } from 'node:test';
+import { decodeRecords } from '@sluice/shared/records.ts';
+import { type Admin, Kafka, Partitioners, type Producer } from 'kafkajs';
+import { eventually } from '../support/eventually.ts';
+import {
+  type Positions,
+  type RecordingSource,
+  startRecording,
+  startTestBroker,
+  type TestBroker,
+} from './source-fixture.ts';
+
+let broker: TestBroker;
+let admin: Admin;
+let producer: Producer;
+let kafka: Kafka;
+const running = new Set<RecordingSource>();
+
+before(async () => {
+  broker = await startTestBroker();
+  kafka = new Kafka({ brokers: [broker.address], logLevel: 0, retry: { retries: 30, maxRetryTime: 2_000 } });
+  admin = kafka.admin();
+  producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
+  await Promise.all([admin.connect(), producer.connect()]);
+});
+
+after(async () => {
+  await Promise.all([...running].map(({ source }) => source.stop()));
+  await Promise.all([admin.disconnect(), producer.disconnect()]);
+  await broker.stop();
+});
+
+async function record(topic: string, options: Partial<Parameters<typeof startRecording>[0]> = {}) {
+  const topics = [{ kind: 'name', name: topic } as const];
+  const recording = await startRecording({
+    address: broker.address,
+    group: `g-${topic}`,
+    topics,
+    ...options,
+  });
+  running.add(recording);
+  return recording;
+}
+
+async function stop(recording: RecordingSource) {
+  running.delete(recording);
+  await recording.source.stop();
+}
+
+async function send(topic: string, partition: number, values: readonly string[]) {
+  await producer.send({ topic, messages: values.map((value) => ({ value, partition })) });
+}
+
+const end = (recording: RecordingSource, partition: number) =>
+  recording.source.status().partitions.find((one) => one.partition === partition)?.position;
+
+const digest = (text: string | Buffer) => createHash('sha256').update(text).digest('hex').slice(0, 16);
+
+async function produceWithJava(topic: string, codec: string, more: readonly string[] = []) {
+  const settings = [`bootstrap.servers=${broker.address}`, `compression.type=${codec}`, ...more];
+  const records = more.length > 0 ? ['200000', '--record-size', '1'] : ['2000', '--record-size', '100'];
+  const args = ['--topic', topic, '--throughput', '-1', '--num-records', ...records];
+  await broker.java('org.apache.kafka.tools.ProducerPerformance', [
+    ...args,
+    '--command-property',
+    ...settings,
+  ]);
+}
+
+async function interleavedTransactions(topic: string) {
+  const [first, second] = await Promise.all(
+    ['tx-1', 'tx-2'].map(async (transactionalId) => {
+      const transactional = kafka.producer({
+        transactionalId,
+        maxInFlightRequests: 1,
+        idempotent: true,
+        createPartitioner: Partitioners.DefaultPartitioner,
+      });
+      await transactional.connect();
+      return transactional;
+    }),
+  );
+  assert.ok(first && second);
+  for (let round = 0; round < 3; round++) {
+    const a = await first.transaction();
+    const b = await second.transaction();
+    for (let i = 0; i < 3; i++) {
+      await a.send({ topic, messages: [{ value: `a${round}-${i}`, partition: 0 }] });
+      await b.send({ topic, messages: [{ value: `b${round}-${i}`, key: Buffer.alloc(4), partition: 0 }] });
+    }
+    await send(topic, 0, [`plain-${round}`]);
+    await b.abort();
+    if (round === 1) await a.commit();
+    else await a.abort();
+  }
+  await Promise.all([first.disconnect(), second.disconnect()]);
+}
+
+async function readByJava(topic: string): Promise<string[]> {
+  const out = await broker.java('org.apache.kafka.tools.consumer.ConsoleConsumer', [
+    ...['--bootstrap-server', broker.address, '--topic', topic, '--from-beginning', '--timeout-ms', '6000'],
+    ...['--command-property', 'isolation.level=read_committed'],
+    ...['--formatter-property', 'print.offset=true', '--formatter-property', 'print.timestamp=true'],
+  ]);
+  return out
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => {
+      const [timestamp = '', offset = '', ...value] = line.split('\t');
+      return `${offset.split(':')[1]} ${timestamp.split(':')[1]} ${digest(value.join('\t'))}`;
+    });
+}
+
+test('every codec, interleaved aborts, a batch of 200,000 and 6 MB messages equal Java’s read_committed view', async () => {
+  const topic = 'conformance';
+  await admin.createTopics({ topics: [{ topic, numPartitions: 1 }] });
+  for (const codec of ['none', 'gzip', 'snappy', 'lz4', 'zstd']) await produceWithJava(topic, codec);
+  await interleavedTransactions(topic);
+  const big = ['batch.size=8000000', 'linger.ms=3000', 'max.request.size=8000000'];
+  await produceWithJava(topic, 'zstd', big);
+  await send(topic, 0, ['x'.repeat(6_000_000)]);
+  await send(topic, 0, ['y'.repeat(6_000_000), 'last']);
+  const expected = await readByJava(topic);
+  const [log] = await admin.fetchTopicOffsets(topic);
+  const recording = await record(topic);
+  await eventually('the source reads to the end', () => end(recording, 0) === Number(log?.high));
+  const batches = recording.batches.get(`${topic}/0`) ?? [];
+  const got = batches
+    .filter(({ kind }) => kind === 'data')
+    .flatMap(({ bytes }) => decodeRecords(bytes))
+    .map(({ offset, timestamp, value }) => `${offset} ${timestamp} ${digest(value ?? '')}`);
+  assert.equal(got.length, expected.length);
+  assert.deepEqual(got, expected);
+  assert.deepEqual(recording.faults, []);
+  assert.ok(batches.some(({ kind }) => kind === 'aborted') && batches.some(({ kind }) => kind === 'control'));
+  assert.ok(
+    batches.some(({ count }) => count > 130_000),
+    'one batch is too long for a spread call',
+  );
+  await stop(recording);
+});
+
+test('a position before the log is a gap, one beyond it waits; neighbours flow and the group is untouched', async () => {
+  const topic = 'ranges';
+  await admin.createTopics({ topics: [{ topic, numPartitions: 3 }] });
+  for (const partition of [0, 1, 2]) await send(topic, partition, ['0', '1', '2', '3', '4', '5', '6', '7']);
+  await admin.fetchTopicOffsets(topic);
+  await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '5' }] });
+  const positions: Positions = new Map([
+    [`${topic}/0`, 2],
+    [`${topic}/1`, 1_000],
+    [`${topic}/2`, 0],
+  ]);
+  const recording = await record(topic, { positions });
+  await eventually('both others arrive', () => end(recording, 0) === 8 && end(recording, 2) === 8);
+  assert.deepEqual(recording.gaps, [
+    { partition: `${topic}/0`, startOffset: 2, nextOffset: 5, reason: 'retention' },
+  ]);
+  const beyond = recording.source.status().partitions.find(({ partition }) => partition === 1);
+  assert.equal(beyond?.position, 1_000);
+  assert.deepEqual(beyond?.paused, ['its position is outside the log']);
+  await stop(recording);
+  const [group] = await admin.fetchOffsets({ groupId: `g-${topic}`, topics: [topic] });
+  assert.deepEqual(
+    group?.partitions.map(({ offset }) => offset),
+    ['-1', '-1', '-1'],
+  );
+});
+
+test('a held topic gives nothing until its last reason is released; commits count once Kafka confirms them', async () => {
+  const topic = 'held';
+  await admin.createTopics({ topics: [{ topic, numPartitions: 1 }] });
+  await send(topic, 0, ['a']);
+  const recording = await record(topic);
+  await eventually('it flows', () => end(recording, 0) === 1);
+  recording.source.hold(topic, 'spool');
+  recording.source.hold(topic, 'collector');
+  await send(topic, 0, ['b']);
+  recording.source.release(topic, 'spool');
+  const fetchedMs = recording.source.status().lastFetchMs ?? 0;
+  await eventually('rounds go by', () => (recording.source.status().lastFetchMs ?? 0) > fetchedMs + 1_200);
+  assert.equal(end(recording, 0), 1);
+  assert.deepEqual(recording.source.status().partitions[0]?.paused, ['collector']);
+  recording.source.release(topic, 'collector');
+  await eventually('it flows again', () => end(recording, 0) === 2);
+  recording.source.commit([{ topic, partition: 0, nextOffset: 2 }]);
+  await eventually('it is committed', () => recording.source.status().partitions[0]?.committedToGroup === 2);
+  recording.source.commit([{ topic, partition: 0, nextOffset: 1 }]);
+  await eventually('it idles', () => recording.source.status().partitions[0]?.idleSinceMs);
+  await stop(recording);
+  const [group] = await admin.fetchOffsets({ groupId: `g-${topic}`, topics: [topic] });
+  assert.equal(group?.partitions[0]?.offset, '2');
+});
+
+test('a topic deleted and created again gives nothing before a position for its new id is known', async () => {
+  const topic = 'again';
+  await admin.createTopics({ topics: [{ topic, numPartitions: 1 }] });
+  await send(topic, 0, ['a', 'b', 'c']);
+  const recording = await record(topic);
+  await eventually('it flows', () => end(recording, 0) === 3);
+  const before = recording.described.at(-1)?.topicId;
+  await admin.deleteTopics({ topics: [topic] });
+  await eventually('the source notices', () => recording.source.status().reason?.includes(topic));
+  await admin.createTopics({ topics: [{ topic, numPartitions: 1 }] });
+  const id = await eventually('it is described anew', () => {
+    const now = recording.described.at(-1)?.topicId;
+    return now === before ? undefined : now;
+  });
+  assert.match(id, /^[0-9a-f]{32}$/);
+  await eventually('messages go in', () => send(topic, 0, ['1', '2', '3', '4', '5']).then(() => true));
+  const taken = recording.batches.get(`${topic}/0`)?.length;
+  const status = await eventually('it waits', () => {
+    const [row] = recording.source.status().partitions;
+    return row?.topicId === id ? row : undefined;
+  });
+  assert.equal(status.position, undefined);
+  assert.equal(status.paused.length, 1);
+  assert.equal(recording.batches.get(`${topic}/0`)?.length, taken);
+  recording.faults.length = 0;
+  recording.source.seek({ topic, partition: 0 }, 0);
+  await eventually('it flows from where it was told', () => end(recording, 0) === 5);
+  await stop(recording);
+});
+
+test('a topic that a pattern takes is read soon after it was created', async () => {
+  const recording = await record('pattern', { topics: [{ kind: 'pattern', pattern: /later\.\d+/ }] });
+  await eventually('it says what it waits for', () => recording.source.status().reason?.includes('later'));
+  for (const topic of ['later.1', 'later.2']) {
+    await admin.createTopics({ topics: [{ topic, numPartitions: 1 }] });
+    await eventually('messages go in', () => send(topic, 0, ['a']).then(() => true));
+    await eventually(`${topic} is read`, () => recording.batches.has(`${topic}/0`));
+  }
+  assert.deepEqual(recording.faults, []);
+  await stop(recording);
+});
+
+test('two members join, leave and outlive a killed broker without a gap or an overlap', {
+  timeout: 240_000,
+}, async () => {
+  const topic = 'group';
+  const partitions = 4;
+  await admin.createTopics({ topics: [{ topic, numPartitions: partitions }] });
+  const positions: Positions = new Map();
+  let sent = 0;
+  let producing = true;
+  const pump = (async () => {
+    while (producing) {
+      const messages = Array.from({ length: 40 }, (_, i) => ({
+        value: `v${sent + i}`,
+        partition: i % partitions,
+      }));
+      if (await producer.send({ topic, messages }).catch(() => undefined)) sent += 40;
+    }
+  })();
+  const reached = () => [...positions.values()].reduce((total, next) => total + next, 0);
+  const moves = async (what: string) => {
+    const from = reached();
+    await eventually(what, () => reached() > from + 400, { deadlineMs: 60_000 });
+  };
+  const first = await record(topic, { positions });
+  await moves('alone');
+  const second = await record(topic, { positions });
+  await eventually('both own two', () =>
+    [first, second].every((m) => m.source.status().partitions.length === 2),
+  );
+  await moves('together');
+  await stop(second);
+  await eventually('the first owns all', () => first.source.status().partitions.length === partitions);
+  const third = await record(topic, { positions });
+  await moves('with another');
+  await broker.kill();
+  await eventually('they say so', () => first.source.status().state === 'restarting', { deadlineMs: 60_000 });
+  await broker.start();
+  await moves('after the restart');
+  producing = false;
+  await pump;
+  const logs = await admin.fetchTopicOffsets(topic);
+  const total = logs.reduce((sum, { high }) => sum + Number(high), 0);
+  await eventually('everything is read', () => reached() === total, { deadlineMs: 60_000 });
+  for (const member of [first, second, third]) {
+    assert.deepEqual(member.faults, []);
+    assert.deepEqual(member.gaps, []);
+  }
+  await Promise.all([stop(first), stop(third)]);
+});

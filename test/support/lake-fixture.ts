@@ -1,0 +1,89 @@
+// A table of integers on a fake lake: windows whose files spell their offsets, so that what a reader sees can be compared
+// with what was committed.
+import { createHash } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createFileCatalog } from '@sluice/collector/catalog/file-catalog.ts';
+import type { Catalog, TableConfig, TableWriter, WindowCommit } from '@sluice/collector/contracts.ts';
+import { createEvents } from '@sluice/collector/events.ts';
+import { createTableWriter } from '@sluice/collector/ledger/table-writer.ts';
+import type { Clock } from '@sluice/shared/clock.ts';
+import { silentLogger } from '@sluice/shared/log.ts';
+import { createMetrics } from '@sluice/shared/metrics.ts';
+import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
+import type { FakeObjectStore } from './fake-object-store.ts';
+import { manualClock } from './manual-clock.ts';
+import { seededRandom } from './seeded-random.ts';
+import { temporaryDirectory } from './temp.ts';
+
+const directory = temporaryDirectory();
+export const claims = { topic: 'claims', topicId: NO_TOPIC_ID, partition: 0 };
+const table = {
+  name: 'claims',
+  topic: 'claims',
+  location: 'claims',
+  configVersion: 'v1',
+  output: { kind: 'parquet', compression: 'zstd' },
+} as TableConfig;
+const schemas = {
+  rows: [{ name: 'n', type: 'int' }],
+  quarantine: [{ name: 'code', type: 'string' }],
+  partitionColumns: [{ name: 'day', type: 'string' }],
+  quarantinePartitionColumns: [{ name: 'ingest_day', type: 'string' }],
+};
+
+let writers = 0;
+export function writerOn(
+  store: FakeObjectStore,
+  clock: Clock = manualClock(),
+  catalog: Catalog = createFileCatalog('sluice', store),
+): TableWriter {
+  return createTableWriter({
+    table,
+    schemas,
+    store,
+    catalog,
+    clock,
+    random: seededRandom(writers++),
+    events: createEvents(silentLogger, createMetrics()),
+    writerId: `collector-${writers}`,
+  });
+}
+
+/** A window of records [start, next); its file's bytes are its offsets. */
+export function windowOf(start: number, next: number, id = `w${start}`, partition = claims): WindowCommit {
+  const path = join(directory, `${id}-${partition.partition}-${start}-${next}`);
+  const body = Array.from({ length: next - start }, (_, i) => start + i).join(',');
+  writeFileSync(path, body);
+  const records = next - start;
+  return {
+    windowId: id,
+    openedMs: 0,
+    ranges: [
+      { ...partition, leaderEpoch: 0, start, next, counts: { records, control: 0, aborted: 0, absent: 0 } },
+    ],
+    classes: { in: records, emitted: records, merged: 0, filtered: 0, quarantined: 0 },
+    files: [
+      {
+        output: 'rows',
+        path,
+        index: 0,
+        rows: records,
+        bytes: body.length,
+        sha256: createHash('sha256').update(body).digest('hex'),
+        partition: [{ column: 'day', value: '2026-01-01' }],
+        extension: 'parquet',
+      },
+    ],
+  };
+}
+
+/** Offsets that a reader of the table sees, in order. */
+export function visible(store: FakeObjectStore): number[] {
+  return [...store.objects]
+    .filter(([key]) => key.startsWith('claims/'))
+    .flatMap(([, bytes]) => bytes.toString().split(',').map(Number))
+    .sort((a, b) => a - b);
+}
+
+export const upTo = (n: number) => Array.from({ length: n }, (_, i) => i);
