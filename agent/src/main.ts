@@ -31,11 +31,16 @@ const commands: Readonly<Record<string, Command>> = {
     run: ({ options }) => run(options['config'] ?? DEFAULT_CONFIG),
   },
   check: {
-    summary: 'Tries everything that `run` needs, once, and says what is missing: config, Kafka, certificates, disk.',
+    summary:
+      'Tries everything that `run` needs, once, and says what is missing: config, Kafka, certificates, disk.',
     options: configOption,
     run: async ({ options }) => {
       const config = loadAgentConfig(options['config'] ?? DEFAULT_CONFIG);
-      const { lines, ok } = await checkAgent(config, kafkaSettings(config));
+      const { lines, ok } = await checkAgent(
+        config,
+        kafkaSettings(config),
+        config.topics.map(topicSelection),
+      );
       process.stdout.write(`${lines.join('\n')}\n`);
       return ok ? EXIT.ok : EXIT.failure;
     },
@@ -175,4 +180,3 @@ export function linkFiles(config: AgentConfig) {
   const path = (file: string) => configPath(config, file);
   return { ca: path(ca), cert: path(cert), key: path(key), serverName };
 }
-

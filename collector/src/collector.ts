@@ -10,7 +10,7 @@ import type { Catalog, ObjectStore, TableWriter } from './contracts.ts';
 import type { Events } from './events.ts';
 import { createIngest, type Ingest } from './ingest/ingest.ts';
 import { createTableWriter } from './ledger/table-writer.ts';
-import { judgeHealth } from './ops/health.ts';
+import { type CollectorFacts, judgeHealth } from './ops/health.ts';
 import { createTransformer, type TransformerWithChecks } from './transform/transformer.ts';
 import { createSequencer } from './window/sequencer.ts';
 import { createStagingBudget } from './window/staging-budget.ts';
@@ -38,6 +38,8 @@ export interface Collector {
   /** Reads the listener's certificates again. */
   reload(): void;
   report(): HealthReport;
+  /** What `report` judges, for metrics. */
+  facts(): CollectorFacts;
 }
 
 interface TableParts {
@@ -148,8 +150,12 @@ class RunningCollector implements Collector {
   }
 
   report(): HealthReport {
+    return judgeHealth(this.facts());
+  }
+
+  facts(): CollectorFacts {
     const { config, clock } = this.#parts;
-    return judgeHealth({
+    return {
       tables: this.#tables.map(({ lane, writer }) => ({
         lane: lane.status(),
         writer: writer.status(),
@@ -166,6 +172,6 @@ class RunningCollector implements Collector {
       stagedBytesMax: config.limits.stagingBytesMax,
       draining: this.#draining,
       wallMs: clock.wallMs(),
-    });
+    };
   }
 }

@@ -34,6 +34,7 @@ function ingestEvents(log: Logger, metrics: Metrics) {
     },
     topicRefused: (t: { agent: string; topic: string; code: string; message: string }) =>
       log.warn(t, 'topic refused; the agent’s other topics flow'),
+    reloadRefused: (r: { reason: string }) => log.error(r, 'new certificates refused; the old ones stay'),
     certificatesReloaded: (c: { daysToExpiry: number }) => log.info(c, 'certificates read again'),
   };
 }
@@ -114,8 +115,8 @@ function ledgerEvents(log: Logger, metrics: Metrics) {
 
 function lifeEvents(log: Logger) {
   return {
-    collectorStarted: (collectorId: string, version: string) =>
-      log.info({ collectorId, version }, 'collector started'),
+    collectorStarted: (c: { collectorId: string; version: string; linkPort: number; httpPort: number }) =>
+      log.info(c, 'collector started'),
     collectorDraining: (signal: string) => log.info({ signal }, 'collector draining'),
     collectorStopped: () => log.info({}, 'collector stopped'),
   };

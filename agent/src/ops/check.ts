@@ -6,7 +6,7 @@ import { describeError, SluiceError } from '@sluice/shared/errors.ts';
 import { daysToExpiry, readTlsMaterial } from '@sluice/shared/tls-material.ts';
 import { formatBytes } from '@sluice/shared/units.ts';
 import { type AgentConfig, configPath } from '../config.ts';
-import type { KafkaSettings } from '../contracts.ts';
+import type { KafkaSettings, TopicSelection } from '../contracts.ts';
 import { probeKafka } from '../source/probe-kafka.ts';
 
 export interface CheckResult {
@@ -16,11 +16,15 @@ export interface CheckResult {
 
 const CONNECT_MS_MAX = 10_000;
 
-export async function checkAgent(config: AgentConfig, kafka: KafkaSettings): Promise<CheckResult> {
+export async function checkAgent(
+  config: AgentConfig,
+  kafka: KafkaSettings,
+  topics: readonly TopicSelection[],
+): Promise<CheckResult> {
   const parts: readonly (readonly [string, () => string | Promise<string>])[] = [
     ['config', () => `agent ${config.agent.id}, ${config.topics.length} topics`],
     ['disk', () => checkDisk(config)],
-    ['kafka', () => probeKafka(kafka)],
+    ['kafka', () => probeKafka(kafka, topics)],
     ['certificate', () => checkCertificate(config)],
     ['collector', () => checkCollector(config)],
   ];
@@ -45,7 +49,9 @@ function checkDisk(config: AgentConfig): string {
   const { bavail, bsize } = statfsSync(directory);
   const free = bavail * bsize;
   if (free < config.spool.freeSpaceMin)
-    throw new SluiceError('SPOOL_FULL', `${formatBytes(free)} are free, spool.freeSpaceMin is more`, { place: directory });
+    throw new SluiceError('SPOOL_FULL', `${formatBytes(free)} are free, spool.freeSpaceMin is more`, {
+      place: directory,
+    });
   return `${directory} is writable, ${formatBytes(free)} free, spool up to ${formatBytes(config.spool.bytesMax)}`;
 }
 

@@ -13,10 +13,18 @@ export interface MeteredParts {
 export function registerMetrics(metrics: Metrics, { source, spool, uplink, clock }: MeteredParts): void {
   const perPartition = ['topic', 'partition'] as const;
   const position = metrics.gauge('sluice_source_position', 'Next offset to read', perPartition);
-  const lag = metrics.gauge('sluice_source_lag_records', 'Offsets between position and high watermark', perPartition);
+  const lag = metrics.gauge(
+    'sluice_source_lag_records',
+    'Offsets between position and high watermark',
+    perPartition,
+  );
   const spoolBytes = metrics.gauge('sluice_spool_bytes', 'Payload bytes that wait for their commit', []);
   const freeBytes = metrics.gauge('sluice_spool_free_bytes', 'Free space on the spool’s disk', []);
-  const oldest = metrics.gauge('sluice_oldest_unacknowledged_seconds', 'Age of the oldest spooled segment', []);
+  const oldest = metrics.gauge(
+    'sluice_oldest_unacknowledged_seconds',
+    'Age of the oldest spooled segment',
+    [],
+  );
   const sent = metrics.gauge('sluice_link_sent_bytes', 'Payload bytes sent since the start', []);
   const connected = metrics.gauge('sluice_link_connected', '1 while a collector answers', []);
   metrics.onCollect(() => {

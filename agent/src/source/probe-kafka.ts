@@ -1,9 +1,26 @@
 // One look at the cluster with the settings that the source would use: for `check`.
-import type { KafkaSettings } from '../contracts.ts';
-import { listTopics } from './kafka-client.ts';
+import { SluiceError } from '@sluice/shared/errors.ts';
+import type { KafkaSettings, TopicSelection } from '../contracts.ts';
+import { createKafkaCluster } from './kafka-cluster.ts';
 
-/** What was found, in one line. KAFKA_UNREACHABLE, KAFKA_AUTHENTICATION. */
-export async function probeKafka(settings: KafkaSettings): Promise<string> {
-  const topics = await listTopics(settings);
-  return `${settings.brokers.join(', ')} shows ${topics.length} topics`;
+/** What was found, in one line. KAFKA_UNREACHABLE, KAFKA_AUTHENTICATION, KAFKA_TOPIC_UNKNOWN. */
+export async function probeKafka(
+  settings: KafkaSettings,
+  topics: readonly TopicSelection[],
+): Promise<string> {
+  const cluster = createKafkaCluster(settings, () => {});
+  try {
+    const seen = (await cluster.topics())
+      .filter(({ errorCode }) => errorCode === 0)
+      .map(({ topic }) => topic);
+    for (const topic of topics)
+      if (topic.kind === 'name' && !seen.includes(topic.name))
+        throw new SluiceError(
+          'KAFKA_TOPIC_UNKNOWN',
+          `topic '${topic.name}' is not there, or may not be seen`,
+        );
+    return `${settings.brokers.join(', ')} shows ${seen.length} topics`;
+  } finally {
+    await cluster.close();
+  }
 }

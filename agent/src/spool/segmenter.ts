@@ -46,7 +46,7 @@ export function createSegmenter(options: SegmenterOptions): Segmenter {
   const { clock, segmentBytesMax, lingerMs } = options;
   const pending = new Map<string, Pending>();
   let bytes = 0;
-  let cancelTimer: Cancel | undefined;
+  let _cancelTimer: Cancel | undefined;
 
   function open(id: PartitionId, leaderEpoch: number, startOffset: number): Pending {
     const fresh: Pending = {
@@ -68,8 +68,8 @@ export function createSegmenter(options: SegmenterOptions): Segmenter {
   }
 
   function arm(): void {
-    cancelTimer ??= clock.after(lingerMs, () => {
-      cancelTimer = undefined;
+    _cancelTimer ??= clock.after(lingerMs, () => {
+      _cancelTimer = undefined;
       const due = clock.monotonicMs() - lingerMs;
       for (const item of [...pending.values()]) if (item.sinceMs <= due) emit(item);
       if (pending.size > 0) arm();

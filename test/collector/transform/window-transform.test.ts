@@ -196,7 +196,7 @@ test('a reason names the field, the value and the type, unless raw bytes must no
   const columns = [{ name: 'amount', type: 'decimal(12,2)' }];
   const value = '{"amount":"abc"}';
   const kept = await transform({ columns }, [value]);
-  assert.equal(kept.quarantine[0]?.['reason'], `amount '"abc"' is not decimal(12,2)`);
+  assert.equal(kept.quarantine[0]?.['reason'], `amount 'abc' is not decimal(12,2)`);
   const hashed = await transform({ columns, quarantineRaw: 'hash' }, [value]);
   assert.equal(hashed.quarantine[0]?.['reason'], 'amount is not decimal(12,2)');
   assert.equal(hashed.quarantine[0]?.['raw'], undefined);

@@ -249,7 +249,10 @@ function typedLayers(source: readonly SourceField[], at: { from: string; json: b
     }),
     ...source.flatMap((field, i) => {
       const fails = conversions[i]?.fails(`t${i}`, `c${i}`) ?? 'false';
-      const told = problem('CAST_FAILED', field.path.join('.'), { value: `t${i}`, type: field.type.glue });
+      const told = problem('CAST_FAILED', field.path.join('.'), {
+        value: at.json ? shownToken(`t${i}`) : `t${i}`,
+        type: field.type.glue,
+      });
       return fails === 'false' ? [] : [`WHEN ${fails} THEN ${told}`];
     }),
   ];
@@ -259,6 +262,11 @@ function typedLayers(source: readonly SourceField[], at: { from: string; json: b
     'read AS (SELECT _topic, _partition, _offset, _timestamp, _key, _headers, __value, ' +
       `CASE ${problems.join('\n  ')} END AS __problem, false AS __filtered${named} FROM typed)`,
   ];
+}
+
+/** A JSON string as its text: people read 'abc' and not '"abc"'. */
+function shownToken(token: string): string {
+  return `CASE WHEN starts_with(${token}, '"') THEN json_extract_string(${token}, '$') ELSE ${token} END`;
 }
 
 function parentsOf(source: readonly SourceField[]): string[][] {

@@ -1,0 +1,214 @@
+// sluice-collector: run, check, status, verify, query, explain, pki. The only place where the collector's parts are made
+// from its config.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { hostname, tmpdir } from 'node:os';
+import { isAbsolute, join } from 'node:path';
+import { systemClock } from '@sluice/shared/clock.ts';
+import { type Command, runCommandLine, UsageError } from '@sluice/shared/command-line.ts';
+import { describeError } from '@sluice/shared/errors.ts';
+import { createLogger } from '@sluice/shared/log.ts';
+import { createMetrics } from '@sluice/shared/metrics.ts';
+import { startOpsServer, VERDICT_EXIT, type Verdict } from '@sluice/shared/ops-server.ts';
+import { EXIT, runUntilSignal } from '@sluice/shared/process-life.ts';
+import { systemRandom } from '@sluice/shared/random.ts';
+import { createCatalog } from './catalog/open-catalog.ts';
+import { createCollector } from './collector.ts';
+import { type CollectorConfig, configPath, loadCollectorConfig } from './config.ts';
+import type { Catalog, ObjectStore } from './contracts.ts';
+import { createEvents } from './events.ts';
+import { createObjectStore } from './lake/open-store.ts';
+import { assertTables, checkCollector } from './ops/check.ts';
+import { LakeReader } from './ops/lake-reader.ts';
+import { registerMetrics } from './ops/metrics.ts';
+import { pkiCommand } from './ops/pki.ts';
+import { formatTable, runQuery } from './ops/query.ts';
+import { formatVerification, verify } from './ops/verify.ts';
+import { createTransformer } from './transform/transformer.ts';
+import { COLLECTOR_VERSION } from './version.ts';
+
+const DEFAULT_CONFIG = '/etc/sluice/collector.yaml';
+const configOption = { config: `the collector's YAML file (default ${DEFAULT_CONFIG})` };
+const load = (options: Readonly<Record<string, string | undefined>>) =>
+  loadCollectorConfig(options['config'] ?? DEFAULT_CONFIG);
+
+const commands: Readonly<Record<string, Command>> = {
+  run: {
+    summary: 'Takes what agents send and writes it to the lake until it is told to stop (SIGTERM drains).',
+    options: configOption,
+    run: ({ options }) => run(load(options)),
+  },
+  check: {
+    summary: 'Tries everything that `run` needs, once: config, tables, certificates, lake, catalog.',
+    options: configOption,
+    run: async ({ options }) => {
+      const config = load(options);
+      const { lines, ok } = await checkCollector(config, openLake(config));
+      process.stdout.write(`${lines.join('\n')}\n`);
+      return ok ? EXIT.ok : EXIT.failure;
+    },
+  },
+  status: {
+    summary: 'Asks the running collector: exit 0 flowing, 1 degraded, 2 stopped, 3 unknown.',
+    options: configOption,
+    flags: { json: 'the whole status document' },
+    run: ({ options, flags }) => status(load(options), flags['json'] === true),
+  },
+  verify: {
+    summary: 'Proves from ledger and objects that every offset has exactly one fate; exit 1 on a finding.',
+    options: configOption,
+    flags: { json: 'machine-readable' },
+    run: ({ options, flags }) => runVerify(load(options), flags['json'] === true),
+  },
+  query: {
+    summary: 'One SELECT over the tables, reading registered partitions and committed objects only.',
+    options: configOption,
+    flags: { json: 'rows as JSON' },
+    positionals: '"select ..."',
+    run({ options, flags, positionals }) {
+      const [sql] = positionals;
+      if (sql === undefined || positionals.length > 1) throw new UsageError('it takes one SELECT, in quotes');
+      return query(load(options), { sql, json: flags['json'] === true });
+    },
+  },
+  explain: {
+    summary: 'Prints the SQL that a table compiles to, and the catalogued columns.',
+    options: configOption,
+    positionals: '[table ...]',
+    run: ({ options, positionals }) => Promise.resolve(explain(load(options), positionals)),
+  },
+  pki: pkiCommand,
+};
+
+/** Resolves with the process's exit code. */
+export function main(args: readonly string[]): Promise<number> {
+  return runCommandLine('sluice-collector', commands, args);
+}
+
+interface Lake {
+  readonly store: ObjectStore;
+  readonly catalog: Catalog;
+}
+
+function openLake(config: CollectorConfig): Lake {
+  const { store: where, catalog: kind, database, region, s3Endpoint, glueEndpoint } = config.lake;
+  const location = where.startsWith('s3://') ? where : configPath(config, where);
+  const store = createObjectStore({ store: location, region, endpoint: s3Endpoint });
+  return { store, catalog: createCatalog({ kind, database, store, region, endpoint: glueEndpoint }) };
+}
+
+async function run(config: CollectorConfig): Promise<number> {
+  await assertTables(config);
+  const metrics = createMetrics();
+  const events = createEvents(createLogger('sluice-collector', config.log.level), metrics);
+  const collectorId = config.collector.id ?? `${hostname()}-${systemRandom.hex(3)}`;
+  const { store, catalog } = openLake(config);
+  const collector = createCollector({
+    config,
+    collectorId,
+    version: COLLECTOR_VERSION,
+    store,
+    catalog,
+    clock: systemClock,
+    random: systemRandom,
+    events,
+  });
+  registerMetrics(metrics, () => collector.facts());
+  const ops = await startOpsServer({
+    host: config.http.address.host,
+    port: config.http.address.port,
+    metrics,
+    report: () => collector.report(),
+  });
+  const linkPort = await collector.start();
+  events.collectorStarted({ collectorId, version: COLLECTOR_VERSION, linkPort, httpPort: ops.port });
+  process.on('SIGHUP', () => {
+    try {
+      collector.reload();
+    } catch (error) {
+      events.reloadRefused({ reason: describeError(error) });
+    }
+  });
+  const code = await runUntilSignal(
+    {
+      async drain(signal, graceMs) {
+        events.collectorDraining(signal);
+        await collector.drain(signal, graceMs);
+      },
+    },
+    config.collector.drainTimeout,
+    systemClock,
+  );
+  await ops.close();
+  events.collectorStopped();
+  return code;
+}
+
+async function status(config: CollectorConfig, json: boolean): Promise<number> {
+  const { host, port } = config.http.address;
+  const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}/status`;
+  let document: { verdict: Verdict; reasons: readonly string[] };
+  try {
+    document = (await (await fetch(url, { signal: AbortSignal.timeout(5_000) })).json()) as typeof document;
+  } catch (error) {
+    process.stdout.write(`unknown\n  no answer from ${url}: ${describeError(error)}\n`);
+    return VERDICT_EXIT.unknown;
+  }
+  const lines = [document.verdict, ...document.reasons.map((reason) => `  ${reason}`)];
+  process.stdout.write(json ? `${JSON.stringify(document, null, 2)}\n` : `${lines.join('\n')}\n`);
+  return VERDICT_EXIT[document.verdict];
+}
+
+/** Ledger, catalog and objects, and a scratch directory that is gone afterwards. */
+async function withReader<T>(
+  config: CollectorConfig,
+  task: (at: {
+    reader: LakeReader;
+    scratch: string;
+    directories: readonly string[];
+    transformer: ReturnType<typeof createTransformer>;
+  }) => Promise<T>,
+): Promise<T> {
+  const { store, catalog } = openLake(config);
+  const scratch = mkdtempSync(join(tmpdir(), 'sluice-read-'));
+  const root = store.url('');
+  const directories = isAbsolute(root) ? [scratch, root] : [scratch];
+  const transformer = createTransformer({ memoryBytesMax: 64e6, threads: 1 });
+  try {
+    const reader = new LakeReader({ store, catalog, scratch, clock: systemClock, random: systemRandom });
+    return await task({ reader, scratch, directories, transformer });
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+    store.close();
+    catalog.close();
+  }
+}
+
+async function runVerify(config: CollectorConfig, json: boolean): Promise<number> {
+  const found = await withReader(config, (at) => verify({ config, ...at }));
+  process.stdout.write(json ? `${JSON.stringify(found, null, 2)}\n` : formatVerification(found));
+  return found.findings.length === 0 ? EXIT.ok : EXIT.failure;
+}
+
+async function query(
+  config: CollectorConfig,
+  { sql, json }: { sql: string; json: boolean },
+): Promise<number> {
+  const result = await withReader(config, (at) => runQuery({ config, ...at }, sql));
+  const objects = () =>
+    result.rows.map((row) => Object.fromEntries(result.columns.map((column, i) => [column, row[i] ?? null])));
+  process.stdout.write(json ? `${JSON.stringify(objects())}\n` : formatTable(result));
+  return EXIT.ok;
+}
+
+function explain(config: CollectorConfig, names: readonly string[]): number {
+  const transformer = createTransformer({ memoryBytesMax: 64e6, threads: 1 });
+  const tables = config.tables.filter(({ name }) => names.length === 0 || names.includes(name));
+  if (tables.length < names.length) throw new UsageError(`the config has no table ${names.join(', ')}`);
+  for (const table of tables) {
+    const { rows, partitionColumns } = transformer.schema(table);
+    const columns = [...rows, ...partitionColumns].map(({ name, type }) => `--   ${name} ${type}`);
+    const head = `-- table ${table.name}, topic ${table.topic}, config ${table.configVersion}`;
+    process.stdout.write(`${head}\n${columns.join('\n')}\n${transformer.explain(table)}\n\n`);
+  }
+  return EXIT.ok;
+}

@@ -1,0 +1,74 @@
+// `sluice-collector check`, and what `run` insists on before it starts: tables whose SQL DuckDB accepts, certificates,
+// a lake that keeps its word about conditional writes, a catalog that answers.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from '@sluice/shared/clock.ts';
+import { ConfigError } from '@sluice/shared/config-file.ts';
+import { describeError, SluiceError } from '@sluice/shared/errors.ts';
+import { daysToExpiry, readTlsMaterial } from '@sluice/shared/tls-material.ts';
+import { type CollectorConfig, configPath } from '../config.ts';
+import type { Catalog, ObjectStore } from '../contracts.ts';
+import { createTransformer } from '../transform/transformer.ts';
+
+const CHECK_MEMORY_BYTES = 128e6;
+
+/** ConfigError with every problem of every table, as DuckDB sees them. */
+export async function assertTables(config: CollectorConfig): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'sluice-check-'));
+  const transformer = createTransformer({ memoryBytesMax: CHECK_MEMORY_BYTES, threads: 1 });
+  try {
+    const problems: { line: number; path: string; message: string; remedy: string }[] = [];
+    for (const [index, table] of config.tables.entries()) {
+      for (const message of await transformer.validate(table, directory)) {
+        const path = `tables[${index}] (${table.name})`;
+        problems.push({
+          line: 0,
+          path,
+          message,
+          remedy: 'correct columns, steps or partitionBy of this table',
+        });
+      }
+    }
+    if (problems.length > 0) throw new ConfigError('tables', problems);
+  } finally {
+    await transformer.close();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+export async function checkCollector(
+  config: CollectorConfig,
+  lake: { readonly store: ObjectStore; readonly catalog: Catalog },
+): Promise<{ readonly lines: readonly string[]; readonly ok: boolean }> {
+  const parts: readonly (readonly [string, () => string | Promise<string>])[] = [
+    ['config', () => `${config.tables.length} tables, ${config.agents.length} agents`],
+    ['tables', () => assertTables(config).then(() => 'their SQL is accepted')],
+    ['certificate', () => checkCertificate(config)],
+    ['lake', () => lake.store.probe().then(() => `${lake.store.url('')} takes conditional writes`)],
+    ['catalog', () => lake.catalog.probe().then(() => `${config.lake.catalog} answers`)],
+  ];
+  const lines: string[] = [];
+  let ok = true;
+  for (const [name, probe] of parts) {
+    try {
+      lines.push(`ok      ${name}: ${await probe()}`);
+    } catch (error) {
+      ok = false;
+      lines.push(`failed  ${name}: ${describeError(error)}`);
+      if (error instanceof SluiceError && !(error instanceof ConfigError))
+        lines.push(`        → ${error.remedy}`);
+    }
+  }
+  lake.store.close();
+  lake.catalog.close();
+  return { lines, ok };
+}
+
+function checkCertificate(config: CollectorConfig): string {
+  const { ca, cert, key } = config.listen.tls;
+  const files = { ca: configPath(config, ca), cert: configPath(config, cert), key: configPath(config, key) };
+  const days = Math.floor(daysToExpiry(readTlsMaterial(files).cert, systemClock.wallMs()));
+  if (days < 0) throw new SluiceError('LINK_CERTIFICATE_REFUSED', `it expired ${-days} days ago`);
+  return `valid for ${days} days`;
+}

@@ -1,0 +1,208 @@
+// One site in small: certificates, configs and the two programs as processes of their own, below one directory. Demo,
+// bench and integration tests run what an operator would run.
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { agentUri, createAuthority, issueCertificate, writeCertificate } from '@sluice/shared/pki.ts';
+import { stringify } from 'yaml';
+import { type StartedProcess, startProcess, waitUntilReady } from './child-process.ts';
+import { freePorts } from './free-ports.ts';
+import { projectRoot } from './project-root.ts';
+
+export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
+
+export interface SitePki {
+  readonly directory: string;
+  readonly caPem: string;
+  /** The broker's certificate. */
+  readonly broker: { readonly certPem: string; readonly keyPem: string };
+}
+
+const DAYS = 30;
+const START_MS_MAX = 60_000;
+
+/** A CA and certificates for broker, Kafka clients, collector and one agent, in `<directory>/pki`. */
+export async function createSitePki(directory: string, agentId = 'site-1'): Promise<SitePki> {
+  const pki = join(directory, 'pki');
+  mkdirSync(pki, { recursive: true, mode: 0o700 });
+  const at = { nowMs: Date.now(), days: DAYS };
+  const authority = await createAuthority({ commonName: 'Sluice demo CA', ...at });
+  const loopback = { dnsNames: ['localhost'], ipAddresses: ['127.0.0.1'] };
+  const broker = await issueCertificate(authority, {
+    commonName: 'broker',
+    ...loopback,
+    usages: ['serverAuth', 'clientAuth'],
+    ...at,
+  });
+  const collector = await issueCertificate(authority, {
+    commonName: 'sluice-collector',
+    ...loopback,
+    usages: ['serverAuth'],
+    ...at,
+  });
+  const agent = await issueCertificate(authority, {
+    commonName: agentId,
+    uris: [agentUri(agentId)],
+    usages: ['clientAuth'],
+    ...at,
+  });
+  const client = await issueCertificate(authority, {
+    commonName: 'kafka-client',
+    usages: ['clientAuth'],
+    ...at,
+  });
+  writeFileSync(join(pki, 'ca.pem'), authority.certPem);
+  for (const [name, files] of Object.entries({ collector, agent, client }))
+    writeCertificate({ cert: join(pki, `${name}.pem`), key: join(pki, `${name}-key.pem`) }, files);
+  return { directory: pki, caPem: authority.certPem, broker };
+}
+
+export interface SiteOptions {
+  readonly directory: string;
+  readonly pki: SitePki;
+  readonly agentId?: string;
+  /** The `kafka` section of agent.yaml, group included. */
+  readonly kafka: { readonly [key: string]: Json };
+  readonly topics: readonly Json[];
+  readonly tables: readonly Json[];
+  /** Replaces the directory lake with its file catalog. */
+  readonly lake?: { readonly [key: string]: Json };
+  readonly spool?: { readonly [key: string]: Json };
+  readonly limits?: { readonly [key: string]: Json };
+  /** Added to the collector's environment, e.g. credentials of an emulator. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Where the agent connects, if not straight to the collector (a proxy). */
+  readonly collectorAddress?: string;
+  readonly logLevel?: 'debug' | 'info';
+}
+
+export interface SiteProgram {
+  readonly name: 'agent' | 'collector';
+  readonly configFile: string;
+  readonly httpUrl: string;
+  readonly pid: () => number;
+  start(): Promise<void>;
+  stop(graceMs?: number): Promise<void>;
+  kill(): Promise<void>;
+  signal(signal: NodeJS.Signals): void;
+  /** The status document of the running program. */
+  status<T = unknown>(): Promise<T>;
+  /** Runs another command of the program with the same config; resolves with its exit code and output. */
+  command(args: readonly string[]): Promise<{ code: number | string; output: string }>;
+  log(): string;
+  readonly ended: () => Promise<number | NodeJS.Signals>;
+}
+
+export interface Site {
+  readonly agent: SiteProgram;
+  readonly collector: SiteProgram;
+  readonly linkAddress: string;
+  readonly lakeDirectory: string;
+}
+
+/** Writes both configs; nothing runs yet. */
+export async function createSite(options: SiteOptions): Promise<Site> {
+  const { directory, pki, agentId = 'site-1', logLevel = 'info' } = options;
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const [link = 0, agentHttp = 0, collectorHttp = 0] = await freePorts(3);
+  const file = (name: string) => join(pki.directory, name);
+  const linkAddress = `127.0.0.1:${link}`;
+  const lakeDirectory = join(directory, 'lake');
+  mkdirSync(lakeDirectory, { recursive: true });
+  const topicNames = options.topics.map((topic) =>
+    typeof topic === 'string' ? topic : String((topic as { name?: Json }).name ?? '*'),
+  );
+  const agent = {
+    agent: { id: agentId, dataDir: join(directory, 'agent') },
+    kafka: options.kafka,
+    topics: options.topics,
+    collector: {
+      address: options.collectorAddress ?? linkAddress,
+      tls: { ca: file('ca.pem'), cert: file('agent.pem'), key: file('agent-key.pem') },
+    },
+    spool: { bytesMax: '4GiB', freeSpaceMin: '256MiB', ...options.spool },
+    http: { address: `127.0.0.1:${agentHttp}` },
+    log: { level: logLevel },
+  };
+  const collector = {
+    collector: { id: 'collector-1', workDir: join(directory, 'collector') },
+    listen: {
+      address: linkAddress,
+      tls: { ca: file('ca.pem'), cert: file('collector.pem'), key: file('collector-key.pem') },
+    },
+    agents: [{ id: agentId, topics: topicNames }],
+    lake: options.lake ?? { store: lakeDirectory, catalog: 'file', database: 'sluice' },
+    tables: options.tables,
+    ...(options.limits === undefined ? {} : { limits: options.limits }),
+    http: { address: `127.0.0.1:${collectorHttp}` },
+    log: { level: logLevel },
+  };
+  const at = { directory, environment: options.environment ?? {} };
+  return {
+    agent: program('agent', { ...at, config: agent, httpPort: agentHttp }),
+    collector: program('collector', { ...at, config: collector, httpPort: collectorHttp }),
+    linkAddress,
+    lakeDirectory,
+  };
+}
+
+interface ProgramOptions {
+  readonly directory: string;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly config: object;
+  readonly httpPort: number;
+}
+
+function program(name: SiteProgram['name'], options: ProgramOptions): SiteProgram {
+  const configFile = join(options.directory, `${name}.yaml`);
+  writeFileSync(configFile, stringify(options.config), { mode: 0o600 });
+  const entry = join(projectRoot, name, 'bin', `sluice-${name}.mjs`);
+  const httpUrl = `http://127.0.0.1:${options.httpPort}`;
+  const logFile = join(options.directory, `${name}.log`);
+  const { PATH, HOME, TMPDIR } = process.env;
+  const env = { PATH, HOME, ...(TMPDIR === undefined ? {} : { TMPDIR }), ...options.environment };
+  let running: StartedProcess | undefined;
+  const isUp = () =>
+    fetch(`${httpUrl}${name === 'agent' ? '/livez' : '/readyz'}`).then(
+      (reply) => reply.ok,
+      () => false,
+    );
+  return {
+    name,
+    configFile,
+    httpUrl,
+    pid: () => running?.child.pid ?? 0,
+    async start() {
+      running = startProcess(process.execPath, [entry, 'run', '--config', configFile], {
+        env,
+        onOutput: (text) => writeFileSync(logFile, text, { flag: 'a' }),
+      });
+      await waitUntilReady(running, `sluice-${name}`, isUp, START_MS_MAX);
+    },
+    stop: async (graceMs = 60_000) => await running?.stop(graceMs),
+    async kill() {
+      running?.kill('SIGKILL');
+      await running?.ended;
+    },
+    signal: (signal) => running?.kill(signal),
+    status: async <T>() => (await (await fetch(`${httpUrl}/status`)).json()) as T,
+    async command(args) {
+      let output = '';
+      const [verb = '', ...rest] = args;
+      const child = startProcess(process.execPath, [entry, verb, '--config', configFile, ...rest], {
+        env,
+        onOutput: (text) => {
+          output += text;
+        },
+      });
+      return { code: await child.ended, output };
+    },
+    log() {
+      try {
+        return readFileSync(logFile, 'utf8');
+      } catch {
+        return '';
+      }
+    },
+    ended: async () => (await running?.ended) ?? 0,
+  };
+}
