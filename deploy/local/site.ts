@@ -58,6 +58,8 @@ export async function createSitePki(directory: string, agentId = 'site-1'): Prom
 
 export interface SiteOptions {
   readonly directory: string;
+  /** Where lake and collector.yaml lie, if they are to outlive `directory`. */
+  readonly keptDirectory?: string;
   readonly pki: SitePki;
   readonly agentId?: string;
   /** The `kafka` section of agent.yaml, group included. */
@@ -101,12 +103,12 @@ export interface Site {
 
 /** Writes both configs; nothing runs yet. */
 export async function createSite(options: SiteOptions): Promise<Site> {
-  const { directory, pki, agentId = 'site-1', logLevel = 'info' } = options;
+  const { directory, keptDirectory = directory, pki, agentId = 'site-1', logLevel = 'info' } = options;
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const [link = 0, agentHttp = 0, collectorHttp = 0] = await freePorts(3);
   const file = (name: string) => join(pki.directory, name);
   const linkAddress = `127.0.0.1:${link}`;
-  const lakeDirectory = join(directory, 'lake');
+  const lakeDirectory = join(keptDirectory, 'lake');
   mkdirSync(lakeDirectory, { recursive: true });
   const topicNames = options.topics.map((topic) =>
     typeof topic === 'string' ? topic : String((topic as { name?: Json }).name ?? '*'),
@@ -138,8 +140,13 @@ export async function createSite(options: SiteOptions): Promise<Site> {
   };
   const at = { directory, environment: options.environment ?? {} };
   return {
-    agent: program('agent', { ...at, config: agent, httpPort: agentHttp }),
-    collector: program('collector', { ...at, config: collector, httpPort: collectorHttp }),
+    agent: program('agent', { ...at, configDirectory: directory, config: agent, httpPort: agentHttp }),
+    collector: program('collector', {
+      ...at,
+      configDirectory: keptDirectory,
+      config: collector,
+      httpPort: collectorHttp,
+    }),
     linkAddress,
     lakeDirectory,
   };
@@ -147,13 +154,14 @@ export async function createSite(options: SiteOptions): Promise<Site> {
 
 interface ProgramOptions {
   readonly directory: string;
+  readonly configDirectory: string;
   readonly environment: Readonly<Record<string, string>>;
   readonly config: object;
   readonly httpPort: number;
 }
 
 function program(name: SiteProgram['name'], options: ProgramOptions): SiteProgram {
-  const configFile = join(options.directory, `${name}.yaml`);
+  const configFile = join(options.configDirectory, `${name}.yaml`);
   writeFileSync(configFile, stringify(options.config), { mode: 0o600 });
   const entry = join(projectRoot, name, 'bin', `sluice-${name}.mjs`);
   const httpUrl = `http://127.0.0.1:${options.httpPort}`;
