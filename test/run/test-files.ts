@@ -44,6 +44,8 @@ export async function runTests(
     files: files.map((file) => join(ROOT, file)),
     concurrency: kind === 'unit' ? availableParallelism() : 1,
     timeout: FILE_TIMEOUT_MS[kind],
+    // A test that fails leaves its broker and programs running; they are killed when its process ends.
+    forceExit: kind === 'integration',
   });
   for await (const event of stream) {
     if (event.type === 'test:stderr' && kind === 'unit') process.stderr.write(event.data.message);
