@@ -105,7 +105,7 @@ export class LakeReader {
   }
 }
 
-/** A table function over files of the table's format. */
+/** A table function over files of the table's format. Partition columns come from the ledger, never from the path. */
 export function readerOf(definition: TableDefinition, paths: readonly string[]): string {
   const files = `[${paths.map(literal).join(', ')}]`;
   if (definition.output.kind === 'parquet')
@@ -114,8 +114,11 @@ export function readerOf(definition: TableDefinition, paths: readonly string[]):
     definition.columns
       .map(({ name, type }) => `${literal(name)}: ${literal(csv ? 'VARCHAR' : duckdbType(type))}`)
       .join(', ');
-  if (definition.output.kind === 'csv')
-    return `read_csv(${files}, header = false, auto_detect = false, quote = '"', escape = '"', columns = {${types(true)}})`;
+  if (definition.output.kind === 'csv') {
+    // A quoted nothing is an empty text, and only a bare one is NULL.
+    const form = `header = false, auto_detect = false, quote = '"', escape = '"', allow_quoted_nulls = false`;
+    return `read_csv(${files}, ${form}, hive_partitioning = false, columns = {${types(true)}})`;
+  }
   return `read_json(${files}, format = 'newline_delimited', hive_partitioning = false, columns = {${types(false)}})`;
 }
 
