@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { DuckDBInstance } from '@duckdb/node-api';
 import type { Step, TableConfig, TransformResult } from '@sluice/collector/contracts.ts';
+import { escapePartition } from '@sluice/collector/lake/object-keys.ts';
 import { createTransformer } from '@sluice/collector/transform/transformer.ts';
 import { segmentOf } from '../../support/segments.ts';
 import { temporaryDirectory } from '../../support/temp.ts';
@@ -217,6 +218,26 @@ test('rows are written to the partition of their own time and value, NULL to the
     [1, '2026-01-03', "a'b", '2026-11-23-07'],
     [1, null, null, '2026-11-23-07'],
   ]);
+});
+
+test('a partition value that no path can hold goes to quarantine and keeps nobody from being published', async () => {
+  const values = ['a'.repeat(250), 'a'.repeat(251), '/'.repeat(83), '/'.repeat(84), 'ü'.repeat(126), 'ok'];
+  const { result, quarantine } = await transform(
+    {
+      columns: [{ name: 'kind', type: 'string' }],
+      partitionBy: [{ kind: 'value', field: 'kind', column: 'kind' }],
+    },
+    values.map((kind) => JSON.stringify({ kind })),
+  );
+  const rows = result.files.filter(({ output }) => output === 'rows');
+  const written = rows.flatMap((f) => f.partition.map(({ value }) => value));
+  assert.deepEqual(written.sort(), ['/'.repeat(83), 'a'.repeat(250), 'ok']);
+  for (const value of written)
+    assert.ok(Buffer.byteLength(`kind=${escapePartition(value ?? '')}`) <= 255, `${value} is too long`);
+  assert.deepEqual(
+    quarantine.map((row) => [row['_offset'], row['code'], row['field']]),
+    ['1', '3', '4'].map((offset) => [offset, 'PARTITION_TOO_LONG', 'kind']),
+  );
 });
 
 test('CSV values are split as RFC 4180 says, typed, and refused by name when they are not one line', async () => {

@@ -119,6 +119,16 @@ function insertStaged(context: Context, form: 'fast' | 'guarded'): string {
     layers.push(lineBreakLayer(plan, last));
     last = 'checked';
   }
+  const long = longPartitions(table, plan);
+  if (long.length > 0) {
+    const meta = carried().replace(
+      '__problem',
+      () =>
+        `CASE WHEN __problem IS NULL AND NOT __filtered THEN CASE ${long.join(' ')} END ELSE __problem END AS __problem`,
+    );
+    layers.push(`placed AS (SELECT ${meta}${list(plan.result)} FROM ${last})`);
+    last = 'placed';
+  }
   const metadata = ['_partition', '_offset', '_timestamp'];
   if (context.needsKeys) metadata.push('_key');
   if (context.needsHeaders) metadata.push('_headers');
@@ -139,6 +149,24 @@ function lineBreakLayer(plan: FieldPlan, from: string): string {
       : `CASE WHEN __problem IS NULL AND NOT __filtered AND (${breaks}) THEN 'CSV_LINE_BREAK' ELSE __problem END`;
   const meta = carried().replace('__problem', () => `${told} AS __problem`);
   return `checked AS (SELECT ${meta}${list(plan.result)} FROM ${from})`;
+}
+
+/** Bytes of one name in a path, on Linux and in most of what reads lakes. */
+const PATH_STEP_BYTES_MAX = 255;
+/** What is written as %XX in a partition's path (lake/object-keys.ts). */
+const ESCAPED = '[\\x00-\\x1f\\x7f"#%\'*/:=?\\\\{\\[\\]^]';
+
+/** A value that no path can hold would keep its whole window from being published, for ever. */
+function longPartitions(table: TableConfig, plan: FieldPlan): string[] {
+  return table.partitionBy.flatMap((spec) => {
+    if (spec.kind !== 'value') return [];
+    const type = plan.result.find(({ name }) => name === spec.field)?.type;
+    if (type?.kind !== 'string') return [];
+    const field = identifier(spec.field);
+    const bytes = `strlen(regexp_replace(${field}, ${literal(ESCAPED)}, 'xxx', 'g'))`;
+    const told = problem('PARTITION_TOO_LONG', spec.field, { value: field, type: type.glue });
+    return [`WHEN ${bytes} > ${PATH_STEP_BYTES_MAX - spec.column.length - 1} THEN ${told}`];
+  });
 }
 
 const carried = () =>

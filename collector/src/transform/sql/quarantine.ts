@@ -56,5 +56,6 @@ const REASONS: Readonly<Record<string, string>> = {
   CSV_COLUMNS: 'the line has not as many fields as the table has columns',
   CSV_LINE_BREAK: 'a text holds a line break, which no reader of CSV tables takes: write Parquet or JSON',
   NUMBER_INEXACT: 'a number has more digits than can be read exactly',
+  PARTITION_TOO_LONG: 'the value of a partition column is longer than a path may name',
   FILTER_FAILED: 'the filter cannot be evaluated for this record',
 };
