@@ -7,7 +7,7 @@ import type { CollectorConfig } from '@sluice/collector/config.ts';
 import type { Catalog, ObjectStore, TableConfig, TableWriter } from '@sluice/collector/contracts.ts';
 import { createEvents } from '@sluice/collector/events.ts';
 import { createTableWriter } from '@sluice/collector/ledger/table-writer.ts';
-import { LakeReader } from '@sluice/collector/ops/lake-reader.ts';
+import { LakeReader, type LakeReaderOptions } from '@sluice/collector/ops/lake-reader.ts';
 import type { TransformerWithChecks } from '@sluice/collector/transform/transformer.ts';
 import { silentLogger } from '@sluice/shared/log.ts';
 import { createMetrics } from '@sluice/shared/metrics.ts';
@@ -37,6 +37,7 @@ export const plainTable: TableConfig = {
 export interface WrittenLake {
   readonly store: ObjectStore;
   readonly catalog: Catalog;
+  readonly readerOptions: LakeReaderOptions;
   /** What `query` and `verify` take. */
   readonly options: {
     readonly config: CollectorConfig;
@@ -74,12 +75,14 @@ export async function createWrittenLake(
     await writer.load();
     writers.set(table.name, { table, writer });
   }
-  const reader = new LakeReader({ store, catalog, scratch, clock, random });
+  const readerOptions = { store, catalog, scratch, clock, random };
+  const reader = new LakeReader(readerOptions);
   const root = store.url('');
   const directories = root.startsWith('/') ? [scratch, root] : [scratch];
   return {
     store,
     catalog,
+    readerOptions,
     options: { config: { tables } as CollectorConfig, reader, transformer, directories, scratch },
     async write(name, values, partition = 0) {
       const { table, writer } = writers.get(name) ?? {};
