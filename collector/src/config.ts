@@ -116,34 +116,96 @@ export type CollectorConfig = Omit<Parsed, 'tables'> & {
 
 const WINDOW_LENGTH_MS = 100_000;
 const WINDOW_BYTES_MAX = 64 * 2 ** 20;
+/** Below these every segment would be a window, and a table of files that nobody wants to read. */
+const WINDOW_LENGTH_MS_MIN = 1_000;
+const WINDOW_BYTES_MAX_MIN = 64 * 1024;
 
 /** Says what is wrong with a compiled table: unknown columns, types, SQL. Given by the transform stage. */
 export type ValidateTable = (table: TableConfig) => Promise<readonly string[]>;
 
+interface Problem {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+  readonly remedy: string;
+}
+
 const refine: Refine<Parsed> = (config) => {
-  const problems: { path: (string | number)[]; message: string; remedy: string }[] = [];
-  const seen = new Set<string>();
-  config.tables.forEach(({ name }, index) => {
-    const clash = seen.has(name) || seen.has(name.replace(/_quarantine$/, ''));
-    if (clash)
+  const problems: Problem[] = [...nameProblems(config.tables), ...locationProblems(config.tables)];
+  config.tables.forEach(({ window, format }, index) => {
+    if (window.every !== undefined && window.every < WINDOW_LENGTH_MS_MIN) {
+      const remedy = 'write 1s or more; the default is 100s';
+      problems.push({ path: ['tables', index, 'window', 'every'], message: 'must be at least 1s', remedy });
+    }
+    if (window.bytesMax !== undefined && window.bytesMax < WINDOW_BYTES_MAX_MIN) {
+      const remedy = 'write 64KiB or more; the default is 64MiB';
       problems.push({
-        path: ['tables', index, 'name'],
-        message: `'${name}' is taken`,
-        remedy: 'name it differently',
+        path: ['tables', index, 'window', 'bytesMax'],
+        message: 'must be at least 64KiB',
+        remedy,
       });
-    seen.add(name);
+    }
+    if (typeof format === 'object' && format.csv.delimiter === format.csv.quote) {
+      const remedy = 'name two different characters';
+      problems.push({
+        path: ['tables', index, 'format'],
+        message: 'delimiter and quote are the same',
+        remedy,
+      });
+    }
   });
-  const remoteStore = config.lake.store.startsWith('s3://');
-  if (config.lake.catalog === 'glue' && !remoteStore) {
-    const remedy = 'write store: "s3://bucket/prefix", or catalog: file';
+  const { store, catalog } = config.lake;
+  const remedy = 'write store: "s3://bucket/prefix", or catalog: file';
+  if (catalog === 'glue' && !store.startsWith('s3://'))
     problems.push({ path: ['lake', 'store'], message: 'Glue cannot catalogue a local directory', remedy });
-  }
+  if (/^s3:\/\/(\/|$)/.test(store))
+    problems.push({
+      path: ['lake', 'store'],
+      message: 'no bucket is named',
+      remedy: 'write "s3://bucket/prefix"',
+    });
   if (config.limits.creditBytesMax > config.limits.stagingBytesMax) {
     const remedy = 'lower it or raise stagingBytesMax';
     problems.push({ path: ['limits', 'creditBytesMax'], message: 'is above stagingBytesMax', remedy });
   }
   return problems;
 };
+
+function nameProblems(tables: readonly ParsedTable[]): Problem[] {
+  const taken = new Set<string>();
+  return tables.flatMap(({ name }, index) => {
+    const clash = taken.has(name) || taken.has(`${name}_quarantine`);
+    for (const one of [name, `${name}_quarantine`]) taken.add(one);
+    const remedy = 'name it differently';
+    return clash ? [{ path: ['tables', index, 'name'], message: `'${name}' is taken`, remedy }] : [];
+  });
+}
+
+/** Whoever reads a location reads everything below it, and nobody reads what begins with an underscore or a dot. */
+function locationProblems(tables: readonly ParsedTable[]): Problem[] {
+  const taken: { readonly name: string; readonly location: string }[] = [];
+  return tables.flatMap((parsed, index) => {
+    const { name } = parsed;
+    const location = locationOf(parsed);
+    const own = [location, `${location}_quarantine`];
+    const clash = taken.find((other) => own.some((one) => overlaps(one, other.location)));
+    taken.push(...own.map((one) => ({ name, location: one })));
+    const at = { path: ['tables', index, 'location'] };
+    if (location === '' || location.split('/').some((step) => /^([_.].*)?$/.test(step))) {
+      const message = `'${location}' has a step that is empty or begins with an underscore or a dot, as '..' does`;
+      return [{ ...at, message, remedy: 'write a path below the lake, such as insurance/claims' }];
+    }
+    const message = `'${location}' overlaps with the location of '${clash?.name}' or of its quarantine`;
+    return clash === undefined ? [] : [{ ...at, message, remedy: 'give each table a location of its own' }];
+  });
+}
+
+function overlaps(a: string, b: string): boolean {
+  return `${a}/`.startsWith(`${b}/`) || `${b}/`.startsWith(`${a}/`);
+}
+
+function locationOf({ location, name }: ParsedTable): string {
+  return (location ?? name).replace(/^\/+|\/+$/g, '');
+}
 
 /** Throws ConfigError with every problem. Paths in the file are relative to its own directory. */
 export function loadCollectorConfig(file: string): CollectorConfig {
@@ -180,7 +242,7 @@ function compileTable(parsed: ParsedTable): TableConfig {
     provenance: parsed.provenance,
     quarantineRaw: parsed.quarantine.raw,
     startAt: parsed.startAt,
-    location: (parsed.location ?? parsed.name).replace(/^\/+|\/+$/g, ''),
+    location: locationOf(parsed),
   };
   const configVersion = createHash('sha256').update(JSON.stringify(meaning)).digest('hex').slice(0, 16);
   return Object.freeze({

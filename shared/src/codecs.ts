@@ -97,7 +97,9 @@ function decompressLz4Frame(bytes: Buffer, bytesMax: number): Buffer {
   });
   if (!independent) {
     if (blocks.length * blockMax > bytesMax + blockMax) throw tooLarge('lz4', bytesMax);
-    return lz4.decompressFrameSync(bytes);
+    const plain = lz4.decompressFrameSync(bytes);
+    if (plain.length > bytesMax) throw tooLarge('lz4', bytesMax);
+    return plain;
   }
   const parts: Buffer[] = [];
   let total = 0;

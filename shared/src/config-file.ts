@@ -1,7 +1,7 @@
 // Reads one strict YAML file against a schema. Every problem is reported at once, with its line, what is wrong and what
 // to write instead; nothing of a bad file is used.
 import { readFileSync } from 'node:fs';
-import { type Document, LineCounter, parseDocument } from 'yaml';
+import { type Document, isMap, isScalar, LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { SluiceError } from './errors.ts';
 
@@ -141,13 +141,18 @@ function unionMessage(issue: z.core.$ZodIssueInvalidUnion): string {
   const first = branches[0]?.[0];
   if (first === undefined) return 'no known form';
   const path = first.path.length > 0 ? `${first.path.join('.')}: ` : '';
-  return `no known form fits (${path}${first.message.replace(/^Invalid input: /, '')})`;
+  return `no known form fits (${path}${first.message.replace(/^Invalid (input|option): /, '')})`;
 }
 
+/** Of the key itself, or of the nearest place around it that is there. */
 function lineOf(path: readonly (string | number)[], document: Document, lines: LineCounter): number {
-  for (let length = path.length; length >= 0; length--) {
-    const node: unknown = document.getIn(path.slice(0, length), true);
-    const range = (node as { range?: readonly number[] } | undefined)?.range;
+  for (let length = path.length; length > 0; length--) {
+    const parent: unknown = document.getIn(path.slice(0, length - 1), true);
+    const name = path[length - 1];
+    const key = isMap(parent)
+      ? parent.items.find((pair) => isScalar(pair.key) && pair.key.value === name)?.key
+      : document.getIn(path.slice(0, length), true);
+    const range = (key as { range?: readonly number[] } | undefined)?.range;
     if (range?.[0] !== undefined) return lines.linePos(range[0]).line;
   }
   return 1;

@@ -1,10 +1,11 @@
 // A small certificate authority: what `sluice-collector pki` gives to people who have none, and what demo and tests use.
 // ECDSA P-256, random serials, extended key usage as gRPC and Kafka demand it. The only importer of @peculiar/x509.
 import 'reflect-metadata';
-import { randomBytes, webcrypto } from 'node:crypto';
+import { webcrypto } from 'node:crypto';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import * as x509 from '@peculiar/x509';
+import { systemRandom } from './random.ts';
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const DAY_MS = 86_400_000;
@@ -43,7 +44,7 @@ export async function createAuthority(request: {
 }): Promise<Authority> {
   const keys = await newKeys();
   const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    serialNumber: randomBytes(16).toString('hex'),
+    serialNumber: systemRandom.hex(16),
     name: `CN=${escapeName(request.commonName)}`,
     notBefore: new Date(request.nowMs - BACKDATED_MS),
     notAfter: new Date(request.nowMs + request.days * DAY_MS),
@@ -82,7 +83,7 @@ export async function issueCertificate(
   };
   const notBefore = request.notBeforeMs ?? request.nowMs - BACKDATED_MS;
   const certificate = await x509.X509CertificateGenerator.create({
-    serialNumber: randomBytes(16).toString('hex'),
+    serialNumber: systemRandom.hex(16),
     subject: `CN=${escapeName(request.commonName)}`,
     issuer: authority.certificate.subject,
     notBefore: new Date(notBefore),

@@ -13,7 +13,7 @@ export interface Program {
 
 /** Runs until SIGTERM or SIGINT, then drains; a second signal ends the process at once. Resolves with the exit code. */
 export async function runUntilSignal(program: Program, graceMs: number, clock: Clock): Promise<number> {
-  const signal = await nextSignal();
+  const signal = await nextSignal().heard;
   const overdue = new AbortController();
   const second = nextSignal();
   const ended = await Promise.race([
@@ -25,22 +25,26 @@ export async function runUntilSignal(program: Program, graceMs: number, clock: C
       },
     ),
     clock.sleep(graceMs + 5_000, overdue.signal).then(() => EXIT.failure),
-    second.then(() => EXIT.failure),
+    second.heard.then(() => EXIT.failure),
   ]);
   overdue.abort();
+  second.cancel();
   return ended;
 }
 
-function nextSignal(): Promise<string> {
-  return new Promise((resolve) => {
-    const on = (signal: NodeJS.Signals) => {
-      process.off('SIGTERM', on);
-      process.off('SIGINT', on);
-      resolve(signal);
-    };
-    process.on('SIGTERM', on);
-    process.on('SIGINT', on);
-  });
+function nextSignal(): { readonly heard: Promise<string>; cancel(): void } {
+  const { promise: heard, resolve } = Promise.withResolvers<string>();
+  const on = (signal: NodeJS.Signals) => {
+    cancel();
+    resolve(signal);
+  };
+  const cancel = () => {
+    process.off('SIGTERM', on);
+    process.off('SIGINT', on);
+  };
+  process.on('SIGTERM', on);
+  process.on('SIGINT', on);
+  return { heard, cancel };
 }
 
 /** Prints a fatal error for a person and says which exit code it means. */

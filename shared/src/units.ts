@@ -25,7 +25,7 @@ function withUnit(units: Readonly<Record<string, number>>, what: string, example
   const names = Object.keys(units).join(', ');
   return (text: string, context: z.RefinementCtx): number => {
     const [, digits, unit = ''] = /^\s*(\d+(?:\.\d+)?)\s*(\S+)\s*$/.exec(text) ?? [];
-    const factor = units[unit];
+    const factor = Object.hasOwn(units, unit) ? units[unit] : undefined;
     if (digits !== undefined && factor !== undefined) return Math.round(Number(digits) * factor);
     context.addIssue({
       code: 'custom',

@@ -1,3 +1,4 @@
+// Record batches as bytes: what is encoded decodes, what is damaged is named, and no size is taken on trust.
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { BATCH_CODECS, compressPayload, decompressBatch, decompressPayload } from '@sluice/shared/codecs.ts';

@@ -1,13 +1,13 @@
 // The spool as the agent's main thread sees it: appends are grouped while the disk is busy, failures are waited through
 // with the data in hand, and pressure (cap, shares, free space) is told as it changes. Newest segments stay in memory for
 // the uplink, so that a link that keeps up never reads the disk.
-import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Cancel, Clock } from '@sluice/shared/clock.ts';
 import { describeError, isKind, SluiceError } from '@sluice/shared/errors.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
+import { systemRandom } from '@sluice/shared/random.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { Spool, SpoolPressure, SpoolStatus } from '../contracts.ts';
 import type { Events } from '../events.ts';
@@ -192,7 +192,7 @@ function readInstanceId(directory: string): string {
   try {
     return readFileSync(path, 'utf8').trim();
   } catch {
-    const id = randomBytes(8).toString('hex');
+    const id = systemRandom.hex(8);
     writeFileSync(path, `${id}\n`, { mode: 0o600 });
     return id;
   }

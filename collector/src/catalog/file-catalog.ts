@@ -1,10 +1,13 @@
 // The catalog as objects beside the lake: one for each table and one for each partition, created if absent, so that any
 // number of collectors may register the same thing.
+import { createHash } from 'node:crypto';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { Catalog, CataloguedPartition, ObjectStore, TableDefinition } from '../contracts.ts';
 import { assertCompatible } from './compatible.ts';
 
 const ROOT = '_sluice/catalog/';
+/** Directories take names of up to 255 bytes. */
+const NAME_LENGTH_MAX = 200;
 
 export function createFileCatalog(database: string, store: ObjectStore): Catalog {
   const home = `${ROOT}${database}/`;
@@ -26,7 +29,7 @@ export function createFileCatalog(database: string, store: ObjectStore): Catalog
     },
     async registerPartitions(table, partitions) {
       for (const { values, key } of partitions) {
-        const name = `${partitionsPrefix(table.name)}${Buffer.from(values.join('\u0000')).toString('base64url') || 'all'}.json`;
+        const name = `${partitionsPrefix(table.name)}${fileName(values)}.json`;
         if (registered.has(name)) continue;
         const entry: CataloguedPartition = { values, location: key };
         await store.createIfAbsent(name, Buffer.from(JSON.stringify(entry)));
@@ -53,6 +56,12 @@ export function createFileCatalog(database: string, store: ObjectStore): Catalog
     probe: () => store.probe(),
     close() {},
   };
+}
+
+/** Names a partition and no other; the values themselves stand in the file. */
+function fileName(values: readonly string[]): string {
+  const name = Buffer.from(values.join('\u0000')).toString('base64url');
+  return name.length > NAME_LENGTH_MAX ? createHash('sha256').update(name).digest('hex') : name || 'all';
 }
 
 function parse<T>(bytes: Uint8Array, key: string): T {

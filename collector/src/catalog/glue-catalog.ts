@@ -148,6 +148,7 @@ export function createGlueCatalog(settings: GlueSettings): Catalog {
             }),
           )
           .catch((error: unknown) => {
+            if (nameOf(error) === 'EntityNotFoundException') return { Partitions: [], NextToken: undefined };
             throw named('glue:GetPartitions', TableName, error);
           });
         for (const { Values, StorageDescriptor: sd } of page.Partitions ?? [])

@@ -1,16 +1,17 @@
 // The object store as a directory: objects are files, created whole by a temporary file and link(2), which fails where
 // the name exists. Files and the directories that name them are synced before anything is said to stand.
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { copyFile, link, mkdir, open, readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { SluiceError } from '@sluice/shared/errors.ts';
+import { systemRandom } from '@sluice/shared/random.ts';
 import type { ObjectStore } from '../contracts.ts';
 
 export function createDirectoryObjectStore(directory: string): ObjectStore {
   const root = resolve(directory);
   const pathOf = (key: string) => join(root, ...key.split('/'));
-  const temporary = () => join(root, '_sluice', 'tmp', randomBytes(8).toString('hex'));
+  const temporary = () => join(root, '_sluice', 'tmp', systemRandom.hex(8));
 
   async function writeTemporary(body: Uint8Array): Promise<string> {
     const path = temporary();
@@ -98,7 +99,7 @@ export function createDirectoryObjectStore(directory: string): ObjectStore {
       for (const emptied of directories) if (emptied !== root) await rmdir(emptied).catch(() => {});
     },
     async probe() {
-      const key = `_sluice/tmp/probe-${randomBytes(8).toString('hex')}`;
+      const key = `_sluice/tmp/probe-${systemRandom.hex(8)}`;
       await this.createIfAbsent(key, Buffer.from('probe'));
       if ((await this.createIfAbsent(key, Buffer.from('again'))) !== 'exists')
         throw new SluiceError('STORE_UNAVAILABLE', 'link(2) replaced a file that existed', { place: root });

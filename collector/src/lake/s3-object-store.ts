@@ -12,6 +12,7 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3';
 import { SluiceError } from '@sluice/shared/errors.ts';
+import { systemRandom } from '@sluice/shared/random.ts';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import type { ObjectStore } from '../contracts.ts';
 
@@ -165,7 +166,7 @@ export function createS3ObjectStore(settings: S3Settings): ObjectStore {
     publish,
     remove,
     async probe() {
-      const key = `_sluice/tmp/probe-${crypto.randomUUID()}`;
+      const key = `_sluice/tmp/probe-${systemRandom.hex(8)}`;
       await createIfAbsent(key, Buffer.from('probe'));
       if ((await createIfAbsent(key, Buffer.from('again'))) !== 'exists')
         throw new SluiceError('STORE_UNAVAILABLE', 'If-None-Match is not honoured here', { place: Bucket });

@@ -11,6 +11,8 @@ import type { LaneStatus } from '../window/table-lane.ts';
 const WINDOWS_LATE_MAX = 3;
 const LATE_MS_MIN = 60_000;
 const STAGING_FULL_SHARE = 0.95;
+/** A ledger is read in less than this, unless something is in the way. */
+const LOADING_MS_MAX = 30_000;
 
 export interface TableFacts {
   readonly lane: LaneStatus;
@@ -66,6 +68,8 @@ function tableReasons({ lane, writer, windowLengthMs }: TableFacts, wallMs: numb
   const since = formatDuration(wallMs - writer.sinceMs);
   if (writer.state !== 'ready' && writer.state !== 'loading')
     reasons.push(`table ${lane.table} is ${writer.state} for ${since}: ${writer.reason}`);
+  if (writer.state === 'loading' && wallMs - writer.sinceMs > LOADING_MS_MAX)
+    reasons.push(`table ${lane.table} has been reading its ledger for ${since}`);
   if (lane.waitsFor !== undefined) reasons.push(`table ${lane.table} waits: ${lane.waitsFor}`);
   const age = lane.oldestStagedMs === undefined ? 0 : wallMs - lane.oldestStagedMs;
   if (age > Math.max(LATE_MS_MIN, WINDOWS_LATE_MAX * windowLengthMs))

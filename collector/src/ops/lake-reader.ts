@@ -5,8 +5,8 @@ import { dirname, isAbsolute, join } from 'node:path';
 import type { Clock } from '@sluice/shared/clock.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { Random } from '@sluice/shared/random.ts';
-import type { Catalog, LedgerEntry, ObjectStore, TableDefinition } from '../contracts.ts';
-import { HIVE_DEFAULT_PARTITION, ledgerKey } from '../lake/object-keys.ts';
+import type { Catalog, LedgerEntry, LedgerOutput, ObjectStore, TableDefinition } from '../contracts.ts';
+import { HIVE_DEFAULT_PARTITION, ledgerKey, type PartitionValues } from '../lake/object-keys.ts';
 import { decodeEntry } from '../ledger/entry.ts';
 import { type Ledger, openLedger } from '../ledger/ledger.ts';
 import { identifier, literal } from '../transform/sql/types.ts';
@@ -22,7 +22,7 @@ export interface LakeReaderOptions {
 
 export interface CommittedObject {
   readonly key: string;
-  readonly partition: readonly { readonly column: string; readonly value: string | null }[];
+  readonly partition: PartitionValues;
 }
 
 export class LakeReader {
@@ -65,20 +65,39 @@ export class LakeReader {
   /** Objects of one output that are committed and lie in a registered partition. */
   async committed(ledgerTable: string, output: 'rows' | 'quarantine'): Promise<CommittedObject[]> {
     const name = output === 'rows' ? ledgerTable : `${ledgerTable}_quarantine`;
-    const partitions = await this.#options.catalog.partitions(name).catch(() => []);
-    const registered = new Set(partitions.map(({ values }) => values.join('\u0000')));
+    const isRegistered = await this.registered(name);
     const objects: CommittedObject[] = [];
     for await (const entry of this.entries(ledgerTable)) {
       if (entry.kind !== 'commit') continue;
-      for (const found of entry.outputs.filter((o) => o.output === output)) {
-        const values = found.partition.map(({ value }) =>
-          value === null || value === '' ? HIVE_DEFAULT_PARTITION : value,
-        );
-        if (values.length > 0 && !registered.has(values.join('\u0000'))) continue;
-        objects.push({ key: found.finalKey, partition: found.partition });
-      }
+      for (const { finalKey: key, partition } of entry.outputs.filter((o) => o.output === output))
+        if (isRegistered(partition)) objects.push({ key, partition });
     }
     return objects;
+  }
+
+  /** Whether readers of a catalogued table see a partition of it. */
+  async registered(table: string): Promise<(partition: PartitionValues) => boolean> {
+    const key = (values: readonly string[]) => values.join('\u0000');
+    const partitions = await this.#options.catalog.partitions(table);
+    const known = new Set(partitions.map(({ values }) => key(values)));
+    return (partition) =>
+      partition.length === 0 || known.has(key(partition.map(({ value }) => catalogued(value))));
+  }
+
+  async cataloguedTables(): Promise<ReadonlySet<string>> {
+    return new Set((await this.#options.catalog.tables()).map(({ name }) => name));
+  }
+
+  /** Every key below a table's location, committed or not. */
+  async stored(location: string): Promise<string[]> {
+    const keys: string[] = [];
+    for await (const { key } of this.#options.store.list(`${location}/`)) keys.push(key);
+    return keys;
+  }
+
+  /** Committed, and on its way: a staged object is removed when it stands at its final place and is registered. */
+  async isBeingPublished(output: LedgerOutput): Promise<boolean> {
+    return (await this.#options.store.head(output.stagedKey)) !== undefined;
   }
 
   /** SQL that reads these objects as the catalogued table: typed columns, then partition columns. */
@@ -105,7 +124,11 @@ export class LakeReader {
   }
 }
 
-/** A table function over files of the table's format. */
+function catalogued(value: string | null): string {
+  return value === null || value === '' ? HIVE_DEFAULT_PARTITION : value;
+}
+
+/** A table function over files of the table's format. Partition columns come from the ledger, never from the path. */
 export function readerOf(definition: TableDefinition, paths: readonly string[]): string {
   const files = `[${paths.map(literal).join(', ')}]`;
   if (definition.output.kind === 'parquet')
@@ -114,8 +137,11 @@ export function readerOf(definition: TableDefinition, paths: readonly string[]):
     definition.columns
       .map(({ name, type }) => `${literal(name)}: ${literal(csv ? 'VARCHAR' : duckdbType(type))}`)
       .join(', ');
-  if (definition.output.kind === 'csv')
-    return `read_csv(${files}, header = false, auto_detect = false, quote = '"', escape = '"', columns = {${types(true)}})`;
+  if (definition.output.kind === 'csv') {
+    // A quoted nothing is an empty text, and only a bare one is NULL.
+    const form = `header = false, auto_detect = false, quote = '"', escape = '"', allow_quoted_nulls = false`;
+    return `read_csv(${files}, ${form}, hive_partitioning = false, columns = {${types(true)}})`;
+  }
   return `read_json(${files}, format = 'newline_delimited', hive_partitioning = false, columns = {${types(false)}})`;
 }
 

@@ -98,8 +98,8 @@ function wrap(instance: DuckDBInstance, connection: DuckDBConnection): Database 
 
 async function selectAsText(connection: DuckDBConnection, sql: string) {
   try {
-    const statements = await connection.extractStatements(sql);
-    const statement = statements.count === 1 ? await statements.prepare(0) : undefined;
+    const statements = sql.trim() === '' ? undefined : await connection.extractStatements(sql);
+    const statement = statements?.count === 1 ? await statements.prepare(0) : undefined;
     if (statement === undefined || statement.statementType !== StatementType.SELECT)
       throw new SluiceError('QUERY_REFUSED', 'it is not one SELECT');
     const result = await statement.runAndReadAll();

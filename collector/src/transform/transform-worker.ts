@@ -1,5 +1,6 @@
 // The worker thread's entry: DuckDB and decoding, away from the thread that talks to agents. One message at a time.
 import { parentPort, workerData } from 'node:worker_threads';
+import { systemClock } from '@sluice/shared/clock.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { type TransformLimits, tableProblems, WindowTransform } from './window-transform.ts';
 import type { FromWorker, ToWorker } from './worker-protocol.ts';
@@ -29,7 +30,7 @@ async function handle(message: ToWorker): Promise<FromWorker> {
   switch (message.kind) {
     case 'begin':
       close();
-      current = await WindowTransform.open(message.request, limits);
+      current = await WindowTransform.open(message.request, limits, systemClock);
       return { kind: 'done' };
     case 'segment':
       await current?.add(message.staged);

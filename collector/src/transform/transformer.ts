@@ -106,17 +106,20 @@ function startWorker(limits: TransformLimits, ended: () => void): WorkerCalls {
       );
     else call?.resolve(reply);
   });
+  let over: SluiceError | undefined;
   const end = (why: string) => {
+    over ??= new SluiceError('TRANSFORM_FAILED', why);
     ended();
-    for (const call of waiting.splice(0)) call.reject(new SluiceError('TRANSFORM_FAILED', why));
+    for (const call of waiting.splice(0)) call.reject(over);
   };
   worker.on('error', (error) => end(`the transform thread failed: ${error.message}`));
   worker.on('exit', (code) => end(`the transform thread ended with code ${code}`));
   return {
     call: (message) =>
       new Promise((resolve, reject) => {
-        waiting.push({ resolve, reject });
+        if (over !== undefined) throw over; // a dead thread answers nobody
         worker.postMessage(message);
+        waiting.push({ resolve, reject });
       }),
     stop: () => worker.terminate(),
   };

@@ -1,12 +1,14 @@
 // One window through DuckDB: segments are decoded while the chunk before is in SQL, then the good rows and the bad ones
 // are written as files. Nothing leaves but files below the request's own directory and counts that must add up.
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Clock } from '@sluice/shared/clock.ts';
 import { decompressPayload } from '@sluice/shared/codecs.ts';
 import { assert, SluiceError } from '@sluice/shared/errors.ts';
 import { partitionKey } from '@sluice/shared/position.ts';
+import { systemRandom } from '@sluice/shared/random.ts';
 import { walkBatches } from '@sluice/shared/record-batch.ts';
 import type { OutputFile, PartitionSpec, StagedSegment, TableConfig, TransformResult } from '../contracts.ts';
 import { ColumnChunk } from './columns.ts';
@@ -33,13 +35,12 @@ export interface WindowRequest {
 }
 
 /** Drawn per process: a value cannot contain what nobody could foresee. */
-const marks: Marks = {
-  separator: `\u001e${randomBytes(6).toString('base64')}`,
-  nullMark: `null-${randomBytes(6).toString('base64')}`,
-};
+const unforeseeable = () => Buffer.from(systemRandom.hex(6), 'hex').toString('base64');
+const marks: Marks = { separator: `\u001e${unforeseeable()}`, nullMark: `null-${unforeseeable()}` };
 
 export class WindowTransform {
   readonly #request: WindowRequest;
+  readonly #clock: Clock;
   readonly #database: Database;
   readonly #compiled: CompiledTable;
   readonly #chunk: ColumnChunk;
@@ -51,9 +52,11 @@ export class WindowTransform {
   #decodeMs = 0;
   #sqlMs = 0;
 
-  private constructor(request: WindowRequest, database: Database, plan: FieldPlan) {
+  private constructor(request: WindowRequest, parts: { database: Database; plan: FieldPlan; clock: Clock }) {
     const { table } = request;
+    const { database, plan, clock } = parts;
     this.#request = request;
+    this.#clock = clock;
     this.#database = database;
     this.#compiled = compileTable(table, plan, marks);
     this.#exactKeys = new Set(
@@ -69,7 +72,7 @@ export class WindowTransform {
     });
   }
 
-  static async open(request: WindowRequest, limits: TransformLimits): Promise<WindowTransform> {
+  static async open(request: WindowRequest, limits: TransformLimits, clock: Clock): Promise<WindowTransform> {
     const plan = planFields(request.table);
     const [first] = plan.problems;
     if (first !== undefined) throw new SluiceError('TRANSFORM_FAILED', first, { place: request.table.name });
@@ -78,14 +81,14 @@ export class WindowTransform {
       spillDirectory: join(request.directory, 'spill'),
       ...limits,
     });
-    const transform = new WindowTransform(request, database, plan);
+    const transform = new WindowTransform(request, { database, plan, clock });
     await database.run(transform.#compiled.createStaged);
     return transform;
   }
 
   /** Decodes a segment; resolves when there is room for the next. */
   async add({ segment, fromOffset }: StagedSegment): Promise<void> {
-    let started = performance.now();
+    let started = this.#clock.monotonicMs();
     const payload = decompressPayload(segment.codec, Buffer.from(segment.payload), segment.plainBytes);
     const range = { fromOffset, nextOffset: segment.nextOffset };
     const key = partitionKey(segment);
@@ -94,12 +97,12 @@ export class WindowTransform {
     for (const { header, bytes } of walkBatches(payload)) {
       decoded += this.#chunk.appendBatch(bytes, header, range);
       if (this.#chunk.bytes < CHUNK_BYTES && this.#chunk.rows < CHUNK_ROWS) continue;
-      this.#decodeMs += performance.now() - started;
+      this.#decodeMs += this.#clock.monotonicMs() - started;
       await this.#insertChunk();
-      started = performance.now();
+      started = this.#clock.monotonicMs();
       this.#chunk.beginPart(segment.partition);
     }
-    this.#decodeMs += performance.now() - started;
+    this.#decodeMs += this.#clock.monotonicMs() - started;
     this.#records.set(key, (this.#records.get(key) ?? 0) + decoded);
   }
 
@@ -120,7 +123,7 @@ export class WindowTransform {
   }
 
   async #insert(): Promise<void> {
-    const started = performance.now();
+    const started = this.#clock.monotonicMs();
     try {
       await this.#database.run(this.#compiled.insertStaged('fast'));
     } catch (error) {
@@ -128,17 +131,17 @@ export class WindowTransform {
       await this.#database.run(this.#compiled.insertStaged('guarded'));
     }
     await this.#database.emptyRaw();
-    this.#sqlMs += performance.now() - started;
+    this.#sqlMs += this.#clock.monotonicMs() - started;
   }
 
   async finish(): Promise<TransformResult> {
     await this.#insertChunk();
     await this.#inserting;
-    const started = performance.now();
+    const started = this.#clock.monotonicMs();
     const counts = await this.#counts();
     const files = [...(await this.#writeRows()), ...(await this.#writeQuarantine(counts.quarantined))];
     const emitted = files.reduce((sum, f) => sum + (f.output === 'rows' ? f.rows : 0), 0);
-    this.#sqlMs += performance.now() - started;
+    this.#sqlMs += this.#clock.monotonicMs() - started;
     const total = [...this.#records.values()].reduce((a, b) => a + b, 0);
     const classes = {
       in: total,

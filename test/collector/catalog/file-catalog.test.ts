@@ -4,7 +4,9 @@ import { test } from 'node:test';
 import { createFileCatalog } from '@sluice/collector/catalog/file-catalog.ts';
 import { describeFormat, formatOf } from '@sluice/collector/catalog/storage-descriptor.ts';
 import type { Column, TableDefinition } from '@sluice/collector/contracts.ts';
+import { createDirectoryObjectStore } from '@sluice/collector/lake/directory-object-store.ts';
 import { fakeObjectStore } from '../../support/fake-object-store.ts';
+import { temporaryDirectory } from '../../support/temp.ts';
 
 const definition: TableDefinition = {
   name: 'claims',
@@ -33,6 +35,37 @@ test('registering again, or from many collectors at once, adds each partition on
     (await catalogs[2]?.tables())?.map(({ name }) => name),
     ['claims'],
   );
+});
+
+test('a partition of long values has a file that a directory can name, and one of its own', async () => {
+  const catalog = createFileCatalog('sluice', createDirectoryObjectStore(temporaryDirectory()));
+  const values = [...'ab'].map((last) => ['x'.repeat(250), `${'y'.repeat(249)}${last}`]);
+  await catalog.registerPartitions(
+    definition,
+    values.map((list, i) => ({ values: list, key: `claims/${i}/` })),
+  );
+  const found = await catalog.partitions('claims');
+  assert.deepEqual(found.map((p) => p.values).sort(), values);
+});
+
+test('a file that is no JSON is named, and tells of no partition', async () => {
+  const store = fakeObjectStore();
+  const catalog = createFileCatalog('sluice', store);
+  await catalog.registerPartitions(definition, [{ values: ['a'], key: 'claims/day=a/' }]);
+  const [key = ''] = [...store.objects.keys()];
+  store.objects.set(key, Buffer.from('{'));
+  await assert.rejects(catalog.partitions('claims'), { code: 'CATALOG_UNAVAILABLE', place: key });
+});
+
+test('databases and tables whose names begin alike are kept apart', async () => {
+  const store = fakeObjectStore();
+  const [one, other] = [createFileCatalog('lake', store), createFileCatalog('lake2', store)];
+  await one.ensureTable(definition);
+  await one.ensureTable({ ...definition, name: 'claims_quarantine' });
+  await one.registerPartitions({ ...definition, name: 'claims_quarantine' }, [{ values: ['q'], key: 'q/' }]);
+  assert.deepEqual(await other.tables(), []);
+  assert.deepEqual(await one.partitions('claims'), []);
+  assert.deepEqual((await one.tables()).map(({ name }) => name).sort(), ['claims', 'claims_quarantine']);
 });
 
 test('a table that cannot take our rows is refused, naming the column', async () => {

@@ -93,3 +93,9 @@ test('a partition that Glue refuses is not remembered as there', async () => {
     await assert.rejects(catalog.registerPartitions(definition, wrong), { code: 'CATALOG_UNAVAILABLE' });
   assert.equal(asked('BatchCreatePartition'), 2);
 });
+
+test('a table that is not there has no partitions; a Glue that does not answer is not taken for that', async () => {
+  assert.deepEqual(await catalog.partitions('claims'), []);
+  server.fault = () => 'denied';
+  await assert.rejects(catalog.partitions('claims'), { code: 'CATALOG_DENIED' });
+});

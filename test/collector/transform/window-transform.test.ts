@@ -5,9 +5,11 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { DuckDBInstance } from '@duckdb/node-api';
 import type { Step, TableConfig, TransformResult } from '@sluice/collector/contracts.ts';
+import { escapePartition } from '@sluice/collector/lake/object-keys.ts';
 import { createTransformer } from '@sluice/collector/transform/transformer.ts';
 import { segmentOf } from '../../support/segments.ts';
 import { temporaryDirectory } from '../../support/temp.ts';
+import { CASES } from './json-cases.ts';
 
 const transformer = createTransformer({ memoryBytesMax: 256e6, threads: 1 });
 const home = temporaryDirectory();
@@ -79,69 +81,6 @@ async function readFile(path: string): Promise<Record<string, unknown>[]> {
   instance.closeSync();
   return rows;
 }
-
-interface Case {
-  readonly type: string;
-  readonly json: string;
-  /** The value as DuckDB prints it to JSON, or the code of its quarantine. */
-  readonly becomes: unknown;
-}
-
-const quarantined = (code = 'CAST_FAILED') => ({ code });
-
-const CASES: readonly Case[] = [
-  { type: 'bigint', json: '5', becomes: '5' },
-  { type: 'bigint', json: '-9223372036854775808', becomes: '-9223372036854775808' },
-  { type: 'bigint', json: '9223372036854775808', becomes: quarantined() },
-  { type: 'bigint', json: '"x"', becomes: quarantined() },
-  { type: 'bigint', json: '"5"', becomes: quarantined() },
-  { type: 'bigint', json: '1.5', becomes: quarantined() },
-  { type: 'bigint', json: '5e-7', becomes: quarantined() },
-  { type: 'bigint', json: 'true', becomes: quarantined() },
-  { type: 'bigint', json: '[1]', becomes: quarantined() },
-  { type: 'bigint', json: '{"a":1}', becomes: quarantined() },
-  { type: 'bigint', json: 'null', becomes: null },
-  { type: 'int', json: '2147483648', becomes: quarantined() },
-  { type: 'boolean', json: 'true', becomes: true },
-  { type: 'boolean', json: '1', becomes: quarantined() },
-  { type: 'boolean', json: '"true"', becomes: quarantined() },
-  { type: 'double', json: '1e400', becomes: quarantined() },
-  { type: 'double', json: '0.1', becomes: 0.1 },
-  { type: 'double', json: '"0.1"', becomes: quarantined() },
-  { type: 'double', json: 'NaN', becomes: quarantined('JSON_INVALID') },
-  { type: 'double', json: '-Infinity', becomes: quarantined('JSON_INVALID') },
-  { type: 'decimal(10,2)', json: '1.99', becomes: '1.99' },
-  { type: 'decimal(10,2)', json: '1.990', becomes: '1.99' },
-  { type: 'decimal(10,2)', json: '1.999', becomes: quarantined() },
-  { type: 'decimal(10,2)', json: '1e3', becomes: '1000.00' },
-  { type: 'decimal(10,8)', json: '1e-7', becomes: '0.00000010' },
-  { type: 'decimal(10,2)', json: '1e-7', becomes: quarantined() },
-  { type: 'decimal(38,2)', json: '12345678901234567890.12', becomes: quarantined('NUMBER_INEXACT') },
-  { type: 'decimal(38,0)', json: '12345678901234567890123456789', becomes: '12345678901234567890123456789' },
-  { type: 'decimal(3,2)', json: '123.45', becomes: quarantined() },
-  { type: 'string', json: '"text"', becomes: 'text' },
-  { type: 'string', json: '5', becomes: '5' },
-  { type: 'string', json: '{"a":[1,2]}', becomes: '{"a":[1,2]}' },
-  { type: 'string', json: '""', becomes: '' },
-  { type: 'string', json: '"a\\u0000b"', becomes: 'a\u0000b' },
-  { type: 'string', json: '"\\u001e, nan ,}"', becomes: '\u001e, nan ,}' },
-  { type: 'string', json: '"\\ud800"', becomes: quarantined('JSON_INVALID') },
-  { type: 'string', json: '"😀 ü"', becomes: '😀 ü' },
-  { type: 'timestamp', json: '"2026-01-02T03:04:05+02:00"', becomes: '2026-01-02 01:04:05' },
-  { type: 'timestamp', json: '"2026-01-02T03:04:05Z"', becomes: '2026-01-02 03:04:05' },
-  { type: 'timestamp', json: '"2026-01-02 03:04:05.123456"', becomes: '2026-01-02 03:04:05.123456' },
-  { type: 'timestamp', json: '"2026-01-02T03:04:05.1234567Z"', becomes: quarantined() },
-  { type: 'timestamp', json: '"2026-01-02T03:04:05.1234560Z"', becomes: '2026-01-02 03:04:05.123456' },
-  { type: 'timestamp', json: '"2026-01-02"', becomes: '2026-01-02 00:00:00' },
-  { type: 'timestamp', json: '"2026-02-30T00:00:00Z"', becomes: quarantined() },
-  { type: 'timestamp', json: '"2026-01-02T25:00:00Z"', becomes: quarantined() },
-  { type: 'timestamp', json: '"epoch"', becomes: quarantined() },
-  { type: 'timestamp', json: '"infinity"', becomes: quarantined() },
-  { type: 'timestamp', json: '1780000000', becomes: quarantined() },
-  { type: 'date', json: '"2026-02-28"', becomes: '2026-02-28' },
-  { type: 'date', json: '"2026-02-30"', becomes: quarantined() },
-  { type: 'date', json: '"epoch"', becomes: quarantined() },
-];
 
 for (const { type, json, becomes } of CASES) {
   test(`JSON ${json} as ${type} becomes ${JSON.stringify(becomes)}`, async () => {
@@ -279,6 +218,26 @@ test('rows are written to the partition of their own time and value, NULL to the
     [1, '2026-01-03', "a'b", '2026-11-23-07'],
     [1, null, null, '2026-11-23-07'],
   ]);
+});
+
+test('a partition value that no path can hold goes to quarantine and keeps nobody from being published', async () => {
+  const values = ['a'.repeat(250), 'a'.repeat(251), '/'.repeat(83), '/'.repeat(84), 'ü'.repeat(126), 'ok'];
+  const { result, quarantine } = await transform(
+    {
+      columns: [{ name: 'kind', type: 'string' }],
+      partitionBy: [{ kind: 'value', field: 'kind', column: 'kind' }],
+    },
+    values.map((kind) => JSON.stringify({ kind })),
+  );
+  const rows = result.files.filter(({ output }) => output === 'rows');
+  const written = rows.flatMap((f) => f.partition.map(({ value }) => value));
+  assert.deepEqual(written.sort(), ['/'.repeat(83), 'a'.repeat(250), 'ok']);
+  for (const value of written)
+    assert.ok(Buffer.byteLength(`kind=${escapePartition(value ?? '')}`) <= 255, `${value} is too long`);
+  assert.deepEqual(
+    quarantine.map((row) => [row['_offset'], row['code'], row['field']]),
+    ['1', '3', '4'].map((offset) => [offset, 'PARTITION_TOO_LONG', 'kind']),
+  );
 });
 
 test('CSV values are split as RFC 4180 says, typed, and refused by name when they are not one line', async () => {

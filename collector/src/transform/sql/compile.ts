@@ -4,11 +4,8 @@
 import type { Column, TableConfig, TableSchemas } from '../../contracts.ts';
 import { fromJson, fromText, wantsJsonToken } from './conversions.ts';
 import { type Field, type FieldPlan, metadataColumns, type SourceField } from './fields.ts';
+import { problem, quarantineColumns, selectQuarantine } from './quarantine.ts';
 import { identifier, literal } from './types.ts';
-
-/** Unit separator (ASCII 31): between code, field, value and type of a problem. */
-const US = 'chr(31)';
-const VALUE_SHOWN_MAX = 120;
 
 export interface CompiledTable {
   readonly createStaged: string;
@@ -85,19 +82,6 @@ function writtenFields(table: TableConfig, plan: FieldPlan): readonly Column[] {
     .map(({ name, type }) => ({ name, type: type.glue }));
 }
 
-function quarantineColumns(table: TableConfig): readonly Column[] {
-  const raw = { keep: ['raw', 'binary'], hash: ['raw_sha256', 'string'], drop: undefined }[
-    table.quarantineRaw
-  ];
-  const column = (name: string, type: string) => ({ name, type });
-  return [
-    ...metadataColumns.filter(({ name }) => name !== '_key' && name !== '_headers'),
-    ...['code', 'field', 'reason'].map((name) => column(name, 'string')),
-    ...(raw === undefined ? [] : [column(raw[0] ?? '', raw[1] ?? '')]),
-    column('config_version', 'string'),
-  ];
-}
-
 function createStaged({ plan, needsKeys, needsHeaders }: Context): string {
   const columns = [
     '_partition INTEGER',
@@ -135,6 +119,16 @@ function insertStaged(context: Context, form: 'fast' | 'guarded'): string {
     layers.push(lineBreakLayer(plan, last));
     last = 'checked';
   }
+  const long = longPartitions(table, plan);
+  if (long.length > 0) {
+    const meta = carried().replace(
+      '__problem',
+      () =>
+        `CASE WHEN __problem IS NULL AND NOT __filtered THEN CASE ${long.join(' ')} END ELSE __problem END AS __problem`,
+    );
+    layers.push(`placed AS (SELECT ${meta}${list(plan.result)} FROM ${last})`);
+    last = 'placed';
+  }
   const metadata = ['_partition', '_offset', '_timestamp'];
   if (context.needsKeys) metadata.push('_key');
   if (context.needsHeaders) metadata.push('_headers');
@@ -155,6 +149,24 @@ function lineBreakLayer(plan: FieldPlan, from: string): string {
       : `CASE WHEN __problem IS NULL AND NOT __filtered AND (${breaks}) THEN 'CSV_LINE_BREAK' ELSE __problem END`;
   const meta = carried().replace('__problem', () => `${told} AS __problem`);
   return `checked AS (SELECT ${meta}${list(plan.result)} FROM ${from})`;
+}
+
+/** Bytes of one name in a path, on Linux and in most of what reads lakes. */
+const PATH_STEP_BYTES_MAX = 255;
+/** What is written as %XX in a partition's path (lake/object-keys.ts). */
+const ESCAPED = '[\\x00-\\x1f\\x7f"#%\'*/:=?\\\\{\\[\\]^]';
+
+/** A value that no path can hold would keep its whole window from being published, for ever. */
+function longPartitions(table: TableConfig, plan: FieldPlan): string[] {
+  return table.partitionBy.flatMap((spec) => {
+    if (spec.kind !== 'value') return [];
+    const type = plan.result.find(({ name }) => name === spec.field)?.type;
+    if (type?.kind !== 'string') return [];
+    const field = identifier(spec.field);
+    const bytes = `strlen(regexp_replace(${field}, ${literal(ESCAPED)}, 'xxx', 'g'))`;
+    const told = problem('PARTITION_TOO_LONG', spec.field, { value: field, type: type.glue });
+    return [`WHEN ${bytes} > ${PATH_STEP_BYTES_MAX - spec.column.length - 1} THEN ${told}`];
+  });
 }
 
 const carried = () =>
@@ -279,11 +291,6 @@ function parentsOf(source: readonly SourceField[]): string[][] {
   return [...parents.values()];
 }
 
-function problem(code: string, field: string, what: { value: string; type: string }): string {
-  const shown = `coalesce(left(${what.value}::VARCHAR, ${VALUE_SHOWN_MAX}), '')`;
-  return `${literal(code)} || ${US} || ${literal(field)} || ${US} || ${shown} || ${US} || ${literal(what.type)}`;
-}
-
 function mapLayers(
   mappings: Extract<FieldPlan['steps'][number], { kind: 'map' }>['mappings'],
   from: string,
@@ -383,35 +390,3 @@ function outputExpression(name: string, type: string, table: TableConfig): strin
   if (type === 'binary' && table.output.kind !== 'parquet') return `to_base64(${column}) AS ${column}`;
   return column;
 }
-
-function selectQuarantine(table: TableConfig): string {
-  const raw = { keep: ', raw AS raw', hash: ', sha256(raw) AS raw_sha256', drop: '' }[table.quarantineRaw];
-  const shown = table.quarantineRaw === 'keep';
-  const part = (index: number) => `split_part(problem, ${US}, ${index})`;
-  const cast = shown
-    ? `concat(${part(2)}, ' ''', ${part(3)}, ''' is not ', ${part(4)})`
-    : `concat(${part(2)}, ' is not ', ${part(4)})`;
-  const reasons = Object.entries(REASONS).map(
-    ([code, reason]) => `WHEN ${literal(code)} THEN ${literal(reason)}`,
-  );
-  return (
-    `SELECT ${literal(table.topic)} AS _topic, _partition, _offset, _timestamp, ${part(1)} AS code, ` +
-    `nullif(${part(2)}, '') AS field, CASE ${part(1)} ${reasons.join(' ')} ELSE ${cast} END AS reason${raw}, ` +
-    `${literal(table.configVersion)} AS config_version FROM (\n` +
-    '  SELECT _partition, _offset, _timestamp, __problem AS problem, __raw AS raw FROM staged WHERE __problem IS NOT NULL\n' +
-    '  UNION ALL SELECT p, o, CASE WHEN t >= 0 THEN make_timestamp(t * 1000) END, code, raw FROM odd\n' +
-    ') ORDER BY _partition, _offset'
-  );
-}
-
-/** What each code without a value of its own says to the person who reads the quarantine. */
-const REASONS: Readonly<Record<string, string>> = {
-  JSON_INVALID: 'the value is not JSON (RFC 8259)',
-  TOMBSTONE: 'the record has no value (a tombstone)',
-  UTF8_INVALID: 'the value is not UTF-8',
-  CSV_INVALID: 'the value is not one CSV line: a quote is not closed, or text follows one',
-  CSV_COLUMNS: 'the line has not as many fields as the table has columns',
-  CSV_LINE_BREAK: 'a text holds a line break, which no reader of CSV tables takes: write Parquet or JSON',
-  NUMBER_INEXACT: 'a number has more digits than can be read exactly',
-  FILTER_FAILED: 'the filter cannot be evaluated for this record',
-};

@@ -1,0 +1,61 @@
+// Records that a table could not take: how a problem is written down while SQL finds it, and the quarantine's columns and
+// SELECT that tell it to people, with or without the record itself.
+import type { Column, TableConfig } from '../../contracts.ts';
+import { metadataColumns } from './fields.ts';
+import { literal } from './types.ts';
+
+/** Unit separator (ASCII 31): between code, field, value and type of a problem. */
+const US = 'chr(31)';
+const VALUE_SHOWN_MAX = 120;
+
+/** SQL for a problem as one text: code, field, value shown and the type that was wanted. */
+export function problem(code: string, field: string, what: { value: string; type: string }): string {
+  const shown = `coalesce(left(${what.value}::VARCHAR, ${VALUE_SHOWN_MAX}), '')`;
+  return `${literal(code)} || ${US} || ${literal(field)} || ${US} || ${shown} || ${US} || ${literal(what.type)}`;
+}
+
+export function quarantineColumns(table: TableConfig): readonly Column[] {
+  const raw = { keep: ['raw', 'binary'], hash: ['raw_sha256', 'string'], drop: undefined }[
+    table.quarantineRaw
+  ];
+  const column = (name: string, type: string) => ({ name, type });
+  return [
+    ...metadataColumns.filter(({ name }) => name !== '_key' && name !== '_headers'),
+    ...['code', 'field', 'reason'].map((name) => column(name, 'string')),
+    ...(raw === undefined ? [] : [column(raw[0] ?? '', raw[1] ?? '')]),
+    column('config_version', 'string'),
+  ];
+}
+
+export function selectQuarantine(table: TableConfig): string {
+  const raw = { keep: ', raw AS raw', hash: ', sha256(raw) AS raw_sha256', drop: '' }[table.quarantineRaw];
+  const shown = table.quarantineRaw === 'keep';
+  const part = (index: number) => `split_part(problem, ${US}, ${index})`;
+  const cast = shown
+    ? `concat(${part(2)}, ' ''', ${part(3)}, ''' is not ', ${part(4)})`
+    : `concat(${part(2)}, ' is not ', ${part(4)})`;
+  const reasons = Object.entries(REASONS).map(
+    ([code, reason]) => `WHEN ${literal(code)} THEN ${literal(reason)}`,
+  );
+  return (
+    `SELECT ${literal(table.topic)} AS _topic, _partition, _offset, _timestamp, ${part(1)} AS code, ` +
+    `nullif(${part(2)}, '') AS field, CASE ${part(1)} ${reasons.join(' ')} ELSE ${cast} END AS reason${raw}, ` +
+    `${literal(table.configVersion)} AS config_version FROM (\n` +
+    '  SELECT _partition, _offset, _timestamp, __problem AS problem, __raw AS raw FROM staged WHERE __problem IS NOT NULL\n' +
+    '  UNION ALL SELECT p, o, CASE WHEN t >= 0 THEN make_timestamp(t * 1000) END, code, raw FROM odd\n' +
+    ') ORDER BY _partition, _offset'
+  );
+}
+
+/** What each code without a value of its own says to the person who reads the quarantine. */
+const REASONS: Readonly<Record<string, string>> = {
+  JSON_INVALID: 'the value is not JSON (RFC 8259)',
+  TOMBSTONE: 'the record has no value (a tombstone)',
+  UTF8_INVALID: 'the value is not UTF-8',
+  CSV_INVALID: 'the value is not one CSV line: a quote is not closed, or text follows one',
+  CSV_COLUMNS: 'the line has not as many fields as the table has columns',
+  CSV_LINE_BREAK: 'a text holds a line break, which no reader of CSV tables takes: write Parquet or JSON',
+  NUMBER_INEXACT: 'a number has more digits than can be read exactly',
+  PARTITION_TOO_LONG: 'the value of a partition column is longer than a path may name',
+  FILTER_FAILED: 'the filter cannot be evaluated for this record',
+};

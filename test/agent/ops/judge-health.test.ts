@@ -1,0 +1,167 @@
+// Never green while something waits: every way to wait has its reason in words, and an idle agent is green.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { SourceStatus, SpoolPartition, SpoolStatus, UplinkStatus } from '@sluice/agent/contracts.ts';
+import { type AgentFacts, judgeHealth } from '@sluice/agent/ops/health.ts';
+import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
+
+const NOW = Date.UTC(2026, 0, 1);
+const MINUTE = 60_000;
+const claims = { topic: 'claims', topicId: NO_TOPIC_ID, partition: 3 };
+
+const running: SourceStatus = { state: 'running', reason: undefined, lastFetchMs: 0, partitions: [] };
+const spool: SpoolStatus = {
+  ...({ silentMs: 0 } as object),
+  bytes: 0,
+  bytesMax: 2 ** 30,
+  freeBytes: 2 ** 40,
+  files: 1,
+  partitions: [],
+  fault: undefined,
+} as SpoolStatus;
+const connected: UplinkStatus = {
+  state: 'connected',
+  sinceMs: NOW - 60 * MINUTE,
+  collectorId: 'c1',
+  lastError: undefined,
+  attempts: 1,
+  sentBytesTotal: 0,
+  sentSegmentsTotal: 0,
+  inFlightBytes: 0,
+  windowBytes: 0,
+  creditBytes: 0,
+};
+
+const flowing: AgentFacts = {
+  source: running,
+  spool,
+  uplink: connected,
+  refused: new Map(),
+  held: new Map(),
+  gaps: [],
+  wallMs: NOW,
+  monotonicMs: 0,
+};
+
+const spooledSince = (ms: number): SpoolStatus => ({
+  ...spool,
+  partitions: [
+    { ...claims, startOffset: 0, nextOffset: 9, segments: 1, oldestSpooledMs: NOW - ms } as SpoolPartition,
+  ],
+});
+const down = (ms: number): UplinkStatus => ({
+  ...connected,
+  state: 'connecting',
+  sinceMs: NOW - ms,
+  lastError: 'LINK_UNREACHABLE: refused',
+});
+
+const CASES: readonly (readonly [string, Partial<AgentFacts>, string, readonly RegExp[]])[] = [
+  ['all moves', {}, 'flowing', []],
+  ['data that wait a moment', { spool: spooledSince(2 * MINUTE) }, 'flowing', []],
+  [
+    'data that wait too long',
+    { spool: spooledSince(6 * MINUTE) },
+    'degraded',
+    [/oldest spooled segment has waited 6 m/],
+  ],
+  ['a reconnect', { uplink: down(5_000) }, 'flowing', []],
+  [
+    'no collector',
+    { uplink: down(MINUTE) },
+    'degraded',
+    [/link: no collector for 60 s, LINK_UNREACHABLE: refused/],
+  ],
+  [
+    'Kafka that is away',
+    { source: { ...running, state: 'restarting', reason: 'KAFKA_UNREACHABLE' } },
+    'degraded',
+    [/Kafka: restarting, KAFKA_UNREACHABLE/],
+  ],
+  [
+    'neither Kafka nor a collector',
+    { source: { ...running, state: 'restarting' }, uplink: down(MINUTE) },
+    'stopped',
+    [/Kafka: restarting/, /link: no collector/],
+  ],
+  [
+    'a disk that fails',
+    { spool: { ...spool, fault: 'SPOOL_IO: disk full' } },
+    'degraded',
+    [/spool: SPOOL_IO/],
+  ],
+  [
+    'a topic that is held',
+    { held: new Map([['claims', 'its share']]) },
+    'degraded',
+    [/topic claims waits: its share/],
+  ],
+  [
+    'a topic that is refused',
+    { refused: new Map([['claims', 'no table']]) },
+    'degraded',
+    [/claims is refused: no table/],
+  ],
+  [
+    'a gap',
+    { gaps: [{ ...claims, leaderEpoch: 0, startOffset: 5, nextOffset: 9, reason: 'retention' }] },
+    'degraded',
+    [/gap: claims-3 \[5, 9\) is no longer in Kafka \(retention\)/],
+  ],
+  [
+    'a start',
+    { source: { ...running, state: 'starting', reason: 'connecting' }, uplink: down(1_000) },
+    'unknown',
+    [/Kafka: starting, connecting/],
+  ],
+];
+
+for (const [what, facts, verdict, reasons] of CASES) {
+  test(`${what}: ${verdict}`, () => {
+    const report = judgeHealth({ ...flowing, ...facts });
+    assert.equal(report.verdict, verdict);
+    assert.equal(report.reasons.length, reasons.length, report.reasons.join('\n'));
+    for (const [i, reason] of reasons.entries()) assert.match(report.reasons[i] ?? '', reason);
+  });
+}
+
+test('whatever waits, the verdict is not flowing: reasons and green exclude each other', () => {
+  const parts = CASES.map(([, facts]) => facts);
+  for (const a of parts)
+    for (const b of parts) {
+      const { verdict, reasons } = judgeHealth({ ...flowing, ...a, ...b });
+      assert.equal(verdict === 'flowing', reasons.length === 0);
+    }
+});
+
+test('an idle partition says since when, a moving one how far behind it is', () => {
+  const partition = {
+    ...claims,
+    leaderEpoch: 0,
+    logStart: 0,
+    logEnd: 100,
+    groupOffset: 10,
+    startAt: undefined,
+    position: 90,
+    highWatermark: 100,
+    paused: ['spool'],
+    idleSinceMs: undefined,
+    committedToGroup: 10,
+  };
+  const idle = { ...partition, position: 100, idleSinceMs: NOW - MINUTE };
+  const detail = JSON.stringify(
+    judgeHealth({ ...flowing, source: { ...running, partitions: [partition, idle] } }).detail,
+  );
+  assert.match(
+    detail,
+    /"partition":"claims-3","position":90,"highWatermark":100,"lag":10,"paused":\["spool"\]/,
+  );
+  assert.match(detail, /"idle":"idle since 2025-12-31T23:59:00/);
+});
+
+test('a load balancer is sent elsewhere unless both ends are there', () => {
+  const ready = (facts: Partial<AgentFacts>) => judgeHealth({ ...flowing, ...facts }).ready;
+  assert.equal(ready({}), true);
+  assert.equal(ready({ uplink: down(1_000) }), false);
+  assert.equal(ready({ source: { ...running, state: 'restarting' } }), false);
+});

@@ -1,0 +1,140 @@
+// What is sent next: in offset order with the gaps between, fair over partitions, and what the disk lost is asked for again.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { UplinkItem } from '@sluice/agent/contracts.ts';
+import type { PartitionBook } from '@sluice/agent/positions/partition-book.ts';
+import type { PartitionState } from '@sluice/agent/positions/partition-state.ts';
+import { SendFeed } from '@sluice/agent/positions/send-feed.ts';
+import { NO_TOPIC_ID, partitionName } from '@sluice/shared/position.ts';
+import { FakeSpool, rangeSegment } from '../../support/fake-spool.ts';
+import { settle } from '../../support/manual-clock.ts';
+
+/** Only what the feed reads and moves; everything below `durableNext` may be sent. */
+function stateOf(partition: number, sendNext: number | undefined, durableNext: number): PartitionState {
+  const id = { topic: 'claims', topicId: NO_TOPIC_ID, partition };
+  return { id, sendNext, durableNext, rewindEpoch: 3, gaps: [], assigned: true } as unknown as PartitionState;
+}
+
+function feedOf(states: PartitionState[], spool = new FakeSpool()) {
+  const lost: number[] = [];
+  const book = { states: () => states, declared: () => [] } as unknown as PartitionBook;
+  const feed = new SendFeed(book, spool, (_whose: unknown, offset: number) => {
+    lost.push(offset);
+  });
+  return { feed, spool, lost };
+}
+
+function rangeOf(item: UplinkItem | undefined): string {
+  if (item === undefined) return 'nothing';
+  const { startOffset, nextOffset, ...id } = item.kind === 'gap' ? item.gap : item.segment;
+  return `${item.kind} ${partitionName(id)} [${startOffset}, ${nextOffset})`;
+}
+
+async function allOf(feed: SendFeed): Promise<string[]> {
+  const sent: string[] = [];
+  for (let item = await feed.next(); item !== undefined; item = await feed.next()) sent.push(rangeOf(item));
+  return sent;
+}
+
+const gapOf = (startOffset: number, nextOffset: number) => ({
+  ...stateOf(0, 0, 0).id,
+  leaderEpoch: 0,
+  startOffset,
+  nextOffset,
+  reason: 'retention',
+});
+
+test('segments and the gaps between them leave in offset order, with the epoch that was asked for', async () => {
+  const state = stateOf(0, 2, 30);
+  state.gaps.push(gapOf(10, 20));
+  const { feed, spool, lost } = feedOf([state]);
+  spool.append([rangeSegment(0, 5), rangeSegment(5, 10), rangeSegment(20, 30)]);
+  assert.equal((await feed.next())?.rewindEpoch, 3);
+  assert.deepEqual(await allOf(feed), [
+    'segment claims-0 [5, 10)',
+    'gap claims-0 [10, 20)',
+    'segment claims-0 [20, 30)',
+  ]);
+  assert.equal(state.sendNext, 30);
+  assert.deepEqual(lost, []);
+});
+
+test('nothing is sent of a partition that was not welcomed, nor what is not on disk', async () => {
+  const { feed, spool } = feedOf([stateOf(0, undefined, 10), stateOf(1, 10, 10)]);
+  spool.append([rangeSegment(0, 10), rangeSegment(10, 20, { partition: 1 })]);
+  assert.equal(await feed.next(), undefined);
+});
+
+test('partitions take turns: a busy one does not starve the others', async () => {
+  const states = [stateOf(0, 0, 40), stateOf(1, 0, 10), stateOf(2, 0, 20)];
+  const { feed, spool } = feedOf(states);
+  for (let at = 0; at < 40; at += 10)
+    for (const partition of [0, 1, 2]) spool.append([rangeSegment(at, at + 10, { partition })]);
+  const partitions = (await allOf(feed)).map((sent) => Number(/claims-(\d)/.exec(sent)?.[1]));
+  assert.deepEqual(partitions, [0, 1, 2, 0, 2, 0, 0]);
+});
+
+test('a run is read from the disk once, and read anew after a rewind', async () => {
+  const state = stateOf(0, 0, 50);
+  const { feed, spool } = feedOf([state]);
+  for (let at = 0; at < 50; at += 10) spool.append([rangeSegment(at, at + 10)]);
+  await feed.next();
+  await feed.next();
+  assert.equal(spool.reads, 1);
+  state.sendNext = 5;
+  state.rewindEpoch = 4;
+  const item = await feed.next();
+  assert.equal(rangeOf(item), 'segment claims-0 [0, 10)');
+  assert.equal(item?.rewindEpoch, 4);
+  assert.deepEqual((await allOf(feed)).length, 4);
+});
+
+test('what was read while the collector asked for another place is not sent', async () => {
+  const state = stateOf(0, 20, 30);
+  const { feed, spool } = feedOf([state]);
+  spool.append([rangeSegment(0, 10), rangeSegment(10, 20), rangeSegment(20, 30)]);
+  const reading = feed.next();
+  state.sendNext = 0;
+  state.rewindEpoch = 4;
+  assert.equal(await reading, undefined);
+  assert.equal(rangeOf(await feed.next()), 'segment claims-0 [0, 10)');
+});
+
+test('what the disk should hold and does not is lost by its offset, and its neighbours flow', async () => {
+  const { feed, spool, lost } = feedOf([stateOf(0, 7, 10), stateOf(1, 0, 10)]);
+  spool.append([rangeSegment(0, 10, { partition: 1 })]);
+  assert.equal(rangeOf(await feed.next()), 'segment claims-1 [0, 10)');
+  assert.deepEqual(lost, [7]);
+  spool.read = () => Promise.reject(new Error('SPOOL_CORRUPT'));
+  const broken = feedOf([stateOf(0, 7, 10)], spool);
+  assert.equal(await broken.feed.next(), undefined);
+  assert.deepEqual(broken.lost, [7]);
+});
+
+test('whoever waits hears of what came, and is let go when the stream ends', async () => {
+  const state = stateOf(0, 0, 0);
+  const { feed, spool } = feedOf([state]);
+  const ended = new AbortController();
+  let heard = 0;
+  const wait = () =>
+    feed.ready(ended.signal).then(() => {
+      heard++;
+    });
+  void wait();
+  await settle();
+  assert.equal(heard, 0);
+  spool.append([rangeSegment(0, 10)]);
+  state.durableNext = 10;
+  feed.wake();
+  await settle();
+  assert.equal(heard, 1);
+  await wait();
+  assert.equal(heard, 2, 'there is something: no reason to wait');
+  state.sendNext = 10;
+  void wait();
+  await settle();
+  assert.equal(heard, 2);
+  ended.abort();
+  await settle();
+  assert.equal(heard, 3);
+});

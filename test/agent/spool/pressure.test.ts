@@ -1,0 +1,76 @@
+// A topic that is stuck stops at its share and never its neighbours; what was stopped flows again only with room to spare.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { SpoolPartition, SpoolPressure } from '@sluice/agent/contracts.ts';
+import { judgePressure, samePressure } from '@sluice/agent/spool/pressure.ts';
+import type { SpoolState } from '@sluice/agent/spool/worker-protocol.ts';
+import fc from 'fast-check';
+
+const none: SpoolPressure = { full: undefined, heldTopics: new Map() };
+const limits = { bytesMax: 1_000, freeSpaceMin: 100 };
+
+function stateOf(bytes: Readonly<Record<string, number>>, freeBytes = 1e9): SpoolState {
+  const partitions = Object.entries(bytes).map(([topic, size]) => ({ topic, bytes: size }) as SpoolPartition);
+  return { partitions, files: 1, diskBytes: 0, freeBytes, setAside: [] };
+}
+
+const judge = (bytes: Readonly<Record<string, number>>, before = none) =>
+  judgePressure(stateOf(bytes), limits, before);
+const held = ({ heldTopics }: SpoolPressure) => [...heldTopics.keys()].sort();
+
+test('full is the cap, or less free space than must stay, each by its name in the config', () => {
+  assert.equal(judge({ a: 999 }).full, undefined);
+  assert.match(judge({ a: 600, b: 400 }).full ?? '', /spool\.bytesMax \(1000 B\)/);
+  assert.match(judgePressure(stateOf({}, 99), limits, none).full ?? '', /spool\.freeSpaceMin \(100 B\)/);
+  assert.equal(judgePressure(stateOf({}, 100), limits, none).full, undefined);
+});
+
+test('a full spool takes again at nine tenths, so that it does not flutter', () => {
+  const full = judge({ a: 1_000 });
+  assert.notEqual(judge({ a: 999 }, full).full, undefined);
+  assert.notEqual(judge({ a: 900 }, full).full, undefined);
+  assert.equal(judge({ a: 899 }, full).full, undefined);
+  const dry = judgePressure(stateOf({}, 99), limits, none);
+  assert.notEqual(judgePressure(stateOf({}, 110), limits, dry).full, undefined);
+  assert.equal(judgePressure(stateOf({}, 112), limits, dry).full, undefined);
+});
+
+const SHARES: readonly (readonly [string, Readonly<Record<string, number>>, readonly string[]])[] = [
+  ['a topic alone has it all', { a: 999 }, []],
+  ['a topic that holds its own half of the half and the whole common one stops', { a: 750, b: 1 }, ['a']],
+  ['a little less, and it flows', { a: 749, b: 1 }, []],
+  ['who stays in its own share is never stopped by the others', { a: 760, b: 239 }, ['a']],
+  ['two that share the common half stop together', { a: 420, b: 420, c: 10 }, ['a', 'b']],
+];
+
+for (const [what, bytes, stopped] of SHARES) test(what, () => assert.deepEqual(held(judge(bytes)), stopped));
+
+test('a topic that was stopped stays so until a tenth of its share is free', () => {
+  const before = judge({ a: 750, b: 1 });
+  assert.deepEqual(held(judge({ a: 740, b: 1 }, before)), ['a']);
+  assert.deepEqual(held(judge({ a: 690, b: 1 }, before)), []);
+});
+
+test('whatever one topic does, another may fill its own share before the spool is full', () => {
+  const sizes = fc.dictionary(fc.constantFrom('a', 'b', 'c', 'd'), fc.nat(400), { minKeys: 2 });
+  fc.assert(
+    fc.property(sizes, (bytes) => {
+      const topics = Object.keys(bytes);
+      const share = limits.bytesMax / 2 / topics.length;
+      const stopped = held(judge(bytes));
+      for (const topic of stopped)
+        assert.ok((bytes[topic] ?? 0) >= share, `${topic} was stopped below its share of ${share}`);
+      if (judge(bytes).full === undefined) return;
+      const inside = topics.filter((topic) => (bytes[topic] ?? 0) < share);
+      if (inside.length === 0) return;
+      assert.ok(stopped.length > 0, 'the spool is full and nobody was stopped at its share');
+    }),
+  );
+});
+
+test('the same pressure is not told twice, another one is', () => {
+  assert.ok(samePressure(judge({ a: 750, b: 1 }), judge({ a: 755, b: 1 })));
+  assert.ok(!samePressure(judge({ a: 750, b: 1 }), none));
+  assert.ok(!samePressure(judge({ a: 750, b: 1 }), judge({ a: 1, b: 750 })));
+  assert.ok(!samePressure(judge({ a: 1_000 }), none));
+});

@@ -1,0 +1,238 @@
+// collector.yaml: what a table means is compiled once, and what could not run is refused at the door, all of it at once.
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { loadCollectorConfig } from '@sluice/collector/config.ts';
+import { ConfigError } from '@sluice/shared/config-file.ts';
+import { stringify } from 'yaml';
+import { temporaryDirectory } from '../support/temp.ts';
+
+const directory = temporaryDirectory();
+const claims = { name: 'claims', topic: 'claims', format: 'json', columns: { n: 'int' } };
+const minimal = {
+  listen: { address: '0.0.0.0:8443', tls: { ca: 'ca.pem', cert: 'c.pem', key: 'c-key.pem' } },
+  agents: [{ id: 'plant-7', topics: ['claims'] }],
+  lake: { store: './lake', catalog: 'file' },
+  tables: [claims],
+};
+
+function load(change: object) {
+  const file = join(directory, 'collector.yaml');
+  writeFileSync(file, stringify({ ...minimal, ...change }));
+  return loadCollectorConfig(file);
+}
+const tableOf = (change: object) => load({ tables: [{ ...claims, ...change }] }).tables[0];
+
+test('the shortest file runs with the documented defaults', () => {
+  const config = load({});
+  const [table] = config.tables;
+  assert.deepEqual(
+    [table?.windowLengthMs, table?.windowBytesMax, table?.output, table?.provenance, table?.location],
+    [100_000, 64 * 2 ** 20, { kind: 'parquet', compression: 'zstd' }, 'position', 'claims'],
+  );
+  assert.equal(config.collector.drainTimeout, 110_000, 'below the 120 s that ECS gives');
+  assert.deepEqual(config.http.address, { host: '127.0.0.1', port: 9644 });
+  assert.ok(Object.isFrozen(config) && Object.isFrozen(table));
+});
+
+test('formats, steps and partitions are compiled to what the stages take', () => {
+  const table = tableOf({
+    format: { csv: { delimiter: ';' } },
+    columns: { ID: 'BIGINT', at: 'timestamp' },
+    steps: [
+      { apply_mapping: [['ID', 'BigInt', 'id', 'string']] },
+      { select_fields: ['id'] },
+      { drop_fields: ['at'] },
+      { filter: 'id > 0' },
+    ],
+    partitionBy: [
+      { ingest: 'hour' },
+      { field: 'at', by: 'day' },
+      { field: 'id' },
+      { field: 'id', as: 'again' },
+    ],
+    output: { format: 'csv' },
+    location: '/insurance/claims/',
+  });
+  assert.deepEqual(table?.input, { kind: 'csv', delimiter: ';', quote: '"', columns: ['ID', 'at'] });
+  assert.deepEqual(table?.columns, [
+    { name: 'ID', type: 'bigint' },
+    { name: 'at', type: 'timestamp' },
+  ]);
+  assert.deepEqual(table?.steps, [
+    {
+      kind: 'apply_mapping',
+      mappings: [{ source: 'ID', sourceType: 'bigint', target: 'id', targetType: 'string' }],
+    },
+    { kind: 'select_fields', fields: ['id'] },
+    { kind: 'drop_fields', fields: ['at'] },
+    { kind: 'filter', expression: 'id > 0' },
+  ]);
+  assert.deepEqual(table?.partitionBy, [
+    { kind: 'ingest', by: 'hour', column: 'ingest_hour' },
+    { kind: 'time', field: 'at', by: 'day', column: 'at_day' },
+    { kind: 'value', field: 'id', column: 'id' },
+    { kind: 'value', field: 'id', column: 'again' },
+  ]);
+  assert.deepEqual(table?.output, { kind: 'csv', compression: 'none' });
+  assert.equal(table?.location, 'insurance/claims');
+});
+
+test('the config version names what a row means and not how long a window is', () => {
+  const version = (change: object) => tableOf(change)?.configVersion;
+  const base = version({});
+  assert.match(base ?? '', /^[0-9a-f]{16}$/);
+  assert.equal(version({ window: { every: '5s', bytesMax: '1MiB' } }), base);
+  for (const change of [
+    { columns: { n: 'bigint' } },
+    { steps: [{ filter: 'n > 1' }] },
+    { partitionBy: [{ ingest: 'day' }] },
+    { output: { format: 'json' } },
+    { provenance: 'none' },
+    { quarantine: { raw: 'drop' } },
+  ])
+    assert.notEqual(version(change), base, JSON.stringify(change));
+});
+
+const two = (change: object) => ({ tables: [claims, { ...claims, name: 'other', ...change }] });
+
+const REFUSED: readonly (readonly [string, object, string, RegExp])[] = [
+  ['no table', { tables: [] }, 'tables', />=1/],
+  ['no agent', { agents: [] }, 'agents', />=1/],
+  ['an agent without a topic', { agents: [{ id: 'a', topics: [] }] }, 'agents[0].topics', />=1/],
+  ['two tables of one name', two({ name: 'claims' }), 'tables[1].name', /'claims' is taken/],
+  [
+    'a table named like another’s quarantine',
+    two({ name: 'claims_quarantine' }),
+    'tables[1].name',
+    /is taken/,
+  ],
+  [
+    'a quarantine named like a table that came before',
+    { tables: [{ ...claims, name: 'claims_quarantine' }, claims] },
+    'tables[1].name',
+    /is taken/,
+  ],
+  ['a name that Glue would change', two({ name: 'Claims-2' }), 'tables[1].name', /lower-case/],
+  [
+    'a location inside another table’s',
+    two({ location: 'claims/eu' }),
+    'tables[1].location',
+    /inside|overlaps/,
+  ],
+  [
+    'a location around another table’s',
+    {
+      tables: [
+        { ...claims, location: 'a/b' },
+        { ...claims, name: 'other', location: 'a' },
+      ],
+    },
+    'tables[1].location',
+    /overlaps/,
+  ],
+  ['two tables at one location', two({ location: 'claims' }), 'tables[1].location', /overlaps/],
+  [
+    'a location that is another’s quarantine',
+    two({ location: 'claims_quarantine' }),
+    'tables[1].location',
+    /overlaps/,
+  ],
+  [
+    'a location in the ledger’s own folder',
+    two({ location: '_sluice/rows' }),
+    'tables[1].location',
+    /underscore/,
+  ],
+  ['a location that leaves the lake', two({ location: '../elsewhere' }), 'tables[1].location', /\.\./],
+  [
+    'a location that no reader sees',
+    two({ location: 'a/.hidden' }),
+    'tables[1].location',
+    /underscore or a dot/,
+  ],
+  [
+    'Glue over a directory',
+    { lake: { store: './lake', catalog: 'glue' } },
+    'lake.store',
+    /Glue cannot catalogue/,
+  ],
+  ['a bucket without a name', { lake: { store: 's3://', catalog: 'file' } }, 'lake.store', /bucket/],
+  [
+    'credit above staging',
+    { limits: { creditBytesMax: '300MiB' } },
+    'limits.creditBytesMax',
+    /above stagingBytesMax/,
+  ],
+  [
+    'a window of no time',
+    { tables: [{ ...claims, window: { every: '0s' } }] },
+    'tables[0].window.every',
+    /at least 1s/,
+  ],
+  [
+    'a window of no bytes',
+    { tables: [{ ...claims, window: { bytesMax: '0B' } }] },
+    'tables[0].window.bytesMax',
+    /at least/,
+  ],
+  [
+    'a time without a unit',
+    { tables: [{ ...claims, window: { every: '100' } }] },
+    'tables[0].window.every',
+    /not a duration/,
+  ],
+  [
+    'a step that is two',
+    { tables: [{ ...claims, steps: [{ filter: 'a', drop_fields: ['b'] }] }] },
+    'tables[0].steps[0]',
+    /no known form/,
+  ],
+  [
+    'a compression of another format',
+    { tables: [{ ...claims, output: { format: 'csv', compression: 'zstd' } }] },
+    'tables[0].output',
+    /no known form/,
+  ],
+  [
+    'an output that nobody knows',
+    { tables: [{ ...claims, output: { format: 'orc' } }] },
+    'tables[0].output',
+    /no known form/,
+  ],
+  [
+    'a delimiter of two signs',
+    { tables: [{ ...claims, format: { csv: { delimiter: '||' } } }] },
+    'tables[0].format.csv.delimiter',
+    /exactly 1/,
+  ],
+  [
+    'a CSV whose quote is its delimiter',
+    { tables: [{ ...claims, format: { csv: { delimiter: '"' } } }] },
+    'tables[0].format',
+    /same/,
+  ],
+  [
+    'a key that nobody knows',
+    { tables: [{ ...claims, partitionedBy: [] }] },
+    'tables[0].partitionedBy',
+    /unknown key/,
+  ],
+];
+
+for (const [what, change, path, message] of REFUSED) {
+  test(`${what} is refused at ${path}`, () => {
+    assert.throws(
+      () => load(change),
+      (error: unknown) => {
+        assert.ok(error instanceof ConfigError, String(error));
+        const problem = error.problems.find((p) => p.path === path);
+        assert.ok(problem !== undefined, error.message);
+        assert.match(problem.message, message);
+        assert.ok(problem.line > 0 && problem.remedy !== '');
+        return true;
+      },
+    );
+  });
+}

@@ -1,0 +1,141 @@
+// Never green while something waits: every way to wait has its reason in words, and an idle collector is green.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type CollectorFacts, judgeHealth, type TableFacts } from '@sluice/collector/ops/health.ts';
+
+const NOW = Date.UTC(2026, 0, 1);
+const MINUTE = 60_000;
+
+interface Change {
+  readonly lane?: Partial<TableFacts['lane']>;
+  readonly writer?: Partial<TableFacts['writer']>;
+  readonly windowLengthMs?: number;
+}
+
+function tableOf(name: string, { lane, writer, windowLengthMs = 100_000 }: Change = {}): TableFacts {
+  return {
+    lane: {
+      table: name,
+      openSegments: 0,
+      openBytes: 0,
+      windowsInFlight: 0,
+      oldestStagedMs: undefined,
+      waitsFor: undefined,
+      windowsCommitted: 1,
+      recordsCommitted: 5,
+      recordsQuarantined: 0,
+      ...lane,
+    },
+    writer: {
+      state: 'ready',
+      reason: undefined,
+      sinceMs: NOW - 2 * MINUTE,
+      lastSequence: 3,
+      publishedThrough: 3,
+      lastCommitMs: NOW - MINUTE,
+      ...writer,
+    },
+    windowLengthMs,
+    partitions: [{ topic: 'claims', partition: 0, committed: 5, acknowledged: 5 }],
+  };
+}
+
+const flowing: CollectorFacts = {
+  tables: [tableOf('claims'), tableOf('orders')],
+  ingest: { listening: true, agents: [], daysToExpiry: 300 },
+  stagedBytes: 0,
+  stagedBytesMax: 2 ** 28,
+  draining: false,
+  wallMs: NOW,
+};
+const first = (change: Change) => ({ tables: [tableOf('claims', change), tableOf('orders')] });
+const both = (change: Change) => ({ tables: [tableOf('claims', change), tableOf('orders', change)] });
+const parked = { writer: { state: 'parked', reason: 'STORE_DENIED: s3:PutObject' } } as const;
+const halted = { writer: { state: 'halted', reason: 'LEDGER_MISSING_ENTRY' } } as const;
+
+const CASES: readonly (readonly [string, Partial<CollectorFacts>, string, readonly RegExp[]])[] = [
+  ['all moves', {}, 'flowing', []],
+  ['records of the present window', first({ lane: { oldestStagedMs: NOW - 90_000 } }), 'flowing', []],
+  [
+    'records of many windows ago',
+    first({ lane: { oldestStagedMs: NOW - 6 * MINUTE } }),
+    'degraded',
+    [/claims: the oldest staged record has waited 6 m/],
+  ],
+  [
+    'the same under long windows',
+    first({ lane: { oldestStagedMs: NOW - 6 * MINUTE }, windowLengthMs: 10 * MINUTE }),
+    'flowing',
+    [],
+  ],
+  [
+    'a table that waits',
+    first({ writer: { state: 'waiting', reason: 'STORE_UNAVAILABLE' } }),
+    'degraded',
+    [/claims is waiting for 2 m: STORE_UNAVAILABLE|claims is waiting for 120 s: STORE_UNAVAILABLE/],
+  ],
+  ['a table that is parked', first(parked), 'degraded', [/claims is parked for .*STORE_DENIED/]],
+  ['a table that is halted', first(halted), 'degraded', [/claims is halted/]],
+  ['every table parked or halted', both(parked), 'stopped', [/claims is parked/, /orders is parked/]],
+  [
+    'a transform that fails',
+    first({ lane: { waitsFor: 'transform: TRANSFORM_FAILED' } }),
+    'degraded',
+    [/claims waits: transform/],
+  ],
+  ['staging that is full', { stagedBytes: 2 ** 28 }, 'degraded', [/agents wait: 256 MiB are staged/]],
+  [
+    'a certificate that ends soon',
+    { ingest: { ...flowing.ingest, daysToExpiry: 13.5 } },
+    'degraded',
+    [/expires in 13 days/],
+  ],
+  ['a drain', { draining: true }, 'degraded', [/draining/]],
+  [
+    'ledgers that are being read',
+    both({ writer: { state: 'loading', sinceMs: NOW - 5_000 } }),
+    'unknown',
+    [],
+  ],
+];
+
+for (const [what, facts, verdict, reasons] of CASES) {
+  test(`${what}: ${verdict}`, () => {
+    const report = judgeHealth({ ...flowing, ...facts });
+    assert.equal(report.verdict, verdict);
+    assert.equal(report.reasons.length, reasons.length, report.reasons.join('\n'));
+    for (const [i, reason] of reasons.entries()) assert.match(report.reasons[i] ?? '', reason);
+  });
+}
+
+test('a ledger that cannot be read yet is not green, though its neighbours are', () => {
+  const { verdict, reasons } = judgeHealth({
+    ...flowing,
+    ...first({ writer: { state: 'loading', sinceMs: NOW - 5 * MINUTE } }),
+  });
+  assert.equal(verdict, 'degraded');
+  assert.match(reasons.join(), /claims has been reading its ledger for 5 m/);
+});
+
+test('whatever waits, the verdict is not flowing: reasons and green exclude each other', () => {
+  for (const [, a] of CASES)
+    for (const [, b] of CASES) {
+      const { verdict, reasons } = judgeHealth({ ...flowing, ...a, ...b });
+      if (reasons.length > 0) assert.notEqual(verdict, 'flowing');
+      else assert.ok(verdict === 'flowing' || verdict === 'unknown');
+    }
+});
+
+test('a table that nothing waits for says since when it is idle, one with staged records does not', () => {
+  const busy = first({ lane: { oldestStagedMs: NOW - 1_000 } });
+  const detail = JSON.stringify(judgeHealth({ ...flowing, ...busy }).detail);
+  assert.match(detail, /"table":"orders",.*"idle":"idle since 2025-12-31T23:59:00\.000Z \(60 s\)"/);
+  assert.doesNotMatch(detail, /"table":"claims",[^}]*"idle"/);
+});
+
+test('agents are sent elsewhere while it drains or does not listen', () => {
+  const ready = (facts: Partial<CollectorFacts>) => judgeHealth({ ...flowing, ...facts }).ready;
+  assert.equal(ready({}), true);
+  assert.equal(ready({ draining: true }), false);
+  assert.equal(ready({ ingest: { ...flowing.ingest, listening: false } }), false);
+});

@@ -1,0 +1,100 @@
+// The transform's thread: windows queue for it, one that fails or a thread that dies takes one attempt and nothing else.
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { Worker } from 'node:worker_threads';
+import type { TableConfig } from '@sluice/collector/contracts.ts';
+import { createTransformer, type TransformerWithChecks } from '@sluice/collector/transform/transformer.ts';
+import { segmentOf } from '../../support/segments.ts';
+import { temporaryDirectory } from '../../support/temp.ts';
+import { plainTable } from '../../support/written-lake.ts';
+
+const table: TableConfig = { ...plainTable, columns: [{ name: 'n', type: 'int' }] };
+const home = temporaryDirectory();
+let windows = 0;
+
+function fresh(t: TestContext): TransformerWithChecks {
+  const transformer = createTransformer({ memoryBytesMax: 64e6, threads: 1 });
+  t.after(() => transformer.close());
+  return transformer;
+}
+
+/** Emitted records of one window of `segments` segments of ten records. */
+async function run(
+  transformer: TransformerWithChecks,
+  change: Partial<TableConfig> = {},
+  segments = 1,
+): Promise<number> {
+  const directory = join(home, `w${windows++}`);
+  mkdirSync(directory);
+  const staged = Array.from({ length: segments }, (_, i) => ({
+    segment: segmentOf(
+      Array.from({ length: 10 }, (_v, n) => `{"n":${n}}`),
+      { baseOffset: i * 10 },
+    ),
+    fromOffset: i * 10,
+  }));
+  const request = { table: { ...table, ...change }, windowId: 'w', segments: staged, openedMs: 0, directory };
+  return (await transformer.run(request)).classes.emitted;
+}
+
+const wrong: Partial<TableConfig> = { steps: [{ kind: 'filter', expression: 'n >< 5' }] };
+
+test('windows that are asked for together are transformed one after the other, each with its own result', async (t) => {
+  const transformer = fresh(t);
+  const asked = [1, 5, 2, 12].map((segments) => run(transformer, {}, segments));
+  assert.deepEqual(await Promise.all(asked), [10, 50, 20, 120]);
+});
+
+test('a window that fails leaves nothing behind for the next', async (t) => {
+  const transformer = fresh(t);
+  const [failed, next] = [run(transformer, wrong, 6), run(transformer, {}, 6)];
+  await assert.rejects(failed, { code: 'TRANSFORM_FAILED' });
+  assert.equal(await next, 60);
+});
+
+test('a thread that dies takes its attempt with it; the next one gets a new thread', async (t) => {
+  const transformer = fresh(t);
+  assert.equal(await run(transformer), 10);
+  const { postMessage } = Worker.prototype;
+  for (const deadly of ['begin', 'segment', 'finish']) {
+    let killed = false;
+    const mock = t.mock.method(
+      Worker.prototype,
+      'postMessage',
+      function (this: Worker, message: { kind: string }) {
+        if (message.kind !== deadly || killed) return postMessage.call(this, message);
+        killed = true;
+        void this.terminate();
+      },
+    );
+    const [dying, next] = [run(transformer, {}, 8), run(transformer, {}, 8)];
+    await assert.rejects(dying, { code: 'TRANSFORM_FAILED', message: /thread ended/ });
+    assert.equal(await next, 80, `after a death at ${deadly}`);
+    mock.mock.restore();
+  }
+});
+
+test('a table is tried without data and said to be wrong or right; a window may wait behind it', async (t) => {
+  const transformer = fresh(t);
+  const [problems, emitted, none] = await Promise.all([
+    transformer.validate({ ...table, ...wrong }, home),
+    run(transformer),
+    transformer.validate(table, home),
+  ]);
+  assert.match(problems.join(), /SQL is refused/);
+  assert.equal(emitted, 10);
+  assert.deepEqual(none, []);
+});
+
+test('what is explained is what runs: SQL with a placeholder where values are drawn', (t) => {
+  const sql = fresh(t).explain({ ...table, partitionBy: [{ kind: 'value', field: 'n', column: 'n' }] });
+  for (const part of [
+    'CREATE OR REPLACE TEMP TABLE staged',
+    'INSERT INTO staged',
+    "'<separator>'",
+    'COPY (SELECT',
+  ])
+    assert.ok(sql.includes(part), part);
+});

@@ -1,0 +1,361 @@
+// One order per partition: what is here is skipped, what is next is taken, a hole is asked for once. Real lanes, a ledger in
+// memory.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { AgentLink, TableConfig } from '@sluice/collector/contracts.ts';
+import { createEvents } from '@sluice/collector/events.ts';
+import { createSequencer } from '@sluice/collector/window/sequencer.ts';
+import { createStagingBudget } from '@sluice/collector/window/staging-budget.ts';
+import { createTableLane } from '@sluice/collector/window/table-lane.ts';
+import { silentLogger } from '@sluice/shared/log.ts';
+import { createMetrics } from '@sluice/shared/metrics.ts';
+import { type PartitionId, partitionName } from '@sluice/shared/position.ts';
+import fc from 'fast-check';
+import { rangeSegment } from '../../support/fake-spool.ts';
+import { transformDouble, type WriterDouble, writerDouble } from '../../support/lane-doubles.ts';
+import { manualClock } from '../../support/manual-clock.ts';
+import { seededRandom } from '../../support/seeded-random.ts';
+import { temporaryDirectory } from '../../support/temp.ts';
+
+const workDir = temporaryDirectory();
+
+interface LinkDouble extends AgentLink {
+  /** What it was told, in words. */
+  readonly told: string[];
+}
+
+let streams = 0;
+function linkOf(): LinkDouble {
+  const told: string[] = [];
+  return {
+    agentId: 'plant-7',
+    streamId: ++streams,
+    told,
+    committed: (positions) => {
+      for (const { partition, nextOffset } of positions)
+        told.push(`committed ${partitionName(partition)} ${nextOffset}`);
+    },
+    rewind: (partition, offset, epoch) =>
+      void told.push(`rewind ${partitionName(partition)} ${offset} epoch ${epoch}`),
+    refused: (topic, code) => void told.push(`refused ${topic} ${code}`),
+    hold: (topic) => void told.push(`hold ${topic}`),
+    release: (topic) => void told.push(`release ${topic}`),
+    creditFreed: () => {},
+    drain: () => {},
+  };
+}
+
+function declaredOf(partition = 0, topic = 'claims') {
+  const { topicId } = rangeSegment(0, 1);
+  const log = { leaderEpoch: 0, logStart: 0, logEnd: 1_000, spoolStart: 0, spoolNext: 0 };
+  return { topic, topicId, partition, ...log, startAt: undefined };
+}
+
+interface Wanted {
+  readonly name: string;
+  readonly topic?: string;
+  readonly startAt?: 'earliest' | 'latest';
+}
+
+function sequencerOf({
+  tables = [{ name: 'claims' }] as readonly Wanted[],
+  bytesMax = 10_000,
+  windowBytes = 2 ** 30,
+} = {}) {
+  const clock = manualClock();
+  const transformer = transformDouble();
+  const events = createEvents(silentLogger, createMetrics());
+  const lanes = tables.map(({ name, topic = 'claims', startAt }) => {
+    const writer = writerDouble();
+    const table = {
+      name,
+      topic,
+      startAt,
+      windowLengthMs: 100_000,
+      windowBytesMax: windowBytes,
+    } as TableConfig;
+    const random = seededRandom(1);
+    const lane = createTableLane({
+      table,
+      writer,
+      transformer,
+      workDir,
+      clock,
+      random,
+      events,
+      conflicted() {},
+    });
+    return { lane, writer };
+  });
+  const budget = createStagingBudget(bytesMax, () => {});
+  const sequencer = createSequencer({ tables: lanes, budget, clock, events });
+  const writers = Object.fromEntries(tables.map(({ name }, i) => [name, lanes[i]?.writer as WriterDouble]));
+  return { sequencer, writers, budget, clock, transformer, lanes };
+}
+
+/** Until every lane has committed what it closed. */
+async function rest({ lanes }: Pick<ReturnType<typeof sequencerOf>, 'lanes'>): Promise<void> {
+  await Promise.all(lanes.map(({ lane }) => lane.drained()));
+}
+
+async function declared(parts = sequencerOf()) {
+  const link = linkOf();
+  const [position] = await parts.sequencer.declare(link, [declaredOf()]);
+  const send = (start: number, next: number, epoch = 0, from: AgentLink = link) =>
+    parts.sequencer.segment(from, rangeSegment(start, next), epoch);
+  return { ...parts, link, position, send };
+}
+
+test('what is here is skipped, what is next is taken, what begins before is cut', async () => {
+  const { send, lanes } = await declared();
+  assert.equal(send(0, 10), 'staged');
+  assert.equal(send(0, 10), 'skipped');
+  assert.equal(send(3, 8), 'skipped');
+  assert.equal(send(5, 15), 'staged');
+  assert.equal(lanes[0]?.lane.next(declaredOf()), 15);
+});
+
+test('a hole is asked for once, with an epoch; what was on its way is dropped in silence', async () => {
+  const { send, link } = await declared();
+  send(0, 10);
+  assert.equal(send(20, 30), 'rewound');
+  assert.deepEqual(link.told, ['rewind claims-0 10 epoch 1']);
+  assert.equal(send(30, 40), 'stale');
+  assert.equal(send(10, 20), 'stale');
+  assert.equal(link.told.length, 1, 'one outstanding');
+  assert.equal(send(10, 20, 1), 'staged');
+  assert.equal(send(20, 30, 1), 'staged');
+  assert.equal(send(50, 60, 1), 'rewound');
+  assert.deepEqual(link.told[1], 'rewind claims-0 30 epoch 2');
+});
+
+test('a reconnect to the same collector resends nothing', async () => {
+  const { send, link, sequencer, writers } = await declared();
+  send(0, 10);
+  send(40, 50);
+  sequencer.disconnected(link);
+  const again = linkOf();
+  const [position] = await sequencer.declare(again, [declaredOf()]);
+  assert.deepEqual(
+    [position?.committed, position?.received, position?.rewindEpoch],
+    [0, 10, 1],
+    'received is what is staged here',
+  );
+  assert.equal(send(10, 20, 1), 'stale', 'the old stream is over');
+  assert.equal(send(10, 20, 1, again), 'staged');
+  assert.equal(writers['claims']?.opened.length, 1, 'opened once');
+});
+
+test('a revoked partition is not taken any more, and its stream hears nothing of it', async () => {
+  const { send, link, sequencer, lanes } = await declared();
+  send(0, 10);
+  sequencer.revoke(link, [declaredOf()]);
+  assert.equal(send(10, 20), 'stale');
+  lanes[0]?.lane.close('drain');
+  await rest({ lanes });
+  assert.deepEqual(link.told, []);
+});
+
+test('two streams of one partition feed one order: whoever brings what is next is taken', async () => {
+  const { send, sequencer } = await declared();
+  const other = linkOf();
+  await sequencer.declare(other, [declaredOf()]);
+  assert.equal(send(0, 10), 'staged');
+  assert.equal(send(0, 10, 0, other), 'skipped');
+  assert.equal(send(10, 20, 0, other), 'staged');
+  assert.equal(send(10, 20), 'skipped');
+});
+
+test('tables of one topic at different places get what each lacks, and the least of them is acknowledged', async () => {
+  const parts = sequencerOf({ tables: [{ name: 'fast' }, { name: 'slow' }] });
+  const [fast, slow] = [parts.writers['fast'], parts.writers['slow']];
+  fast?.place(declaredOf(), 10);
+  slow?.place(declaredOf(), 4);
+  const { send, position, link, lanes } = await declared(parts);
+  assert.deepEqual([position?.committed, position?.received], [4, 4]);
+  assert.equal(send(4, 8), 'staged');
+  assert.deepEqual(
+    lanes.map(({ lane }) => lane.openBytes()),
+    [0, 4],
+    'only one of them lacks it',
+  );
+  assert.equal(send(8, 14), 'staged');
+  for (const { lane } of lanes) lane.close('drain');
+  await rest({ lanes });
+  assert.deepEqual(fast?.log, ['claims-0 [10, 14)']);
+  assert.deepEqual(slow?.log, ['claims-0 [4, 14)']);
+  assert.equal(link.told.at(-1), 'committed claims-0 14');
+  assert.equal(parts.budget.bytes(), 0);
+});
+
+test('nobody is told of a commit before every table of the topic has published it', async () => {
+  const parts = sequencerOf({ tables: [{ name: 'fast' }, { name: 'slow' }] });
+  if (parts.writers['slow'] !== undefined) parts.writers['slow'].acksLater = true;
+  const { send, link, lanes, writers } = await declared(parts);
+  send(0, 10);
+  for (const { lane } of lanes) lane.close('drain');
+  await rest({ lanes });
+  assert.ok(
+    link.told.every((word) => word === 'committed claims-0 0'),
+    link.told.join(),
+  );
+  writers['slow']?.ackAll();
+  assert.equal(link.told.at(-1), 'committed claims-0 10');
+});
+
+test('a topic without a table is refused by name, and its neighbours are welcomed', async () => {
+  const { sequencer } = sequencerOf();
+  const link = linkOf();
+  const positions = await sequencer.declare(link, [declaredOf(0, 'orders'), declaredOf()]);
+  assert.deepEqual(
+    positions.map(({ topic }) => topic),
+    ['claims'],
+  );
+  assert.deepEqual(link.told, ['refused orders LINK_TOPIC_REFUSED']);
+});
+
+test('a table that cannot be opened is not welcomed, and is with the next declaration', async () => {
+  const { sequencer, writers } = sequencerOf({
+    tables: [{ name: 'claims' }, { name: 'orders', topic: 'orders' }],
+  });
+  const writer = writers['claims'] as WriterDouble;
+  const { open } = writer;
+  writer.open = () => Promise.reject(new Error('the ledger is not loaded'));
+  const link = linkOf();
+  const first = await sequencer.declare(link, [declaredOf(), declaredOf(0, 'orders')]);
+  assert.deepEqual(
+    first.map(({ topic }) => topic),
+    ['orders'],
+  );
+  writer.open = open;
+  const second = await sequencer.declare(link, [declaredOf()]);
+  assert.deepEqual(
+    second.map(({ topic }) => topic),
+    ['claims'],
+  );
+});
+
+test('a topic created again is read from its log start, beside its old self', async () => {
+  const { sequencer, writers } = await declared(
+    sequencerOf({ tables: [{ name: 'claims', startAt: 'latest' }] }),
+  );
+  const fresh = { ...declaredOf(), topicId: 'a'.repeat(32), logStart: 7, logEnd: 90 };
+  await sequencer.declare(linkOf(), [fresh]);
+  assert.deepEqual(
+    writers['claims']?.opened.map(({ start }) => start),
+    [1_000, 7],
+  );
+});
+
+test('a gap that is next is recorded by every table that lacks it, one that is not is asked about', async () => {
+  const { sequencer, link, writers, send, lanes } = await declared();
+  const gap = (startOffset: number, nextOffset: number, epoch = 0) =>
+    sequencer.gap(link, { ...declaredOf(), startOffset, nextOffset, reason: 'retention' }, epoch);
+  send(0, 10);
+  gap(10, 30);
+  gap(10, 30);
+  await rest({ lanes });
+  assert.deepEqual(writers['claims']?.log, ['claims-0 [0, 10)', 'gap claims-0 [10, 30)']);
+  gap(40, 50);
+  assert.equal(link.told.at(-1), 'rewind claims-0 30 epoch 1');
+  gap(20, 50, 1);
+  await rest({ lanes });
+  assert.equal(writers['claims']?.log.at(-1), 'gap claims-0 [30, 50)');
+});
+
+test('the end of the last stream closes the window at once, and no more than every five seconds', async () => {
+  const parts = await declared();
+  const { clock, sequencer, lanes } = parts;
+  const lane = lanes[0]?.lane;
+  let { link } = parts;
+  const reconnect = async (start: number) => {
+    sequencer.disconnected(link);
+    await clock.advance(0);
+    const open = lane?.openBytes() ?? 0;
+    link = linkOf();
+    await sequencer.declare(link, [declaredOf()]);
+    parts.sequencer.segment(link, rangeSegment(start, start + 10), 0);
+    return open;
+  };
+  parts.send(0, 10);
+  assert.equal(await reconnect(10), 0, 'closed');
+  await clock.advance(1_000);
+  assert.equal(await reconnect(20), 10, 'one second later the window stays open');
+  sequencer.disconnected(link);
+  await clock.advance(3_998);
+  assert.equal(lane?.openBytes(), 20);
+  await clock.advance(2);
+  assert.equal(lane?.openBytes(), 0, 'five seconds after the last');
+});
+
+test('while another stream feeds the table, its window stays open', async () => {
+  const { sequencer, link, clock, lanes, send } = await declared();
+  await sequencer.declare(linkOf(), [declaredOf(1)]);
+  send(0, 10);
+  sequencer.disconnected(link);
+  await clock.advance(10_000);
+  assert.equal(lanes[0]?.lane.openBytes(), 10);
+});
+
+test('at three quarters of the staging budget the largest window closes; without room there is no credit', async () => {
+  const parts = sequencerOf({
+    tables: [{ name: 'claims' }, { name: 'orders', topic: 'orders' }],
+    bytesMax: 100,
+  });
+  parts.transformer.immediate = false;
+  const { send, sequencer, link, lanes } = await declared(parts);
+  await sequencer.declare(link, [declaredOf(0, 'orders')]);
+  sequencer.segment(link, rangeSegment(0, 20, { topic: 'orders' }), 0);
+  send(0, 50);
+  assert.deepEqual(
+    lanes.map(({ lane }) => lane.openBytes()),
+    [50, 20],
+  );
+  assert.equal(sequencer.room(), 30);
+  send(50, 60);
+  assert.deepEqual(
+    lanes.map(({ lane }) => lane.openBytes()),
+    [0, 20],
+  );
+  send(60, 100);
+  assert.equal(sequencer.room(), 0);
+});
+
+const step = fc.record({
+  kind: fc.constantFrom('next', 'again', 'hole', 'reconnect', 'close'),
+  n: fc.nat(9),
+});
+
+test('whatever arrives, what is committed is contiguous and every byte is let go', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+      const { sequencer, writers, lanes, budget } = sequencerOf({ tables: [{ name: 'a' }, { name: 'b' }] });
+      writers['a']?.place(declaredOf(), 3);
+      let link = linkOf();
+      await sequencer.declare(link, [declaredOf()]);
+      const place = async () => (await sequencer.declare(linkOf(), [declaredOf()]))[0];
+      for (const { kind, n } of steps) {
+        const { received = 0, rewindEpoch = 0 } = (await place()) ?? {};
+        const start =
+          kind === 'hole' ? received + 1 + n : kind === 'again' ? Math.max(0, received - n) : received;
+        if (kind === 'close') lanes[n % 2]?.lane.close('time');
+        else if (kind === 'reconnect') {
+          sequencer.disconnected(link);
+          link = linkOf();
+          await sequencer.declare(link, [declaredOf()]);
+        } else {
+          const result = sequencer.segment(link, rangeSegment(start, start + 1 + n), rewindEpoch);
+          if (kind === 'hole') assert.equal(result, 'rewound');
+          if (kind === 'next') assert.equal(result, 'staged');
+        }
+      }
+      const end = (await place())?.received ?? 0;
+      for (const { lane } of lanes) lane.close('drain');
+      await Promise.all(lanes.map(({ lane }) => lane.drained()));
+      for (const writer of Object.values(writers))
+        assert.equal(writer.position(declaredOf() as PartitionId), end);
+      assert.equal(budget.bytes(), 0);
+    }),
+    { numRuns: 40 },
+  );
+});

@@ -1,0 +1,50 @@
+// Where a table begins a partition: what was told wins, a live topic is not rewound, a topic created again loses nothing.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { resolveStart, type StartQuestion } from '@sluice/collector/window/start-offset.ts';
+import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
+
+const partition = {
+  topic: 'claims',
+  topicId: NO_TOPIC_ID,
+  partition: 0,
+  leaderEpoch: 0,
+  logStart: 100,
+  logEnd: 900,
+  spoolStart: 0,
+  spoolNext: 0,
+  startAt: undefined,
+} as const;
+const base: StartQuestion = { configured: undefined, partition, siblings: [], otherIncarnation: false };
+const agentSays = (startAt: 'earliest' | 'latest') => ({ partition: { ...partition, startAt } });
+
+const CASES: readonly (readonly [string, Partial<StartQuestion>, number, RegExp])[] = [
+  ['nobody says anything', {}, 100, /earliest/],
+  ['the table says earliest', { configured: 'earliest' }, 100, /earliest \(table\)/],
+  ['the table says latest', { configured: 'latest' }, 900, /latest \(table\)/],
+  ['the agent says latest', agentSays('latest'), 900, /latest \(agent\)/],
+  ['the table wins over the agent', { configured: 'earliest', ...agentSays('latest') }, 100, /table/],
+  ['a new table on a live topic', { siblings: [500, 400, undefined] }, 500, /live topic/],
+  ['a live topic wins over the agent', { siblings: [500], ...agentSays('earliest') }, 500, /live topic/],
+  [
+    'a table that says earliest gets history on a live topic too',
+    { configured: 'earliest', siblings: [500] },
+    100,
+    /table/,
+  ],
+  ['siblings that never read it say nothing', { siblings: [undefined] }, 100, /earliest/],
+  [
+    'a topic created again, though the table says latest',
+    { configured: 'latest', otherIncarnation: true },
+    100,
+    /created again/,
+  ],
+];
+
+for (const [what, question, start, why] of CASES) {
+  test(`${what}: from ${start}`, () => {
+    const resolved = resolveStart({ ...base, ...question });
+    assert.equal(resolved.start, start);
+    assert.match(resolved.why, why);
+  });
+}

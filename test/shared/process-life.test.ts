@@ -1,0 +1,98 @@
+// A process drains once when it is told to stop, within its time, and a second signal does not wait for that.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { SluiceError } from '@sluice/shared/errors.ts';
+import { EXIT, reportFatal, runUntilSignal } from '@sluice/shared/process-life.ts';
+import { manualClock, settle } from '../support/manual-clock.ts';
+
+function started(drain: () => Promise<void>) {
+  const clock = manualClock();
+  const drained: [string, number][] = [];
+  const program = {
+    drain(signal: string, graceMs: number) {
+      drained.push([signal, graceMs]);
+      return drain();
+    },
+  };
+  let code: number | undefined;
+  const run = runUntilSignal(program, 30_000, clock).then((result) => {
+    code = result;
+  });
+  return { clock, drained, run, code: () => code };
+}
+
+const send = (signal: 'SIGTERM' | 'SIGINT') => process.emit(signal, signal);
+const listeners = () => process.listenerCount('SIGTERM') + process.listenerCount('SIGINT');
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  test(`${signal} drains once, with its grace time, and ends well`, async () => {
+    const life = started(() => Promise.resolve());
+    await settle();
+    assert.deepEqual(life.drained, []);
+    send(signal);
+    await life.run;
+    assert.deepEqual(life.drained, [[signal, 30_000]]);
+    assert.equal(life.code(), EXIT.ok);
+    assert.equal(life.clock.timers, 0);
+  });
+}
+
+test('a second signal ends a drain that takes too long for someone', async () => {
+  const life = started(() => new Promise(() => {}));
+  send('SIGTERM');
+  await settle();
+  assert.equal(life.code(), undefined);
+  send('SIGINT');
+  await life.run;
+  assert.equal(life.code(), EXIT.failure);
+  assert.equal(life.drained.length, 1);
+});
+
+test('a drain beyond its time is given up', async () => {
+  const life = started(() => new Promise(() => {}));
+  send('SIGTERM');
+  await life.clock.advance(34_999);
+  assert.equal(life.code(), undefined);
+  await life.clock.advance(1);
+  await life.run;
+  assert.equal(life.code(), EXIT.failure);
+});
+
+test('a drain that fails is an exit code and a word, not a crash', async (t) => {
+  const written = t.mock.method(process.stderr, 'write', () => true);
+  const life = started(() => Promise.reject(new SluiceError('SPOOL_IO', 'disk gone')));
+  send('SIGTERM');
+  await life.run;
+  const text = String(written.mock.calls[0]?.arguments[0]);
+  written.mock.restore();
+  assert.equal(life.code(), EXIT.failure);
+  assert.match(text, /drain failed: SPOOL_IO: disk gone/);
+});
+
+test('after its end a process listens to no signal of the life before', async () => {
+  const before = listeners();
+  const life = started(() => Promise.resolve());
+  assert.equal(listeners(), before + 2);
+  send('SIGTERM');
+  await life.run;
+  assert.equal(listeners(), before);
+});
+
+const FATAL: readonly (readonly [unknown, number, RegExp])[] = [
+  [new SluiceError('CONFIG_INVALID', '1 problem'), EXIT.config, /^p: CONFIG_INVALID: 1 problem\n$/],
+  [new SluiceError('SPOOL_LOCKED', 'taken'), EXIT.software, /^p: SPOOL_LOCKED: taken\n {2}→ Another agent/],
+  [new Error('boom'), EXIT.software, /^p: Error: boom\n {4}at /],
+  ['odd', EXIT.software, /^p: odd\n$/],
+];
+
+test('what ends a program is said with its remedy, and a config error exits with 78', (t) => {
+  for (const [error, code, text] of FATAL) {
+    const written = t.mock.method(process.stderr, 'write', () => true);
+    const exit = reportFatal('p', error);
+    const said = written.mock.calls.map((call) => String(call.arguments[0])).join('');
+    written.mock.restore();
+    assert.equal(exit, code);
+    assert.match(said, text);
+  }
+  assert.equal(EXIT.config, 78);
+});

@@ -1,0 +1,89 @@
+// A spool in memory, for one partition a key, with the real one's semantics: segments by start offset, the last contiguous
+// run is what `status` shows, committed ones are forgotten. Files may be lost.
+import type { Spool, SpoolPartition } from '@sluice/agent/contracts.ts';
+import { NO_TOPIC_ID, type PartitionId, partitionKey } from '@sluice/shared/position.ts';
+import type { Segment } from '@sluice/shared/segment.ts';
+
+/** A segment of records without content: only its range matters. */
+export function rangeSegment(startOffset: number, nextOffset: number, at: Partial<Segment> = {}): Segment {
+  return {
+    topic: 'claims',
+    topicId: NO_TOPIC_ID,
+    partition: 0,
+    leaderEpoch: 0,
+    startOffset,
+    nextOffset,
+    counts: { records: nextOffset - startOffset, control: 0, aborted: 0, absent: 0 },
+    skipped: [],
+    timestampMax: 0,
+    codec: 'none',
+    plainBytes: 0,
+    crc32c: 0,
+    payload: new Uint8Array(nextOffset - startOffset),
+    ...at,
+  };
+}
+
+export class FakeSpool implements Pick<Spool, 'read' | 'status'> {
+  segments: Segment[] = [];
+  reads = 0;
+  readonly #committed = new Map<string, number>();
+
+  append(segments: readonly Segment[]): void {
+    for (const segment of segments) {
+      const same = (s: Segment) =>
+        partitionKey(s) === partitionKey(segment) && s.startOffset === segment.startOffset;
+      this.segments = [...this.segments.filter((s) => !same(s)), segment].sort(
+        (a, b) => a.startOffset - b.startOffset,
+      );
+    }
+  }
+
+  commit(nextOffset: number, id: PartitionId = rangeSegment(0, 1)): void {
+    const key = partitionKey(id);
+    this.#committed.set(key, Math.max(this.#committed.get(key) ?? 0, nextOffset));
+    const below = this.#committed.get(key) ?? 0;
+    this.segments = this.segments.filter((s) => partitionKey(s) !== key || s.nextOffset > below);
+  }
+
+  /** Segments `lost` says of are gone, as with a file that was set aside. */
+  lose(lost: (segment: Segment, index: number) => boolean): void {
+    this.segments = this.segments.filter((segment, i) => !lost(segment, i));
+  }
+
+  async read(id: PartitionId, fromOffset: number, bytesMax: number): Promise<Segment[]> {
+    this.reads++;
+    const found: Segment[] = [];
+    let next = fromOffset;
+    let bytes = 0;
+    for (const segment of this.segments.filter((s) => partitionKey(s) === partitionKey(id))) {
+      if (segment.nextOffset <= next || segment.startOffset > next) continue;
+      found.push(segment);
+      next = segment.nextOffset;
+      bytes += segment.payload.byteLength;
+      if (bytes >= bytesMax) break;
+    }
+    return found;
+  }
+
+  partitions(): SpoolPartition[] {
+    return [...Map.groupBy(this.segments, partitionKey).values()].flatMap((entries) => {
+      const last = entries.at(-1);
+      if (last === undefined) return [];
+      let first = last;
+      for (const entry of entries.toReversed()) {
+        if (entry.nextOffset < first.startOffset) break;
+        first = entry;
+      }
+      const { topic, topicId, partition, nextOffset } = last;
+      const startOffset = Math.max(first.startOffset, this.#committed.get(partitionKey(last)) ?? 0);
+      const sizes = { bytes: 0, segments: entries.length, oldestSpooledMs: 0 };
+      return [{ topic, topicId, partition, startOffset, nextOffset, ...sizes }];
+    });
+  }
+
+  status() {
+    const bounds = { bytes: 0, bytesMax: 1, freeBytes: 1, files: 1, fault: undefined };
+    return { ...bounds, partitions: this.partitions() };
+  }
+}

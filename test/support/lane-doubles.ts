@@ -1,0 +1,163 @@
+// What stands around a lane: a transform that ends when the test says so, and a ledger in memory that holds each table to
+// its own order.
+import type {
+  Classes,
+  LedgerRange,
+  OutputFile,
+  TableWriter,
+  Transformer,
+  TransformRequest,
+  TransformResult,
+  WindowCommit,
+} from '@sluice/collector/contracts.ts';
+import { SluiceError } from '@sluice/shared/errors.ts';
+import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
+
+export interface TransformDouble extends Transformer {
+  readonly requests: TransformRequest[];
+  /** Windows whose transform has not been let go yet. */
+  readonly waiting: { readonly request: TransformRequest; finish(error?: Error): void }[];
+  /** Each window is transformed at once. */
+  immediate: boolean;
+}
+
+/** Counts the records of each segment as the agent did; no files. */
+export function transformDouble(): TransformDouble {
+  const double: TransformDouble = {
+    requests: [],
+    waiting: [],
+    immediate: true,
+    run(request) {
+      double.requests.push(request);
+      const { promise, resolve, reject } = Promise.withResolvers<TransformResult>();
+      const finish = (error?: Error) => (error === undefined ? resolve(resultOf(request)) : reject(error));
+      if (double.immediate) finish();
+      else double.waiting.push({ request, finish });
+      return promise;
+    },
+    explain: () => '',
+    schema: () => ({ rows: [], quarantine: [], partitionColumns: [], quarantinePartitionColumns: [] }),
+    close: () => Promise.resolve(),
+  };
+  return double;
+}
+
+function resultOf({ segments }: TransformRequest): TransformResult {
+  const recordsPerPartition = new Map<string, number>();
+  for (const { segment, fromOffset } of segments) {
+    const key = partitionKey(segment);
+    const cut = fromOffset - segment.startOffset;
+    recordsPerPartition.set(key, (recordsPerPartition.get(key) ?? 0) + segment.counts.records - cut);
+  }
+  const total = [...recordsPerPartition.values()].reduce((a, b) => a + b, 0);
+  const classes: Classes = { in: total, emitted: total, merged: 0, filtered: 0, quarantined: 0 };
+  const files: OutputFile[] = [];
+  return { files, classes, recordsPerPartition, decodeMs: 0, sqlMs: 0 };
+}
+
+interface Place {
+  readonly id: PartitionId;
+  position: number;
+  acked: number;
+}
+
+export interface WriterDouble extends TableWriter {
+  readonly commits: WindowCommit[];
+  /** Ranges as text, in the order committed: `claims-0 [0, 10)`, a gap with `gap` in front. */
+  readonly log: string[];
+  readonly opened: { readonly partition: PartitionId; readonly start: number; readonly why: string }[];
+  /** Throws or waits before a window is committed. */
+  before: (window: WindowCommit) => Promise<void>;
+  /** Commits do not acknowledge by themselves. */
+  acksLater: boolean;
+  flushes: number;
+  /** Another collector, or this one's past, has committed up to `next`. */
+  place(partition: PartitionId, next: number): void;
+  ackAll(): void;
+}
+
+export function writerDouble(): WriterDouble {
+  const places = new Map<string, Place>();
+  const listeners: ((partitions: readonly PartitionId[]) => void)[] = [];
+  let turn: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(task: () => Promise<T>) => {
+    const run = turn.then(task);
+    turn = run.catch(() => {});
+    return run;
+  };
+
+  function move(
+    { topic, partition, ...range }: LedgerRange | (PartitionId & { start: number; next: number }),
+    kind: string,
+  ) {
+    const place = places.get(partitionKey({ topic, partition, topicId: range.topicId }));
+    if (place === undefined || place.position !== range.start)
+      throw new SluiceError(
+        'LEDGER_RANGE_CONFLICT',
+        `${topic}-${partition} is at ${place?.position} and not at ${range.start}`,
+      );
+    place.position = range.next;
+    double.log.push(`${kind}${topic}-${partition} [${range.start}, ${range.next})`);
+  }
+
+  const double: WriterDouble = {
+    commits: [],
+    log: [],
+    opened: [],
+    before: () => Promise.resolve(),
+    acksLater: false,
+    flushes: 0,
+    place(partition, next) {
+      const { topic, topicId, partition: number } = partition;
+      const id = { topic, topicId, partition: number };
+      places.set(partitionKey(partition), { id, position: next, acked: next });
+    },
+    ackAll() {
+      for (const place of places.values()) place.acked = place.position;
+      for (const listener of listeners) listener([...places.values()].map(({ id }) => id));
+    },
+    load: () => Promise.resolve(),
+    position: (partition) => places.get(partitionKey(partition))?.position,
+    acked: (partition) => places.get(partitionKey(partition))?.acked,
+    partitions: () => [...places.values()].map(({ id }) => id),
+    open: (partitions) =>
+      inTurn(async () => {
+        for (const { start, why, ...partition } of partitions) {
+          double.opened.push({ partition, start, why });
+          double.place(partition, start);
+        }
+      }),
+    commitWindow: (window) =>
+      inTurn(async () => {
+        await double.before(window);
+        for (const range of window.ranges) {
+          const next = places.get(partitionKey(range))?.position;
+          if (next !== range.start)
+            throw new SluiceError('LEDGER_RANGE_CONFLICT', `at ${next}, not at ${range.start}`);
+        }
+        for (const range of window.ranges) move(range, '');
+        double.commits.push(window);
+        if (!double.acksLater) double.ackAll();
+      }),
+    gap: (gaps) =>
+      inTurn(async () => {
+        for (const gap of gaps) move(gap, 'gap ');
+        if (!double.acksLater) double.ackAll();
+      }),
+    flushPublished: () =>
+      inTurn(async () => {
+        double.flushes++;
+      }),
+    onAcked: (listener) => void listeners.push(listener),
+    status: () => ({
+      state: 'ready',
+      reason: undefined,
+      sinceMs: 0,
+      lastSequence: double.commits.length - 1,
+      publishedThrough: double.commits.length - 1,
+      lastCommitMs: undefined,
+    }),
+    close() {},
+  };
+  return double;
+}

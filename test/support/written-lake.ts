@@ -1,0 +1,106 @@
+// A lake that holds what the collector itself would have written: real transform, real ledger, real files, on an object
+// store in memory. For everything that reads a lake: query, verify, the catalog.
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { createFileCatalog } from '@sluice/collector/catalog/file-catalog.ts';
+import type { CollectorConfig } from '@sluice/collector/config.ts';
+import type { Catalog, ObjectStore, TableConfig, TableWriter } from '@sluice/collector/contracts.ts';
+import { createEvents } from '@sluice/collector/events.ts';
+import { createTableWriter } from '@sluice/collector/ledger/table-writer.ts';
+import { LakeReader, type LakeReaderOptions } from '@sluice/collector/ops/lake-reader.ts';
+import type { TransformerWithChecks } from '@sluice/collector/transform/transformer.ts';
+import { silentLogger } from '@sluice/shared/log.ts';
+import { createMetrics } from '@sluice/shared/metrics.ts';
+import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
+import { manualClock } from './manual-clock.ts';
+import { seededRandom } from './seeded-random.ts';
+import { segmentOf } from './segments.ts';
+import { temporaryDirectory } from './temp.ts';
+
+export const plainTable: TableConfig = {
+  name: 'claims',
+  topic: 'claims',
+  input: { kind: 'json' },
+  columns: [],
+  steps: [],
+  partitionBy: [],
+  output: { kind: 'parquet', compression: 'zstd' },
+  provenance: 'position',
+  quarantineRaw: 'keep',
+  startAt: undefined,
+  windowLengthMs: 100_000,
+  windowBytesMax: 64 * 2 ** 20,
+  location: 'claims',
+  configVersion: 'v1',
+};
+
+export interface WrittenLake {
+  readonly store: ObjectStore;
+  readonly catalog: Catalog;
+  readonly readerOptions: LakeReaderOptions;
+  /** What `query` and `verify` take. */
+  readonly options: {
+    readonly config: CollectorConfig;
+    readonly reader: LakeReader;
+    readonly transformer: TransformerWithChecks;
+    readonly directories: readonly string[];
+    readonly scratch: string;
+  };
+  /** One window of one partition, from where the partition stands. */
+  write(table: string, values: readonly (string | Buffer | null)[], partition?: number): Promise<void>;
+}
+
+const random = seededRandom(7);
+
+export async function createWrittenLake(
+  transformer: TransformerWithChecks,
+  store: ObjectStore,
+  tables: readonly TableConfig[],
+): Promise<WrittenLake> {
+  const clock = manualClock();
+  const catalog = createFileCatalog('sluice', store);
+  const scratch = temporaryDirectory();
+  const writers = new Map<string, { table: TableConfig; writer: TableWriter }>();
+  for (const table of tables) {
+    const writer = createTableWriter({
+      table,
+      schemas: transformer.schema(table),
+      store,
+      catalog,
+      clock,
+      random,
+      events: createEvents(silentLogger, createMetrics()),
+      writerId: 'test',
+    });
+    await writer.load();
+    writers.set(table.name, { table, writer });
+  }
+  const readerOptions = { store, catalog, scratch, clock, random };
+  const reader = new LakeReader(readerOptions);
+  const root = store.url('');
+  const directories = root.startsWith('/') ? [scratch, root] : [scratch];
+  return {
+    store,
+    catalog,
+    readerOptions,
+    options: { config: { tables } as CollectorConfig, reader, transformer, directories, scratch },
+    async write(name, values, partition = 0) {
+      const { table, writer } = writers.get(name) ?? {};
+      if (table === undefined || writer === undefined) throw new Error(`no table ${name}`);
+      const id = { topic: table.topic, topicId: NO_TOPIC_ID, partition };
+      if (writer.position(id) === undefined)
+        await writer.open([{ ...id, leaderEpoch: 0, start: 0, why: 'test' }]);
+      const start = writer.position(id) ?? 0;
+      const segment = segmentOf(values, { topic: table.topic, partition, baseOffset: start });
+      const windowId = `w${random.hex(4)}`;
+      const directory = join(temporaryDirectory(), windowId);
+      mkdirSync(directory);
+      const openedMs = clock.wallMs();
+      const segments = [{ segment, fromOffset: start }];
+      const { classes, files } = await transformer.run({ table, windowId, segments, openedMs, directory });
+      const counts = { records: values.length, control: 0, aborted: 0, absent: 0 };
+      const range = { ...id, leaderEpoch: 0, start, next: start + values.length, counts };
+      await writer.commitWindow({ windowId, openedMs, ranges: [range], classes, files });
+    },
+  };
+}
