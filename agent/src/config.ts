@@ -1,7 +1,7 @@
 // What you can set on the agent. Parsed once, at the door: code inside sees only the frozen, compiled `AgentConfig`.
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { loadConfigFile, type Refine } from '@sluice/shared/config-file.ts';
+import { ConfigError, loadConfigFile, type Refine } from '@sluice/shared/config-file.ts';
 import { bitRate, byteSize, duration, hostPort } from '@sluice/shared/units.ts';
 import { z } from 'zod';
 
@@ -108,7 +108,13 @@ export function configPath(config: { readonly directory: string }, path: string)
   return resolve(config.directory, path);
 }
 
-/** A secret from its file, without the newline that editors put behind it. */
+/** A secret from its file, without the newline that editors put behind it. ConfigError where it cannot be read. */
 export function readSecretFile(path: string): string {
-  return readFileSync(path, 'utf8').replace(/\r?\n$/, '');
+  try {
+    return readFileSync(path, 'utf8').replace(/\r?\n$/, '');
+  } catch (error) {
+    const message = `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+    const remedy = 'name an existing file that the agent’s user may read';
+    throw new ConfigError(path, [{ line: 0, path: '', message, remedy }]);
+  }
 }

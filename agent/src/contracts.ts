@@ -122,6 +122,8 @@ export interface SpoolStatus {
   readonly freeBytes: number;
   readonly files: number;
   readonly partitions: readonly SpoolPartition[];
+  /** How long the spool's thread owes an answer; Infinity once it has ended. */
+  readonly silentMs: number;
   /** Last disk error, until an append succeeds again. */
   readonly fault: string | undefined;
 }

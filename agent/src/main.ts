@@ -4,7 +4,7 @@ import { type Command, runCommandLine } from '@sluice/shared/command-line.ts';
 import { describeError } from '@sluice/shared/errors.ts';
 import { createLogger } from '@sluice/shared/log.ts';
 import { createMetrics } from '@sluice/shared/metrics.ts';
-import { startOpsServer, VERDICT_EXIT, type Verdict } from '@sluice/shared/ops-server.ts';
+import { type HealthReport, startOpsServer, VERDICT_EXIT, type Verdict } from '@sluice/shared/ops-server.ts';
 import { EXIT, runUntilSignal } from '@sluice/shared/process-life.ts';
 import { systemRandom } from '@sluice/shared/random.ts';
 import { createAgent } from './agent.ts';
@@ -12,6 +12,7 @@ import { type AgentConfig, configPath, loadAgentConfig, readSecretFile } from '.
 import type { KafkaSettings, TopicSelection } from './contracts.ts';
 import { createEvents } from './events.ts';
 import { checkAgent } from './ops/check.ts';
+import { isAlive } from './ops/health.ts';
 import { registerMetrics } from './ops/metrics.ts';
 import { createSystemdNotifier } from './ops/systemd.ts';
 import { createKafkaSource } from './source/kafka-source.ts';
@@ -96,8 +97,8 @@ async function run(file: string): Promise<number> {
   events.agentStarted({ agentId: config.agent.id, version: AGENT_VERSION, httpPort: ops.port });
   await agent.start();
   systemd.ready();
-  const stopWatchdog = systemd.startWatchdog(() => true);
-  const stopTelling = tellSystemd(() => agent.report().verdict, systemd.status);
+  const stopWatchdog = systemd.startWatchdog(() => isAlive(spool.status()));
+  const stopTelling = tellSystemd(() => agent.report(), systemd.status);
   const code = await runUntilSignal(
     {
       async drain(signal, graceMs) {
@@ -116,10 +117,12 @@ async function run(file: string): Promise<number> {
   return code;
 }
 
-function tellSystemd(verdict: () => Verdict, tell: (text: string) => void): () => void {
+/** What `systemctl status` shows. */
+function tellSystemd(report: () => HealthReport, tell: (text: string) => void): () => void {
   let cancel = () => {};
   const next = () => {
-    tell(verdict());
+    const { verdict, reasons } = report();
+    tell([verdict, ...reasons].join('; '));
     cancel = systemClock.after(STATUS_EVERY_MS, next);
   };
   next();

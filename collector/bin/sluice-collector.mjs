@@ -9,4 +9,5 @@ if (major < 24) {
   process.exit(78);
 }
 const { main } = await import('../src/main.ts');
-process.exitCode = await main(process.argv.slice(2));
+// Not exitCode: a drain that is overdue, or was cut short by a second signal, leaves handles that would keep it alive.
+process.exit(await main(process.argv.slice(2)));

@@ -293,6 +293,8 @@ export interface ObjectStore {
   remove(keys: readonly string[]): Promise<void>;
   /** A live round trip for `check`, with the actions tried. */
   probe(): Promise<void>;
+  /** Rules of the store's own by which objects under these prefixes would go: one sentence each. STORE_DENIED. */
+  expiring(prefixes: readonly string[]): Promise<readonly string[]>;
   close(): void;
 }
 

@@ -145,6 +145,11 @@ export const ERRORS = {
     kind: 'reject',
     remedy: 'Give the collector’s role the action and key named (`sluice-collector check` tries each one).',
   },
+  STORE_LIFECYCLE_UNSAFE: {
+    kind: 'reject',
+    remedy:
+      'Limit the bucket’s lifecycle rule named to `_sluice/tmp/` or to table data: what it would delete is the lake’s only record of what was committed.',
+  },
   STORE_OBJECT_CONFLICT: {
     kind: 'halt',
     remedy:

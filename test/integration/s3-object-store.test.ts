@@ -4,6 +4,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { PutBucketLifecycleConfigurationCommand, S3Client } from '@aws-sdk/client-s3';
 import type { ObjectStore } from '@sluice/collector/contracts.ts';
 import { createObjectStore } from '@sluice/collector/lake/open-store.ts';
 import { MINISTACK_REGION, type MinistackServer, startMinistackServer } from '../support/ministack-server.ts';
@@ -91,6 +92,26 @@ test('what is not there is undefined, and the address is the bucket’s', async 
   assert.equal(await store.head('nothing'), undefined);
   assert.equal(store.url('claims/'), 's3://lake/acme/claims/');
   await store.probe();
+});
+
+test('lifecycle rules of the bucket are read as S3 tells them, under the lake’s own prefix', async () => {
+  const kept = ['_sluice/ledger/', '_sluice/staged/'];
+  assert.deepEqual(await store.expiring(kept), []);
+  const remote = { region: MINISTACK_REGION, endpoint: server.endpoint, forcePathStyle: true };
+  const client = new S3Client(remote);
+  const expireAfter = (ID: string, Prefix: string) =>
+    ({ ID, Status: 'Enabled', Filter: { Prefix }, Expiration: { Days: 1 } }) as const;
+  const put = (Rules: ReturnType<typeof expireAfter>[]) =>
+    client.send(
+      new PutBucketLifecycleConfigurationCommand({ Bucket: 'lake', LifecycleConfiguration: { Rules } }),
+    );
+  await put([expireAfter('tmp', 'acme/_sluice/tmp/'), expireAfter('old', 'other/')]);
+  assert.deepEqual(await store.expiring(kept), []);
+  await put([expireAfter('tmp', 'acme/_sluice/tmp/'), expireAfter('all', 'acme/')]);
+  assert.deepEqual(await store.expiring(kept), [
+    "rule 'all' on acme/ deletes from acme/_sluice/ledger/ and acme/_sluice/staged/",
+  ]);
+  client.destroy();
 });
 
 test('a bucket that is missing, or an endpoint that is gone, is no empty ledger', async () => {

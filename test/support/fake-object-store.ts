@@ -79,6 +79,7 @@ export function fakeObjectStore(
         for (const key of keys) objects.delete(key);
       }),
     probe: () => Promise.resolve(),
+    expiring: () => Promise.resolve([]),
     close() {},
   });
 }

@@ -9,6 +9,8 @@ import type { GapNotice, SourceStatus, SpoolStatus, UplinkStatus } from '../cont
 export const UNACKNOWLEDGED_MS_MAX = 300_000;
 /** A link or source that is down for less than this is a reconnect, not a state. */
 const SETTLING_MS = 15_000;
+/** An fsync may take its time on a bad disk; a thread that is silent for longer than this will not come back. */
+const SPOOL_SILENT_MS_MAX = 120_000;
 
 export interface AgentFacts {
   readonly source: SourceStatus;
@@ -34,6 +36,7 @@ export function judgeHealth(facts: AgentFacts): HealthReport {
       `link: no collector for ${formatDuration(linkDownMs)}${uplink.lastError === undefined ? '' : `, ${uplink.lastError}`}`,
     );
   if (spool.fault !== undefined) reasons.push(`spool: ${spool.fault}`);
+  if (spool.silentMs > SETTLING_MS) reasons.push(`spool: ${silence(spool.silentMs)}`);
   for (const [topic, reason] of facts.held) reasons.push(`topic ${topic} waits: ${reason}`);
   for (const [topic, reason] of facts.refused) reasons.push(`topic ${topic} is refused: ${reason}`);
   for (const gap of facts.gaps)
@@ -49,6 +52,20 @@ export function judgeHealth(facts: AgentFacts): HealthReport {
     ready: source.state === 'running' && uplink.state === 'connected',
     detail: detailOf(facts, age),
   };
+}
+
+/**
+ * What the watchdog asks: would a restart help? Kafka, the collector and a full disk are waited for; a spool thread that
+ * ended or hangs is not. That the event loop turns needs no question: a timer of it asks.
+ */
+export function isAlive(spool: SpoolStatus): boolean {
+  return spool.silentMs <= SPOOL_SILENT_MS_MAX;
+}
+
+function silence(ms: number): string {
+  return Number.isFinite(ms)
+    ? `the disk has not answered for ${formatDuration(ms)}`
+    : 'its thread has ended; restart the agent';
 }
 
 function verdictOf({ source, uplink }: AgentFacts, reasons: readonly string[], linkDownMs: number): Verdict {

@@ -39,16 +39,24 @@ export async function createSqliteSpool(
   return spool;
 }
 
+interface WaitingCall {
+  readonly sinceMs: number;
+  resolve(reply: SpoolReply): void;
+  reject(error: Error): void;
+}
+
 class SqliteSpool implements Spool {
   readonly instanceId: string;
   readonly #options: SqliteSpoolOptions;
   readonly #worker: Worker;
-  readonly #calls: { resolve: (reply: SpoolReply) => void; reject: (error: Error) => void }[] = [];
+  /** In the order asked, which is the order of the answers. */
+  readonly #calls: WaitingCall[] = [];
   readonly #hot = new HotSegments();
   readonly #listeners: ((pressure: SpoolPressure) => void)[] = [];
   #waiting: { segments: readonly Segment[]; resolve: () => void; reject: (error: Error) => void }[] = [];
   #flushing = false;
   #closed = false;
+  #ended: Error | undefined;
   #fault: string | undefined;
   #state: SpoolState = { partitions: [], files: 0, diskBytes: 0, freeBytes: Infinity, setAside: [] };
   #pressure: SpoolPressure = { heldTopics: new Map(), full: undefined };
@@ -63,6 +71,7 @@ class SqliteSpool implements Spool {
     });
     this.#worker.on('message', (reply: SpoolReply) => this.#calls.shift()?.resolve(reply));
     const lost = (error: Error) => {
+      this.#ended ??= error;
       for (const call of this.#calls.splice(0)) call.reject(error);
     };
     this.#worker.on('error', lost);
@@ -136,7 +145,15 @@ class SqliteSpool implements Spool {
   status(): SpoolStatus {
     const { partitions, files, freeBytes } = this.#state;
     const bytes = partitions.reduce((sum, p) => sum + p.bytes, 0);
-    return { bytes, bytesMax: this.#options.bytesMax, freeBytes, files, partitions, fault: this.#fault };
+    const { bytesMax } = this.#options;
+    const silentMs = this.#silentMs();
+    return { bytes, bytesMax, freeBytes, files, partitions, silentMs, fault: this.#fault };
+  }
+
+  #silentMs(): number {
+    if (this.#ended !== undefined) return Infinity;
+    const [oldest] = this.#calls;
+    return oldest === undefined ? 0 : this.#options.clock.monotonicMs() - oldest.sinceMs;
   }
 
   onPressure(listener: (pressure: SpoolPressure) => void): void {
@@ -161,7 +178,8 @@ class SqliteSpool implements Spool {
 
   async #call(call: SpoolCall): Promise<Extract<SpoolReply, { kind: 'done' }>> {
     const reply = await new Promise<SpoolReply>((resolve, reject) => {
-      this.#calls.push({ resolve, reject });
+      if (this.#ended !== undefined) return reject(this.#ended);
+      this.#calls.push({ sinceMs: this.#options.clock.monotonicMs(), resolve, reject });
       this.#worker.postMessage(call);
     });
     if (reply.state !== undefined) this.#observe(reply.state);

@@ -105,6 +105,7 @@ export function createDirectoryObjectStore(directory: string): ObjectStore {
         throw new SluiceError('STORE_UNAVAILABLE', 'link(2) replaced a file that existed', { place: root });
       await this.remove([key]);
     },
+    expiring: () => Promise.resolve([]),
     close() {},
   };
 }

@@ -9,6 +9,9 @@ export const HIVE_DEFAULT_PARTITION = '__HIVE_DEFAULT_PARTITION__';
 
 const SEQUENCE_DIGITS = 20;
 
+/** What nothing but Sluice may ever delete; every other name under `_sluice/` can be lost without harm. */
+export const KEPT_PREFIXES: readonly string[] = ['_sluice/ledger/', '_sluice/staged/', '_sluice/catalog/'];
+
 export function ledgerPrefix(table: string): string {
   return `_sluice/ledger/${table}/`;
 }

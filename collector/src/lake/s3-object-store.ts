@@ -5,6 +5,7 @@ import { stat } from 'node:fs/promises';
 import {
   CopyObjectCommand,
   DeleteObjectsCommand,
+  GetBucketLifecycleConfigurationCommand,
   GetObjectCommand,
   HeadObjectCommand,
   ListObjectsV2Command,
@@ -15,6 +16,7 @@ import { SluiceError } from '@sluice/shared/errors.ts';
 import { systemRandom } from '@sluice/shared/random.ts';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import type { ObjectStore } from '../contracts.ts';
+import { rulesThatTouch } from './bucket-lifecycle.ts';
 
 export interface S3Settings {
   readonly bucket: string;
@@ -171,6 +173,15 @@ export function createS3ObjectStore(settings: S3Settings): ObjectStore {
       if ((await createIfAbsent(key, Buffer.from('again'))) !== 'exists')
         throw new SluiceError('STORE_UNAVAILABLE', 'If-None-Match is not honoured here', { place: Bucket });
       await remove([key]);
+    },
+    async expiring(prefixes) {
+      try {
+        const { Rules = [] } = await client.send(new GetBucketLifecycleConfigurationCommand({ Bucket }));
+        return rulesThatTouch(Rules, prefixes.map(Key));
+      } catch (error) {
+        if (error instanceof Error && error.name === 'NoSuchLifecycleConfiguration') return [];
+        throw named('s3:GetLifecycleConfiguration', Bucket, error);
+      }
     },
     close: () => client.destroy(),
   };

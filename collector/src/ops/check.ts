@@ -1,5 +1,5 @@
 // `sluice-collector check`, and what `run` insists on before it starts: tables whose SQL DuckDB accepts, certificates,
-// a lake that keeps its word about conditional writes, a catalog that answers.
+// a lake that keeps its word about conditional writes and deletes nothing by itself, a catalog that answers.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import { describeError, SluiceError } from '@sluice/shared/errors.ts';
 import { daysToExpiry, readTlsMaterial } from '@sluice/shared/tls-material.ts';
 import { type CollectorConfig, configPath } from '../config.ts';
 import type { Catalog, ObjectStore } from '../contracts.ts';
+import { KEPT_PREFIXES } from '../lake/object-keys.ts';
 import { createTransformer } from '../transform/transformer.ts';
 
 const CHECK_MEMORY_BYTES = 128e6;
@@ -46,6 +47,7 @@ export async function checkCollector(
     ['tables', () => assertTables(config).then(() => 'their SQL is accepted')],
     ['certificate', () => checkCertificate(config)],
     ['lake', () => lake.store.probe().then(() => `${lake.store.url('')} takes conditional writes`)],
+    ['lifecycle', () => checkLifecycle(lake.store)],
     ['catalog', () => lake.catalog.probe().then(() => `${config.lake.catalog} answers`)],
   ];
   const lines: string[] = [];
@@ -54,6 +56,10 @@ export async function checkCollector(
     try {
       lines.push(`ok      ${name}: ${await probe()}`);
     } catch (error) {
+      if (error instanceof NotLooked) {
+        lines.push(`unknown ${name}: ${error.message}`);
+        continue;
+      }
       ok = false;
       lines.push(`failed  ${name}: ${describeError(error)}`);
       if (error instanceof SluiceError && !(error instanceof ConfigError))
@@ -63,6 +69,18 @@ export async function checkCollector(
   lake.store.close();
   lake.catalog.close();
   return { lines, ok };
+}
+
+/** Not a failure: a part that this role may not look at, and that the collector itself does not need. */
+class NotLooked extends Error {}
+
+async function checkLifecycle(store: ObjectStore): Promise<string> {
+  const unsafe = await store.expiring(KEPT_PREFIXES).catch((error: unknown) => {
+    if (!(error instanceof SluiceError && error.code === 'STORE_DENIED')) throw error;
+    throw new NotLooked(`could not be looked at: ${error.message}`);
+  });
+  if (unsafe.length > 0) throw new SluiceError('STORE_LIFECYCLE_UNSAFE', unsafe.join('; '));
+  return 'no rule takes ledger or staged objects away';
 }
 
 function checkCertificate(config: CollectorConfig): string {

@@ -2,14 +2,16 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { Worker } from 'node:worker_threads';
 import type { Spool, SpoolPressure } from '@sluice/agent/contracts.ts';
 import { createEvents } from '@sluice/agent/events.ts';
 import { createSqliteSpool } from '@sluice/agent/spool/sqlite-spool.ts';
-import { systemClock } from '@sluice/shared/clock.ts';
+import { type Clock, systemClock } from '@sluice/shared/clock.ts';
 import { silentLogger } from '@sluice/shared/log.ts';
 import { createMetrics } from '@sluice/shared/metrics.ts';
 import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
@@ -21,12 +23,12 @@ import { temporaryDirectory } from '../../support/temp.ts';
 
 const claims = { topic: 'claims', topicId: NO_TOPIC_ID, partition: 0 };
 
-const openSpool = (directory: string, bytesMax = 2 ** 30) =>
+const openSpool = (directory: string, bytesMax = 2 ** 30, clock: Clock = systemClock) =>
   createSqliteSpool({
     directory,
     bytesMax,
     freeSpaceMin: 0,
-    clock: systemClock,
+    clock,
     events: createEvents(silentLogger, createMetrics()),
   });
 
@@ -161,4 +163,29 @@ test('a second process on one data directory is refused', async () => {
   await assert.rejects(openSpool(directory), { code: 'SPOOL_LOCKED' });
   await first.close();
   await (await openSpool(directory)).close();
+});
+
+test('a thread that owes an answer is silent for as long as the oldest call waits', async () => {
+  let nowMs = 0;
+  const spool = await openSpool(temporaryDirectory(), 2 ** 30, { ...systemClock, monotonicMs: () => nowMs });
+  assert.equal(spool.status().silentMs, 0);
+  const first = spool.append(segments(1));
+  nowMs = 90_000;
+  const second = spool.committed([{ partition: claims, nextOffset: 0 }]);
+  assert.equal(spool.status().silentMs, 90_000);
+  await Promise.all([first, second]);
+  assert.equal(spool.status().silentMs, 0);
+  await spool.close();
+});
+
+test('a thread that ended is silent for ever, and nobody waits for it', async () => {
+  const threads: Worker[] = [];
+  const seen = (message: unknown) => threads.push((message as { worker: Worker }).worker);
+  subscribe('worker_threads', seen);
+  const spool = await openSpool(temporaryDirectory());
+  unsubscribe('worker_threads', seen);
+  await threads[0]?.terminate();
+  assert.equal(spool.status().silentMs, Infinity);
+  await assert.rejects(spool.read(claims, 0, 1), { code: 'SPOOL_IO' });
+  await spool.close();
 });

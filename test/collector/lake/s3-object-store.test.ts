@@ -95,6 +95,16 @@ test('a denied action is named with its key, and is neither absence nor an outag
   await refused(store.head('k'), /s3:GetObject/);
 });
 
+test('a bucket without lifecycle rules expires nothing; a denied or failed look is not taken for that', async () => {
+  faults = [{ status: 404, code: 'NoSuchLifecycleConfiguration' }];
+  assert.deepEqual(await store.expiring(['_sluice/ledger/']), []);
+  faults = [{ status: 403, code: 'AccessDenied' }];
+  const denied = { code: 'STORE_DENIED', message: /s3:GetLifecycleConfiguration/ };
+  await assert.rejects(store.expiring(['_sluice/ledger/']), denied);
+  faults = [{ status: 404, code: 'NoSuchBucket' }];
+  await assert.rejects(store.expiring(['_sluice/ledger/']), { code: 'STORE_UNAVAILABLE' });
+});
+
 test('an outage longer than the attempts of a call ends the call as unavailable', async () => {
   faults = Array.from({ length: 20 }, () => ({ status: 503, code: 'SlowDown' }));
   await assert.rejects(store.createIfAbsent('k', Buffer.from('x')), { code: 'STORE_UNAVAILABLE' });

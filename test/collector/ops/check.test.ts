@@ -1,0 +1,78 @@
+// `sluice-collector check`: what it says about a lake that loses things by itself.
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { before, test } from 'node:test';
+import { createFileCatalog } from '@sluice/collector/catalog/file-catalog.ts';
+import { type CollectorConfig, loadCollectorConfig } from '@sluice/collector/config.ts';
+import { checkCollector } from '@sluice/collector/ops/check.ts';
+import { collectorRequest } from '@sluice/collector/ops/pki.ts';
+import { SluiceError } from '@sluice/shared/errors.ts';
+import { createAuthority, issueCertificate, writeCertificate } from '@sluice/shared/pki.ts';
+import { stringify } from 'yaml';
+import { fakeObjectStore } from '../../support/fake-object-store.ts';
+import { temporaryDirectory } from '../../support/temp.ts';
+
+let config: CollectorConfig;
+
+before(async () => {
+  const directory = temporaryDirectory();
+  const at = { nowMs: Date.now(), days: 30 };
+  const authority = await createAuthority({ commonName: 'test', ...at });
+  const files = { cert: join(directory, 'collector.pem'), key: join(directory, 'collector-key.pem') };
+  writeCertificate(files, await issueCertificate(authority, collectorRequest(['localhost'], at)));
+  writeFileSync(join(directory, 'ca.pem'), authority.certPem);
+  const file = join(directory, 'collector.yaml');
+  const document = {
+    listen: {
+      address: '127.0.0.1:0',
+      tls: { ca: 'ca.pem', cert: 'collector.pem', key: 'collector-key.pem' },
+    },
+    agents: [{ id: 'plant-7', topics: ['claims'] }],
+    lake: { store: './lake', catalog: 'file' },
+    tables: [{ name: 'claims', topic: 'claims', format: 'json', columns: { amount: 'double' } }],
+  };
+  writeFileSync(file, stringify(document));
+  config = loadCollectorConfig(file);
+});
+
+async function checkOn(expiring: (prefixes: readonly string[]) => Promise<readonly string[]>) {
+  const store = Object.assign(fakeObjectStore(), { expiring });
+  return checkCollector(config, { store, catalog: createFileCatalog('sluice', store) });
+}
+
+test('a lake that deletes nothing by itself passes, and ledger, staged objects and catalog were asked about', async () => {
+  let asked: readonly string[] = [];
+  const { lines, ok } = await checkOn((prefixes) => {
+    asked = prefixes;
+    return Promise.resolve([]);
+  });
+  assert.ok(ok, lines.join('\n'));
+  assert.deepEqual(asked, ['_sluice/ledger/', '_sluice/staged/', '_sluice/catalog/']);
+});
+
+test('a bucket whose rules touch the ledger is refused, with the rule and the remedy', async () => {
+  const { lines, ok } = await checkOn(() =>
+    Promise.resolve(["rule 'tidy' on the whole bucket deletes from x"]),
+  );
+  assert.equal(ok, false);
+  const at = lines.findIndex((line) => line.startsWith('failed  lifecycle: STORE_LIFECYCLE_UNSAFE'));
+  assert.match(lines[at] ?? '', /rule 'tidy' on the whole bucket/);
+  assert.match(lines[at + 1] ?? '', /→ Limit .* `_sluice\/tmp\/`/);
+});
+
+test('rules that the role may not see are reported as unknown, neither as fine nor as a failure', async () => {
+  const { lines, ok } = await checkOn(() =>
+    Promise.reject(new SluiceError('STORE_DENIED', 's3:GetLifecycleConfiguration: AccessDenied')),
+  );
+  assert.ok(ok, lines.join('\n'));
+  assert.ok(lines.some((line) => /^unknown lifecycle: could not be looked at: .*AccessDenied/.test(line)));
+});
+
+test('a bucket that does not answer fails the check', async () => {
+  const { lines, ok } = await checkOn(() =>
+    Promise.reject(new SluiceError('STORE_UNAVAILABLE', 'no answer')),
+  );
+  assert.equal(ok, false);
+  assert.ok(lines.some((line) => line.startsWith('failed  lifecycle: STORE_UNAVAILABLE')));
+});
