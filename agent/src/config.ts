@@ -12,9 +12,19 @@ const tlsFiles = z.strictObject({
   serverName: z.string().optional(),
 });
 
+/** These offsets of one partition and no others: from `from` to the end of the batch that holds `to` - 1. */
+const offsetRange = z
+  .strictObject({ partition: z.int().min(0), from: z.int().min(0), to: z.int().min(0) })
+  .refine(({ from, to }) => from <= to, 'from is above to');
+
 const topic = z.union([
   z.string().min(1),
-  z.strictObject({ name: z.string().min(1), startAt: z.enum(['earliest', 'latest']).optional() }),
+  z.strictObject({
+    name: z.string().min(1),
+    startAt: z.enum(['earliest', 'latest']).optional(),
+    /** A bounded read: partitions that are not named are not read. */
+    only: z.array(offsetRange).min(1).optional(),
+  }),
   z.strictObject({ pattern: z.string().min(1), startAt: z.enum(['earliest', 'latest']).optional() }),
 ]);
 
@@ -30,6 +40,8 @@ export const agentSchema = z.strictObject({
   kafka: z.strictObject({
     brokers: z.array(z.string().regex(/^(\[[^\]]+\]|[^:\s]+):\d+$/, 'host:port')).min(1),
     group: z.string().min(1),
+    /** false: the group's offsets are neither read nor written, and lag tools show nothing. */
+    commitOffsets: z.boolean().default(true),
     clientId: z.string().default('sluice-agent'),
     tls: tlsFiles.or(z.literal(true)).optional(),
     sasl: z

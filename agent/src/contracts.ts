@@ -231,9 +231,22 @@ export interface KafkaSettings {
   readonly sessionTimeoutMs: number;
 }
 
+/** Offsets [from, to) of one partition; a batch that holds `to` is read to its end. */
+export interface OffsetRange {
+  readonly partition: number;
+  readonly from: number;
+  readonly to: number;
+}
+
 /** Which topics to read, and where a partition begins that has no position yet. */
 export type TopicSelection =
-  | { readonly kind: 'name'; readonly name: string; readonly startAt?: 'earliest' | 'latest' }
+  | {
+      readonly kind: 'name';
+      readonly name: string;
+      readonly startAt?: 'earliest' | 'latest';
+      /** A bounded read; partitions that are not named are not read. */
+      readonly only?: readonly OffsetRange[];
+    }
   | { readonly kind: 'pattern'; readonly pattern: RegExp; readonly startAt?: 'earliest' | 'latest' };
 
 export type { SegmentHeader };

@@ -71,6 +71,7 @@ async function run(file: string): Promise<number> {
   const source = createKafkaSource({
     kafka: kafkaSettings(config),
     topics: config.topics.map(topicSelection),
+    commitOffsets: config.kafka.commitOffsets,
     events,
     clock,
     random: systemRandom,
@@ -174,7 +175,10 @@ function kafkaSettings(config: AgentConfig): KafkaSettings {
 function topicSelection(topic: AgentConfig['topics'][number]): TopicSelection {
   if (typeof topic === 'string') return { kind: 'name', name: topic };
   const startAt = topic.startAt === undefined ? {} : { startAt: topic.startAt };
-  if ('name' in topic) return { kind: 'name', name: topic.name, ...startAt };
+  if ('name' in topic) {
+    const only = topic.only === undefined ? {} : { only: topic.only };
+    return { kind: 'name', name: topic.name, ...startAt, ...only };
+  }
   return { kind: 'pattern', pattern: new RegExp(topic.pattern), ...startAt };
 }
 

@@ -44,6 +44,11 @@ export const ERRORS = {
     kind: 'reject',
     remedy: 'Check kafka.tls and kafka.sasl against what the listener demands.',
   },
+  KAFKA_AUTHORIZATION: {
+    kind: 'reject',
+    remedy:
+      'Allow this principal Read on the topics (Describe comes with it) and Read on the group that kafka.group names.',
+  },
   KAFKA_TOPIC_UNKNOWN: { kind: 'retry', remedy: 'Create the topic or take it out of `topics`.' },
   KAFKA_CLIENT_CHANGED: { kind: 'halt', remedy: 'Install the exact kafkajs version pinned in package.json.' },
   KAFKA_OFFSET_BEYOND_END: {

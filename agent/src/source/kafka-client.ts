@@ -230,8 +230,11 @@ export function kafkaError(error: unknown): SluiceError {
   });
   const text = texts.join('\n');
   const message = error instanceof Error ? error.message : String(error);
-  if (/SASL|AUTHORIZATION_FAILED|AUTHENTICATION_FAILED|certificate|\balert\b/i.test(text))
-    return new SluiceError('KAFKA_AUTHENTICATION', message, { cause: error });
-  if (/UNKNOWN_TOPIC/.test(text)) return new SluiceError('KAFKA_TOPIC_UNKNOWN', message, { cause: error });
-  return new SluiceError('KAFKA_UNREACHABLE', message, { cause: error });
+  const broker = causes.map((cause) => (cause as { broker?: unknown }).broker).find(Boolean);
+  const at = { cause: error, ...(typeof broker === 'string' ? { place: broker } : {}) };
+  if (/AUTHORIZATION_FAILED/.test(text)) return new SluiceError('KAFKA_AUTHORIZATION', message, at);
+  if (/SASL|AUTHENTICATION_FAILED|certificate|\balert\b/i.test(text))
+    return new SluiceError('KAFKA_AUTHENTICATION', message, at);
+  if (/UNKNOWN_TOPIC/.test(text)) return new SluiceError('KAFKA_TOPIC_UNKNOWN', message, at);
+  return new SluiceError('KAFKA_UNREACHABLE', message, at);
 }

@@ -39,6 +39,8 @@ export interface KafkaSourceOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly timing?: Partial<SourceTiming>;
+  /** false: the group's offsets are neither read nor written. Default true. */
+  readonly commitOffsets?: boolean;
 }
 
 export function createKafkaSource(options: KafkaSourceOptions): Source {
@@ -87,6 +89,7 @@ class KafkaSource implements Source {
       table: this.#table,
       register: this.#register,
       commits: this.#commits,
+      readsGroupOffsets: options.commitOffsets ?? true,
       clock: this.#clock,
       events: this.#events,
       timing: this.#timing,
@@ -138,7 +141,7 @@ class KafkaSource implements Source {
   }
 
   commit(offsets: readonly { topic: string; partition: number; nextOffset: number }[]): void {
-    this.#commits.want(offsets);
+    if (this.#options.commitOffsets ?? true) this.#commits.want(offsets);
   }
 
   status(): SourceStatus {
@@ -293,6 +296,7 @@ class KafkaSource implements Source {
       handler.batches(partition, copied, fetch.bounds);
       // A handler that held or sought in there has the last word.
       if (row.position === position) row.position = last + 1;
+      if (this.#table.isRead(row)) this.#applyPause([row]);
       const bytes = copied.reduce((total, batch) => total + batch.bytes.length, 0);
       const records = copied.reduce((total, batch) => total + (batch.kind === 'data' ? batch.count : 0), 0);
       this.#events.sourceFetched(partition.topic, bytes, records);

@@ -20,6 +20,7 @@ export interface PartitionDescriberOptions {
   readonly clock: Clock;
   readonly events: Events;
   readonly timing: SourceTiming;
+  readonly readsGroupOffsets: boolean;
   readonly seek: (row: PartitionRow, offset: number) => void;
   readonly applyPause: (rows: readonly PartitionRow[]) => void;
   /** Undefined once the source has stopped. */
@@ -65,12 +66,12 @@ export class PartitionDescriber {
   }
 
   async #ask(nowMs: number): Promise<void> {
-    const { cluster, table, register, commits, events } = this.#options;
+    const { cluster, table, register, commits, events, readsGroupOffsets } = this.#options;
     const assignment = this.#assignment;
     const topics = await cluster.topics(table.topics());
     const present = topics.filter(({ errorCode }) => errorCode === 0).map(({ topic }) => topic);
     const logs = await cluster.logs(present);
-    const offsets = await cluster.groupOffsets(table.rows());
+    const offsets = readsGroupOffsets ? await cluster.groupOffsets(table.rows()) : [];
     if (this.#options.handler() === undefined) return;
     if (assignment !== this.#assignment) {
       this.#dueMs = 0;

@@ -1,12 +1,19 @@
 // The partitions assigned to this agent: where each one is read next, what Kafka said about it, and every reason why it
 // must not flow. Pure bookkeeping: kafka-source.ts applies it to the client and tells the wiring.
 import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
-import type { FetchedBounds, PartitionInfo, SourcePartitionStatus, TopicSelection } from '../contracts.ts';
+import type {
+  FetchedBounds,
+  OffsetRange,
+  PartitionInfo,
+  SourcePartitionStatus,
+  TopicSelection,
+} from '../contracts.ts';
 import type { TopicPartition } from './kafka-client.ts';
 
 /** Why a partition does not flow, in the words of `status`. */
 export const AWAITS_POSITION = 'waits for a position';
 export const OUT_OF_RANGE = 'its position is outside the log';
+export const RANGE_READ = 'its range has been read';
 export const CREATED_AGAIN = 'the topic was created again and waits for a position';
 
 export interface PartitionRow extends TopicPartition {
@@ -19,6 +26,8 @@ export interface PartitionRow extends TopicPartition {
   highWatermark: number;
   groupOffset: number | undefined;
   readonly startAt: 'earliest' | 'latest' | undefined;
+  /** All that may be read of it, where the read is bounded. */
+  readonly range: OffsetRange | undefined;
   /** Reasons of this partition alone; its topic may be held beside. */
   readonly waits: Set<string>;
   idleSinceMs: number | undefined;
@@ -41,6 +50,7 @@ export class PartitionTable {
     for (const { topic, partition } of partitions) {
       const key = rowKey(topic, partition);
       const known = before.get(key);
+      const selection = selectionOf(topic, selections);
       this.#rows.set(key, {
         topic,
         partition,
@@ -51,7 +61,8 @@ export class PartitionTable {
         logEnd: known?.logEnd ?? -1,
         highWatermark: known?.highWatermark ?? -1,
         groupOffset: known?.groupOffset,
-        startAt: selectionOf(topic, selections)?.startAt,
+        startAt: selection?.startAt,
+        range: rangeOf(selection, partition),
         waits: new Set(),
         idleSinceMs: undefined,
         toldIdentity: undefined,
@@ -97,7 +108,13 @@ export class PartitionTable {
 
   /** Every reason why a partition does not flow; it flows when there is none. */
   paused(row: PartitionRow): readonly string[] {
-    return [...row.waits, ...(this.#holds.get(row.topic) ?? [])];
+    const done = this.isRead(row) ? [RANGE_READ] : [];
+    return [...row.waits, ...done, ...(this.#holds.get(row.topic) ?? [])];
+  }
+
+  /** Whether a bounded read of the partition is over. */
+  isRead({ position, range }: PartitionRow): boolean {
+    return position !== undefined && range !== undefined && position >= range.to;
   }
 
   status(): SourcePartitionStatus[] {
@@ -112,9 +129,17 @@ export class PartitionTable {
   }
 }
 
+/** Of a bounded read the log begins and ends with the range: whoever starts at its beginning starts there. */
 export function partitionInfo(row: PartitionRow): PartitionInfo {
-  const { topic, topicId, partition, leaderEpoch, logStart, logEnd, groupOffset, startAt } = row;
+  const { topic, topicId, partition, leaderEpoch, groupOffset, startAt, range } = row;
+  const logStart = range === undefined ? row.logStart : Math.max(row.logStart, range.from);
+  const logEnd = range === undefined ? row.logEnd : Math.max(logStart, Math.min(row.logEnd, range.to));
   return { topic, topicId, partition, leaderEpoch, logStart, logEnd, groupOffset, startAt };
+}
+
+function rangeOf(selection: TopicSelection | undefined, partition: number): OffsetRange | undefined {
+  if (selection?.kind !== 'name' || selection.only === undefined) return undefined;
+  return selection.only.find((range) => range.partition === partition) ?? { partition, from: 0, to: 0 };
 }
 
 /** What a fetch said of the log; idle is who has read up to what read_committed may see. */

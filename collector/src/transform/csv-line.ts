@@ -12,7 +12,7 @@ export interface CsvFormat {
 export function csvConverter(format: CsvFormat): (value: Buffer) => Uint8Array | OddCode {
   return (value) => {
     const line = value.toString();
-    const fields = splitLine(line, format);
+    const fields = splitCsvLine(line, format);
     if (fields === undefined) return 'CSV_INVALID';
     if (fields.length !== format.columns.length) return 'CSV_COLUMNS';
     return Buffer.from(JSON.stringify([line, ...fields]));
@@ -20,7 +20,10 @@ export function csvConverter(format: CsvFormat): (value: Buffer) => Uint8Array |
 }
 
 /** undefined where a quote is not closed or text follows a closing quote. A line end at the end is not part of it. */
-function splitLine(text: string, { delimiter, quote }: CsvFormat): (string | null)[] | undefined {
+export function splitCsvLine(
+  text: string,
+  { delimiter, quote }: Omit<CsvFormat, 'columns'>,
+): (string | null)[] | undefined {
   const line = text.replace(/\r?\n$/, '');
   const fields: (string | null)[] = [];
   for (let at = 0; at <= line.length; ) {

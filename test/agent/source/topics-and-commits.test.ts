@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GroupCommits } from '@sluice/agent/source/group-commits.ts';
+import { kafkaError } from '@sluice/agent/source/kafka-client.ts';
 import type { TopicMetadata } from '@sluice/agent/source/metadata-request.ts';
 import { PartitionTable, selects } from '@sluice/agent/source/partition-table.ts';
 import { TopicRegister } from '@sluice/agent/source/topic-register.ts';
@@ -78,4 +79,44 @@ test('a commit is repeated until Kafka confirms it, and never goes backwards', (
   commits.forgetTopic('a');
   commits.want([at(3)]);
   assert.deepEqual(commits.due(all), [at(3)], 'a topic created again begins again');
+});
+
+test('a bounded read starts and ends with its range, and what is not named is not read', () => {
+  const table = new PartitionTable();
+  const only = [{ partition: 0, from: 100, to: 200 }];
+  const rows = table.assign(
+    [0, 1].map((partition) => ({ topic: 'a', partition })),
+    [{ kind: 'name', name: 'a', only }],
+  );
+  for (const row of rows) Object.assign(row, { logStart: 40, logEnd: 1_000, position: 199 });
+  assert.deepEqual(
+    table.status().map(({ logStart, logEnd, paused }) => ({ logStart, logEnd, paused })),
+    [
+      { logStart: 100, logEnd: 200, paused: [] },
+      { logStart: 40, logEnd: 40, paused: ['its range has been read'] },
+    ],
+  );
+  Object.assign(rows[0] ?? {}, { position: 230, logStart: 150 });
+  const [bounded] = table.status();
+  assert.deepEqual(
+    bounded?.paused,
+    ['its range has been read'],
+    'a batch that holds the end was read to its end',
+  );
+  assert.equal(bounded?.logStart, 150, 'retention was faster');
+});
+
+test('errors of Kafka say what is missing: a permission is no password, and the broker is named', () => {
+  const denied = Object.assign(new Error('Not authorized to access group'), {
+    name: 'KafkaJSProtocolError',
+    type: 'GROUP_AUTHORIZATION_FAILED',
+  });
+  assert.equal(kafkaError(denied).code, 'KAFKA_AUTHORIZATION');
+  const wrong = Object.assign(new Error('SASL SCRAM failed'), { name: 'KafkaJSSASLAuthenticationError' });
+  assert.equal(kafkaError(wrong).code, 'KAFKA_AUTHENTICATION');
+  const refused = Object.assign(new Error('Connection error: connect ECONNREFUSED'), {
+    broker: 'kafka-7:9093',
+  });
+  const unreachable = kafkaError(Object.assign(new Error(refused.message), { cause: refused }));
+  assert.deepEqual([unreachable.code, unreachable.place], ['KAFKA_UNREACHABLE', 'kafka-7:9093']);
 });

@@ -13,10 +13,12 @@ export interface Conversion {
 const INTEGER = "'[+-]?[0-9]+'";
 const FLOAT = "'[+-]?([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([eE][+-]?[0-9]+)?'";
 const DECIMAL = "'[+-]?([0-9]+(\\.[0-9]*)?|\\.[0-9]+)'";
-const DATE = "'[0-9]{4}-[0-9]{2}-[0-9]{2}'";
-/** A date alone, or with a time; an offset or Z behind the time. */
-const TIMESTAMP =
-  "'[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]{1,6}0*)?)?( ?(Z|[+-][0-9]{2}(:?[0-9]{2})?))?)?'";
+/** The form of a date, and of a timestamp: a date alone, or with a time; an offset or Z behind the time. */
+export const DATE_FORM = '[0-9]{4}-[0-9]{2}-[0-9]{2}';
+export const TIMESTAMP_FORM =
+  '[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]{1,6}0*)?)?( ?(Z|[+-][0-9]{2}(:?[0-9]{2})?))?)?';
+const DATE = `'${DATE_FORM}'`;
+const TIMESTAMP = `'${TIMESTAMP_FORM}'`;
 
 const keep: Conversion = { value: (from) => from, fails: () => 'false' };
 

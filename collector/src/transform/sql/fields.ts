@@ -85,7 +85,7 @@ function mappedSources(table: TableConfig) {
   if (first?.kind !== 'apply_mapping') return [];
   const seen = new Map<string, { name: string; type: string; path: string[] }>();
   for (const { source, sourceType } of first.mappings) {
-    if (source in METADATA) continue;
+    if (Object.hasOwn(METADATA, source)) continue;
     seen.set(source, { name: source, type: sourceType, path: source.split('.') });
   }
   return [...seen.values()];
@@ -163,7 +163,7 @@ function checkNames(fields: readonly Field[], problems: string[]): void {
     if (!/^[a-z_][a-z0-9_]{0,254}$/.test(name) || name.startsWith('__')) {
       const rule = 'lower-case letters, digits and underscore, not starting with a digit or two underscores';
       problems.push(`column '${name}' must be renamed by apply_mapping: ${rule}`);
-    } else if (name in METADATA) {
+    } else if (Object.hasOwn(METADATA, name)) {
       problems.push(`column '${name}' has the name of a metadata column: see 'provenance'`);
     }
     if (seen.has(name.toLowerCase())) problems.push(`two columns are named '${name}'`);

@@ -1,0 +1,39 @@
+// What the field plan makes of names that JavaScript objects have of their own.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { TableConfig } from '@sluice/collector/contracts.ts';
+import { planFields } from '@sluice/collector/transform/sql/fields.ts';
+
+const mapped = (source: string, target: string): TableConfig => ({
+  name: 't',
+  topic: 't',
+  input: { kind: 'json' },
+  columns: [],
+  steps: [
+    {
+      kind: 'apply_mapping',
+      mappings: [{ source, sourceType: 'bigint', target, targetType: 'bigint' }],
+    },
+  ],
+  partitionBy: [],
+  output: { kind: 'parquet', compression: 'zstd' },
+  provenance: 'position',
+  quarantineRaw: 'keep',
+  startAt: undefined,
+  windowLengthMs: 1_000,
+  windowBytesMax: 1_000,
+  location: 't',
+  configVersion: 'v',
+});
+
+test('a field named as something that every object has is read like any other', () => {
+  for (const source of ['constructor', 'toString', '__proto__', 'valueOf']) {
+    const { source: read, problems } = planFields(mapped(source, 'a'));
+    assert.deepEqual(problems, []);
+    assert.deepEqual(
+      read.map(({ name }) => name),
+      [source],
+    );
+  }
+  assert.deepEqual(planFields(mapped('a', 'constructor')).problems, []);
+});
