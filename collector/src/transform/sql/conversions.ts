@@ -86,7 +86,11 @@ export function fromText(type: ScalarType): Conversion {
     case 'date':
       return strict(cast('DATE'), shaped(DATE));
     case 'timestamp':
-      return strict((from) => `(try_cast(${from} AS TIMESTAMPTZ) AT TIME ZONE 'UTC')`, shaped(TIMESTAMP));
+      // `AT TIME ZONE 'UTC'` says the same through a calendar, at four times the price.
+      return strict(
+        (from) => `make_timestamp(epoch_us(try_cast(${from} AS TIMESTAMPTZ)))`,
+        shaped(TIMESTAMP),
+      );
   }
 }
 
