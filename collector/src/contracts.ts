@@ -132,7 +132,8 @@ export interface Sequencer {
 export interface TransformRequest {
   readonly table: TableConfig;
   readonly windowId: string;
-  readonly segments: readonly StagedSegment[];
+  /** In arrival order. A window that is still open gives them as they come and ends when it is closed. */
+  readonly segments: Iterable<StagedSegment> | AsyncIterable<StagedSegment>;
   /** Wall ms when the window opened: the ingest-time partition, the same for every attempt. */
   readonly openedMs: number;
   /** An existing, empty directory of this attempt alone; the caller removes it. */
@@ -174,6 +175,8 @@ export interface TransformResult {
 /** Implemented by transform/transformer.ts: DuckDB in a worker thread. */
 export interface Transformer {
   run(request: TransformRequest): Promise<TransformResult>;
+  /** Whether a window that is still open may begin now without being in the way of one that is closed. */
+  hasRoom(): boolean;
   /** The SQL that `run` would execute, for `explain`. */
   explain(table: TableConfig): string;
   /** Columns and Glue types of rows and quarantine as they will be written, partition columns apart. */

@@ -4,6 +4,7 @@ import type {
   Classes,
   LedgerRange,
   OutputFile,
+  StagedSegment,
   TableWriter,
   Transformer,
   TransformRequest,
@@ -14,27 +15,36 @@ import { SluiceError } from '@sluice/shared/errors.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 
 export interface TransformDouble extends Transformer {
-  readonly requests: TransformRequest[];
   /** Windows whose transform has not been let go yet. */
-  readonly waiting: { readonly request: TransformRequest; finish(error?: Error): void }[];
+  readonly waiting: { readonly read: readonly StagedSegment[]; finish(error?: Error): void }[];
+  /** What each attempt has read so far. */
+  readonly reads: (readonly StagedSegment[])[];
   /** Each window is transformed at once. */
   immediate: boolean;
+  /** Whether large windows may begin while they are open. */
+  room: boolean;
 }
 
 /** Counts the records of each segment as the agent did; no files. */
 export function transformDouble(): TransformDouble {
   const double: TransformDouble = {
-    requests: [],
+    reads: [],
     waiting: [],
     immediate: true,
+    room: false,
     run(request) {
-      double.requests.push(request);
+      const read: StagedSegment[] = [];
+      double.reads.push(read);
+      const all = readAll(request, read);
+      all.catch(() => {});
       const { promise, resolve, reject } = Promise.withResolvers<TransformResult>();
-      const finish = (error?: Error) => (error === undefined ? resolve(resultOf(request)) : reject(error));
+      const finish = (error?: Error) =>
+        error === undefined ? void all.then(() => resolve(resultOf(read)), reject) : reject(error);
       if (double.immediate) finish();
-      else double.waiting.push({ request, finish });
+      else double.waiting.push({ read, finish });
       return promise;
     },
+    hasRoom: () => double.room,
     explain: () => '',
     schema: () => ({ rows: [], quarantine: [], partitionColumns: [], quarantinePartitionColumns: [] }),
     close: () => Promise.resolve(),
@@ -42,9 +52,13 @@ export function transformDouble(): TransformDouble {
   return double;
 }
 
-function resultOf({ segments }: TransformRequest): TransformResult {
+async function readAll({ segments }: TransformRequest, read: StagedSegment[]): Promise<void> {
+  for await (const segment of segments) read.push(segment);
+}
+
+function resultOf(read: readonly StagedSegment[]): TransformResult {
   const recordsPerPartition = new Map<string, number>();
-  for (const { segment, fromOffset } of segments) {
+  for (const { segment, fromOffset } of read) {
     const key = partitionKey(segment);
     const cut = fromOffset - segment.startOffset;
     recordsPerPartition.set(key, (recordsPerPartition.get(key) ?? 0) + segment.counts.records - cut);

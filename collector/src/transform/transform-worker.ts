@@ -1,23 +1,35 @@
-// The worker thread's entry: DuckDB and decoding, away from the thread that talks to agents. One message at a time.
+// The worker thread's entry: DuckDB and decoding, away from the thread that talks to agents. Of each job one message at a
+// time; while one window waits for DuckDB another is decoded.
 import { parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '@sluice/shared/clock.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { type TransformLimits, tableProblems, WindowTransform } from './window-transform.ts';
-import type { FromWorker, ToWorker } from './worker-protocol.ts';
+import type { FromWorker, OfJob, ToWorker } from './worker-protocol.ts';
 
 const limits = workerData as TransformLimits;
-let current: WindowTransform | undefined;
-let queue: Promise<void> = Promise.resolve();
 
-parentPort?.on('message', (message: ToWorker) => {
-  queue = queue.then(async () => parentPort?.postMessage(await answer(message)));
+interface Job {
+  window: WindowTransform | undefined;
+  turn: Promise<void>;
+}
+
+const jobs = new Map<number, Job>();
+
+parentPort?.on('message', (message: OfJob<ToWorker>) => {
+  const job = jobs.get(message.job) ?? { window: undefined, turn: Promise.resolve() };
+  jobs.set(message.job, job);
+  job.turn = job.turn.then(async () => {
+    const reply = await answer(job, message);
+    if (job.window === undefined) jobs.delete(message.job);
+    parentPort?.postMessage({ ...reply, job: message.job } satisfies OfJob<FromWorker>);
+  });
 });
 
-async function answer(message: ToWorker): Promise<FromWorker> {
+async function answer(job: Job, message: ToWorker): Promise<FromWorker> {
   try {
-    return await handle(message);
+    return await handle(job, message);
   } catch (error) {
-    close();
+    await close(job);
     if (error instanceof SluiceError)
       return { kind: 'failed', code: error.code, message: error.message, place: error.place };
     const text = error instanceof Error ? error.message : String(error);
@@ -26,30 +38,30 @@ async function answer(message: ToWorker): Promise<FromWorker> {
   }
 }
 
-async function handle(message: ToWorker): Promise<FromWorker> {
+async function handle(job: Job, message: ToWorker): Promise<FromWorker> {
   switch (message.kind) {
     case 'begin':
-      close();
-      current = await WindowTransform.open(message.request, limits, systemClock);
+      job.window = await WindowTransform.open(message.request, limits, systemClock);
       return { kind: 'done' };
     case 'segment':
-      await current?.add(message.staged);
+      await job.window?.add(message.staged);
       return { kind: 'done' };
     case 'finish': {
-      if (current === undefined) throw new SluiceError('TRANSFORM_FAILED', 'no window is open');
-      const result = await current.finish();
-      close();
+      if (job.window === undefined) throw new SluiceError('TRANSFORM_FAILED', 'no window is open');
+      const result = await job.window.finish();
+      await close(job);
       return { kind: 'result', result };
     }
     case 'abort':
-      close();
+      await close(job);
       return { kind: 'done' };
     case 'validate':
       return { kind: 'problems', problems: await tableProblems(message.table, message.directory) };
   }
 }
 
-function close(): void {
-  current?.close();
-  current = undefined;
+async function close(job: Job): Promise<void> {
+  const { window } = job;
+  job.window = undefined;
+  await window?.close();
 }

@@ -1,15 +1,17 @@
-// The main thread's side of the transform: windows queue for one worker thread, segments are copied to it a few at a
-// time, and a worker that dies takes one attempt with it and nothing else.
+// The main thread's side of the transform: windows queue for places in one worker thread, segments are copied to it a few
+// at a time, and a worker that dies takes the attempts under way with it and nothing else.
 import { Worker } from 'node:worker_threads';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { TableConfig, Transformer, TransformRequest, TransformResult } from '../contracts.ts';
 import { compileTable } from './sql/compile.ts';
 import { planFields } from './sql/fields.ts';
 import type { TransformLimits } from './window-transform.ts';
-import type { FromWorker, ToWorker } from './worker-protocol.ts';
+import type { FromWorker, OfJob, ToWorker } from './worker-protocol.ts';
 
 /** Segments on their way to the worker: copies, so that this bounds memory. */
 const SEGMENTS_AHEAD_MAX = 4;
+/** An open window that begins early, and a closed one; each has half of the memory. */
+const WINDOWS_AT_ONCE_MAX = 2;
 
 export interface TransformerWithChecks extends Transformer {
   /** What is wrong with a table, found without data; `directory` must exist. */
@@ -17,25 +19,25 @@ export interface TransformerWithChecks extends Transformer {
 }
 
 export function createTransformer(limits: TransformLimits): TransformerWithChecks {
+  const places = new Places(WINDOWS_AT_ONCE_MAX);
+  const each = { ...limits, memoryBytesMax: limits.memoryBytesMax / WINDOWS_AT_ONCE_MAX };
   let worker: WorkerCalls | undefined;
-  let turn: Promise<unknown> = Promise.resolve();
 
-  function inTurn<T>(task: (calls: WorkerCalls) => Promise<T>): Promise<T> {
-    const run = turn.then(() => {
-      worker ??= startWorker(limits, () => {
+  function inPlace<T>(task: (calls: JobCalls) => Promise<T>): Promise<T> {
+    return places.use(() => {
+      worker ??= startWorker(each, () => {
         worker = undefined;
       });
-      return task(worker);
+      return task(worker.job());
     });
-    turn = run.catch(() => {});
-    return run;
   }
 
   return {
-    run: (request) => inTurn((calls) => runWindow(calls, request)),
+    run: (request) => inPlace((calls) => runWindow(calls, request)),
+    hasRoom: () => places.free() > 1,
     validate: (table, directory) =>
-      inTurn(async (calls) => {
-        const reply = await calls.call({ kind: 'validate', table, directory });
+      inPlace(async (calls) => {
+        const reply = await calls({ kind: 'validate', table, directory });
         return reply.kind === 'problems' ? reply.problems : [];
       }),
     explain(table) {
@@ -53,7 +55,7 @@ export function createTransformer(limits: TransformLimits): TransformerWithCheck
     },
     schema: (table) => compile(table).schemas,
     async close() {
-      await turn;
+      await places.empty();
       await worker?.stop();
     },
   };
@@ -66,61 +68,115 @@ function compile(table: TableConfig) {
   return compileTable(table, plan, { separator: '<separator>', nullMark: '<null>' });
 }
 
-async function runWindow(calls: WorkerCalls, request: TransformRequest): Promise<TransformResult> {
+async function runWindow(call: JobCalls, request: TransformRequest): Promise<TransformResult> {
   const { table, openedMs, directory } = request;
-  await calls.call({ kind: 'begin', request: { table, openedMs, directory } });
   const ahead: Promise<FromWorker>[] = [];
   try {
-    for (const staged of request.segments) {
-      const { segment, fromOffset } = staged;
-      const call = calls.call({ kind: 'segment', staged: { segment, fromOffset } });
-      call.catch(() => {});
-      ahead.push(call);
+    await call({ kind: 'begin', request: { table, openedMs, directory } });
+    for await (const { segment, fromOffset } of request.segments) {
+      const sent = call({ kind: 'segment', staged: { segment, fromOffset } });
+      sent.catch(() => {});
+      ahead.push(sent);
       if (ahead.length >= SEGMENTS_AHEAD_MAX) await ahead.shift();
     }
     await Promise.all(ahead);
-    const reply = await calls.call({ kind: 'finish' });
+    const reply = await call({ kind: 'finish' });
     if (reply.kind === 'result') return reply.result;
     throw new SluiceError('TRANSFORM_FAILED', `the worker answered ${reply.kind} to finish`);
   } catch (error) {
     await Promise.allSettled(ahead);
-    await calls.call({ kind: 'abort' }).catch(() => {});
+    await call({ kind: 'abort' }).catch(() => {});
     throw error;
   }
 }
 
+/** Who may be in the worker; the others wait in the order they came. */
+class Places {
+  readonly #waiting: (() => void)[] = [];
+  readonly #running = new Set<Promise<unknown>>();
+  #free: number;
+
+  constructor(count: number) {
+    this.#free = count;
+  }
+
+  free(): number {
+    return this.#free;
+  }
+
+  async use<T>(task: () => Promise<T>): Promise<T> {
+    const run = this.#enter().then(task);
+    const over = run.catch(() => {}).then(() => this.#leave());
+    this.#running.add(over);
+    void over.then(() => this.#running.delete(over));
+    return await run;
+  }
+
+  async empty(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running);
+  }
+
+  async #enter(): Promise<void> {
+    if (this.#free > 0) this.#free--;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  /** The place goes to the next in line, or is free. */
+  #leave(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#free++;
+    else next();
+  }
+}
+
+/** Answers come in the order of the calls; rejects with the worker's SluiceError. */
+type JobCalls = (message: ToWorker) => Promise<FromWorker>;
+
 interface WorkerCalls {
-  /** Answers come in the order of the calls; rejects with the worker's SluiceError. */
-  call(message: ToWorker): Promise<FromWorker>;
+  /** A new job's calls. */
+  job(): JobCalls;
   stop(): Promise<unknown>;
 }
 
 function startWorker(limits: TransformLimits, ended: () => void): WorkerCalls {
   const worker = new Worker(new URL('./transform-worker.ts', import.meta.url), { workerData: limits });
-  const waiting: { resolve: (reply: FromWorker) => void; reject: (error: Error) => void }[] = [];
-  worker.on('message', (reply: FromWorker) => {
-    const call = waiting.shift();
+  const waiting = new Map<
+    number,
+    { resolve: (reply: FromWorker) => void; reject: (error: Error) => void }[]
+  >();
+  let jobs = 0;
+  let over: string | undefined;
+  worker.on('message', (reply: OfJob<FromWorker>) => {
+    const calls = waiting.get(reply.job) ?? [];
+    const call = calls.shift();
+    if (calls.length === 0) waiting.delete(reply.job);
     if (reply.kind === 'failed')
       call?.reject(
         new SluiceError(reply.code, reply.message, reply.place === undefined ? {} : { place: reply.place }),
       );
     else call?.resolve(reply);
   });
-  let over: SluiceError | undefined;
   const end = (why: string) => {
-    over ??= new SluiceError('TRANSFORM_FAILED', why);
+    over ??= why;
     ended();
-    for (const call of waiting.splice(0)) call.reject(over);
+    const calls = [...waiting.values()].flat();
+    waiting.clear();
+    for (const call of calls) call.reject(new SluiceError('TRANSFORM_FAILED', why));
   };
   worker.on('error', (error) => end(`the transform thread failed: ${error.message}`));
   worker.on('exit', (code) => end(`the transform thread ended with code ${code}`));
   return {
-    call: (message) =>
-      new Promise((resolve, reject) => {
-        if (over !== undefined) throw over; // a dead thread answers nobody
-        worker.postMessage(message);
-        waiting.push({ resolve, reject });
-      }),
+    job() {
+      const job = ++jobs;
+      return (message) =>
+        new Promise((resolve, reject) => {
+          if (over !== undefined) return reject(new SluiceError('TRANSFORM_FAILED', over));
+          const calls = waiting.get(job) ?? [];
+          waiting.set(job, calls);
+          calls.push({ resolve, reject });
+          worker.postMessage({ ...message, job } satisfies OfJob<ToWorker>);
+        });
+    },
     stop: () => worker.terminate(),
   };
 }

@@ -94,7 +94,7 @@ export class WindowTransform {
   /** Decodes a segment; resolves when there is room for the next. */
   async add({ segment, fromOffset }: StagedSegment): Promise<void> {
     let started = this.#clock.monotonicMs();
-    const payload = decompressPayload(segment.codec, Buffer.from(segment.payload), segment.plainBytes);
+    const payload = decompressPayload(segment.codec, view(segment.payload), segment.plainBytes);
     const range = { fromOffset, nextOffset: segment.nextOffset };
     const key = partitionKey(segment);
     let decoded = 0;
@@ -226,9 +226,15 @@ export class WindowTransform {
     return { path, bytes, rows: Number(result?.['Count']), sha256: await sha256(path) };
   }
 
-  close(): void {
+  async close(): Promise<void> {
+    await this.#inserting.catch(() => {});
     this.#database.close();
   }
+}
+
+/** What comes from another thread is a plain Uint8Array. */
+function view({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
 }
 
 function converterOf(table: TableConfig) {

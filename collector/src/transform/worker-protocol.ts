@@ -10,7 +10,10 @@ export type ToWorker =
   | { readonly kind: 'abort' }
   | { readonly kind: 'validate'; readonly table: TableConfig; readonly directory: string };
 
-/** One answer to each message, in order. */
+/** Messages of one job - a window, or a validation - are answered in order; jobs overtake each other. */
+export type OfJob<Message> = Message & { readonly job: number };
+
+/** One answer to each message. */
 export type FromWorker =
   | { readonly kind: 'done' }
   | { readonly kind: 'result'; readonly result: TransformResult }

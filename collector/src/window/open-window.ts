@@ -19,12 +19,58 @@ export interface OpenWindow {
   segments: WindowSegment[];
   bytes: number;
   records: number;
+  state: 'open' | 'closed' | 'given up';
+  /** Told whenever segments or state change. */
+  readonly changed: Set<() => void>;
+}
+
+/** Bytes of segments from which on an open window may be transformed as it grows. */
+export const EARLY_TRANSFORM_BYTES = 4 * 2 ** 20;
+
+export function newWindow(id: string, at: { wallMs: number; monotonicMs: number }): OpenWindow {
+  return {
+    id,
+    openedMs: at.wallMs,
+    openedMonotonicMs: at.monotonicMs,
+    segments: [],
+    bytes: 0,
+    records: 0,
+    state: 'open',
+    changed: new Set(),
+  };
+}
+
+function tellChanged(window: OpenWindow): void {
+  const told = [...window.changed];
+  window.changed.clear();
+  for (const tell of told) tell();
+}
+
+/** Nothing is added any more: whoever reads the window to its end gets there. */
+export function endWindow(window: OpenWindow, state: 'closed' | 'given up'): void {
+  window.state = state;
+  tellChanged(window);
+}
+
+/** Its segments from the first on, also while they still arrive; ends when the window is closed, throws if given up. */
+export async function* segmentsOf(window: OpenWindow): AsyncGenerator<WindowSegment> {
+  for (let i = 0; ; ) {
+    const segment = window.segments[i];
+    if (window.state === 'given up')
+      throw new SluiceError('TRANSFORM_FAILED', `window ${window.id} was given up`);
+    if (segment !== undefined) {
+      i++;
+      yield segment;
+    } else if (window.state === 'closed') return;
+    else await new Promise<void>((resolve) => window.changed.add(resolve));
+  }
 }
 
 export function addToWindow(window: OpenWindow, segment: WindowSegment): void {
   window.segments.push(segment);
   window.bytes += segment.segment.payload.byteLength;
   window.records += segment.segment.counts.records;
+  tellChanged(window);
 }
 
 /** What lies below the committed positions is dropped: another collector was first with it. */

@@ -11,7 +11,17 @@ import type { Random } from '@sluice/shared/random.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { GapNotice, TableConfig, TableWriter, Transformer, TransformResult } from '../contracts.ts';
 import type { Events } from '../events.ts';
-import { addToWindow, type OpenWindow, releaseWindow, trimWindow, windowRanges } from './open-window.ts';
+import {
+  addToWindow,
+  EARLY_TRANSFORM_BYTES,
+  endWindow,
+  newWindow,
+  type OpenWindow,
+  releaseWindow,
+  segmentsOf,
+  trimWindow,
+  windowRanges,
+} from './open-window.ts';
 import type { StagedBytes } from './staging-budget.ts';
 
 /** Closed windows of one table that may wait for transform or commit before its topic gets no more credit. */
@@ -72,6 +82,7 @@ export function createTableLane(options: LaneOptions): TableLane {
   const inFlight = new Set<OpenWindow>();
   const stopping = new AbortController();
   const totals = { windows: 0, records: 0, quarantined: 0 };
+  const transforms = new WeakMap<OpenWindow, Promise<TransformResult>>();
   let open: OpenWindow | undefined;
   let cancelTimer = () => {};
   let chain: Promise<unknown> = Promise.resolve();
@@ -82,14 +93,7 @@ export function createTableLane(options: LaneOptions): TableLane {
 
   function openWindow(): OpenWindow {
     const id = `${new Date(clock.wallMs()).toISOString().replace(/[-:]|\.\d+/g, '')}-${random.hex(8)}`;
-    return {
-      id,
-      openedMs: clock.wallMs(),
-      openedMonotonicMs: clock.monotonicMs(),
-      segments: [],
-      bytes: 0,
-      records: 0,
-    };
+    return newWindow(id, { wallMs: clock.wallMs(), monotonicMs: clock.monotonicMs() });
   }
 
   function armTimer(window: OpenWindow, lengthMs: number): void {
@@ -114,6 +118,17 @@ export function createTableLane(options: LaneOptions): TableLane {
       );
     }
     if (open.bytes >= table.windowBytesMax) close('bytes');
+    else if (open.bytes >= EARLY_TRANSFORM_BYTES && options.transformer.hasRoom()) begin(open);
+  }
+
+  /** Once per window: while it is open if it is large and there is room, else when it closes. */
+  function begin(window: OpenWindow): Promise<TransformResult> {
+    const begun = transforms.get(window);
+    if (begun !== undefined) return begun;
+    const transformed = transformUntilDone(window);
+    transformed.catch(() => {});
+    transforms.set(window, transformed);
+    return transformed;
   }
 
   function close(reason: CloseReason): void {
@@ -129,8 +144,8 @@ export function createTableLane(options: LaneOptions): TableLane {
       segments: window.segments.length,
       bytes: window.bytes,
     });
-    const transformed = transformUntilDone(window);
-    transformed.catch(() => {});
+    const transformed = begin(window);
+    endWindow(window, 'closed');
     chain = chain
       .then(() => commitInOrder(window, transformed))
       .catch((error: unknown) => abandon(window, error));
@@ -158,7 +173,8 @@ export function createTableLane(options: LaneOptions): TableLane {
     const directory = windowDirectory(window);
     await rm(directory, { recursive: true, force: true });
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    const { segments, openedMs, id } = window;
+    const { openedMs, id } = window;
+    const segments = segmentsOf(window);
     const result = await options.transformer.run({ table, windowId: id, segments, openedMs, directory });
     waitsFor = undefined;
     return result;
@@ -255,6 +271,7 @@ export function createTableLane(options: LaneOptions): TableLane {
     stop() {
       stopping.abort();
       cancelTimer();
+      for (const window of open === undefined ? inFlight : [...inFlight, open]) endWindow(window, 'given up');
     },
   };
 }

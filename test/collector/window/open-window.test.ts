@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import type { LedgerRange } from '@sluice/collector/contracts.ts';
 import {
   addToWindow,
+  newWindow,
   type OpenWindow,
   releaseWindow,
   trimWindow,
@@ -22,14 +23,7 @@ function windowOf(...segments: readonly (readonly [Segment, number?])[]): {
   window: OpenWindow;
   held: Held[];
 } {
-  const window: OpenWindow = {
-    id: 'w',
-    openedMs: 0,
-    openedMonotonicMs: 0,
-    segments: [],
-    bytes: 0,
-    records: 0,
-  };
+  const window = newWindow('w', { wallMs: 0, monotonicMs: 0 });
   const held: Held[] = [];
   for (const [segment, fromOffset = segment.startOffset] of segments) {
     const one: Held = { released: 0 };

@@ -101,7 +101,7 @@ test('windows transformed out of order are committed in order', async () => {
   transformer.immediate = false;
   for (let at = 0; at < 30; at += 10) stage(rangeSegment(at, at + 10));
   await until('they are transformed side by side', () => transformer.waiting.length === 3);
-  const at = (start: number) => transformer.waiting.find((w) => w.request.segments[0]?.fromOffset === start);
+  const at = (start: number) => transformer.waiting.find((w) => w.read[0]?.fromOffset === start);
   at(20)?.finish();
   at(10)?.finish();
   await settle();
@@ -111,6 +111,54 @@ test('windows transformed out of order are committed in order', async () => {
   await until('all are finished', () => lane.status().windowsInFlight === 0);
   assert.deepEqual(released, [0, 10, 20]);
   assert.equal(lane.status().recordsCommitted, 30);
+});
+
+test('a large window is transformed while it grows, if there is room, and committed once it is closed', async () => {
+  const { transformer, writer, lane, stage } = laneOf();
+  const large = (start: number) => rangeSegment(start, start + 10, { payload: Buffer.alloc(3 * 2 ** 20) });
+  transformer.room = true;
+  stage(large(0));
+  await settle();
+  assert.equal(transformer.reads.length, 0, 'it is small');
+  stage(large(10));
+  await until('both are read', () => transformer.reads[0]?.length === 2);
+  stage(large(20));
+  await until('the third as well', () => transformer.reads[0]?.length === 3);
+  assert.deepEqual(writer.log, []);
+  lane.close('drain');
+  await committed(writer, ['claims-0 [0, 30)']);
+  transformer.room = false;
+  stage(large(30));
+  stage(large(40));
+  await settle();
+  assert.equal(transformer.reads.length, 1, 'there is no room');
+  lane.close('drain');
+  await committed(writer, ['claims-0 [0, 30)', 'claims-0 [30, 50)']);
+});
+
+test('an early transform that fails is tried again from the first segment', async () => {
+  const { clock, transformer, writer, lane, stage } = laneOf();
+  transformer.room = true;
+  transformer.immediate = false;
+  stage(rangeSegment(0, 10, { payload: Buffer.alloc(5 * 2 ** 20) }));
+  await until('it has begun', () => transformer.waiting.length === 1);
+  transformer.waiting.shift()?.finish(new SluiceError('TRANSFORM_OUT_OF_MEMORY', 'too large'));
+  await until('it waits', () => clock.timers === 2);
+  stage(rangeSegment(10, 20));
+  lane.close('drain');
+  await clock.advance(500);
+  await until('it has begun again', () => transformer.waiting.length === 1);
+  transformer.waiting.shift()?.finish();
+  await committed(writer, ['claims-0 [0, 20)']);
+});
+
+test('a lane that stops gives up what grows: its transform ends', async () => {
+  const { transformer, lane, stage } = laneOf();
+  transformer.room = true;
+  stage(rangeSegment(0, 10, { payload: Buffer.alloc(5 * 2 ** 20) }));
+  await until('it has begun', () => transformer.reads[0]?.length === 1);
+  lane.stop();
+  await lane.drained();
 });
 
 test('bytes are held until the window is committed, not before', async () => {
@@ -161,7 +209,7 @@ test('a window that another collector was first with is trimmed to the record, t
   stage(rangeSegment(10, 20));
   await committed(writer, ['claims-0 [14, 20)']);
   assert.deepEqual(
-    transformer.requests.map(({ segments }) => segments.map(({ fromOffset }) => fromOffset)),
+    transformer.reads.map((read) => read.map(({ fromOffset }) => fromOffset)),
     [[0, 10], [14]],
   );
   await until('all bytes are let go', () => released.length === 2);
