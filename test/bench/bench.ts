@@ -1,44 +1,130 @@
-// `npm run bench -- [--json] [--records N] [--rows a,b] [--profile DIR] [--spark]`: how fast, for how much CPU and memory. stdout is one JSON object; what
-// happens meanwhile, and a table at the end, go to stderr. Each row proves its result before it counts.
+// `npm run bench -- [--json] [--records N] [--size small|big] [--rows a,b] [--profile DIR] [--spark]`: how fast, for how
+// much CPU and memory. stdout is one JSON object (one line with --json); what happens meanwhile and a table for people go
+// to stderr. Each row proves its result before it counts; a row that cannot ends the bench with 1.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type Broker, startBroker } from '@sluice/deploy/local/kafka-broker.ts';
-import { createSitePki, type SitePki } from '@sluice/deploy/local/site.ts';
-import { journey } from './journey.ts';
-import { expectation } from './orders.ts';
-import { prefill } from './prefill.ts';
+import { ensureKafkaJars } from '@sluice/deploy/local/kafka-jars.mjs';
+import { machine, versions } from './measure/machine.ts';
+import { type Row, rowsTable } from './measure/row.ts';
+import { PARTITIONS, RUN_RECORDS } from './orders/order-batches.ts';
+import type { OrderOptions } from './orders/orders.ts';
+import { WINDOW } from './orders/orders-table.ts';
+import { decodeTransform } from './rows/decode-transform.ts';
+import { duckdb } from './rows/duckdb.ts';
+import { javaConsumer } from './rows/java-consumer.ts';
+import { journey, journeyTls } from './rows/journey.ts';
+import { kafkaToSpool } from './rows/kafka-to-spool.ts';
+import { link } from './rows/link.ts';
+import { type Stage, setStage } from './stage.ts';
 
-const TOPIC = 'orders';
+const RECORDS = 3_000_000;
+const FOREIGN_SHARE_MAX = 0.1;
+
+const ROWS: Readonly<Record<string, (stage: Stage) => Promise<Row>>> = {
+  javaConsumer,
+  kafkaToSpool,
+  link,
+  duckdb,
+  decodeTransform,
+  journey,
+  journeyTls,
+};
+
+interface Wish {
+  readonly orders: OrderOptions;
+  readonly rows: readonly string[];
+  readonly profileDirectory: string | undefined;
+  readonly oneLine: boolean;
+}
+
 process.exitCode = await main();
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: { records: { type: 'string' }, json: { type: 'boolean' }, profile: { type: 'string' } },
-  });
-  const records = Number(values.records ?? 3_000_000);
+  let wish: Wish;
+  try {
+    wish = readWish();
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    return 64;
+  }
   const directory = mkdtempSync(join(tmpdir(), 'sluice-bench-'));
   process.on('exit', () => rmSync(directory, { recursive: true, force: true, maxRetries: 3 }));
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130));
-  const pki: SitePki = await createSitePki(directory);
-  const broker: Broker = await startBroker({
-    directory: join(directory, 'kafka'),
-    tls: { certificate: pki.broker, caPem: pki.caPem },
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130));
+  try {
+    const result = await bench(wish, directory);
+    process.stdout.write(`${JSON.stringify(result, null, wish.oneLine ? 0 : 2)}\n`);
+    return 0;
+  } catch (error) {
+    process.stderr.write(`\nbench failed: ${explain(error)}\n`);
+    return 1;
+  }
+}
+
+function readWish(): Wish {
+  const { values } = parseArgs({
+    options: {
+      json: { type: 'boolean', default: false },
+      records: { type: 'string', default: String(RECORDS) },
+      size: { type: 'string', default: 'small' },
+      rows: { type: 'string', default: Object.keys(ROWS).join(',') },
+      profile: { type: 'string' },
+    },
   });
-  const filled = await prefill(broker.plaintext, TOPIC, { records, size: 'small' });
-  process.stderr.write(`${JSON.stringify(filled)}\n`);
-  const r = await journey({
-    name: 'journey',
-    directory: join(directory, 'journey'),
-    pki,
-    kafka: { brokers: [broker.plaintext] },
-    topic: TOPIC,
-    records,
-    expected: expectation(records),
-    profileDirectory: values.profile,
-  });
-  process.stdout.write(`${JSON.stringify(r, null, 2)}\n`);
-  await broker.stop();
-  return 0;
+  const records = Number(values.records);
+  if (!Number.isSafeInteger(records) || records < 1) throw new Error('--records takes a positive number');
+  if (values.size !== 'small' && values.size !== 'big') throw new Error('--size is small or big');
+  const rows = values.rows.split(',');
+  const unknown = rows.filter((name) => !(name in ROWS));
+  if (unknown.length > 0)
+    throw new Error(`--rows takes ${Object.keys(ROWS).join(', ')}; not ${unknown.join(', ')}`);
+  return {
+    orders: { records, size: values.size },
+    rows,
+    profileDirectory: values.profile === undefined ? undefined : resolve(values.profile),
+    oneLine: values.json,
+  };
+}
+
+async function bench({ orders, rows: names, profileDirectory }: Wish, directory: string) {
+  await ensureKafkaJars();
+  const stage = await setStage({ directory, orders, profileDirectory }, say);
+  const rows: Row[] = [];
+  for (const name of names) {
+    say(name);
+    const row = await ROWS[name]?.(stage);
+    if (row !== undefined) rows.push(row);
+    rmSync(stage.subdirectory(name), { recursive: true, force: true });
+  }
+  await stage.broker.stop();
+  process.stderr.write(`\n${rowsTable(rows)}`);
+  if (rows.some(({ foreignCpuShare }) => foreignCpuShare > FOREIGN_SHARE_MAX))
+    process.stderr.write(
+      'others used more than a tenth of the machine meanwhile: trust CPU-s/M, not records/s\n',
+    );
+  return { machine: machine(directory), versions: versions(), settings: settings(stage), rows };
+}
+
+function settings({ orders, filled }: Stage) {
+  const { logBytes, valueBytes } = filled;
+  return {
+    ...orders,
+    bytesPerValue: Math.round((valueBytes / orders.records) * 10) / 10,
+    topic: { partitions: PARTITIONS, codec: 'lz4', recordsPerBatch: RUN_RECORDS, logBytes, valueBytes },
+    table: 'rename, cast, filter, zstd Parquet by date, position of each record kept',
+    window: WINDOW,
+    filledInSeconds: filled.seconds,
+  };
+}
+
+function say(line: string): void {
+  process.stderr.write(`${line} ...\n`);
+}
+
+/** With the causes: a row wraps what went wrong inside it. */
+function explain(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause === undefined ? '' : `\ncaused by: ${explain(error.cause)}`;
+  return `${error.stack ?? error.message}${cause}`;
 }

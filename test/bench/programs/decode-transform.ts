@@ -4,9 +4,10 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadCollectorConfig } from '@sluice/collector/config.ts';
 import { createTransformer } from '@sluice/collector/transform/transformer.ts';
-import { orderSegments, windows } from '../order-segments.ts';
-import type { OrderOptions } from '../orders.ts';
+import { orderSegments, windows } from '../orders/order-segments.ts';
+import type { OrderOptions } from '../orders/orders.ts';
 import { answer, Meter, programArguments } from './program.ts';
+import type { Usage } from './run-program.ts';
 
 export interface DecodeTransformArguments {
   readonly collectorConfig: string;
@@ -14,28 +15,39 @@ export interface DecodeTransformArguments {
   readonly orders: OrderOptions;
 }
 
+export interface DecodeTransformAnswer extends Usage {
+  readonly windows: number;
+  /** As the transform itself counts them: they overlap. */
+  readonly decodeSeconds: number;
+  readonly sqlSeconds: number;
+}
+
 const { collectorConfig, directory, orders } = programArguments<DecodeTransformArguments>();
-const config = loadCollectorConfig(collectorConfig);
-const [table] = config.tables;
+const { limits, tables } = loadCollectorConfig(collectorConfig);
+const [table] = tables;
 if (table === undefined) throw new Error('the config has no table');
 const transformer = createTransformer({
-  memoryBytesMax: config.limits.transformMemory,
-  threads: config.limits.transformThreads,
+  memoryBytesMax: limits.transformMemory,
+  threads: limits.transformThreads,
 });
+mkdirSync(directory, { recursive: true });
+// Starts the worker thread.
+const problems = await transformer.validate(table, directory);
+if (problems.length > 0) throw new Error(problems.join('\n'));
 const meter = new Meter();
-let windowCount = 0;
+let count = 0;
 let decodeMs = 0;
 let sqlMs = 0;
 for (const segments of windows(orderSegments(table.topic, orders, Date.now()), table.windowBytesMax)) {
-  const windowDirectory = join(directory, `window=${windowCount++}`);
-  mkdirSync(windowDirectory, { recursive: true });
+  const window = join(directory, `window-${count++}`);
+  mkdirSync(window, { recursive: true });
   meter.start();
   const result = await transformer.run({
     table,
-    windowId: String(windowCount),
+    windowId: String(count),
     segments: segments.map((segment) => ({ segment, fromOffset: segment.startOffset })),
     openedMs: Date.now(),
-    directory: windowDirectory,
+    directory: window,
   });
   meter.stop();
   decodeMs += result.decodeMs;
@@ -43,8 +55,8 @@ for (const segments of windows(orderSegments(table.topic, orders, Date.now()), t
 }
 await transformer.close();
 answer({
-  ...meter.result(),
-  windows: windowCount,
+  ...meter.usage(),
+  windows: count,
   decodeSeconds: decodeMs / 1_000,
   sqlSeconds: sqlMs / 1_000,
-});
+} satisfies DecodeTransformAnswer);

@@ -1,9 +1,8 @@
 // Orders as Kafka record batches, as fast as one core can: values are written straight into the batch, which is then
 // compressed as the Java client does it (LZ4 frame of independent 64 KiB blocks).
-
+import { compressPayload } from '@sluice/shared/codecs.ts';
 import { crc32c } from '@sluice/shared/crc32c.ts';
 import { RECORD_BATCH_HEADER_BYTES } from '@sluice/shared/record-batch.ts';
-import lz4 from 'lz4-napi';
 import { ORDER_BYTES_MAX, OrderGenerator, type OrderOptions } from './orders.ts';
 
 export const PARTITIONS = 4;
@@ -16,8 +15,7 @@ export interface OrderBatch {
   readonly count: number;
   /** ms since the epoch, of all its records. */
   readonly timestamp: number;
-  /** Bytes before compression, without the header. */
-  readonly plainBytes: number;
+  readonly valueBytes: number;
   readonly bytes: Buffer;
 }
 
@@ -40,9 +38,14 @@ export function* orderBatches(options: OrderOptions, timestamp: number): Generat
     const baseOffset = nextOffsets[partition] ?? 0;
     nextOffsets[partition] = baseOffset + count;
     let plainBytes = 0;
-    for (let i = 0; i < count; i++) plainBytes = writeRecord(generator, plain, { at: plainBytes, from, i });
+    let valueBytes = 0;
+    for (let i = 0; i < count; i++) {
+      const written = writeRecord(generator, plain, { at: plainBytes, index: from + i, offsetDelta: i });
+      plainBytes = written.end;
+      valueBytes += written.valueBytes;
+    }
     const bytes = batchOf(plain.subarray(0, plainBytes), { baseOffset, count, timestamp });
-    yield { partition, baseOffset, count, timestamp, plainBytes, bytes };
+    yield { partition, baseOffset, count, timestamp, valueBytes, bytes };
   }
 }
 
@@ -50,25 +53,26 @@ export function* orderBatches(options: OrderOptions, timestamp: number): Generat
 function writeRecord(
   generator: OrderGenerator,
   plain: Buffer,
-  { at, from, i }: { at: number; from: number; i: number },
-): number {
+  { at, index, offsetDelta }: { at: number; index: number; offsetDelta: number },
+): { end: number; valueBytes: number } {
   let to = at + 2;
   plain[to++] = 0;
   plain[to++] = 0;
-  if (i < 64) {
-    plain[to++] = i * 2;
+  if (offsetDelta < 64) {
+    plain[to++] = offsetDelta * 2;
   } else {
-    putTwoByteVarint(plain, to, i);
+    putTwoByteVarint(plain, to, offsetDelta);
     to += 2;
   }
   plain[to++] = 1;
   const valueAt = to + 2;
-  const valueEnd = generator.write(plain, valueAt, from + i);
-  putTwoByteVarint(plain, to, valueEnd - valueAt);
+  const valueEnd = generator.write(plain, valueAt, index);
+  const valueBytes = valueEnd - valueAt;
+  putTwoByteVarint(plain, to, valueBytes);
   plain[valueEnd] = 0;
   const end = valueEnd + 1;
   putTwoByteVarint(plain, at, end - at - 2);
-  return end;
+  return { end, valueBytes };
 }
 
 /** Zigzag varint of 64 to 8191. */
@@ -105,8 +109,8 @@ function lz4Frame(plain: Buffer): Buffer[] {
   const parts: Buffer[] = [FRAME_HEAD];
   for (let from = 0; from < plain.length; from += BLOCK_BYTES) {
     const block = plain.subarray(from, Math.min(from + BLOCK_BYTES, plain.length));
-    // The native call puts the plain length in front.
-    const packed = lz4.compressSync(block).subarray(4);
+    // One LZ4 block behind its plain length.
+    const packed = compressPayload('lz4', block).subarray(4);
     const stored = packed.length >= block.length;
     const size = Buffer.alloc(4);
     size.writeUInt32LE(stored ? block.length + STORED : packed.length);

@@ -1,30 +1,38 @@
 // Fills a topic with orders before anything is measured.
+import { prepareKafkajs } from '@sluice/agent/source/kafka-client.ts';
+import { systemClock } from '@sluice/shared/clock.ts';
 import { Kafka, logLevel } from 'kafkajs';
-import { type OrderBatch, orderBatches, PARTITIONS } from './order-batches.ts';
-import type { OrderOptions } from './orders.ts';
+import { BatchDigest } from '../orders/batch-digest.ts';
+import { type OrderBatch, orderBatches, PARTITIONS } from '../orders/order-batches.ts';
+import type { OrderOptions } from '../orders/orders.ts';
 import { RawProducer } from './raw-producer.ts';
 
 export interface Filled {
   readonly topic: string;
-  readonly records: number;
-  readonly partitions: number;
   /** Bytes of the record batches as they are in the log. */
   readonly logBytes: number;
   /** Bytes of the values. */
-  readonly plainBytes: number;
+  readonly valueBytes: number;
+  /** Of all records, ms since the epoch: with it the same batches can be made again. */
+  readonly timestamp: number;
+  /** Of all batches (`BatchDigest`). */
+  readonly digest: string;
   readonly seconds: number;
 }
 
-export async function prefill(broker: string, topic: string, options: OrderOptions): Promise<Filled> {
+export async function prefill(broker: string, topic: string, orders: OrderOptions): Promise<Filled> {
   const started = performance.now();
   await createTopic(broker, topic);
   const producer = await RawProducer.open(broker, topic);
+  const timestamp = Date.now();
+  const digest = new BatchDigest();
   let logBytes = 0;
-  let plainBytes = 0;
+  let valueBytes = 0;
   let waiting: OrderBatch[] = [];
-  for (const batch of orderBatches(options, Date.now())) {
+  for (const batch of orderBatches(orders, timestamp)) {
     logBytes += batch.bytes.length;
-    plainBytes += batch.plainBytes;
+    valueBytes += batch.valueBytes;
+    digest.addPayload(batch.partition, batch.bytes, false);
     waiting.push(batch);
     if (waiting.length < PARTITIONS) continue;
     await producer.send(waiting);
@@ -33,10 +41,11 @@ export async function prefill(broker: string, topic: string, options: OrderOptio
   if (waiting.length > 0) await producer.send(waiting);
   await producer.close();
   const seconds = (performance.now() - started) / 1_000;
-  return { topic, records: options.records, partitions: PARTITIONS, logBytes, plainBytes, seconds };
+  return { topic, logBytes, valueBytes, timestamp, digest: digest.value(), seconds };
 }
 
 async function createTopic(broker: string, topic: string): Promise<void> {
+  prepareKafkajs(systemClock);
   const admin = new Kafka({
     brokers: [broker],
     clientId: 'sluice-bench',
