@@ -85,7 +85,7 @@ function uplinkEvents(log: Logger, metrics: Metrics) {
   const lost = metrics.counter('sluice_link_failures_total', 'Streams that failed', []);
   return {
     linkConnected: (c: { collector: string }) => log.info(c, 'connected to a collector'),
-    linkLost(l: { reason: string; address: string }) {
+    linkLost(l: { reason: string; remedy: string }) {
       lost.inc();
       log.warn(l, 'no collector; the agent goes on spooling and trying');
     },

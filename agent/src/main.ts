@@ -80,6 +80,7 @@ async function run(file: string): Promise<number> {
     address: config.collector.address,
     tls: linkFiles(config),
     maxBitsPerSecond: config.collector.maxRate,
+    segmentBytesMax: config.spool.segmentBytesMax,
     agentId: config.agent.id,
     instanceId: spool.instanceId,
     version: AGENT_VERSION,

@@ -14,6 +14,11 @@ export const ERRORS = {
     kind: 'reject',
     remedy: 'Correct each place named; `check` reads the file again without starting anything.',
   },
+  TLS_FILES_UNUSABLE: {
+    kind: 'reject',
+    remedy:
+      'Correct the file named: PEM certificates, the key of the first one, a PEM revocation list; readable by this program’s user.',
+  },
   RUNTIME_UNSUPPORTED: {
     kind: 'halt',
     remedy: 'Start the program with the Node.js version pinned in package.json.',
@@ -82,10 +87,34 @@ export const ERRORS = {
     kind: 'retry',
     remedy: 'Check collector.address, DNS, the route and the load balancer; the agent goes on trying.',
   },
+  LINK_HANDSHAKE_FAILED: {
+    kind: 'reject',
+    remedy:
+      'Both ends must speak TLS 1.3 with each other, with nothing between that ends TLS: check the address, and what the other end says.',
+  },
+  LINK_COLLECTOR_UNTRUSTED: {
+    kind: 'reject',
+    remedy:
+      'Compare the collector’s certificate (its CA, names and validity) with collector.tls.ca and collector.address or tls.serverName.',
+  },
   LINK_CERTIFICATE_REFUSED: {
     kind: 'reject',
     remedy:
       'Issue the agent a certificate signed by the CA that the collector trusts, valid now, with EKU clientAuth.',
+  },
+  LINK_REVOCATIONS_EXPIRED: {
+    kind: 'reject',
+    remedy:
+      'Renew the list in the collector’s listen.tls.crl and send it SIGHUP; no agent is let in until then.',
+  },
+  LINK_CONNECTIONS_FULL: {
+    kind: 'retry',
+    remedy:
+      'Raise limits.connectionsMax or the process’s limit of open files; `status` names who is connected.',
+  },
+  LINK_LISTEN_FAILED: {
+    kind: 'reject',
+    remedy: 'Give listen.address an address of this host and a free port, or stop what holds it.',
   },
   LINK_IDENTITY_REFUSED: {
     kind: 'reject',

@@ -104,6 +104,25 @@ export async function issueCertificate(
   return { certPem: pem(certificate), keyPem: await keyPem(keys.privateKey) };
 }
 
+/** Certificates that are no longer good, as PEM for `listen.tls.crl`. Past `days` it refuses everybody: renew it before. */
+export async function createRevocationList(
+  authority: Authority,
+  request: { readonly revokedPem: readonly string[]; readonly nowMs: number; readonly days: number },
+): Promise<string> {
+  const list = await x509.X509CrlGenerator.create({
+    issuer: authority.certificate.subject,
+    thisUpdate: new Date(request.nowMs - BACKDATED_MS),
+    nextUpdate: new Date(request.nowMs + request.days * DAY_MS),
+    entries: request.revokedPem.map((text) => ({
+      serialNumber: new x509.X509Certificate(text).serialNumber,
+      revocationDate: new Date(request.nowMs - BACKDATED_MS),
+    })),
+    signingAlgorithm: ALGORITHM,
+    signingKey: authority.signingKey,
+  });
+  return `${x509.PemConverter.encode(list.rawData, 'X509 CRL')}\n`;
+}
+
 /** The name in an agent's certificate that the collector reads. */
 export function agentUri(agentId: string): string {
   return `sluice://agent/${agentId}`;

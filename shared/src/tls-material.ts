@@ -2,7 +2,8 @@
 // them is said here, with the file's name and never with its content.
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { type ErrorCode, SluiceError } from './errors.ts';
+import { createSecureContext } from 'node:tls';
+import { SluiceError } from './errors.ts';
 
 export interface TlsFiles {
   readonly ca: string;
@@ -18,31 +19,43 @@ export interface TlsMaterial {
   readonly crl?: string;
 }
 
-/** Throws `code` where a file cannot be read or the key is not the certificate's. */
-export function readTlsMaterial(files: TlsFiles, code: ErrorCode = 'LINK_CERTIFICATE_REFUSED'): TlsMaterial {
-  const read = (path: string) => {
-    try {
-      return readFileSync(path, 'utf8');
-    } catch (error) {
-      throw new SluiceError(code, error instanceof Error ? error.message : String(error), { place: path });
-    }
-  };
-  const material = { ca: read(files.ca), cert: read(files.cert), key: read(files.key) };
-  checkPair(material, { files, code });
-  return files.crl === undefined ? material : { ...material, crl: read(files.crl) };
+/** Throws TLS_FILES_UNUSABLE where a file cannot be read or used, or the key is not the certificate's. */
+export function readTlsMaterial(files: TlsFiles): TlsMaterial {
+  const material = { ca: readPem(files.ca), cert: readPem(files.cert), key: readPem(files.key) };
+  checkUsable(files.ca, 'it holds no PEM certificate', () => new X509Certificate(material.ca));
+  checkPair(material, files);
+  if (files.crl === undefined) return material;
+  const crl = readPem(files.crl);
+  checkUsable(files.crl, 'it holds no PEM revocation list', () => createSecureContext({ crl }));
+  return { ...material, crl };
 }
 
-function checkPair(material: TlsMaterial, at: { files: TlsFiles; code: ErrorCode }): void {
-  let matches: boolean;
+function readPem(path: string): string {
   try {
-    matches = new X509Certificate(material.cert).checkPrivateKey(createPrivateKey(material.key));
-  } catch {
-    throw new SluiceError(at.code, 'it is no PEM certificate with its private key', { place: at.files.cert });
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw unusable(path, error instanceof Error ? error.message : String(error));
   }
-  if (!matches)
-    throw new SluiceError(at.code, `it does not belong to the key in ${at.files.key}`, {
-      place: at.files.cert,
-    });
+}
+
+function checkPair(material: TlsMaterial, files: TlsFiles): void {
+  let matches = false;
+  checkUsable(files.cert, 'it is no PEM certificate with its private key', () => {
+    matches = new X509Certificate(material.cert).checkPrivateKey(createPrivateKey(material.key));
+  });
+  if (!matches) throw unusable(files.cert, `it does not belong to the key in ${files.key}`);
+}
+
+function checkUsable(path: string, otherwise: string, use: () => unknown): void {
+  try {
+    use();
+  } catch (cause) {
+    throw unusable(path, otherwise, cause);
+  }
+}
+
+function unusable(place: string, message: string, cause?: unknown): SluiceError {
+  return new SluiceError('TLS_FILES_UNUSABLE', message, { place, cause });
 }
 
 /** Days until a certificate ends; negative when it has. */

@@ -59,3 +59,27 @@ export function segmentOfRecords(
     payload,
   };
 }
+
+/** A segment whose payload nobody opens: `payloadBytes` of it, and as many records as there are offsets. */
+export function opaqueSegment(
+  startOffset: number,
+  nextOffset: number,
+  { topic = 'claims', partition = 0, payloadBytes = 100 }: SegmentOptions & { payloadBytes?: number } = {},
+): Segment {
+  const payload = Buffer.alloc(payloadBytes, startOffset % 251);
+  return {
+    topic,
+    topicId: NO_TOPIC_ID,
+    partition,
+    leaderEpoch: 0,
+    startOffset,
+    nextOffset,
+    counts: { records: nextOffset - startOffset, control: 0, aborted: 0, absent: 0 },
+    skipped: [],
+    timestampMax: 0,
+    codec: 'none',
+    plainBytes: payloadBytes,
+    crc32c: crc32c(payload),
+    payload,
+  };
+}

@@ -5,11 +5,13 @@ import { describeError } from '@sluice/shared/errors.ts';
 import type { Random } from '@sluice/shared/random.ts';
 import type { Uplink, UplinkFeed, UplinkHandler, UplinkStatus } from '../contracts.ts';
 import type { Events } from '../events.ts';
-import { type LinkAddress, linkError, openLinkCall } from './link-client.ts';
+import { type LinkAddress, linkError, linkPlace, openLinkCall } from './link-client.ts';
 import { LinkSession, type SessionEnd } from './link-session.ts';
 
 export interface UplinkOptions extends LinkAddress {
   readonly maxBitsPerSecond?: number | undefined;
+  /** What the spool's segments are cut at. */
+  readonly segmentBytesMax: number;
   readonly agentId: string;
   readonly instanceId: string;
   readonly version: string;
@@ -51,48 +53,71 @@ class GrpcUplink implements Uplink {
     let backoffMs = BACKOFF_MS_MIN;
     while (!this.#stopping.signal.aborted) {
       this.#attempts++;
-      const end = await this.#connectOnce(handler, feed);
-      const wasConnected = this.#state === 'connected';
-      this.#enter('connecting');
+      const { end, fruitful } = await this.#connectOnce(handler, feed);
+      handler.disconnected(this.#report(end));
       if (this.#stopping.signal.aborted) break;
-      if (wasConnected || end.kind === 'drained') backoffMs = BACKOFF_MS_MIN;
+      this.#enter('connecting');
+      if (fruitful || end.kind === 'drained') backoffMs = BACKOFF_MS_MIN;
       await clock.sleep(backoffMs * (1 + random.fraction()), this.#stopping.signal);
       backoffMs = Math.min(backoffMs * 2, BACKOFF_MS_MAX);
     }
     this.#enter('stopped');
   }
 
-  async #connectOnce(handler: UplinkHandler, feed: UplinkFeed): Promise<SessionEnd> {
-    const { clock, agentId, instanceId, version, maxBitsPerSecond, events } = this.#options;
-    let end: SessionEnd;
+  /** Fruitful: it moved something or stood for a while, so that the next attempt need not wait long. */
+  async #connectOnce(
+    handler: UplinkHandler,
+    feed: UplinkFeed,
+  ): Promise<{ end: SessionEnd; fruitful: boolean }> {
+    const { clock } = this.#options;
+    let connectedMs = Number.POSITIVE_INFINITY;
     try {
-      this.#session = new LinkSession({
-        call: openLinkCall(this.#options),
-        handler,
-        feed,
-        clock,
-        agentId,
-        instanceId,
-        version,
-        maxBitsPerSecond,
-        welcomed: (collectorId) => {
-          this.#collectorId = collectorId;
-          this.#lastError = undefined;
-          this.#enter('connected');
-          events.linkConnected({ collector: collectorId });
-        },
+      const session = this.#openSession(handler, feed, () => {
+        connectedMs = clock.monotonicMs();
       });
-      end = await this.#session.run();
+      this.#session = session;
+      const end = await session.run();
+      const stood = clock.monotonicMs() - connectedMs >= BACKOFF_MS_MAX;
+      return { end, fruitful: stood || session.status().receiptedSegments > 0 };
     } catch (error) {
-      end = { kind: 'failed', error };
+      return { end: { kind: 'failed', error }, fruitful: false };
+    } finally {
+      this.#forget();
     }
-    this.#forget();
-    const reason = end.kind === 'drained' ? 'drained' : describeError(linkError(end.error));
-    if (end.kind === 'failed' && !this.#stopping.signal.aborted && reason !== this.#lastError)
-      events.linkLost({ reason, address: `${this.#options.address.host}:${this.#options.address.port}` });
-    if (end.kind === 'failed') this.#lastError = reason;
-    handler.disconnected(reason);
-    return end;
+  }
+
+  #openSession(handler: UplinkHandler, feed: UplinkFeed, connected: () => void): LinkSession {
+    const { clock, agentId, instanceId, version, maxBitsPerSecond, segmentBytesMax, events } = this.#options;
+    return new LinkSession({
+      call: openLinkCall(this.#options),
+      handler,
+      feed,
+      clock,
+      agentId,
+      instanceId,
+      version,
+      maxBitsPerSecond,
+      segmentBytesMax,
+      welcomed: (collectorId) => {
+        connected();
+        this.#collectorId = collectorId;
+        this.#lastError = undefined;
+        this.#enter('connected');
+        events.linkConnected({ collector: collectorId });
+      },
+    });
+  }
+
+  /** Each reason is said once, until a collector has answered in between. */
+  #report(end: SessionEnd): string {
+    if (end.kind === 'drained') return 'drained';
+    const error = linkError(end.error, linkPlace(this.#options.address));
+    const reason = describeError(error);
+    if (this.#stopping.signal.aborted) return reason;
+    const said = `${reason}. ${error.remedy}`;
+    if (said !== this.#lastError) this.#options.events.linkLost({ reason, remedy: error.remedy });
+    this.#lastError = said;
+    return reason;
   }
 
   #forget(): void {
@@ -108,20 +133,23 @@ class GrpcUplink implements Uplink {
   }
 
   assigned(partitions: Parameters<Uplink['assigned']>[0]): void {
-    if (this.#state === 'connected') this.#session?.assigned(partitions);
+    this.#session?.assigned(partitions);
   }
 
   revoked(partitions: Parameters<Uplink['revoked']>[0]): void {
-    if (this.#state === 'connected') this.#session?.revoked(partitions);
+    this.#session?.revoked(partitions);
   }
 
   async stop(graceMs: number): Promise<void> {
+    const mayDrain = this.#state === 'connected';
     this.#stopping.abort();
     this.#enter('draining');
-    this.#session?.drain();
-    const over = new AbortController();
-    await Promise.race([this.#running, this.#options.clock.sleep(graceMs, over.signal)]);
-    over.abort();
+    if (mayDrain) {
+      this.#session?.drain();
+      const over = new AbortController();
+      await Promise.race([this.#running, this.#options.clock.sleep(graceMs, over.signal)]);
+      over.abort();
+    }
     this.#session?.cancel();
     await this.#running;
   }

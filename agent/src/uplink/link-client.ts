@@ -35,21 +35,20 @@ const KEEPALIVE_MS = 20_000;
 const KEEPALIVE_TIMEOUT_MS = 20_000;
 const RECEIVE_WINDOW_BYTES = 2 ** 20;
 
-/** Starts the call; failures come as the stream's error. LINK_CERTIFICATE_REFUSED where our own files are wrong. */
+/** Starts the call; failures come as the stream's error. TLS_FILES_UNUSABLE where our own files are wrong. */
 export function openLinkCall({ address, tls: files }: LinkAddress): LinkCall {
   const { ca, cert, key } = readTlsMaterial(files);
   const context = tls.createSecureContext({ ca, cert, key, minVersion: 'TLSv1.3' });
-  const byAddress = isIP(address.host) !== 0;
-  const verify = byAddress && files.serverName === undefined;
-  const name = files.serverName ?? (byAddress ? NAME_FOR_IP : undefined);
+  const wanted = files.serverName ?? address.host;
+  const byAddress = isIP(wanted) !== 0;
   const client = new Client(
-    `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`,
+    linkPlace(address),
     credentials.createFromSecureContext(
       context,
-      verify ? { checkServerIdentity: (_name, peer) => tls.checkServerIdentity(address.host, peer) } : {},
+      byAddress ? { checkServerIdentity: (_name, peer) => tls.checkServerIdentity(wanted, peer) } : {},
     ),
     {
-      ...(name === undefined ? {} : { 'grpc.ssl_target_name_override': name }),
+      'grpc.ssl_target_name_override': byAddress ? NAME_FOR_IP : wanted,
       'grpc.keepalive_time_ms': KEEPALIVE_MS,
       'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
       'grpc.max_receive_message_length': MESSAGE_BYTES_MAX,
@@ -67,14 +66,45 @@ export function openLinkCall({ address, tls: files }: LinkAddress): LinkCall {
   return { stream, close: () => client.close() };
 }
 
+/** How people write the collector's address, and gRPC too. */
+export function linkPlace({ host, port }: LinkAddress['address']): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** How a stream may end once it was half-closed: by its status, or with the connection under it. */
+export function isGoodbye(error: unknown): boolean {
+  const { code } = error as Partial<ServiceError>;
+  return code === status.OK || code === status.CANCELLED || code === status.UNAVAILABLE;
+}
+
 /** What a failed call means. The collector puts its code in front of the details. */
-export function linkError(error: unknown): SluiceError {
-  if (error instanceof SluiceError) return error;
+export function linkError(error: unknown, place?: string): SluiceError {
+  if (error instanceof SluiceError && error.place !== undefined) return error;
+  if (error instanceof SluiceError) return placed(error.code, error.message, place);
   const { code, details } = error as Partial<ServiceError>;
-  const text = details ?? (error instanceof Error ? error.message : String(error));
-  const [, named, rest] = /^(LINK_[A-Z_]+): (.*)$/s.exec(text) ?? [];
-  if (named !== undefined && named in ERRORS) return new SluiceError(named as ErrorCode, rest ?? '');
-  if (code === status.UNAUTHENTICATED) return new SluiceError('LINK_CERTIFICATE_REFUSED', text);
-  const certificate = /certificate|altname|ERR_TLS_CERT/i.test(text);
-  return new SluiceError(certificate ? 'LINK_CERTIFICATE_REFUSED' : 'LINK_UNREACHABLE', text);
+  const text = innermost(details ?? (error instanceof Error ? error.message : String(error)));
+  const [, named, rest] = /^([A-Z]+(?:_[A-Z]+)+): (.*)$/s.exec(text) ?? [];
+  if (named !== undefined && named in ERRORS) return placed(named as ErrorCode, rest ?? '', place);
+  if (code === status.RESOURCE_EXHAUSTED) return placed('LINK_MESSAGE_INVALID', text, place);
+  return placed(code === status.UNAUTHENTICATED ? 'LINK_CERTIFICATE_REFUSED' : codeOf(text), text, place);
+}
+
+function placed(code: ErrorCode, message: string, place: string | undefined): SluiceError {
+  return new SluiceError(code, message, place === undefined ? {} : { place });
+}
+
+/** By the words of OpenSSL and Node. An alert is what the other end thinks of us. */
+function codeOf(text: string): ErrorCode {
+  if (/alert.*(certificate|unknown ca)/i.test(text)) return 'LINK_CERTIFICATE_REFUSED';
+  if (/certificate|altname/i.test(text)) return 'LINK_COLLECTOR_UNTRUSTED';
+  if (/protocol version|unsupported protocol|wrong version number/i.test(text))
+    return 'LINK_HANDSHAKE_FAILED';
+  return 'LINK_UNREACHABLE';
+}
+
+/** Without what grpc-js and OpenSSL wrap around the reason. */
+function innermost(text: string): string {
+  const [, last = text] = /Last error: (.*?)\.?\s*(?:Resolution note: .*)?$/s.exec(text) ?? [];
+  const [, routine = last] = /error:[0-9A-F]+:[^:]*:[^:]*:([^:]+):/.exec(last) ?? [];
+  return routine.replace(/^Error(?: \[[A-Z_]+\])?: /, '').trim();
 }

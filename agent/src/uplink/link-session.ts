@@ -1,6 +1,11 @@
 // One stream to a collector, from Hello to its end. It sends what the feed gives while window and credit have room, and
 // hands on what the collector says, in stream order.
-import type { ConnectResponse, PartitionPosition } from '@sluice/proto/gen/sluice/v1/link.ts';
+import type {
+  ConnectRequest,
+  ConnectResponse,
+  PartitionPosition,
+  Welcome,
+} from '@sluice/proto/gen/sluice/v1/link.ts';
 import {
   encodeSegmentRequest,
   PROTOCOL_MAX,
@@ -12,7 +17,7 @@ import type { Clock } from '@sluice/shared/clock.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
 import type { DeclaredPartition, UplinkFeed, UplinkHandler, UplinkItem } from '../contracts.ts';
-import type { LinkCall, LinkStream } from './link-client.ts';
+import { isGoodbye, type LinkCall, type LinkStream } from './link-client.ts';
 import { SendWindow } from './send-window.ts';
 
 export interface SessionOptions {
@@ -24,6 +29,8 @@ export interface SessionOptions {
   readonly instanceId: string;
   readonly version: string;
   readonly maxBitsPerSecond: number | undefined;
+  /** What segments are cut at; one record batch may be larger. */
+  readonly segmentBytesMax: number;
   /** The collector has answered: the link is up. */
   welcomed(collectorId: string): void;
 }
@@ -31,6 +38,7 @@ export interface SessionOptions {
 export interface SessionStatus {
   readonly sentBytes: number;
   readonly sentSegments: number;
+  readonly receiptedSegments: number;
   readonly inFlightBytes: number;
   readonly windowBytes: number;
   readonly creditBytes: number;
@@ -38,22 +46,17 @@ export interface SessionStatus {
 
 export type SessionEnd = { readonly kind: 'drained' } | { readonly kind: 'failed'; readonly error: unknown };
 
-const WINDOW = { bytesMin: 2 * 2 ** 20, bytesMax: 16 * 2 ** 20, delayMsMax: 1_500 };
+const WINDOW_BYTES_MAX = 16 * 2 ** 20;
+const RECEIPT_MS_MAX = 1_500;
 /** A collector that does not answer Hello in this time is not there. */
 const WELCOME_MS_MAX = 30_000;
-
-interface InFlight {
-  readonly bytes: number;
-  readonly sentMs: number;
-  readonly pressed: boolean;
-}
 
 export class LinkSession {
   readonly #options: SessionOptions;
   readonly #stream: LinkStream;
-  readonly #window = new SendWindow(WINDOW);
-  readonly #inFlight: InFlight[] = [];
+  readonly #window: SendWindow;
   readonly #ended = new AbortController();
+  #welcomed = false;
   #receiptedSegments = 0;
   #creditTotal = 0;
   #sentBytes = 0;
@@ -66,41 +69,29 @@ export class LinkSession {
   constructor(options: SessionOptions) {
     this.#options = options;
     this.#stream = options.call.stream;
+    const bytesMin = 2 * options.segmentBytesMax;
+    const bytesMax = Math.max(bytesMin, WINDOW_BYTES_MAX);
+    this.#window = new SendWindow({ bytesMin, bytesMax, delayMsMax: RECEIPT_MS_MAX });
   }
 
   /** Resolves when the stream is over; never rejects. */
   run(): Promise<SessionEnd> {
-    const { feed, agentId, instanceId, version, clock } = this.#options;
-    const cancelWait = clock.after(WELCOME_MS_MAX, () => {
-      if (this.#creditTotal === 0) this.#fail(new SluiceError('LINK_UNREACHABLE', 'no answer to Hello'));
+    const cancelWait = this.#options.clock.after(WELCOME_MS_MAX, () => {
+      if (this.#welcomed) return;
+      const message = `the collector has not answered Hello for ${WELCOME_MS_MAX / 1_000} s`;
+      this.#fail(new SluiceError('LINK_UNREACHABLE', message));
     });
     const over = new Promise<SessionEnd>((resolve) => {
-      this.#stream.on('error', (error: unknown) =>
-        resolve({ kind: 'failed', error: this.#failure ?? error }),
-      );
-      this.#stream.on('end', () => {
-        if (this.#draining) resolve({ kind: 'drained' });
-      });
-      this.#stream.on('status', ({ code, details }: { code: number; details: string }) => {
-        if (code !== 0) return;
-        const error = new SluiceError('LINK_UNREACHABLE', `the collector ended the stream ${details}`.trim());
-        resolve(this.#draining ? { kind: 'drained' } : { kind: 'failed', error });
-      });
+      this.#stream.on('error', (error: unknown) => resolve(this.#endBy(error)));
+      // After all that the collector said was heard: status 0 alone may come before its last words.
+      this.#stream.on('end', () => resolve(this.#endBy(undefined)));
     });
     this.#stream.on('data', (message: ConnectResponse) => this.#receive(message));
-    this.#stream.write({
-      body: {
-        $case: 'hello',
-        value: {
-          agentId,
-          instanceId,
-          version,
-          protocolMin: PROTOCOL_MIN,
-          protocolMax: PROTOCOL_MAX,
-          partitions: feed.declared().map(declaredToWire),
-        },
-      },
-    });
+    try {
+      this.#sayHello();
+    } catch (error) {
+      this.#fail(error);
+    }
     return over.finally(() => {
       cancelWait();
       this.#ended.abort();
@@ -109,8 +100,23 @@ export class LinkSession {
     });
   }
 
+  #sayHello(): void {
+    const { feed, agentId, instanceId, version } = this.#options;
+    const protocols = { protocolMin: PROTOCOL_MIN, protocolMax: PROTOCOL_MAX };
+    const partitions = feed.declared().map(declaredToWire);
+    this.#write({ $case: 'hello', value: { agentId, instanceId, version, ...protocols, partitions } });
+  }
+
+  /** After a half-close the collector may end the stream, or the connection under it. */
+  #endBy(error: unknown): SessionEnd {
+    if (this.#failure !== undefined) return { kind: 'failed', error: this.#failure };
+    if (this.#draining && (error === undefined || isGoodbye(error))) return { kind: 'drained' };
+    const unasked = new SluiceError('LINK_UNREACHABLE', 'the collector ended the stream without a Drain');
+    return { kind: 'failed', error: error ?? unasked };
+  }
+
   #fail(error: unknown): void {
-    this.#failure = error;
+    this.#failure ??= error;
     this.#stream.cancel();
   }
 
@@ -122,10 +128,13 @@ export class LinkSession {
     this.#write({ $case: 'revoked', value: { partitions: partitions.map(partitionToWire) } });
   }
 
-  #write(
-    body: Parameters<LinkStream['write']>[0] extends infer T ? Extract<T, { body?: unknown }>['body'] : never,
-  ): void {
-    if (!this.#draining && !this.#ended.signal.aborted) this.#stream.write({ body });
+  #write(body: NonNullable<ConnectRequest['body']>): void {
+    if (!this.#isOver()) this.#stream.write({ body });
+  }
+
+  /** Nothing more may be sent. */
+  #isOver(): boolean {
+    return this.#draining || this.#failure !== undefined || this.#ended.signal.aborted;
   }
 
   /** Half-closes: nothing more is sent, the collector's answers are still heard. */
@@ -144,6 +153,7 @@ export class LinkSession {
     return {
       sentBytes: this.#sentBytes,
       sentSegments: this.#sentSegments,
+      receiptedSegments: this.#receiptedSegments,
       inFlightBytes: this.#window.inFlight,
       windowBytes: this.#window.bytes,
       creditBytes: Math.max(0, this.#creditTotal - this.#sentBytes),
@@ -151,14 +161,12 @@ export class LinkSession {
   }
 
   #receive({ body }: ConnectResponse): void {
+    if (this.#failure !== undefined || this.#ended.signal.aborted) return;
     const { handler } = this.#options;
     try {
       switch (body?.$case) {
         case 'welcome':
-          this.#creditTotal = body.value.creditTotal;
-          this.#options.welcomed(body.value.collectorId);
-          handler.welcomed(body.value.positions.map(positionFromWire));
-          void this.#pump();
+          this.#welcome(body.value);
           return;
         case 'positions':
           handler.welcomed(body.value.positions.map(positionFromWire));
@@ -196,13 +204,21 @@ export class LinkSession {
     }
   }
 
+  #welcome({ collectorId, creditTotal, positions }: Welcome): void {
+    if (this.#welcomed) throw new SluiceError('LINK_MESSAGE_INVALID', 'the collector sent a second Welcome');
+    this.#welcomed = true;
+    this.#creditTotal = Math.max(this.#creditTotal, creditTotal);
+    this.#options.welcomed(collectorId);
+    this.#options.handler.welcomed(positions.map(positionFromWire));
+    void this.#pump();
+  }
+
   #receipt(segmentsTotal: number, creditTotal: number): void {
     const now = this.#options.clock.monotonicMs();
     for (; this.#receiptedSegments < segmentsTotal; this.#receiptedSegments++) {
-      const sent = this.#inFlight.shift();
-      if (sent === undefined)
-        throw new SluiceError('LINK_MESSAGE_INVALID', 'a receipt for what was not sent');
-      this.#window.received(sent.bytes, now - sent.sentMs, sent.pressed);
+      if (this.#window.received(now)) continue;
+      const message = `the collector has a receipt for ${segmentsTotal} segments, ${this.#sentSegments} were sent`;
+      throw new SluiceError('LINK_MESSAGE_INVALID', message);
     }
     this.#creditTotal = Math.max(this.#creditTotal, creditTotal);
     this.#wakePump?.();
@@ -212,7 +228,7 @@ export class LinkSession {
     const { feed } = this.#options;
     const { signal } = this.#ended;
     try {
-      while (!signal.aborted && !this.#draining) {
+      while (!this.#isOver()) {
         const item = await feed.next();
         if (item === undefined) {
           await feed.ready(signal);
@@ -234,17 +250,15 @@ export class LinkSession {
     }
     const bytes = item.segment.payload.byteLength;
     while (!this.#mayWrite(bytes)) {
-      if (this.#draining || this.#ended.signal.aborted) return;
+      if (this.#isOver()) return;
       await new Promise<void>((resolve) => {
         this.#wakePump = resolve;
       });
       this.#wakePump = undefined;
     }
     await this.#pace(bytes);
-    if (this.#draining || this.#ended.signal.aborted) return;
-    const pressed = !this.#window.room(bytes * 2);
-    this.#window.sent(bytes);
-    this.#inFlight.push({ bytes, sentMs: this.#options.clock.monotonicMs(), pressed });
+    if (this.#isOver()) return;
+    this.#window.sent(bytes, this.#options.clock.monotonicMs());
     this.#sentBytes += bytes;
     this.#sentSegments++;
     this.#stream.write(encodeSegmentRequest(item.segment, item.rewindEpoch));

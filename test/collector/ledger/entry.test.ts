@@ -1,27 +1,25 @@
 // Ledger entries outlive every process: the bytes of each released version must read the same for ever.
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { decodeEntry, encodeEntry } from '@sluice/collector/ledger/entry.ts';
 import { emptyFold, foldEntry } from '@sluice/collector/ledger/fold.ts';
 import { partitionKey } from '@sluice/shared/position.ts';
+import { decodeGolden, goldenFiles } from '../../support/golden.ts';
 
-const golden = new URL('../../golden/ledger/', import.meta.url);
-const files = readdirSync(golden).sort();
+const files = goldenFiles('ledger');
 const at = (sequence: number) => ({ key: `golden ${sequence}`, table: 'claims', sequence });
-const bytesOf = (file: string) => readFileSync(new URL(file, golden));
+const entries = () =>
+  files.map((file, sequence) =>
+    decodeGolden(file, { decode: (bytes) => decodeEntry(bytes, at(sequence)), encode: encodeEntry }),
+  );
 
 test('golden entries decode, and encode to the same bytes', () => {
-  assert.equal(files.length, 4);
-  for (const [sequence, file] of files.entries()) {
-    const entry = decodeEntry(bytesOf(file), at(sequence));
-    assert.equal(encodeEntry(entry).toString(), bytesOf(file).toString());
-  }
+  assert.equal(entries().length, 4);
 });
 
 test('the golden ledger folds to the positions it always folded to', () => {
   const fold = emptyFold('claims');
-  for (const [sequence, file] of files.entries()) foldEntry(fold, decodeEntry(bytesOf(file), at(sequence)));
+  for (const entry of entries()) foldEntry(fold, entry);
   const id = { topic: 'claims', topicId: '00112233445566778899aabbccddeeff', partition: 3 };
   const partition = fold.partitions.get(partitionKey(id));
   assert.deepEqual([partition?.start, partition?.next, partition?.acked], [100, 140, 140]);
@@ -31,7 +29,7 @@ test('the golden ledger folds to the positions it always folded to', () => {
 });
 
 test('an entry that cannot be understood wholly is refused', () => {
-  const entry = JSON.parse(bytesOf(files[0] ?? '').toString()) as Record<string, unknown>;
+  const entry = JSON.parse(String(files[0]?.bytes)) as Record<string, unknown>;
   const refused = (change: object, message: RegExp) =>
     assert.throws(() => decodeEntry(Buffer.from(JSON.stringify({ ...entry, ...change })), at(0)), {
       code: 'LEDGER_ENTRY_INVALID',

@@ -1,0 +1,71 @@
+// What the golden bytes of the link say. Every field has a value of its own, so that two fields that change places show.
+import type { ConnectRequest, ConnectResponse } from '@sluice/proto/gen/sluice/v1/link.ts';
+
+type Bodies<M extends { body?: { $case: string; value: unknown } | undefined }> = {
+  readonly [B in NonNullable<M['body']> as B['$case']]: B['value'];
+};
+
+const topicId = Buffer.from('00112233445566778899aabbccddeeff', 'hex');
+const ref = { topic: 'claims', topicId, partition: 3 };
+const state = {
+  ...ref,
+  leaderEpoch: 4,
+  spoolStart: 5,
+  spoolNext: 6,
+  logStart: 7,
+  logEnd: 2 ** 53 - 1,
+  startAt: 'earliest',
+};
+const position = { ...ref, committed: 1_000, received: 2_000, rewindEpoch: 9 };
+
+export const requests: Bodies<ConnectRequest> = {
+  hello: {
+    agentId: 'plant-7',
+    instanceId: '0123456789abcdef',
+    version: '1.2.3',
+    protocolMin: 1,
+    protocolMax: 2,
+    partitions: [state, { ...state, partition: 0, leaderEpoch: -1, startAt: '' }],
+  },
+  segment: {
+    ...ref,
+    leaderEpoch: 4,
+    startOffset: 100,
+    nextOffset: 120,
+    records: 11,
+    control: 2,
+    aborted: 3,
+    absent: 4,
+    skipped: [
+      { kind: 1, firstOffset: 101, lastOffset: 102, count: 2 },
+      { kind: 2, firstOffset: 103, lastOffset: 107, count: 3 },
+    ],
+    timestampMax: 1_767_225_600_000,
+    codec: 2,
+    plainBytes: 70_000,
+    crc32c: 0xdeadbeef,
+    rewindEpoch: 9,
+    payload: Buffer.from('whole record batches'),
+  },
+  gap: { ...ref, leaderEpoch: 4, startOffset: 120, nextOffset: 140, reason: 'retention', rewindEpoch: 9 },
+  assigned: { partitions: [state] },
+  revoked: { partitions: [ref] },
+};
+
+export const responses: Bodies<ConnectResponse> = {
+  welcome: {
+    protocol: 1,
+    collectorId: 'collector-1',
+    version: '1.2.3',
+    creditTotal: 16_777_216,
+    positions: [position],
+  },
+  receipt: { segmentsTotal: 41, creditTotal: 2 ** 40 },
+  committed: { partitions: [{ ...ref, nextOffset: 120 }] },
+  rewind: { ...ref, offset: 100, rewindEpoch: 10, reason: '110 came where 100 is next' },
+  drain: { reason: 'SIGTERM' },
+  positions: { positions: [position] },
+  hold: { topic: 'claims', reason: 'table claims is parked' },
+  release: { topic: 'claims' },
+  refused: { topic: 'claims', code: 'LINK_TOPIC_REFUSED', message: 'may not send it' },
+};
