@@ -70,7 +70,8 @@ function silence(ms: number): string {
 
 function verdictOf({ source, uplink }: AgentFacts, reasons: readonly string[], linkDownMs: number): Verdict {
   if (source.state === 'starting' && uplink.state === 'connecting' && reasons.length < 2) return 'unknown';
-  if (reasons.length === 0) return 'flowing';
+  // Before the first Welcome nothing has flowed yet, however short that wait is.
+  if (reasons.length === 0) return uplink.collectorId === undefined ? 'unknown' : 'flowing';
   return source.state !== 'running' && linkDownMs > SETTLING_MS ? 'stopped' : 'degraded';
 }
 

@@ -1,4 +1,4 @@
-// What makes systemd restart the agent, and what does not.
+// What the agent says of itself, and what makes systemd restart it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { SpoolStatus } from '@sluice/agent/contracts.ts';
@@ -42,6 +42,13 @@ test('a spool thread that ended or hangs wants a restart; a slow disk and a disk
   assert.ok(isAlive({ ...spool, fault: 'SPOOL_IO: no space left on device' }));
   assert.equal(isAlive({ ...spool, silentMs: 121_000 }), false);
   assert.equal(isAlive({ ...spool, silentMs: Infinity }), false);
+});
+
+test('an agent that has never met a collector does not claim to flow, from its first second', () => {
+  const { uplink } = flowing;
+  const connecting = { ...uplink, state: 'connecting', collectorId: undefined } as const;
+  assert.equal(judgeHealth({ ...flowing, uplink: connecting }).verdict, 'unknown');
+  assert.equal(judgeHealth({ ...flowing, uplink: { ...uplink, state: 'connecting' } }).verdict, 'flowing');
 });
 
 test('an agent whose disk does not answer is not flowing, and says for how long', () => {
