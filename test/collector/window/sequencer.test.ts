@@ -288,6 +288,15 @@ test('the end of the last stream closes the window at once, and no more than eve
   assert.equal(lane?.openBytes(), 0, 'five seconds after the last');
 });
 
+test('a stream that comes back before its window was closed finds it open', async () => {
+  const { sequencer, link, clock, lanes, send } = await declared();
+  send(0, 10);
+  sequencer.disconnected(link);
+  await sequencer.declare(linkOf(), [declaredOf()]);
+  await clock.advance(10_000);
+  assert.equal(lanes[0]?.lane.openBytes(), 10);
+});
+
 test('while another stream feeds the table, its window stays open', async () => {
   const { sequencer, link, clock, lanes, send } = await declared();
   await sequencer.declare(linkOf(), [declaredOf(1)]);
