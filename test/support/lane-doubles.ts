@@ -19,6 +19,8 @@ export interface TransformDouble extends Transformer {
   readonly waiting: { readonly request: TransformRequest; finish(error?: Error): void }[];
   /** Each window is transformed at once. */
   immediate: boolean;
+  /** Added to the records of each partition, as by a decoder that is wrong. */
+  miscount: number;
 }
 
 /** Counts the records of each segment as the agent did; no files. */
@@ -27,10 +29,12 @@ export function transformDouble(): TransformDouble {
     requests: [],
     waiting: [],
     immediate: true,
+    miscount: 0,
     run(request) {
       double.requests.push(request);
       const { promise, resolve, reject } = Promise.withResolvers<TransformResult>();
-      const finish = (error?: Error) => (error === undefined ? resolve(resultOf(request)) : reject(error));
+      const finish = (error?: Error) =>
+        error === undefined ? resolve(resultOf(request, double.miscount)) : reject(error);
       if (double.immediate) finish();
       else double.waiting.push({ request, finish });
       return promise;
@@ -42,13 +46,14 @@ export function transformDouble(): TransformDouble {
   return double;
 }
 
-function resultOf({ segments }: TransformRequest): TransformResult {
+function resultOf({ segments }: TransformRequest, miscount: number): TransformResult {
   const recordsPerPartition = new Map<string, number>();
   for (const { segment, fromOffset } of segments) {
     const key = partitionKey(segment);
     const cut = fromOffset - segment.startOffset;
     recordsPerPartition.set(key, (recordsPerPartition.get(key) ?? 0) + segment.counts.records - cut);
   }
+  for (const [key, records] of recordsPerPartition) recordsPerPartition.set(key, records + miscount);
   const total = [...recordsPerPartition.values()].reduce((a, b) => a + b, 0);
   const classes: Classes = { in: total, emitted: total, merged: 0, filtered: 0, quarantined: 0 };
   const files: OutputFile[] = [];
