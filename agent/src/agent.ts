@@ -177,21 +177,25 @@ class RunningAgent implements Agent {
       },
       hold: (topic, reason) => {
         this.#heldByCollector.set(topic, reason);
+        this.#feed.hold(topic);
         source.hold(topic, 'collector');
       },
-      release: (topic) => {
-        if (this.#heldByCollector.delete(topic)) source.release(topic, 'collector');
-      },
+      release: (topic) => this.#releaseFromCollector(topic),
       refused: (topic, code, message) => {
         events.topicRefused({ topic, code, message });
         this.#refused.set(topic, `${code}: ${message}`);
         source.hold(topic, 'refused');
       },
       disconnected: () => {
-        for (const topic of this.#heldByCollector.keys()) source.release(topic, 'collector');
-        this.#heldByCollector.clear();
+        for (const topic of [...this.#heldByCollector.keys()]) this.#releaseFromCollector(topic);
       },
     };
+  }
+
+  #releaseFromCollector(topic: string): void {
+    if (!this.#heldByCollector.delete(topic)) return;
+    this.#feed.release(topic);
+    this.#parts.source.release(topic, 'collector');
   }
 
   #drop(positions: readonly { partition: PartitionId; nextOffset: number }[]): void {

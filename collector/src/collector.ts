@@ -102,8 +102,7 @@ class RunningCollector implements Collector {
     const schemas = transformer.schema(table);
     const writer = createTableWriter({ table, schemas, store, catalog, clock, random, events, writerId });
     const workDir = configPath(config, config.collector.workDir);
-    const conflicted = () => {};
-    const lane = createTableLane({ table, writer, transformer, workDir, clock, random, events, conflicted });
+    const lane = createTableLane({ table, writer, transformer, workDir, clock, random, events });
     return { writer, lane };
   }
 

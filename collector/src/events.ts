@@ -75,6 +75,10 @@ function windowEvents(log: Logger, metrics: Metrics) {
       rewinds.inc({ topic: r.topic });
       log.warn(r, 'hole in what the agent sent: rewind asked');
     },
+    topicHeld: (t: { topic: string; reason: string | undefined }) =>
+      t.reason === undefined
+        ? log.info(t, 'topic flows again')
+        : log.warn(t, 'topic held: agents keep what they have of it'),
     tableNotOpened: (t: { table: string; reason: string }) =>
       log.error(t, 'partitions were not opened in the ledger'),
   };

@@ -135,6 +135,13 @@ for (const [what, codec, bytes] of BOMBS) {
   });
 }
 
+test('a frame of linked blocks is refused by their number, before any is opened', () => {
+  const garbage = block(Buffer.from([0xff, 0xff, 0xff]));
+  const frame = Buffer.concat([LINKED, ...Array.from({ length: 64 }, () => garbage), END]);
+  assert.throws(() => decompressBatch('lz4', frame, LIMIT), { code: 'RECORD_BATCH_TOO_LARGE' });
+  assert.throws(() => decompressBatch('lz4', frame, 64 * LIMIT), { code: 'RECORD_BATCH_CORRUPT' });
+});
+
 test('the limit is exact for every codec: one byte more is too large', () => {
   for (const codec of CODECS) {
     const packed = compressBatch(codec, Buffer.alloc(100_000, 'ab'));

@@ -23,6 +23,7 @@ function started(drain: () => Promise<void>) {
 
 const send = (signal: 'SIGTERM' | 'SIGINT') => process.emit(signal, signal);
 const listeners = () => process.listenerCount('SIGTERM') + process.listenerCount('SIGINT');
+const listenersBefore = listeners();
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   test(`${signal} drains once, with its grace time, and ends well`, async () => {
@@ -69,15 +70,6 @@ test('a drain that fails is an exit code and a word, not a crash', async (t) => 
   assert.match(text, /drain failed: SPOOL_IO: disk gone/);
 });
 
-test('after its end a process listens to no signal of the life before', async () => {
-  const before = listeners();
-  const life = started(() => Promise.resolve());
-  assert.equal(listeners(), before + 2);
-  send('SIGTERM');
-  await life.run;
-  assert.equal(listeners(), before);
-});
-
 const FATAL: readonly (readonly [unknown, number, RegExp])[] = [
   [new SluiceError('CONFIG_INVALID', '1 problem'), EXIT.config, /^p: CONFIG_INVALID: 1 problem\n$/],
   [new SluiceError('SPOOL_LOCKED', 'taken'), EXIT.software, /^p: SPOOL_LOCKED: taken\n {2}→ Another agent/],
@@ -95,4 +87,13 @@ test('what ends a program is said with its remedy, and a config error exits with
     assert.match(said, text);
   }
   assert.equal(EXIT.config, 78);
+});
+
+test('after its end a process listens to no signal of the life before', async () => {
+  assert.equal(listeners(), listenersBefore);
+  const life = started(() => Promise.resolve());
+  assert.equal(listeners(), listenersBefore + 2);
+  send('SIGTERM');
+  await life.run;
+  assert.equal(listeners(), listenersBefore);
 });

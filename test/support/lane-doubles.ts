@@ -23,6 +23,8 @@ export interface TransformDouble extends Transformer {
   immediate: boolean;
   /** Whether large windows may begin while they are open. */
   room: boolean;
+  /** Added to the records of each partition, as by a decoder that is wrong. */
+  miscount: number;
 }
 
 /** Counts the records of each segment as the agent did; no files. */
@@ -32,6 +34,7 @@ export function transformDouble(): TransformDouble {
     waiting: [],
     immediate: true,
     room: false,
+    miscount: 0,
     run(request) {
       const read: StagedSegment[] = [];
       double.reads.push(read);
@@ -39,14 +42,14 @@ export function transformDouble(): TransformDouble {
       all.catch(() => {});
       const { promise, resolve, reject } = Promise.withResolvers<TransformResult>();
       const finish = (error?: Error) =>
-        error === undefined ? void all.then(() => resolve(resultOf(read)), reject) : reject(error);
+        error === undefined ? void all.then(() => resolve(resultOf(read, double.miscount)), reject) : reject(error);
       if (double.immediate) finish();
       else double.waiting.push({ read, finish });
       return promise;
     },
     hasRoom: () => double.room,
     explain: () => '',
-    schema: () => ({ rows: [], quarantine: [], partitionColumns: [], quarantinePartitionColumns: [] }),
+    schema: () => (rows: [], quarantine: [], partitionColumns: [], quarantinePartitionColumns: [] ),
     close: () => Promise.resolve(),
   };
   return double;
@@ -56,13 +59,14 @@ async function readAll({ segments }: TransformRequest, read: StagedSegment[]): P
   for await (const segment of segments) read.push(segment);
 }
 
-function resultOf(read: readonly StagedSegment[]): TransformResult {
+function resultOf(read: readonly StagedSegment[], miscount: number): TransformResult {
   const recordsPerPartition = new Map<string, number>();
   for (const { segment, fromOffset } of read) {
     const key = partitionKey(segment);
     const cut = fromOffset - segment.startOffset;
     recordsPerPartition.set(key, (recordsPerPartition.get(key) ?? 0) + segment.counts.records - cut);
   }
+  for (const [key, records] of recordsPerPartition) recordsPerPartition.set(key, records + miscount);
   const total = [...recordsPerPartition.values()].reduce((a, b) => a + b, 0);
   const classes: Classes = { in: total, emitted: total, merged: 0, filtered: 0, quarantined: 0 };
   const files: OutputFile[] = [];

@@ -13,6 +13,8 @@ export class SendFeed implements UplinkFeed {
   readonly #book: PartitionBook;
   readonly #spool: Pick<Spool, 'read' | 'status'>;
   readonly #ahead = new Map<string, Segment[]>();
+  /** Topics of which the collector takes nothing now. */
+  readonly #held = new Set<string>();
   #turn = 0;
   #waiters = new Set<() => void>();
   /** Spool reads that failed: the partition is read again from Kafka. */
@@ -37,7 +39,7 @@ export class SendFeed implements UplinkFeed {
     const states = this.#book.states();
     for (let i = 0; i < states.length; i++) {
       const state = states[(this.#turn + i) % states.length];
-      if (state?.sendNext === undefined) continue;
+      if (state?.sendNext === undefined || this.#held.has(state.id.topic)) continue;
       const item = this.#nextGap(state) ?? (await this.#nextSegment(state));
       if (item === undefined) continue;
       this.#turn = (this.#turn + i + 1) % states.length;
@@ -87,6 +89,14 @@ export class SendFeed implements UplinkFeed {
     }
   }
 
+  hold(topic: string): void {
+    this.#held.add(topic);
+  }
+
+  release(topic: string): void {
+    if (this.#held.delete(topic)) this.wake();
+  }
+
   /** Something may be sendable now. */
   wake(): void {
     for (const waiter of [...this.#waiters]) waiter();
@@ -108,7 +118,7 @@ export class SendFeed implements UplinkFeed {
   #hasMore(): boolean {
     return this.#book.states().some((state) => {
       const { sendNext } = state;
-      if (sendNext === undefined) return false;
+      if (sendNext === undefined || this.#held.has(state.id.topic)) return false;
       return (
         sendNext < state.durableNext ||
         state.gaps.some((g) => g.startOffset <= sendNext && sendNext < g.nextOffset)

@@ -79,10 +79,18 @@ export function trimWindow(
   position: (partition: PartitionId) => number | undefined,
 ): void {
   const kept: WindowSegment[] = [];
+  const reached = new Map<string, number>();
   for (const staged of window.segments) {
-    const committed = position(staged.segment) ?? 0;
-    if (staged.segment.nextOffset <= committed) staged.held.release();
-    else kept.push({ ...staged, fromOffset: Math.max(staged.fromOffset, committed) });
+    const { segment, fromOffset, held } = staged;
+    const key = partitionKey(segment);
+    const at = reached.get(key) ?? position(segment) ?? 0;
+    assert(
+      fromOffset <= at,
+      `window ${window.id} begins ${partitionName(segment)} at ${fromOffset}, behind ${at}`,
+    );
+    if (segment.nextOffset <= at) held.release();
+    else kept.push({ ...staged, fromOffset: Math.max(fromOffset, at) });
+    reached.set(key, Math.max(at, segment.nextOffset));
   }
   window.segments = kept;
 }

@@ -1,10 +1,12 @@
 // Puts what the agents send into one order per partition and hands it to every table of the topic. It skips what is
 // already here, takes what is next, and answers a hole with one outstanding Rewind whose epoch later segments repeat.
-// Staged segments belong to the tables' windows, not to the stream: a reconnect to this process resends nothing.
+// Staged segments belong to the tables' windows, not to the stream: a reconnect to this process resends nothing. A topic
+// whose tables cannot take more is held, so that its neighbours flow.
 import type { Clock } from '@sluice/shared/clock.ts';
 import { describeError } from '@sluice/shared/errors.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
+import { formatBytes } from '@sluice/shared/units.ts';
 import type {
   AgentLink,
   DeclaredPartition,
@@ -14,12 +16,16 @@ import type {
   TableWriter,
 } from '../contracts.ts';
 import type { Events } from '../events.ts';
-import type { StagingBudget } from './staging-budget.ts';
+import type { StagedBytes, StagingBudget } from './staging-budget.ts';
 import { resolveStart } from './start-offset.ts';
 import type { TableLane } from './table-lane.ts';
 
 /** A window whose last stream ended closes at once, but not more often than this. */
 const STREAM_END_CLOSE_MS = 5_000;
+/** Of the staging budget, what one topic may use where there are several: a table that waits cannot stop its neighbours. */
+const TOPIC_SHARE = 0.5;
+/** What was held flows again below this share of its limit. */
+const RESUME_SHARE = 0.9;
 
 export interface SequencedTable {
   readonly lane: TableLane;
@@ -47,7 +53,59 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   const lastEndClose = new Map<string, number>();
   const tablesOf = (topic: string) => options.tables.filter(({ lane }) => lane.table.topic === topic);
 
-  for (const { writer } of options.tables) writer.onAcked(announceAcked);
+  const topics = new Set(options.tables.map(({ lane }) => lane.table.topic));
+  /** Payload bytes between link and ledger, by topic. */
+  const staged = new Map<string, number>();
+  /** Topics that the streams were told to hold. */
+  const held = new Set<string>();
+
+  for (const { lane, writer } of options.tables) {
+    lane.onChange(updateHolds);
+    writer.onAcked(announceAcked);
+  }
+
+  /** One topic's tables that cannot take more hold that topic alone: credit belongs to all of a stream's topics. */
+  function updateHolds(): void {
+    for (const topic of topics) {
+      const reason = holdReason(topic);
+      if ((reason === undefined) !== held.has(topic)) continue;
+      const links = new Set(
+        [...partitions.values()].filter(({ id }) => id.topic === topic).flatMap((s) => [...s.links]),
+      );
+      if (reason === undefined) held.delete(topic);
+      else held.add(topic);
+      events.topicHeld({ topic, reason });
+      for (const link of links) reason === undefined ? link.release(topic) : link.hold(topic, reason);
+    }
+  }
+
+  function holdReason(topic: string): string | undefined {
+    for (const { lane } of tablesOf(topic)) {
+      const reason = lane.blocked();
+      if (reason !== undefined) return reason;
+    }
+    const share = budget.bytesMax * TOPIC_SHARE * (held.has(topic) ? RESUME_SHARE : 1);
+    const bytes = staged.get(topic) ?? 0;
+    return topics.size > 1 && bytes >= share
+      ? `its share of staging is used: ${formatBytes(bytes)} wait`
+      : undefined;
+  }
+
+  /** Counts a segment until the last of its tables lets it go. */
+  function take({ topic, payload }: Segment, holders: number): StagedBytes {
+    const bytes = payload.byteLength;
+    const taken = budget.take(bytes, holders);
+    staged.set(topic, (staged.get(topic) ?? 0) + bytes);
+    let left = holders;
+    return {
+      release() {
+        taken.release();
+        if (--left > 0) return;
+        staged.set(topic, (staged.get(topic) ?? 0) - bytes);
+        updateHolds();
+      },
+    };
+  }
 
   function announceAcked(moved: readonly PartitionId[]): void {
     const perLink = new Map<AgentLink, { partition: PartitionId; nextOffset: number }[]>();
@@ -85,6 +143,8 @@ export function createSequencer(options: SequencerOptions): Sequencer {
       return ready;
     });
     await openMissing(known);
+    for (const topic of new Set(known.map((p) => p.topic)))
+      if (held.has(topic)) link.hold(topic, holdReason(topic) ?? 'it is caught up with');
     return known.flatMap((partition) => {
       const state = stateOf(partition);
       if (state.tables.some(({ lane }) => lane.next(state.id) === undefined)) return [];
@@ -168,15 +228,17 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     const state = place(link, item, epoch);
     if (typeof state === 'string') return state;
     const takers = state.tables.filter(({ lane }) => (lane.next(item) ?? 0) < item.nextOffset);
-    const held = budget.take(item.payload.byteLength, takers.length);
-    for (const { lane } of takers) lane.stage(item, Math.max(lane.next(item) ?? 0, item.startOffset), held);
+    const bytes = take(item, takers.length);
+    for (const { lane } of takers) lane.stage(item, Math.max(lane.next(item) ?? 0, item.startOffset), bytes);
     if (budget.isPressed()) closeLargest();
+    updateHolds();
     return 'staged';
   }
 
   function closeLargest(): void {
-    const [largest] = options.tables.map(({ lane }) => lane).sort((a, b) => b.openBytes() - a.openBytes());
-    if (largest !== undefined && !largest.isFull()) largest.close('staging pressed');
+    const open = options.tables.map(({ lane }) => lane).filter((lane) => !lane.isFull());
+    const [largest] = open.sort((a, b) => b.openBytes() - a.openBytes());
+    largest?.close('staging pressed');
   }
 
   function gap(link: AgentLink, notice: GapNotice, epoch: number): void {
@@ -217,7 +279,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     segment,
     gap,
     disconnected,
-    room: () => (options.tables.some(({ lane }) => lane.isFull()) ? 0 : budget.room()),
+    room: () => budget.room(),
   };
 }
 

@@ -24,7 +24,7 @@ import {
 } from './open-window.ts';
 import type { StagedBytes } from './staging-budget.ts';
 
-/** Closed windows of one table that may wait for transform or commit before its topic gets no more credit. */
+/** Closed windows of one table that may wait for transform or commit before its topic is held. */
 export const WINDOWS_IN_FLIGHT_MAX = 4;
 /** Coverage without records (control batches, compacted ranges) is written alone at most this often. */
 const COVERAGE_INTERVAL_MS = 15 * 60_000;
@@ -42,8 +42,12 @@ export interface TableLane {
   stage(segment: Segment, fromOffset: number, held: StagedBytes): void;
   gap(notice: GapNotice, fromOffset: number): void;
   openBytes(): number;
-  /** Whether another window may be opened. */
+  /** Whether as many closed windows wait as may. */
   isFull(): boolean;
+  /** Why nothing more should be sent to it; undefined while it takes. */
+  blocked(): string | undefined;
+  /** Called when a window came or went, or the lane halted. */
+  onChange(listener: () => void): void;
   close(reason: CloseReason): void;
   /** Resolves when everything staged so far is committed and published, or the lane was stopped. */
   drained(): Promise<void>;
@@ -72,8 +76,6 @@ export interface LaneOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly events: Events;
-  /** The lane's expectation moved back: another collector committed first. */
-  conflicted(): void;
 }
 
 export function createTableLane(options: LaneOptions): TableLane {
@@ -87,6 +89,12 @@ export function createTableLane(options: LaneOptions): TableLane {
   let cancelTimer = () => {};
   let chain: Promise<unknown> = Promise.resolve();
   let waitsFor: string | undefined;
+  /** An invariant broke: nothing behind that point may be committed, so nothing is, until a restart. */
+  let halted: string | undefined;
+  const listeners: (() => void)[] = [];
+  const changed = () => {
+    for (const listener of listeners) listener();
+  };
 
   const next = (partition: PartitionId) =>
     nextOffsets.get(partitionKey(partition)) ?? writer.position(partition);
@@ -137,6 +145,7 @@ export function createTableLane(options: LaneOptions): TableLane {
     open = undefined;
     cancelTimer();
     inFlight.add(window);
+    changed();
     events.windowClosed({
       table: table.name,
       window: window.id,
@@ -187,6 +196,7 @@ export function createTableLane(options: LaneOptions): TableLane {
     let result = await first;
     for (;;) {
       stopping.signal.throwIfAborted();
+      assert(halted === undefined, `${table.name} is halted: ${halted}`);
       if (window.segments.length === 0) break;
       const ranges = windowRanges(window, result.recordsPerPartition);
       try {
@@ -199,7 +209,6 @@ export function createTableLane(options: LaneOptions): TableLane {
       } catch (error) {
         if (!(error instanceof SluiceError && error.code === 'LEDGER_RANGE_CONFLICT')) throw error;
         trimWindow(window, (partition) => writer.position(partition));
-        options.conflicted();
         result = await transformUntilDone(window);
       }
     }
@@ -207,9 +216,10 @@ export function createTableLane(options: LaneOptions): TableLane {
   }
 
   async function finish(window: OpenWindow): Promise<void> {
-    releaseWindow(window);
     inFlight.delete(window);
+    releaseWindow(window);
     forgetSettled();
+    changed();
     await rm(windowDirectory(window), { recursive: true, force: true });
   }
 
@@ -221,10 +231,15 @@ export function createTableLane(options: LaneOptions): TableLane {
   /** Halted or stopped: staged data are dropped here, and the agent still has them. */
   async function abandon(window: OpenWindow, error: unknown): Promise<void> {
     if (!stopping.signal.aborted) {
-      waitsFor = describeError(error);
+      halt(error);
       events.windowAbandoned({ table: table.name, window: window.id, reason: describeError(error) });
     }
     await finish(window).catch(() => {});
+  }
+
+  function halt(error: unknown): void {
+    halted ??= describeError(error);
+    waitsFor = halted;
   }
 
   function gap(notice: GapNotice, fromOffset: number): void {
@@ -236,8 +251,17 @@ export function createTableLane(options: LaneOptions): TableLane {
     chain = chain
       .then(() => writer.gap([entry]))
       .catch((error: unknown) => {
-        waitsFor = describeError(error);
+        if (!stopping.signal.aborted) halt(error);
+        changed();
       });
+  }
+
+  function blocked(): string | undefined {
+    if (halted !== undefined) return `table ${table.name} is halted: ${halted}`;
+    const { state, reason } = writer.status();
+    if (state === 'halted') return `table ${table.name} is halted: ${reason}`;
+    if (inFlight.size < WINDOWS_IN_FLIGHT_MAX) return undefined;
+    return `${inFlight.size} windows of table ${table.name} wait: ${reason ?? waitsFor ?? 'they are written'}`;
   }
 
   const oldestStagedMs = () => {
@@ -253,6 +277,8 @@ export function createTableLane(options: LaneOptions): TableLane {
     close,
     openBytes: () => open?.bytes ?? 0,
     isFull: () => inFlight.size >= WINDOWS_IN_FLIGHT_MAX,
+    blocked,
+    onChange: (listener) => void listeners.push(listener),
     drained: async () => {
       await chain;
       await writer.flushPublished().catch(() => {});

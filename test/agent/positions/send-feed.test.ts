@@ -138,3 +138,21 @@ test('whoever waits hears of what came, and is let go when the stream ends', asy
   await settle();
   assert.equal(heard, 3);
 });
+
+test('of a topic that is held nothing is sent, its neighbours flow, and it goes on where it was', async () => {
+  const orders = { ...stateOf(0, 0, 10), id: { topic: 'orders', topicId: NO_TOPIC_ID, partition: 0 } };
+  const { feed, spool } = feedOf([stateOf(0, 0, 20), orders]);
+  spool.append([rangeSegment(0, 10), rangeSegment(10, 20), rangeSegment(0, 10, { topic: 'orders' })]);
+  assert.equal(rangeOf(await feed.next()), 'segment claims-0 [0, 10)');
+  feed.hold('claims');
+  assert.deepEqual(await allOf(feed), ['segment orders-0 [0, 10)']);
+  let heard = false;
+  const waits = feed.ready(new AbortController().signal).then(() => {
+    heard = true;
+  });
+  await settle();
+  assert.equal(heard, false, 'there is nothing that may be sent');
+  feed.release('claims');
+  await waits;
+  assert.deepEqual(await allOf(feed), ['segment claims-0 [10, 20)']);
+});

@@ -83,6 +83,26 @@ test('a released spool goes on: appended to, committed, and gone when it is drai
   again.close();
 });
 
+const rowsOf = (path: string): unknown[] => {
+  const database = new Database(path, { readonly: true });
+  const rows = ['segments', 'committed', 'meta'].flatMap((table) =>
+    database.prepare(`SELECT * FROM ${table}`).all(),
+  );
+  database.close();
+  return rows;
+};
+
+test('what today’s code writes is what a released agent of its format wrote', () => {
+  const path = join(temporaryDirectory(), 'new.db');
+  const file = openSpoolFile(path, goldenTopic);
+  const [first] = goldenSegments;
+  assert.ok(first !== undefined);
+  file.append(goldenSegments, goldenSpooledMs);
+  file.writeCommitted(first, 1_005);
+  file.close();
+  assert.deepEqual(rowsOf(path), rowsOf(spoolWith(`format-${SPOOL_FORMAT}.db`).path));
+});
+
 test('a file that today’s code makes has the schema of its format: a change of it needs a new format', () => {
   const directory = temporaryDirectory();
   const path = join(directory, 'new.db');

@@ -111,6 +111,13 @@ test('trimming drops what another collector has committed, to the record, and le
   );
 });
 
+test('a window that begins behind what is committed has lost something: it is never trimmed to fit', () => {
+  const { window } = windowOf([rangeSegment(10, 20)]);
+  assert.throws(() => trimWindow(window, () => 9), { code: 'ASSERTION_FAILED', message: /at 10, behind 9/ });
+  const { window: torn } = windowOf([rangeSegment(0, 10)], [rangeSegment(11, 20)]);
+  assert.throws(() => trimWindow(torn, () => 5), { code: 'ASSERTION_FAILED', message: /at 11, behind 10/ });
+});
+
 test('wherever it is trimmed, the ranges of a window balance', () => {
   const lengths = fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 8 });
   fc.assert(

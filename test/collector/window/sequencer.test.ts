@@ -2,109 +2,11 @@
 // memory.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { AgentLink, TableConfig } from '@sluice/collector/contracts.ts';
-import { createEvents } from '@sluice/collector/events.ts';
-import { createSequencer } from '@sluice/collector/window/sequencer.ts';
-import { createStagingBudget } from '@sluice/collector/window/staging-budget.ts';
-import { createTableLane } from '@sluice/collector/window/table-lane.ts';
-import { silentLogger } from '@sluice/shared/log.ts';
-import { createMetrics } from '@sluice/shared/metrics.ts';
-import { type PartitionId, partitionName } from '@sluice/shared/position.ts';
+import type { PartitionId } from '@sluice/shared/position.ts';
 import fc from 'fast-check';
 import { rangeSegment } from '../../support/fake-spool.ts';
-import { transformDouble, type WriterDouble, writerDouble } from '../../support/lane-doubles.ts';
-import { manualClock } from '../../support/manual-clock.ts';
-import { seededRandom } from '../../support/seeded-random.ts';
-import { temporaryDirectory } from '../../support/temp.ts';
-
-const workDir = temporaryDirectory();
-
-interface LinkDouble extends AgentLink {
-  /** What it was told, in words. */
-  readonly told: string[];
-}
-
-let streams = 0;
-function linkOf(): LinkDouble {
-  const told: string[] = [];
-  return {
-    agentId: 'plant-7',
-    streamId: ++streams,
-    told,
-    committed: (positions) => {
-      for (const { partition, nextOffset } of positions)
-        told.push(`committed ${partitionName(partition)} ${nextOffset}`);
-    },
-    rewind: (partition, offset, epoch) =>
-      void told.push(`rewind ${partitionName(partition)} ${offset} epoch ${epoch}`),
-    refused: (topic, code) => void told.push(`refused ${topic} ${code}`),
-    hold: (topic) => void told.push(`hold ${topic}`),
-    release: (topic) => void told.push(`release ${topic}`),
-    creditFreed: () => {},
-    drain: () => {},
-  };
-}
-
-function declaredOf(partition = 0, topic = 'claims') {
-  const { topicId } = rangeSegment(0, 1);
-  const log = { leaderEpoch: 0, logStart: 0, logEnd: 1_000, spoolStart: 0, spoolNext: 0 };
-  return { topic, topicId, partition, ...log, startAt: undefined };
-}
-
-interface Wanted {
-  readonly name: string;
-  readonly topic?: string;
-  readonly startAt?: 'earliest' | 'latest';
-}
-
-function sequencerOf({
-  tables = [{ name: 'claims' }] as readonly Wanted[],
-  bytesMax = 10_000,
-  windowBytes = 2 ** 30,
-} = {}) {
-  const clock = manualClock();
-  const transformer = transformDouble();
-  const events = createEvents(silentLogger, createMetrics());
-  const lanes = tables.map(({ name, topic = 'claims', startAt }) => {
-    const writer = writerDouble();
-    const table = {
-      name,
-      topic,
-      startAt,
-      windowLengthMs: 100_000,
-      windowBytesMax: windowBytes,
-    } as TableConfig;
-    const random = seededRandom(1);
-    const lane = createTableLane({
-      table,
-      writer,
-      transformer,
-      workDir,
-      clock,
-      random,
-      events,
-      conflicted() {},
-    });
-    return { lane, writer };
-  });
-  const budget = createStagingBudget(bytesMax, () => {});
-  const sequencer = createSequencer({ tables: lanes, budget, clock, events });
-  const writers = Object.fromEntries(tables.map(({ name }, i) => [name, lanes[i]?.writer as WriterDouble]));
-  return { sequencer, writers, budget, clock, transformer, lanes };
-}
-
-/** Until every lane has committed what it closed. */
-async function rest({ lanes }: Pick<ReturnType<typeof sequencerOf>, 'lanes'>): Promise<void> {
-  await Promise.all(lanes.map(({ lane }) => lane.drained()));
-}
-
-async function declared(parts = sequencerOf()) {
-  const link = linkOf();
-  const [position] = await parts.sequencer.declare(link, [declaredOf()]);
-  const send = (start: number, next: number, epoch = 0, from: AgentLink = link) =>
-    parts.sequencer.segment(from, rangeSegment(start, next), epoch);
-  return { ...parts, link, position, send };
-}
+import type { WriterDouble } from '../../support/lane-doubles.ts';
+import { declared, declaredOf, linkOf, rest, sequencerOf } from '../../support/sequencer-harness.ts';
 
 test('what is here is skipped, what is next is taken, what begins before is cut', async () => {
   const { send, lanes } = await declared();
@@ -288,6 +190,15 @@ test('the end of the last stream closes the window at once, and no more than eve
   assert.equal(lane?.openBytes(), 0, 'five seconds after the last');
 });
 
+test('a stream that comes back before its window was closed finds it open', async () => {
+  const { sequencer, link, clock, lanes, send } = await declared();
+  send(0, 10);
+  sequencer.disconnected(link);
+  await sequencer.declare(linkOf(), [declaredOf()]);
+  await clock.advance(10_000);
+  assert.equal(lanes[0]?.lane.openBytes(), 10);
+});
+
 test('while another stream feeds the table, its window stays open', async () => {
   const { sequencer, link, clock, lanes, send } = await declared();
   await sequencer.declare(linkOf(), [declaredOf(1)]);
@@ -295,30 +206,6 @@ test('while another stream feeds the table, its window stays open', async () => 
   sequencer.disconnected(link);
   await clock.advance(10_000);
   assert.equal(lanes[0]?.lane.openBytes(), 10);
-});
-
-test('at three quarters of the staging budget the largest window closes; without room there is no credit', async () => {
-  const parts = sequencerOf({
-    tables: [{ name: 'claims' }, { name: 'orders', topic: 'orders' }],
-    bytesMax: 100,
-  });
-  parts.transformer.immediate = false;
-  const { send, sequencer, link, lanes } = await declared(parts);
-  await sequencer.declare(link, [declaredOf(0, 'orders')]);
-  sequencer.segment(link, rangeSegment(0, 20, { topic: 'orders' }), 0);
-  send(0, 50);
-  assert.deepEqual(
-    lanes.map(({ lane }) => lane.openBytes()),
-    [50, 20],
-  );
-  assert.equal(sequencer.room(), 30);
-  send(50, 60);
-  assert.deepEqual(
-    lanes.map(({ lane }) => lane.openBytes()),
-    [0, 20],
-  );
-  send(60, 100);
-  assert.equal(sequencer.room(), 0);
 });
 
 const step = fc.record({
