@@ -51,7 +51,7 @@ class RunningAgent implements Agent {
 
   constructor(parts: AgentParts) {
     this.#parts = parts;
-    const { source, spool, uplink, config, clock, events } = parts;
+    const { source, spool, uplink, config, clock } = parts;
     this.#book = new PartitionBook({
       source,
       spoolOf: (id) =>
@@ -63,12 +63,9 @@ class RunningAgent implements Agent {
       declare: (partitions) => uplink.assigned(partitions),
       revoke: (partitions) => uplink.revoked(partitions),
       positionMoved: (id) => this.#segmenter.reset(id),
+      finish: (id) => this.#segmenter.flush(id),
     });
-    this.#feed = new SendFeed(this.#book, spool, (state, offset, error) => {
-      const { topic, partition } = state.id;
-      events.spoolRangeLost({ topic, partition, offset, reason: describeError(error) });
-      this.#book.lost(state, offset);
-    });
+    this.#feed = new SendFeed(this.#book, spool, (id, offset, error) => this.#lost(id, offset, error));
     this.#segmenter = createSegmenter({
       segmentBytesMax: config.spool.segmentBytesMax,
       lingerMs: config.spool.linger,
@@ -81,6 +78,7 @@ class RunningAgent implements Agent {
   async start(): Promise<void> {
     const { source, spool, uplink } = this.#parts;
     spool.onPressure((pressure) => this.#onPressure(pressure));
+    spool.onLoss(() => this.#book.recheck());
     uplink.start(this.#uplinkHandler(), this.#feed);
     await source.start(this.#sourceHandler());
   }
@@ -99,12 +97,19 @@ class RunningAgent implements Agent {
       gap: (slot, startOffset, nextOffset, reason) => {
         const state = this.#book.stateOf(slot);
         if (state !== undefined) this.#segmenter.flush(state.id);
-        const gap = this.#book.gap(slot, { startOffset, nextOffset, reason });
-        if (gap === undefined) return;
-        this.#parts.events.gapFound({ ...slot, startOffset, nextOffset, reason });
+        for (const gap of this.#book.gap(slot, { startOffset, nextOffset, reason })) {
+          const { topic, partition, startOffset: from, nextOffset: to } = gap;
+          this.#parts.events.gapFound({ topic, partition, startOffset: from, nextOffset: to, reason });
+        }
         this.#feed.wake();
       },
     };
+  }
+
+  #lost(id: PartitionId, offset: number, error: unknown): void {
+    const { topic, partition } = id;
+    this.#parts.events.spoolRangeLost({ topic, partition, offset, reason: describeError(error) });
+    this.#book.lost(id, offset);
   }
 
   #spool(segment: Segment): void {
@@ -113,13 +118,11 @@ class RunningAgent implements Agent {
     this.#parts.spool
       .append([segment])
       .then(() => {
-        this.#book.durable(segment, segment.nextOffset);
+        this.#book.durable(segment);
         this.#feed.wake();
       })
       .catch((error: unknown) => {
-        if (this.#stopping) return;
-        const { topic, partition, startOffset: offset } = segment;
-        this.#parts.events.spoolRangeLost({ topic, partition, offset, reason: describeError(error) });
+        if (!this.#stopping) this.#lost(segment, segment.startOffset, error);
       })
       .finally(() => {
         this.#notDurableBytes -= bytes;

@@ -46,7 +46,7 @@ export interface SourceHandler {
     batches: readonly SourceBatch[],
     fetched: FetchedBounds,
   ): void;
-  /** Kafka no longer has [startOffset, nextOffset): the source has moved on to nextOffset. */
+  /** Kafka no longer has [startOffset, nextOffset): the source has moved on to nextOffset, and may be sought elsewhere. */
   gap(
     partition: { topic: string; partition: number },
     startOffset: number,
@@ -106,6 +106,8 @@ export interface Spool {
   status(): SpoolStatus;
   /** Called whenever fullness of a topic or of the whole spool changes. */
   onPressure(listener: (pressure: SpoolPressure) => void): void;
+  /** Called when a file turned out to be broken: what it held is not here any more. */
+  onLoss(listener: () => void): void;
   close(): Promise<void>;
 }
 
@@ -128,9 +130,17 @@ export interface SpoolStatus {
   readonly fault: string | undefined;
 }
 
-export interface SpoolPartition extends PartitionId {
+export interface OffsetRange {
   readonly startOffset: number;
   readonly nextOffset: number;
+}
+
+export interface SpoolPartition extends PartitionId {
+  /** Of the last run. */
+  readonly startOffset: number;
+  readonly nextOffset: number;
+  /** Every contiguous run, ascending: there is more than one while a gap, or a range that was lost, lies between. */
+  readonly runs: readonly OffsetRange[];
   readonly bytes: number;
   readonly segments: number;
   /** Wall ms when the oldest segment still here was spooled. */

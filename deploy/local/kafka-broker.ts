@@ -1,5 +1,6 @@
 // A real single-node Kafka from jars, for demo, bench and tests: plaintext, mutual TLS and SASL listeners on free
 // loopback ports, everything below one directory.
+import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CertificateFiles } from '@sluice/shared/pki.ts';
@@ -31,6 +32,8 @@ export interface Broker {
 
 const START_MS_MAX = 90_000;
 const STOP_MS_MAX = 30_000;
+/** Tools are short: what makes a JVM fast later only makes them start slowly. */
+const TOOL_JVM = ['-Xmx512m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC'];
 const HEAP = ['-Xms256m', '-Xmx512m', '-XX:+UseG1GC'];
 
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
@@ -61,8 +64,10 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
 }
 
 async function format({ directory, users = {} }: BrokerOptions): Promise<void> {
-  const id =
-    (await runTool(directory, 'kafka.tools.StorageTool', ['random-uuid'])).trim().split('\n').at(-1) ?? '';
+  // As the tool's random-uuid makes one, without a second of Java; one that began with a dash would be taken for an option.
+  const bytes = randomBytes(16);
+  bytes.writeUInt8(bytes.readUInt8(0) & 0x7f, 0);
+  const id = bytes.toString('base64url');
   const scram = Object.entries(users).flatMap(([name, password]) => [
     '--add-scram',
     `SCRAM-SHA-512=[name=${name},password=${password}]`,
@@ -90,7 +95,7 @@ function classPath(directory: string): string[] {
 
 async function runTool(directory: string, className: string, args: readonly string[]): Promise<string> {
   let output = '';
-  const java = startProcess('java', ['-Xmx256m', ...classPath(directory), className, ...args], {
+  const java = startProcess('java', [...TOOL_JVM, ...classPath(directory), className, ...args], {
     cwd: directory,
     onOutput: (text) => {
       output += text;

@@ -2,8 +2,22 @@
 // Kafka is read next. Positions are the collector's word; until it has spoken the spool and the group offset stand in.
 import { assert } from '@sluice/shared/errors.ts';
 import { type PartitionId, type Position, partitionKey } from '@sluice/shared/position.ts';
-import type { DeclaredPartition, GapNotice, PartitionInfo, Source, SpoolPartition } from '../contracts.ts';
-import { decideSend, type PartitionState, readPositionBeforeWelcome } from './partition-state.ts';
+import type {
+  DeclaredPartition,
+  GapNotice,
+  OffsetRange,
+  PartitionInfo,
+  Source,
+  SpoolPartition,
+} from '../contracts.ts';
+import {
+  decideSend,
+  type Hole,
+  holeFrom,
+  type PartitionState,
+  readPositionBeforeWelcome,
+  uncovered,
+} from './partition-state.ts';
 
 export interface PartitionBookOptions {
   readonly source: Pick<Source, 'seek' | 'commit'>;
@@ -12,8 +26,10 @@ export interface PartitionBookOptions {
   /** Partitions became known or changed since the stream's Hello. */
   declare(partitions: readonly DeclaredPartition[]): void;
   revoke(partitions: readonly PartitionId[]): void;
-  /** Pending batches of a partition must not be joined with what is read next. */
+  /** Pending batches of a partition must not be joined with what is read next: they are read again. */
   positionMoved(id: PartitionId): void;
+  /** Pending batches of a partition go to disk as they are: what is read next is somewhere else. */
+  finish(id: PartitionId): void;
 }
 
 type Slot = { readonly topic: string; readonly partition: number };
@@ -48,23 +64,42 @@ export class PartitionBook {
     for (const slot of partitions) {
       const state = before.get(slotOf(slot));
       this.#assigned.set(slotOf(slot), state);
-      if (state !== undefined) this.#options.positionMoved(state.id);
-      if (state !== undefined) state.readNext = this.#durableOrRead(state);
+      if (state !== undefined) this.#readAgain(state);
       seeks.set(slotOf(slot), state?.readNext);
     }
     const revoked = gone.flatMap(([, state]) => (state === undefined ? [] : [state]));
-    for (const state of revoked) {
-      state.assigned = false;
-      state.readNext = undefined;
-      this.#options.positionMoved(state.id);
-    }
+    for (const state of revoked) this.#giveUp(state);
     if (revoked.length > 0) this.#options.revoke(revoked.map(({ id }) => id));
     return seeks;
   }
 
   /** What was read but is not on disk yet is read again: pending batches were dropped with the assignment. */
-  #durableOrRead(state: PartitionState): number | undefined {
-    return state.readNext === undefined ? undefined : Math.min(state.readNext, state.durableNext);
+  #readAgain(state: PartitionState): void {
+    this.#options.positionMoved(state.id);
+    if (state.readNext === undefined) return;
+    const hole = this.#firstHole(state, Math.min(state.readNext, state.durableNext));
+    state.readNext = hole.at;
+    state.refillUntil = hole.until;
+  }
+
+  /** Another agent reads it now: nothing is read, sent or committed here unless the collector asks. */
+  #giveUp(state: PartitionState): void {
+    state.assigned = false;
+    state.readNext = undefined;
+    state.sendNext = undefined;
+    state.refillUntil = undefined;
+    this.#options.positionMoved(state.id);
+  }
+
+  /** Spooled ranges and known gaps, by their starts. */
+  #there({ id, gaps }: PartitionState): OffsetRange[] {
+    const runs = this.#options.spoolOf(id)?.runs ?? [];
+    return [...runs, ...gaps].sort((a, b) => a.startOffset - b.startOffset);
+  }
+
+  /** What is committed is never missing. */
+  #firstHole(state: PartitionState, from: number): Hole {
+    return holeFrom(this.#there(state), Math.max(from, state.committed ?? 0));
   }
 
   described(partitions: readonly PartitionInfo[]): void {
@@ -78,7 +113,10 @@ export class PartitionBook {
       }
       const state = this.#enter(info);
       declared.push(this.#declare(state));
-      if (known !== undefined) this.#options.revoke([known.id]);
+      if (known !== undefined) {
+        this.#giveUp(known);
+        this.#options.revoke([known.id]);
+      }
       const position = state.readNext;
       if (position !== undefined) this.#options.source.seek(info, position);
     }
@@ -88,25 +126,13 @@ export class PartitionBook {
   #enter(info: PartitionInfo): PartitionState {
     const { topic, topicId, partition } = info;
     const id = { topic, topicId, partition };
-    const spool = this.#options.spoolOf(id);
-    const kept = this.#states.get(partitionKey(id));
-    const readNext = readPositionBeforeWelcome(spool, info.groupOffset);
-    const state: PartitionState = kept ?? {
-      id,
-      info,
-      assigned: true,
-      readNext,
-      durableNext: spool?.nextOffset ?? readNext ?? 0,
-      sendNext: undefined,
-      rewindEpoch: 0,
-      committed: undefined,
-      gaps: [],
-      refill: undefined,
-    };
+    const state = this.#states.get(partitionKey(id)) ?? newState(id, info);
+    const told = readPositionBeforeWelcome(this.#options.spoolOf(id), info.groupOffset);
+    const known = [told, state.committed].filter((offset) => offset !== undefined);
     state.assigned = true;
     state.info = info;
-    state.readNext = kept === undefined ? readNext : Math.max(spool?.nextOffset ?? 0, kept.committed ?? 0);
-    state.durableNext = Math.max(state.durableNext, spool?.nextOffset ?? 0);
+    state.readNext = known.length === 0 ? undefined : Math.max(...known);
+    state.durableNext = state.readNext ?? state.durableNext;
     this.#states.set(partitionKey(id), state);
     this.#assigned.set(slotOf(info), state);
     return state;
@@ -138,28 +164,17 @@ export class PartitionBook {
       groupOffset: undefined,
       startAt: undefined,
     };
-    if (!this.#states.has(partitionKey(spool))) {
-      this.#states.set(partitionKey(spool), {
-        id: { topic, topicId, partition },
-        info,
-        assigned: false,
-        readNext: undefined,
-        durableNext: logEnd,
-        sendNext: undefined,
-        rewindEpoch: 0,
-        committed: undefined,
-        gaps: [],
-        refill: undefined,
-      });
-    }
+    if (!this.#states.has(partitionKey(spool)))
+      this.#states.set(partitionKey(spool), newState({ topic, topicId, partition }, info));
     return { ...info, spoolStart: logStart, spoolNext: logEnd };
   }
 
   welcomed(position: Position & { received: number; rewindEpoch: number }): void {
     const state = this.#states.get(partitionKey(position));
     if (state === undefined) return;
-    state.committed = position.nextOffset;
     this.#sendFrom(state, position.received, position.rewindEpoch);
+    // Also what was committed while nobody was there to hear it.
+    this.committed(position, position.nextOffset);
   }
 
   rewind(id: PartitionId, offset: number, rewindEpoch: number): void {
@@ -168,15 +183,13 @@ export class PartitionBook {
   }
 
   #sendFrom(state: PartitionState, expected: number, rewindEpoch: number): void {
-    const spool = this.#options.spoolOf(state.id);
-    const decision = decideSend(expected, spool, state.readNext);
-    state.sendNext = decision.sendNext;
+    const decision = decideSend(expected, this.#there(state), state);
+    state.sendNext = expected;
     state.rewindEpoch = rewindEpoch;
-    state.refill = decision.refill;
-    if (spool === undefined) state.durableNext = Math.max(expected, decision.readFrom ?? expected);
-    if (decision.readFrom === undefined || !state.assigned) return;
-    if (decision.refill !== undefined) state.durableNext = decision.readFrom;
-    this.#moveTo(state, decision.readFrom);
+    state.durableNext = decision.durableNext;
+    if (!state.assigned) return;
+    state.refillUntil = decision.refillUntil;
+    if (decision.readFrom !== undefined) this.#moveTo(state, decision.readFrom);
   }
 
   #moveTo(state: PartitionState, offset: number): void {
@@ -188,43 +201,54 @@ export class PartitionBook {
   /** Batches up to `nextOffset` were taken over. A refill that has reached the spool jumps behind it. */
   readTo(state: PartitionState, nextOffset: number): void {
     state.readNext = nextOffset;
-    const { refill } = state;
-    if (refill === undefined || nextOffset < refill.until) return;
-    state.refill = undefined;
-    if (nextOffset < refill.resumeAt) this.#moveTo(state, refill.resumeAt);
+    if (state.refillUntil === undefined || nextOffset < state.refillUntil) return;
+    const hole = holeFrom(this.#there(state), nextOffset);
+    state.refillUntil = hole.until;
+    if (hole.at === nextOffset) return;
+    this.#options.finish(state.id);
+    this.#moveTo(state, hole.at);
   }
 
-  /** Segments up to `nextOffset` are on disk; where they meet what was there before, that counts as well. */
-  durable(id: PartitionId, nextOffset: number): void {
+  /** More is on disk: where that continues what may be sent, it may be sent as well. */
+  durable(id: PartitionId): void {
     const state = this.#states.get(partitionKey(id));
-    if (state === undefined) return;
-    const spool = this.#options.spoolOf(id);
-    const joined = spool !== undefined && spool.startOffset <= nextOffset ? spool.nextOffset : 0;
-    state.durableNext = Math.max(state.durableNext, nextOffset, joined);
+    if (state !== undefined) state.durableNext = holeFrom(this.#there(state), state.durableNext).at;
   }
 
   /** What should be on disk from `offset` on is not: it is read again from Kafka. */
-  lost(state: PartitionState, offset: number): void {
-    state.durableNext = offset;
-    const spool = this.#options.spoolOf(state.id);
-    const before = spool !== undefined && offset < spool.startOffset;
-    state.refill = before ? { until: spool.startOffset, resumeAt: spool.nextOffset } : undefined;
-    if (state.assigned) this.#moveTo(state, offset);
+  lost(id: PartitionId, offset: number): void {
+    const state = this.#states.get(partitionKey(id));
+    if (state === undefined) return;
+    const hole = this.#firstHole(state, Math.min(state.durableNext, offset));
+    state.durableNext = hole.at;
+    if (!state.assigned) return;
+    state.refillUntil = hole.until;
+    this.#moveTo(state, hole.at);
   }
 
-  gap(
-    slot: Slot,
-    notice: { startOffset: number; nextOffset: number; reason: string },
-  ): GapNotice | undefined {
+  /** The disk lost something, and it is not known what: each partition is read again from its first hole. */
+  recheck(): void {
+    for (const state of this.#states.values())
+      if (state.sendNext !== undefined) this.lost(state.id, this.#firstHole(state, state.sendNext).at);
+  }
+
+  /** Kafka no longer has this range. What the spool still holds of it is not a gap; the rest is told, part by part. */
+  gap(slot: Slot, notice: { startOffset: number; nextOffset: number; reason: string }): GapNotice[] {
     const state = this.stateOf(slot);
-    if (state === undefined) return undefined;
+    if (state === undefined) return [];
     assert(notice.nextOffset > notice.startOffset, 'a gap is not empty');
-    this.#options.positionMoved(state.id);
-    const gap: GapNotice = { ...state.id, leaderEpoch: state.info.leaderEpoch, ...notice };
-    state.gaps.push(gap);
-    state.readNext = notice.nextOffset;
-    state.durableNext = Math.max(state.durableNext, notice.nextOffset);
-    return gap;
+    const { id, info, committed = 0 } = state;
+    const { reason, nextOffset } = notice;
+    const startOffset = Math.max(notice.startOffset, committed);
+    const gaps = uncovered(this.#there(state), { startOffset, nextOffset }).map((range) => {
+      return { ...id, leaderEpoch: info.leaderEpoch, reason, ...range };
+    });
+    state.gaps = [...state.gaps, ...gaps].sort((a, b) => a.startOffset - b.startOffset);
+    this.durable(id);
+    const hole = this.#firstHole(state, nextOffset);
+    state.refillUntil = hole.until;
+    this.#moveTo(state, hole.at);
+    return gaps;
   }
 
   committed(id: PartitionId, nextOffset: number): void {
@@ -236,4 +260,19 @@ export class PartitionBook {
       this.#options.source.commit([{ topic: id.topic, partition: id.partition, nextOffset }]);
     else if (this.#options.spoolOf(id) === undefined) this.#states.delete(partitionKey(id));
   }
+}
+
+function newState(id: PartitionId, info: PartitionInfo): PartitionState {
+  return {
+    id,
+    info,
+    assigned: false,
+    readNext: undefined,
+    durableNext: 0,
+    sendNext: undefined,
+    rewindEpoch: 0,
+    committed: undefined,
+    gaps: [],
+    refillUntil: undefined,
+  };
 }

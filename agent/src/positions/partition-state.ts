@@ -1,7 +1,7 @@
 // What the agent knows of one partition, as values and pure decisions: where to read on in Kafka, where to send on to
 // the collector, and when a range must be read again. The book drives these; nothing here does I/O.
 import type { PartitionId } from '@sluice/shared/position.ts';
-import type { GapNotice, PartitionInfo } from '../contracts.ts';
+import type { GapNotice, OffsetRange, PartitionInfo } from '../contracts.ts';
 
 export interface PartitionState {
   readonly id: PartitionId;
@@ -9,7 +9,7 @@ export interface PartitionState {
   assigned: boolean;
   /** Next offset to read from Kafka; undefined until the group, the spool or the collector has told. */
   readNext: number | undefined;
-  /** Everything below is on disk, or committed: what may be sent. */
+  /** Everything from the send position up to here is on disk, or a known gap: what may be sent. */
   durableNext: number;
   /** Next offset to send; undefined while the collector has not welcomed the partition on this stream. */
   sendNext: number | undefined;
@@ -17,13 +17,8 @@ export interface PartitionState {
   committed: number | undefined;
   /** Gaps that Kafka made, in offset order, until they are committed. */
   gaps: GapNotice[];
-  /** While a range is read again in front of the spool: where that ends, and where reading goes on then. */
-  refill: { readonly until: number; readonly resumeAt: number } | undefined;
-}
-
-export interface SpoolRange {
-  readonly startOffset: number;
-  readonly nextOffset: number;
+  /** While a hole before spooled data is read again: where those data begin. */
+  refillUntil: number | undefined;
 }
 
 /**
@@ -31,7 +26,7 @@ export interface SpoolRange {
  * offset, else the group offset (never above the ledger, since it is committed after it), else wait.
  */
 export function readPositionBeforeWelcome(
-  spool: SpoolRange | undefined,
+  spool: OffsetRange | undefined,
   groupOffset: number | undefined,
 ): number | undefined {
   if (spool === undefined) return groupOffset;
@@ -39,26 +34,55 @@ export function readPositionBeforeWelcome(
   return groupOffset;
 }
 
-export interface SendDecision {
-  readonly sendNext: number;
-  /** Where Kafka must be read from, if not where it is read now. */
-  readonly readFrom: number | undefined;
-  readonly refill: PartitionState['refill'];
+/** The first offset from `from` on that no range covers, and where the next range behind it begins. */
+export interface Hole {
+  readonly at: number;
+  readonly until: number | undefined;
 }
 
-/** What follows from "the collector expects `expected` next". */
+/** `ranges` are in the order of their starts; they may touch and overlap. */
+export function holeFrom(ranges: readonly OffsetRange[], from: number): Hole {
+  let at = from;
+  for (const { startOffset, nextOffset } of ranges) {
+    if (startOffset > at) return { at, until: startOffset };
+    at = Math.max(at, nextOffset);
+  }
+  return { at, until: undefined };
+}
+
+/** The parts of `range` that no other range covers. */
+export function uncovered(ranges: readonly OffsetRange[], range: OffsetRange): OffsetRange[] {
+  const parts: OffsetRange[] = [];
+  for (let from = range.startOffset; from < range.nextOffset; ) {
+    const { at: startOffset, until } = holeFrom(ranges, from);
+    if (startOffset >= range.nextOffset) break;
+    const nextOffset = Math.min(until ?? range.nextOffset, range.nextOffset);
+    parts.push({ startOffset, nextOffset });
+    from = nextOffset;
+  }
+  return parts;
+}
+
+export interface SendDecision {
+  /** Everything from the send position up to here is there already. */
+  readonly durableNext: number;
+  /** Where Kafka must be read from, if not where it is read now. */
+  readonly readFrom: number | undefined;
+  readonly refillUntil: number | undefined;
+}
+
+/** What follows from "the collector expects `expected` next". `there`: what is spooled, and known gaps. */
 export function decideSend(
   expected: number,
-  spool: SpoolRange | undefined,
-  readNext: number | undefined,
+  there: readonly OffsetRange[],
+  { readNext, durableNext }: Pick<PartitionState, 'readNext' | 'durableNext'>,
 ): SendDecision {
-  if (spool !== undefined && spool.startOffset <= expected && expected <= spool.nextOffset) {
-    const readFrom = readNext === undefined || readNext < spool.nextOffset ? spool.nextOffset : undefined;
-    return { sendNext: expected, readFrom, refill: undefined };
-  }
-  if (spool !== undefined && expected < spool.startOffset) {
-    const refill = { until: spool.startOffset, resumeAt: spool.nextOffset };
-    return { sendNext: expected, readFrom: expected, refill };
-  }
-  return { sendNext: expected, readFrom: readNext === expected ? undefined : expected, refill: undefined };
+  const { at, until } = holeFrom(there, expected);
+  if (until !== undefined) return { durableNext: at, readFrom: at, refillUntil: until };
+  const joins = there.some((r) => r.startOffset <= expected && expected <= r.nextOffset);
+  // Behind what is spooled more may be on its way to the disk, unless it was there and was lost; elsewhere nothing
+  // that was read counts.
+  const isOnItsWay = joins && readNext !== undefined && readNext >= at && durableNext <= at;
+  const goesOn = isOnItsWay || readNext === at;
+  return { durableNext: at, readFrom: goesOn ? undefined : at, refillUntil: undefined };
 }

@@ -1,6 +1,6 @@
 // What is sent next: per partition the durable segments from its send position on, and the gaps between them, in offset
 // order; over partitions in turn, so that no busy one starves the others. Reads a little ahead of the link.
-import { partitionKey } from '@sluice/shared/position.ts';
+import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { DeclaredPartition, Spool, UplinkFeed, UplinkItem } from '../contracts.ts';
 import type { PartitionBook } from './partition-book.ts';
@@ -18,12 +18,12 @@ export class SendFeed implements UplinkFeed {
   #turn = 0;
   #waiters = new Set<() => void>();
   /** Spool reads that failed: the partition is read again from Kafka. */
-  readonly #onLost: (state: PartitionState, offset: number, error: unknown) => void;
+  readonly #onLost: (id: PartitionId, offset: number, error: unknown) => void;
 
   constructor(
     book: PartitionBook,
     spool: Pick<Spool, 'read' | 'status'>,
-    onLost: (state: PartitionState, offset: number, error: unknown) => void,
+    onLost: (id: PartitionId, offset: number, error: unknown) => void,
   ) {
     this.#book = book;
     this.#spool = spool;
@@ -81,10 +81,10 @@ export class SendFeed implements UplinkFeed {
     try {
       const [first, ...rest] = await this.#spool.read(state.id, from, READ_AHEAD_BYTES);
       this.#ahead.set(partitionKey(state.id), rest);
-      if (first === undefined) this.#onLost(state, from, new Error(`nothing covers offset ${from}`));
+      if (first === undefined) this.#onLost(state.id, from, new Error(`nothing covers offset ${from}`));
       return first;
     } catch (error) {
-      this.#onLost(state, from, error);
+      this.#onLost(state.id, from, error);
       return undefined;
     }
   }

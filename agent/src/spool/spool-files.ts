@@ -6,8 +6,8 @@ import { crc32c } from '@sluice/shared/crc32c.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
-import type { SpoolPartition } from '../contracts.ts';
-import { openSpoolFile, type SpooledHeader, type SpoolFile } from './sqlite-file.ts';
+import type { OffsetRange, SpoolPartition } from '../contracts.ts';
+import { isCorrupt, openSpoolFile, type SpooledHeader, type SpoolFile } from './sqlite-file.ts';
 
 export interface SpoolFilesOptions {
   readonly directory: string;
@@ -89,10 +89,10 @@ export class SpoolFiles {
     const key = partitionKey(entry.header);
     const entries = this.#entries.get(key) ?? [];
     const start = entry.header.startOffset;
-    const at = entries.findIndex((e) => e.header.startOffset >= start);
+    const at = entries.findLastIndex((e) => e.header.startOffset < start) + 1;
     const replaced = entries[at]?.header.startOffset === start ? entries[at] : undefined;
     if (replaced !== undefined) replaced.file.live--;
-    entries.splice(at < 0 ? entries.length : at, replaced === undefined ? 0 : 1, entry);
+    entries.splice(at, replaced === undefined ? 0 : 1, entry);
     entry.file.live++;
     this.#entries.set(key, entries);
   }
@@ -102,12 +102,44 @@ export class SpoolFiles {
     for (const [topic, list] of byTopic) {
       const state = this.#fileFor(topic);
       const spooledMs = this.#options.nowMs();
-      state.file.append(list, spooledMs);
-      for (const { payload, ...header } of list) {
+      const fresh = this.#fresh(list);
+      this.#appendTo(state, fresh, spooledMs);
+      for (const { payload, ...header } of fresh) {
         const payloadBytes = payload.byteLength;
         state.payloadBytes += payloadBytes;
         this.#insert({ header: { ...header, payloadBytes, spooledMs }, file: state });
       }
+    }
+  }
+
+  /** Without what was read twice: committed meanwhile, or part of a segment that is here. It must not replace that. */
+  #fresh(segments: readonly Segment[]): Segment[] {
+    const fresh = new Map<string, Segment[]>();
+    for (const segment of segments) {
+      const { startOffset, nextOffset } = segment;
+      const key = partitionKey(segment);
+      const list = fresh.get(key) ?? [];
+      const here = (this.#entries.get(key) ?? []).findLast((e) => e.header.startOffset <= startOffset);
+      const coming = list.findLast((other) => other.startOffset <= startOffset);
+      const coveredTo = Math.max(here?.header.nextOffset ?? 0, coming?.nextOffset ?? 0);
+      if (nextOffset <= Math.max(coveredTo, this.#committed.get(key) ?? 0)) continue;
+      list.push(segment);
+      fresh.set(key, list);
+    }
+    return [...fresh.values()].flat();
+  }
+
+  /** A file that turns out to be broken is set aside: the next append makes a new one. */
+  #appendTo(state: FileState, segments: readonly Segment[], spooledMs: number): void {
+    try {
+      state.file.append(segments, spooledMs);
+    } catch (error) {
+      if (!isCorrupt(error)) throw error;
+      const { path } = state.file;
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#dropFile(state);
+      this.#moveAside(path, reason);
+      throw new SluiceError('SPOOL_CORRUPT', reason, { place: path, cause: error });
     }
   }
 
@@ -196,32 +228,21 @@ export class SpoolFiles {
     }
   }
 
-  /** The last contiguous run of each partition: what lies before a hole is read again from Kafka. */
   partitions(): SpoolPartition[] {
     return [...this.#entries.values()].flatMap((entries) => {
-      const last = entries.at(-1);
-      if (last === undefined) return [];
-      let first = last;
-      for (const entry of entries.toReversed()) {
-        if (entry.header.nextOffset < first.header.startOffset) break;
-        first = entry;
+      const [first] = entries;
+      if (first === undefined) return [];
+      const { topic, topicId, partition } = first.header;
+      const runs = contiguousRuns(entries, this.#committed.get(partitionKey(first.header)) ?? 0);
+      const { startOffset = 0, nextOffset = 0 } = runs.at(-1) ?? {};
+      let bytes = 0;
+      let oldestSpooledMs = first.header.spooledMs;
+      for (const { header } of entries) {
+        bytes += header.payloadBytes;
+        oldestSpooledMs = Math.min(oldestSpooledMs, header.spooledMs);
       }
-      const { topic, topicId, partition } = last.header;
-      return [
-        {
-          topic,
-          topicId,
-          partition,
-          startOffset: Math.max(
-            first.header.startOffset,
-            this.#committed.get(partitionKey(last.header)) ?? 0,
-          ),
-          nextOffset: last.header.nextOffset,
-          bytes: entries.reduce((sum, { header }) => sum + header.payloadBytes, 0),
-          segments: entries.length,
-          oldestSpooledMs: Math.min(...entries.map(({ header }) => header.spooledMs)),
-        },
-      ];
+      const segments = entries.length;
+      return [{ topic, topicId, partition, startOffset, nextOffset, runs, bytes, segments, oldestSpooledMs }];
     });
   }
 
@@ -235,4 +256,17 @@ export class SpoolFiles {
   close(): void {
     for (const { file } of [...this.#files.values()].flat()) file.close();
   }
+}
+
+/** Ranges that touch or overlap are one; below `committed` nothing counts. */
+function contiguousRuns(entries: readonly Entry[], committed: number): OffsetRange[] {
+  const runs: { startOffset: number; nextOffset: number }[] = [];
+  for (const { header } of entries) {
+    const startOffset = Math.max(header.startOffset, committed);
+    const last = runs.at(-1);
+    if (last === undefined || startOffset > last.nextOffset)
+      runs.push({ startOffset, nextOffset: header.nextOffset });
+    else last.nextOffset = Math.max(last.nextOffset, header.nextOffset);
+  }
+  return runs;
 }

@@ -53,6 +53,7 @@ class SqliteSpool implements Spool {
   readonly #calls: WaitingCall[] = [];
   readonly #hot = new HotSegments();
   readonly #listeners: ((pressure: SpoolPressure) => void)[] = [];
+  readonly #lossListeners: (() => void)[] = [];
   #waiting: { segments: readonly Segment[]; resolve: () => void; reject: (error: Error) => void }[] = [];
   #flushing = false;
   #closed = false;
@@ -161,6 +162,10 @@ class SqliteSpool implements Spool {
     listener(this.#pressure);
   }
 
+  onLoss(listener: () => void): void {
+    this.#lossListeners.push(listener);
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     this.#cancelLook();
@@ -193,6 +198,7 @@ class SqliteSpool implements Spool {
       this.#hot.clear();
       this.#options.events.spoolFileSetAside({ path, reason });
     }
+    if (state.setAside.length > 0) for (const listener of this.#lossListeners) listener();
     const pressure = judgePressure(state, this.#options, this.#pressure);
     if (samePressure(pressure, this.#pressure)) return;
     this.#pressure = pressure;

@@ -27,7 +27,8 @@ export interface GlueSettings {
 
 /** Glue's own limit of one BatchCreatePartition call (AWS Glue Web API Reference). */
 const PARTITIONS_PER_CALL_MAX = 100;
-const ATTEMPTS_MAX = 6;
+/** Within one call; beyond it the table waits, and says so. */
+const ATTEMPTS_MAX = 3;
 const CONNECT_TIMEOUT_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 const PARTITIONS_REMEMBERED_MAX = 100_000;

@@ -1,0 +1,97 @@
+// The spool's files: what is on disk is never replaced by less, every run of it can be told, and a file that breaks takes
+// nothing with it but what it held.
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { SpoolFiles } from '@sluice/agent/spool/spool-files.ts';
+import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
+import type { Segment } from '@sluice/shared/segment.ts';
+import Database from 'better-sqlite3';
+import { segmentOf } from '../../support/segments.ts';
+import { temporaryDirectory } from '../../support/temp.ts';
+
+const claims = { topic: 'claims', topicId: NO_TOPIC_ID, partition: 0 };
+
+function open(directory = temporaryDirectory()): SpoolFiles {
+  return new SpoolFiles({ directory, fileBytesMax: 2 ** 20, nowMs: () => 1_000 });
+}
+
+function range(startOffset: number, nextOffset: number): Segment {
+  const values = Array.from({ length: nextOffset - startOffset }, (_, i) => `v${startOffset + i}`);
+  return segmentOf(values, { baseOffset: startOffset });
+}
+
+const runsOf = (files: SpoolFiles) =>
+  files.partitions()[0]?.runs.map(({ startOffset, nextOffset }) => [startOffset, nextOffset]);
+
+const readFrom = (files: SpoolFiles, offset: number) =>
+  files.read(claims, offset, 1).map(({ startOffset, nextOffset }) => [startOffset, nextOffset]);
+
+test('a range that is read twice never replaces more by less, in one append or in several', () => {
+  const directory = temporaryDirectory();
+  const files = open(directory);
+  files.append([range(0, 10), range(10, 20), range(0, 4)]);
+  files.append([range(10, 13), range(12, 15)]);
+  assert.deepEqual(readFrom(files, 5), [[0, 10]]);
+  assert.deepEqual(readFrom(files, 15), [[10, 20]]);
+  files.append([range(10, 30)]);
+  files.close();
+  const again = open(directory);
+  assert.deepEqual(runsOf(again), [[0, 30]]);
+  assert.deepEqual(readFrom(again, 25), [[10, 30]]);
+  again.close();
+});
+
+test('every run is told, also one that lies before a gap, and nothing below the committed position', () => {
+  const files = open();
+  files.append([range(0, 10), range(10, 20), range(40, 50), range(45, 60), range(30, 35)]);
+  assert.deepEqual(runsOf(files), [
+    [0, 20],
+    [30, 35],
+    [40, 60],
+  ]);
+  files.committed(claims, 15);
+  assert.deepEqual(runsOf(files)?.[0], [15, 20]);
+  files.committed(claims, 35);
+  assert.deepEqual(runsOf(files), [[40, 60]]);
+  files.close();
+});
+
+test('a second copy that arrives after the commit is not kept as if somebody waited for it', () => {
+  const files = open();
+  files.append([range(0, 10)]);
+  files.committed(claims, 10);
+  files.append([range(0, 10)]);
+  assert.deepEqual(files.partitions(), []);
+  files.close();
+});
+
+test('a day of small segments can still be described', () => {
+  const files = open();
+  const [one] = [range(0, 1)];
+  assert.ok(one);
+  const many = Array.from({ length: 150_000 }, (_, i) => ({ ...one, startOffset: i, nextOffset: i + 1 }));
+  files.append(many);
+  assert.equal(files.partitions()[0]?.segments, 150_000);
+  files.close();
+});
+
+test('a file that breaks under an append is set aside, and the next append goes to a new one', () => {
+  const directory = temporaryDirectory();
+  const files = open(directory);
+  files.append([range(0, 10)]);
+  const topic = join(directory, 'spool', 'claims');
+  const other = new Database(join(topic, readdirSync(topic).find((name) => name.endsWith('.db')) ?? ''));
+  other.unsafeMode();
+  other.pragma('writable_schema = 1');
+  other.exec("UPDATE sqlite_master SET sql = 'no statement' WHERE name = 'segments'");
+  other.pragma('schema_version = 1000');
+  other.close();
+  assert.throws(() => files.append([range(10, 20)]), { code: 'SPOOL_CORRUPT' });
+  assert.equal(files.setAside.length, 1);
+  assert.deepEqual(files.partitions(), []);
+  files.append([range(10, 20)]);
+  assert.deepEqual(runsOf(files), [[10, 20]]);
+  files.close();
+});
