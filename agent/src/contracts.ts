@@ -242,7 +242,7 @@ export interface KafkaSettings {
 }
 
 /** Offsets [from, to) of one partition; a batch that holds `to` is read to its end. */
-export interface OffsetRange {
+export interface BoundedRead {
   readonly partition: number;
   readonly from: number;
   readonly to: number;
@@ -255,7 +255,7 @@ export type TopicSelection =
       readonly name: string;
       readonly startAt?: 'earliest' | 'latest';
       /** A bounded read; partitions that are not named are not read. */
-      readonly only?: readonly OffsetRange[];
+      readonly only?: readonly BoundedRead[];
     }
   | { readonly kind: 'pattern'; readonly pattern: RegExp; readonly startAt?: 'earliest' | 'latest' };
 

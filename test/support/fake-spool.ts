@@ -78,7 +78,9 @@ export class FakeSpool implements Pick<Spool, 'read' | 'status'> {
       const { topic, topicId, partition, nextOffset } = last;
       const startOffset = Math.max(first.startOffset, this.#committed.get(partitionKey(last)) ?? 0);
       const sizes = { bytes: 0, segments: entries.length, oldestSpooledMs: 0 };
-      return [{ topic, topicId, partition, startOffset, nextOffset, ...sizes }];
+      return [
+        { topic, topicId, partition, startOffset, nextOffset, runs: [{ startOffset, nextOffset }], ...sizes },
+      ];
     });
   }
 

@@ -41,15 +41,18 @@ export function transformDouble(): TransformDouble {
       const all = readAll(request, read);
       all.catch(() => {});
       const { promise, resolve, reject } = Promise.withResolvers<TransformResult>();
-      const finish = (error?: Error) =>
-        error === undefined ? void all.then(() => resolve(resultOf(read, double.miscount)), reject) : reject(error);
+      const finish = (error?: Error) => {
+        const { miscount } = double;
+        if (error === undefined) all.then(() => resolve(resultOf(read, miscount)), reject);
+        else reject(error);
+      };
       if (double.immediate) finish();
       else double.waiting.push({ read, finish });
       return promise;
     },
     hasRoom: () => double.room,
     explain: () => '',
-    schema: () => (rows: [], quarantine: [], partitionColumns: [], quarantinePartitionColumns: [] ),
+    schema: () => ({ rows: [], quarantine: [], partitionColumns: [], quarantinePartitionColumns: [] }),
     close: () => Promise.resolve(),
   };
   return double;

@@ -2,8 +2,8 @@
 // must not flow. Pure bookkeeping: kafka-source.ts applies it to the client and tells the wiring.
 import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
 import type {
+  BoundedRead,
   FetchedBounds,
-  OffsetRange,
   PartitionInfo,
   SourcePartitionStatus,
   TopicSelection,
@@ -27,7 +27,7 @@ export interface PartitionRow extends TopicPartition {
   groupOffset: number | undefined;
   readonly startAt: 'earliest' | 'latest' | undefined;
   /** All that may be read of it, where the read is bounded. */
-  readonly range: OffsetRange | undefined;
+  readonly range: BoundedRead | undefined;
   /** Reasons of this partition alone; its topic may be held beside. */
   readonly waits: Set<string>;
   idleSinceMs: number | undefined;
@@ -137,7 +137,7 @@ export function partitionInfo(row: PartitionRow): PartitionInfo {
   return { topic, topicId, partition, leaderEpoch, logStart, logEnd, groupOffset, startAt };
 }
 
-function rangeOf(selection: TopicSelection | undefined, partition: number): OffsetRange | undefined {
+function rangeOf(selection: TopicSelection | undefined, partition: number): BoundedRead | undefined {
   if (selection?.kind !== 'name' || selection.only === undefined) return undefined;
   return selection.only.find((range) => range.partition === partition) ?? { partition, from: 0, to: 0 };
 }

@@ -77,7 +77,7 @@ export class SimulatedAgent {
         Promise.resolve(world.disk.filter((s) => s.startOffset <= from && from < s.nextOffset).slice(0, 1)),
       status: () => {
         const partitions = [spoolOf(world.disk, world.heard)].filter((p) => p !== undefined);
-        return { bytes: 0, bytesMax: 1, freeBytes: 1, files: 1, partitions, fault: undefined };
+        return { bytes: 0, bytesMax: 1, freeBytes: 1, files: 1, partitions, silentMs: 0, fault: undefined };
       },
     };
     this.#feed = new SendFeed(this.book, spool, (id, offset) => this.book.lost(id, offset));

@@ -56,6 +56,7 @@ const feed: UplinkFeed = {
 const uplink = createUplink({
   address: config.collector.address,
   tls: linkFiles(config),
+  segmentBytesMax: config.spool.segmentBytesMax,
   agentId: config.agent.id,
   instanceId: 'bench',
   version: 'bench',

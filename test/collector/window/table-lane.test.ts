@@ -306,9 +306,9 @@ test('a lane whose invariant broke commits nothing behind it, says so and takes 
   await until('both are transformed', () => transformer.waiting.length === 2);
   assert.equal(lane.blocked(), undefined);
   transformer.miscount = 1;
-  transformer.waiting.find(({ request }) => request.segments[0]?.segment.partition === 0)?.finish();
+  transformer.waiting.find(({ read }) => read[0]?.segment.partition === 0)?.finish();
   transformer.miscount = 0;
-  transformer.waiting.find(({ request }) => request.segments[0]?.segment.partition === 1)?.finish();
+  transformer.waiting.find(({ read }) => read[0]?.segment.partition === 1)?.finish();
   await until('both are given up', () => released.length === 2);
   assert.deepEqual(writer.log, []);
   assert.match(lane.status().waitsFor ?? '', /SEGMENT_COUNTS_DISAGREE/);
