@@ -10,19 +10,19 @@ import { fileURLToPath } from 'node:url';
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const NODE = join(ROOT, 'node_modules/.bin/node');
 
-/** What each command runs, and what it needs beyond Node and npm. */
+/** What each command runs, and what it needs beyond Node and npm: programs of the machine, and things set up here. */
 const COMMANDS = {
   check: { entry: 'test/run/check.ts', needs: [] },
-  test: { entry: 'test/run/test.ts', needs: ['java', 'maven', 'python'] },
-  demo: { entry: 'deploy/demo/demo.ts', needs: ['java', 'maven'] },
+  test: { entry: 'test/run/test.ts', needs: ['java', 'maven', 'python', 'kafka', 'aws'] },
+  demo: { entry: 'deploy/demo/demo.ts', needs: ['java', 'maven', 'kafka'] },
   try: { entry: 'deploy/demo/try.ts', needs: [] },
-  bench: { entry: 'test/bench/bench.ts', needs: ['java', 'maven'] },
+  bench: { entry: 'test/bench/bench.ts', needs: ['java', 'maven', 'kafka'] },
   generate: { entry: 'test/run/generate.ts', needs: [] },
   format: { entry: 'test/run/format.ts', needs: [] },
 };
 
 /** Options that need more than their command does. */
-const OPTION_NEEDS = { demo: { '--aws': 'python' }, bench: { '--spark': 'python' } };
+const OPTION_NEEDS = { demo: { '--aws': ['python', 'aws'] }, bench: { '--spark': ['python'] } };
 
 const PREREQUISITES = {
   java: {
@@ -39,12 +39,15 @@ const PREREQUISITES = {
     works: () =>
       run('python3', ['-c', 'import venv, ensurepip, sys; sys.exit(sys.version_info < (3, 10))']).status ===
       0,
-    missing: 'Python 3.10 or newer with venv (the emulated S3 and Glue run on it)',
+    missing: 'Python 3.10 or newer with venv (the emulated S3 and Glue run on it, and Spark)',
     install: 'apt-get install -y python3 python3-venv',
   },
 };
 
-const STAGES = { java: kafkaJars, python: ministackVenv };
+const STAGES = {
+  kafka: { name: 'kafka broker', work: kafkaJars },
+  aws: { name: 'emulated aws', work: ministackVenv },
+};
 
 await main(process.argv[2] ?? '', process.argv.slice(3));
 
@@ -52,12 +55,11 @@ async function main(name, args) {
   const command = COMMANDS[name];
   if (!command) fail([`usage: npm run ${Object.keys(COMMANDS).join('|')}`], 64);
   const extra = Object.entries(OPTION_NEEDS[name] ?? {}).filter(([option]) => args.includes(option));
-  const needs = [...new Set([...command.needs, ...extra.map(([, need]) => need)])];
+  const needs = [...new Set([...command.needs, ...extra.flatMap(([, need]) => need)])];
   checkPrerequisites(needs);
   await withLock(async () => {
     await step('packages', installPackages);
-    for (const need of needs)
-      if (STAGES[need]) await step(need === 'java' ? 'kafka broker' : 'emulated aws', STAGES[need]);
+    for (const need of needs) if (STAGES[need]) await step(STAGES[need].name, STAGES[need].work);
   });
   process.exitCode = await runUnderPinnedNode(command.entry, args);
 }
@@ -73,7 +75,7 @@ function checkPrerequisites(needs) {
   if (major < 20 || (major === 20 && minor < 18))
     problems.push(missing('Node.js 20.18 or newer', 'apt-get install -y nodejs npm'));
   if (run('npm', ['--version']).status !== 0) problems.push(missing('npm', 'apt-get install -y npm'));
-  for (const need of needs) {
+  for (const need of needs.filter((name) => name in PREREQUISITES)) {
     const { works, ...texts } = PREREQUISITES[need];
     if (!works()) problems.push(missing(texts.missing, texts.install));
   }

@@ -17,6 +17,8 @@ import { javaConsumer } from './rows/java-consumer.ts';
 import { journey, journeyTls } from './rows/journey.ts';
 import { kafkaToSpool } from './rows/kafka-to-spool.ts';
 import { link } from './rows/link.ts';
+import { spark } from './rows/spark.ts';
+import { ensureSpark } from './spark/spark-install.ts';
 import { type Stage, setStage } from './stage.ts';
 
 const RECORDS = 3_000_000;
@@ -31,6 +33,8 @@ const ROWS: Readonly<Record<string, (stage: Stage) => Promise<Row>>> = {
   journey,
   journeyTls,
 };
+/** Not among those that run by themselves: it is half a gigabyte to set up. */
+const ALL_ROWS: typeof ROWS = { ...ROWS, spark };
 
 interface Wish {
   readonly orders: OrderOptions;
@@ -70,6 +74,7 @@ function readWish(): Wish {
       size: { type: 'string', default: 'small' },
       rows: { type: 'string', default: Object.keys(ROWS).join(',') },
       profile: { type: 'string' },
+      spark: { type: 'boolean', default: false },
     },
   });
   const records = Number(values.records);
@@ -81,7 +86,7 @@ function readWish(): Wish {
     throw new Error(`--rows takes ${Object.keys(ROWS).join(', ')}; not ${unknown.join(', ')}`);
   return {
     orders: { records, size: values.size },
-    rows,
+    rows: values.spark ? [...rows, 'spark'] : rows,
     profileDirectory: values.profile === undefined ? undefined : resolve(values.profile),
     oneLine: values.json,
   };
@@ -89,11 +94,12 @@ function readWish(): Wish {
 
 async function bench({ orders, rows: names, profileDirectory }: Wish, directory: string) {
   await ensureKafkaJars();
+  if (names.includes('spark')) ensureSpark(say);
   const stage = await setStage({ directory, orders, profileDirectory }, say);
   const rows: Row[] = [];
   for (const name of names) {
     say(name);
-    const row = await ROWS[name]?.(stage);
+    const row = await ALL_ROWS[name]?.(stage);
     if (row !== undefined) rows.push(row);
     rmSync(stage.subdirectory(name), { recursive: true, force: true });
   }

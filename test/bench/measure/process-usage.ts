@@ -38,16 +38,25 @@ export function endedChildrenCpuSeconds(): number {
   return processTimes(process.pid)?.ended ?? 0;
 }
 
-/** User and system seconds of this process and everything it started, whether it still runs or not. */
-export function ownTreeCpuSeconds(): number {
+/** Every process that descends from `root`, itself included. */
+export function processTree(root: number): number[] {
+  return [...treeTimes(root).keys()];
+}
+
+/** User and system seconds of a process and everything it started, whether it still runs or not. */
+export function treeCpuSeconds(root: number): number {
+  return [...treeTimes(root).values()].reduce((sum, { own, ended }) => sum + own + ended, 0);
+}
+
+function treeTimes(root: number): Map<number, ProcessTimes> {
   const all = new Map<number, ProcessTimes>();
   for (const name of readdirSync('/proc')) {
     const times = /^\d+$/.test(name) ? processTimes(name) : undefined;
     if (times !== undefined) all.set(Number(name), times);
   }
-  const isOurs = (pid: number): boolean =>
-    pid === process.pid || (all.has(pid) && isOurs(all.get(pid)?.parent ?? 0));
-  return [...all].reduce((sum, [pid, { own, ended }]) => sum + (isOurs(pid) ? own + ended : 0), 0);
+  const descends = (pid: number): boolean =>
+    pid === root || (all.has(pid) && descends(all.get(pid)?.parent ?? 0));
+  return new Map([...all].filter(([pid]) => descends(pid)));
 }
 
 /** Seconds that the machine's cores have worked, for whomever. Stolen time counts: somebody had it. */
