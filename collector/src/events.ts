@@ -26,9 +26,9 @@ function ingestEvents(log: Logger, metrics: Metrics) {
       agents.dec();
       log.info(a, 'agent disconnected');
     },
-    agentTwice: (a: { agent: string; peers: readonly string[] }) =>
+    agentTwice: (a: { agent: string; peers: readonly string[]; instances: readonly string[] }) =>
       log.warn(a, 'two streams with one agent id; both are served'),
-    connectionRefused(c: { peer: string; reason: string }) {
+    connectionRefused(c: { peer: string; agent?: string; reason: string; remedy: string }) {
       refused.inc();
       log.warn(c, 'connection refused');
     },

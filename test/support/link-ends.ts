@@ -5,7 +5,7 @@ import { createEvents as createAgentEvents } from '@sluice/agent/events.ts';
 import { createUplink, type UplinkOptions } from '@sluice/agent/uplink/grpc-uplink.ts';
 import { createEvents as createCollectorEvents } from '@sluice/collector/events.ts';
 import { createIngest, type Ingest, type IngestOptions } from '@sluice/collector/ingest/ingest.ts';
-import { systemClock } from '@sluice/shared/clock.ts';
+import { type Clock, systemClock } from '@sluice/shared/clock.ts';
 import { createMetrics } from '@sluice/shared/metrics.ts';
 import { systemRandom } from '@sluice/shared/random.ts';
 import { type FeedDouble, feedDouble } from './feed-double.ts';
@@ -19,9 +19,14 @@ export interface CollectorEnd {
   readonly log: RecordingLogger;
 }
 
+export interface CollectorEndOptions extends Partial<Omit<IngestOptions, 'sequencer' | 'tls'>> {
+  readonly tls: IngestOptions['tls'];
+  readonly sequencer?: SequencerDouble;
+}
+
 export async function startCollectorEnd(
   t: Pick<TestContext, 'after'>,
-  options: Partial<IngestOptions> & Pick<IngestOptions, 'tls'> & { readonly sequencer?: SequencerDouble },
+  options: CollectorEndOptions,
 ): Promise<CollectorEnd> {
   const log = recordingLogger();
   const sequencer = options.sequencer ?? sequencerDouble();
@@ -42,6 +47,12 @@ export async function startCollectorEnd(
   t.after(() => ingest.drain('the test is over', 100));
   return { ingest, port, sequencer, log };
 }
+
+/** Waits between attempts are twenty times as short. */
+export const hurriedClock: Clock = {
+  ...systemClock,
+  sleep: (delayMs, signal) => systemClock.sleep(delayMs / 20, signal),
+};
 
 export interface AgentEnd {
   readonly uplink: Uplink;

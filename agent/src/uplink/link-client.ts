@@ -29,6 +29,8 @@ export interface LinkCall {
   close(): void;
 }
 
+/** A TLS 1.3 server that refuses us says nothing that grpc-js would hear; a time stamp would make each time another. */
+const HUNG_UP = 'the other end hung up before it spoke HTTP/2; it may refuse this agent';
 /** Any DNS-shaped name does where the server is named by its IP: TLS server names cannot be addresses (RFC 6066). */
 const NAME_FOR_IP = 'sluice-collector';
 const KEEPALIVE_MS = 20_000;
@@ -102,9 +104,13 @@ function codeOf(text: string): ErrorCode {
   return 'LINK_UNREACHABLE';
 }
 
-/** Without what grpc-js and OpenSSL wrap around the reason. */
+/** Without what grpc-js, OpenSSL and Node wrap around the reason. */
 function innermost(text: string): string {
   const [, last = text] = /Last error: (.*?)\.?\s*(?:Resolution note: .*)?$/s.exec(text) ?? [];
   const [, routine = last] = /error:[0-9A-F]+:[^:]*:[^:]*:([^:]+):/.exec(last) ?? [];
-  return routine.replace(/^Error(?: \[[A-Z_]+\])?: /, '').trim();
+  const reason = routine
+    .replace(/^Error(?: \[[A-Z_]+\])?: /, '')
+    .replace(/; if the root CA is installed locally.*$/s, '')
+    .trim();
+  return /^Failed to connect(?: \([-0-9T:.]+Z\))?$/.test(reason) ? HUNG_UP : reason;
 }

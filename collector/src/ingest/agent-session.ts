@@ -16,8 +16,9 @@ import {
   partitionToWire,
   segmentFromWire,
 } from '@sluice/proto/wire.ts';
+import type { Cancel, Clock } from '@sluice/shared/clock.ts';
 import { crc32c } from '@sluice/shared/crc32c.ts';
-import { SluiceError } from '@sluice/shared/errors.ts';
+import { describeError, SluiceError } from '@sluice/shared/errors.ts';
 import { partitionName } from '@sluice/shared/position.ts';
 import type { AgentLink, DeclaredPartition, PartitionPosition, Sequencer } from '../contracts.ts';
 import type { Events } from '../events.ts';
@@ -36,11 +37,25 @@ export interface AgentSessionOptions {
   readonly credit: CreditPool;
   readonly collectorId: string;
   readonly version: string;
+  readonly clock: Clock;
   readonly events: Events;
-  ended(error: unknown): void;
+  /** Its Hello was good: it is the agent that its certificate names. */
+  greeted(): void;
+  ended(end: SessionEnd): void;
 }
 
+/** ended: the agent had nothing more to say. lost: the stream broke. refused: by this side, and the agent was told. */
+export type SessionEnd =
+  | { readonly kind: 'ended' }
+  | { readonly kind: 'lost'; readonly error: unknown }
+  | { readonly kind: 'refused'; readonly error: SluiceError };
+
 type ResponseBody = NonNullable<ConnectResponse['body']>;
+
+/** gRPC's INVALID_ARGUMENT; which of our codes it is stands in the details. */
+const REFUSED_STATUS = 3;
+/** A stream without a Hello holds a connection for nothing. */
+const HELLO_MS_MAX = 30_000;
 
 export class AgentSession implements AgentLink {
   readonly agentId: string;
@@ -52,56 +67,61 @@ export class AgentSession implements AgentLink {
   bytesTotal = 0;
   readonly #options: AgentSessionOptions;
   readonly #credit: StreamCredit;
-  #greeted = false;
+  readonly #refusedTopics = new Map<string, string>();
+  readonly #cancelHelloWait: Cancel;
+  #state: 'new' | 'greeted' | 'welcomed' | 'over' = 'new';
   #receiptDue = false;
-  #over = false;
 
   constructor(options: AgentSessionOptions) {
     this.#options = options;
     this.agentId = options.agentId;
     this.streamId = options.streamId;
     this.#credit = options.credit.open();
+    this.#cancelHelloWait = options.clock.after(HELLO_MS_MAX, () =>
+      this.#refuse(new SluiceError('LINK_MESSAGE_INVALID', `no Hello came in ${HELLO_MS_MAX / 1_000} s`)),
+    );
     const { stream } = options;
     stream.on('data', (message: ConnectRequest) => this.#receive(message));
-    stream.on('end', () => this.#end(undefined));
-    stream.on('error', (error: unknown) => this.#end(error));
-    stream.on('cancelled', () => this.#end(new SluiceError('LINK_UNREACHABLE', 'the agent is gone')));
+    stream.on('end', () => this.#end({ kind: 'ended' }));
+    stream.on('error', (error: unknown) => this.#end({ kind: 'lost', error }));
+    stream.on('cancelled', () => this.#end({ kind: 'lost', error: new Error('the agent is gone') }));
   }
 
   /** The stream is over; what was staged stays. */
-  #end(error: unknown): void {
-    if (this.#over) return;
-    this.#over = true;
+  #end(end: SessionEnd): void {
+    if (this.#state === 'over') return;
+    this.#state = 'over';
+    this.#cancelHelloWait();
     this.#options.credit.close(this.#credit);
     this.#options.sequencer.disconnected(this);
-    if (error === undefined || error instanceof SluiceError) this.#closeStream(error);
-    this.#options.ended(error);
-  }
-
-  #closeStream(error: SluiceError | undefined): void {
-    if (error === undefined) this.#options.stream.end();
-    else this.#options.stream.emit('error', { code: 3, details: `${error.code}: ${error.message}` });
+    const { stream } = this.#options;
+    if (end.kind === 'ended') stream.end();
+    if (end.kind === 'refused')
+      stream.emit('error', { code: REFUSED_STATUS, details: describeError(end.error) });
+    this.#options.ended(end);
   }
 
   #refuse(error: unknown): void {
-    const named =
-      error instanceof SluiceError ? error : new SluiceError('LINK_MESSAGE_INVALID', String(error));
-    this.#end(named);
+    const named = error instanceof SluiceError;
+    this.#end({
+      kind: 'refused',
+      error: named ? error : new SluiceError('ASSERTION_FAILED', describeError(error), { cause: error }),
+    });
   }
 
   #write(body: ResponseBody): void {
-    if (!this.#over) this.#options.stream.write({ body });
+    if (this.#state !== 'over') this.#options.stream.write({ body });
   }
 
   #receive({ body }: ConnectRequest): void {
-    if (this.#over) return;
+    if (this.#state === 'over') return;
     try {
-      if (body?.$case === 'hello') {
-        this.#hello(body.value);
-        return;
-      }
-      if (!this.#greeted) throw new SluiceError('LINK_MESSAGE_INVALID', 'something came before Hello');
+      if (this.#state === 'new' && body?.$case !== 'hello')
+        throw new SluiceError('LINK_MESSAGE_INVALID', `${body?.$case ?? 'something'} came before Hello`);
       switch (body?.$case) {
+        case 'hello':
+          this.#hello(body.value);
+          break;
         case 'segment':
           this.#segment(body.value);
           break;
@@ -128,25 +148,31 @@ export class AgentSession implements AgentLink {
   }
 
   #hello(hello: Hello): void {
-    if (this.#greeted) throw new SluiceError('LINK_MESSAGE_INVALID', 'a second Hello');
-    this.#greeted = true;
+    if (this.#state !== 'new') throw new SluiceError('LINK_MESSAGE_INVALID', 'a second Hello');
+    this.#cancelHelloWait();
     this.instanceId = hello.instanceId;
     this.agentVersion = hello.version;
     this.#check(hello);
+    this.#state = 'greeted';
+    this.#options.greeted();
     this.#declare(hello.partitions)
-      .then((positions) => {
-        this.#write({
-          $case: 'welcome',
-          value: {
-            protocol: PROTOCOL_MAX,
-            collectorId: this.#options.collectorId,
-            version: this.#options.version,
-            creditTotal: this.#options.credit.grant(this.#credit),
-            positions: positions.map(toWire),
-          },
-        });
-      })
+      .then((positions) => this.#welcome(positions))
       .catch((error: unknown) => this.#refuse(error));
+  }
+
+  #welcome(positions: readonly PartitionPosition[]): void {
+    if (this.#state !== 'greeted') return;
+    this.#state = 'welcomed';
+    this.#write({
+      $case: 'welcome',
+      value: {
+        protocol: PROTOCOL_MAX,
+        collectorId: this.#options.collectorId,
+        version: this.#options.version,
+        creditTotal: this.#options.credit.grant(this.#credit),
+        positions: positions.map(toWire),
+      },
+    });
   }
 
   #check(hello: Hello): void {
@@ -195,6 +221,14 @@ export class AgentSession implements AgentLink {
 
   #segment(wire: WireSegment): void {
     const segment = segmentFromWire(wire);
+    const { byteLength } = segment.payload;
+    if (this.#state !== 'welcomed')
+      throw new SluiceError('LINK_MESSAGE_INVALID', 'a segment came before Welcome');
+    if (byteLength > 0 && this.#credit.received >= this.#credit.granted)
+      throw new SluiceError(
+        'LINK_MESSAGE_INVALID',
+        `more was sent than the credit of ${this.#credit.granted} bytes`,
+      );
     if (!this.topics.has(segment.topic))
       throw new SluiceError('LINK_TOPIC_REFUSED', `topic '${segment.topic}' was not declared`);
     if (crc32c(segment.payload) !== segment.crc32c)
@@ -203,8 +237,8 @@ export class AgentSession implements AgentLink {
         `CRC-32C differs at ${partitionName(segment)}@${segment.startOffset}`,
       );
     this.segmentsTotal++;
-    this.bytesTotal += segment.payload.byteLength;
-    this.#credit.received += segment.payload.byteLength;
+    this.bytesTotal += byteLength;
+    this.#credit.received += byteLength;
     this.#options.sequencer.segment(this, segment, wire.rewindEpoch);
     this.#sendReceiptSoon();
   }
@@ -215,6 +249,7 @@ export class AgentSession implements AgentLink {
     this.#receiptDue = true;
     setImmediate(() => {
       this.#receiptDue = false;
+      if (this.#state === 'over') return;
       const creditTotal = this.#options.credit.grant(this.#credit);
       this.#write({ $case: 'receipt', value: { segmentsTotal: this.segmentsTotal, creditTotal } });
     });
@@ -228,8 +263,9 @@ export class AgentSession implements AgentLink {
 
   /** Staged bytes were freed somewhere: this stream may have more. */
   creditFreed(): void {
+    if (this.#state !== 'welcomed') return;
     const before = this.#credit.granted;
-    if (this.#greeted && this.#options.credit.grant(this.#credit) > before) this.#sendReceiptSoon();
+    if (this.#options.credit.grant(this.#credit) > before) this.#sendReceiptSoon();
   }
 
   committed(positions: Parameters<AgentLink['committed']>[0]): void {
@@ -244,7 +280,10 @@ export class AgentSession implements AgentLink {
     this.#write({ $case: 'rewind', value: { ...partitionToWire(partition), offset, rewindEpoch, reason } });
   }
 
+  /** Once per topic and reason, however many partitions were declared. */
   refused(topic: string, code: string, message: string): void {
+    if (this.#refusedTopics.get(topic) === message) return;
+    this.#refusedTopics.set(topic, message);
     this.#options.events.topicRefused({ agent: this.agentId, topic, code, message });
     this.#write({ $case: 'refused', value: { topic, code, message } });
   }

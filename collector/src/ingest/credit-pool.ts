@@ -1,5 +1,6 @@
-// How many payload bytes the streams together may still send: never more than the sequencer has room for, never more
-// than a stream's own share. Pure bookkeeping.
+// How many payload bytes the streams together may still send. While the sequencer has room, every stream always has some
+// credit, so that a few streams that hold theirs and send nothing cannot starve the others; beyond that, shares of the
+// room. Staging may therefore be exceeded by about one segment per stream, and by nothing more. Pure bookkeeping.
 
 export interface CreditPool {
   /** Raises the stream's credit as far as there is room; returns its new total. */
@@ -14,9 +15,22 @@ export interface StreamCredit {
   received: number;
 }
 
-export function createCreditPool(creditBytesMax: number, room: () => number): CreditPool {
+/** About one segment. */
+export const CREDIT_BYTES_MIN = 2 ** 20;
+
+export function createCreditPool(creditBytesMax: number, roomBytes: () => number): CreditPool {
   const streams = new Set<StreamCredit>();
   const outstanding = (stream: StreamCredit) => Math.max(0, stream.granted - stream.received);
+
+  /** What the stream may have outstanding now. */
+  function allowance(stream: StreamCredit): number {
+    const room = roomBytes();
+    const share = Math.floor(room / streams.size);
+    const unpromised = [...streams].reduce((left, s) => (s === stream ? left : left - outstanding(s)), room);
+    const always = Math.min(CREDIT_BYTES_MIN, creditBytesMax, room);
+    return Math.max(always, Math.min(creditBytesMax, share, unpromised));
+  }
+
   return {
     open() {
       const stream = { granted: 0, received: 0 };
@@ -25,9 +39,8 @@ export function createCreditPool(creditBytesMax: number, room: () => number): Cr
     },
     close: (stream) => void streams.delete(stream),
     grant(stream) {
-      const promised = [...streams].reduce((sum, s) => sum + outstanding(s), 0);
-      const more = Math.min(creditBytesMax - outstanding(stream), room() - promised);
-      if (more > 0) stream.granted = Math.max(stream.granted, stream.received) + more;
+      if (!streams.has(stream)) return stream.granted;
+      stream.granted = Math.max(stream.granted, stream.received + allowance(stream));
       return stream.granted;
     },
   };

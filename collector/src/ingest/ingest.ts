@@ -7,7 +7,7 @@ import { describeError, SluiceError } from '@sluice/shared/errors.ts';
 import { daysToExpiry, readTlsMaterial, type TlsFiles } from '@sluice/shared/tls-material.ts';
 import type { Sequencer } from '../contracts.ts';
 import type { Events } from '../events.ts';
-import { AgentSession, type AgentStream } from './agent-session.ts';
+import { AgentSession, type AgentStream, type SessionEnd } from './agent-session.ts';
 import type { AgentGrant } from './authorization.ts';
 import { createCreditPool } from './credit-pool.ts';
 import { agentIdentity } from './identity.ts';
@@ -65,6 +65,7 @@ interface Connected {
   readonly session: AgentSession;
   readonly peer: string;
   readonly sinceMs: number;
+  greeted: boolean;
 }
 
 export function createIngest(options: IngestOptions): Ingest {
@@ -109,7 +110,7 @@ class GrpcIngest implements Ingest {
   }
 
   async start(): Promise<{ readonly port: number }> {
-    const { address, tls, connectionsMax, clock, events } = this.#options;
+    const { address, tls, connectionsMax, clock } = this.#options;
     const material = readTlsMaterial(tls);
     this.#certPem = material.cert;
     this.#listener = await listen(this.#server, {
@@ -118,7 +119,7 @@ class GrpcIngest implements Ingest {
       windowBytes: WINDOW_BYTES,
       connectionsMax,
       clock,
-      refused: (peer, reason) => events.connectionRefused({ peer, reason }),
+      refused: (peer, error) => this.#reportRefusal({ peer }, error),
     });
     return { port: this.#listener.port };
   }
@@ -130,18 +131,22 @@ class GrpcIngest implements Ingest {
     this.#options.events.certificatesReloaded({ daysToExpiry: Math.floor(this.#daysToExpiry()) });
   }
 
+  #reportRefusal(who: { peer: string; agent?: string }, error: SluiceError): void {
+    this.#options.events.connectionRefused({ ...who, reason: describeError(error), remedy: error.remedy });
+  }
+
   #accept(stream: AgentStream): void {
     try {
       if (this.#draining) throw new SluiceError('LINK_DRAINING', 'this collector is being replaced');
       this.#open(stream, this.#identify(stream));
-    } catch (error) {
-      const code =
-        error instanceof SluiceError && error.code === 'LINK_DRAINING'
-          ? status.UNAVAILABLE
-          : status.UNAUTHENTICATED;
-      const details = describeError(error);
-      this.#options.events.connectionRefused({ peer: stream.getPeer(), reason: details });
-      stream.emit('error', { code, details } satisfies Partial<ServiceError>);
+    } catch (thrown) {
+      const error =
+        thrown instanceof SluiceError
+          ? thrown
+          : new SluiceError('LINK_IDENTITY_REFUSED', describeError(thrown), { cause: thrown });
+      const code = error.code === 'LINK_DRAINING' ? status.UNAVAILABLE : status.UNAUTHENTICATED;
+      this.#reportRefusal({ peer: stream.getPeer() }, error);
+      stream.emit('error', { code, details: describeError(error) } satisfies Partial<ServiceError>);
     }
   }
 
@@ -153,8 +158,6 @@ class GrpcIngest implements Ingest {
 
   #open(stream: AgentStream, agentId: string): void {
     const { agents, sequencer, collectorId, version, clock, events } = this.#options;
-    const peer = stream.getPeer();
-    const twin = [...this.#connected].find(({ session }) => session.agentId === agentId);
     const session = new AgentSession({
       stream,
       streamId: ++this.#streams,
@@ -164,22 +167,44 @@ class GrpcIngest implements Ingest {
       credit: this.#credit,
       collectorId,
       version,
+      clock,
       events,
-      ended: (error) => {
-        this.#connected.delete(connected);
-        events.agentDisconnected({
-          agent: agentId,
-          peer,
-          reason: error === undefined ? 'ended' : describeError(error),
-        });
-        if (this.#connected.size === 0) this.#whenEmpty?.();
-        this.roomChanged();
-      },
+      greeted: () => this.#greeted(connected),
+      ended: (end) => this.#ended(connected, end),
     });
-    const connected: Connected = { session, peer, sinceMs: clock.wallMs() };
+    const connected: Connected = {
+      session,
+      peer: stream.getPeer(),
+      sinceMs: clock.wallMs(),
+      greeted: false,
+    };
     this.#connected.add(connected);
-    events.agentConnected({ agent: agentId, peer });
-    if (twin !== undefined) events.agentTwice({ agent: agentId, peers: [twin.peer, peer] });
+  }
+
+  #greeted(connected: Connected): void {
+    const { session, peer } = connected;
+    const { agentId: agent } = session;
+    const [twin] = this.#agents().filter((other) => other.session.agentId === agent);
+    connected.greeted = true;
+    this.#options.events.agentConnected({ agent, peer });
+    if (twin === undefined) return;
+    const instances = [twin.session.instanceId, session.instanceId];
+    this.#options.events.agentTwice({ agent, peers: [twin.peer, peer], instances });
+  }
+
+  #ended(connected: Connected, end: SessionEnd): void {
+    const { session, peer, greeted } = connected;
+    const { agentId: agent } = session;
+    this.#connected.delete(connected);
+    if (end.kind === 'refused') this.#reportRefusal({ peer, agent }, end.error);
+    const reason = end.kind === 'ended' ? 'ended' : describeError(end.error);
+    if (greeted) this.#options.events.agentDisconnected({ agent, peer, reason });
+    if (this.#connected.size === 0) this.#whenEmpty?.();
+    this.roomChanged();
+  }
+
+  #agents(): Connected[] {
+    return [...this.#connected].filter(({ greeted }) => greeted);
   }
 
   roomChanged(): void {
@@ -212,7 +237,7 @@ class GrpcIngest implements Ingest {
     return {
       listening: this.#listener !== undefined && !this.#draining,
       daysToExpiry: this.#daysToExpiry(),
-      agents: [...this.#connected].map(({ session, peer, sinceMs }) => ({
+      agents: this.#agents().map(({ session, peer, sinceMs }) => ({
         agentId: session.agentId,
         instanceId: session.instanceId,
         version: session.agentVersion,

@@ -5,16 +5,16 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import http2, { type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
 import { duplexPair } from 'node:stream';
-import tls, { type SecureContextOptions, type TLSSocket } from 'node:tls';
+import tls, { type SecureContextOptions, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import { type Server, ServerCredentials } from '@grpc/grpc-js';
 import type { Clock } from '@sluice/shared/clock.ts';
-import { SluiceError } from '@sluice/shared/errors.ts';
+import { describeError, type ErrorCode, SluiceError } from '@sluice/shared/errors.ts';
 
 export interface Listener {
   readonly port: number;
   /** Throws on a torn pair and keeps the old material. */
   reload(material: SecureContextOptions): void;
-  /** Accepts nobody new, ends what is left after `graceMs`. */
+  /** Accepts nobody new, cuts what is left after `graceMs`. */
   close(graceMs: number): Promise<void>;
 }
 
@@ -25,23 +25,53 @@ export interface ListenerOptions {
   readonly windowBytes: number;
   readonly connectionsMax: number;
   readonly clock: Clock;
-  refused(peer: string, reason: string): void;
+  refused(peer: string, error: SluiceError): void;
 }
 
 const HANDSHAKE_MS_MAX = 10_000;
 const REFUSED_MS_MAX = 5_000;
+/** Names in a certificate may be of any length, a header may not. */
+const REASON_LENGTH_MAX = 1_000;
 const PROBE_MS_MAX = 5_000;
 
+/** LINK_WINDOWS_NOT_RAISED, LINK_LISTEN_FAILED. */
 export async function listen(grpc: Server, options: ListenerOptions): Promise<Listener> {
   const { windowBytes, clock } = options;
   const stopRaising = raiseWindows(windowBytes);
   const door = grpc.createConnectionInjector(ServerCredentials.createInsecure()); // TLS is done before it
-  await assertWindows((socket) => door.injectConnection(socket as Socket), { windowBytes, clock });
-  const refuse = createRefuser();
-  const material = withFloor(options.material);
+  try {
+    await assertWindows((socket) => door.injectConnection(socket as Socket), { windowBytes, clock });
+    const server = createTlsServer(options, (socket) => door.injectConnection(socket));
+    const connections = trackConnections(server, options);
+    await bind(server, options);
+    server.on('error', (error) => options.refused(GONE, refusal('LINK_CONNECTIONS_FULL', error.message)));
+    return {
+      port: (server.address() as AddressInfo).port,
+      reload: (fresh) => server.setSecureContext(withFloor(fresh)),
+      close: async (graceMs) => {
+        const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+        door.drain(graceMs);
+        const cancel = clock.after(graceMs, () => {
+          for (const socket of connections) socket.destroy();
+        });
+        await closed;
+        cancel();
+        stopRaising();
+      },
+    };
+  } catch (error) {
+    door.destroy();
+    stopRaising();
+    throw error;
+  }
+}
+
+/** Hands on whoever has proved itself; tells the others why not. */
+function createTlsServer(options: ListenerOptions, admit: (socket: TLSSocket) => void): TlsServer {
+  const refuse = createRefuser(options.clock);
   const server = tls.createServer(
     {
-      ...material,
+      ...withFloor(options.material),
       requestCert: true,
       rejectUnauthorized: false,
       ALPNProtocols: ['h2'],
@@ -50,31 +80,68 @@ export async function listen(grpc: Server, options: ListenerOptions): Promise<Li
     (socket) => {
       socket.on('error', () => {}); // a reset after the handshake; the session reports it
       if (socket.authorized) {
-        door.injectConnection(socket);
+        admit(socket);
         return;
       }
-      const reason = refusal(socket);
-      options.refused(`${socket.remoteAddress}:${socket.remotePort}`, reason);
-      refuse(socket, reason);
+      const error = certificateRefusal(socket);
+      options.refused(peerOf(socket), error);
+      refuse(socket, describeError(error));
     },
   );
   server.maxConnections = options.connectionsMax;
-  server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
-    options.refused(socket.remoteAddress ?? 'a peer that is gone', error.code ?? error.message);
+  server.on('drop', (data) => {
+    const message = `${options.connectionsMax} connections are open, which is limits.connectionsMax`;
+    options.refused(peerOf(data ?? {}), refusal('LINK_CONNECTIONS_FULL', message));
   });
-  await new Promise<void>((resolve, reject) =>
-    server.once('error', reject).listen(options.port, options.host, resolve),
+  return server;
+}
+
+/** Every open socket, before its handshake too; reports those whose handshake fails. */
+function trackConnections(
+  server: TlsServer,
+  { refused }: Pick<ListenerOptions, 'refused'>,
+): ReadonlySet<Socket> {
+  const connections = new Set<Socket>();
+  let lastClosed = GONE;
+  server.on('connection', (socket: Socket) => {
+    const peer = peerOf(socket);
+    connections.add(socket);
+    socket.once('close', () => {
+      connections.delete(socket);
+      lastClosed = peer;
+    });
+  });
+  // A socket that was reset has lost its address; Node closes it right before it reports it.
+  server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) =>
+    refused(socket.remoteAddress === undefined ? lastClosed : peerOf(socket), handshakeRefusal(error)),
   );
-  return {
-    port: (server.address() as AddressInfo).port,
-    reload: (fresh) => server.setSecureContext(withFloor(fresh)),
-    close: async (graceMs) => {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      door.drain(graceMs);
-      await closed;
-      stopRaising();
-    },
-  };
+  return connections;
+}
+
+function bind(server: TlsServer, { host, port }: { host: string; port: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const failed = (cause: Error) =>
+      reject(new SluiceError('LINK_LISTEN_FAILED', cause.message, { place: `${host}:${port}`, cause }));
+    server.once('error', failed).listen(port, host, () => {
+      server.off('error', failed);
+      resolve();
+    });
+  });
+}
+
+const GONE = 'a peer that is gone';
+
+interface Peer {
+  readonly remoteAddress?: string | undefined;
+  readonly remotePort?: number | undefined;
+}
+
+function peerOf({ remoteAddress, remotePort }: Peer): string {
+  return remoteAddress === undefined ? GONE : `${remoteAddress}:${remotePort}`;
+}
+
+function refusal(code: ErrorCode, message: string): SluiceError {
+  return new SluiceError(code, message);
 }
 
 /** setSecureContext forgets what is not passed again: the floor goes in every time. */
@@ -129,18 +196,18 @@ export async function assertWindows(
     }
   } finally {
     session.destroy();
+    server.destroy();
   }
 }
 
 /** A bare HTTP/2 server that answers every request with gRPC status 16 and the reason; refused peers meet nothing else. */
-function createRefuser(): (socket: TLSSocket, reason: string) => void {
+function createRefuser(clock: Clock): (socket: TLSSocket, reason: string) => void {
   const reasons = new WeakMap<ServerHttp2Session, string>();
   let next = '';
   const server = http2.createServer();
   server.on('session', (session) => {
     reasons.set(session, next);
     session.on('error', () => {});
-    session.setTimeout(REFUSED_MS_MAX, () => session.destroy());
   });
   server.on('stream', (stream) => {
     const session = stream.session as ServerHttp2Session;
@@ -150,16 +217,46 @@ function createRefuser(): (socket: TLSSocket, reason: string) => void {
     session.close();
   });
   return (socket, reason) => {
-    next = reason; // from 'connection' to 'session' is one synchronous step
+    next = reason.toWellFormed().slice(0, REASON_LENGTH_MAX); // from 'connection' to 'session' is one synchronous step
     server.emit('connection', socket);
+    const cancel = clock.after(REFUSED_MS_MAX, () => socket.destroy());
+    socket.once('close', cancel);
   };
 }
 
-function refusal(socket: TLSSocket): string {
+function certificateRefusal(socket: TLSSocket): SluiceError {
   const certificate = socket.getPeerCertificate();
-  if (!certificate?.raw) return 'client certificate refused: none was sent';
+  if (!certificate?.raw) return refusal('LINK_CERTIFICATE_REFUSED', 'the agent sent no client certificate');
   const { subject, issuer, valid_to: validTo } = certificate;
   const why = String(socket.authorizationError);
-  if (why === 'CRL_HAS_EXPIRED') return 'the collector’s own revocation list has expired (CRL_HAS_EXPIRED)';
-  return `client certificate refused: ${why} (CN=${subject?.CN}, issuer CN=${issuer?.CN}, valid to ${validTo})`;
+  if (why === 'CRL_HAS_EXPIRED')
+    return refusal('LINK_REVOCATIONS_EXPIRED', `the collector’s revocation list has expired [${why}]`);
+  const whose = `CN=${subject?.CN}, issuer CN=${issuer?.CN}, valid to ${validTo}`;
+  return refusal(
+    'LINK_CERTIFICATE_REFUSED',
+    `the client certificate ${WHY[why] ?? 'cannot be verified'}: ${whose} [${why}]`,
+  );
+}
+
+const UNKNOWN_AUTHORITY = 'is of an authority that the collector does not trust';
+const WHY: Readonly<Record<string, string>> = {
+  CERT_HAS_EXPIRED: 'has expired',
+  CERT_NOT_YET_VALID: 'is not valid yet (compare the clocks)',
+  CERT_REVOKED: 'was revoked',
+  INVALID_PURPOSE: 'is not one for clients (extended key usage)',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNKNOWN_AUTHORITY,
+  SELF_SIGNED_CERT_IN_CHAIN: UNKNOWN_AUTHORITY,
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'is self-signed',
+};
+
+/** A TLS 1.3 peer that does not like our certificate just hangs up: it is asked to say why itself. */
+function handshakeRefusal(error: NodeJS.ErrnoException): SluiceError {
+  const code = error.code ?? error.message;
+  if (code === 'ECONNRESET' || code === 'EPIPE')
+    return refusal('LINK_HANDSHAKE_FAILED', `the peer hung up; it may not trust this collector [${code}]`);
+  if (code === 'ERR_SSL_UNSUPPORTED_PROTOCOL')
+    return refusal('LINK_HANDSHAKE_FAILED', `the peer does not speak TLS 1.3 [${code}]`);
+  if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_HTTP_REQUEST')
+    return refusal('LINK_HANDSHAKE_FAILED', `the peer does not speak TLS [${code}]`);
+  return refusal('LINK_HANDSHAKE_FAILED', `the TLS handshake failed [${code}]`);
 }

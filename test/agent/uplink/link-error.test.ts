@@ -39,7 +39,9 @@ const cases: readonly [unknown, string][] = [
   [{ code: 14, details: 'Connection dropped' }, 'LINK_UNREACHABLE: Connection dropped'],
   [unavailable('Error: certificate has expired'), 'LINK_COLLECTOR_UNTRUSTED: certificate has expired'],
   [
-    unavailable('Error: unable to verify the first certificate'),
+    unavailable(
+      'Error: unable to verify the first certificate; if the root CA is installed locally, try --use-system-ca',
+    ),
     'LINK_COLLECTOR_UNTRUSTED: unable to verify the first certificate',
   ],
   [unavailable(`Error [ERR_TLS_CERT_ALTNAME_INVALID]: ${altnames}`), `LINK_COLLECTOR_UNTRUSTED: ${altnames}`],
@@ -56,6 +58,10 @@ const cases: readonly [unknown, string][] = [
     'LINK_HANDSHAKE_FAILED: tlsv1 alert protocol version',
   ],
   [unavailable(openssl('wrong version number')), 'LINK_HANDSHAKE_FAILED: wrong version number'],
+  [
+    unavailable('Failed to connect (2026-11-24T17:36:45.579Z)'),
+    'LINK_UNREACHABLE: the other end hung up before it spoke HTTP/2; it may refuse this agent',
+  ],
   // What is no gRPC error at all.
   [new Error('read failed'), 'LINK_UNREACHABLE: read failed'],
   ['text', 'LINK_UNREACHABLE: text'],

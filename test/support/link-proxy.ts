@@ -1,0 +1,155 @@
+// A bad network in user space: a TCP proxy before one port that delays, throttles, cuts and half-closes. Each direction of
+// each connection is one queue of bounded length, so that a sender feels a slow link as it would a real one.
+import { connect, createServer, type Server, type Socket } from 'node:net';
+
+export interface LinkShape {
+  /** One way. */
+  readonly delayMs?: number;
+  /** Of each direction. */
+  readonly bitsPerSecond?: number;
+}
+
+export interface LinkProxy {
+  readonly port: number;
+  /** Connections open now, and all that were ever made. */
+  readonly open: number;
+  readonly total: number;
+  /** For what is sent from now on. */
+  shape(shape: LinkShape): void;
+  /** Resets every connection; new ones are taken. */
+  cut(): void;
+  /** As if the client had ended its direction of every connection. */
+  halfClose(): void;
+  close(): Promise<void>;
+}
+
+/** Bytes that one direction holds before it stops reading. */
+const QUEUE_BYTES_MAX = 256 * 1024;
+
+export async function createLinkProxy(targetPort: number, initial: LinkShape = {}): Promise<LinkProxy> {
+  const links = new Set<Link>();
+  let shape = initial;
+  let total = 0;
+  const server: Server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
+    total++;
+    const link = createLink(client, { targetPort, shape: () => shape, closed: () => links.delete(link) });
+    links.add(link);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    port: (server.address() as { port: number }).port,
+    get open() {
+      return links.size;
+    },
+    get total() {
+      return total;
+    },
+    shape(next) {
+      shape = next;
+    },
+    cut() {
+      for (const link of [...links]) link.cut();
+    },
+    halfClose() {
+      for (const link of links) link.halfClose();
+    },
+    async close() {
+      const closed = new Promise((resolve) => server.close(resolve));
+      for (const link of [...links]) link.cut();
+      await closed;
+    },
+  };
+}
+
+interface Link {
+  cut(): void;
+  halfClose(): void;
+}
+
+interface LinkOptions {
+  readonly targetPort: number;
+  shape(): LinkShape;
+  closed(): void;
+}
+
+function createLink(client: Socket, { targetPort, shape, closed }: LinkOptions): Link {
+  const target = connect({ port: targetPort, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
+  const up = forward(client, target, shape);
+  forward(target, client, shape);
+  let over = false;
+  const cut = () => {
+    if (over) return;
+    over = true;
+    closed();
+    for (const socket of [client, target]) socket.resetAndDestroy();
+  };
+  for (const socket of [client, target]) {
+    socket.on('error', cut);
+    socket.once('close', () => {
+      if (client.closed && target.closed) closed();
+      else if (socket.errored) cut();
+    });
+  }
+  return { cut, halfClose: () => up.end() };
+}
+
+/** Hands on what comes, each chunk when the link would have carried it, and the end behind the last one. */
+function forward(from: Socket, to: Socket, shape: () => LinkShape): { end(): void } {
+  const queue: { readonly chunk: Buffer | undefined; readonly dueMs: number }[] = [];
+  let queuedBytes = 0;
+  let freeMs = 0;
+  let running = false;
+
+  function put(chunk: Buffer | undefined): void {
+    const { delayMs = 0, bitsPerSecond = Number.POSITIVE_INFINITY } = shape();
+    const bytes = chunk?.length ?? 0;
+    freeMs = Math.max(performance.now(), freeMs) + (bytes * 8_000) / bitsPerSecond;
+    queue.push({ chunk, dueMs: freeMs + delayMs });
+    queuedBytes += bytes;
+    if (queuedBytes > QUEUE_BYTES_MAX) from.pause();
+    if (!running) void run();
+  }
+
+  async function run(): Promise<void> {
+    running = true;
+    for (let next = queue.shift(); next !== undefined && !to.destroyed; next = queue.shift()) {
+      const waitMs = next.dueMs - performance.now();
+      if (waitMs > 0) await pass(waitMs, to);
+      if (next.chunk === undefined) {
+        to.end();
+        break;
+      }
+      queuedBytes -= next.chunk.length;
+      if (queuedBytes <= QUEUE_BYTES_MAX) from.resume();
+      if (!to.destroyed && !to.write(next.chunk)) await drained(to);
+    }
+    running = false;
+  }
+
+  from.on('data', put);
+  from.once('end', () => put(undefined));
+  return { end: () => put(undefined) };
+}
+
+/** Until then, or until the socket is closed. */
+function pass(waitMs: number, socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      socket.off('close', done);
+      resolve();
+    };
+    const timer = setTimeout(done, waitMs);
+    socket.on('close', done);
+  });
+}
+
+function drained(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      socket.off('drain', done).off('close', done);
+      resolve();
+    };
+    socket.on('drain', done).on('close', done);
+  });
+}
