@@ -9,6 +9,7 @@ type Row = Readonly<Record<string, string | null>>;
 const ROWS_SHOWN = 5;
 const REASONS_SHOWN = 5;
 const CELL_MAX = 40;
+const REASON_MAX = 90;
 const WIDTH_DEFAULT = 110;
 
 export interface TryReport {
@@ -96,9 +97,9 @@ function widest(texts: readonly string[]): number {
 }
 
 /** Whatever producers wrote, it stays on its line and does not speak to the terminal. */
-function cell(text: string | null): string {
+function cell(text: string | null, charactersMax = CELL_MAX): string {
   const plain = (text ?? '').replace(/\p{Cc}/gu, ' ');
-  return plain.length > CELL_MAX ? `${plain.slice(0, CELL_MAX - 1)}…` : plain;
+  return plain.length > charactersMax ? `${plain.slice(0, charactersMax - 1)}…` : plain;
 }
 
 async function showQuarantine(
@@ -112,7 +113,7 @@ async function showQuarantine(
      group by 1, 2 order by 3 desc, 1, 2 limit ${REASONS_SHOWN}`,
   );
   for (const { n, reason } of rows)
-    terminal.line(`  ${number(Number(n)).padStart(9)}  e.g. ${cell(reason ?? '')}`);
+    terminal.line(`  ${number(Number(n)).padStart(9)}  e.g. ${cell(reason ?? '', REASON_MAX)}`);
 }
 
 export function number(n: number): string {
