@@ -11,7 +11,7 @@ import { createSite, createSitePki, type Site, type SitePki } from '../local/sit
 import { CLAIM_COUNT, malformedCount } from './claims.ts';
 import { closingReport } from './closing-report.ts';
 import { createTopic, produceClaims } from './produce-claims.ts';
-import { Progress } from './progress.ts';
+import { count, Progress } from './progress.ts';
 import { createTerminal, type Terminal } from './terminal.ts';
 
 const PARTITIONS = 4;
@@ -164,11 +164,13 @@ function kafkaTls(broker: Broker, pki: SitePki) {
 async function story(demo: Demo, at: { site: Site; broker: Broker; pki: SitePki }): Promise<void> {
   const { terminal } = demo;
   terminal.heading(`${CLAIM_COUNT.toLocaleString('en')} claims, windows of ${WINDOW}, two tables`);
-  const progress = new Progress(terminal, at.site);
+  let produced = 0;
+  const lead = () => `produced ${count(produced)}`;
+  const progress = new Progress({ terminal, site: at.site, lead });
   progress.start();
   let killed: Promise<void> | undefined;
-  await produceClaims(kafkaTls(at.broker, at.pki), (produced) => {
-    progress.produced = produced;
+  await produceClaims(kafkaTls(at.broker, at.pki), (sent) => {
+    produced = sent;
     if (produced >= CLAIM_COUNT / 2) killed ??= killAndRestart(terminal, at.site);
   });
   await killed;

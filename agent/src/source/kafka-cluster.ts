@@ -4,6 +4,7 @@
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { NO_TOPIC_ID, offsetFromWire } from '@sluice/shared/position.ts';
 import type { KafkaSettings } from '../contracts.ts';
+import type { PartitionFetch, PseudoMessage } from './fetch-response.ts';
 import { createKafka, kafkaError, type MemberListener, type TopicPartition } from './kafka-client.ts';
 import {
   decodeMetadataResponse,
@@ -16,6 +17,9 @@ import {
 
 const READ_COMMITTED = 1;
 const METADATA_AGE_MS = 300_000;
+const FETCH_WAIT_MS = 500;
+const CONSUMER_REPLICA_ID = -1;
+const COORDINATOR_OF_GROUP = 0;
 
 export interface PartitionLog extends TopicPartition {
   readonly logStart: number;
@@ -28,12 +32,26 @@ export interface GroupPosition extends TopicPartition {
   readonly groupOffset: number | undefined;
 }
 
+export interface FetchQuestion extends TopicPartition {
+  readonly offset: number;
+  /** One batch is always answered, whatever its size. */
+  readonly bytesMax: number;
+}
+
+export interface FetchAnswer extends TopicPartition {
+  readonly fetch: PartitionFetch;
+}
+
 export interface KafkaCluster {
   /** The topics named, unknown ones included (by their error code), or all that may be seen. */
   topics(names?: readonly string[]): Promise<readonly TopicMetadata[]>;
   /** Every partition of existing topics. */
   logs(topics: readonly string[]): Promise<readonly PartitionLog[]>;
   groupOffsets(partitions: readonly TopicPartition[]): Promise<readonly GroupPosition[]>;
+  /** Fails where the group may not be used; kafkajs itself would say that no coordinator was found. */
+  checkGroup(): Promise<void>;
+  /** Batches from the offsets named, asked of each leader once, outside any group. Needs `prepareKafkajs` before. */
+  fetch(questions: readonly FetchQuestion[]): Promise<readonly FetchAnswer[]>;
   close(): Promise<void>;
 }
 
@@ -45,6 +63,8 @@ interface RawCluster {
   disconnect(): Promise<void>;
   refreshMetadata(): Promise<void>;
   findTopicPartitionMetadata(topic: string): { partitionId: number }[];
+  findLeaderForPartitions(topic: string, partitions: readonly number[]): Record<string, number[]>;
+  findBroker(broker: { nodeId: string }): Promise<RawBroker>;
   findGroupCoordinator(group: { groupId: string }): Promise<RawBroker>;
   fetchTopicsOffset(
     topics: { topic: string; fromBeginning: boolean; partitions: { partition: number }[] }[],
@@ -55,6 +75,10 @@ interface RawBroker {
   versions: Record<number, { maxVersion: number }>;
   connectionPool: { send(exchange: { request: object; response: object }): Promise<unknown> };
   metadata(topics: readonly string[]): Promise<{ topicMetadata: RawTopic[] }>;
+  findGroupCoordinator(request: { groupId: string; coordinatorType: number }): Promise<unknown>;
+  fetch(request: object): Promise<{
+    responses: { topicName: string; partitions: { partition: number; messages: PseudoMessage[] }[] }[];
+  }>;
   offsetFetch(request: {
     groupId: string;
     topics: { topic: string; partitions: { partition: number }[] }[];
@@ -96,6 +120,8 @@ export function createKafkaCluster(settings: KafkaSettings, logged: MemberListen
           }),
         );
       }),
+    checkGroup: () => ask((cluster) => askCoordinator(cluster, settings.groupId)),
+    fetch: (questions) => ask((cluster) => askBatches(cluster, questions)),
     async close() {
       const cluster = open;
       open = undefined;
@@ -188,6 +214,53 @@ async function askLogs(cluster: RawCluster, topics: readonly string[]): Promise<
       return logStart === undefined ? [] : [{ topic, partition, logStart, logEnd: offsetFromWire(offset) }];
     }),
   );
+}
+
+async function askCoordinator(cluster: RawCluster, groupId: string): Promise<void> {
+  const broker = await cluster.brokerPool.findConnectedBroker();
+  try {
+    await broker.findGroupCoordinator({ groupId, coordinatorType: COORDINATOR_OF_GROUP });
+  } catch (error) {
+    // The cluster's first group: its offsets topic is being made.
+    if ((error as { type?: string }).type !== 'GROUP_COORDINATOR_NOT_AVAILABLE') throw error;
+  }
+}
+
+async function askBatches(
+  cluster: RawCluster,
+  questions: readonly FetchQuestion[],
+): Promise<readonly FetchAnswer[]> {
+  const byTopic = [...Map.groupBy(questions, ({ topic }) => topic)];
+  cluster.targetTopics = new Set(byTopic.map(([topic]) => topic));
+  await cluster.refreshMetadata();
+  const byLeader = new Map<string, { topic: string; partitions: object[] }[]>();
+  for (const [topic, asked] of byTopic) {
+    const leaders = cluster.findLeaderForPartitions(
+      topic,
+      asked.map(({ partition }) => partition),
+    );
+    for (const [nodeId, led] of Object.entries(leaders)) {
+      const partitions = asked
+        .filter(({ partition }) => led.includes(partition))
+        .map((q) => ({ partition: q.partition, fetchOffset: String(q.offset), maxBytes: q.bytesMax }));
+      byLeader.set(nodeId, [...(byLeader.get(nodeId) ?? []), { topic, partitions }]);
+    }
+  }
+  const answers = [...byLeader].map(async ([nodeId, topics]) => {
+    const leader = await cluster.findBroker({ nodeId });
+    const { responses } = await leader.fetch({
+      replicaId: CONSUMER_REPLICA_ID,
+      isolationLevel: READ_COMMITTED,
+      maxWaitTime: FETCH_WAIT_MS,
+      topics,
+    });
+    return responses.flatMap(({ topicName: topic, partitions }) =>
+      partitions.flatMap(({ partition, messages: [message] }) =>
+        message === undefined ? [] : [{ topic, partition, fetch: message.fetch }],
+      ),
+    );
+  });
+  return (await Promise.all(answers)).flat();
 }
 
 function partitionsByTopic(

@@ -185,6 +185,7 @@ class KafkaSource implements Source {
           `none of the topics exists: ${this.#register.describe()}`,
         );
       }
+      await this.#cluster.checkGroup();
       if (this.#stopping.signal.aborted) return { error: undefined };
       member = createGroupMember(this.#options.kafka, this.#listener(ended.resolve));
       this.#member = member;
@@ -289,7 +290,10 @@ class KafkaSource implements Source {
       return undefined;
     }
     const { position } = row;
-    const batches = fetch.batches.filter((batch) => batch.lastOffset >= position);
+    const end = row.range?.to ?? Number.MAX_SAFE_INTEGER;
+    const batches = fetch.batches.filter(
+      ({ baseOffset, lastOffset }) => lastOffset >= position && baseOffset < end,
+    );
     const last = batches.at(-1)?.lastOffset;
     if (last !== undefined) {
       const copied = copyBatches(batches);

@@ -3,7 +3,7 @@ import { SluiceError } from '@sluice/shared/errors.ts';
 import type { KafkaSettings, TopicSelection } from '../contracts.ts';
 import { createKafkaCluster } from './kafka-cluster.ts';
 
-/** What was found, in one line. KAFKA_UNREACHABLE, KAFKA_AUTHENTICATION, KAFKA_TOPIC_UNKNOWN. */
+/** What was found, in one line. KAFKA_UNREACHABLE, KAFKA_AUTHENTICATION, KAFKA_AUTHORIZATION, KAFKA_TOPIC_UNKNOWN. */
 export async function probeKafka(
   settings: KafkaSettings,
   topics: readonly TopicSelection[],
@@ -19,7 +19,8 @@ export async function probeKafka(
           'KAFKA_TOPIC_UNKNOWN',
           `topic '${topic.name}' is not there, or may not be seen`,
         );
-    return `${settings.brokers.join(', ')} shows ${seen.length} topics`;
+    await cluster.checkGroup();
+    return `${settings.brokers.join(', ')} shows ${seen.length} topics; group ${settings.groupId} may be used`;
   } finally {
     await cluster.close();
   }
