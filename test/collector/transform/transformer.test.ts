@@ -3,10 +3,10 @@
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { after, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import type { TableConfig } from '@sluice/collector/contracts.ts';
-import { createTransformer, type TransformerWithChecks } from '@sluice/collector/transform/transformer.ts';
+import { createTransformer } from '@sluice/collector/transform/transformer.ts';
 import { segmentOf } from '../../support/segments.ts';
 import { temporaryDirectory } from '../../support/temp.ts';
 import { plainTable } from '../../support/written-lake.ts';
@@ -15,18 +15,11 @@ const table: TableConfig = { ...plainTable, columns: [{ name: 'n', type: 'int' }
 const home = temporaryDirectory();
 let windows = 0;
 
-function fresh(t: TestContext): TransformerWithChecks {
-  const transformer = createTransformer({ memoryBytesMax: 64e6, threads: 1 });
-  t.after(() => transformer.close());
-  return transformer;
-}
+const transformer = createTransformer({ memoryBytesMax: 64e6, threads: 1 });
+after(() => transformer.close());
 
 /** Emitted records of one window of `segments` segments of ten records. */
-async function run(
-  transformer: TransformerWithChecks,
-  change: Partial<TableConfig> = {},
-  segments = 1,
-): Promise<number> {
+async function run(change: Partial<TableConfig> = {}, segments = 1): Promise<number> {
   const directory = join(home, `w${windows++}`);
   mkdirSync(directory);
   const staged = Array.from({ length: segments }, (_, i) => ({
@@ -42,22 +35,19 @@ async function run(
 
 const wrong: Partial<TableConfig> = { steps: [{ kind: 'filter', expression: 'n >< 5' }] };
 
-test('windows that are asked for together do not mix, whichever is first', async (t) => {
-  const transformer = fresh(t);
-  const asked = [1, 5, 2, 12].map((segments) => run(transformer, {}, segments));
+test('windows that are asked for together do not mix, whichever is first', async () => {
+  const asked = [1, 5, 2, 12].map((segments) => run({}, segments));
   assert.deepEqual(await Promise.all(asked), [10, 50, 20, 120]);
 });
 
-test('a window that fails leaves nothing behind for the next', async (t) => {
-  const transformer = fresh(t);
-  const [failed, next] = [run(transformer, wrong, 6), run(transformer, {}, 6)];
+test('a window that fails leaves nothing behind for the next', async () => {
+  const [failed, next] = [run(wrong, 6), run({}, 6)];
   await assert.rejects(failed, { code: 'TRANSFORM_FAILED' });
   assert.equal(await next, 60);
 });
 
 test('a thread that dies takes the attempts under way with it; the next one gets a new thread', async (t) => {
-  const transformer = fresh(t);
-  assert.equal(await run(transformer), 10);
+  assert.equal(await run(), 10);
   const { postMessage } = Worker.prototype;
   for (const deadly of ['begin', 'segment', 'finish']) {
     let killed = false;
@@ -70,17 +60,16 @@ test('a thread that dies takes the attempts under way with it; the next one gets
         void this.terminate();
       },
     );
-    await assert.rejects(run(transformer, {}, 8), { code: 'TRANSFORM_FAILED', message: /thread ended/ });
-    assert.equal(await run(transformer, {}, 8), 80, `after a death at ${deadly}`);
+    await assert.rejects(run({}, 8), { code: 'TRANSFORM_FAILED', message: /thread ended/ });
+    assert.equal(await run({}, 8), 80, `after a death at ${deadly}`);
     mock.mock.restore();
   }
 });
 
-test('a table is tried without data and said to be wrong or right; a window may wait behind it', async (t) => {
-  const transformer = fresh(t);
+test('a table is tried without data and said to be wrong or right; a window may wait behind it', async () => {
   const [problems, emitted, none] = await Promise.all([
     transformer.validate({ ...table, ...wrong }, home),
-    run(transformer),
+    run(),
     transformer.validate(table, home),
   ]);
   assert.match(problems.join(), /SQL is refused/);
@@ -88,8 +77,8 @@ test('a table is tried without data and said to be wrong or right; a window may 
   assert.deepEqual(none, []);
 });
 
-test('what is explained is what runs: SQL with a placeholder where values are drawn', (t) => {
-  const sql = fresh(t).explain({ ...table, partitionBy: [{ kind: 'value', field: 'n', column: 'n' }] });
+test('what is explained is what runs: SQL with a placeholder where values are drawn', () => {
+  const sql = transformer.explain({ ...table, partitionBy: [{ kind: 'value', field: 'n', column: 'n' }] });
   for (const part of [
     'CREATE OR REPLACE TEMP TABLE staged',
     'INSERT INTO staged',

@@ -82,23 +82,34 @@ async function readFile(path: string): Promise<Record<string, unknown>[]> {
   return rows;
 }
 
-for (const { type, json, becomes } of CASES) {
-  test(`JSON ${json} as ${type} becomes ${JSON.stringify(becomes)}`, async () => {
-    const neighbours = ['{"n":1}', `{"n":2,"v":${json}}`, '{"n":3}'];
+/** All values of a type go through one window, between two neighbours that must not suffer. */
+for (const [type, cases] of Map.groupBy(CASES, (one) => one.type)) {
+  const end = cases.length + 1;
+  let written: Promise<Written> | undefined;
+  const window = () => {
     const columns = [
       { name: 'n', type: 'int' },
       { name: 'v', type },
     ];
-    const { rows, quarantine } = await transform({ columns }, neighbours);
-    const failed = typeof becomes === 'object' && becomes !== null;
-    assert.deepEqual(
-      rows.map((row) => row['n']),
-      failed ? [1, 3] : [1, 2, 3],
-    );
-    if (failed) {
-      assert.equal(quarantine[0]?.['code'], (becomes as { code: string }).code);
-      assert.equal(quarantine[0]?.['_offset'], '1');
-    } else assert.deepEqual(rows[1]?.['v'], becomes);
+    const values = cases.map(({ json }, i) => `{"n":${i + 1},"v":${json}}`);
+    written ??= transform({ columns }, ['{"n":0}', ...values, `{"n":${end}}`]);
+    return written;
+  };
+  cases.forEach(({ json, becomes }, i) => {
+    test(`JSON ${json} as ${type} becomes ${JSON.stringify(becomes)}`, async () => {
+      const { rows, quarantine } = await window();
+      const row = rows.find(({ n }) => n === i + 1);
+      const failed = quarantine.find((one) => one['_offset'] === String(i + 1));
+      if (typeof becomes === 'object' && becomes !== null) {
+        assert.equal(failed?.['code'], (becomes as { code: string }).code);
+        assert.equal(row, undefined);
+      } else {
+        assert.deepEqual(row?.['v'], becomes);
+        assert.equal(failed, undefined);
+      }
+      assert.deepEqual([rows.at(0)?.['n'], rows.at(-1)?.['n']], [0, end]);
+      assert.equal(rows.length + quarantine.length, cases.length + 2);
+    });
   });
 }
 

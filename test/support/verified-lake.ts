@@ -1,0 +1,33 @@
+// A lake of two windows that `verify` is content with, and what it finds once something in it was changed.
+import { after } from 'node:test';
+import type { TableConfig } from '@sluice/collector/contracts.ts';
+import { verify } from '@sluice/collector/ops/verify.ts';
+import { createTransformer } from '@sluice/collector/transform/transformer.ts';
+import { type FakeObjectStore, fakeObjectStore } from './fake-object-store.ts';
+import { createWrittenLake, plainTable, type WrittenLake } from './written-lake.ts';
+
+export const transformer = createTransformer({ memoryBytesMax: 128e6, threads: 1 });
+after(() => transformer.close());
+
+export const columns = [{ name: 'n', type: 'int' }];
+export const byDay: Partial<TableConfig> = { partitionBy: [{ kind: 'ingest', by: 'day', column: 'day' }] };
+
+/** Two windows: offsets 0 to 2 with one bad record, and 3 to 4. */
+export async function written(
+  change: Partial<TableConfig> = {},
+): Promise<{ lake: WrittenLake; store: FakeObjectStore }> {
+  const store = fakeObjectStore();
+  const lake = await createWrittenLake(transformer, store, [{ ...plainTable, columns, ...change }]);
+  await lake.write('claims', ['{"n":0}', '{"n":"x"}', '{"n":2}']);
+  await lake.write('claims', ['{"n":3}', '{"n":4}']);
+  return { lake, store };
+}
+
+export async function findings(lake: WrittenLake): Promise<string[]> {
+  const { findings: found } = await verify(lake.options);
+  return found.map(({ place, what }) => `${place}: ${what}`);
+}
+
+/** In the order they came. */
+export const keysOf = (store: FakeObjectStore, prefix: string) =>
+  store.created.filter((key) => key.startsWith(prefix) && store.objects.has(key));
