@@ -4,108 +4,38 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { type Broker, startBroker } from '@sluice/deploy/local/kafka-broker.ts';
-import { ensureKafkaJars } from '@sluice/deploy/local/kafka-jars.mjs';
 import { type Ministack, startMinistack } from '@sluice/deploy/local/ministack.ts';
 import { ensureMinistack } from '@sluice/deploy/local/ministack-venv.mjs';
-import { createSite, createSitePki, type Site, type SitePki } from '@sluice/deploy/local/site.ts';
-import { Kafka, logLevel } from 'kafkajs';
 import { eventually } from '../support/eventually.ts';
 import { assertExactlyOnce } from '../support/oracles.ts';
-import { temporaryDirectory } from '../support/temp.ts';
+import {
+  type Journey,
+  query,
+  SESSION_TIMEOUT,
+  startJourney,
+  untilAcknowledged,
+  verified,
+} from './journey-fixture.ts';
 
-const directory = temporaryDirectory();
 const USER = { name: 'agent', password: 'only-for-this-test' };
-let broker: Broker;
-let pki: SitePki;
+let journey: Journey;
 let aws: Ministack;
-let kafka: Kafka;
 
 before(async () => {
-  await Promise.all([ensureKafkaJars(), ensureMinistack()]);
-  pki = await createSitePki(directory);
-  broker = await startBroker({
-    directory: join(directory, 'kafka'),
-    tls: { certificate: pki.broker, caPem: pki.caPem },
-    users: { [USER.name]: USER.password },
-  });
-  aws = await startMinistack();
+  await ensureMinistack();
+  [journey, aws] = await Promise.all([startJourney({ [USER.name]: USER.password }), startMinistack()]);
   await fetch(`${aws.endpoint}/lake`, { method: 'PUT' });
-  kafka = new Kafka({ brokers: [broker.plaintext], logLevel: logLevel.NOTHING });
 });
 
-after(async () => {
-  await broker?.stop();
-  await aws?.stop();
-});
-
-async function createTopics(...topics: string[]): Promise<void> {
-  const admin = kafka.admin();
-  await admin.connect();
-  await admin.createTopics({
-    topics: topics.map((topic) => ({ topic, numPartitions: 3, replicationFactor: 1 })),
-  });
-  await admin.disconnect();
-}
-
-async function produce(topic: string, values: readonly (string | Buffer)[]): Promise<void> {
-  const producer = kafka.producer({ allowAutoTopicCreation: false });
-  await producer.connect();
-  await producer.send({ topic, messages: values.map((value) => ({ value })) });
-  await producer.disconnect();
-}
-
-interface CollectorStatus {
-  readonly verdict: string;
-  readonly tables: readonly {
-    readonly table: string;
-    readonly partitions: readonly { readonly acknowledged: number }[];
-  }[];
-}
-
-async function acknowledged(site: Site, table: string): Promise<number> {
-  const { tables } = await site.collector.status<CollectorStatus>();
-  const partitions = tables.find((t) => t.table === table)?.partitions ?? [];
-  return partitions.reduce((sum, p) => sum + p.acknowledged, 0);
-}
-
-async function untilAcknowledged(site: Site, table: string, records: number): Promise<void> {
-  await eventually(
-    `${records} records of ${table} acknowledged`,
-    async () => (await acknowledged(site, table)) >= records,
-    {
-      deadlineMs: 90_000,
-      everyMs: 200,
-    },
-  );
-}
-
-async function query(site: Site, sql: string): Promise<Record<string, string | null>[]> {
-  const { code, output } = await site.collector.command(['query', '--json', sql]);
-  assert.equal(code, 0, output);
-  return JSON.parse(output.trim().split('\n').at(-1) ?? '') as Record<string, string | null>[];
-}
-
-const SESSION_TIMEOUT = '6s';
-const mutualTls = () => ({
-  brokers: [broker.mutualTls],
-  group: 'journey',
-  sessionTimeout: SESSION_TIMEOUT,
-  tls: {
-    ca: join(pki.directory, 'ca.pem'),
-    cert: join(pki.directory, 'client.pem'),
-    key: join(pki.directory, 'client-key.pem'),
-  },
-});
+after(() => Promise.all([journey?.stop(), aws?.stop()]));
 
 test('each input format arrives in each output format, through SASL, in S3 and Glue', async () => {
-  await createTopics('json-in', 'csv-in', 'text-in', 'bytes-in');
+  const { broker, pki, directory, produce } = journey;
+  await journey.createTopics(3, 'json-in', 'csv-in', 'text-in', 'bytes-in');
   const passwordFile = join(directory, 'password');
   writeFileSync(passwordFile, `${USER.password}\n`, { mode: 0o600 });
   const every = { every: '1s' };
-  const site = await createSite({
-    directory: join(directory, 'formats'),
-    pki,
+  const site = await journey.site('formats', {
     kafka: {
       brokers: [broker.sasl],
       group: 'formats',
@@ -179,19 +109,15 @@ test('each input format arrives in each output format, through SASL, in S3 and G
   );
   const [bad] = await query(site, 'select reason from from_json_quarantine');
   assert.equal(bad?.['reason'], "n 'x' is not int");
-  const { code, output } = await site.collector.command(['verify']);
-  assert.equal(code, 0, output);
+  await verified(site);
   await site.agent.stop();
   await site.collector.stop();
 });
 
 test('agent, collector and broker killed in mid-stream: every record is in the lake exactly once', async () => {
   const topic = 'killed';
-  await createTopics(topic);
-  const site = await createSite({
-    directory: join(directory, 'killed'),
-    pki,
-    kafka: mutualTls(),
+  await journey.createTopics(3, topic);
+  const site = await journey.site('killed', {
     topics: [topic],
     tables: [{ name: 'killed', topic, format: 'json', window: { every: '1s' }, columns: { n: 'int' } }],
   });
@@ -212,7 +138,7 @@ test('agent, collector and broker killed in mid-stream: every record is in the l
       await site.collector.stop();
       await site.collector.start();
     },
-    44: () => broker.restart(),
+    44: () => journey.broker.restart(),
     52: async () => {
       await Promise.all([site.agent.kill(), site.collector.kill()]);
       await site.collector.start();
@@ -222,7 +148,7 @@ test('agent, collector and broker killed in mid-stream: every record is in the l
   for (let batch = 0; batch < total; batch++) {
     await steps[batch]?.();
     const values = Array.from({ length: perBatch }, (_, i) => `{"n":${batch * perBatch + i}}`);
-    await eventually('the broker takes a batch', () => produce(topic, values).then(() => true));
+    await eventually('the broker takes a batch', () => journey.produce(topic, values).then(() => true));
   }
   await untilAcknowledged(site, 'killed', total * perBatch);
   await site.agent.stop();
@@ -232,22 +158,18 @@ test('agent, collector and broker killed in mid-stream: every record is in the l
     Array.from({ length: total * perBatch }, (_, n) => String(n)),
     found.map(({ n }) => String(n)),
   );
-  const { code, output } = await site.collector.command(['verify']);
-  assert.equal(code, 0, output);
+  await verified(site);
 });
 
 test('an idle topic is flowing and says since when; without a collector the agent says that it waits', async () => {
-  await createTopics('idle');
-  const site = await createSite({
-    directory: join(directory, 'idle'),
-    pki,
-    kafka: { ...mutualTls(), group: 'idle' },
+  await journey.createTopics(1, 'idle');
+  const site = await journey.site('idle', {
     topics: ['idle'],
     tables: [{ name: 'idle', topic: 'idle', format: 'text', window: { every: '1s' } }],
   });
   await site.collector.start();
   await site.agent.start();
-  await produce('idle', ['one']);
+  await journey.produce('idle', ['one']);
   await untilAcknowledged(site, 'idle', 1);
   await eventually('both flow', async () => {
     const [agent, collector] = [
@@ -273,9 +195,7 @@ test('an idle topic is flowing and says since when; without a collector the agen
 });
 
 test('a wrong config is refused with every problem, its line and a remedy, and exit 78', async () => {
-  const site = await createSite({
-    directory: join(directory, 'wrong'),
-    pki,
+  const site = await journey.site('wrong', {
     kafka: { brokers: ['nonsense'], group: 'g', colour: 'red' },
     topics: ['t'],
     tables: [{ name: 't', topic: 't', format: 'json', columns: { a: 'varchar' } }],
