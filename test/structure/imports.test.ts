@@ -203,7 +203,6 @@ const TIME_ELSEWHERE: Readonly<Record<string, string>> = {
   'agent/src/ops/check.ts': '`check` gives up a handshake: the socket’s own timer',
   'collector/src/ingest/agent-session.ts':
     'one receipt for all that a turn of the event loop brought: no time',
-  'collector/src/ingest/link-listener.ts': 'a refused peer is dropped by its session’s own timer',
 };
 const CHANCE_ELSEWHERE: Readonly<Record<string, string>> = {
   'shared/src/random.ts': 'the dice themselves',

@@ -3,7 +3,7 @@
 import type { Clock } from '@sluice/shared/clock.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { decodeRecords, type KafkaRecord } from '@sluice/shared/records.ts';
-import type { KafkaSettings, OffsetRange } from '../contracts.ts';
+import type { BoundedRead, KafkaSettings } from '../contracts.ts';
 import { prepareKafkajs } from './kafka-client.ts';
 import { createKafkaCluster, type KafkaCluster, type PartitionLog } from './kafka-cluster.ts';
 import { UNKNOWN_TOPIC } from './metadata-request.ts';
@@ -16,7 +16,7 @@ export interface TopicSampler {
   /** Fails where the group of the settings may not be used. */
   checkGroup(): Promise<void>;
   /** About `recordsMax` records, half from where the ranges begin and half from before they end. */
-  sample(topic: string, ranges: readonly OffsetRange[], recordsMax: number): Promise<readonly KafkaRecord[]>;
+  sample(topic: string, ranges: readonly BoundedRead[], recordsMax: number): Promise<readonly KafkaRecord[]>;
   close(): Promise<void>;
 }
 
@@ -63,7 +63,7 @@ interface Cursor {
 
 interface SampleRequest {
   readonly topic: string;
-  readonly ranges: readonly OffsetRange[];
+  readonly ranges: readonly BoundedRead[];
   readonly recordsMax: number;
 }
 
