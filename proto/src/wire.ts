@@ -1,5 +1,6 @@
 // Between the link's messages and the words of the code: topic ids are hex here and 16 bytes on the wire, segments are
 // written by hand so that a payload is copied once. Golden bytes in test/golden hold both sides to it.
+import { SEGMENT_PLAIN_BYTES_MAX } from '@sluice/shared/codecs.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
 import type { Segment, SegmentCodec, SkippedSpan } from '@sluice/shared/segment.ts';
@@ -86,13 +87,18 @@ function toWire(segment: Segment, rewindEpoch: number): WireSegment {
   };
 }
 
-/** LINK_MESSAGE_INVALID where a number means nothing or the counts do not balance. The payload stays a view. */
+/** LINK_MESSAGE_INVALID where a number means nothing or does not fit the others. The payload stays a view. */
 export function segmentFromWire(wire: WireSegment): Segment {
   const codec = CODECS[wire.codec];
   if (codec === undefined) throw invalid(`segment codec ${wire.codec} is unknown`);
   const { startOffset, nextOffset, records, control, aborted, absent } = wire;
   if (nextOffset <= startOffset || nextOffset - startOffset !== records + control + aborted + absent)
     throw invalid(`segment [${startOffset}, ${nextOffset}) does not balance`);
+  const { plainBytes, payload } = wire;
+  if (plainBytes > SEGMENT_PLAIN_BYTES_MAX || (codec === 'none' && plainBytes !== payload.length))
+    throw invalid(
+      `a payload of ${payload.length} bytes cannot be ${plainBytes} plain ones with codec ${codec}`,
+    );
   const skipped = wire.skipped.map(({ kind, firstOffset, lastOffset, count }) => {
     const name = SKIPPED_KINDS[kind];
     if (name === undefined) throw invalid(`skipped kind ${kind} is unknown`);
@@ -107,9 +113,9 @@ export function segmentFromWire(wire: WireSegment): Segment {
     skipped,
     timestampMax: wire.timestampMax,
     codec,
-    plainBytes: wire.plainBytes,
+    plainBytes,
     crc32c: wire.crc32c,
-    payload: wire.payload,
+    payload,
   };
 }
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ConnectRequest, type Segment as WireSegment } from '@sluice/proto/gen/sluice/v1/link.ts';
 import { encodeSegmentRequest, segmentFromWire } from '@sluice/proto/wire.ts';
+import { SEGMENT_PLAIN_BYTES_MAX } from '@sluice/shared/codecs.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import fc from 'fast-check';
 import { requests } from './golden-messages.ts';
@@ -38,7 +39,7 @@ const segments: fc.Arbitrary<Segment> = fc
       ),
       timestampMax: fc.integer({ min: -1, max: 2 ** 45 }),
       codec: fc.constantFrom('none', 'lz4', 'zstd'),
-      plainBytes: uint32,
+      plainBytes: fc.nat({ max: SEGMENT_PLAIN_BYTES_MAX }),
       crc32c: uint32,
       payload,
     },
@@ -46,7 +47,9 @@ const segments: fc.Arbitrary<Segment> = fc
   )
   .map((segment) => {
     const { records, control, aborted, absent } = segment.counts;
-    return { ...segment, nextOffset: segment.startOffset + records + control + aborted + absent };
+    const plainBytes = segment.codec === 'none' ? segment.payload.length : segment.plainBytes;
+    const nextOffset = segment.startOffset + records + control + aborted + absent;
+    return { ...segment, plainBytes, nextOffset };
   })
   .filter(({ startOffset, nextOffset }) => nextOffset > startOffset);
 
@@ -76,5 +79,7 @@ test('a segment whose numbers mean nothing or do not balance is refused', () => 
   refused({ nextOffset: 99 }, /does not balance/);
   refused({ skipped: [{ kind: 0, firstOffset: 1, lastOffset: 1, count: 1 }] }, /kind 0 is unknown/);
   refused({ skipped: [{ kind: 3, firstOffset: 1, lastOffset: 1, count: 1 }] }, /kind 3 is unknown/);
+  refused({ plainBytes: SEGMENT_PLAIN_BYTES_MAX + 1 }, /cannot be 268435457 plain ones/);
+  refused({ codec: 0, plainBytes: good.payload.length + 1 }, /cannot be \d+ plain ones/);
   refused({ topicId: Buffer.alloc(15) }, /a topic id of 15 bytes/);
 });
