@@ -1,4 +1,3 @@
-export const MINISTACK_VERSION: string;
 /** The program, once `ensureMinistack` has run. */
 export function ministackProgram(): string;
 /** Makes the venv once. */
