@@ -1,5 +1,4 @@
 // Types of ministack-venv.mjs, which is plain JavaScript because the bootstrap calls it before anything is installed.
-export const MINISTACK_VERSION: string;
 /** The program, once `ensureMinistack` has run. */
 export function ministackProgram(): string;
 /** Makes the venv once. */

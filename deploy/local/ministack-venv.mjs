@@ -1,38 +1,10 @@
-// The emulated S3 and Glue: MiniStack in a Python venv of its own under .cache. Plain JavaScript: the bootstrap calls it.
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+// The emulated S3 and Glue: MiniStack in a Python venv. Plain JavaScript: the bootstrap calls it.
+import { ensureVenv, venvProgram } from './python-venv.mjs';
 
-export const MINISTACK_VERSION = '1.5.33';
-const CACHE = resolve(dirname(fileURLToPath(import.meta.url)), '../../.cache');
+const REQUIREMENTS = ['ministack==1.5.33'];
 
 /** The program, once `ensureMinistack` has run. */
-export const ministackProgram = () => join(CACHE, `ministack-${MINISTACK_VERSION}`, 'bin', 'ministack');
+export const ministackProgram = () => venvProgram(REQUIREMENTS, 'ministack');
 
-/** Makes the venv once. A venv cannot be moved, so a marker written last says that it is whole. */
-export async function ensureMinistack() {
-  const path = join(CACHE, `ministack-${MINISTACK_VERSION}`);
-  const marker = join(path, 'complete');
-  if (existsSync(marker)) return { path, fresh: false, bytes: 0 };
-  rmSync(path, { recursive: true, force: true });
-  mkdirSync(CACHE, { recursive: true });
-  python('python3', ['-m', 'venv', path]);
-  python(join(path, 'bin', 'pip'), [
-    'install',
-    '-q',
-    '--disable-pip-version-check',
-    `ministack==${MINISTACK_VERSION}`,
-  ]);
-  writeFileSync(marker, '');
-  const kilobytes = Number(
-    /^\d+/.exec(spawnSync('du', ['-sk', path], { encoding: 'utf8' }).stdout)?.[0] ?? 0,
-  );
-  return { path, fresh: true, bytes: kilobytes * 1024 };
-}
-
-function python(program, args) {
-  const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8' });
-  if (status !== 0)
-    throw new Error(`${program} ${args.join(' ')} failed:\n${(stdout + stderr).slice(-2_000)}`);
-}
+/** Makes the venv once. */
+export const ensureMinistack = () => ensureVenv(REQUIREMENTS);

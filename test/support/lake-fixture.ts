@@ -4,7 +4,13 @@ import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createFileCatalog } from '@sluice/collector/catalog/file-catalog.ts';
-import type { Catalog, TableConfig, TableWriter, WindowCommit } from '@sluice/collector/contracts.ts';
+import type {
+  Catalog,
+  ObjectStore,
+  TableConfig,
+  TableWriter,
+  WindowCommit,
+} from '@sluice/collector/contracts.ts';
 import { createEvents } from '@sluice/collector/events.ts';
 import { createTableWriter } from '@sluice/collector/ledger/table-writer.ts';
 import type { Clock } from '@sluice/shared/clock.ts';
@@ -34,7 +40,7 @@ const schemas = {
 
 let writers = 0;
 export function writerOn(
-  store: FakeObjectStore,
+  store: ObjectStore,
   clock: Clock = manualClock(),
   catalog: Catalog = createFileCatalog('sluice', store),
 ): TableWriter {

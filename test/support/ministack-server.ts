@@ -13,8 +13,17 @@ export interface MinistackServer {
 const START_DEADLINE_MS = 60_000;
 export const MINISTACK_REGION = 'us-east-1';
 
+export interface MinistackOptions {
+  readonly services?: string;
+  /** Policies of assumed roles are enforced, as AWS would. */
+  readonly enforceRoles?: boolean;
+}
+
 /** Also sets the credentials that the AWS SDK of this process finds. */
-export async function startMinistackServer(): Promise<MinistackServer> {
+export async function startMinistackServer({
+  services = 's3,glue,sts',
+  enforceRoles = false,
+}: MinistackOptions = {}): Promise<MinistackServer> {
   await ensureMinistack();
   const port = await freePort();
   const credentials = { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' };
@@ -23,7 +32,10 @@ export async function startMinistackServer(): Promise<MinistackServer> {
   const settings = { GATEWAY_PORT: String(port), BIND_HOST: '127.0.0.1', MINISTACK_HOST: '127.0.0.1' };
   const child = spawn(ministackProgram(), [], {
     stdio: 'ignore',
-    env: { PATH, HOME, ...credentials, ...settings, LOG_LEVEL: 'ERROR', SERVICES: 's3,glue,sts' },
+    env: {
+      ...{ PATH, HOME, ...credentials, ...settings, LOG_LEVEL: 'ERROR' },
+      ...{ SERVICES: services, AUTH: String(enforceRoles) },
+    },
   });
   const endpoint = `http://127.0.0.1:${port}`;
   const isUp = () => fetch(`${endpoint}/_ministack/health`).then((reply) => reply.ok);

@@ -120,7 +120,7 @@ export function createS3ObjectStore(settings: S3Settings): ObjectStore {
           new DeleteObjectsCommand({ Bucket, Delete: { Objects, Quiet: true } }),
         );
         const [refused] = reply.Errors ?? [];
-        if (refused !== undefined) throw new Error(`${refused.Code}: ${refused.Message}`);
+        if (refused !== undefined) throw refusedKey(refused);
       } catch (error) {
         throw named('s3:DeleteObject', keys[from] ?? '', error);
       }
@@ -194,6 +194,12 @@ function checkSame(
 ): void {
   if (found.bytes === expected.bytes && found.sha256 === expected.sha256) return;
   throw new SluiceError('STORE_OBJECT_CONFLICT', 'other bytes stand there', { place: key });
+}
+
+/** Of a batch, keys are refused one by one, in a reply that is a success. */
+function refusedKey({ Code, Message }: { Code?: string | undefined; Message?: string | undefined }): Error {
+  const error = Object.assign(new Error(Message), { name: Code ?? 'refused' });
+  return Code === 'AccessDenied' ? Object.assign(error, { $metadata: { httpStatusCode: 403 } }) : error;
 }
 
 function statusOf(error: unknown): number | undefined {
