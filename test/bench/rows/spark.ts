@@ -39,7 +39,8 @@ export async function spark(stage: Stage): Promise<Row> {
     peakRssBytes: Math.max(...said.map((s) => s.peakRssBytes)),
     foreignCpuShare: done.foreignCpuShare,
     details: {
-      measured: 'the query from first to last record: the start of the session is left out, the first batch is not',
+      measured:
+        'the query from first to last record: the start of the session is left out, the first batch is not',
       proven: 'rows, distinct ids and sums in the files',
       version: SPARK_VERSION,
       memory: MEMORY,
