@@ -141,6 +141,9 @@ test('a digest does not care how partitions are interleaved, and for everything 
   assert.notEqual(digest([...rest, first]), digest(list), 'one comes late');
   const moved = list.map((batch, i) => (i === 0 ? { ...batch, partition: 1 } : batch));
   assert.notEqual(digest(moved), digest(list), 'one is in another partition');
+  const whole = digest(list);
+  list.at(-1)?.bytes.writeBigInt64BE(5_000n, 0);
+  assert.notEqual(digest(list), whole, 'there is a hole before the last one');
 });
 
 test('a changed byte is found where checksums are computed', () => {

@@ -51,9 +51,8 @@ async function travel(stage: Stage, name: string, kafka: { readonly [key: string
     await site.collector.start();
     const spawnedMs = Date.now();
     const [start] = await Promise.all([agentStarted(site, spawnedMs), site.agent.start()]);
-    const overdue = AbortSignal.timeout((records / RECORDS_PER_SECOND_MIN) * 1_000 + START_MS_MAX);
     const ledger = join(site.lakeDirectory, '_sluice', 'ledger', TABLE);
-    const commits = await untilCommitted(ledger, records, overdue);
+    const commits = await untilCommitted(ledger, records, hopeless(site, records));
     await untilAcknowledged(site, records);
     const figures = figuresOf(site, { name, records, start, commits });
     await site.agent.stop();
@@ -66,6 +65,15 @@ async function travel(stage: Stage, name: string, kafka: { readonly [key: string
     await site.agent.stop();
     await site.collector.stop();
   }
+}
+
+/** Aborts when one of the programs has ended, or when it takes far too long. */
+function hopeless(site: Site, records: number): AbortSignal {
+  const gone = new AbortController();
+  for (const program of [site.agent, site.collector])
+    void program.ended().then((code) => gone.abort(new Error(`the ${program.name} ended with ${code}`)));
+  const overdue = AbortSignal.timeout((records / RECORDS_PER_SECOND_MIN) * 1_000 + START_MS_MAX);
+  return AbortSignal.any([gone.signal, overdue]);
 }
 
 function profiling({ profileDirectory }: Stage, name: string): Readonly<Record<string, string>> {
