@@ -167,7 +167,9 @@ function program(name: SiteProgram['name'], options: ProgramOptions): SiteProgra
   const httpUrl = `http://127.0.0.1:${options.httpPort}`;
   const logFile = join(options.directory, `${name}.log`);
   const { PATH, HOME, TMPDIR } = process.env;
-  const env = { PATH, HOME, ...(TMPDIR === undefined ? {} : { TMPDIR }), ...options.environment };
+  // MALLOC_ARENA_MAX as in the unit and the images.
+  const fixed = { PATH, HOME, MALLOC_ARENA_MAX: '2' };
+  const env = { ...fixed, ...(TMPDIR === undefined ? {} : { TMPDIR }), ...options.environment };
   let running: StartedProcess | undefined;
   const isUp = () =>
     fetch(`${httpUrl}${name === 'agent' ? '/livez' : '/readyz'}`).then(

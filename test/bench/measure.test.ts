@@ -1,3 +1,4 @@
+// What the bench measures with: process trees, percentages and tables are held to known figures.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
