@@ -17,7 +17,7 @@ if (problems.length > 0) {
 }
 for (const [name, variable] of files) {
   const path = join(directory, name);
-  rmSync(path, { force: true }); // it is readable only: a second run could not open it
-  writeFileSync(path, process.env[variable].replace(/\n*$/, '\n'), { mode: 0o400 });
+  rmSync(path, { force: true }); // of an earlier run: it is readable only
+  writeFileSync(path, process.env[variable].replace(/\n*$/, '\n'), { mode: 0o400, flag: 'wx' });
   process.stdout.write(`wrote ${path}\n`);
 }

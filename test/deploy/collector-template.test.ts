@@ -1,9 +1,11 @@
 // What must stay true of deploy/ecs/collector.yaml, whatever else is changed in it.
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { collectorSchema } from '@sluice/collector/config.ts';
+import { collectorSchema, loadCollectorConfig } from '@sluice/collector/config.ts';
 import { rulesThatTouch } from '@sluice/collector/lake/bucket-lifecycle.ts';
 import { KEPT_PREFIXES } from '@sluice/collector/lake/object-keys.ts';
+import { projectRoot } from '@sluice/deploy/local/project-root.ts';
 import { at, type Json, listOf } from '../support/cloudformation.ts';
 import { bucketRules, readCollectorTemplate } from '../support/collector-template.ts';
 
@@ -123,4 +125,18 @@ test('secrets reach the collector as files of its own volume, never as its envir
 test('every parameter and output says what it is for', () => {
   for (const [name, { Description }] of Object.entries({ ...template.Parameters, ...template.Outputs }))
     assert.ok(Description, name);
+});
+
+test('the example config fits the template: addresses, file names, lake and database', () => {
+  const config = loadCollectorConfig(join(projectRoot, 'deploy/ecs/collector.example.yaml'));
+  assert.equal(config.http.address.port, Number(at(properties('TargetGroup'), 'HealthCheckPort')));
+  assert.equal(config.listen.address.port, at(properties('Listener'), 'Port'));
+  for (const { host } of [config.http.address, config.listen.address]) assert.equal(host, '0.0.0.0');
+  const [directory, ...pairs] = listOf(at(files, 'Command')).map(String);
+  assert.equal(directory, '/etc/sluice');
+  const written = pairs.map((pair) => pair.split('=')[0]);
+  const { ca, cert, key } = config.listen.tls;
+  assert.deepEqual(written, ['collector.yaml', ca, cert, key]);
+  assert.ok(config.lake.store.endsWith(`/${template.Parameters['LakePrefix']?.Default}`));
+  assert.equal(config.lake.database, template.Parameters['GlueDatabaseName']?.Default);
 });
