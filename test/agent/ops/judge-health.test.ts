@@ -10,16 +10,15 @@ const MINUTE = 60_000;
 const claims = { topic: 'claims', topicId: NO_TOPIC_ID, partition: 3 };
 
 const running: SourceStatus = { state: 'running', reason: undefined, lastFetchMs: 0, partitions: [] };
-const spool: SpoolStatus = {
-  ...({ silentMs: 0 } as object),
+const spool = {
+  silentMs: 0,
   bytes: 0,
   bytesMax: 2 ** 30,
   freeBytes: 2 ** 40,
   files: 1,
   partitions: [],
   fault: undefined,
-  silentMs: 0,
-} as SpoolStatus;
+} as unknown as SpoolStatus;
 const connected: UplinkStatus = {
   state: 'connected',
   sinceMs: NOW - 60 * MINUTE,
