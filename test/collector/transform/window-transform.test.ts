@@ -178,6 +178,8 @@ test('apply_mapping renames, casts and reaches into objects; a parent that is no
     '{"id":"x","policy":{"holder":{"name":"Ada"}}}',
     '{"id":"18","policy":5}',
     '{"id":"19","policy":null}',
+    '{"id":"20","policy":{"holder":[1]}}',
+    '{"id":"21","policy":7,"policy":{"holder":{"name":"Bob"}}}',
   ]);
   assert.deepEqual(rows, [
     { claim_id: '17', holder: 'Ada', at: '2026-05-28 20:26:40.123', place: '0' },
@@ -185,7 +187,12 @@ test('apply_mapping renames, casts and reaches into objects; a parent that is no
   ]);
   assert.deepEqual(
     quarantine.map((row) => row['reason']),
-    ["id 'x' is not bigint", "policy '5' is not an object"],
+    [
+      "id 'x' is not bigint",
+      "policy '5' is not an object",
+      "policy.holder '[1]' is not an object",
+      "policy '7' is not an object",
+    ],
   );
 });
 

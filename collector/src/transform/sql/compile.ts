@@ -246,9 +246,12 @@ function typedLayers(source: readonly SourceField[], at: { from: string; json: b
     'WHEN __unread IS NOT NULL THEN __unread',
     ...parents.map((path) => {
       const pointer = literal(`$${path.map((part) => `."${part.replaceAll('"', '\\"')}"`).join('')}`);
-      const isObject = `json_type(__value, ${pointer}) IS NULL OR json_type(__value, ${pointer}) IN ('OBJECT', 'NULL')`;
+      // A parent with a value below it is an object; asking would parse the whole record once more.
+      const below = source.flatMap((field, i) => (startsWith(field.path, path) ? [`t${i} IS NULL`] : []));
+      const isOther = `coalesce(json_type(__value, ${pointer}), 'NULL') NOT IN ('OBJECT', 'NULL')`;
       const found = `json_extract_string(__value, ${pointer})`;
-      return `WHEN NOT (${isObject}) THEN ${problem('NOT_AN_OBJECT', path.join('.'), { value: found, type: 'an object' })}`;
+      const told = problem('NOT_AN_OBJECT', path.join('.'), { value: found, type: 'an object' });
+      return `WHEN CASE WHEN ${below.join(' AND ')} THEN ${isOther} ELSE false END THEN ${told}`;
     }),
     ...source.flatMap((field, i) => {
       const fails = conversions[i]?.fails(`t${i}`, `c${i}`) ?? 'false';
@@ -270,6 +273,10 @@ function typedLayers(source: readonly SourceField[], at: { from: string; json: b
 /** A JSON string as its text: people read 'abc' and not '"abc"'. */
 function shownToken(token: string): string {
   return `CASE WHEN starts_with(${token}, '"') THEN json_extract_string(${token}, '$') ELSE ${token} END`;
+}
+
+function startsWith(path: readonly string[], parent: readonly string[]): boolean {
+  return path.length > parent.length && parent.every((part, i) => part === path[i]);
 }
 
 function parentsOf(source: readonly SourceField[]): string[][] {
