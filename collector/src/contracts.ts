@@ -103,6 +103,8 @@ export interface GapNotice extends PartitionId {
 export interface AgentLink {
   readonly agentId: string;
   readonly streamId: number;
+  /** Positions of declared partitions that could not be told in the answer. */
+  welcomed(positions: readonly PartitionPosition[]): void;
   committed(positions: readonly { partition: PartitionId; nextOffset: number }[]): void;
   rewind(partition: PartitionId, offset: number, rewindEpoch: number, reason: string): void;
   refused(topic: string, code: string, message: string): void;

@@ -27,6 +27,10 @@ export function linkOf(): LinkDouble {
     agentId: 'plant-7',
     streamId: ++streams,
     told,
+    welcomed: (positions) => {
+      for (const { received, ...partition } of positions)
+        told.push(`welcomed ${partitionName(partition)} ${received}`);
+    },
     committed: (positions) => {
       for (const { partition, nextOffset } of positions)
         told.push(`committed ${partitionName(partition)} ${nextOffset}`);

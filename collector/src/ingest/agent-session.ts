@@ -268,6 +268,10 @@ export class AgentSession implements AgentLink {
     if (this.#options.credit.grant(this.#credit) > before) this.#sendReceiptSoon();
   }
 
+  welcomed(positions: readonly PartitionPosition[]): void {
+    this.#write({ $case: 'positions', value: { positions: positions.map(toWire) } });
+  }
+
   committed(positions: Parameters<AgentLink['committed']>[0]): void {
     const partitions = positions.map(({ partition, nextOffset }) => ({
       ...partitionToWire(partition),

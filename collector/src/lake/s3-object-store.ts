@@ -154,16 +154,16 @@ export function createS3ObjectStore(settings: S3Settings): ObjectStore {
         throw new SluiceError('STORE_DENIED', `${ContentLength} bytes are above S3's limit of 5 GiB`, {
           place: key,
         });
-      const put = new PutObjectCommand({
-        Bucket,
-        Key: Key(key),
-        Body: createReadStream(path),
-        ContentLength,
-        Metadata: { sha256 },
-      });
-      await client.send(put).catch((error: unknown) => {
+      const Body = createReadStream(path);
+      const put = new PutObjectCommand({ Bucket, Key: Key(key), Body, ContentLength, Metadata: { sha256 } });
+      try {
+        await client.send(put);
+      } catch (error) {
         throw named('s3:PutObject', key, error);
-      });
+      } finally {
+        // A refused upload leaves it open.
+        Body.destroy();
+      }
     },
     publish,
     remove,

@@ -157,7 +157,8 @@ function startWorker(limits: TransformLimits, ended: () => void): WorkerCalls {
     else call?.resolve(reply);
   });
   const end = (why: string) => {
-    over ??= why;
+    if (over !== undefined) return;
+    over = why;
     ended();
     const calls = [...waiting.values()].flat();
     waiting.clear();

@@ -52,6 +52,10 @@ export function endWindow(window: OpenWindow, state: 'closed' | 'given up'): voi
   tellChanged(window);
 }
 
+export async function untilEnded(window: OpenWindow): Promise<void> {
+  while (window.state === 'open') await new Promise<void>((resolve) => window.changed.add(resolve));
+}
+
 /** Its segments from the first on, also while they still arrive; ends when the window is closed, throws if given up. */
 export async function* segmentsOf(window: OpenWindow): AsyncGenerator<WindowSegment> {
   for (let i = 0; ; ) {

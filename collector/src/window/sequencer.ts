@@ -3,7 +3,6 @@
 // Staged segments belong to the tables' windows, not to the stream: a reconnect to this process resends nothing. A topic
 // whose tables cannot take more is held, so that its neighbours flow.
 import type { Clock } from '@sluice/shared/clock.ts';
-import { describeError } from '@sluice/shared/errors.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import { formatBytes } from '@sluice/shared/units.ts';
@@ -16,10 +15,12 @@ import type {
   TableWriter,
 } from '../contracts.ts';
 import type { Events } from '../events.ts';
+import { createPartitionOpener, idOf } from './partition-opener.ts';
 import type { StagedBytes, StagingBudget } from './staging-budget.ts';
-import { resolveStart } from './start-offset.ts';
 import type { TableLane } from './table-lane.ts';
 
+/** Partitions whose tables take longer to open them are left out of Welcome and told when they are open. */
+const OPEN_WAIT_MS = 5_000;
 /** A window whose last stream ended closes at once, but not more often than this. */
 const STREAM_END_CLOSE_MS = 5_000;
 /** Of the staging budget, what one topic may use where there are several: a table that waits cannot stop its neighbours. */
@@ -56,6 +57,9 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   const topics = new Set(options.tables.map(({ lane }) => lane.table.topic));
   /** Payload bytes between link and ledger, by topic. */
   const staged = new Map<string, number>();
+  const opener = createPartitionOpener(options.tables, events);
+  /** What each stream has declared and not revoked, by partition key. */
+  const wantedBy = new Map<AgentLink, Set<string>>();
   /** Topics that the streams were told to hold. */
   const held = new Set<string>();
 
@@ -142,12 +146,32 @@ export function createSequencer(options: SequencerOptions): Sequencer {
       if (!ready) link.refused(topic, 'LINK_TOPIC_REFUSED', `no table reads topic '${topic}'`);
       return ready;
     });
-    await openMissing(known);
+    const wanted = wantedBy.get(link) ?? new Set();
+    wantedBy.set(link, wanted);
+    for (const partition of known) wanted.add(partitionKey(partition));
+    const opened = opener.open(known);
+    const waited = new AbortController();
+    await Promise.race([opened, clock.sleep(OPEN_WAIT_MS, waited.signal)]);
+    waited.abort();
+    const late = known.filter((partition) => !isOpen(stateOf(partition)));
+    if (late.length > 0) void opened.then(() => welcomeLate(link, late));
     for (const topic of new Set(known.map((p) => p.topic)))
       if (held.has(topic)) link.hold(topic, holdReason(topic) ?? 'it is caught up with');
-    return known.flatMap((partition) => {
+    return join(link, known);
+  }
+
+  const isOpen = ({ id, tables }: PartitionState) => tables.every(({ lane }) => lane.next(id) !== undefined);
+
+  function welcomeLate(link: AgentLink, late: readonly DeclaredPartition[]): void {
+    const positions = join(link, late);
+    if (positions.length > 0) link.welcomed(positions);
+  }
+
+  /** Positions of those that are open and still wanted: the stream may have ended, or revoked them, meanwhile. */
+  function join(link: AgentLink, declared: readonly DeclaredPartition[]): readonly PartitionPosition[] {
+    return declared.flatMap((partition) => {
       const state = stateOf(partition);
-      if (state.tables.some(({ lane }) => lane.next(state.id) === undefined)) return [];
+      if (!isOpen(state) || !wantedBy.get(link)?.has(partitionKey(partition))) return [];
       state.links.add(link);
       return [
         {
@@ -158,28 +182,6 @@ export function createSequencer(options: SequencerOptions): Sequencer {
         },
       ];
     });
-  }
-
-  async function openMissing(declared: readonly DeclaredPartition[]): Promise<void> {
-    for (const table of options.tables) {
-      const missing = declared
-        .filter((p) => p.topic === table.lane.table.topic && table.writer.position(p) === undefined)
-        .map((p) => ({ ...idOf(p), leaderEpoch: p.leaderEpoch, ...startOf(table, p) }));
-      if (missing.length === 0) continue;
-      try {
-        await table.writer.open(missing);
-      } catch (error) {
-        events.tableNotOpened({ table: table.lane.table.name, reason: describeError(error) });
-      }
-    }
-  }
-
-  function startOf(table: SequencedTable, partition: DeclaredPartition) {
-    const siblings = tablesOf(partition.topic)
-      .filter((other) => other !== table)
-      .map(({ writer }) => writer.acked(partition));
-    const otherIncarnation = table.writer.partitions().some((p) => sameSlot(p, partition));
-    return resolveStart({ configured: table.lane.table.startAt, partition, siblings, otherIncarnation });
   }
 
   function stateOf(partition: PartitionId): PartitionState {
@@ -251,10 +253,14 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   }
 
   function revoke(link: AgentLink, revoked: readonly PartitionId[]): void {
-    for (const id of revoked) partitions.get(partitionKey(id))?.links.delete(link);
+    for (const id of revoked) {
+      wantedBy.get(link)?.delete(partitionKey(id));
+      partitions.get(partitionKey(id))?.links.delete(link);
+    }
   }
 
   function disconnected(link: AgentLink): void {
+    wantedBy.delete(link);
     for (const state of partitions.values()) state.links.delete(link);
     for (const { lane } of options.tables) {
       const fed = [...partitions.values()].some((s) => s.links.size > 0 && s.id.topic === lane.table.topic);
@@ -281,12 +287,4 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     disconnected,
     room: () => budget.room(),
   };
-}
-
-function idOf({ topic, topicId, partition }: PartitionId): PartitionId {
-  return { topic, topicId, partition };
-}
-
-function sameSlot(a: PartitionId, b: PartitionId): boolean {
-  return a.topic === b.topic && a.partition === b.partition && a.topicId !== b.topicId;
 }

@@ -20,6 +20,7 @@ import {
   releaseWindow,
   segmentsOf,
   trimWindow,
+  untilEnded,
   windowRanges,
 } from './open-window.ts';
 import type { StagedBytes } from './staging-budget.ts';
@@ -174,6 +175,8 @@ export function createTableLane(options: LaneOptions): TableLane {
           retryMs: delayMs,
         });
         await clock.sleep(delayMs, stopping.signal);
+        // Only its first attempt was sure to be in no closed window's way.
+        await untilEnded(window);
       }
     }
   }

@@ -4,9 +4,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { PartitionId } from '@sluice/shared/position.ts';
 import fc from 'fast-check';
+import { eventually } from '../../support/eventually.ts';
 import { rangeSegment } from '../../support/fake-spool.ts';
 import type { WriterDouble } from '../../support/lane-doubles.ts';
-import { declared, declaredOf, linkOf, rest, sequencerOf } from '../../support/sequencer-harness.ts';
+import {
+  declared,
+  declaredOf,
+  type LinkDouble,
+  linkOf,
+  rest,
+  sequencerOf,
+} from '../../support/sequencer-harness.ts';
 
 test('what is here is skipped, what is next is taken, what begins before is cut', async () => {
   const { send, lanes } = await declared();
@@ -135,6 +143,44 @@ test('a table that cannot be opened is not welcomed, and is with the next declar
     second.map(({ topic }) => topic),
     ['claims'],
   );
+});
+
+test('a table that never opens its partition keeps no neighbour waiting, and is welcomed once it does', async () => {
+  const parts = sequencerOf({
+    tables: [
+      { name: 'parked', topic: 'a' },
+      { name: 'fine', topic: 'b' },
+    ],
+  });
+  const writer = parts.writers['parked'];
+  assert.ok(writer);
+  const { open } = writer;
+  const gate = Promise.withResolvers<void>();
+  let asked = 0;
+  writer.open = async (partitions) => {
+    asked++;
+    await gate.promise;
+    await open(partitions);
+  };
+  const declare = async (link: LinkDouble) => {
+    const declared = parts.sequencer.declare(link, [declaredOf(0, 'a'), declaredOf(0, 'b')]);
+    await eventually('the table is asked', () => asked === 1);
+    await parts.clock.advance(5_000);
+    return await declared;
+  };
+  const [gone, link, revoked] = [linkOf(), linkOf(), linkOf()];
+  for (const one of [gone, link, revoked])
+    assert.deepEqual(
+      (await declare(one)).map(({ topic }) => topic),
+      ['b'],
+      'the neighbour is welcomed',
+    );
+  parts.sequencer.disconnected(gone);
+  parts.sequencer.revoke(revoked, [declaredOf(0, 'a')]);
+  gate.resolve();
+  await eventually('it is welcomed', () => link.told.length === 1);
+  assert.deepEqual(link.told, ['welcomed a-0 0']);
+  assert.deepEqual([gone.told, revoked.told, asked], [[], [], 1]);
 });
 
 test('a topic created again is read from its log start, beside its old self', async () => {

@@ -4,7 +4,7 @@
 import type { Column, TableConfig, TableSchemas } from '../../contracts.ts';
 import { fromJson, fromText, wantsJsonToken } from './conversions.ts';
 import { type Field, type FieldPlan, metadataColumns, type SourceField } from './fields.ts';
-import { GOOD, longPartitions, partitionValues } from './partitions.ts';
+import { GOOD, hourIs, longPartitions, partitionValues } from './partitions.ts';
 import { problem, quarantineColumns, selectQuarantine } from './quarantine.ts';
 import { identifier, literal } from './types.ts';
 
@@ -176,7 +176,7 @@ function inputLayer({ table, marks, needsKeys, needsHeaders }: Context): string 
   return (
     `unnested AS (SELECT p, unnest(o) AS o, unnest(t) AS t, ${split('v')} AS v, ${key}, ${headers} FROM raw),\n` +
     `input AS (SELECT ${literal(table.topic)} AS _topic, p AS _partition, o AS _offset, ` +
-    'CASE WHEN t >= 0 THEN make_timestamp(t * 1000) END AS _timestamp, ' +
+    'CASE WHEN t BETWEEN 0 AND 9223372036854775 THEN make_timestamp(t * 1000) END AS _timestamp, ' +
     `nullif(k, ${literal(marks.nullMark)}) AS _key, h AS _headers, v AS __value FROM unnested WHERE o >= 0)`
   );
 }
@@ -358,9 +358,7 @@ function selectRows(
     if (value === null) return [`${field} IS NULL`];
     if (spec.kind === 'value') return [`${field} = ${literal(value)}`];
     if (spec.by === 'day') return [`${field}::DATE = DATE ${literal(value)}`];
-    return [
-      `date_trunc('hour', ${field}) = TIMESTAMP ${literal(`${value.slice(0, 10)} ${value.slice(11)}:00:00`)}`,
-    ];
+    return [hourIs(field, value)];
   });
   return `SELECT ${columns.join(', ')} FROM staged WHERE ${[GOOD, ...conditions].join(' AND ')}`;
 }

@@ -15,10 +15,17 @@ function partitionValue(spec: PartitionSpec): string {
   return spec.by === 'day' ? `${field}::DATE` : `date_trunc('hour', ${field})`;
 }
 
+const HOUR = "'%Y-%m-%d-%H'";
+
+/** That a timestamp lies in the hour spelled so; years that are not of four digits are compared as they are spelled. */
+export function hourIs(field: string, value: string): string {
+  const [, day, hour] = /^(\d{4}-\d\d-\d\d)-(\d\d)$/.exec(value) ?? [];
+  if (day === undefined) return `strftime(${field}, ${HOUR}) = ${literal(value)}`;
+  return `date_trunc('hour', ${field}) = TIMESTAMP ${literal(`${day} ${hour}:00:00`)}`;
+}
+
 function partitionText(spec: PartitionSpec, value: string): string {
-  return spec.kind === 'time' && spec.by === 'hour'
-    ? `strftime(${value}, '%Y-%m-%d-%H')`
-    : `${value}::VARCHAR`;
+  return spec.kind === 'time' && spec.by === 'hour' ? `strftime(${value}, ${HOUR})` : `${value}::VARCHAR`;
 }
 
 /** Distinct values among the rows to write: p0, p1 ... as text, then how many rows, n. */

@@ -42,7 +42,7 @@ export function selectQuarantine(table: TableConfig): string {
     `nullif(${part(2)}, '') AS field, CASE ${part(1)} ${reasons.join(' ')} ELSE ${cast} END AS reason${raw}, ` +
     `${literal(table.configVersion)} AS config_version FROM (\n` +
     '  SELECT _partition, _offset, _timestamp, __problem AS problem, __raw AS raw FROM staged WHERE __problem IS NOT NULL\n' +
-    '  UNION ALL SELECT p, o, CASE WHEN t >= 0 THEN make_timestamp(t * 1000) END, code, raw FROM odd\n' +
+    '  UNION ALL SELECT p, o, CASE WHEN t BETWEEN 0 AND 9223372036854775 THEN make_timestamp(t * 1000) END, code, raw FROM odd\n' +
     ') ORDER BY _partition, _offset'
   );
 }

@@ -1,0 +1,67 @@
+// Opens partitions in the ledgers of their tables: each table for itself, so that one which cannot write - it is parked,
+// or its store is gone - keeps no other waiting. Where a partition begins is resolved once, when it is asked for.
+import { describeError } from '@sluice/shared/errors.ts';
+import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
+import type { DeclaredPartition, TableWriter } from '../contracts.ts';
+import type { Events } from '../events.ts';
+import type { SequencedTable } from './sequencer.ts';
+import { resolveStart } from './start-offset.ts';
+
+export interface PartitionOpener {
+  /** Resolves when every table has opened or refused what it lacks. Never rejects; asked twice, it opens once. */
+  open(partitions: readonly DeclaredPartition[]): Promise<void>;
+}
+
+export function createPartitionOpener(
+  tables: readonly SequencedTable[],
+  events: Pick<Events, 'tableNotOpened'>,
+): PartitionOpener {
+  const opening = new Map<TableWriter, Map<string, Promise<void>>>();
+
+  function startOf(table: SequencedTable, partition: DeclaredPartition) {
+    const siblings = tables
+      .filter((other) => other !== table && other.lane.table.topic === partition.topic)
+      .map(({ writer }) => writer.acked(partition));
+    const otherIncarnation = table.writer.partitions().some((p) => sameSlot(p, partition));
+    return resolveStart({ configured: table.lane.table.startAt, partition, siblings, otherIncarnation });
+  }
+
+  async function openIn(table: SequencedTable, partitions: readonly DeclaredPartition[]): Promise<void> {
+    const { lane, writer } = table;
+    const pending = opening.get(writer) ?? new Map<string, Promise<void>>();
+    opening.set(writer, pending);
+    const lacking = partitions.filter(
+      (p) => p.topic === lane.table.topic && writer.position(p) === undefined,
+    );
+    const fresh = lacking.filter((p) => !pending.has(partitionKey(p)));
+    const waited = new Set(lacking.flatMap((p) => pending.get(partitionKey(p)) ?? []));
+    if (fresh.length > 0) {
+      const asked = fresh.map((p) => ({ ...idOf(p), leaderEpoch: p.leaderEpoch, ...startOf(table, p) }));
+      const opened = writer
+        .open(asked)
+        .catch((error: unknown) =>
+          events.tableNotOpened({ table: lane.table.name, reason: describeError(error) }),
+        )
+        .finally(() => {
+          for (const p of fresh) pending.delete(partitionKey(p));
+        });
+      for (const p of fresh) pending.set(partitionKey(p), opened);
+      waited.add(opened);
+    }
+    await Promise.all(waited);
+  }
+
+  return {
+    open: async (partitions) => {
+      await Promise.all(tables.map((table) => openIn(table, partitions)));
+    },
+  };
+}
+
+export function idOf({ topic, topicId, partition }: PartitionId): PartitionId {
+  return { topic, topicId, partition };
+}
+
+function sameSlot(a: PartitionId, b: PartitionId): boolean {
+  return a.topic === b.topic && a.partition === b.partition && a.topicId !== b.topicId;
+}
