@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes the release tree of one program: its sources, their production dependencies exactly as the lockfile has them, and
-# the pinned Node.js. Making it needs npm and a package registry; running it needs only Linux with glibc. Images and
-# installs on a host use this one way, so that what was tested is what runs.
+# Makes the release tree of one program: its sources, their production dependencies exactly as the lockfile has
+# them, and the pinned Node.js. Making it needs npm and a package registry; running it needs only Linux with glibc.
+# Images and installs on a host use this one way, so that what was tested is what runs.
 #
 #   make-tree.sh agent|collector DIRECTORY      (DIRECTORY must not exist yet)
 set -euo pipefail
@@ -34,7 +34,7 @@ done
 cp "$source/package.json" "$source/package-lock.json" "$source/LICENSE" "$work/"
 (
   cd "$work"
-  npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error \
+  npm ci --omit=dev --ignore-scripts --no-audit --no-fund --no-progress --loglevel=error \
     --workspace="@sluice/$program" --include-workspace-root
 )
 if [ ! -x "$work/node_modules/.bin/node" ]; then

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Installs or upgrades sluice-agent on this host: the release tree in /opt/sluice, the user and the unit sluice-agent,
-# /etc/sluice with an example. Run as root from a checkout. It starts nothing, and it never touches an agent.yaml.
+# Installs or upgrades sluice-agent on this host: the release tree in /opt/sluice, the user and the unit
+# sluice-agent, /etc/sluice with an example. Run as root from a checkout. It starts nothing, and it never touches an
+# agent.yaml.
 #
 #   install.sh [--tcp-buffers] [--root DIR]
-#     --tcp-buffers  also /etc/sysctl.d/90-sluice-agent.conf: larger send buffers, for links of high bandwidth x delay
-#     --root DIR     lays out the files below DIR and does nothing else (packaging): no user, no owners, no systemctl
+#     --tcp-buffers  also /etc/sysctl.d/90-sluice-agent.conf: larger send buffers, for fast links with a long way
+#     --root DIR     only lays out the files below DIR (packaging): no user, no owners, no systemctl
 set -euo pipefail
 umask 022
 
@@ -50,7 +51,9 @@ if [ -n "$root" ]; then exit 0; fi
 
 systemd-sysusers /etc/sysusers.d/sluice-agent.conf
 chgrp -R sluice-agent /etc/sluice
-if [ "$tcp_buffers" = yes ]; then sysctl -q -p /etc/sysctl.d/90-sluice-agent.conf; fi
+# The unit would make it at the first start; `check` wants it before.
+install -d -o sluice-agent -g sluice-agent -m 0700 /var/lib/sluice-agent
+if [ "$tcp_buffers" = yes ]; then /usr/lib/systemd/systemd-sysctl /etc/sysctl.d/90-sluice-agent.conf; fi
 if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 
 cat <<'EOS'
