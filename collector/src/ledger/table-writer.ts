@@ -262,7 +262,7 @@ class LedgerTableWriter implements TableWriter {
     }
   }
 
-  /** Garbage that stays is no harm: the sweeper's work. */
+  /** Garbage that stays costs storage and does no other harm. */
   async #removeStaged(outputs: CommitEntry['outputs']): Promise<void> {
     await this.#options.store.remove(outputs.map((o) => o.stagedKey)).catch((error: unknown) => {
       this.#options.events.stagedNotRemoved({
