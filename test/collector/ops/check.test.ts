@@ -77,6 +77,15 @@ test('a bucket that does not answer fails the check', async () => {
   assert.ok(lines.some((line) => line.startsWith('failed  lifecycle: STORE_UNAVAILABLE')));
 });
 
+test('a revocation list that cannot be used fails here, not first when `run` starts', async () => {
+  const { tls } = config.listen;
+  const store = Object.assign(fakeObjectStore(), { expiring: () => Promise.resolve([]) });
+  const listed = { ...config, listen: { ...config.listen, tls: { ...tls, crl: 'collector.pem' } } };
+  const { lines, ok } = await checkCollector(listed, { store, catalog: createFileCatalog('sluice', store) });
+  assert.equal(ok, false);
+  assert.match(lines.join('\n'), /failed {2}certificate: TLS_FILES_UNUSABLE: .*revocation list/);
+});
+
 test('a certificate of its own that expired is named with its file, not blamed on an agent', async () => {
   const cert = join(config.directory, 'collector.pem');
   const whole = readFileSync(cert);
