@@ -204,7 +204,7 @@ class RunningAgent implements Agent {
   #drop(positions: readonly { partition: PartitionId; nextOffset: number }[]): void {
     if (positions.length === 0) return;
     this.#parts.spool.committed(positions).catch((error: unknown) => {
-      this.#parts.events.spoolFault({ reason: describeError(error), retryMs: 0 });
+      this.#parts.events.spoolNotTrimmed({ reason: describeError(error) });
     });
   }
 
@@ -228,7 +228,6 @@ class RunningAgent implements Agent {
       held: new Map([...this.#spoolHolds, ...this.#heldByCollector]),
       gaps: this.#book.states().flatMap(({ gaps }) => gaps),
       wallMs: clock.wallMs(),
-      monotonicMs: clock.monotonicMs(),
     });
   }
 }

@@ -28,7 +28,7 @@ const topic = z.union([
   z.strictObject({ pattern: z.string().min(1), startAt: z.enum(['earliest', 'latest']).optional() }),
 ]);
 
-/** The schema of agent.yaml; also published as JSON Schema. */
+/** The schema of agent.yaml. */
 export const agentSchema = z.strictObject({
   agent: z.strictObject({
     id: z

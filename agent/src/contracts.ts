@@ -1,6 +1,6 @@
 // What the agent's stages hand to each other. Stages never import each other: they meet in agent.ts.
 import type { PartitionId, Position } from '@sluice/shared/position.ts';
-import type { Segment, SegmentHeader } from '@sluice/shared/segment.ts';
+import type { Segment } from '@sluice/shared/segment.ts';
 
 /** One record batch as the broker stores it, copied out of the fetch response. */
 export interface SourceBatch {
@@ -71,7 +71,7 @@ export interface Source {
   /** Stops and restarts fetching of one topic. Idempotent, and kept across rebalances and restarts of the client. */
   hold(topic: string, why: string): void;
   release(topic: string, why: string): void;
-  /** Next offsets to commit to the group. Returns those confirmed by a COMMIT_OFFSETS event; the rest is kept and repeated. */
+  /** Next offsets to commit to the group. What no COMMIT_OFFSETS event confirmed is kept and repeated. */
   commit(offsets: readonly { topic: string; partition: number; nextOffset: number }[]): void;
   status(): SourceStatus;
 }
@@ -96,13 +96,12 @@ export interface SourcePartitionStatus extends PartitionInfo {
 
 /** Durable store of segments, ordered by offset per partition. Implemented by spool/sqlite-spool.ts in a worker thread. */
 export interface Spool {
-  /** Resolves once all are on disk (fsync). Space was checked by `room`. */
+  /** Resolves once all are on disk (fsync). */
   append(segments: readonly Segment[]): Promise<void>;
   /** Segments of a partition from the one that covers `fromOffset` on, checked against their CRC; at most `bytesMax` of payload but at least one. */
   read(partition: PartitionId, fromOffset: number, bytesMax: number): Promise<readonly Segment[]>;
   /** Forgets what lies wholly below `nextOffset`. Files whose last offsets are all committed are unlinked. */
   committed(positions: readonly { partition: PartitionId; nextOffset: number }[]): Promise<void>;
-  /** Everything of a partition at or above `fromOffset` is dropped (used only when the collector asked for a rewind below the spool). */
   status(): SpoolStatus;
   /** Called whenever fullness of a topic or of the whole spool changes. */
   onPressure(listener: (pressure: SpoolPressure) => void): void;
@@ -258,5 +257,3 @@ export type TopicSelection =
       readonly only?: readonly BoundedRead[];
     }
   | { readonly kind: 'pattern'; readonly pattern: RegExp; readonly startAt?: 'earliest' | 'latest' };
-
-export type { SegmentHeader };

@@ -19,7 +19,6 @@ function sourceEvents(log: Logger, metrics: Metrics) {
   const bytes = metrics.counter('sluice_source_bytes_total', 'Record batches read from Kafka', ['topic']);
   const records = metrics.counter('sluice_source_records_total', 'Records read, by their headers', ['topic']);
   const restarts = metrics.counter('sluice_source_restarts_total', 'Kafka clients given up', ['code']);
-  const gaps = metrics.counter('sluice_source_gap_offsets_total', 'Offsets Kafka no longer had', ['topic']);
   const joins = metrics.counter('sluice_source_joins_total', 'Group assignments received');
   return {
     sourceFetched(topic: string, fetchedBytes: number, fetchedRecords: number) {
@@ -38,16 +37,6 @@ function sourceEvents(log: Logger, metrics: Metrics) {
     sourceTopicsChanged: (topics: readonly string[]) => log.info({ topics }, 'topics to read changed'),
     sourceTopicCreatedAgain: (f: { topic: string; before: string; now: string }) =>
       log.error(f, 'the topic was deleted and created again; it waits for a position'),
-    sourceGap(f: {
-      topic: string;
-      partition: number;
-      startOffset: number;
-      nextOffset: number;
-      reason: string;
-    }) {
-      gaps.inc({ topic: f.topic }, f.nextOffset - f.startOffset);
-      log.error(f, 'Kafka no longer has these offsets');
-    },
     sourceBeyondEnd: (f: { topic: string; partition: number; position: number; logEnd: number }) =>
       log.error(
         { code: 'KAFKA_OFFSET_BEYOND_END', ...f },
@@ -72,12 +61,18 @@ function spoolEvents(log: Logger, metrics: Metrics) {
       log.error(f, 'the spool cannot be written; records wait in Kafka');
     },
     spoolRecovered: () => log.info({}, 'the spool can be written again'),
+    spoolNotTrimmed: (f: { reason: string }) =>
+      log.warn(f, 'the spool still holds what was committed; tried again with the next commit'),
     spoolFileSetAside: (f: { path: string; reason: string }) =>
       log.error(f, 'a spool file is broken and was renamed; what it held is read again from Kafka'),
     spoolRangeLost: (l: { topic: string; partition: number; offset: number; reason: string }) =>
       log.error(l, 'spooled data cannot be read; they are read again from Kafka'),
-    spoolPressure: (p: { full: string | undefined; heldTopics: readonly string[] }) =>
-      log.warn(p, p.full === undefined ? 'spool shares changed' : 'the spool is full; Kafka is not read on'),
+    spoolPressure(p: { full: string | undefined; heldTopics: readonly string[] }) {
+      if (p.full !== undefined) log.warn(p, 'the spool is full; Kafka is not read on');
+      else if (p.heldTopics.length > 0)
+        log.warn(p, 'topics whose share of the spool is full are not read on');
+      else log.info({}, 'the spool takes again');
+    },
   };
 }
 

@@ -1,10 +1,10 @@
 // sluice-agent: run, check, status. The only place where the agent's parts are made from its config.
 import { systemClock } from '@sluice/shared/clock.ts';
 import { type Command, runCommandLine } from '@sluice/shared/command-line.ts';
-import { describeError } from '@sluice/shared/errors.ts';
 import { createLogger } from '@sluice/shared/log.ts';
 import { createMetrics } from '@sluice/shared/metrics.ts';
-import { type HealthReport, startOpsServer, VERDICT_EXIT, type Verdict } from '@sluice/shared/ops-server.ts';
+import { type HealthReport, startOpsServer } from '@sluice/shared/ops-server.ts';
+import { printStatus } from '@sluice/shared/print-status.ts';
 import { EXIT, runUntilSignal } from '@sluice/shared/process-life.ts';
 import { systemRandom } from '@sluice/shared/random.ts';
 import { createAgent } from './agent.ts';
@@ -50,7 +50,10 @@ const commands: Readonly<Record<string, Command>> = {
     summary: 'Asks the running agent: exit 0 flowing, 1 degraded, 2 stopped, 3 unknown.',
     options: configOption,
     flags: { json: 'the whole status document' },
-    run: ({ options, flags }) => status(options['config'] ?? DEFAULT_CONFIG, flags['json'] === true),
+    run: ({ options, flags }) => {
+      const { address } = loadAgentConfig(options['config'] ?? DEFAULT_CONFIG).http;
+      return printStatus(address, flags['json'] === true);
+    },
   },
 };
 
@@ -129,22 +132,6 @@ function tellSystemd(report: () => HealthReport, tell: (text: string) => void): 
   };
   next();
   return () => cancel();
-}
-
-async function status(file: string, json: boolean): Promise<number> {
-  const { address } = loadAgentConfig(file).http;
-  const host = address.host.includes(':') ? `[${address.host}]` : address.host;
-  const url = `http://${host}:${address.port}/status`;
-  let document: { verdict: Verdict; reasons: readonly string[] };
-  try {
-    document = (await (await fetch(url, { signal: AbortSignal.timeout(5_000) })).json()) as typeof document;
-  } catch (error) {
-    process.stdout.write(`unknown\n  no answer from ${url}: ${describeError(error)}\n`);
-    return VERDICT_EXIT.unknown;
-  }
-  const lines = [document.verdict, ...document.reasons.map((reason) => `  ${reason}`)];
-  process.stdout.write(json ? `${JSON.stringify(document, null, 2)}\n` : `${lines.join('\n')}\n`);
-  return VERDICT_EXIT[document.verdict];
 }
 
 function kafkaSettings(config: AgentConfig): KafkaSettings {

@@ -114,7 +114,7 @@ class RunningCollector implements Collector {
     const waited = new AbortController();
     const loads = this.#tables.map(({ writer, lane }) =>
       writer.load().catch((error: unknown) => {
-        events.tableNotOpened({ table: lane.table.name, reason: describeError(error) });
+        events.tableNotLoaded({ table: lane.table.name, reason: describeError(error) });
       }),
     );
     await Promise.race([Promise.all(loads), clock.sleep(LOAD_WAIT_MS, waited.signal)]);

@@ -64,7 +64,7 @@ const table = z.strictObject({
   location: z.string().optional(),
 });
 
-/** The schema of collector.yaml; also published as JSON Schema. */
+/** The schema of collector.yaml. */
 export const collectorSchema = z.strictObject({
   collector: z
     .strictObject({
@@ -119,9 +119,6 @@ const WINDOW_BYTES_MAX = 64 * 2 ** 20;
 /** Below these every segment would be a window, and a table of files that nobody wants to read. */
 const WINDOW_LENGTH_MS_MIN = 1_000;
 const WINDOW_BYTES_MAX_MIN = 64 * 1024;
-
-/** Says what is wrong with a compiled table: unknown columns, types, SQL. Given by the transform stage. */
-export type ValidateTable = (table: TableConfig) => Promise<readonly string[]>;
 
 interface Problem {
   readonly path: readonly (string | number)[];

@@ -64,7 +64,7 @@ export interface TableConfig {
   readonly windowBytesMax: number;
   /** Key prefix of the table's data under the lake root, without slashes at the ends. */
   readonly location: string;
-  /** Hash of everything above: named in each ledger entry. */
+  /** Hash of everything that decides what rows are: named in each ledger entry. */
   readonly configVersion: string;
 }
 
@@ -280,7 +280,7 @@ export interface ObjectStore {
   url(key: string): string;
   /** Creates the object unless the key exists (If-None-Match: *). Durable when it resolves. */
   createIfAbsent(key: string, body: Uint8Array): Promise<'created' | 'exists'>;
-  /** Overwrites. Only for hints and marks. */
+  /** Overwrites. Only for hints. */
   put(key: string, body: Uint8Array): Promise<void>;
   read(key: string): Promise<Uint8Array | undefined>;
   head(key: string): Promise<{ readonly bytes: number; readonly sha256: string | undefined } | undefined>;

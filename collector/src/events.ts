@@ -79,6 +79,8 @@ function windowEvents(log: Logger, metrics: Metrics) {
       t.reason === undefined
         ? log.info(t, 'topic flows again')
         : log.warn(t, 'topic held: agents keep what they have of it'),
+    tableNotLoaded: (t: { table: string; reason: string }) =>
+      log.error(t, 'the ledger was not loaded; the table takes nothing'),
     tableNotOpened: (t: { table: string; reason: string }) =>
       log.error(t, 'partitions were not opened in the ledger'),
   };

@@ -8,7 +8,8 @@ import { type Command, runCommandLine, UsageError } from '@sluice/shared/command
 import { describeError } from '@sluice/shared/errors.ts';
 import { createLogger } from '@sluice/shared/log.ts';
 import { createMetrics } from '@sluice/shared/metrics.ts';
-import { startOpsServer, VERDICT_EXIT, type Verdict } from '@sluice/shared/ops-server.ts';
+import { startOpsServer } from '@sluice/shared/ops-server.ts';
+import { printStatus } from '@sluice/shared/print-status.ts';
 import { EXIT, runUntilSignal } from '@sluice/shared/process-life.ts';
 import { systemRandom } from '@sluice/shared/random.ts';
 import { createCatalog } from './catalog/open-catalog.ts';
@@ -51,7 +52,7 @@ const commands: Readonly<Record<string, Command>> = {
     summary: 'Asks the running collector: exit 0 flowing, 1 degraded, 2 stopped, 3 unknown.',
     options: configOption,
     flags: { json: 'the whole status document' },
-    run: ({ options, flags }) => status(load(options), flags['json'] === true),
+    run: ({ options, flags }) => printStatus(load(options).http.address, flags['json'] === true),
   },
   verify: {
     summary: 'Proves from ledger and objects that every offset has exactly one fate; exit 1 on a finding.',
@@ -141,21 +142,6 @@ async function run(config: CollectorConfig): Promise<number> {
   await ops.close();
   events.collectorStopped();
   return code;
-}
-
-async function status(config: CollectorConfig, json: boolean): Promise<number> {
-  const { host, port } = config.http.address;
-  const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}/status`;
-  let document: { verdict: Verdict; reasons: readonly string[] };
-  try {
-    document = (await (await fetch(url, { signal: AbortSignal.timeout(5_000) })).json()) as typeof document;
-  } catch (error) {
-    process.stdout.write(`unknown\n  no answer from ${url}: ${describeError(error)}\n`);
-    return VERDICT_EXIT.unknown;
-  }
-  const lines = [document.verdict, ...document.reasons.map((reason) => `  ${reason}`)];
-  process.stdout.write(json ? `${JSON.stringify(document, null, 2)}\n` : `${lines.join('\n')}\n`);
-  return VERDICT_EXIT[document.verdict];
 }
 
 /** Ledger, catalog and objects, and a scratch directory that is gone afterwards. */

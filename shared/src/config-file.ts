@@ -118,7 +118,7 @@ function flatten(
           {
             ...at(),
             message: unionMessage(issue),
-            remedy: 'write one of the forms that the config reference shows',
+            remedy: 'write it in one of the forms of README’s examples',
           },
         ];
       case 'invalid_value':

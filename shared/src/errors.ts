@@ -19,9 +19,9 @@ export const ERRORS = {
     remedy:
       'Correct the file named: PEM certificates, the key of the first one, a PEM revocation list; readable by this program’s user.',
   },
-  RUNTIME_UNSUPPORTED: {
-    kind: 'halt',
-    remedy: 'Start the program with the Node.js version pinned in package.json.',
+  TLS_CERTIFICATE_EXPIRED: {
+    kind: 'reject',
+    remedy: 'Renew the file named, then restart the program; the collector also takes SIGHUP.',
   },
   ASSERTION_FAILED: {
     kind: 'halt',
@@ -62,13 +62,13 @@ export const ERRORS = {
       'The log ends before the committed position: was it truncated or the topic created again? The partition stays paused.',
   },
   SPOOL_CORRUPT: {
-    kind: 'halt',
+    kind: 'reject',
     remedy: 'The spool file was set aside under the name given; what it held is read again from Kafka.',
   },
   SPOOL_FORMAT_NEWER: {
     kind: 'reject',
     remedy:
-      'This spool was written by a newer agent: upgrade the agent again, or run `sluice-agent spool reset`.',
+      'Upgrade the agent again, or move <agent.dataDir>/spool away: what is not committed is read again, as far as Kafka retains it.',
   },
   SPOOL_LOCKED: {
     kind: 'halt',
@@ -76,8 +76,7 @@ export const ERRORS = {
   },
   SPOOL_FULL: {
     kind: 'retry',
-    remedy:
-      'The source waits. See `status` for what the spool waits for; raise spool.bytesMax if the disk allows it.',
+    remedy: 'Free space on the disk under agent.dataDir, or lower spool.freeSpaceMin.',
   },
   SPOOL_IO: {
     kind: 'retry',
@@ -179,6 +178,15 @@ export const ERRORS = {
     kind: 'reject',
     remedy: 'Give the collector’s role the action and key named (`sluice-collector check` tries each one).',
   },
+  STORE_OBJECT_TOO_LARGE: {
+    kind: 'reject',
+    remedy: 'Lower the table’s window.bytesMax, so that no file of a window is above the limit named.',
+  },
+  STORE_UNCONDITIONAL: {
+    kind: 'reject',
+    remedy:
+      'Use an object store that honours If-None-Match on PUT and on copy: without it two collectors overwrite each other.',
+  },
   STORE_LIFECYCLE_UNSAFE: {
     kind: 'reject',
     remedy:
@@ -197,6 +205,11 @@ export const ERRORS = {
   CATALOG_UNAVAILABLE: {
     kind: 'retry',
     remedy: 'Check Glue’s limits and the route to it; the window waits and goes on by itself.',
+  },
+  CATALOG_ENTRY_INVALID: {
+    kind: 'reject',
+    remedy:
+      'Restore the catalog file named. One that describes a table may also be removed: the collector writes it again.',
   },
   CATALOG_DENIED: { kind: 'reject', remedy: 'Give the collector’s role the Glue action named.' },
   CATALOG_INCOMPATIBLE: {

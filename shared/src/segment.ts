@@ -55,13 +55,3 @@ export function skippedFrom(
   }
   return totals;
 }
-
-/** Counts of the part [fromOffset, nextOffset) of a segment that holds `records` records there. */
-export function countsFrom(
-  segment: Pick<Segment, 'skipped' | 'nextOffset'>,
-  fromOffset: number,
-  records: number,
-): SegmentCounts {
-  const { control, aborted } = skippedFrom(segment.skipped, fromOffset);
-  return { records, control, aborted, absent: segment.nextOffset - fromOffset - records - control - aborted };
-}

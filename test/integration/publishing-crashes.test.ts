@@ -38,7 +38,7 @@ before(async () => {
         name: 'claims',
         topic: TOPIC,
         format: 'json',
-        window: { every: '500ms' },
+        window: { every: '1s' },
         columns: { n: 'int', round: 'string' },
         // A new partition in each round: each has something to register.
         partitionBy: [{ field: 'round' }],

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { NO_TOPIC_ID, offsetFromWire, partitionKey, partitionName } from '@sluice/shared/position.ts';
-import { countsFrom, type SkippedSpan, skippedFrom } from '@sluice/shared/segment.ts';
+import { type SkippedSpan, skippedFrom } from '@sluice/shared/segment.ts';
 import fc from 'fast-check';
 
 test('an offset that a number cannot hold exactly stops the program', () => {
@@ -47,31 +47,4 @@ test('spans below a cut are not counted, one in it by its offsets from there', (
   ];
   for (const [from, control, aborted] of cases)
     assert.deepEqual(skippedFrom(spans, from), { control, aborted }, `from ${from}`);
-});
-
-test('wherever a segment is cut, records + control + aborted + absent is the length of the rest', () => {
-  const kinds = fc.array(
-    fc.record({
-      kind: fc.constantFrom('record', 'control', 'aborted', 'absent'),
-      length: fc.integer({ min: 1, max: 5 }),
-    }),
-    { minLength: 1, maxLength: 12 },
-  );
-  fc.assert(
-    fc.property(kinds, fc.nat(60), (runs, cut) => {
-      const skipped: SkippedSpan[] = [];
-      const records: number[] = [];
-      let next = 0;
-      for (const { kind, length } of runs) {
-        if (kind === 'record') records.push(...Array.from({ length }, (_, i) => next + i));
-        if (kind === 'control' || kind === 'aborted')
-          skipped.push(span(kind, next, next + length - 1, length));
-        next += length;
-      }
-      const from = cut % next;
-      const counts = countsFrom({ skipped, nextOffset: next }, from, records.filter((o) => o >= from).length);
-      assert.ok(Object.values(counts).every((n) => n >= 0));
-      assert.equal(counts.records + counts.control + counts.aborted + counts.absent, next - from);
-    }),
-  );
 });

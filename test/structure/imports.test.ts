@@ -199,8 +199,7 @@ const CHANCE = /Math\.random|\brandom(Bytes|UUID|Int|Fill|FillSync)\b|getRandomV
 /** Where time or chance is taken otherwise, and why. */
 const TIME_ELSEWHERE: Readonly<Record<string, string>> = {
   'shared/src/clock.ts': 'the clock itself',
-  'agent/src/main.ts': '`status` gives up a question over HTTP: a command, not the running program',
-  'collector/src/main.ts': '`status` gives up a question over HTTP: a command, not the running program',
+  'shared/src/print-status.ts': '`status` gives up a question over HTTP: a command, not the running program',
   'collector/src/ingest/agent-session.ts':
     'one receipt for all that a turn of the event loop brought: no time',
 };

@@ -48,10 +48,11 @@ function checkDisk(config: AgentConfig): string {
   accessSync(directory, constants.W_OK);
   const { bavail, bsize } = statfsSync(directory);
   const free = bavail * bsize;
-  if (free < config.spool.freeSpaceMin)
-    throw new SluiceError('SPOOL_FULL', `${formatBytes(free)} are free, spool.freeSpaceMin is more`, {
-      place: directory,
-    });
+  const { freeSpaceMin } = config.spool;
+  if (free < freeSpaceMin) {
+    const message = `${formatBytes(free)} are free, spool.freeSpaceMin is ${formatBytes(freeSpaceMin)}`;
+    throw new SluiceError('SPOOL_FULL', message, { place: directory });
+  }
   return `${directory} is writable, ${formatBytes(free)} free, spool up to ${formatBytes(config.spool.bytesMax)}`;
 }
 
@@ -61,8 +62,10 @@ function linkPaths(config: AgentConfig) {
 }
 
 function checkCertificate(config: AgentConfig): string {
-  const days = Math.floor(daysToExpiry(readTlsMaterial(linkPaths(config)).cert, systemClock.wallMs()));
-  if (days < 0) throw new SluiceError('LINK_CERTIFICATE_REFUSED', `it expired ${-days} days ago`);
+  const files = linkPaths(config);
+  const days = Math.floor(daysToExpiry(readTlsMaterial(files).cert, systemClock.wallMs()));
+  if (days < 0)
+    throw new SluiceError('TLS_CERTIFICATE_EXPIRED', `it expired ${-days} days ago`, { place: files.cert });
   return `valid for ${days} days`;
 }
 

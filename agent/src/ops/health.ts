@@ -22,7 +22,6 @@ export interface AgentFacts {
   readonly held: ReadonlyMap<string, string>;
   readonly gaps: readonly GapNotice[];
   readonly wallMs: number;
-  readonly monotonicMs: number;
 }
 
 export function judgeHealth(facts: AgentFacts): HealthReport {

@@ -29,10 +29,6 @@ export class GroupCommits {
     }
   }
 
-  confirmedOffset(partition: TopicPartition): number | undefined {
-    return this.#confirmed.get(keyOf(partition));
-  }
-
   /** The topic is another one now: what was committed says nothing about it. */
   forgetTopic(topic: string): void {
     for (const key of [...this.#wanted.keys(), ...this.#confirmed.keys()]) {

@@ -1,6 +1,6 @@
-// The only file that imports kafkajs: one consumer group member that hands over record batches unopened. It never
-// restarts by itself, never commits by itself and never resets an offset; whoever owns it decides. Its cluster
-// connection for metadata is opened here too and used by kafka-cluster.ts.
+// The only file that imports kafkajs itself: one consumer group member that hands over record batches unopened. It never
+// restarts by itself, never commits by itself and never resets an offset; whoever owns it decides. Clients
+// are made here too; kafka-cluster.ts asks through a connection of one of them.
 import type { Clock } from '@sluice/shared/clock.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { type Consumer, type EachBatchPayload, Kafka, logLevel, type SASLOptions } from 'kafkajs';

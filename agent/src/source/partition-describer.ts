@@ -118,7 +118,6 @@ export class PartitionDescriber {
     const { topic, partition, position: startOffset, logStart: nextOffset } = row;
     if (startOffset === undefined) return;
     const reason = 'retention';
-    this.#options.events.sourceGap({ topic, partition, startOffset, nextOffset, reason });
     this.#options.seek(row, nextOffset);
     // Last, so that a handler that seeks elsewhere has its way.
     this.#options.handler()?.gap({ topic, partition }, startOffset, nextOffset, reason);

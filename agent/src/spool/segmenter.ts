@@ -1,6 +1,6 @@
 // Runs of record batches → segments. Batches of one partition are joined until the segment is large or old enough; what
 // holds no record for a reader is dropped and counted. Pure but for the clock; every offset ends up in exactly one count.
-import type { Cancel, Clock } from '@sluice/shared/clock.ts';
+import type { Clock } from '@sluice/shared/clock.ts';
 import { compressPayload } from '@sluice/shared/codecs.ts';
 import { crc32c } from '@sluice/shared/crc32c.ts';
 import { assert } from '@sluice/shared/errors.ts';
@@ -46,7 +46,7 @@ export function createSegmenter(options: SegmenterOptions): Segmenter {
   const { clock, segmentBytesMax, lingerMs } = options;
   const pending = new Map<string, Pending>();
   let bytes = 0;
-  let _cancelTimer: Cancel | undefined;
+  let timerIsSet = false;
 
   function open(id: PartitionId, leaderEpoch: number, startOffset: number): Pending {
     const fresh: Pending = {
@@ -68,8 +68,10 @@ export function createSegmenter(options: SegmenterOptions): Segmenter {
   }
 
   function arm(): void {
-    _cancelTimer ??= clock.after(lingerMs, () => {
-      _cancelTimer = undefined;
+    if (timerIsSet) return;
+    timerIsSet = true;
+    clock.after(lingerMs, () => {
+      timerIsSet = false;
       const due = clock.monotonicMs() - lingerMs;
       for (const item of [...pending.values()]) if (item.sinceMs <= due) emit(item);
       if (pending.size > 0) arm();

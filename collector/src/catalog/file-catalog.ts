@@ -68,6 +68,6 @@ function parse<T>(bytes: Uint8Array, key: string): T {
   try {
     return JSON.parse(Buffer.from(bytes).toString()) as T;
   } catch (cause) {
-    throw new SluiceError('CATALOG_UNAVAILABLE', 'a catalog file is not JSON', { place: key, cause });
+    throw new SluiceError('CATALOG_ENTRY_INVALID', 'a catalog file is not JSON', { place: key, cause });
   }
 }

@@ -102,7 +102,7 @@ export function createDirectoryObjectStore(directory: string): ObjectStore {
       const key = `_sluice/tmp/probe-${systemRandom.hex(8)}`;
       await this.createIfAbsent(key, Buffer.from('probe'));
       if ((await this.createIfAbsent(key, Buffer.from('again'))) !== 'exists')
-        throw new SluiceError('STORE_UNAVAILABLE', 'link(2) replaced a file that existed', { place: root });
+        throw new SluiceError('STORE_UNCONDITIONAL', 'link(2) replaced a file that existed', { place: root });
       await this.remove([key]);
     },
     expiring: () => Promise.resolve([]),

@@ -5,7 +5,7 @@ import type { TableConfig } from '../contracts.ts';
 export type PartitionValues = readonly { readonly column: string; readonly value: string | null }[];
 
 /** How Hive and Athena spell the partition of NULL. */
-export const HIVE_DEFAULT_PARTITION = '__HIVE_DEFAULT_PARTITION__';
+const HIVE_DEFAULT_PARTITION = '__HIVE_DEFAULT_PARTITION__';
 
 const SEQUENCE_DIGITS = 20;
 
@@ -46,7 +46,12 @@ export function partitionPrefix(location: string, partition: PartitionValues): s
 }
 
 export function partitionText(value: string | null): string {
-  return value === null || value === '' ? HIVE_DEFAULT_PARTITION : escapePartition(value);
+  return escapePartition(catalogValue(value));
+}
+
+/** A partition value as a catalog holds it: Hive has a name for none. */
+export function catalogValue(value: string | null): string {
+  return value === null || value === '' ? HIVE_DEFAULT_PARTITION : value;
 }
 
 export function finalKey(

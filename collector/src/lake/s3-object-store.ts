@@ -151,7 +151,7 @@ export function createS3ObjectStore(settings: S3Settings): ObjectStore {
     async stage(path, key, sha256) {
       const { size: ContentLength } = await stat(path);
       if (ContentLength > OBJECT_BYTES_MAX)
-        throw new SluiceError('STORE_DENIED', `${ContentLength} bytes are above S3's limit of 5 GiB`, {
+        throw new SluiceError('STORE_OBJECT_TOO_LARGE', `${ContentLength} bytes are above S3's 5 GiB`, {
           place: key,
         });
       const Body = createReadStream(path);
@@ -171,7 +171,7 @@ export function createS3ObjectStore(settings: S3Settings): ObjectStore {
       const key = `_sluice/tmp/probe-${systemRandom.hex(8)}`;
       await createIfAbsent(key, Buffer.from('probe'));
       if ((await createIfAbsent(key, Buffer.from('again'))) !== 'exists')
-        throw new SluiceError('STORE_UNAVAILABLE', 'If-None-Match is not honoured here', { place: Bucket });
+        throw new SluiceError('STORE_UNCONDITIONAL', 'If-None-Match is not honoured here', { place: Bucket });
       await remove([key]);
     },
     async expiring(prefixes) {

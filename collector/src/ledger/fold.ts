@@ -27,7 +27,14 @@ export interface Fold {
   readonly partitions: Map<string, FoldedPartition>;
   /** Entries above publishedThrough, ascending; they move `acked` once they are published. */
   unpublished: LedgerEntry[];
-  readonly totals: { in: number; emitted: number; filtered: number; quarantined: number; windows: number };
+  readonly totals: {
+    in: number;
+    emitted: number;
+    merged: number;
+    filtered: number;
+    quarantined: number;
+    windows: number;
+  };
 }
 
 export function emptyFold(table: string): Fold {
@@ -39,7 +46,7 @@ export function emptyFold(table: string): Fold {
     lastTelling: -1,
     partitions: new Map(),
     unpublished: [],
-    totals: { in: 0, emitted: 0, filtered: 0, quarantined: 0, windows: 0 },
+    totals: { in: 0, emitted: 0, merged: 0, filtered: 0, quarantined: 0, windows: 0 },
   };
 }
 
@@ -164,6 +171,7 @@ function apply(fold: Fold, entry: LedgerEntry): void {
       }
       fold.totals.in += entry.classes.in;
       fold.totals.emitted += entry.classes.emitted;
+      fold.totals.merged += entry.classes.merged;
       fold.totals.filtered += entry.classes.filtered;
       fold.totals.quarantined += entry.classes.quarantined;
       fold.totals.windows++;

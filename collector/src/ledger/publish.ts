@@ -9,7 +9,7 @@ import type {
   TableDefinition,
   TableSchemas,
 } from '../contracts.ts';
-import { HIVE_DEFAULT_PARTITION, outputLocation, partitionPrefix } from '../lake/object-keys.ts';
+import { catalogValue, outputLocation, partitionPrefix } from '../lake/object-keys.ts';
 
 const COPIES_MAX = 8;
 
@@ -61,9 +61,7 @@ export async function publishEntry(target: PublishTarget, entry: CommitEntry): P
     const partitions = outputs
       .filter((output) => output.output === kind)
       .map(({ partition }) => ({
-        values: partition.map(({ value }) =>
-          value === null || value === '' ? HIVE_DEFAULT_PARTITION : value,
-        ),
+        values: partition.map(({ value }) => catalogValue(value)),
         key: partitionPrefix(definition.location, partition),
       }));
     if (partitions.length > 0) await target.catalog.registerPartitions(definition, distinct(partitions));

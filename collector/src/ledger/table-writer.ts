@@ -5,7 +5,7 @@
 //   4 ack      the agent drops its copy; a lost ack is told again on reconnect
 //   5 tidy     staged copies are removed; those that stay are garbage
 import type { Clock } from '@sluice/shared/clock.ts';
-import { describeError, isKind, SluiceError } from '@sluice/shared/errors.ts';
+import { assert, describeError, isKind, SluiceError } from '@sluice/shared/errors.ts';
 import { type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
 import type { Random } from '@sluice/shared/random.ts';
 import type {
@@ -196,10 +196,8 @@ class LedgerTableWriter implements TableWriter {
   }
 
   #opened(): Ledger {
-    if (this.#ledger === undefined)
-      throw new SluiceError('LEDGER_MISSING_ENTRY', this.#reason ?? 'the ledger is not loaded', {
-        place: this.#options.table.name,
-      });
+    const { table } = this.#options;
+    assert(this.#ledger !== undefined, `table ${table.name}: ${this.#reason ?? 'the ledger is not loaded'}`);
     return this.#ledger;
   }
 
@@ -264,7 +262,7 @@ class LedgerTableWriter implements TableWriter {
     }
   }
 
-  /** Garbage that stays is no harm: the sweeper's work. */
+  /** Garbage that stays costs storage and does no other harm. */
   async #removeStaged(outputs: CommitEntry['outputs']): Promise<void> {
     await this.#options.store.remove(outputs.map((o) => o.stagedKey)).catch((error: unknown) => {
       this.#options.events.stagedNotRemoved({

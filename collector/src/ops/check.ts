@@ -84,9 +84,14 @@ async function checkLifecycle(store: ObjectStore): Promise<string> {
 }
 
 function checkCertificate(config: CollectorConfig): string {
-  const { ca, cert, key } = config.listen.tls;
-  const files = { ca: configPath(config, ca), cert: configPath(config, cert), key: configPath(config, key) };
+  const { ca, cert, key, crl } = config.listen.tls;
+  const path = (file: string) => configPath(config, file);
+  const files = {
+    ...{ ca: path(ca), cert: path(cert), key: path(key) },
+    ...(crl === undefined ? {} : { crl: path(crl) }),
+  };
   const days = Math.floor(daysToExpiry(readTlsMaterial(files).cert, systemClock.wallMs()));
-  if (days < 0) throw new SluiceError('LINK_CERTIFICATE_REFUSED', `it expired ${-days} days ago`);
+  if (days < 0)
+    throw new SluiceError('TLS_CERTIFICATE_EXPIRED', `it expired ${-days} days ago`, { place: files.cert });
   return `valid for ${days} days`;
 }

@@ -6,7 +6,7 @@ import type { Clock } from '@sluice/shared/clock.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { Random } from '@sluice/shared/random.ts';
 import type { Catalog, LedgerEntry, LedgerOutput, ObjectStore, TableDefinition } from '../contracts.ts';
-import { HIVE_DEFAULT_PARTITION, ledgerKey, type PartitionValues } from '../lake/object-keys.ts';
+import { catalogValue, ledgerKey, type PartitionValues } from '../lake/object-keys.ts';
 import { decodeEntry } from '../ledger/entry.ts';
 import { type Ledger, openLedger } from '../ledger/ledger.ts';
 import { identifier, literal } from '../transform/sql/types.ts';
@@ -81,7 +81,7 @@ export class LakeReader {
     const partitions = await this.#options.catalog.partitions(table);
     const known = new Set(partitions.map(({ values }) => key(values)));
     return (partition) =>
-      partition.length === 0 || known.has(key(partition.map(({ value }) => catalogued(value))));
+      partition.length === 0 || known.has(key(partition.map(({ value }) => catalogValue(value))));
   }
 
   async cataloguedTables(): Promise<ReadonlySet<string>> {
@@ -122,10 +122,6 @@ export class LakeReader {
     const nothing = columns.map(({ name, type }) => `NULL::${duckdbType(type)} AS ${identifier(name)}`);
     return `SELECT ${nothing.join(', ')} WHERE false`;
   }
-}
-
-function catalogued(value: string | null): string {
-  return value === null || value === '' ? HIVE_DEFAULT_PARTITION : value;
 }
 
 /** A table function over files of the table's format. Partition columns come from the ledger, never from the path. */

@@ -25,6 +25,7 @@ export interface TableVerdict {
   readonly windows: number;
   readonly in: number;
   readonly emitted: number;
+  readonly merged: number;
   readonly filtered: number;
   readonly quarantined: number;
   readonly objects: number;
@@ -236,13 +237,20 @@ function summary(table: TableConfig, fold: Fold): Omit<TableVerdict, 'objects'> 
 
 export function formatVerification({ tables, findings }: Verification): string {
   const lines = tables.flatMap((t) => [
-    `${t.table}: ${t.in} records in ${t.windows} windows = ${t.emitted} rows + ${t.filtered} filtered + ${t.quarantined} quarantined`,
+    `${t.table}: ${balanceOf(t)}, ${t.windows} windows`,
     ...t.partitions.map((p) => `  ${p.partition}: [${p.start}, ${p.next})${proofOf(t, findings)}`),
     ...t.gaps.map((gap) => `  gap ${gap}`),
     ...t.weaker.map((what) => `  weaker proof: ${what}`),
   ]);
   for (const { table, place, what } of findings) lines.push(`FINDING ${table}: ${place}: ${what}`);
   return `${[...lines, verdictOf(tables, findings)].join('\n')}\n`;
+}
+
+function balanceOf(t: TableVerdict): string {
+  const number = (n: number) => n.toLocaleString('en-US');
+  const merged = t.merged === 0 ? '' : ` + merged ${number(t.merged)}`;
+  const rest = `quarantined ${number(t.quarantined)} + filtered ${number(t.filtered)}`;
+  return `in ${number(t.in)} = emitted ${number(t.emitted)}${merged} + ${rest}`;
 }
 
 function proofOf(table: TableVerdict, findings: readonly Finding[]): string {

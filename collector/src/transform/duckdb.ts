@@ -1,5 +1,6 @@
-// DuckDB for one window at a time: in memory, one connection, locked down to the directories it was given. The only
-// importer of DuckDB in the collector's transform. Calls block the thread: it lives in a worker.
+// One DuckDB for one window or one command: in memory, one connection, locked down to the directories it was given. The
+// only importer of DuckDB in the collector. Calls block the thread: windows run in workers; query and verify, which
+// serve nobody meanwhile, use it on the main thread.
 
 import { type DuckDBConnection, DuckDBDataChunk, DuckDBInstance, StatementType } from '@duckdb/node-api';
 import duckdb from '@duckdb/node-bindings';

@@ -150,9 +150,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     wantedBy.set(link, wanted);
     for (const partition of known) wanted.add(partitionKey(partition));
     const opened = opener.open(known);
-    const waited = new AbortController();
-    await Promise.race([opened, clock.sleep(OPEN_WAIT_MS, waited.signal)]);
-    waited.abort();
+    await within(OPEN_WAIT_MS, opened, clock);
     const late = known.filter((partition) => !isOpen(stateOf(partition)));
     if (late.length > 0) void opened.then(() => welcomeLate(link, late));
     for (const topic of new Set(known.map((p) => p.topic)))
@@ -259,12 +257,14 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     }
   }
 
+  const isFed = (lane: TableLane) =>
+    [...partitions.values()].some((s) => s.links.size > 0 && s.id.topic === lane.table.topic);
+
   function disconnected(link: AgentLink): void {
     wantedBy.delete(link);
     for (const state of partitions.values()) state.links.delete(link);
     for (const { lane } of options.tables) {
-      const fed = [...partitions.values()].some((s) => s.links.size > 0 && s.id.topic === lane.table.topic);
-      if (!fed) closeSoon(lane);
+      if (!isFed(lane)) closeSoon(lane);
     }
   }
 
@@ -272,8 +272,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     const { name } = lane.table;
     const sinceLast = clock.monotonicMs() - (lastEndClose.get(name) ?? Number.NEGATIVE_INFINITY);
     clock.after(Math.max(0, STREAM_END_CLOSE_MS - sinceLast), () => {
-      const fed = [...partitions.values()].some((s) => s.links.size > 0 && s.id.topic === lane.table.topic);
-      if (fed) return;
+      if (isFed(lane)) return;
       lastEndClose.set(name, clock.monotonicMs());
       lane.close('stream ended');
     });
@@ -287,4 +286,11 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     disconnected,
     room: () => budget.room(),
   };
+}
+
+/** Resolves with `work`, or after `delayMs` without it. */
+async function within(delayMs: number, work: Promise<void>, clock: Clock): Promise<void> {
+  const over = new AbortController();
+  await Promise.race([work, clock.sleep(delayMs, over.signal)]);
+  over.abort();
 }

@@ -249,10 +249,10 @@ export function createTableLane(options: LaneOptions): TableLane {
     close('gap');
     const { topic, topicId, partition, leaderEpoch, nextOffset, reason } = notice;
     nextOffsets.set(partitionKey(notice), nextOffset);
-    events.gapRecorded({ table: table.name, topic, partition, start: fromOffset, next: nextOffset, reason });
-    const entry = { topic, topicId, partition, leaderEpoch, start: fromOffset, next: nextOffset, reason };
+    const span = { topic, partition, start: fromOffset, next: nextOffset, reason };
     chain = chain
-      .then(() => writer.gap([entry]))
+      .then(() => writer.gap([{ ...span, topicId, leaderEpoch }]))
+      .then(() => events.gapRecorded({ table: table.name, ...span }))
       .catch((error: unknown) => {
         if (!stopping.signal.aborted) halt(error);
         changed();

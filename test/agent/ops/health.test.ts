@@ -33,7 +33,6 @@ const flowing: AgentFacts = {
   held: new Map(),
   gaps: [],
   wallMs: 0,
-  monotonicMs: 0,
 };
 
 test('a spool thread that ended or hangs wants a restart; a slow disk and a disk error do not', () => {

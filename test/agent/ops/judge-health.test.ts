@@ -40,7 +40,6 @@ const flowing: AgentFacts = {
   held: new Map(),
   gaps: [],
   wallMs: NOW,
-  monotonicMs: 0,
 };
 
 const spooledSince = (ms: number): SpoolStatus => ({

@@ -54,7 +54,7 @@ test('a file that is no JSON is named, and tells of no partition', async () => {
   await catalog.registerPartitions(definition, [{ values: ['a'], key: 'claims/day=a/' }]);
   const [key = ''] = [...store.objects.keys()];
   store.objects.set(key, Buffer.from('{'));
-  await assert.rejects(catalog.partitions('claims'), { code: 'CATALOG_UNAVAILABLE', place: key });
+  await assert.rejects(catalog.partitions('claims'), { code: 'CATALOG_ENTRY_INVALID', place: key });
 });
 
 test('databases and tables whose names begin alike are kept apart', async () => {

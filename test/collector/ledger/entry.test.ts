@@ -24,7 +24,7 @@ test('the golden ledger folds to the positions it always folded to', () => {
   const partition = fold.partitions.get(partitionKey(id));
   assert.deepEqual([partition?.start, partition?.next, partition?.acked], [100, 140, 140]);
   assert.deepEqual(partition?.gaps, [{ start: 120, next: 140, reason: 'retention' }]);
-  assert.deepEqual(fold.totals, { in: 15, emitted: 12, filtered: 1, quarantined: 2, windows: 1 });
+  assert.deepEqual(fold.totals, { in: 15, emitted: 12, merged: 0, filtered: 1, quarantined: 2, windows: 1 });
   assert.equal(fold.publishedThrough, 2);
 });
 

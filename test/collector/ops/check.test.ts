@@ -1,6 +1,6 @@
 // `sluice-collector check`: what it says about a lake that loses things by itself.
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { createFileCatalog } from '@sluice/collector/catalog/file-catalog.ts';
@@ -75,4 +75,30 @@ test('a bucket that does not answer fails the check', async () => {
   );
   assert.equal(ok, false);
   assert.ok(lines.some((line) => line.startsWith('failed  lifecycle: STORE_UNAVAILABLE')));
+});
+
+test('a revocation list that cannot be used fails here, not first when `run` starts', async () => {
+  const { tls } = config.listen;
+  const store = Object.assign(fakeObjectStore(), { expiring: () => Promise.resolve([]) });
+  const listed = { ...config, listen: { ...config.listen, tls: { ...tls, crl: 'collector.pem' } } };
+  const { lines, ok } = await checkCollector(listed, { store, catalog: createFileCatalog('sluice', store) });
+  assert.equal(ok, false);
+  assert.match(lines.join('\n'), /failed {2}certificate: TLS_FILES_UNUSABLE: .*revocation list/);
+});
+
+test('a certificate of its own that expired is named with its file, not blamed on an agent', async () => {
+  const cert = join(config.directory, 'collector.pem');
+  const whole = readFileSync(cert);
+  const at = { nowMs: Date.now() - 10 * 86_400_000, days: 5 };
+  const authority = await createAuthority({ commonName: 'test', ...at });
+  const files = { cert, key: join(config.directory, 'collector-key.pem') };
+  const key = readFileSync(files.key);
+  writeCertificate(files, await issueCertificate(authority, collectorRequest(['localhost'], at)));
+  const { lines, ok } = await checkOn(() => Promise.resolve([]));
+  writeFileSync(cert, whole);
+  writeFileSync(files.key, key);
+  assert.equal(ok, false);
+  const failed = lines.findIndex((line) => line.startsWith('failed  certificate: TLS_CERTIFICATE_EXPIRED'));
+  assert.ok(lines[failed]?.includes(cert), lines.join('\n'));
+  assert.match(lines[failed + 1] ?? '', /Renew the file named/);
 });

@@ -72,7 +72,7 @@ test('two tables are judged apart: what is wrong with one is not said of the oth
   assert.doesNotMatch(text, /a: .*\n {2}claims-0: .*without a gap or a duplicate/);
   assert.match(
     text,
-    /b: 1 records in 1 windows = 1 rows \+ 0 filtered \+ 0 quarantined\n {2}claims-0: \[0, 1\) without a gap or a duplicate/,
+    /b: in 1 = emitted 1 \+ quarantined 0 \+ filtered 0, 1 windows\n {2}claims-0: \[0, 1\) without a gap or a duplicate/,
   );
   assert.match(text, /FINDING a: .*\n1 finding\n$/);
 });

@@ -385,28 +385,3 @@ test('a hundred thousand records over several chunks are all there, once', async
   assert.equal(rows.length, values.length);
   assert.ok(rows.every((row, i) => row['n'] === i && row['_offset'] === String(i)));
 });
-
-test('times that no lake can hold do not stop a window: years of five digits, and record timestamps in nanoseconds', async () => {
-  const columns = [{ name: 'at', type: 'timestamp' }];
-  const partitionBy = [{ kind: 'time', field: 'at', by: 'hour', column: 'at_hour' }] as const;
-  const values = ['9999-12-31T23:59:59-05:00', '2026-11-23T07:10:00Z', '0001-01-01T00:00:00+05:00'];
-  const { rows, result } = await transform(
-    { columns, partitionBy },
-    values.map((at) => JSON.stringify({ at })),
-  );
-  assert.equal(rows.length, 3);
-  const hours = result.files.map(({ partition }) => partition[0]?.value);
-  assert.equal(new Set(hours).size, 3);
-  assert.ok(hours.includes('2026-11-23-07') && hours.includes('10000-01-01-04'), String(hours));
-  const directory = join(home, `w${windows++}`);
-  mkdirSync(directory);
-  const segment = segmentOf(['{"at":"2026-11-23T07:10:00Z"}', 'no JSON', null], { timestamp: 1.7e18 });
-  const nanoseconds = await transformer.run({
-    table: { ...base, columns, provenance: 'full' },
-    windowId: 'w',
-    segments: [{ segment, fromOffset: 0 }],
-    openedMs: 0,
-    directory,
-  });
-  assert.deepEqual([nanoseconds.classes.emitted, nanoseconds.classes.quarantined], [1, 2]);
-});

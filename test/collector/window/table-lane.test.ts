@@ -6,13 +6,14 @@ import type { TableConfig } from '@sluice/collector/contracts.ts';
 import { createEvents } from '@sluice/collector/events.ts';
 import { createTableLane, WINDOWS_IN_FLIGHT_MAX } from '@sluice/collector/window/table-lane.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
-import { silentLogger } from '@sluice/shared/log.ts';
+import { type Logger, silentLogger } from '@sluice/shared/log.ts';
 import { createMetrics } from '@sluice/shared/metrics.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import { eventually } from '../../support/eventually.ts';
 import { rangeSegment } from '../../support/fake-spool.ts';
 import { transformDouble, type WriterDouble, writerDouble } from '../../support/lane-doubles.ts';
 import { manualClock, settle } from '../../support/manual-clock.ts';
+import { recordingLogger } from '../../support/recording-logger.ts';
 import { seededRandom } from '../../support/seeded-random.ts';
 import { temporaryDirectory } from '../../support/temp.ts';
 
@@ -20,7 +21,7 @@ const WINDOW_MS = 100_000;
 const workDir = temporaryDirectory();
 const claims = rangeSegment(0, 1);
 
-function laneOf({ start = 0, fraction = 0.5, bytesMax = 2 ** 30 } = {}) {
+function laneOf({ start = 0, fraction = 0.5, bytesMax = 2 ** 30, log = silentLogger as Logger } = {}) {
   const clock = manualClock();
   const transformer = transformDouble();
   const writer = writerDouble();
@@ -37,7 +38,7 @@ function laneOf({ start = 0, fraction = 0.5, bytesMax = 2 ** 30 } = {}) {
     workDir,
     clock,
     random: { ...seededRandom(1), fraction: () => fraction },
-    events: createEvents(silentLogger, createMetrics()),
+    events: createEvents(log, createMetrics()),
   });
   writer.place(claims, start);
   const released: number[] = [];
@@ -273,6 +274,19 @@ test('a gap closes the window before it and stands between its neighbours in the
   lane.close('drain');
   await lane.drained();
   assert.deepEqual(writer.log, ['claims-0 [0, 10)', 'gap claims-0 [10, 30)', 'claims-0 [30, 40)']);
+});
+
+test('a gap that the ledger does not take is not said to be recorded', async () => {
+  const log = recordingLogger();
+  const { writer, lane } = laneOf({ log });
+  lane.gap({ ...claims, startOffset: 0, nextOffset: 30, reason: 'retention' }, 0);
+  await lane.drained();
+  assert.equal(log.said(/^gap:/).length, 1);
+  writer.gap = () => Promise.reject(new SluiceError('LEDGER_MISSING_ENTRY', 'gone'));
+  lane.gap({ ...claims, startOffset: 30, nextOffset: 40, reason: 'retention' }, 30);
+  await lane.drained();
+  assert.equal(log.said(/^gap:/).length, 1);
+  assert.match(lane.blocked() ?? '', /gone/);
 });
 
 test('a segment that is not the next one is never staged', () => {
