@@ -126,17 +126,6 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     for (const [link, positions] of perLink) link.committed(positions);
   }
 
-  /** Acknowledged is what every table of the topic has published. */
-  const ackedOf = (state: PartitionState) =>
-    state.tables.reduce(
-      (low, { writer }) => Math.min(low, writer.acked(state.id) ?? 0),
-      Number.MAX_SAFE_INTEGER,
-    );
-
-  /** Expected is what some table still lacks. */
-  const expectedOf = (state: PartitionState) =>
-    state.tables.reduce((low, { lane }) => Math.min(low, lane.next(state.id) ?? 0), Number.MAX_SAFE_INTEGER);
-
   async function declare(
     link: AgentLink,
     declared: readonly DeclaredPartition[],
@@ -157,8 +146,6 @@ export function createSequencer(options: SequencerOptions): Sequencer {
       if (held.has(topic)) link.hold(topic, holdReason(topic) ?? 'it is caught up with');
     return join(link, known);
   }
-
-  const isOpen = ({ id, tables }: PartitionState) => tables.every(({ lane }) => lane.next(id) !== undefined);
 
   function welcomeLate(link: AgentLink, late: readonly DeclaredPartition[]): void {
     const positions = join(link, late);
@@ -293,4 +280,18 @@ async function within(delayMs: number, work: Promise<void>, clock: Clock): Promi
   const over = new AbortController();
   await Promise.race([work, clock.sleep(delayMs, over.signal)]);
   over.abort();
+}
+
+/** Acknowledged is what every table of the topic has published. */
+function ackedOf({ id, tables }: PartitionState): number {
+  return tables.reduce((low, { writer }) => Math.min(low, writer.acked(id) ?? 0), Number.MAX_SAFE_INTEGER);
+}
+
+/** Expected is what some table still lacks. */
+function expectedOf({ id, tables }: PartitionState): number {
+  return tables.reduce((low, { lane }) => Math.min(low, lane.next(id) ?? 0), Number.MAX_SAFE_INTEGER);
+}
+
+function isOpen({ id, tables }: PartitionState): boolean {
+  return tables.every(({ lane }) => lane.next(id) !== undefined);
 }
