@@ -54,12 +54,14 @@ export class SpoolFiles {
 
   #openTopic(encoded: string): void {
     const directory = join(this.#root, encoded);
+    // Whoever was killed between making a file and its schema left one that does not know its topic.
+    const topic = decodeURIComponent(encoded);
     for (const name of readdirSync(directory)
       .filter((n) => /^\d{20}\.db$/.test(n))
       .sort()) {
       const path = join(directory, name);
       try {
-        this.#adopt(openSpoolFile(path, undefined), Number(name.slice(0, 20)));
+        this.#adopt(openSpoolFile(path, topic), Number(name.slice(0, 20)));
       } catch (error) {
         if (!(error instanceof SluiceError && error.code === 'SPOOL_CORRUPT')) throw error;
         this.#moveAside(path, error.message);

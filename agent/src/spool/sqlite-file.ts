@@ -67,7 +67,7 @@ export interface SpoolFile {
 }
 
 /** Opens or makes a file. SPOOL_FORMAT_NEWER, SPOOL_CORRUPT; other SQLite errors as they are. */
-export function openSpoolFile(path: string, topic: string | undefined): SpoolFile {
+export function openSpoolFile(path: string, topic: string): SpoolFile {
   let database: Database.Database | undefined;
   try {
     database = new Database(path, { timeout: 2_000 });
@@ -81,7 +81,7 @@ export function openSpoolFile(path: string, topic: string | undefined): SpoolFil
   }
 }
 
-function prepare(database: Database.Database, path: string, topic: string | undefined): string {
+function prepare(database: Database.Database, path: string, topic: string): string {
   const version = database.pragma('user_version', { simple: true }) as number;
   if (version > SPOOL_FORMAT)
     throw new SluiceError(
@@ -97,10 +97,12 @@ function prepare(database: Database.Database, path: string, topic: string | unde
   if (version === 0) {
     database.transaction(() => {
       database.exec(SCHEMA);
-      database.prepare('INSERT INTO meta VALUES (?)').run(topic ?? '');
+      database.prepare('INSERT INTO meta VALUES (?)').run(topic);
       database.pragma(`user_version = ${SPOOL_FORMAT}`);
     })();
   }
+  // Earlier versions could write a file without its topic.
+  database.prepare("UPDATE meta SET topic = ? WHERE topic = ''").run(topic);
   const meta = database.prepare('SELECT topic FROM meta').get() as { topic: string };
   return meta.topic;
 }
