@@ -65,3 +65,11 @@ export function countsFrom(
   const { control, aborted } = skippedFrom(segment.skipped, fromOffset);
   return { records, control, aborted, absent: segment.nextOffset - fromOffset - records - control - aborted };
 }
+
+/**
+ * Timestamps are the producer's and may be anything (nanoseconds where milliseconds are meant): what is not a safe
+ * integer would break whoever reads the segment, for ever. -1 is none.
+ */
+export function boundedTimestamp(timestamp: number): number {
+  return Math.min(Math.max(timestamp, -1), Number.MAX_SAFE_INTEGER);
+}

@@ -3,7 +3,13 @@
 import { statSync } from 'node:fs';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
-import type { Segment, SegmentCodec, SegmentHeader, SkippedSpan } from '@sluice/shared/segment.ts';
+import {
+  boundedTimestamp,
+  type Segment,
+  type SegmentCodec,
+  type SegmentHeader,
+  type SkippedSpan,
+} from '@sluice/shared/segment.ts';
 import Database from 'better-sqlite3';
 
 export const SPOOL_FORMAT = 1;
@@ -174,7 +180,7 @@ function headerOf(topic: string, row: Row) {
     nextOffset: row.next_offset,
     counts: { records: row.records, control: row.control, aborted: row.aborted, absent: row.absent },
     skipped: JSON.parse(row.skipped) as SkippedSpan[],
-    timestampMax: row.timestamp_max,
+    timestampMax: boundedTimestamp(row.timestamp_max),
     codec: row.codec as SegmentCodec,
     plainBytes: row.plain_bytes,
     crc32c: row.crc32c,

@@ -121,3 +121,14 @@ for (const left of ['nothing', 'a schema without its topic'])
     assert.deepEqual(runsOf(again), [[left === 'nothing' ? 10 : 0, 30]]);
     again.close();
   });
+
+test('a timestamp that an earlier version spooled out of bounds is read within them', () => {
+  const directory = temporaryDirectory();
+  const files = open(directory);
+  files.append([{ ...range(0, 10), timestampMax: 1_700_000_000_000_000_000 }]);
+  assert.equal(files.read(claims, 0, 1)[0]?.timestampMax, Number.MAX_SAFE_INTEGER);
+  files.close();
+  const again = open(directory);
+  assert.equal(again.read(claims, 0, 1)[0]?.timestampMax, Number.MAX_SAFE_INTEGER);
+  again.close();
+});
