@@ -72,7 +72,11 @@ class RunningAgent implements Agent {
       positionMoved: (id) => this.#segmenter.reset(id),
       finish: (id) => this.#segmenter.flush(id),
     });
-    this.#feed = new SendFeed(this.#book, spool, (id, offset, error) => this.#lost(id, offset, error));
+    this.#feed = new SendFeed(this.#book, {
+      spool,
+      clock,
+      onLost: (id, offset, error) => this.#lost(id, offset, error),
+    });
     this.#segmenter = createSegmenter({
       segmentBytesMax: config.spool.segmentBytesMax,
       lingerMs: config.spool.linger,

@@ -155,7 +155,7 @@ export class SpoolFiles {
     return this.#adopt(openSpoolFile(path, topic), number);
   }
 
-  /** From the segment that covers `fromOffset` on. A broken one sets its file aside and throws SPOOL_CORRUPT. */
+  /** From the segment that covers `fromOffset` on. A broken one sets its file aside: SPOOL_CORRUPT; SPOOL_IO: later. */
   read(id: PartitionId, fromOffset: number, bytesMax: number): Segment[] {
     const entries = this.#entries.get(partitionKey(id)) ?? [];
     const found: Segment[] = [];
@@ -181,6 +181,8 @@ export class SpoolFiles {
       if (segment !== undefined) reason = `the CRC-32C of the segment at ${header.startOffset} is wrong`;
     } catch (error) {
       reason = error instanceof Error ? error.message : String(error);
+      // A disk that fails for a moment has lost nothing: the file stays and is read again.
+      if (!isCorrupt(error)) throw new SluiceError('SPOOL_IO', reason, { place: path, cause: error });
     }
     this.#dropFile(state);
     this.#moveAside(path, reason);

@@ -132,3 +132,18 @@ test('a timestamp that an earlier version spooled out of bounds is read within t
   assert.equal(again.read(claims, 0, 1)[0]?.timestampMax, Number.MAX_SAFE_INTEGER);
   again.close();
 });
+
+test('a read that fails without a broken file leaves the file where it is', () => {
+  const directory = temporaryDirectory();
+  const files = open(directory);
+  files.append([range(0, 10)]);
+  const topic = join(directory, 'spool', 'claims');
+  const other = new Database(join(topic, readdirSync(topic).find((name) => name.endsWith('.db')) ?? ''));
+  other.exec('ALTER TABLE segments RENAME TO away');
+  assert.throws(() => files.read(claims, 0, 1), { code: 'SPOOL_IO' });
+  other.exec('ALTER TABLE away RENAME TO segments');
+  other.close();
+  assert.deepEqual(readFrom(files, 0), [[0, 10]]);
+  assert.deepEqual(files.setAside, []);
+  files.close();
+});
