@@ -10,6 +10,8 @@ import type { PartitionState } from './partition-state.ts';
 
 /** Read from the spool at once, per partition. */
 const READ_AHEAD_BYTES = 4 * 2 ** 20;
+/** Kept ahead over all partitions; beyond it a read takes one segment. */
+const ALL_AHEAD_BYTES_MAX = 32 * 2 ** 20;
 
 /** A read that failed for now is repeated after this, doubled each time. */
 const RETRY_MS_MIN = 200;
@@ -89,7 +91,8 @@ export class SendFeed implements UplinkFeed {
 
   async #readAhead(state: PartitionState, from: number): Promise<Segment | undefined> {
     try {
-      const [first, ...rest] = await this.#spool.read(state.id, from, READ_AHEAD_BYTES);
+      const bytesMax = Math.max(1, Math.min(READ_AHEAD_BYTES, this.#room()));
+      const [first, ...rest] = await this.#spool.read(state.id, from, bytesMax);
       this.#retries.delete(partitionKey(state.id));
       this.#ahead.set(partitionKey(state.id), rest);
       if (first === undefined)
@@ -100,6 +103,19 @@ export class SendFeed implements UplinkFeed {
       else this.#options.onLost(state.id, from, error);
       return undefined;
     }
+  }
+
+  /** Of what may be read ahead. What was read of a partition that is not sent now is forgotten first. */
+  #room(): number {
+    const sent = new Set<string>();
+    for (const { id, sendNext } of this.#book.states())
+      if (sendNext !== undefined && !this.#held.has(id.topic)) sent.add(partitionKey(id));
+    let room = ALL_AHEAD_BYTES_MAX;
+    for (const [key, segments] of this.#ahead) {
+      if (!sent.has(key)) this.#ahead.delete(key);
+      else for (const { payload } of segments) room -= payload.byteLength;
+    }
+    return room;
   }
 
   #retryLater(id: PartitionId): void {
@@ -120,6 +136,8 @@ export class SendFeed implements UplinkFeed {
 
   hold(topic: string): void {
     this.#held.add(topic);
+    // Also now: where nothing else is read, nothing else would forget it.
+    this.#room();
   }
 
   release(topic: string): void {

@@ -185,3 +185,27 @@ test('a read that fails for now is repeated later, loses nothing and keeps nobod
   assert.deepEqual(await allOf(feed), ['segment claims-0 [0, 10)']);
   assert.deepEqual(lost, []);
 });
+
+test('what is read ahead is bounded over all partitions, and that of a held topic makes room', async () => {
+  const topicOf = (partition: number) => (partition < 20 ? 'claims' : 'orders');
+  const states = Array.from({ length: 22 }, (_, partition) => {
+    const id = { topic: topicOf(partition), topicId: NO_TOPIC_ID, partition };
+    return { ...stateOf(partition, 0, 5), id };
+  });
+  const { feed, spool } = feedOf(states);
+  const payload = new Uint8Array(2 ** 20);
+  for (const { id } of states)
+    for (let at = 0; at < 5; at++) spool.append([rangeSegment(at, at + 1, { ...id, payload })]);
+  const read = spool.read.bind(spool);
+  const asked: number[] = [];
+  spool.read = (id, from, bytesMax) => {
+    asked.push(bytesMax);
+    return read(id, from, bytesMax);
+  };
+  for (let i = 0; i < 21; i++) await feed.next();
+  assert.equal(asked[0], 4 * 2 ** 20);
+  assert.equal(asked[20], 2 ** 20, 'one segment at a time when the room is used');
+  feed.hold('claims');
+  await feed.next();
+  assert.equal(asked[21], 4 * 2 ** 20);
+});
