@@ -17,6 +17,11 @@ import { createSegmenter, type Segmenter } from './spool/segmenter.ts';
 /** Read from Kafka but not on disk yet: beyond it no topic is read on, below half of it all are again. */
 const NOT_DURABLE_BYTES_MAX = 32 * 2 ** 20;
 
+/** Why a topic is held, in the words of `status`. */
+const DISK_SLOWER = 'the disk is slower than Kafka';
+const SPOOL_FULL = 'the spool is full';
+const BEYOND_SHARE = 'its share of the spool is used';
+
 export interface AgentParts {
   readonly config: AgentConfig;
   readonly source: Source;
@@ -44,7 +49,9 @@ class RunningAgent implements Agent {
   readonly #segmenter: Segmenter;
   readonly #refused = new Map<string, string>();
   readonly #heldByCollector = new Map<string, string>();
-  #spoolHolds: ReadonlyMap<string, string> = new Map();
+  #topicsBeyondShare: ReadonlyMap<string, string> = new Map();
+  /** Why nothing is read on, while the spool is full. */
+  #full: string | undefined;
   #notDurableBytes = 0;
   #held = false;
   #stopping = false;
@@ -65,7 +72,11 @@ class RunningAgent implements Agent {
       positionMoved: (id) => this.#segmenter.reset(id),
       finish: (id) => this.#segmenter.flush(id),
     });
-    this.#feed = new SendFeed(this.#book, spool, (id, offset, error) => this.#lost(id, offset, error));
+    this.#feed = new SendFeed(this.#book, {
+      spool,
+      clock,
+      onLost: (id, offset, error) => this.#lost(id, offset, error),
+    });
     this.#segmenter = createSegmenter({
       segmentBytesMax: config.spool.segmentBytesMax,
       lingerMs: config.spool.linger,
@@ -136,26 +147,20 @@ class RunningAgent implements Agent {
     const hold = bytes > limit;
     if (hold === this.#held) return;
     this.#held = hold;
-    this.#forAllTopics((topic) =>
-      hold
-        ? this.#parts.source.hold(topic, 'the disk is slower than Kafka')
-        : this.#parts.source.release(topic, 'the disk is slower than Kafka'),
-    );
+    if (hold) this.#parts.source.holdAll(DISK_SLOWER);
+    else this.#parts.source.releaseAll(DISK_SLOWER);
   }
 
-  #forAllTopics(task: (topic: string) => void): void {
-    const topics = new Set(this.#parts.source.status().partitions.map(({ topic }) => topic));
-    for (const topic of topics) task(topic);
-  }
-
-  /** A full spool holds every topic; a topic beyond its share is held alone. */
+  /** A full spool holds every topic, whenever it is assigned; a topic beyond its share is held alone. */
   #onPressure({ heldTopics, full }: SpoolPressure): void {
-    const holds = new Map<string, string>();
-    if (full !== undefined) this.#forAllTopics((topic) => holds.set(topic, full));
-    for (const [topic, reason] of heldTopics) holds.set(topic, reason);
-    for (const [topic] of this.#spoolHolds) if (!holds.has(topic)) this.#parts.source.release(topic, 'spool');
-    for (const [topic] of holds) if (!this.#spoolHolds.has(topic)) this.#parts.source.hold(topic, 'spool');
-    this.#spoolHolds = holds;
+    const { source } = this.#parts;
+    if (full !== undefined) source.holdAll(SPOOL_FULL);
+    else source.releaseAll(SPOOL_FULL);
+    for (const [topic] of this.#topicsBeyondShare)
+      if (!heldTopics.has(topic)) source.release(topic, BEYOND_SHARE);
+    for (const [topic] of heldTopics) source.hold(topic, BEYOND_SHARE);
+    this.#topicsBeyondShare = heldTopics;
+    this.#full = full;
   }
 
   #uplinkHandler(): UplinkHandler {
@@ -220,12 +225,17 @@ class RunningAgent implements Agent {
 
   report(): HealthReport {
     const { source, spool, uplink, clock } = this.#parts;
+    const reading = source.status();
+    const full = this.#full;
+    const heldByFull = reading.partitions.flatMap(({ topic }): [string, string][] =>
+      full === undefined ? [] : [[topic, full]],
+    );
     return judgeHealth({
-      source: source.status(),
+      source: reading,
       spool: spool.status(),
       uplink: uplink.status(),
       refused: this.#refused,
-      held: new Map([...this.#spoolHolds, ...this.#heldByCollector]),
+      held: new Map([...heldByFull, ...this.#topicsBeyondShare, ...this.#heldByCollector]),
       gaps: this.#book.states().flatMap(({ gaps }) => gaps),
       wallMs: clock.wallMs(),
     });

@@ -71,6 +71,9 @@ export interface Source {
   /** Stops and restarts fetching of one topic. Idempotent, and kept across rebalances and restarts of the client. */
   hold(topic: string, why: string): void;
   release(topic: string, why: string): void;
+  /** The same for every topic: those assigned now and those assigned while it lasts. */
+  holdAll(why: string): void;
+  releaseAll(why: string): void;
   /** Next offsets to commit to the group. What no COMMIT_OFFSETS event confirmed is kept and repeated. */
   commit(offsets: readonly { topic: string; partition: number; nextOffset: number }[]): void;
   status(): SourceStatus;

@@ -3,7 +3,12 @@
 import { SEGMENT_PLAIN_BYTES_MAX } from '@sluice/shared/codecs.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
-import type { Segment, SegmentCodec, SkippedSpan } from '@sluice/shared/segment.ts';
+import {
+  boundedTimestamp,
+  type Segment,
+  type SegmentCodec,
+  type SkippedSpan,
+} from '@sluice/shared/segment.ts';
 import { Segment as WireSegment } from './gen/sluice/v1/link.ts';
 
 /** Protocols that this version speaks; the collector picks the highest that both know. */
@@ -78,7 +83,8 @@ function toWire(segment: Segment, rewindEpoch: number): WireSegment {
     nextOffset: rest.nextOffset,
     ...counts,
     skipped: skipped.map(({ kind, ...span }) => ({ ...span, kind: SKIPPED_KINDS.indexOf(kind) })),
-    timestampMax: rest.timestampMax,
+    // A spool of an earlier version may hold any.
+    timestampMax: boundedTimestamp(rest.timestampMax),
     codec: CODECS.indexOf(codec),
     plainBytes: rest.plainBytes,
     crc32c,

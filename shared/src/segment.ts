@@ -55,3 +55,11 @@ export function skippedFrom(
   }
   return totals;
 }
+
+/**
+ * Timestamps are the producer's and may be anything (nanoseconds where milliseconds are meant): what is not a safe
+ * integer would break whoever reads the segment, for ever. -1 is none.
+ */
+export function boundedTimestamp(timestamp: number): number {
+  return Math.min(Math.max(timestamp, -1), Number.MAX_SAFE_INTEGER);
+}

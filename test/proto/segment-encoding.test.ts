@@ -6,6 +6,7 @@ import { encodeSegmentRequest, segmentFromWire } from '@sluice/proto/wire.ts';
 import { SEGMENT_PLAIN_BYTES_MAX } from '@sluice/shared/codecs.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import fc from 'fast-check';
+import { rangeSegment } from '../support/fake-spool.ts';
 import { requests } from './golden-messages.ts';
 
 const small = fc.nat({ max: 300_000 });
@@ -82,4 +83,16 @@ test('a segment whose numbers mean nothing or do not balance is refused', () => 
   refused({ plainBytes: SEGMENT_PLAIN_BYTES_MAX + 1 }, /cannot be 268435457 plain ones/);
   refused({ codec: 0, plainBytes: good.payload.length + 1 }, /cannot be \d+ plain ones/);
   refused({ topicId: Buffer.alloc(15) }, /a topic id of 15 bytes/);
+});
+
+test('a timestamp in nanoseconds, or any that 64 bits hold, does not make a segment that nobody can decode', () => {
+  for (const [timestampMax, told] of [
+    [1_700_000_000_000_000_000, Number.MAX_SAFE_INTEGER],
+    [2 ** 63, Number.MAX_SAFE_INTEGER],
+    [-(2 ** 63), -1],
+  ] as const) {
+    const { body } = ConnectRequest.decode(encodeSegmentRequest(rangeSegment(0, 10, { timestampMax }), 0));
+    assert.equal(body?.$case, 'segment');
+    assert.equal(body.value.timestampMax, told);
+  }
 });

@@ -1,5 +1,7 @@
 // What is sent next: per partition the durable segments from its send position on, and the gaps between them, in offset
 // order; over partitions in turn, so that no busy one starves the others. Reads a little ahead of the link.
+import type { Clock } from '@sluice/shared/clock.ts';
+import { isKind } from '@sluice/shared/errors.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { DeclaredPartition, Spool, UplinkFeed, UplinkItem } from '../contracts.ts';
@@ -8,6 +10,19 @@ import type { PartitionState } from './partition-state.ts';
 
 /** Read from the spool at once, per partition. */
 const READ_AHEAD_BYTES = 4 * 2 ** 20;
+/** Kept ahead over all partitions; beyond it a read takes one segment. */
+const ALL_AHEAD_BYTES_MAX = 32 * 2 ** 20;
+
+/** A read that failed for now is repeated after this, doubled each time. */
+const RETRY_MS_MIN = 200;
+const RETRY_MS_MAX = 10_000;
+
+export interface SendFeedOptions {
+  readonly spool: Pick<Spool, 'read' | 'status'>;
+  readonly clock: Clock;
+  /** Spool reads that failed for good: the partition is read again from Kafka. */
+  onLost(id: PartitionId, offset: number, error: unknown): void;
+}
 
 export class SendFeed implements UplinkFeed {
   readonly #book: PartitionBook;
@@ -17,17 +32,14 @@ export class SendFeed implements UplinkFeed {
   readonly #held = new Set<string>();
   #turn = 0;
   #waiters = new Set<() => void>();
-  /** Spool reads that failed: the partition is read again from Kafka. */
-  readonly #onLost: (id: PartitionId, offset: number, error: unknown) => void;
+  readonly #options: SendFeedOptions;
+  /** Partitions whose last read failed for now. */
+  readonly #retries = new Map<string, { readonly delayMs: number; readonly atMs: number }>();
 
-  constructor(
-    book: PartitionBook,
-    spool: Pick<Spool, 'read' | 'status'>,
-    onLost: (id: PartitionId, offset: number, error: unknown) => void,
-  ) {
+  constructor(book: PartitionBook, options: SendFeedOptions) {
     this.#book = book;
-    this.#spool = spool;
-    this.#onLost = onLost;
+    this.#spool = options.spool;
+    this.#options = options;
   }
 
   declared(): readonly DeclaredPartition[] {
@@ -60,7 +72,7 @@ export class SendFeed implements UplinkFeed {
 
   async #nextSegment(state: PartitionState): Promise<UplinkItem | undefined> {
     const from = state.sendNext;
-    if (from === undefined || from >= state.durableNext) return undefined;
+    if (from === undefined || from >= state.durableNext || this.#waits(state.id)) return undefined;
     const epoch = state.rewindEpoch;
     const segment = this.#takeAhead(state, from) ?? (await this.#readAhead(state, from));
     // While the disk was read the collector may have asked for another place.
@@ -79,18 +91,53 @@ export class SendFeed implements UplinkFeed {
 
   async #readAhead(state: PartitionState, from: number): Promise<Segment | undefined> {
     try {
-      const [first, ...rest] = await this.#spool.read(state.id, from, READ_AHEAD_BYTES);
+      const bytesMax = Math.max(1, Math.min(READ_AHEAD_BYTES, this.#room()));
+      const [first, ...rest] = await this.#spool.read(state.id, from, bytesMax);
+      this.#retries.delete(partitionKey(state.id));
       this.#ahead.set(partitionKey(state.id), rest);
-      if (first === undefined) this.#onLost(state.id, from, new Error(`nothing covers offset ${from}`));
+      if (first === undefined)
+        this.#options.onLost(state.id, from, new Error(`nothing covers offset ${from}`));
       return first;
     } catch (error) {
-      this.#onLost(state.id, from, error);
+      if (isKind(error, 'retry')) this.#retryLater(state.id);
+      else this.#options.onLost(state.id, from, error);
       return undefined;
     }
   }
 
+  /** Of what may be read ahead. What was read of a partition that is not sent now is forgotten first. */
+  #room(): number {
+    const sent = new Set<string>();
+    for (const { id, sendNext } of this.#book.states())
+      if (sendNext !== undefined && !this.#held.has(id.topic)) sent.add(partitionKey(id));
+    let room = ALL_AHEAD_BYTES_MAX;
+    for (const [key, segments] of this.#ahead) {
+      if (!sent.has(key)) this.#ahead.delete(key);
+      else for (const { payload } of segments) room -= payload.byteLength;
+    }
+    return room;
+  }
+
+  #retryLater(id: PartitionId): void {
+    const { clock } = this.#options;
+    const before = this.#retries.get(partitionKey(id))?.delayMs ?? RETRY_MS_MIN / 2;
+    const delayMs = Math.min(before * 2, RETRY_MS_MAX);
+    this.#retries.set(partitionKey(id), { delayMs, atMs: clock.monotonicMs() + delayMs });
+    clock.after(delayMs, () => {
+      // A timer may be early by a fraction: the wait ends with it.
+      this.#retries.set(partitionKey(id), { delayMs, atMs: 0 });
+      this.wake();
+    });
+  }
+
+  #waits(id: PartitionId): boolean {
+    return (this.#retries.get(partitionKey(id))?.atMs ?? 0) > this.#options.clock.monotonicMs();
+  }
+
   hold(topic: string): void {
     this.#held.add(topic);
+    // Also now: where nothing else is read, nothing else would forget it.
+    this.#room();
   }
 
   release(topic: string): void {
@@ -120,7 +167,7 @@ export class SendFeed implements UplinkFeed {
       const { sendNext } = state;
       if (sendNext === undefined || this.#held.has(state.id.topic)) return false;
       return (
-        sendNext < state.durableNext ||
+        (sendNext < state.durableNext && !this.#waits(state.id)) ||
         state.gaps.some((g) => g.startOffset <= sendNext && sendNext < g.nextOffset)
       );
     });

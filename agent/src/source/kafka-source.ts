@@ -140,6 +140,14 @@ class KafkaSource implements Source {
     if (this.#table.release(topic, why)) this.#applyPause(this.#table.rowsOf(topic));
   }
 
+  holdAll(why: string): void {
+    if (this.#table.holdAll(why)) this.#applyPause(this.#table.rows());
+  }
+
+  releaseAll(why: string): void {
+    if (this.#table.releaseAll(why)) this.#applyPause(this.#table.rows());
+  }
+
   commit(offsets: readonly { topic: string; partition: number; nextOffset: number }[]): void {
     if (this.#options.commitOffsets ?? true) this.#commits.want(offsets);
   }

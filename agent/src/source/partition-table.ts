@@ -39,6 +39,8 @@ export interface PartitionRow extends TopicPartition {
 export class PartitionTable {
   #rows = new Map<string, PartitionRow>();
   readonly #holds = new Map<string, Set<string>>();
+  /** Reasons that hold every topic, also those that are assigned later. */
+  readonly #holdsOfAll = new Set<string>();
 
   /** Replaces the assignment. What Kafka said of a partition that stays is kept; its position is not. */
   assign(
@@ -106,10 +108,19 @@ export class PartitionTable {
     return this.#holds.delete(topic);
   }
 
+  holdAll(why: string): boolean {
+    this.#holdsOfAll.add(why);
+    return this.#holdsOfAll.size === 1;
+  }
+
+  releaseAll(why: string): boolean {
+    return this.#holdsOfAll.delete(why) && this.#holdsOfAll.size === 0;
+  }
+
   /** Every reason why a partition does not flow; it flows when there is none. */
   paused(row: PartitionRow): readonly string[] {
     const done = this.isRead(row) ? [RANGE_READ] : [];
-    return [...row.waits, ...done, ...(this.#holds.get(row.topic) ?? [])];
+    return [...row.waits, ...done, ...(this.#holds.get(row.topic) ?? []), ...this.#holdsOfAll];
   }
 
   /** Whether a bounded read of the partition is over. */

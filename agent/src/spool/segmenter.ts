@@ -6,7 +6,12 @@ import { crc32c } from '@sluice/shared/crc32c.ts';
 import { assert } from '@sluice/shared/errors.ts';
 import { type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
 import { countRecordsFrom } from '@sluice/shared/records.ts';
-import type { Segment, SegmentCodec, SkippedSpan } from '@sluice/shared/segment.ts';
+import {
+  boundedTimestamp,
+  type Segment,
+  type SegmentCodec,
+  type SkippedSpan,
+} from '@sluice/shared/segment.ts';
 import type { SourceBatch } from '../contracts.ts';
 
 export interface SegmenterOptions {
@@ -153,7 +158,7 @@ function toSegment(item: Pending, compression: SegmentCodec): Segment {
     nextOffset: item.nextOffset,
     counts: { records: item.records, control, aborted, absent },
     skipped: item.skipped,
-    timestampMax: item.timestampMax,
+    timestampMax: boundedTimestamp(item.timestampMax),
     codec: shrinks ? compression : 'none',
     plainBytes: plain.length,
     crc32c: crc32c(payload),

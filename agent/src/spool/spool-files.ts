@@ -54,12 +54,14 @@ export class SpoolFiles {
 
   #openTopic(encoded: string): void {
     const directory = join(this.#root, encoded);
+    // Whoever was killed between making a file and its schema left one that does not know its topic.
+    const topic = decodeURIComponent(encoded);
     for (const name of readdirSync(directory)
       .filter((n) => /^\d{20}\.db$/.test(n))
       .sort()) {
       const path = join(directory, name);
       try {
-        this.#adopt(openSpoolFile(path, undefined), Number(name.slice(0, 20)));
+        this.#adopt(openSpoolFile(path, topic), Number(name.slice(0, 20)));
       } catch (error) {
         if (!(error instanceof SluiceError && error.code === 'SPOOL_CORRUPT')) throw error;
         this.#moveAside(path, error.message);
@@ -153,7 +155,7 @@ export class SpoolFiles {
     return this.#adopt(openSpoolFile(path, topic), number);
   }
 
-  /** From the segment that covers `fromOffset` on. A broken one sets its file aside and throws SPOOL_CORRUPT. */
+  /** From the segment that covers `fromOffset` on. A broken one sets its file aside: SPOOL_CORRUPT; SPOOL_IO: later. */
   read(id: PartitionId, fromOffset: number, bytesMax: number): Segment[] {
     const entries = this.#entries.get(partitionKey(id)) ?? [];
     const found: Segment[] = [];
@@ -179,6 +181,8 @@ export class SpoolFiles {
       if (segment !== undefined) reason = `the CRC-32C of the segment at ${header.startOffset} is wrong`;
     } catch (error) {
       reason = error instanceof Error ? error.message : String(error);
+      // A disk that fails for a moment has lost nothing: the file stays and is read again.
+      if (!isCorrupt(error)) throw new SluiceError('SPOOL_IO', reason, { place: path, cause: error });
     }
     this.#dropFile(state);
     this.#moveAside(path, reason);

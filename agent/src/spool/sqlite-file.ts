@@ -3,7 +3,13 @@
 import { statSync } from 'node:fs';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
-import type { Segment, SegmentCodec, SegmentHeader, SkippedSpan } from '@sluice/shared/segment.ts';
+import {
+  boundedTimestamp,
+  type Segment,
+  type SegmentCodec,
+  type SegmentHeader,
+  type SkippedSpan,
+} from '@sluice/shared/segment.ts';
 import Database from 'better-sqlite3';
 
 export const SPOOL_FORMAT = 1;
@@ -67,7 +73,7 @@ export interface SpoolFile {
 }
 
 /** Opens or makes a file. SPOOL_FORMAT_NEWER, SPOOL_CORRUPT; other SQLite errors as they are. */
-export function openSpoolFile(path: string, topic: string | undefined): SpoolFile {
+export function openSpoolFile(path: string, topic: string): SpoolFile {
   let database: Database.Database | undefined;
   try {
     database = new Database(path, { timeout: 2_000 });
@@ -81,7 +87,7 @@ export function openSpoolFile(path: string, topic: string | undefined): SpoolFil
   }
 }
 
-function prepare(database: Database.Database, path: string, topic: string | undefined): string {
+function prepare(database: Database.Database, path: string, topic: string): string {
   const version = database.pragma('user_version', { simple: true }) as number;
   if (version > SPOOL_FORMAT)
     throw new SluiceError(
@@ -97,10 +103,12 @@ function prepare(database: Database.Database, path: string, topic: string | unde
   if (version === 0) {
     database.transaction(() => {
       database.exec(SCHEMA);
-      database.prepare('INSERT INTO meta VALUES (?)').run(topic ?? '');
+      database.prepare('INSERT INTO meta VALUES (?)').run(topic);
       database.pragma(`user_version = ${SPOOL_FORMAT}`);
     })();
   }
+  // Earlier versions could write a file without its topic.
+  database.prepare("UPDATE meta SET topic = ? WHERE topic = ''").run(topic);
   const meta = database.prepare('SELECT topic FROM meta').get() as { topic: string };
   return meta.topic;
 }
@@ -172,7 +180,7 @@ function headerOf(topic: string, row: Row) {
     nextOffset: row.next_offset,
     counts: { records: row.records, control: row.control, aborted: row.aborted, absent: row.absent },
     skipped: JSON.parse(row.skipped) as SkippedSpan[],
-    timestampMax: row.timestamp_max,
+    timestampMax: boundedTimestamp(row.timestamp_max),
     codec: row.codec as SegmentCodec,
     plainBytes: row.plain_bytes,
     crc32c: row.crc32c,

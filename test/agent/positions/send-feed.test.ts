@@ -5,9 +5,10 @@ import type { UplinkItem } from '@sluice/agent/contracts.ts';
 import type { PartitionBook } from '@sluice/agent/positions/partition-book.ts';
 import type { PartitionState } from '@sluice/agent/positions/partition-state.ts';
 import { SendFeed } from '@sluice/agent/positions/send-feed.ts';
+import { SluiceError } from '@sluice/shared/errors.ts';
 import { NO_TOPIC_ID, partitionName } from '@sluice/shared/position.ts';
 import { FakeSpool, rangeSegment } from '../../support/fake-spool.ts';
-import { settle } from '../../support/manual-clock.ts';
+import { manualClock, settle } from '../../support/manual-clock.ts';
 
 /** Only what the feed reads and moves; everything below `durableNext` may be sent. */
 function stateOf(partition: number, sendNext: number | undefined, durableNext: number): PartitionState {
@@ -18,10 +19,10 @@ function stateOf(partition: number, sendNext: number | undefined, durableNext: n
 function feedOf(states: PartitionState[], spool = new FakeSpool()) {
   const lost: number[] = [];
   const book = { states: () => states, declared: () => [] } as unknown as PartitionBook;
-  const feed = new SendFeed(book, spool, (_whose: unknown, offset: number) => {
-    lost.push(offset);
-  });
-  return { feed, spool, lost };
+  const clock = manualClock();
+  const onLost = (_whose: unknown, offset: number) => void lost.push(offset);
+  const feed = new SendFeed(book, { spool, clock, onLost });
+  return { feed, spool, lost, clock };
 }
 
 function rangeOf(item: UplinkItem | undefined): string {
@@ -155,4 +156,56 @@ test('of a topic that is held nothing is sent, its neighbours flow, and it goes 
   feed.release('claims');
   await waits;
   assert.deepEqual(await allOf(feed), ['segment claims-0 [10, 20)']);
+});
+
+test('a read that fails for now is repeated later, loses nothing and keeps nobody busy', async () => {
+  const { feed, spool, lost, clock } = feedOf([stateOf(0, 0, 10)]);
+  spool.append([rangeSegment(0, 10)]);
+  const read = spool.read.bind(spool);
+  let asked = 0;
+  spool.read = () => {
+    asked++;
+    return Promise.reject(new SluiceError('SPOOL_IO', 'disk I/O error'));
+  };
+  assert.equal(await feed.next(), undefined);
+  assert.equal(await feed.next(), undefined);
+  assert.equal(asked, 1, 'not again at once');
+  await clock.advance(200);
+  assert.equal(await feed.next(), undefined);
+  assert.equal(asked, 2);
+  spool.read = read;
+  let heard = false;
+  void feed.ready(new AbortController().signal).then(() => {
+    heard = true;
+  });
+  await clock.advance(399);
+  assert.equal(heard, false, 'it waits twice as long');
+  await clock.advance(1);
+  assert.equal(heard, true);
+  assert.deepEqual(await allOf(feed), ['segment claims-0 [0, 10)']);
+  assert.deepEqual(lost, []);
+});
+
+test('what is read ahead is bounded over all partitions, and that of a held topic makes room', async () => {
+  const topicOf = (partition: number) => (partition < 20 ? 'claims' : 'orders');
+  const states = Array.from({ length: 22 }, (_, partition) => {
+    const id = { topic: topicOf(partition), topicId: NO_TOPIC_ID, partition };
+    return { ...stateOf(partition, 0, 5), id };
+  });
+  const { feed, spool } = feedOf(states);
+  const payload = new Uint8Array(2 ** 20);
+  for (const { id } of states)
+    for (let at = 0; at < 5; at++) spool.append([rangeSegment(at, at + 1, { ...id, payload })]);
+  const read = spool.read.bind(spool);
+  const asked: number[] = [];
+  spool.read = (id, from, bytesMax) => {
+    asked.push(bytesMax);
+    return read(id, from, bytesMax);
+  };
+  for (let i = 0; i < 21; i++) await feed.next();
+  assert.equal(asked[0], 4 * 2 ** 20);
+  assert.equal(asked[20], 2 ** 20, 'one segment at a time when the room is used');
+  feed.hold('claims');
+  await feed.next();
+  assert.equal(asked[21], 4 * 2 ** 20);
 });

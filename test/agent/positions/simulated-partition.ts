@@ -80,7 +80,11 @@ export class SimulatedAgent {
         return { bytes: 0, bytesMax: 1, freeBytes: 1, files: 1, partitions, silentMs: 0, fault: undefined };
       },
     };
-    this.#feed = new SendFeed(this.book, spool, (id, offset) => this.book.lost(id, offset));
+    this.#feed = new SendFeed(this.book, {
+      spool,
+      clock: this.clock,
+      onLost: (id, offset) => this.book.lost(id, offset),
+    });
   }
 
   /** Assigned in the group, again or for the first time, and told what Kafka says of the partition. */

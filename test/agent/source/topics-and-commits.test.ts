@@ -81,6 +81,32 @@ test('a commit is repeated until Kafka confirms it, and never goes backwards', (
   assert.deepEqual(commits.due(all), [at(3)], 'a topic created again begins again');
 });
 
+test('a reason that holds every topic holds those that come while it lasts, and lets go of all', () => {
+  const table = new PartitionTable();
+  const assign = (...topics: string[]) =>
+    table.assign(
+      topics.map((topic) => ({ topic, partition: 0 })),
+      [],
+    );
+  const paused = () => table.status().map((row) => row.paused);
+  assert.equal(table.holdAll('full'), true, 'before anything is assigned');
+  assign('a');
+  assert.deepEqual(paused(), [['full']]);
+  table.hold('a', 'share');
+  table.holdAll('slow');
+  assign('a', 'b');
+  assert.deepEqual(paused(), [
+    ['share', 'full', 'slow'],
+    ['full', 'slow'],
+  ]);
+  assign('b');
+  assert.equal(table.releaseAll('slow'), false);
+  assert.equal(table.releaseAll('full'), true);
+  assert.equal(table.releaseAll('full'), false);
+  assign('a', 'b');
+  assert.deepEqual(paused(), [['share'], []], 'what was revoked meanwhile is released as well');
+});
+
 test('a bounded read starts and ends with its range, and what is not named is not read', () => {
   const table = new PartitionTable();
   const only = [{ partition: 0, from: 100, to: 200 }];

@@ -115,3 +115,16 @@ test('a segment leaves when it is old enough and not before', async () => {
   await clock.advance(2);
   assert.equal(segments.length, 1);
 });
+
+test('a segment holds a timestamp that every reader can take, whatever a producer wrote', () => {
+  const segments: Segment[] = [];
+  const options = { segmentBytesMax: 1, lingerMs: 200, compression: 'none' as const, clock: manualClock() };
+  const segmenter = createSegmenter({ ...options, emit: (segment) => segments.push(segment) });
+  const plan = { kind: 'data', hole: 0, records: 1, spread: 1 } as const;
+  segmenter.push(claims, 0, [{ ...batchOf(plan, 0), timestampMax: 1_700_000_000_000_000_000 }]);
+  segmenter.push(claims, 1, [{ ...batchOf(plan, 1), timestampMax: -(2 ** 63) }]);
+  assert.deepEqual(
+    segments.map(({ timestampMax }) => timestampMax),
+    [Number.MAX_SAFE_INTEGER, -1],
+  );
+});

@@ -1,7 +1,7 @@
 // The spool's files: what is on disk is never replaced by less, every run of it can be told, and a file that breaks takes
 // nothing with it but what it held.
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { SpoolFiles } from '@sluice/agent/spool/spool-files.ts';
@@ -93,5 +93,57 @@ test('a file that breaks under an append is set aside, and the next append goes 
   assert.deepEqual(files.partitions(), []);
   files.append([range(10, 20)]);
   assert.deepEqual(runsOf(files), [[10, 20]]);
+  files.close();
+});
+
+for (const left of ['nothing', 'a schema without its topic'])
+  test(`a file that was left with ${left} belongs to the topic of its directory`, () => {
+    const directory = temporaryDirectory();
+    const topic = join(directory, 'spool', 'claims');
+    const path = join(topic, `${'1'.padStart(20, '0')}.db`);
+    mkdirSync(topic, { recursive: true });
+    if (left === 'nothing') writeFileSync(path, '');
+    else {
+      const made = open(directory);
+      made.append([range(0, 10)]);
+      made.close();
+      const database = new Database(path);
+      database.exec("UPDATE meta SET topic = ''");
+      database.close();
+    }
+    const files = open(directory);
+    files.append([range(10, 20)]);
+    files.append([range(20, 30)]);
+    assert.equal(files.totals().files, 1, 'the file is not opened again at every append');
+    files.close();
+    const again = open(directory);
+    assert.deepEqual(readFrom(again, 25), [[20, 30]]);
+    assert.deepEqual(runsOf(again), [[left === 'nothing' ? 10 : 0, 30]]);
+    again.close();
+  });
+
+test('a timestamp that an earlier version spooled out of bounds is read within them', () => {
+  const directory = temporaryDirectory();
+  const files = open(directory);
+  files.append([{ ...range(0, 10), timestampMax: 1_700_000_000_000_000_000 }]);
+  assert.equal(files.read(claims, 0, 1)[0]?.timestampMax, Number.MAX_SAFE_INTEGER);
+  files.close();
+  const again = open(directory);
+  assert.equal(again.read(claims, 0, 1)[0]?.timestampMax, Number.MAX_SAFE_INTEGER);
+  again.close();
+});
+
+test('a read that fails without a broken file leaves the file where it is', () => {
+  const directory = temporaryDirectory();
+  const files = open(directory);
+  files.append([range(0, 10)]);
+  const topic = join(directory, 'spool', 'claims');
+  const other = new Database(join(topic, readdirSync(topic).find((name) => name.endsWith('.db')) ?? ''));
+  other.exec('ALTER TABLE segments RENAME TO away');
+  assert.throws(() => files.read(claims, 0, 1), { code: 'SPOOL_IO' });
+  other.exec('ALTER TABLE away RENAME TO segments');
+  other.close();
+  assert.deepEqual(readFrom(files, 0), [[0, 10]]);
+  assert.deepEqual(files.setAside, []);
   files.close();
 });

@@ -1,0 +1,110 @@
+// What holds every topic holds also those that are assigned later, and lets go of those that are not assigned now: the
+// agent in front of a source that only keeps its partition table.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { createAgent } from '@sluice/agent/agent.ts';
+import type { Source, SourceHandler, Spool, SpoolPressure, Uplink } from '@sluice/agent/contracts.ts';
+import { createEvents } from '@sluice/agent/events.ts';
+import { PartitionTable } from '@sluice/agent/source/partition-table.ts';
+import { createMetrics } from '@sluice/shared/metrics.ts';
+import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
+import { FakeSpool } from '../support/fake-spool.ts';
+import { manualClock, settle } from '../support/manual-clock.ts';
+import { recordingLogger } from '../support/recording-logger.ts';
+
+const FREE: SpoolPressure = { heldTopics: new Map(), full: undefined };
+const FULL: SpoolPressure = { heldTopics: new Map(), full: 'spool.bytesMax is reached' };
+
+async function startAgent(pressure: SpoolPressure) {
+  const table = new PartitionTable();
+  let handler: SourceHandler | undefined;
+  let press: (pressure: SpoolPressure) => void = () => {};
+  const landed: (() => void)[] = [];
+  const source = {
+    hold: (topic: string, why: string) => table.hold(topic, why),
+    release: (topic: string, why: string) => table.release(topic, why),
+    holdAll: (why: string) => table.holdAll(why),
+    releaseAll: (why: string) => table.releaseAll(why),
+    seek: () => {},
+    commit: () => {},
+    status: () => ({ state: 'running', reason: undefined, lastFetchMs: 0, partitions: table.status() }),
+    start: async (told: SourceHandler) => {
+      handler = told;
+    },
+  } as unknown as Source;
+  const disk = new FakeSpool();
+  const spool = {
+    status: () => disk.status(),
+    append: () => new Promise<void>((resolve) => landed.push(resolve)),
+    onPressure: (listener: typeof press) => {
+      press = listener;
+      listener(pressure);
+    },
+    onLoss: () => {},
+  } as unknown as Spool;
+  const uplink = {
+    start: () => {},
+    assigned: () => {},
+    revoked: () => {},
+    status: () => ({ state: 'connected', sinceMs: 0, collectorId: 'collector-1' }),
+  } as unknown as Uplink;
+  const clock = manualClock();
+  const events = createEvents(recordingLogger(), createMetrics());
+  const config = { spool: { segmentBytesMax: 2 ** 20, linger: 200, compression: 'none' } };
+  const agent = createAgent({ config: config as never, source, spool, uplink, clock, events });
+  await agent.start();
+  assert.ok(handler);
+  const assign = (...topics: string[]) => {
+    const slots = topics.map((topic) => ({ topic, partition: 0 }));
+    table.assign(slots, []);
+    handler?.assigned(slots);
+  };
+  const held = () =>
+    table
+      .status()
+      .filter(({ paused }) => paused.length > 0)
+      .map(({ topic }) => topic);
+  return { agent, assign, held, handler, landed, press: (now: SpoolPressure) => press(now) };
+}
+
+test('an agent that starts with a full spool reads nothing until there is room', async () => {
+  const { agent, assign, held, press } = await startAgent(FULL);
+  assign('claims');
+  assert.deepEqual(held(), ['claims']);
+  assert.match(agent.report().reasons.join(), /claims waits: spool.bytesMax is reached/);
+  assign('claims', 'orders');
+  assert.deepEqual(held(), ['claims', 'orders']);
+  press(FREE);
+  assert.deepEqual(held(), []);
+});
+
+test('a topic beyond its share stays held when the spool is full no more', async () => {
+  const { assign, held, press } = await startAgent(FULL);
+  assign('claims', 'orders');
+  const heldTopics = new Map([['claims', 'its share is used']]);
+  press({ ...FULL, heldTopics });
+  press({ ...FREE, heldTopics });
+  assert.deepEqual(held(), ['claims']);
+  press(FREE);
+  assert.deepEqual(held(), []);
+});
+
+test('while the disk is slower than Kafka newcomers wait too, and whoever left meanwhile flows when it returns', async () => {
+  const { assign, held, handler, landed } = await startAgent(FREE);
+  assign('claims');
+  const at = { topicId: NO_TOPIC_ID, leaderEpoch: 0, logStart: 0, logEnd: 99, groupOffset: 0 };
+  handler.described([{ topic: 'claims', partition: 0, startAt: undefined, ...at }]);
+  const bytes = Buffer.alloc(33 * 2 ** 20);
+  const batch = { kind: 'data' as const, baseOffset: 0, lastOffset: 9, count: 10, timestampMax: 0 };
+  const bounds = { logStart: 0, lastStableOffset: 99, highWatermark: 99 };
+  const batches = [{ ...batch, leaderEpoch: 0, compressed: true, bytes }];
+  handler.batches({ topic: 'claims', partition: 0 }, batches, bounds);
+  assert.deepEqual(held(), ['claims']);
+  assign('orders');
+  assert.deepEqual(held(), ['orders']);
+  for (const land of landed) land();
+  await settle();
+  assert.deepEqual(held(), []);
+  assign('claims', 'orders');
+  assert.deepEqual(held(), []);
+});
