@@ -65,6 +65,8 @@ export interface SiteOptions {
   /** The `kafka` section of agent.yaml, group included. */
   readonly kafka: { readonly [key: string]: Json };
   readonly topics: readonly Json[];
+  /** What the collector lets the agent send, if not just its topics. */
+  readonly allowedTopics?: readonly string[];
   readonly tables: readonly Json[];
   /** Replaces the directory lake with its file catalog. */
   readonly lake?: { readonly [key: string]: Json };
@@ -99,6 +101,8 @@ export interface Site {
   readonly collector: SiteProgram;
   readonly linkAddress: string;
   readonly lakeDirectory: string;
+  /** The agent's data directory: its spool. */
+  readonly agentDirectory: string;
 }
 
 /** Writes both configs; nothing runs yet. */
@@ -131,7 +135,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
       address: linkAddress,
       tls: { ca: file('ca.pem'), cert: file('collector.pem'), key: file('collector-key.pem') },
     },
-    agents: [{ id: agentId, topics: topicNames }],
+    agents: [{ id: agentId, topics: options.allowedTopics ?? topicNames }],
     lake: options.lake ?? { store: lakeDirectory, catalog: 'file', database: 'sluice' },
     tables: options.tables,
     ...(options.limits === undefined ? {} : { limits: options.limits }),
@@ -149,6 +153,7 @@ export async function createSite(options: SiteOptions): Promise<Site> {
     }),
     linkAddress,
     lakeDirectory,
+    agentDirectory: agent.agent.dataDir,
   };
 }
 

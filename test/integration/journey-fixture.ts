@@ -47,8 +47,11 @@ export async function startJourney(users: Readonly<Record<string, string>> = {})
   const broker = await startBroker({ directory: join(directory, 'kafka'), tls, users });
   const kafka = new Kafka({ brokers: [broker.plaintext], logLevel: logLevel.NOTHING });
   const admin = kafka.admin();
+  // Idempotent: kafkajs repeats a whole request, also for partitions that took it, when one leader is not there yet.
   const producer = kafka.producer({
     allowAutoTopicCreation: false,
+    idempotent: true,
+    maxInFlightRequests: 1,
     createPartitioner: Partitioners.DefaultPartitioner,
   });
   await Promise.all([admin.connect(), producer.connect()]);
