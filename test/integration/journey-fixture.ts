@@ -1,7 +1,10 @@
 // What every test of the whole journey stands on: a real broker that demands certificates, both programs as processes of
 // their own, and what an operator would ask of them.
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { LedgerEntry } from '@sluice/collector/contracts.ts';
+import { ledgerPrefix } from '@sluice/collector/lake/object-keys.ts';
 import { type Broker, startBroker } from '@sluice/deploy/local/kafka-broker.ts';
 import { ensureKafkaJars } from '@sluice/deploy/local/kafka-jars.mjs';
 import {
@@ -150,4 +153,11 @@ export async function verified(site: Site): Promise<string> {
   const { code, output } = await site.collector.command(['verify']);
   assert.equal(code, 0, output);
   return output;
+}
+
+/** Every entry of a table's ledger, from a lake that is a directory. */
+export function ledgerOf(site: Site, table: string): LedgerEntry[] {
+  const directory = join(site.lakeDirectory, ledgerPrefix(table));
+  const files = readdirSync(directory).sort();
+  return files.map((file) => JSON.parse(readFileSync(join(directory, file), 'utf8')) as LedgerEntry);
 }
