@@ -99,8 +99,10 @@ function forward(from: Socket, to: Socket, shape: () => LinkShape): { end(): voi
   let queuedBytes = 0;
   let freeMs = 0;
   let running = false;
+  let ended = false;
 
   function put(chunk: Buffer | undefined): void {
+    if (ended) return; // what comes after a half-close from the middle goes nowhere
     const { delayMs = 0, bitsPerSecond = Number.POSITIVE_INFINITY } = shape();
     const bytes = chunk?.length ?? 0;
     freeMs = Math.max(performance.now(), freeMs) + (bytes * 8_000) / bitsPerSecond;
@@ -116,7 +118,10 @@ function forward(from: Socket, to: Socket, shape: () => LinkShape): { end(): voi
       const waitMs = next.dueMs - performance.now();
       if (waitMs > 0) await pass(waitMs, to);
       if (next.chunk === undefined) {
+        ended = true;
+        queue.length = 0;
         to.end();
+        from.resume();
         break;
       }
       queuedBytes -= next.chunk.length;
