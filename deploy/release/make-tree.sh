@@ -34,7 +34,7 @@ done
 cp "$source/package.json" "$source/package-lock.json" "$source/LICENSE" "$work/"
 (
   cd "$work"
-  npm ci --omit=dev --ignore-scripts --no-audit --no-fund --no-progress --loglevel=error \
+  npm ci --omit=dev --ignore-scripts --prefer-offline --no-audit --no-fund --no-progress --loglevel=error \
     --workspace="@sluice/$program" --include-workspace-root
 )
 if [ ! -x "$work/node_modules/.bin/node" ]; then
