@@ -31,7 +31,7 @@ const textTable = (name: string, topic = name) => ({
   name,
   topic,
   format: 'text',
-  window: { every: '500ms' },
+  window: { every: '1s' },
 });
 
 const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => String(from + i));
