@@ -41,7 +41,8 @@ export function startProcess(
       running.delete(child);
       resolve(127);
     });
-    child.once('exit', (code, signal) => {
+    // Not 'exit': what it printed last may still be on its way then.
+    child.once('close', (code, signal) => {
       running.delete(child);
       resolve(code ?? signal ?? 1);
     });
