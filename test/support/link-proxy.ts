@@ -81,7 +81,11 @@ function createLink(client: Socket, { targetPort, shape, closed }: LinkOptions):
     if (over) return;
     over = true;
     closed();
-    for (const socket of [client, target]) socket.resetAndDestroy();
+    for (const socket of [client, target]) {
+      // A reset of a socket that is ending never closes it, and the process would not end (Node 24).
+      if (socket.writableEnded) socket.destroy();
+      else socket.resetAndDestroy();
+    }
   };
   for (const socket of [client, target]) {
     socket.on('error', cut);
