@@ -1,10 +1,10 @@
 // The object store as a directory: objects are files, created whole by a temporary file and link(2), which fails where
 // the name exists. Files and the directories that name them are synced before anything is said to stand.
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+
 import { copyFile, link, mkdir, open, readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { SluiceError } from '@sluice/shared/errors.ts';
+import { sha256OfFile } from '@sluice/shared/file-hash.ts';
 import { systemRandom } from '@sluice/shared/random.ts';
 import type { ObjectStore } from '../contracts.ts';
 
@@ -62,7 +62,9 @@ export function createDirectoryObjectStore(directory: string): ObjectStore {
     head: (key) =>
       named(key, async () => {
         const found = await ifPresent(stat(pathOf(key)));
-        return found === undefined ? undefined : { bytes: found.size, sha256: await sha256(pathOf(key)) };
+        return found === undefined
+          ? undefined
+          : { bytes: found.size, sha256: await sha256OfFile(pathOf(key)) };
       }),
     list: (prefix, startAfter) => listFiles(root, prefix, startAfter),
     stage: (path, key) =>
@@ -90,7 +92,7 @@ export function createDirectoryObjectStore(directory: string): ObjectStore {
         const found = await ifPresent(stat(target));
         if (found === undefined)
           throw new SluiceError('STORE_STAGED_MISSING', `${stagedKey} is gone`, { place: finalKey });
-        if (found.size !== expected.bytes || (await sha256(target)) !== expected.sha256)
+        if (found.size !== expected.bytes || (await sha256OfFile(target)) !== expected.sha256)
           throw new SluiceError('STORE_OBJECT_CONFLICT', 'other bytes stand there', { place: finalKey });
       }),
     async remove(keys) {
@@ -138,12 +140,6 @@ async function makeDirectory(path: string): Promise<void> {
 async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, 'r');
   await directory.sync().finally(() => directory.close());
-}
-
-async function sha256(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
-  return hash.digest('hex');
 }
 
 async function ifPresent<T>(reading: Promise<T>): Promise<T | undefined> {

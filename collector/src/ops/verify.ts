@@ -1,8 +1,8 @@
 // `sluice-collector verify`: proves from the ledger and the objects that every offset of every partition has exactly one
 // fate. The fold checks the ledger against itself; here each object is compared with what its entry says.
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+
 import { assert } from '@sluice/shared/errors.ts';
+import { sha256OfFile } from '@sluice/shared/file-hash.ts';
 import { partitionName } from '@sluice/shared/position.ts';
 import type { CollectorConfig } from '../config.ts';
 import type { CommitEntry, LedgerOutput, TableConfig, TableDefinition } from '../contracts.ts';
@@ -157,7 +157,7 @@ async function verifyEntry(
     else present.push({ output, path, definition: seen.definition });
   }
   for (const { output, path, definition } of present) {
-    if ((await sha256(path)) !== output.sha256)
+    if ((await sha256OfFile(path)) !== output.sha256)
       say(output.finalKey, 'its bytes are not those that were committed');
     const rows = await countRows(task.database, definition, path);
     if (rows !== output.rows)
@@ -178,12 +178,6 @@ function unseenBy(
   if (isRegistered(partition)) return undefined;
   const place = partitionPrefix(definition.location, partition);
   return { place, what: 'the catalog does not have this partition' };
-}
-
-async function sha256(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
-  return hash.digest('hex');
 }
 
 async function countRows(database: Database, definition: TableDefinition, path: string): Promise<number> {

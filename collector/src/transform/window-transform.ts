@@ -1,12 +1,12 @@
 // One window through DuckDB: segments are decoded while the chunk before is in SQL, then the good rows and the bad ones
 // are written as files. Nothing leaves but files below the request's own directory and counts that must add up.
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '@sluice/shared/clock.ts';
 import { decompressPayload } from '@sluice/shared/codecs.ts';
 import { assert, SluiceError } from '@sluice/shared/errors.ts';
+import { sha256OfFile } from '@sluice/shared/file-hash.ts';
 import { partitionKey } from '@sluice/shared/position.ts';
 import { systemRandom } from '@sluice/shared/random.ts';
 import { walkBatches } from '@sluice/shared/record-batch.ts';
@@ -223,7 +223,7 @@ export class WindowTransform {
     const path = join(this.#request.directory, to.name);
     const [result] = await this.#database.rows(`COPY (${select}) TO ${literal(path)} (${to.options})`);
     const { size: bytes } = await stat(path);
-    return { path, bytes, rows: Number(result?.['Count']), sha256: await sha256(path) };
+    return { path, bytes, rows: Number(result?.['Count']), sha256: await sha256OfFile(path) };
   }
 
   async close(): Promise<void> {
@@ -257,12 +257,6 @@ function fileFormat({ output }: TableConfig): { extension: string; options: stri
 function timeValue(by: Extract<PartitionSpec, { kind: 'ingest' }>['by'], ms: number): string {
   const iso = new Date(ms).toISOString();
   return by === 'day' ? iso.slice(0, 10) : `${iso.slice(0, 10)}-${iso.slice(11, 13)}`;
-}
-
-async function sha256(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
-  return hash.digest('hex');
 }
 
 /** What is wrong with a table, DuckDB's own opinion of its SQL included. Empty when it can run. */

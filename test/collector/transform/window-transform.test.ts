@@ -9,6 +9,7 @@ import { escapePartition } from '@sluice/collector/lake/object-keys.ts';
 import { createTransformer } from '@sluice/collector/transform/transformer.ts';
 import { segmentOf } from '../../support/segments.ts';
 import { temporaryDirectory } from '../../support/temp.ts';
+import { plainTable } from '../../support/written-lake.ts';
 import { CASES } from './json-cases.ts';
 
 const transformer = createTransformer({ memoryBytesMax: 256e6, threads: 1 });
@@ -17,23 +18,6 @@ let windows = 0;
 after(async () => {
   await transformer.close();
 });
-
-const base: TableConfig = {
-  name: 'claims',
-  topic: 'claims',
-  input: { kind: 'json' },
-  columns: [],
-  steps: [],
-  partitionBy: [],
-  output: { kind: 'parquet', compression: 'zstd' },
-  provenance: 'position',
-  quarantineRaw: 'keep',
-  startAt: undefined,
-  windowLengthMs: 100_000,
-  windowBytesMax: 64 * 2 ** 20,
-  location: 'claims',
-  configVersion: 'v1',
-};
 
 interface Written {
   readonly rows: Record<string, unknown>[];
@@ -49,7 +33,7 @@ async function transform(
   mkdirSync(directory);
   const segment = segmentOf(values, { codec: windows % 2 ? 'lz4' : 'none' });
   const result = await transformer.run({
-    table: { ...base, ...table },
+    table: { ...plainTable, ...table },
     windowId: 'w',
     segments: [{ segment, fromOffset: 0 }],
     openedMs: Date.UTC(2026, 10, 23, 7),
@@ -365,7 +349,7 @@ test('full provenance writes key, headers, topic and timestamp beside each row',
 
 test('a table that cannot run is refused with what is wrong, before any data', async () => {
   const problems = async (table: Partial<TableConfig>) =>
-    (await transformer.validate({ ...base, ...table }, home)).join('; ');
+    (await transformer.validate({ ...plainTable, ...table }, home)).join('; ');
   assert.match(await problems({ columns: [{ name: 'a', type: 'varchar' }] }), /'a' has the type 'varchar'/);
   assert.match(await problems({ columns: [{ name: 'A', type: 'int' }] }), /must be renamed/);
   assert.match(await problems({}), /'columns' is missing/);
