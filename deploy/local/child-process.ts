@@ -30,9 +30,9 @@ export function startProcess(
   running.add(child);
   let tail = '';
   for (const stream of [child.stdout, child.stderr]) {
-    stream?.on('data', (bytes: Buffer) => {
-      tail = (tail + bytes.toString()).slice(-TAIL_BYTES_MAX);
-      onOutput?.(bytes.toString());
+    stream?.setEncoding('utf8').on('data', (text: string) => {
+      tail = (tail + text).slice(-TAIL_BYTES_MAX);
+      onOutput?.(text);
     });
   }
   const ended = new Promise<number | NodeJS.Signals>((resolve) => {

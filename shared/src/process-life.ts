@@ -47,6 +47,22 @@ function nextSignal(): { readonly heard: Promise<string>; cancel(): void } {
   return { heard, cancel };
 }
 
+/**
+ * Ends the process once everything printed has been taken: `process.exit` alone drops what a pipe has no room for. A
+ * reader that has gone (`| head`) is no failure.
+ */
+export async function exitProcess(code: number): Promise<never> {
+  const taken = [process.stdout, process.stderr].map(
+    (stream) =>
+      new Promise<void>((resolve) => {
+        stream.on('error', () => resolve());
+        stream.write('', () => resolve());
+      }),
+  );
+  await Promise.all(taken);
+  process.exit(code);
+}
+
 /** Prints a fatal error for a person and says which exit code it means. */
 export function reportFatal(program: string, error: unknown): number {
   if (error instanceof SluiceError) {

@@ -1,6 +1,7 @@
 // A process drains once when it is told to stop, within its time, and a second signal does not wait for that.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { startProcess } from '@sluice/deploy/local/child-process.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { EXIT, reportFatal, runUntilSignal } from '@sluice/shared/process-life.ts';
 import { manualClock, settle } from '../support/manual-clock.ts';
@@ -96,4 +97,29 @@ test('after its end a process listens to no signal of the life before', async ()
   send('SIGTERM');
   await life.run;
   assert.equal(listeners(), listenersBefore);
+});
+
+const printing = `
+  const { exitProcess } = await import('@sluice/shared/process-life.ts');
+  process.stdout.write('x'.repeat(3_000_000));
+  await exitProcess(3);`;
+
+test('what was printed arrives whole, however much, and the exit code with it', async () => {
+  let bytes = 0;
+  const child = startProcess(process.execPath, ['--input-type=module', '--eval', printing], {
+    cwd: import.meta.dirname,
+    onOutput: (text) => {
+      bytes += text.length;
+    },
+  });
+  assert.equal(await child.ended, 3, child.tail());
+  assert.equal(bytes, 3_000_000);
+});
+
+test('a reader that has gone does not keep the process, or change how it ended', async () => {
+  const child = startProcess(process.execPath, ['--input-type=module', '--eval', printing], {
+    cwd: import.meta.dirname,
+  });
+  child.child.stdout?.once('data', () => child.child.stdout?.destroy());
+  assert.equal(await child.ended, 3);
 });
