@@ -50,5 +50,6 @@ function handle(call: SpoolCall) {
 }
 
 function stateOf(open: SpoolFiles) {
-  return { ...open.totals(), partitions: open.partitions(), setAside: open.setAside.splice(0) };
+  const [setAside, dropped] = [open.setAside.splice(0), open.dropped.splice(0)];
+  return { ...open.totals(), partitions: open.partitions(), setAside, dropped };
 }
