@@ -26,6 +26,8 @@ export interface IngestOptions {
   readonly version: string;
   readonly clock: Clock;
   readonly events: Events;
+  /** How an agent that vanished without a word is noticed; by default within 60 s. */
+  readonly keepalive?: { readonly everyMs: number; readonly timeoutMs: number };
 }
 
 export interface ConnectedAgent {
@@ -58,8 +60,7 @@ export interface Ingest {
 
 /** Receive windows: 200 Mbit/s up to 250 ms of round trip, 1 Gbit/s up to 60 ms. */
 const WINDOW_BYTES = 16 * 2 ** 20;
-const KEEPALIVE_MS = 30_000;
-const KEEPALIVE_TIMEOUT_MS = 30_000;
+const KEEPALIVE = { everyMs: 30_000, timeoutMs: 30_000 };
 
 interface Connected {
   readonly session: AgentSession;
@@ -85,13 +86,14 @@ class GrpcIngest implements Ingest {
 
   constructor(options: IngestOptions) {
     this.#options = options;
+    const { everyMs, timeoutMs } = options.keepalive ?? KEEPALIVE;
     this.#credit = createCreditPool(options.creditBytesMax, () => options.sequencer.room());
     this.#server = new Server({
       'grpc.max_receive_message_length': MESSAGE_BYTES_MAX,
       'grpc.max_send_message_length': MESSAGE_BYTES_MAX,
       'grpc.max_concurrent_streams': 4,
-      'grpc.keepalive_time_ms': KEEPALIVE_MS,
-      'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+      'grpc.keepalive_time_ms': everyMs,
+      'grpc.keepalive_timeout_ms': timeoutMs,
     });
     this.#server.addService(
       {
