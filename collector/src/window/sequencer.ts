@@ -250,6 +250,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   function disconnected(link: AgentLink): void {
     wantedBy.delete(link);
     for (const state of partitions.values()) state.links.delete(link);
+    for (const { lane, writer } of options.tables) if (!isFed(lane)) writer.follow(false);
     for (const { lane } of options.tables) {
       if (!isFed(lane)) closeSoon(lane);
     }
