@@ -284,6 +284,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     finishing.get(link)?.resolve();
     finishing.delete(link);
     for (const state of partitions.values()) state.links.delete(link);
+    for (const { lane, writer } of options.tables) if (!isFed(lane)) writer.follow(false);
     for (const { lane } of options.tables) {
       if (!isFed(lane)) closeSoon(lane, () => !isFed(lane));
     }
