@@ -6,12 +6,12 @@ import { describeError } from '@sluice/shared/errors.ts';
 import type { HealthReport } from '@sluice/shared/ops-server.ts';
 import type { Random } from '@sluice/shared/random.ts';
 import { type CollectorConfig, configPath } from './config.ts';
-import type { Catalog, ObjectStore, TableWriter } from './contracts.ts';
+import type { Catalog, ObjectStore, TableWriter, Transformer } from './contracts.ts';
 import type { Events } from './events.ts';
-import { createIngest, type Ingest } from './ingest/ingest.ts';
+import { createIngest, type Ingest, type IngestOptions } from './ingest/ingest.ts';
 import { createTableWriter } from './ledger/table-writer.ts';
 import { type CollectorFacts, judgeHealth } from './ops/health.ts';
-import { createTransformer, type TransformerWithChecks } from './transform/transformer.ts';
+import { createTransformer } from './transform/transformer.ts';
 import { createSequencer } from './window/sequencer.ts';
 import { createStagingBudget } from './window/staging-budget.ts';
 import { createTableLane, type TableLane } from './window/table-lane.ts';
@@ -28,12 +28,15 @@ export interface CollectorParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly events: Events;
+  /** Default: DuckDB in a worker thread. */
+  readonly transformer?: Transformer;
+  readonly openDoor?: IngestOptions['openDoor'];
 }
 
 export interface Collector {
   /** Resolves with the link's port once agents may connect. */
   start(): Promise<number>;
-  /** Tells agents to go elsewhere, commits and publishes what is here, in at most `graceMs`. */
+  /** Tells agents to go elsewhere, commits, publishes and acknowledges what is here, in at most `graceMs`. */
   drain(reason: string, graceMs: number): Promise<void>;
   /** Reads the listener's certificates again. */
   reload(): void;
@@ -47,8 +50,10 @@ interface TableParts {
   readonly lane: TableLane;
 }
 
-/** Of the drain, what is left for committing after the streams have ended. */
+/** Shares of the drain: until agents send nothing more, until what came is committed, and for the streams to end then. */
+const OBEY_SHARE = 0.2;
 const COMMIT_SHARE = 0.8;
+const END_SHARE = 0.05;
 
 export function createCollector(parts: CollectorParts): Collector {
   return new RunningCollector(parts);
@@ -56,7 +61,7 @@ export function createCollector(parts: CollectorParts): Collector {
 
 class RunningCollector implements Collector {
   readonly #parts: CollectorParts;
-  readonly #transformer: TransformerWithChecks;
+  readonly #transformer: Transformer;
   readonly #tables: readonly TableParts[];
   readonly #ingest: Ingest;
   readonly #budgetBytes: () => number;
@@ -66,10 +71,8 @@ class RunningCollector implements Collector {
     this.#parts = parts;
     const { config, clock, events } = parts;
     const { limits } = config;
-    this.#transformer = createTransformer({
-      memoryBytesMax: limits.transformMemory,
-      threads: limits.transformThreads,
-    });
+    const transform = { memoryBytesMax: limits.transformMemory, threads: limits.transformThreads };
+    this.#transformer = parts.transformer ?? createTransformer(transform);
     this.#tables = config.tables.map((table) => this.#createTable(table));
     const budget = createStagingBudget(limits.stagingBytesMax, () => this.#ingest.roomChanged());
     this.#budgetBytes = () => budget.bytes();
@@ -88,11 +91,13 @@ class RunningCollector implements Collector {
       connectionsMax: limits.connectionsMax,
       creditBytesMax: limits.creditBytesMax,
       agents: config.agents,
+      drainMs: config.collector.drainTimeout,
       sequencer,
       collectorId: parts.collectorId,
       version: parts.version,
       clock,
       events,
+      ...(parts.openDoor === undefined ? {} : { openDoor: parts.openDoor }),
     });
   }
 
@@ -128,13 +133,14 @@ class RunningCollector implements Collector {
     const { clock } = this.#parts;
     const stop = new AbortController();
     const overdue = clock.sleep(graceMs * COMMIT_SHARE, stop.signal);
-    const finish = async () => {
-      await this.#ingest.drain(reason, graceMs * (1 - COMMIT_SHARE));
+    const commit = async () => {
+      await this.#ingest.drain(reason, graceMs * OBEY_SHARE);
       for (const { lane } of this.#tables) lane.close('drain');
       await Promise.all(this.#tables.map(({ lane }) => lane.drained()));
     };
-    await Promise.race([finish(), overdue]);
+    await Promise.race([commit(), overdue]);
     stop.abort();
+    await this.#ingest.close(graceMs * END_SHARE);
     for (const { lane, writer } of this.#tables) {
       lane.stop();
       writer.close();

@@ -1,19 +1,22 @@
 // All files of the spool, as the worker thread sees them: one run of files per topic, the newest takes appends, the
-// drained ones are unlinked, a broken one is renamed aside. Synchronous; it knows nothing of threads.
-import { mkdirSync, readdirSync, renameSync, rmSync, statfsSync } from 'node:fs';
+// drained ones are unlinked, a broken segment is deleted alone, a broken file is renamed aside. Synchronous; it knows
+// nothing of threads.
 import { join } from 'node:path';
 import { crc32c } from '@sluice/shared/crc32c.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
-import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
+import { type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { OffsetRange, SpoolPartition } from '../contracts.ts';
-import { isCorrupt, openSpoolFile, type SpooledHeader, type SpoolFile } from './sqlite-file.ts';
+import { type SpoolDisk, sqliteDisk } from './spool-disk.ts';
+import { isCorrupt, type SpooledHeader, type SpoolFile } from './sqlite-file.ts';
 
 export interface SpoolFilesOptions {
   readonly directory: string;
   /** A file takes no more segments beyond this. */
   readonly fileBytesMax: number;
   readonly nowMs: () => number;
+  /** Default: SQLite files. */
+  readonly disk?: SpoolDisk;
 }
 
 interface Entry {
@@ -33,19 +36,29 @@ export interface SetAside {
   readonly reason: string;
 }
 
+/** A segment whose bytes are not what was spooled: it is here no more, and all around it is. */
+export interface DroppedSegment extends OffsetRange {
+  readonly topic: string;
+  readonly partition: number;
+  readonly path: string;
+  readonly reason: string;
+}
+
 export class SpoolFiles {
   readonly #options: SpoolFilesOptions;
+  readonly #disk: SpoolDisk;
   readonly #files = new Map<string, FileState[]>();
   /** Live segments per partition, by start offset. */
   readonly #entries = new Map<string, Entry[]>();
   readonly #committed = new Map<string, number>();
   readonly setAside: SetAside[] = [];
+  readonly dropped: DroppedSegment[] = [];
 
   constructor(options: SpoolFilesOptions) {
     this.#options = options;
-    mkdirSync(this.#root, { recursive: true, mode: 0o700 });
-    const directories = readdirSync(this.#root, { withFileTypes: true }).filter((d) => d.isDirectory());
-    for (const { name } of directories) this.#openTopic(name);
+    this.#disk = options.disk ?? sqliteDisk;
+    this.#disk.makeDirectory(this.#root);
+    for (const name of this.#disk.directories(this.#root)) this.#openTopic(name);
   }
 
   get #root(): string {
@@ -56,12 +69,13 @@ export class SpoolFiles {
     const directory = join(this.#root, encoded);
     // Whoever was killed between making a file and its schema left one that does not know its topic.
     const topic = decodeURIComponent(encoded);
-    for (const name of readdirSync(directory)
+    for (const name of this.#disk
+      .files(directory)
       .filter((n) => /^\d{20}\.db$/.test(n))
       .sort()) {
       const path = join(directory, name);
       try {
-        this.#adopt(openSpoolFile(path, topic), Number(name.slice(0, 20)));
+        this.#adopt(this.#disk.open(path, topic), Number(name.slice(0, 20)));
       } catch (error) {
         if (!(error instanceof SluiceError && error.code === 'SPOOL_CORRUPT')) throw error;
         this.#moveAside(path, error.message);
@@ -131,17 +145,11 @@ export class SpoolFiles {
     return [...fresh.values()].flat();
   }
 
-  /** A file that turns out to be broken is set aside: the next append makes a new one. */
   #appendTo(state: FileState, segments: readonly Segment[], spooledMs: number): void {
     try {
       state.file.append(segments, spooledMs);
     } catch (error) {
-      if (!isCorrupt(error)) throw error;
-      const { path } = state.file;
-      const reason = error instanceof Error ? error.message : String(error);
-      this.#dropFile(state);
-      this.#moveAside(path, reason);
-      throw new SluiceError('SPOOL_CORRUPT', reason, { place: path, cause: error });
+      throw isCorrupt(error) ? this.#setAside(state, error) : error;
     }
   }
 
@@ -150,12 +158,15 @@ export class SpoolFiles {
     if (last !== undefined && last.payloadBytes < this.#options.fileBytesMax) return last;
     const number = (last?.number ?? 0) + 1;
     const directory = join(this.#root, encodeURIComponent(topic));
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    this.#disk.makeDirectory(directory);
     const path = join(directory, `${String(number).padStart(20, '0')}.db`);
-    return this.#adopt(openSpoolFile(path, topic), number);
+    return this.#adopt(this.#disk.open(path, topic), number);
   }
 
-  /** From the segment that covers `fromOffset` on. A broken one sets its file aside: SPOOL_CORRUPT; SPOOL_IO: later. */
+  /**
+   * From the segment that covers `fromOffset` on. SEGMENT_CORRUPT: a broken one was dropped; SPOOL_CORRUPT: its file is
+   * broken and was set aside; SPOOL_IO: later.
+   */
   read(id: PartitionId, fromOffset: number, bytesMax: number): Segment[] {
     const entries = this.#entries.get(partitionKey(id)) ?? [];
     const found: Segment[] = [];
@@ -174,19 +185,48 @@ export class SpoolFiles {
 
   #readChecked(state: FileState, header: SpooledHeader): Segment {
     const { path } = state.file;
-    let reason = 'a segment is not in its file';
+    let segment: Segment | undefined;
     try {
-      const segment = state.file.read(header, header.startOffset);
-      if (segment !== undefined && crc32c(segment.payload) === segment.crc32c) return segment;
-      if (segment !== undefined) reason = `the CRC-32C of the segment at ${header.startOffset} is wrong`;
+      segment = state.file.read(header, header.startOffset);
     } catch (error) {
-      reason = error instanceof Error ? error.message : String(error);
+      if (isCorrupt(error)) throw this.#setAside(state, error);
       // A disk that fails for a moment has lost nothing: the file stays and is read again.
-      if (!isCorrupt(error)) throw new SluiceError('SPOOL_IO', reason, { place: path, cause: error });
+      throw new SluiceError('SPOOL_IO', messageOf(error), { place: path, cause: error });
     }
+    if (segment !== undefined && crc32c(segment.payload) === segment.crc32c) return segment;
+    const reason = segment === undefined ? 'the segment is not in its file' : 'its CRC-32C is wrong';
+    this.#dropSegment(state, header, reason);
+    throw new SluiceError('SEGMENT_CORRUPT', reason, {
+      place: `${partitionName(header)} [${header.startOffset}, ${header.nextOffset}) in ${path}`,
+    });
+  }
+
+  #dropSegment(state: FileState, header: SpooledHeader, reason: string): void {
+    const key = partitionKey(header);
+    const { path } = state.file;
+    try {
+      state.file.remove(header, header.startOffset);
+    } catch (error) {
+      if (isCorrupt(error)) throw this.#setAside(state, error);
+      // A row that stays is found, and dropped again, after a restart, unless a good copy was spooled behind it.
+    }
+    this.#entries.set(
+      key,
+      (this.#entries.get(key) ?? []).filter((entry) => entry.header !== header),
+    );
+    state.live--;
+    state.payloadBytes -= header.payloadBytes;
+    const { topic, partition, startOffset, nextOffset } = header;
+    this.dropped.push({ topic, partition, startOffset, nextOffset, path, reason });
+    this.#unlinkDrained(this.#files.get(topic) ?? []);
+  }
+
+  /** The error that says so. The next append makes a new file. */
+  #setAside(state: FileState, cause: unknown): SluiceError {
+    const { path } = state.file;
     this.#dropFile(state);
-    this.#moveAside(path, reason);
-    throw new SluiceError('SPOOL_CORRUPT', reason, { place: path });
+    this.#moveAside(path, messageOf(cause));
+    return new SluiceError('SPOOL_CORRUPT', messageOf(cause), { place: path, cause });
   }
 
   #dropFile(state: FileState): void {
@@ -202,8 +242,7 @@ export class SpoolFiles {
 
   #moveAside(path: string, reason: string): void {
     const aside = `${path}.corrupt-${this.#options.nowMs()}`;
-    renameSync(path, aside);
-    for (const suffix of ['-wal', '-shm']) rmSync(`${path}${suffix}`, { force: true });
+    this.#disk.setAside(path, aside);
     this.setAside.push({ path: aside, reason });
   }
 
@@ -228,7 +267,7 @@ export class SpoolFiles {
       if (state.live > 0 || (isNewest && state.payloadBytes < this.#options.fileBytesMax)) continue;
       state.file.close();
       files.splice(files.indexOf(state), 1);
-      for (const suffix of ['', '-wal', '-shm']) rmSync(`${state.file.path}${suffix}`, { force: true });
+      this.#disk.remove(state.file.path);
     }
   }
 
@@ -252,14 +291,17 @@ export class SpoolFiles {
 
   totals(): { files: number; diskBytes: number; freeBytes: number } {
     const all = [...this.#files.values()].flat();
-    const { bavail, bsize } = statfsSync(this.#root);
     const diskBytes = all.reduce((sum, { file }) => sum + file.diskBytes(), 0);
-    return { files: all.length, diskBytes, freeBytes: bavail * bsize };
+    return { files: all.length, diskBytes, freeBytes: this.#disk.freeBytes(this.#root) };
   }
 
   close(): void {
     for (const { file } of [...this.#files.values()].flat()) file.close();
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** Ranges that touch or overlap are one; below `committed` nothing counts. */

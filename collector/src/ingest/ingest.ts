@@ -1,17 +1,15 @@
 // The link as the collector sees it: agents come in through the listener, prove who they are, and each gets a session.
-import { Server, type ServiceError, status } from '@grpc/grpc-js';
-import { ConnectRequest, ConnectResponse } from '@sluice/proto/gen/sluice/v1/link.ts';
-import { CONNECT_PATH, MESSAGE_BYTES_MAX } from '@sluice/proto/wire.ts';
+import { type ServiceError, status } from '@grpc/grpc-js';
 import type { Clock } from '@sluice/shared/clock.ts';
 import { describeError, SluiceError } from '@sluice/shared/errors.ts';
-import { daysToExpiry, readTlsMaterial, type TlsFiles } from '@sluice/shared/tls-material.ts';
+import { daysToExpiry, type TlsFiles } from '@sluice/shared/tls-material.ts';
 import type { Sequencer } from '../contracts.ts';
 import type { Events } from '../events.ts';
 import { AgentSession, type AgentStream, type SessionEnd } from './agent-session.ts';
 import type { AgentGrant } from './authorization.ts';
 import { createCreditPool } from './credit-pool.ts';
 import { agentIdentity } from './identity.ts';
-import { type Listener, listen } from './link-listener.ts';
+import { createGrpcDoor, type DoorOptions, type LinkDoor } from './link-door.ts';
 
 export interface IngestOptions {
   readonly address: { readonly host: string; readonly port: number };
@@ -21,11 +19,15 @@ export interface IngestOptions {
   readonly connectionsMax: number;
   readonly creditBytesMax: number;
   readonly agents: readonly AgentGrant[];
+  /** How long a stream that sends nothing more may wait for the commit of what it has sent. */
+  readonly drainMs: number;
   readonly sequencer: Sequencer;
   readonly collectorId: string;
   readonly version: string;
   readonly clock: Clock;
   readonly events: Events;
+  /** Default: gRPC behind our own TLS listener. */
+  readonly openDoor?: (options: DoorOptions) => LinkDoor;
 }
 
 export interface ConnectedAgent {
@@ -51,15 +53,12 @@ export interface Ingest {
   reload(): void;
   /** Staged bytes were freed: streams that wait for credit get it. */
   roomChanged(): void;
-  /** Asks every agent to go elsewhere, waits, ends what is left after `graceMs`. */
-  drain(reason: string, graceMs: number): Promise<void>;
+  /** Asks every agent to go elsewhere. Resolves when none sends any more; who does not obey is not heard after `obeyMs`. */
+  drain(reason: string, obeyMs: number): Promise<void>;
+  /** Waits until every stream has ended, which it does once it is committed; cuts what is left after `graceMs`. */
+  close(graceMs: number): Promise<void>;
   status(): IngestStatus;
 }
-
-/** Receive windows: 200 Mbit/s up to 250 ms of round trip, 1 Gbit/s up to 60 ms. */
-const WINDOW_BYTES = 16 * 2 ** 20;
-const KEEPALIVE_MS = 30_000;
-const KEEPALIVE_TIMEOUT_MS = 30_000;
 
 interface Connected {
   readonly session: AgentSession;
@@ -76,58 +75,35 @@ class GrpcIngest implements Ingest {
   readonly #options: IngestOptions;
   readonly #connected = new Set<Connected>();
   readonly #credit;
-  readonly #server: Server;
-  #listener: Listener | undefined;
+  readonly #door: LinkDoor;
+  #listening = false;
   #draining = false;
   #streams = 0;
-  #certPem = '';
-  #whenEmpty: (() => void) | undefined;
+  /** Called whenever a stream finishes or ends. */
+  #streamsMoved: () => void = () => {};
 
   constructor(options: IngestOptions) {
     this.#options = options;
     this.#credit = createCreditPool(options.creditBytesMax, () => options.sequencer.room());
-    this.#server = new Server({
-      'grpc.max_receive_message_length': MESSAGE_BYTES_MAX,
-      'grpc.max_send_message_length': MESSAGE_BYTES_MAX,
-      'grpc.max_concurrent_streams': 4,
-      'grpc.keepalive_time_ms': KEEPALIVE_MS,
-      'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+    const { address, tls, connectionsMax, clock, openDoor = createGrpcDoor } = options;
+    this.#door = openDoor({
+      address,
+      tls,
+      connectionsMax,
+      clock,
+      accept: (stream) => this.#accept(stream),
+      refused: (peer, error) => this.#reportRefusal({ peer }, error),
     });
-    this.#server.addService(
-      {
-        connect: {
-          path: CONNECT_PATH,
-          requestStream: true,
-          responseStream: true,
-          requestSerialize: (m: ConnectRequest) => Buffer.from(ConnectRequest.encode(m).finish()),
-          requestDeserialize: (bytes: Buffer) => ConnectRequest.decode(bytes),
-          responseSerialize: (m: ConnectResponse) => Buffer.from(ConnectResponse.encode(m).finish()),
-          responseDeserialize: (bytes: Buffer) => ConnectResponse.decode(bytes),
-        },
-      },
-      { connect: (stream: AgentStream) => this.#accept(stream) },
-    );
   }
 
   async start(): Promise<{ readonly port: number }> {
-    const { address, tls, connectionsMax, clock } = this.#options;
-    const material = readTlsMaterial(tls);
-    this.#certPem = material.cert;
-    this.#listener = await listen(this.#server, {
-      ...address,
-      material,
-      windowBytes: WINDOW_BYTES,
-      connectionsMax,
-      clock,
-      refused: (peer, error) => this.#reportRefusal({ peer }, error),
-    });
-    return { port: this.#listener.port };
+    const port = await this.#door.open();
+    this.#listening = true;
+    return { port };
   }
 
   reload(): void {
-    const material = readTlsMaterial(this.#options.tls);
-    this.#listener?.reload(material);
-    this.#certPem = material.cert;
+    this.#door.reload();
     this.#options.events.certificatesReloaded({ daysToExpiry: Math.floor(this.#daysToExpiry()) });
   }
 
@@ -157,7 +133,7 @@ class GrpcIngest implements Ingest {
   }
 
   #open(stream: AgentStream, agentId: string): void {
-    const { agents, sequencer, collectorId, version, clock, events } = this.#options;
+    const { agents, sequencer, collectorId, version, drainMs, clock, events } = this.#options;
     const session = new AgentSession({
       stream,
       streamId: ++this.#streams,
@@ -167,9 +143,14 @@ class GrpcIngest implements Ingest {
       credit: this.#credit,
       collectorId,
       version,
+      drainMs,
       clock,
       events,
       greeted: () => this.#greeted(connected),
+      finishing: () => {
+        this.#streamsMoved();
+        this.roomChanged();
+      },
       ended: (end) => this.#ended(connected, end),
     });
     const connected: Connected = {
@@ -184,7 +165,7 @@ class GrpcIngest implements Ingest {
   #greeted(connected: Connected): void {
     const { session, peer } = connected;
     const { agentId: agent } = session;
-    const [twin] = this.#agents().filter((other) => other.session.agentId === agent);
+    const [twin] = this.#agents().filter((a) => a.session.agentId === agent && !a.session.isFinishing);
     connected.greeted = true;
     this.#options.events.agentConnected({ agent, peer });
     if (twin === undefined) return;
@@ -199,7 +180,7 @@ class GrpcIngest implements Ingest {
     if (end.kind === 'refused') this.#reportRefusal({ peer, agent }, end.error);
     const reason = end.kind === 'ended' ? 'ended' : describeError(end.error);
     if (greeted) this.#options.events.agentDisconnected({ agent, peer, reason });
-    if (this.#connected.size === 0) this.#whenEmpty?.();
+    this.#streamsMoved();
     this.roomChanged();
   }
 
@@ -211,31 +192,41 @@ class GrpcIngest implements Ingest {
     for (const { session } of this.#connected) session.creditFreed();
   }
 
-  async drain(reason: string, graceMs: number): Promise<void> {
+  async drain(reason: string, obeyMs: number): Promise<void> {
     this.#draining = true;
     for (const { session } of this.#connected) session.drain(reason);
-    if (this.#connected.size > 0) {
-      const over = new AbortController();
-      const empty = new Promise<void>((resolve) => {
-        this.#whenEmpty = resolve;
-      });
-      await Promise.race([empty, this.#options.clock.sleep(graceMs, over.signal)]);
-      over.abort();
-    }
-    await this.#listener?.close(1_000);
-    this.#listener = undefined;
-    this.#server.forceShutdown();
+    await this.#until(() => [...this.#connected].every(({ session }) => session.isFinishing), obeyMs);
+    for (const { session } of this.#connected) void session.finish();
+  }
+
+  async #until(holds: () => boolean, delayMs: number): Promise<void> {
+    const over = new AbortController();
+    const held = new Promise<void>((resolve) => {
+      this.#streamsMoved = () => {
+        if (holds()) resolve();
+      };
+      this.#streamsMoved();
+    });
+    await Promise.race([held, this.#options.clock.sleep(delayMs, over.signal)]);
+    over.abort();
+  }
+
+  async close(graceMs: number): Promise<void> {
+    await this.#until(() => this.#connected.size === 0, graceMs);
+    this.#listening = false;
+    await this.#door.close();
   }
 
   #daysToExpiry(): number {
-    return this.#certPem === ''
+    const certificate = this.#door.certificate();
+    return certificate === undefined
       ? Number.POSITIVE_INFINITY
-      : daysToExpiry(this.#certPem, this.#options.clock.wallMs());
+      : daysToExpiry(certificate, this.#options.clock.wallMs());
   }
 
   status(): IngestStatus {
     return {
-      listening: this.#listener !== undefined && !this.#draining,
+      listening: this.#listening && !this.#draining,
       daysToExpiry: this.#daysToExpiry(),
       agents: this.#agents().map(({ session, peer, sinceMs }) => ({
         agentId: session.agentId,
