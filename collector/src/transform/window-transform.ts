@@ -17,7 +17,7 @@ import { type Database, openDatabase } from './duckdb.ts';
 import { type CompiledTable, compileTable, type InsertForm, type Marks } from './sql/compile.ts';
 import { type FieldPlan, planFields } from './sql/fields.ts';
 import { literal } from './sql/types.ts';
-import { strikeUnstrict } from './strict-json.ts';
+import { type JsonRules, jsonRules, strikeUnstrict } from './strict-json.ts';
 
 /** A chunk goes to SQL once it holds this many bytes or rows. */
 const CHUNK_BYTES = 8 * 2 ** 20;
@@ -44,7 +44,7 @@ export class WindowTransform {
   readonly #database: Database;
   readonly #compiled: CompiledTable;
   readonly #chunk: ColumnChunk;
-  readonly #exactKeys: ReadonlySet<string>;
+  readonly #jsonRules: JsonRules | undefined;
   readonly #records = new Map<string, number>();
   /** The fastest one first; each is correct for what the one before fails on. */
   readonly #forms: InsertForm[];
@@ -64,9 +64,7 @@ export class WindowTransform {
     this.#forms = table.steps.some(({ kind }) => kind === 'filter')
       ? ['clean', 'checked', 'guarded']
       : ['clean', 'checked'];
-    this.#exactKeys = new Set(
-      plan.source.filter(({ type }) => type.kind !== 'float').map(({ path }) => path.at(-1) ?? ''),
-    );
+    this.#jsonRules = table.input.kind === 'json' ? jsonRules(plan.source) : undefined;
     this.#chunk = new ColumnChunk({
       separator: Buffer.from(marks.separator),
       nullMark: Buffer.from(marks.nullMark),
@@ -113,33 +111,33 @@ export class WindowTransform {
 
   /** Hands the chunk over and returns while SQL works on it: the next one is decoded meanwhile. */
   async #insertChunk(): Promise<void> {
-    if (this.#request.table.input.kind === 'json') strikeUnstrict(this.#chunk, this.#exactKeys);
+    const exactText = this.#jsonRules !== undefined && strikeUnstrict(this.#chunk, this.#jsonRules);
     await this.#inserting;
     const struck = this.#chunk.odd.length;
     if (struck > 0) await this.#database.appendOdd(this.#chunk.odd);
     this.#odd += struck;
     if (this.#chunk.rows > 0) {
       await this.#database.appendChunk(this.#chunk);
-      this.#inserting = this.#insert();
+      this.#inserting = this.#insert(exactText);
       this.#inserting.catch(() => {});
     }
     this.#staged += this.#chunk.rows;
     this.#chunk.reset();
   }
 
-  async #insert(): Promise<void> {
+  async #insert(exactText: boolean): Promise<void> {
     const started = this.#clock.monotonicMs();
-    await this.#insertInForm();
+    await this.#insertInForm(exactText);
     await this.#database.emptyRaw();
     this.#sqlMs += this.#clock.monotonicMs() - started;
   }
 
   /** A form that failed is not tried again in this window: where one value is malformed others will be. */
-  async #insertInForm(): Promise<void> {
+  async #insertInForm(exactText: boolean): Promise<void> {
     for (;;) {
       const [form = 'guarded', next] = this.#forms;
       try {
-        return await this.#database.run(this.#compiled.insertStaged(form));
+        return await this.#database.run(this.#compiled.insertStaged(form, { exactText }));
       } catch (error) {
         if (next === undefined) throw error;
         this.#forms.shift();
@@ -272,7 +270,7 @@ export async function tableProblems(table: TableConfig, directory: string): Prom
   try {
     const compiled = compileTable(table, plan, marks);
     await database.run(compiled.createStaged);
-    await database.run(compiled.insertStaged('checked'));
+    await database.run(compiled.insertStaged('checked', { exactText: true }));
     await database.rows(compiled.partitionValues);
     return [];
   } catch (error) {
