@@ -26,7 +26,9 @@ export type OddCode =
   | 'CSV_INVALID'
   | 'CSV_COLUMNS'
   | 'JSON_INVALID'
-  | 'NUMBER_INEXACT';
+  | 'NUMBER_INEXACT'
+  | 'RECORD_BATCH_CORRUPT'
+  | 'RECORD_BATCH_TOO_LARGE';
 
 /** Rows [rowStart, rowEnd) of the chunk, all of one partition; the joined bytes of each column beside them. */
 export interface ChunkPart {
@@ -189,7 +191,7 @@ export class ColumnChunk {
 
   /**
    * Appends the records of one batch with fromOffset ≤ offset < nextOffset to the current part and returns how many
-   * there were, odd ones included. RECORD_BATCH_CORRUPT where CRC or lengths are wrong.
+   * there were, odd ones included. All of the batch or nothing: RECORD_BATCH_CORRUPT where CRC or lengths are wrong.
    */
   appendBatch(
     batch: Buffer,
@@ -208,12 +210,26 @@ export class ColumnChunk {
     const rowsBefore = this.rows;
     const oddBefore = this.odd.length;
     const valuesBefore = this.#values.length;
-    this.#decode(body, header, range);
+    try {
+      this.#decode(body, header, range);
+    } catch (error) {
+      this.#takeBack(rowsBefore, oddBefore);
+      throw error;
+    }
     const bulkCheck = this.#options.text && !this.#checksEach();
     if (bulkCheck && !isUtf8(this.#values.buffer.subarray(valuesBefore, this.#values.length))) {
       this.#setAsideInvalid(rowsBefore);
     }
     return this.rows - rowsBefore + this.odd.length - oddBefore;
+  }
+
+  #takeBack(rows: number, odd: number): void {
+    const { keys, headers } = this.#options;
+    this.rows = rows;
+    this.odd.length = odd;
+    this.#values.cut(rows);
+    if (keys) this.#keys.cut(rows);
+    if (headers) this.#headers.cut(rows);
   }
 
   #growRows(rows: number): void {
