@@ -24,7 +24,7 @@ export async function checkAgent(
   const parts: readonly (readonly [string, () => string | Promise<string>])[] = [
     ['config', () => `agent ${config.agent.id}, ${config.topics.length} topics`],
     ['disk', () => checkDisk(config)],
-    ['kafka', () => probeKafka(kafka, topics)],
+    ['kafka', () => probeKafka(kafka, topics, systemClock)],
     ['certificate', () => checkCertificate(config)],
     ['collector', () => checkCollector(config)],
   ];
