@@ -5,7 +5,7 @@ import { createLogger } from '@sluice/shared/log.ts';
 import { createMetrics } from '@sluice/shared/metrics.ts';
 import { type HealthReport, startOpsServer } from '@sluice/shared/ops-server.ts';
 import { printStatus } from '@sluice/shared/print-status.ts';
-import { EXIT, runUntilSignal } from '@sluice/shared/process-life.ts';
+import { EXIT, reloadOnHangup, runUntilSignal } from '@sluice/shared/process-life.ts';
 import { systemRandom } from '@sluice/shared/random.ts';
 import { createAgent } from './agent.ts';
 import { type AgentConfig, configPath, loadAgentConfig, readSecretFile } from './config.ts';
@@ -92,6 +92,7 @@ async function run(file: string): Promise<number> {
     events,
   });
   const agent = createAgent({ config, source, spool, uplink, clock, events });
+  reloadOnHangup(() => agent.reload(), events.reloadRefused);
   registerMetrics(metrics, { source, spool, uplink, clock });
   const ops = await startOpsServer({
     host: config.http.address.host,

@@ -21,7 +21,7 @@ export const ERRORS = {
   },
   TLS_CERTIFICATE_EXPIRED: {
     kind: 'reject',
-    remedy: 'Renew the file named, then restart the program; the collector also takes SIGHUP.',
+    remedy: 'Renew the file named, then send the program SIGHUP (`systemctl reload sluice-agent`).',
   },
   ASSERTION_FAILED: {
     kind: 'halt',

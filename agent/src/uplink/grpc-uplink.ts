@@ -3,6 +3,7 @@
 import type { Clock } from '@sluice/shared/clock.ts';
 import { describeError } from '@sluice/shared/errors.ts';
 import type { Random } from '@sluice/shared/random.ts';
+import { daysToExpiry, readTlsMaterial } from '@sluice/shared/tls-material.ts';
 import type { Uplink, UplinkFeed, UplinkHandler, UplinkStatus } from '../contracts.ts';
 import type { Events } from '../events.ts';
 import { type LinkAddress, linkError, linkPlace, openLinkCall } from './link-client.ts';
@@ -37,6 +38,8 @@ class GrpcUplink implements Uplink {
   #collectorId: string | undefined;
   #lastError: string | undefined;
   #attempts = 0;
+  /** The session was made with certificates that were replaced: it ends once it stands. */
+  #stale = false;
   #before = { bytes: 0, segments: 0 };
 
   constructor(options: UplinkOptions) {
@@ -88,6 +91,7 @@ class GrpcUplink implements Uplink {
 
   #openSession(handler: UplinkHandler, feed: UplinkFeed, connected: () => void): LinkSession {
     const { clock, agentId, instanceId, version, maxBitsPerSecond, segmentBytesMax, events } = this.#options;
+    this.#stale = false;
     return new LinkSession({
       call: openLinkCall(this.#options),
       handler,
@@ -104,6 +108,7 @@ class GrpcUplink implements Uplink {
         this.#lastError = undefined;
         this.#enter('connected');
         events.linkConnected({ collector: collectorId });
+        if (this.#stale) this.#session?.drain();
       },
     });
   }
@@ -138,6 +143,15 @@ class GrpcUplink implements Uplink {
 
   revoked(partitions: Parameters<Uplink['revoked']>[0]): void {
     this.#session?.revoked(partitions);
+  }
+
+  reload(): void {
+    const { tls, clock, events } = this.#options;
+    const { cert } = readTlsMaterial(tls);
+    events.certificatesReloaded({ daysToExpiry: Math.floor(daysToExpiry(cert, clock.wallMs())) });
+    this.#stale = true;
+    // What was sent is acknowledged before the stream ends; the next one reads the files.
+    if (this.#state === 'connected') this.#session?.drain();
   }
 
   async stop(graceMs: number): Promise<void> {
