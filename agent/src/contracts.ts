@@ -33,7 +33,7 @@ export interface PartitionInfo extends PartitionId {
 export interface SourceHandler {
   /**
    * A new assignment; replaces the one before. Called synchronously inside GROUP_JOIN, so for each partition it
-   * returns (under `topic/partition`) where to seek, or `undefined` to keep it paused until `Source.seek`.
+   * returns (under `slotKey`) where to seek, or `undefined` to keep it paused until `Source.seek`.
    */
   assigned(
     partitions: readonly { topic: string; partition: number }[],
