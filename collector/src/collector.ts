@@ -6,12 +6,12 @@ import { describeError } from '@sluice/shared/errors.ts';
 import type { HealthReport } from '@sluice/shared/ops-server.ts';
 import type { Random } from '@sluice/shared/random.ts';
 import { type CollectorConfig, configPath, listenerFiles } from './config.ts';
-import type { Catalog, ObjectStore, TableWriter } from './contracts.ts';
+import type { Catalog, ObjectStore, TableWriter, Transformer } from './contracts.ts';
 import type { Events } from './events.ts';
-import { createIngest, type Ingest } from './ingest/ingest.ts';
+import { createIngest, type Ingest, type IngestOptions } from './ingest/ingest.ts';
 import { createTableWriter } from './ledger/table-writer.ts';
 import { type CollectorFacts, judgeHealth } from './ops/health.ts';
-import { createTransformer, type TransformerWithChecks } from './transform/transformer.ts';
+import { createTransformer } from './transform/transformer.ts';
 import { createSequencer } from './window/sequencer.ts';
 import { createStagingBudget } from './window/staging-budget.ts';
 import { createTableLane, type TableLane } from './window/table-lane.ts';
@@ -28,6 +28,9 @@ export interface CollectorParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly events: Events;
+  /** Default: DuckDB in a worker thread. */
+  readonly transformer?: Transformer;
+  readonly openDoor?: IngestOptions['openDoor'];
 }
 
 export interface Collector {
@@ -58,7 +61,7 @@ export function createCollector(parts: CollectorParts): Collector {
 
 class RunningCollector implements Collector {
   readonly #parts: CollectorParts;
-  readonly #transformer: TransformerWithChecks;
+  readonly #transformer: Transformer;
   readonly #tables: readonly TableParts[];
   readonly #ingest: Ingest;
   readonly #budgetBytes: () => number;
@@ -68,10 +71,8 @@ class RunningCollector implements Collector {
     this.#parts = parts;
     const { config, clock, events } = parts;
     const { limits } = config;
-    this.#transformer = createTransformer({
-      memoryBytesMax: limits.transformMemory,
-      threads: limits.transformThreads,
-    });
+    const transform = { memoryBytesMax: limits.transformMemory, threads: limits.transformThreads };
+    this.#transformer = parts.transformer ?? createTransformer(transform);
     this.#tables = config.tables.map((table) => this.#createTable(table));
     const budget = createStagingBudget(limits.stagingBytesMax, () => this.#ingest.roomChanged());
     this.#budgetBytes = () => budget.bytes();
@@ -90,6 +91,7 @@ class RunningCollector implements Collector {
       version: parts.version,
       clock,
       events,
+      ...(parts.openDoor === undefined ? {} : { openDoor: parts.openDoor }),
     });
   }
 

@@ -139,6 +139,7 @@ const ADAPTERS: Readonly<Record<string, readonly string[]>> = {
     'agent/src/uplink/link-client.ts',
     'collector/src/ingest/agent-session.ts',
     'collector/src/ingest/ingest.ts',
+    'collector/src/ingest/link-door.ts',
     'collector/src/ingest/link-listener.ts',
     'proto/src/gen/sluice/v1/link.ts',
   ],
@@ -200,6 +201,8 @@ const CHANCE = /Math\.random|\brandom(Bytes|UUID|Int|Fill|FillSync)\b|getRandomV
 const TIME_ELSEWHERE: Readonly<Record<string, string>> = {
   'shared/src/clock.ts': 'the clock itself',
   'shared/src/print-status.ts': '`status` gives up a question over HTTP: a command, not the running program',
+  'collector/src/transform/transformer.ts':
+    'whose segment is next is seen after a turn of the event loop: no time',
   'collector/src/ingest/agent-session.ts':
     'one receipt for all that a turn of the event loop brought: no time',
 };
@@ -232,7 +235,7 @@ const SYSTEM_USERS: Readonly<Record<string, string>> = {
   'collector/src/ops/pki.ts': 'a command that runs once',
   'collector/src/transform/transform-worker.ts': 'the entry of a thread: clocks cannot be sent there',
   'collector/src/transform/window-transform.ts': 'a separator that nobody, no seed either, may foresee',
-  'agent/src/spool/sqlite-spool.ts': 'the identity of a data directory must never meet another',
+  'agent/src/spool/spool-thread.ts': 'the identity of a data directory must never meet another',
   'shared/src/pki.ts': 'serial numbers that nobody may foresee (RFC 5280, 4.1.2.2)',
 };
 

@@ -10,15 +10,9 @@ import type { KafkaSettings, Source, SourceHandler, SourceStatus, TopicSelection
 import type { Events } from '../events.ts';
 import type { PartitionFetch } from './fetch-response.ts';
 import { GroupCommits } from './group-commits.ts';
-import {
-  createGroupMember,
-  type GroupMember,
-  kafkaError,
-  type MemberListener,
-  prepareKafkajs,
-  type TopicPartition,
-} from './kafka-client.ts';
-import { createKafkaCluster, type KafkaCluster } from './kafka-cluster.ts';
+import { type KafkaAdapter, kafkajsAdapter } from './kafka-adapter.ts';
+import { type GroupMember, kafkaError, type MemberListener, type TopicPartition } from './kafka-client.ts';
+import type { KafkaCluster } from './kafka-cluster.ts';
 import { PartitionDescriber } from './partition-describer.ts';
 import {
   AWAITS_POSITION,
@@ -41,6 +35,7 @@ export interface KafkaSourceOptions {
   readonly timing?: Partial<SourceTiming>;
   /** false: the group's offsets are neither read nor written. Default true. */
   readonly commitOffsets?: boolean;
+  readonly adapter?: KafkaAdapter;
 }
 
 export function createKafkaSource(options: KafkaSourceOptions): Source {
@@ -57,6 +52,7 @@ class KafkaSource implements Source {
   readonly #timing: SourceTiming;
   readonly #clock: Clock;
   readonly #events: Events;
+  readonly #adapter: KafkaAdapter;
   readonly #cluster: KafkaCluster;
   readonly #table = new PartitionTable();
   readonly #commits = new GroupCommits();
@@ -82,7 +78,8 @@ class KafkaSource implements Source {
     this.#timing = { ...SOURCE_TIMING, ...options.timing };
     this.#clock = options.clock;
     this.#events = options.events;
-    this.#cluster = createKafkaCluster(options.kafka, options.events.kafkaClientLogged);
+    this.#adapter = options.adapter ?? kafkajsAdapter;
+    this.#cluster = this.#adapter.cluster(options.kafka, options.events.kafkaClientLogged);
     this.#register = new TopicRegister(options.topics);
     this.#describer = new PartitionDescriber({
       cluster: this.#cluster,
@@ -101,7 +98,7 @@ class KafkaSource implements Source {
 
   /** Resolves at once: a cluster that is down is waited for, and `status` says so. */
   async start(handler: SourceHandler): Promise<void> {
-    prepareKafkajs(this.#clock);
+    this.#adapter.prepare(this.#clock);
     this.#handler = handler;
     this.#reason = 'connecting';
     this.#life = this.#live();
@@ -195,7 +192,7 @@ class KafkaSource implements Source {
       }
       await this.#cluster.checkGroup();
       if (this.#stopping.signal.aborted) return { error: undefined };
-      member = createGroupMember(this.#options.kafka, this.#listener(ended.resolve));
+      member = this.#adapter.member(this.#options.kafka, this.#listener(ended.resolve));
       this.#member = member;
       this.#aliveMs = this.#clock.monotonicMs();
       member.start(topics).catch((error: unknown) => ended.resolve({ error: kafkaError(error) }));

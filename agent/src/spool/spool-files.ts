@@ -1,20 +1,22 @@
 // All files of the spool, as the worker thread sees them: one run of files per topic, the newest takes appends, the
 // drained ones are unlinked, a broken segment is deleted alone, a broken file is renamed aside. Synchronous; it knows
 // nothing of threads.
-import { mkdirSync, readdirSync, renameSync, rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32c } from '@sluice/shared/crc32c.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { OffsetRange, SpoolPartition } from '../contracts.ts';
-import { isCorrupt, openSpoolFile, type SpooledHeader, type SpoolFile } from './sqlite-file.ts';
+import { type SpoolDisk, sqliteDisk } from './spool-disk.ts';
+import { isCorrupt, type SpooledHeader, type SpoolFile } from './sqlite-file.ts';
 
 export interface SpoolFilesOptions {
   readonly directory: string;
   /** A file takes no more segments beyond this. */
   readonly fileBytesMax: number;
   readonly nowMs: () => number;
+  /** Default: SQLite files. */
+  readonly disk?: SpoolDisk;
 }
 
 interface Entry {
@@ -44,6 +46,7 @@ export interface DroppedSegment extends OffsetRange {
 
 export class SpoolFiles {
   readonly #options: SpoolFilesOptions;
+  readonly #disk: SpoolDisk;
   readonly #files = new Map<string, FileState[]>();
   /** Live segments per partition, by start offset. */
   readonly #entries = new Map<string, Entry[]>();
@@ -53,9 +56,9 @@ export class SpoolFiles {
 
   constructor(options: SpoolFilesOptions) {
     this.#options = options;
-    mkdirSync(this.#root, { recursive: true, mode: 0o700 });
-    const directories = readdirSync(this.#root, { withFileTypes: true }).filter((d) => d.isDirectory());
-    for (const { name } of directories) this.#openTopic(name);
+    this.#disk = options.disk ?? sqliteDisk;
+    this.#disk.makeDirectory(this.#root);
+    for (const name of this.#disk.directories(this.#root)) this.#openTopic(name);
   }
 
   get #root(): string {
@@ -66,12 +69,13 @@ export class SpoolFiles {
     const directory = join(this.#root, encoded);
     // Whoever was killed between making a file and its schema left one that does not know its topic.
     const topic = decodeURIComponent(encoded);
-    for (const name of readdirSync(directory)
+    for (const name of this.#disk
+      .files(directory)
       .filter((n) => /^\d{20}\.db$/.test(n))
       .sort()) {
       const path = join(directory, name);
       try {
-        this.#adopt(openSpoolFile(path, topic), Number(name.slice(0, 20)));
+        this.#adopt(this.#disk.open(path, topic), Number(name.slice(0, 20)));
       } catch (error) {
         if (!(error instanceof SluiceError && error.code === 'SPOOL_CORRUPT')) throw error;
         this.#moveAside(path, error.message);
@@ -154,9 +158,9 @@ export class SpoolFiles {
     if (last !== undefined && last.payloadBytes < this.#options.fileBytesMax) return last;
     const number = (last?.number ?? 0) + 1;
     const directory = join(this.#root, encodeURIComponent(topic));
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    this.#disk.makeDirectory(directory);
     const path = join(directory, `${String(number).padStart(20, '0')}.db`);
-    return this.#adopt(openSpoolFile(path, topic), number);
+    return this.#adopt(this.#disk.open(path, topic), number);
   }
 
   /**
@@ -238,8 +242,7 @@ export class SpoolFiles {
 
   #moveAside(path: string, reason: string): void {
     const aside = `${path}.corrupt-${this.#options.nowMs()}`;
-    renameSync(path, aside);
-    for (const suffix of ['-wal', '-shm']) rmSync(`${path}${suffix}`, { force: true });
+    this.#disk.setAside(path, aside);
     this.setAside.push({ path: aside, reason });
   }
 
@@ -264,7 +267,7 @@ export class SpoolFiles {
       if (state.live > 0 || (isNewest && state.payloadBytes < this.#options.fileBytesMax)) continue;
       state.file.close();
       files.splice(files.indexOf(state), 1);
-      for (const suffix of ['', '-wal', '-shm']) rmSync(`${state.file.path}${suffix}`, { force: true });
+      this.#disk.remove(state.file.path);
     }
   }
 
@@ -288,9 +291,8 @@ export class SpoolFiles {
 
   totals(): { files: number; diskBytes: number; freeBytes: number } {
     const all = [...this.#files.values()].flat();
-    const { bavail, bsize } = statfsSync(this.#root);
     const diskBytes = all.reduce((sum, { file }) => sum + file.diskBytes(), 0);
-    return { files: all.length, diskBytes, freeBytes: bavail * bsize };
+    return { files: all.length, diskBytes, freeBytes: this.#disk.freeBytes(this.#root) };
   }
 
   close(): void {

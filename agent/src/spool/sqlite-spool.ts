@@ -1,18 +1,15 @@
 // The spool as the agent's main thread sees it: appends are grouped while the disk is busy, failures are waited through
 // with the data in hand, and pressure (cap, shares, free space) is told as it changes. Newest segments stay in memory for
 // the uplink, so that a link that keeps up never reads the disk.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { Worker } from 'node:worker_threads';
 import type { Cancel, Clock } from '@sluice/shared/clock.ts';
 import { describeError, isKind, SluiceError } from '@sluice/shared/errors.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
-import { systemRandom } from '@sluice/shared/random.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { Spool, SpoolPressure, SpoolStatus } from '../contracts.ts';
 import type { Events } from '../events.ts';
 import { HotSegments } from './hot-segments.ts';
 import { judgePressure, samePressure } from './pressure.ts';
+import { openSpoolThread, type SpoolThread } from './spool-thread.ts';
 import type { SpoolCall, SpoolReply, SpoolState } from './worker-protocol.ts';
 
 const FILE_BYTES_MAX = 64 * 2 ** 20;
@@ -27,13 +24,14 @@ export interface SqliteSpoolOptions {
   readonly freeSpaceMin: number;
   readonly clock: Clock;
   readonly events: Events;
+  /** Default: a worker thread with SQLite files. */
+  readonly openThread?: typeof openSpoolThread;
 }
 
 /** Opens the spool, or rejects: SPOOL_LOCKED, SPOOL_FORMAT_NEWER, SPOOL_IO. */
 export async function createSqliteSpool(
   options: SqliteSpoolOptions,
 ): Promise<Spool & { readonly instanceId: string }> {
-  mkdirSync(options.directory, { recursive: true, mode: 0o700 });
   const spool = new SqliteSpool(options);
   await spool.open();
   return spool;
@@ -48,7 +46,7 @@ interface WaitingCall {
 class SqliteSpool implements Spool {
   readonly instanceId: string;
   readonly #options: SqliteSpoolOptions;
-  readonly #worker: Worker;
+  readonly #thread: SpoolThread;
   /** In the order asked, which is the order of the answers. */
   readonly #calls: WaitingCall[] = [];
   readonly #hot = new HotSegments();
@@ -72,25 +70,26 @@ class SqliteSpool implements Spool {
 
   constructor(options: SqliteSpoolOptions) {
     this.#options = options;
-    this.instanceId = readInstanceId(options.directory);
     const fileBytesMax = Math.min(FILE_BYTES_MAX, Math.max(2 ** 20, Math.floor(options.bytesMax / 16)));
-    this.#worker = new Worker(new URL('./spool-worker.ts', import.meta.url), {
-      workerData: { directory: options.directory, fileBytesMax },
-    });
-    this.#worker.on('message', (reply: SpoolReply) => this.#calls.shift()?.resolve(reply));
-    const lost = (error: Error) => {
-      this.#ended ??= error;
-      for (const call of this.#calls.splice(0)) call.reject(error);
-    };
-    this.#worker.on('error', lost);
-    this.#worker.on('exit', () => lost(new SluiceError('SPOOL_IO', 'the spool thread ended')));
+    const open = options.openThread ?? openSpoolThread;
+    this.#thread = open(
+      { directory: options.directory, fileBytesMax },
+      {
+        replied: (reply) => this.#calls.shift()?.resolve(reply),
+        ended: (error) => {
+          this.#ended ??= error;
+          for (const call of this.#calls.splice(0)) call.reject(error);
+        },
+      },
+    );
+    this.instanceId = this.#thread.instanceId;
   }
 
   async open(): Promise<void> {
     try {
       await this.#call({ kind: 'open' });
     } catch (error) {
-      await this.#worker.terminate();
+      await this.#thread.terminate();
       throw error;
     }
     this.#look();
@@ -177,7 +176,7 @@ class SqliteSpool implements Spool {
     this.#closed = true;
     this.#cancelLook();
     await this.#call({ kind: 'close' }).catch(() => {});
-    await this.#worker.terminate();
+    await this.#thread.terminate();
   }
 
   #look(): void {
@@ -192,7 +191,7 @@ class SqliteSpool implements Spool {
     const reply = await new Promise<SpoolReply>((resolve, reject) => {
       if (this.#ended !== undefined) return reject(this.#ended);
       this.#calls.push({ sinceMs: this.#options.clock.monotonicMs(), resolve, reject });
-      this.#worker.postMessage(call);
+      this.#thread.post(call);
     });
     if (reply.state !== undefined) this.#observe(reply.state);
     if (reply.kind === 'done') return reply;
@@ -216,17 +215,5 @@ class SqliteSpool implements Spool {
       heldTopics: [...pressure.heldTopics.keys()],
     });
     for (const listener of this.#listeners) listener(pressure);
-  }
-}
-
-/** Random, made once: tells two machines with one agent id apart. */
-function readInstanceId(directory: string): string {
-  const path = join(directory, 'instance-id');
-  try {
-    return readFileSync(path, 'utf8').trim();
-  } catch {
-    const id = systemRandom.hex(8);
-    writeFileSync(path, `${id}\n`, { mode: 0o600 });
-    return id;
   }
 }

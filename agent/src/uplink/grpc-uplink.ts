@@ -6,7 +6,7 @@ import type { Random } from '@sluice/shared/random.ts';
 import { daysToExpiry, readTlsMaterial } from '@sluice/shared/tls-material.ts';
 import type { Uplink, UplinkFeed, UplinkHandler, UplinkStatus } from '../contracts.ts';
 import type { Events } from '../events.ts';
-import { type LinkAddress, linkError, linkPlace, openLinkCall } from './link-client.ts';
+import { type LinkAddress, type LinkCall, linkError, linkPlace, openLinkCall } from './link-client.ts';
 import { LinkSession, type SessionEnd } from './link-session.ts';
 
 export interface UplinkOptions extends LinkAddress {
@@ -19,6 +19,8 @@ export interface UplinkOptions extends LinkAddress {
   readonly clock: Clock;
   readonly random: Random;
   readonly events: Events;
+  /** Default: gRPC over mutual TLS. */
+  readonly openCall?: (address: LinkAddress) => LinkCall;
 }
 
 const BACKOFF_MS_MIN = 200;
@@ -93,7 +95,7 @@ class GrpcUplink implements Uplink {
     const { clock, agentId, instanceId, version, maxBitsPerSecond, segmentBytesMax, events } = this.#options;
     this.#stale = false;
     return new LinkSession({
-      call: openLinkCall(this.#options),
+      call: (this.#options.openCall ?? openLinkCall)(this.#options),
       handler,
       feed,
       clock,

@@ -1,17 +1,15 @@
 // The link as the collector sees it: agents come in through the listener, prove who they are, and each gets a session.
-import { Server, type ServiceError, status } from '@grpc/grpc-js';
-import { ConnectRequest, ConnectResponse } from '@sluice/proto/gen/sluice/v1/link.ts';
-import { CONNECT_PATH, MESSAGE_BYTES_MAX } from '@sluice/proto/wire.ts';
+import { type ServiceError, status } from '@grpc/grpc-js';
 import type { Clock } from '@sluice/shared/clock.ts';
 import { describeError, SluiceError } from '@sluice/shared/errors.ts';
-import { daysToExpiry, readTlsMaterial, type TlsFiles } from '@sluice/shared/tls-material.ts';
+import { daysToExpiry, type TlsFiles } from '@sluice/shared/tls-material.ts';
 import type { Sequencer } from '../contracts.ts';
 import type { Events } from '../events.ts';
 import { AgentSession, type AgentStream, type SessionEnd } from './agent-session.ts';
 import type { AgentGrant } from './authorization.ts';
 import { createCreditPool } from './credit-pool.ts';
 import { agentIdentity } from './identity.ts';
-import { type Listener, listen } from './link-listener.ts';
+import { createGrpcDoor, type DoorOptions, type LinkDoor } from './link-door.ts';
 
 export interface IngestOptions {
   readonly address: { readonly host: string; readonly port: number };
@@ -28,6 +26,8 @@ export interface IngestOptions {
   readonly version: string;
   readonly clock: Clock;
   readonly events: Events;
+  /** Default: gRPC behind our own TLS listener. */
+  readonly openDoor?: (options: DoorOptions) => LinkDoor;
 }
 
 export interface ConnectedAgent {
@@ -60,11 +60,6 @@ export interface Ingest {
   status(): IngestStatus;
 }
 
-/** Receive windows: 200 Mbit/s up to 250 ms of round trip, 1 Gbit/s up to 60 ms. */
-const WINDOW_BYTES = 16 * 2 ** 20;
-const KEEPALIVE_MS = 30_000;
-const KEEPALIVE_TIMEOUT_MS = 30_000;
-
 interface Connected {
   readonly session: AgentSession;
   readonly peer: string;
@@ -80,59 +75,35 @@ class GrpcIngest implements Ingest {
   readonly #options: IngestOptions;
   readonly #connected = new Set<Connected>();
   readonly #credit;
-  readonly #server: Server;
-  #listener: Listener | undefined;
+  readonly #door: LinkDoor;
+  #listening = false;
   #draining = false;
   #streams = 0;
-  #certPem = '';
   /** Called whenever a stream finishes or ends. */
   #streamsMoved: () => void = () => {};
 
   constructor(options: IngestOptions) {
     this.#options = options;
     this.#credit = createCreditPool(options.creditBytesMax, () => options.sequencer.room());
-    this.#server = new Server({
-      'grpc.max_receive_message_length': MESSAGE_BYTES_MAX,
-      'grpc.max_send_message_length': MESSAGE_BYTES_MAX,
-      'grpc.max_concurrent_streams': 4,
-      'grpc.keepalive_time_ms': KEEPALIVE_MS,
-      'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+    const { address, tls, connectionsMax, clock, openDoor = createGrpcDoor } = options;
+    this.#door = openDoor({
+      address,
+      tls,
+      connectionsMax,
+      clock,
+      accept: (stream) => this.#accept(stream),
+      refused: (peer, error) => this.#reportRefusal({ peer }, error),
     });
-    this.#server.addService(
-      {
-        connect: {
-          path: CONNECT_PATH,
-          requestStream: true,
-          responseStream: true,
-          requestSerialize: (m: ConnectRequest) => Buffer.from(ConnectRequest.encode(m).finish()),
-          requestDeserialize: (bytes: Buffer) => ConnectRequest.decode(bytes),
-          responseSerialize: (m: ConnectResponse) => Buffer.from(ConnectResponse.encode(m).finish()),
-          responseDeserialize: (bytes: Buffer) => ConnectResponse.decode(bytes),
-        },
-      },
-      { connect: (stream: AgentStream) => this.#accept(stream) },
-    );
   }
 
   async start(): Promise<{ readonly port: number }> {
-    const { address, tls, connectionsMax, clock } = this.#options;
-    const material = readTlsMaterial(tls);
-    this.#certPem = material.cert;
-    this.#listener = await listen(this.#server, {
-      ...address,
-      material,
-      windowBytes: WINDOW_BYTES,
-      connectionsMax,
-      clock,
-      refused: (peer, error) => this.#reportRefusal({ peer }, error),
-    });
-    return { port: this.#listener.port };
+    const port = await this.#door.open();
+    this.#listening = true;
+    return { port };
   }
 
   reload(): void {
-    const material = readTlsMaterial(this.#options.tls);
-    this.#listener?.reload(material);
-    this.#certPem = material.cert;
+    this.#door.reload();
     this.#options.events.certificatesReloaded({ daysToExpiry: Math.floor(this.#daysToExpiry()) });
   }
 
@@ -242,20 +213,20 @@ class GrpcIngest implements Ingest {
 
   async close(graceMs: number): Promise<void> {
     await this.#until(() => this.#connected.size === 0, graceMs);
-    await this.#listener?.close(1_000);
-    this.#listener = undefined;
-    this.#server.forceShutdown();
+    this.#listening = false;
+    await this.#door.close();
   }
 
   #daysToExpiry(): number {
-    return this.#certPem === ''
+    const certificate = this.#door.certificate();
+    return certificate === undefined
       ? Number.POSITIVE_INFINITY
-      : daysToExpiry(this.#certPem, this.#options.clock.wallMs());
+      : daysToExpiry(certificate, this.#options.clock.wallMs());
   }
 
   status(): IngestStatus {
     return {
-      listening: this.#listener !== undefined && !this.#draining,
+      listening: this.#listening && !this.#draining,
       daysToExpiry: this.#daysToExpiry(),
       agents: this.#agents().map(({ session, peer, sinceMs }) => ({
         agentId: session.agentId,

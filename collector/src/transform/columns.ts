@@ -4,12 +4,14 @@
 import { isUtf8 } from 'node:buffer';
 import { decompressBatch } from '@sluice/shared/codecs.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
+import { PlainBuffer } from '@sluice/shared/lz4-block.ts';
 import {
   BATCH_PLAIN_BYTES_MAX,
   checkBatchCrc,
   RECORD_BATCH_HEADER_BYTES,
   type RecordBatchHeader,
 } from '@sluice/shared/record-batch.ts';
+import { JoinedColumn } from './joined-column.ts';
 
 /** A record that cannot go through SQL, and why. */
 export interface OddRecord {
@@ -56,57 +58,6 @@ export interface ColumnOptions {
   readonly convert?: ((value: Buffer) => Uint8Array | OddCode) | undefined;
 }
 
-/** Texts joined by the separator, each ending where `ends` says; the separator follows. */
-class JoinedColumn {
-  buffer: Buffer;
-  length = 0;
-  ends = new Uint32Array(4_096);
-  readonly #separator: Buffer;
-
-  constructor(bytes: number, separator: Buffer) {
-    this.buffer = Buffer.allocUnsafeSlow(bytes);
-    this.#separator = separator;
-  }
-
-  reserve(bytes: number): void {
-    if (this.length + bytes <= this.buffer.length) return;
-    const grown = Buffer.allocUnsafeSlow(Math.max(this.buffer.length * 2, this.length + bytes));
-    this.buffer.copy(grown, 0, 0, this.length);
-    this.buffer = grown;
-  }
-
-  put(row: number, text: Uint8Array): void {
-    const separator = this.#separator;
-    this.reserve(text.length + separator.length);
-    if (row >= this.ends.length) this.#growEnds();
-    this.buffer.set(text, this.length);
-    this.length += text.length;
-    this.ends[row] = this.length;
-    this.buffer.set(separator, this.length);
-    this.length += separator.length;
-  }
-
-  #growEnds(): void {
-    const grown = new Uint32Array(this.ends.length * 2);
-    grown.set(this.ends);
-    this.ends = grown;
-  }
-
-  startOf(row: number): number {
-    return row === 0 ? 0 : (this.ends[row - 1] ?? 0) + this.#separator.length;
-  }
-
-  /** Rows [rowStart, rowEnd), joined. */
-  slice(rowStart: number, rowEnd: number): Buffer {
-    return this.buffer.subarray(this.startOf(rowStart), this.ends[rowEnd - 1]);
-  }
-
-  /** Forgets `row` and all behind it. */
-  cut(row: number): void {
-    this.length = this.startOf(row);
-  }
-}
-
 /**
  * Rows of several partitions, reused from chunk to chunk. `offsets` and `timestamps` (ms) hold int64 little-endian, as
  * DuckDB's BIGINT vectors do.
@@ -122,6 +73,8 @@ export class ColumnChunk {
   readonly #keys: JoinedColumn;
   readonly #headers: JoinedColumn;
   readonly #options: ColumnOptions;
+  /** A batch's records while they are put. */
+  readonly #plain = new PlainBuffer();
   #parts: { readonly partition: number; readonly row: number }[] = [];
 
   constructor(options: ColumnOptions) {
@@ -140,6 +93,7 @@ export class ColumnChunk {
     this.odd = [];
     this.#parts = [];
     for (const column of [this.#values, this.#keys, this.#headers]) column.cut(0);
+    this.#plain.forget();
   }
 
   /** Starts rows of `partition`; the rows before belong to the part before. */
@@ -199,11 +153,10 @@ export class ColumnChunk {
     range: { fromOffset: number; nextOffset: number },
   ): number {
     checkBatchCrc(batch, header);
-    const body = decompressBatch(
-      header.codec,
-      batch.subarray(RECORD_BATCH_HEADER_BYTES),
-      BATCH_PLAIN_BYTES_MAX,
-    );
+    const body = decompressBatch(header.codec, batch.subarray(RECORD_BATCH_HEADER_BYTES), {
+      bytesMax: BATCH_PLAIN_BYTES_MAX,
+      into: this.#plain,
+    });
     if (header.count > body.length) throw corrupt(header, 'more records than bytes');
     this.#growRows(header.count);
     this.#values.reserve(body.length + header.count * this.#options.separator.length);

@@ -1,0 +1,62 @@
+// What the spool's thread does with each call: one answer, in order, and never an exception. Synchronous.
+import { SluiceError } from '@sluice/shared/errors.ts';
+import type { SpoolDisk } from './spool-disk.ts';
+import { SpoolFiles } from './spool-files.ts';
+import { isCorrupt } from './sqlite-file.ts';
+import type { SpoolCall, SpoolReply, SpoolWorkerData } from './worker-protocol.ts';
+
+export interface SpoolServiceOptions extends SpoolWorkerData {
+  readonly disk: SpoolDisk;
+  readonly nowMs: () => number;
+  /** SPOOL_LOCKED where another process has the directory. */
+  lock(): { release(): void };
+}
+
+export function createSpoolService(options: SpoolServiceOptions): (call: SpoolCall) => SpoolReply {
+  let files: SpoolFiles | undefined;
+  let lock: { release(): void } | undefined;
+
+  function handle(call: SpoolCall) {
+    switch (call.kind) {
+      case 'open':
+        lock = options.lock();
+        files = new SpoolFiles(options);
+        return [];
+      case 'append':
+        files?.append(call.segments);
+        return [];
+      case 'read':
+        return files?.read(call.partition, call.fromOffset, call.bytesMax) ?? [];
+      case 'committed':
+        for (const { partition, nextOffset } of call.positions) files?.committed(partition, nextOffset);
+        return [];
+      case 'look':
+        return [];
+      case 'close':
+        files?.close();
+        files = undefined;
+        lock?.release();
+        return [];
+    }
+  }
+
+  return (call) => {
+    try {
+      const segments = handle(call);
+      const state = files === undefined ? undefined : stateOf(files);
+      return { kind: 'done', segments, state };
+    } catch (error) {
+      const code =
+        error instanceof SluiceError ? error.code : isCorrupt(error) ? 'SPOOL_CORRUPT' : 'SPOOL_IO';
+      const message = error instanceof Error ? error.message : String(error);
+      const place = error instanceof SluiceError ? error.place : options.directory;
+      const state = files === undefined ? undefined : stateOf(files);
+      return { kind: 'failed', code, message, place, state };
+    }
+  };
+}
+
+function stateOf(open: SpoolFiles) {
+  const [setAside, dropped] = [open.setAside.splice(0), open.dropped.splice(0)];
+  return { ...open.totals(), partitions: open.partitions(), setAside, dropped };
+}
