@@ -191,6 +191,13 @@ export function configPath(config: { readonly directory: string }, path: string)
   return resolve(config.directory, path);
 }
 
+/** The link's certificate files, and the name that the collector's must bear. */
+export function linkFiles(config: AgentConfig) {
+  const { ca, cert, key, serverName } = config.collector.tls;
+  const path = (file: string) => configPath(config, file);
+  return { ca: path(ca), cert: path(cert), key: path(key), serverName };
+}
+
 /** A secret from its file, without the newline that editors put behind it. ConfigError where it cannot be read. */
 export function readSecretFile(path: string): string {
   try {

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
 import { loadConfigFile, type Refine } from '@sluice/shared/config-file.ts';
+import type { TlsFiles } from '@sluice/shared/tls-material.ts';
 import { byteSize, duration, hostPort } from '@sluice/shared/units.ts';
 import { z } from 'zod';
 import type {
@@ -322,6 +323,14 @@ export function loadCollectorConfig(file: string): CollectorConfig {
 /** A path of the config file, absolute. */
 export function configPath(config: { readonly directory: string }, path: string): string {
   return resolve(config.directory, path);
+}
+
+/** The listener's certificate files. */
+export function listenerFiles(config: Pick<CollectorConfig, 'directory' | 'listen'>): TlsFiles {
+  const { ca, cert, key, crl } = config.listen.tls;
+  const path = (file: string) => configPath(config, file);
+  const files = { ca: path(ca), cert: path(cert), key: path(key) };
+  return crl === undefined ? files : { ...files, crl: path(crl) };
 }
 
 function compileTable(parsed: ParsedTable): TableConfig {

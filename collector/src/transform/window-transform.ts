@@ -9,9 +9,23 @@ import { assert, SluiceError } from '@sluice/shared/errors.ts';
 import { sha256OfFile } from '@sluice/shared/file-hash.ts';
 import { partitionKey } from '@sluice/shared/position.ts';
 import { systemRandom } from '@sluice/shared/random.ts';
-import { walkBatches } from '@sluice/shared/record-batch.ts';
-import type { OutputFile, PartitionSpec, StagedSegment, TableConfig, TransformResult } from '../contracts.ts';
+import type {
+  OutputFile,
+  PartitionSpec,
+  QuarantinedBatch,
+  StagedSegment,
+  TableConfig,
+  TransformResult,
+} from '../contracts.ts';
 import { ColumnChunk } from './columns.ts';
+import {
+  type CorruptRun,
+  corruptBatch,
+  corruptRest,
+  isUnreadable,
+  type PayloadPiece,
+  piecesOf,
+} from './corrupt-batches.ts';
 import { csvConverter } from './csv-line.ts';
 import { type Database, openDatabase } from './duckdb.ts';
 import { type CompiledTable, compileTable, type InsertForm, type Marks } from './sql/compile.ts';
@@ -49,6 +63,7 @@ export class WindowTransform {
   /** The fastest one first; each is correct for what the one before fails on. */
   readonly #forms: InsertForm[];
   #inserting: Promise<void> = Promise.resolve();
+  readonly #corrupt: QuarantinedBatch[] = [];
   #staged = 0;
   #odd = 0;
   #decodeMs = 0;
@@ -90,15 +105,19 @@ export class WindowTransform {
   }
 
   /** Decodes a segment; resolves when there is room for the next. */
-  async add({ segment, fromOffset }: StagedSegment): Promise<void> {
+  async add(staged: StagedSegment): Promise<void> {
+    const { segment, fromOffset } = staged;
     let started = this.#clock.monotonicMs();
     const payload = decompressPayload(segment.codec, view(segment.payload), segment.plainBytes);
-    const range = { fromOffset, nextOffset: segment.nextOffset };
     const key = partitionKey(segment);
     let decoded = 0;
+    let nextOffset = fromOffset;
     this.#chunk.beginPart(segment.partition);
-    for (const { header, bytes } of walkBatches(payload)) {
-      decoded += this.#chunk.appendBatch(bytes, header, range);
+    for (const piece of piecesOf(payload)) {
+      const read = this.#read(staged, piece, { told: decoded, nextOffset });
+      decoded += typeof read === 'number' ? read : read.records;
+      if (typeof read !== 'number') await this.#quarantine(staged, read);
+      if (piece.kind === 'batch') nextOffset = piece.header.lastOffset + 1;
       if (this.#chunk.bytes < CHUNK_BYTES && this.#chunk.rows < CHUNK_ROWS) continue;
       this.#decodeMs += this.#clock.monotonicMs() - started;
       await this.#insertChunk();
@@ -107,6 +126,31 @@ export class WindowTransform {
     }
     this.#decodeMs += this.#clock.monotonicMs() - started;
     this.#records.set(key, (this.#records.get(key) ?? 0) + decoded);
+  }
+
+  /** Records that went into the chunk, or what cannot be read. */
+  #read(
+    staged: StagedSegment,
+    piece: PayloadPiece,
+    so: { readonly told: number; readonly nextOffset: number },
+  ): number | CorruptRun {
+    if (piece.kind === 'rest') return corruptRest(staged, piece, so);
+    const range = { fromOffset: staged.fromOffset, nextOffset: staged.segment.nextOffset };
+    try {
+      return this.#chunk.appendBatch(piece.bytes, piece.header, range);
+    } catch (error) {
+      if (isUnreadable(error)) return corruptBatch(staged, piece, error);
+      throw error;
+    }
+  }
+
+  async #quarantine({ segment }: StagedSegment, run: CorruptRun): Promise<void> {
+    const { startOffset, records, code, reason } = run;
+    await this.#inserting;
+    await this.#database.appendCorrupt(run);
+    this.#odd += records;
+    const { topic, partition } = segment;
+    this.#corrupt.push({ topic, partition, startOffset, records, code, reason });
   }
 
   /** Hands the chunk over and returns while SQL works on it: the next one is decoded meanwhile. */
@@ -169,6 +213,7 @@ export class WindowTransform {
       files: files.map((file, index) => ({ ...file, index })),
       classes,
       recordsPerPartition: this.#records,
+      corrupt: this.#corrupt,
       decodeMs: Math.round(this.#decodeMs),
       sqlMs: Math.round(this.#sqlMs),
     };
