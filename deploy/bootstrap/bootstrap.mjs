@@ -17,6 +17,7 @@ const COMMANDS = {
   demo: { entry: 'deploy/demo/demo.ts', needs: ['java', 'maven', 'kafka'] },
   try: { entry: 'deploy/demo/try.ts', needs: [] },
   bench: { entry: 'test/bench/bench.ts', needs: ['java', 'maven', 'kafka'] },
+  explore: { entry: 'test/run/explore.ts', needs: [] },
   generate: { entry: 'test/run/generate.ts', needs: [] },
   format: { entry: 'test/run/format.ts', needs: [] },
 };

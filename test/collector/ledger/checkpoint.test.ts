@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkpointKey, checkpointPrefix, hintKey } from '@sluice/collector/lake/object-keys.ts';
+import { checkpointBehind } from '@sluice/collector/ledger/checkpoint.ts';
 import { openLedger } from '@sluice/collector/ledger/ledger.ts';
 import { type FakeObjectStore, fakeObjectStore } from '../../support/fake-object-store.ts';
 import { claims, windowOf, writerOn } from '../../support/lake-fixture.ts';
@@ -123,4 +124,24 @@ test('an entry that does not follow the checkpoint stops the reading', async () 
   const value = JSON.parse(String(store.objects.get(key))) as object;
   store.objects.set(key, Buffer.from(JSON.stringify({ ...value, token: 'another' })));
   await assert.rejects(foldOf(store, 'checkpoint'), { code: 'LEDGER_ENTRY_INVALID' });
+});
+
+test('checkpoints stand at fixed numbers', () => {
+  const behind = [0, 98, 99, 100, 199].map((sequence) => checkpointBehind(sequence, 100));
+  assert.deepEqual(behind, [99, 99, 99, 199, 199]);
+});
+
+test('a checkpoint that its writer did not live to write is written by the next who starts', async () => {
+  const store = fakeObjectStore();
+  const options = { checkpointEvery: 2 };
+  const writer = writerOn(store, undefined, undefined, options);
+  await writer.load();
+  await writer.open([{ ...claims, leaderEpoch: 0, start: 0, why: 'test' }]);
+  store.faults = (op, key) =>
+    op === 'createIfAbsent' && key.includes('/checkpoints/') ? 'fails' : undefined;
+  await writer.commitWindow(windowOf(0, 5));
+  assert.ok(!store.objects.has(checkpointKey('claims', 1)));
+  store.faults = () => undefined;
+  await writerOn(store, undefined, undefined, options).load();
+  assert.ok(store.objects.has(checkpointKey('claims', 1)));
 });
