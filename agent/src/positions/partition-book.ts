@@ -212,7 +212,7 @@ export class PartitionBook {
   /** More is on disk: where that continues what may be sent, it may be sent as well. */
   durable(id: PartitionId): void {
     const state = this.#states.get(partitionKey(id));
-    if (state !== undefined) state.durableNext = holeFrom(this.#there(state), state.durableNext).at;
+    if (state !== undefined) state.durableNext = this.#firstHole(state, state.durableNext).at;
   }
 
   /** What should be on disk from `offset` on is not: it is read again from Kafka. */
@@ -255,6 +255,9 @@ export class PartitionBook {
     const state = this.#states.get(partitionKey(id));
     if (state === undefined) return;
     state.committed = Math.max(state.committed ?? 0, nextOffset);
+    // Whoever has sent it, and from wherever: it is not sent again, and what is on disk behind it may be.
+    if (state.sendNext !== undefined) state.sendNext = Math.max(state.sendNext, nextOffset);
+    state.durableNext = this.#firstHole(state, state.durableNext).at;
     state.gaps = state.gaps.filter((gap) => gap.nextOffset > nextOffset);
     if (state.assigned)
       this.#options.source.commit([{ topic: id.topic, partition: id.partition, nextOffset }]);
