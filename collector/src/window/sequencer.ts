@@ -43,8 +43,10 @@ export interface SequencerOptions {
 interface PartitionState {
   readonly id: PartitionId;
   readonly tables: readonly SequencedTable[];
-  /** Streams that declared it and were not told otherwise; they hear of commits. */
+  /** Streams that declared it and did not revoke it: they may send. */
   readonly links: Set<AgentLink>;
+  /** Streams that have ever declared it: they may hold spooled data of it, and hear of commits to their end. */
+  readonly hearers: Set<AgentLink>;
   rewindEpoch: number;
 }
 
@@ -60,8 +62,8 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   const opener = createPartitionOpener(options.tables, events);
   /** What each stream has declared and not revoked, by partition key. */
   const wantedBy = new Map<AgentLink, Set<string>>();
-  /** Topics that the streams were told to hold. */
-  const held = new Set<string>();
+  /** Topics that may not be sent now, and the streams that were told so. */
+  const held = new Map<string, Set<AgentLink>>();
 
   for (const { lane, writer } of options.tables) {
     lane.onChange(updateHolds);
@@ -73,14 +75,28 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     for (const topic of topics) {
       const reason = holdReason(topic);
       if ((reason === undefined) !== held.has(topic)) continue;
-      const links = new Set(
-        [...partitions.values()].filter(({ id }) => id.topic === topic).flatMap((s) => [...s.links]),
-      );
-      if (reason === undefined) held.delete(topic);
-      else held.add(topic);
       events.topicHeld({ topic, reason });
-      for (const link of links) reason === undefined ? link.release(topic) : link.hold(topic, reason);
+      if (reason === undefined) release(topic);
+      else {
+        held.set(topic, new Set());
+        const states = [...partitions.values()].filter(({ id }) => id.topic === topic);
+        for (const link of states.flatMap(({ hearers }) => [...hearers])) hold(link, topic, reason);
+      }
     }
+  }
+
+  function hold(link: AgentLink, topic: string, reason: string): void {
+    const told = held.get(topic);
+    if (told === undefined || told.has(link)) return;
+    told.add(link);
+    link.hold(topic, reason);
+  }
+
+  /** Whoever was told to hold it, also if it has none of its partitions any more. */
+  function release(topic: string): void {
+    const told = held.get(topic) ?? [];
+    held.delete(topic);
+    for (const link of told) link.release(topic);
   }
 
   function holdReason(topic: string): string | undefined {
@@ -117,7 +133,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
       const state = partitions.get(partitionKey(id));
       if (state === undefined) continue;
       const nextOffset = ackedOf(state);
-      for (const link of state.links) {
+      for (const link of state.hearers) {
         const list = perLink.get(link) ?? [];
         list.push({ partition: id, nextOffset });
         perLink.set(link, list);
@@ -143,7 +159,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     const late = known.filter((partition) => !isOpen(stateOf(partition)));
     if (late.length > 0) void opened.then(() => welcomeLate(link, late));
     for (const topic of new Set(known.map((p) => p.topic)))
-      if (held.has(topic)) link.hold(topic, holdReason(topic) ?? 'it is caught up with');
+      hold(link, topic, holdReason(topic) ?? 'it is caught up with');
     return join(link, known);
   }
 
@@ -158,6 +174,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
       const state = stateOf(partition);
       if (!isOpen(state) || !wantedBy.get(link)?.has(partitionKey(partition))) return [];
       state.links.add(link);
+      state.hearers.add(link);
       return [
         {
           ...state.id,
@@ -173,7 +190,8 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     const key = partitionKey(partition);
     let state = partitions.get(key);
     if (state === undefined) {
-      state = { id: idOf(partition), tables: tablesOf(partition.topic), links: new Set(), rewindEpoch: 0 };
+      const tables = tablesOf(partition.topic);
+      state = { id: idOf(partition), tables, links: new Set(), hearers: new Set(), rewindEpoch: 0 };
       partitions.set(key, state);
     }
     return state;
@@ -249,7 +267,11 @@ export function createSequencer(options: SequencerOptions): Sequencer {
 
   function disconnected(link: AgentLink): void {
     wantedBy.delete(link);
-    for (const state of partitions.values()) state.links.delete(link);
+    for (const told of held.values()) told.delete(link);
+    for (const { links, hearers } of partitions.values()) {
+      links.delete(link);
+      hearers.delete(link);
+    }
     for (const { lane } of options.tables) {
       if (!isFed(lane)) closeSoon(lane);
     }
