@@ -17,6 +17,9 @@ import { createSegmenter, type Segmenter } from './spool/segmenter.ts';
 /** Read from Kafka but not on disk yet: beyond it no topic is read on, below half of it all are again. */
 const NOT_DURABLE_BYTES_MAX = 32 * 2 ** 20;
 
+/** Of the time to stop, when the link must have ended: what is not committed by then stays in the spool. */
+const LINK_SHARE = 0.9;
+
 /** Why a topic is held, in the words of `status`. */
 const DISK_SLOWER = 'the disk is slower than Kafka';
 const SPOOL_FULL = 'the spool is full';
@@ -33,7 +36,7 @@ export interface AgentParts {
 
 export interface Agent {
   start(): Promise<void>;
-  /** Leaves the group, spools what was read, half-closes the link. What was not sent is on disk. */
+  /** Leaves the group, spools what was read, half-closes the link and hears what is committed of what was sent. */
   stop(graceMs: number): Promise<void>;
   report(): HealthReport;
 }
@@ -214,12 +217,13 @@ class RunningAgent implements Agent {
   }
 
   async stop(graceMs: number): Promise<void> {
-    const { source, spool, uplink } = this.#parts;
+    const { source, spool, uplink, clock } = this.#parts;
+    const byMs = clock.monotonicMs() + graceMs * LINK_SHARE;
     await source.stop();
     this.#segmenter.flush();
     await spool.append([]);
     this.#stopping = true;
-    await uplink.stop(graceMs);
+    await uplink.stop(Math.max(0, byMs - clock.monotonicMs()));
     await spool.close();
   }
 

@@ -198,7 +198,7 @@ export interface Uplink {
   /** Tells the collector of partitions that came or went since the stream's Hello. No-op while disconnected. */
   assigned(partitions: readonly DeclaredPartition[]): void;
   revoked(partitions: readonly PartitionId[]): void;
-  /** Half-closes the stream and waits for its end, at most `graceMs`. */
+  /** Half-closes the stream and waits for its end, which comes with the last acknowledgements, at most `graceMs`. */
   stop(graceMs: number): Promise<void>;
   status(): UplinkStatus;
 }

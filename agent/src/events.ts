@@ -65,6 +65,14 @@ function spoolEvents(log: Logger, metrics: Metrics) {
       log.warn(f, 'the spool still holds what was committed; tried again with the next commit'),
     spoolFileSetAside: (f: { path: string; reason: string }) =>
       log.error(f, 'a spool file is broken and was renamed; what it held is read again from Kafka'),
+    spoolSegmentDropped: (s: {
+      topic: string;
+      partition: number;
+      startOffset: number;
+      nextOffset: number;
+      path: string;
+      reason: string;
+    }) => log.error(s, 'a spooled segment is broken and was dropped; it alone is read again from Kafka'),
     spoolRangeLost: (l: { topic: string; partition: number; offset: number; reason: string }) =>
       log.error(l, 'spooled data cannot be read; they are read again from Kafka'),
     spoolPressure(p: { full: string | undefined; heldTopics: readonly string[] }) {

@@ -36,7 +36,7 @@ export interface CollectorParts {
 export interface Collector {
   /** Resolves with the link's port once agents may connect. */
   start(): Promise<number>;
-  /** Tells agents to go elsewhere, commits and publishes what is here, in at most `graceMs`. */
+  /** Tells agents to go elsewhere, commits, publishes and acknowledges what is here, in at most `graceMs`. */
   drain(reason: string, graceMs: number): Promise<void>;
   /** Reads the listener's certificates again. */
   reload(): void;
@@ -50,8 +50,10 @@ interface TableParts {
   readonly lane: TableLane;
 }
 
-/** Of the drain, what is left for committing after the streams have ended. */
+/** Shares of the drain: until agents send nothing more, until what came is committed, and for the streams to end then. */
+const OBEY_SHARE = 0.2;
 const COMMIT_SHARE = 0.8;
+const END_SHARE = 0.05;
 
 export function createCollector(parts: CollectorParts): Collector {
   return new RunningCollector(parts);
@@ -89,6 +91,7 @@ class RunningCollector implements Collector {
       connectionsMax: limits.connectionsMax,
       creditBytesMax: limits.creditBytesMax,
       agents: config.agents,
+      drainMs: config.collector.drainTimeout,
       sequencer,
       collectorId: parts.collectorId,
       version: parts.version,
@@ -130,13 +133,14 @@ class RunningCollector implements Collector {
     const { clock } = this.#parts;
     const stop = new AbortController();
     const overdue = clock.sleep(graceMs * COMMIT_SHARE, stop.signal);
-    const finish = async () => {
-      await this.#ingest.drain(reason, graceMs * (1 - COMMIT_SHARE));
+    const commit = async () => {
+      await this.#ingest.drain(reason, graceMs * OBEY_SHARE);
       for (const { lane } of this.#tables) lane.close('drain');
       await Promise.all(this.#tables.map(({ lane }) => lane.drained()));
     };
-    await Promise.race([finish(), overdue]);
+    await Promise.race([commit(), overdue]);
     stop.abort();
+    await this.#ingest.close(graceMs * END_SHARE);
     for (const { lane, writer } of this.#tables) {
       lane.stop();
       writer.close();

@@ -123,6 +123,11 @@ export interface Sequencer {
   /** Synchronous: the segment is staged, skipped or answered with a rewind. Its bytes count against staging until its windows end. */
   segment(link: AgentLink, segment: Segment, rewindEpoch: number): 'staged' | 'skipped' | 'rewound' | 'stale';
   gap(link: AgentLink, gap: GapNotice, rewindEpoch: number): void;
+  /**
+   * The stream sends nothing more: the windows that hold what it sent close soon. Resolves when that is acknowledged, or
+   * waits for a table that only an operator can help, or the stream is over.
+   */
+  finish(link: AgentLink): Promise<void>;
   /** The stream is over; windows fed by no stream any more close soon. */
   disconnected(link: AgentLink): void;
   /** Bytes that may still be staged by this stream. */

@@ -65,6 +65,7 @@ test('a drained stream ends with status 0 once the agent has half-closed', async
   foreign.stream.end();
   assert.equal(await foreign.ended, 0);
   await drained;
+  await there.ingest.close(10_000);
   assert.deepEqual(
     there.log.said(/agent disconnected/).map(({ reason }) => reason),
     ['ended'],
@@ -79,6 +80,7 @@ test('the agent goes to the next collector, and what it sends there follows what
   await eventually('segments flow', () => sequencer.taken(claims).length > 20);
   const started = performance.now();
   await first.ingest.drain('SIGTERM', 10_000);
+  await first.ingest.close(10_000);
   assert.ok(performance.now() - started < 5_000, 'an agent that obeys is not waited for');
   assert.ok(here.feed.heard.includes('disconnected drained'), here.feed.heard.join());
   assert.deepEqual(
@@ -92,13 +94,12 @@ test('the agent goes to the next collector, and what it sends there follows what
   assertContiguous(sequencer.taken(claims));
 });
 
-test('while it drains nobody is let in, both sides say so, and who does not obey is cut after the grace', async (t) => {
+test('while it drains nobody is let in, both sides say so, and who does not obey is not heard any more', async (t) => {
   const there = await startCollectorEnd(t, { tls: collector });
   const stubborn = foreignAgent(there.port);
   t.after(stubborn.close);
   await eventually('welcomed', () => stubborn.heard.includes('welcome'));
-  const started = performance.now();
-  const drained = there.ingest.drain('SIGTERM', 500);
+  const drained = there.ingest.drain('SIGTERM', 2_000);
   const late = startAgentEnd(t, { address: { host: '127.0.0.1', port: there.port }, tls: agent });
   const lost = await eventually('the late one is told', () => here(late)[0]);
   const reason = 'LINK_DRAINING: this collector is being replaced';
@@ -108,8 +109,24 @@ test('while it drains nobody is let in, both sides say so, and who does not obey
     [reason],
   );
   await drained;
+  assert.equal(await stubborn.ended, 0, 'it is told that this is the end');
+});
+
+test('what cannot be committed holds up the end of a collector for no longer than it may', async (t) => {
+  const sequencer = sequencerDouble();
+  sequencer.beforeFinished = () => new Promise(() => {});
+  const there = await startCollectorEnd(t, { tls: collector, sequencer });
+  const foreign = foreignAgent(there.port);
+  t.after(foreign.close);
+  await eventually('welcomed', () => foreign.heard.includes('welcome'));
+  const drained = there.ingest.drain('SIGTERM', 10_000);
+  await eventually('it is told', () => foreign.heard.includes('drain'));
+  foreign.stream.end();
+  await drained;
+  const started = performance.now();
+  await there.ingest.close(300);
   assert.ok(performance.now() - started < 5_000, `${performance.now() - started} ms`);
-  assert.notEqual(await stubborn.ended, 0);
+  assert.notEqual(await foreign.ended, 0);
 });
 
 function here({ log }: ReturnType<typeof startAgentEnd>): unknown[] {

@@ -108,6 +108,10 @@ export class SimDisk implements SpoolDisk {
         check('read');
         return file.rows.get(rowKey(id, startOffset));
       },
+      remove(id, startOffset) {
+        check('append');
+        file.rows.delete(rowKey(id, startOffset));
+      },
       writeCommitted({ topicId, partition, ...id }, nextOffset) {
         check('append');
         file.committed.set(partitionKey({ ...id, topicId, partition }), { topicId, partition, nextOffset });

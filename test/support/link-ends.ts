@@ -34,6 +34,7 @@ export async function startCollectorEnd(
     address: { host: '127.0.0.1', port: 0 },
     allowCommonName: false,
     connectionsMax: 16,
+    drainMs: 10_000,
     creditBytesMax: 16 * 2 ** 20,
     agents: [{ id: '*', topics: ['*'] }],
     collectorId: 'collector-1',
@@ -44,7 +45,10 @@ export async function startCollectorEnd(
     sequencer,
   });
   const { port } = await ingest.start();
-  t.after(() => ingest.drain('the test is over', 100));
+  t.after(async () => {
+    await ingest.drain('the test is over', 100);
+    await ingest.close(100);
+  });
   return { ingest, port, sequencer, log };
 }
 

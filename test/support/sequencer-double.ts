@@ -15,6 +15,8 @@ interface Partition {
 
 export interface SequencerDouble extends Sequencer {
   roomBytes: number;
+  /** What a stream that sends nothing more waits for. */
+  beforeFinished: () => Promise<void>;
   /** Bytes taken and not committed. */
   stagedBytes: number;
   stagedBytesPeak: number;
@@ -60,6 +62,8 @@ export function sequencerDouble({ roomBytes = 256 * 2 ** 20 } = {}): SequencerDo
     stagedBytesPeak: 0,
     links,
     beforeDeclared: () => Promise.resolve(),
+    beforeFinished: () => Promise.resolve(),
+    finish: () => double.beforeFinished(),
     async declare(link, declared) {
       links.add(link);
       await double.beforeDeclared();

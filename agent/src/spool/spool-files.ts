@@ -1,9 +1,10 @@
 // All files of the spool, as the worker thread sees them: one run of files per topic, the newest takes appends, the
-// drained ones are unlinked, a broken one is renamed aside. Synchronous; it knows nothing of threads.
+// drained ones are unlinked, a broken segment is deleted alone, a broken file is renamed aside. Synchronous; it knows
+// nothing of threads.
 import { join } from 'node:path';
 import { crc32c } from '@sluice/shared/crc32c.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
-import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
+import { type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { OffsetRange, SpoolPartition } from '../contracts.ts';
 import { type SpoolDisk, sqliteDisk } from './spool-disk.ts';
@@ -35,6 +36,14 @@ export interface SetAside {
   readonly reason: string;
 }
 
+/** A segment whose bytes are not what was spooled: it is here no more, and all around it is. */
+export interface DroppedSegment extends OffsetRange {
+  readonly topic: string;
+  readonly partition: number;
+  readonly path: string;
+  readonly reason: string;
+}
+
 export class SpoolFiles {
   readonly #options: SpoolFilesOptions;
   readonly #disk: SpoolDisk;
@@ -43,6 +52,7 @@ export class SpoolFiles {
   readonly #entries = new Map<string, Entry[]>();
   readonly #committed = new Map<string, number>();
   readonly setAside: SetAside[] = [];
+  readonly dropped: DroppedSegment[] = [];
 
   constructor(options: SpoolFilesOptions) {
     this.#options = options;
@@ -135,17 +145,11 @@ export class SpoolFiles {
     return [...fresh.values()].flat();
   }
 
-  /** A file that turns out to be broken is set aside: the next append makes a new one. */
   #writeTo(state: FileState, write: (file: SpoolFile) => void): void {
     try {
       write(state.file);
     } catch (error) {
-      if (!isCorrupt(error)) throw error;
-      const { path } = state.file;
-      const reason = error instanceof Error ? error.message : String(error);
-      this.#dropFile(state);
-      this.#moveAside(path, reason);
-      throw new SluiceError('SPOOL_CORRUPT', reason, { place: path, cause: error });
+      throw isCorrupt(error) ? this.#setAside(state, error) : error;
     }
   }
 
@@ -159,7 +163,10 @@ export class SpoolFiles {
     return this.#adopt(this.#disk.open(path, topic), number);
   }
 
-  /** From the segment that covers `fromOffset` on. A broken one sets its file aside: SPOOL_CORRUPT; SPOOL_IO: later. */
+  /**
+   * From the segment that covers `fromOffset` on. SEGMENT_CORRUPT: a broken one was dropped; SPOOL_CORRUPT: its file is
+   * broken and was set aside; SPOOL_IO: later.
+   */
   read(id: PartitionId, fromOffset: number, bytesMax: number): Segment[] {
     const entries = this.#entries.get(partitionKey(id)) ?? [];
     const found: Segment[] = [];
@@ -178,19 +185,48 @@ export class SpoolFiles {
 
   #readChecked(state: FileState, header: SpooledHeader): Segment {
     const { path } = state.file;
-    let reason = 'a segment is not in its file';
+    let segment: Segment | undefined;
     try {
-      const segment = state.file.read(header, header.startOffset);
-      if (segment !== undefined && crc32c(segment.payload) === segment.crc32c) return segment;
-      if (segment !== undefined) reason = `the CRC-32C of the segment at ${header.startOffset} is wrong`;
+      segment = state.file.read(header, header.startOffset);
     } catch (error) {
-      reason = error instanceof Error ? error.message : String(error);
+      if (isCorrupt(error)) throw this.#setAside(state, error);
       // A disk that fails for a moment has lost nothing: the file stays and is read again.
-      if (!isCorrupt(error)) throw new SluiceError('SPOOL_IO', reason, { place: path, cause: error });
+      throw new SluiceError('SPOOL_IO', messageOf(error), { place: path, cause: error });
     }
+    if (segment !== undefined && crc32c(segment.payload) === segment.crc32c) return segment;
+    const reason = segment === undefined ? 'the segment is not in its file' : 'its CRC-32C is wrong';
+    this.#dropSegment(state, header, reason);
+    throw new SluiceError('SEGMENT_CORRUPT', reason, {
+      place: `${partitionName(header)} [${header.startOffset}, ${header.nextOffset}) in ${path}`,
+    });
+  }
+
+  #dropSegment(state: FileState, header: SpooledHeader, reason: string): void {
+    const key = partitionKey(header);
+    const { path } = state.file;
+    try {
+      state.file.remove(header, header.startOffset);
+    } catch (error) {
+      if (isCorrupt(error)) throw this.#setAside(state, error);
+      // A row that stays is found, and dropped again, after a restart, unless a good copy was spooled behind it.
+    }
+    this.#entries.set(
+      key,
+      (this.#entries.get(key) ?? []).filter((entry) => entry.header !== header),
+    );
+    state.live--;
+    state.payloadBytes -= header.payloadBytes;
+    const { topic, partition, startOffset, nextOffset } = header;
+    this.dropped.push({ topic, partition, startOffset, nextOffset, path, reason });
+    this.#unlinkDrained(this.#files.get(topic) ?? []);
+  }
+
+  /** The error that says so. The next append makes a new file. */
+  #setAside(state: FileState, cause: unknown): SluiceError {
+    const { path } = state.file;
     this.#dropFile(state);
-    this.#moveAside(path, reason);
-    throw new SluiceError('SPOOL_CORRUPT', reason, { place: path });
+    this.#moveAside(path, messageOf(cause));
+    return new SluiceError('SPOOL_CORRUPT', messageOf(cause), { place: path, cause });
   }
 
   #dropFile(state: FileState): void {
@@ -263,6 +299,10 @@ export class SpoolFiles {
   close(): void {
     for (const { file } of [...this.#files.values()].flat()) file.close();
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** Ranges that touch or overlap are one; below `committed` nothing counts. */

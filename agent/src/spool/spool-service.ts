@@ -70,5 +70,6 @@ function forEach<T>(items: readonly T[], task: (item: T) => void): void {
 }
 
 function stateOf(open: SpoolFiles) {
-  return { ...open.totals(), partitions: open.partitions(), setAside: open.setAside.splice(0) };
+  const [setAside, dropped] = [open.setAside.splice(0), open.dropped.splice(0)];
+  return { ...open.totals(), partitions: open.partitions(), setAside, dropped };
 }

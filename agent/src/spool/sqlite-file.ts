@@ -53,7 +53,8 @@ interface Row {
   readonly crc32c: number;
   readonly spooled_ms: number;
   readonly payload_bytes: number;
-  readonly payload?: Buffer;
+  /** Of another type only where the disk has changed it. */
+  readonly payload?: unknown;
 }
 
 export type SpooledHeader = SegmentHeader & { readonly spooledMs: number };
@@ -67,6 +68,7 @@ export interface SpoolFile {
   append(segments: readonly Segment[], spooledMs: number): void;
   /** The segment that begins at `startOffset`. */
   read(id: PartitionId, startOffset: number): Segment | undefined;
+  remove(id: PartitionId, startOffset: number): void;
   writeCommitted(id: PartitionId, nextOffset: number): void;
   diskBytes(): number;
   close(): void;
@@ -120,6 +122,9 @@ function wrap(database: Database.Database, path: string, topic: string): SpoolFi
   const select = database.prepare(
     `SELECT ${HEADER}, payload FROM segments WHERE topic_id = ? AND partition = ? AND start_offset = ?`,
   );
+  const remove = database.prepare(
+    'DELETE FROM segments WHERE topic_id = ? AND partition = ? AND start_offset = ?',
+  );
   const commit = database.prepare('INSERT OR REPLACE INTO committed VALUES (?, ?, ?)');
   const append = database.transaction((segments: readonly Segment[], spooledMs: number) => {
     for (const s of segments) {
@@ -162,8 +167,9 @@ function wrap(database: Database.Database, path: string, topic: string): SpoolFi
       const row = select.get(id.topicId, id.partition, startOffset) as Row | undefined;
       return row === undefined
         ? undefined
-        : { ...headerOf(topic, row), payload: row.payload ?? Buffer.alloc(0) };
+        : { ...headerOf(topic, row), payload: Buffer.isBuffer(row.payload) ? row.payload : Buffer.alloc(0) };
     },
+    remove: (id, startOffset) => void remove.run(id.topicId, id.partition, startOffset),
     writeCommitted: (id, nextOffset) => void commit.run(id.topicId, id.partition, nextOffset),
     diskBytes: () => sizeOf(path) + sizeOf(`${path}-wal`),
     close: () => void database.close(),

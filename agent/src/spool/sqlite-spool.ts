@@ -57,7 +57,14 @@ class SqliteSpool implements Spool {
   #closed = false;
   #ended: Error | undefined;
   #fault: string | undefined;
-  #state: SpoolState = { partitions: [], files: 0, diskBytes: 0, freeBytes: Infinity, setAside: [] };
+  #state: SpoolState = {
+    partitions: [],
+    files: 0,
+    diskBytes: 0,
+    freeBytes: Infinity,
+    setAside: [],
+    dropped: [],
+  };
   #pressure: SpoolPressure = { heldTopics: new Map(), full: undefined };
   #cancelLook: Cancel = () => {};
 
@@ -193,6 +200,8 @@ class SqliteSpool implements Spool {
 
   #observe(state: SpoolState): void {
     this.#state = state;
+    // Whoever read it was told so, and reads it again from Kafka.
+    for (const segment of state.dropped) this.#options.events.spoolSegmentDropped(segment);
     for (const { path, reason } of state.setAside) {
       this.#hot.clear();
       this.#options.events.spoolFileSetAside({ path, reason });

@@ -3,7 +3,7 @@ import type { ErrorCode } from '@sluice/shared/errors.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { SpoolPartition } from '../contracts.ts';
-import type { SetAside } from './spool-files.ts';
+import type { DroppedSegment, SetAside } from './spool-files.ts';
 
 export interface SpoolWorkerData {
   readonly directory: string;
@@ -33,6 +33,7 @@ export interface SpoolState {
   readonly diskBytes: number;
   readonly freeBytes: number;
   readonly setAside: readonly SetAside[];
+  readonly dropped: readonly DroppedSegment[];
 }
 
 /** One answer to each call, in order. */

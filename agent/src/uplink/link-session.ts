@@ -13,7 +13,7 @@ import {
   partitionFromWire,
   partitionToWire,
 } from '@sluice/proto/wire.ts';
-import type { Clock } from '@sluice/shared/clock.ts';
+import type { Cancel, Clock } from '@sluice/shared/clock.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
 import type { DeclaredPartition, UplinkFeed, UplinkHandler, UplinkItem } from '../contracts.ts';
@@ -50,6 +50,8 @@ const WINDOW_BYTES_MAX = 16 * 2 ** 20;
 const RECEIPT_MS_MAX = 1_500;
 /** A collector that does not answer Hello in this time is not there. */
 const WELCOME_MS_MAX = 30_000;
+/** A collector that was told of the end says within its own drain time what it has committed, and ends the stream. */
+const DRAIN_MS_MAX = 120_000;
 
 export class LinkSession {
   readonly #options: SessionOptions;
@@ -65,6 +67,8 @@ export class LinkSession {
   #wakePump: (() => void) | undefined;
   #sendAfterMs = 0;
   #failure: unknown;
+  /** Of what is waited for: the answer to Hello, or the end. */
+  #cancelWait: Cancel = () => {};
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -76,7 +80,7 @@ export class LinkSession {
 
   /** Resolves when the stream is over; never rejects. */
   run(): Promise<SessionEnd> {
-    const cancelWait = this.#options.clock.after(WELCOME_MS_MAX, () => {
+    this.#cancelWait = this.#options.clock.after(WELCOME_MS_MAX, () => {
       if (this.#welcomed) return;
       const message = `the collector has not answered Hello for ${WELCOME_MS_MAX / 1_000} s`;
       this.#fail(new SluiceError('LINK_UNREACHABLE', message));
@@ -93,7 +97,7 @@ export class LinkSession {
       this.#fail(error);
     }
     return over.finally(() => {
-      cancelWait();
+      this.#cancelWait();
       this.#ended.abort();
       this.#wakePump?.();
       this.#options.call.close();
@@ -137,12 +141,14 @@ export class LinkSession {
     return this.#draining || this.#failure !== undefined || this.#ended.signal.aborted;
   }
 
-  /** Half-closes: nothing more is sent, the collector's answers are still heard. */
+  /** Half-closes: nothing more is sent. What the collector commits of what was sent is heard until it ends the stream. */
   drain(): void {
     if (this.#draining) return;
     this.#draining = true;
     this.#wakePump?.();
     this.#stream.end();
+    this.#cancelWait();
+    this.#cancelWait = this.#options.clock.after(DRAIN_MS_MAX, () => this.cancel());
   }
 
   cancel(): void {

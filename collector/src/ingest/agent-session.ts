@@ -39,8 +39,12 @@ export interface AgentSessionOptions {
   readonly version: string;
   readonly clock: Clock;
   readonly events: Events;
+  /** How long a stream that sends nothing more may wait for the commit of what it has sent. */
+  readonly drainMs: number;
   /** Its Hello was good: it is the agent that its certificate names. */
   greeted(): void;
+  /** Nothing more comes from it; it ends when what came is committed. */
+  finishing(): void;
   ended(end: SessionEnd): void;
 }
 
@@ -69,7 +73,7 @@ export class AgentSession implements AgentLink {
   readonly #credit: StreamCredit;
   readonly #refusedTopics = new Map<string, string>();
   readonly #cancelHelloWait: Cancel;
-  #state: 'new' | 'greeted' | 'welcomed' | 'over' = 'new';
+  #state: 'new' | 'greeted' | 'welcomed' | 'finishing' | 'over' = 'new';
   #receiptDue = false;
 
   constructor(options: AgentSessionOptions) {
@@ -82,9 +86,27 @@ export class AgentSession implements AgentLink {
     );
     const { stream } = options;
     stream.on('data', (message: ConnectRequest) => this.#receive(message));
-    stream.on('end', () => this.#end({ kind: 'ended' }));
+    stream.on('end', () => void this.finish());
     stream.on('error', (error: unknown) => this.#end({ kind: 'lost', error }));
     stream.on('cancelled', () => this.#end({ kind: 'lost', error: new Error('the agent is gone') }));
+  }
+
+  get isFinishing(): boolean {
+    return this.#state === 'finishing';
+  }
+
+  /** Takes nothing more, and ends once what came is committed and the agent was told, or the time for that is over. */
+  async finish(): Promise<void> {
+    if (this.#state === 'finishing' || this.#state === 'over') return;
+    const { sequencer, clock, drainMs, credit } = this.#options;
+    this.#state = 'finishing';
+    this.#cancelHelloWait();
+    credit.close(this.#credit);
+    this.#options.finishing();
+    const over = new AbortController();
+    await Promise.race([sequencer.finish(this), clock.sleep(drainMs, over.signal)]);
+    over.abort();
+    this.#end({ kind: 'ended' });
   }
 
   /** The stream is over; what was staged stays. */
@@ -114,7 +136,7 @@ export class AgentSession implements AgentLink {
   }
 
   #receive({ body }: ConnectRequest): void {
-    if (this.#state === 'over') return;
+    if (this.#state === 'finishing' || this.#state === 'over') return;
     try {
       if (this.#state === 'new' && body?.$case !== 'hello')
         throw new SluiceError('LINK_MESSAGE_INVALID', `${body?.$case ?? 'something'} came before Hello`);

@@ -19,6 +19,8 @@ export interface IngestOptions {
   readonly connectionsMax: number;
   readonly creditBytesMax: number;
   readonly agents: readonly AgentGrant[];
+  /** How long a stream that sends nothing more may wait for the commit of what it has sent. */
+  readonly drainMs: number;
   readonly sequencer: Sequencer;
   readonly collectorId: string;
   readonly version: string;
@@ -51,8 +53,10 @@ export interface Ingest {
   reload(): void;
   /** Staged bytes were freed: streams that wait for credit get it. */
   roomChanged(): void;
-  /** Asks every agent to go elsewhere, waits, ends what is left after `graceMs`. */
-  drain(reason: string, graceMs: number): Promise<void>;
+  /** Asks every agent to go elsewhere. Resolves when none sends any more; who does not obey is not heard after `obeyMs`. */
+  drain(reason: string, obeyMs: number): Promise<void>;
+  /** Waits until every stream has ended, which it does once it is committed; cuts what is left after `graceMs`. */
+  close(graceMs: number): Promise<void>;
   status(): IngestStatus;
 }
 
@@ -75,7 +79,8 @@ class GrpcIngest implements Ingest {
   #listening = false;
   #draining = false;
   #streams = 0;
-  #whenEmpty: (() => void) | undefined;
+  /** Called whenever a stream finishes or ends. */
+  #streamsMoved: () => void = () => {};
 
   constructor(options: IngestOptions) {
     this.#options = options;
@@ -128,7 +133,7 @@ class GrpcIngest implements Ingest {
   }
 
   #open(stream: AgentStream, agentId: string): void {
-    const { agents, sequencer, collectorId, version, clock, events } = this.#options;
+    const { agents, sequencer, collectorId, version, drainMs, clock, events } = this.#options;
     const session = new AgentSession({
       stream,
       streamId: ++this.#streams,
@@ -138,9 +143,14 @@ class GrpcIngest implements Ingest {
       credit: this.#credit,
       collectorId,
       version,
+      drainMs,
       clock,
       events,
       greeted: () => this.#greeted(connected),
+      finishing: () => {
+        this.#streamsMoved();
+        this.roomChanged();
+      },
       ended: (end) => this.#ended(connected, end),
     });
     const connected: Connected = {
@@ -155,7 +165,7 @@ class GrpcIngest implements Ingest {
   #greeted(connected: Connected): void {
     const { session, peer } = connected;
     const { agentId: agent } = session;
-    const [twin] = this.#agents().filter((other) => other.session.agentId === agent);
+    const [twin] = this.#agents().filter((a) => a.session.agentId === agent && !a.session.isFinishing);
     connected.greeted = true;
     this.#options.events.agentConnected({ agent, peer });
     if (twin === undefined) return;
@@ -170,7 +180,7 @@ class GrpcIngest implements Ingest {
     if (end.kind === 'refused') this.#reportRefusal({ peer, agent }, end.error);
     const reason = end.kind === 'ended' ? 'ended' : describeError(end.error);
     if (greeted) this.#options.events.agentDisconnected({ agent, peer, reason });
-    if (this.#connected.size === 0) this.#whenEmpty?.();
+    this.#streamsMoved();
     this.roomChanged();
   }
 
@@ -182,17 +192,27 @@ class GrpcIngest implements Ingest {
     for (const { session } of this.#connected) session.creditFreed();
   }
 
-  async drain(reason: string, graceMs: number): Promise<void> {
+  async drain(reason: string, obeyMs: number): Promise<void> {
     this.#draining = true;
     for (const { session } of this.#connected) session.drain(reason);
-    if (this.#connected.size > 0) {
-      const over = new AbortController();
-      const empty = new Promise<void>((resolve) => {
-        this.#whenEmpty = resolve;
-      });
-      await Promise.race([empty, this.#options.clock.sleep(graceMs, over.signal)]);
-      over.abort();
-    }
+    await this.#until(() => [...this.#connected].every(({ session }) => session.isFinishing), obeyMs);
+    for (const { session } of this.#connected) void session.finish();
+  }
+
+  async #until(holds: () => boolean, delayMs: number): Promise<void> {
+    const over = new AbortController();
+    const held = new Promise<void>((resolve) => {
+      this.#streamsMoved = () => {
+        if (holds()) resolve();
+      };
+      this.#streamsMoved();
+    });
+    await Promise.race([held, this.#options.clock.sleep(delayMs, over.signal)]);
+    over.abort();
+  }
+
+  async close(graceMs: number): Promise<void> {
+    await this.#until(() => this.#connected.size === 0, graceMs);
     this.#listening = false;
     await this.#door.close();
   }

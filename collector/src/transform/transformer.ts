@@ -8,7 +8,7 @@ import { planFields } from './sql/fields.ts';
 import type { TransformLimits } from './window-transform.ts';
 import type { FromWorker, OfJob, ToWorker } from './worker-protocol.ts';
 
-/** Segments on their way to the worker: copies, so that this bounds memory. */
+/** Segments of all windows on their way to the worker: copies, so that this bounds memory. */
 const SEGMENTS_AHEAD_MAX = 4;
 /** An open window that begins early, and a closed one; each has half of the memory. */
 const WINDOWS_AT_ONCE_MAX = 2;
@@ -20,6 +20,7 @@ export interface TransformerWithChecks extends Transformer {
 
 export function createTransformer(limits: TransformLimits): TransformerWithChecks {
   const places = new Places(WINDOWS_AT_ONCE_MAX);
+  const turns = new Turns(SEGMENTS_AHEAD_MAX);
   const each = { ...limits, memoryBytesMax: limits.memoryBytesMax / WINDOWS_AT_ONCE_MAX };
   let worker: WorkerCalls | undefined;
 
@@ -33,7 +34,7 @@ export function createTransformer(limits: TransformLimits): TransformerWithCheck
   }
 
   return {
-    run: (request) => inPlace((calls) => runWindow(calls, request)),
+    run: (request) => inPlace((calls) => runWindow(calls, turns.of(), request)),
     hasRoom: () => places.free() > 1,
     validate: (table, directory) =>
       inPlace(async (calls) => {
@@ -68,16 +69,29 @@ function compile(table: TableConfig) {
   return compileTable(table, plan, { separator: '<separator>', nullMark: '<null>' });
 }
 
-async function runWindow(call: JobCalls, request: TransformRequest): Promise<TransformResult> {
+async function runWindow(
+  call: JobCalls,
+  turn: () => Promise<() => void>,
+  request: TransformRequest,
+): Promise<TransformResult> {
   const { table, openedMs, directory } = request;
-  const ahead: Promise<FromWorker>[] = [];
+  const ahead = new Set<Promise<FromWorker>>();
+  let failed: { readonly error: unknown } | undefined;
   try {
     await call({ kind: 'begin', request: { table, openedMs, directory } });
     for await (const { segment, fromOffset } of request.segments) {
+      const over = await turn();
       const sent = call({ kind: 'segment', staged: { segment, fromOffset } });
-      sent.catch(() => {});
-      ahead.push(sent);
-      if (ahead.length >= SEGMENTS_AHEAD_MAX) await ahead.shift();
+      ahead.add(sent);
+      sent
+        .catch((error: unknown) => {
+          failed ??= { error };
+        })
+        .finally(() => {
+          ahead.delete(sent);
+          over();
+        });
+      if (failed !== undefined) throw failed.error;
     }
     await Promise.all(ahead);
     const reply = await call({ kind: 'finish' });
@@ -87,6 +101,51 @@ async function runWindow(call: JobCalls, request: TransformRequest): Promise<Tra
     await Promise.allSettled(ahead);
     await call({ kind: 'abort' }).catch(() => {});
     throw error;
+  }
+}
+
+/**
+ * Who may send the next segment: of those that wait, the window that came first. So an older window is done, and its
+ * memory free, before a younger one grows.
+ */
+class Turns {
+  #free: number;
+  #windows = 0;
+  #granting = false;
+  readonly #waiting: { readonly window: number; readonly take: () => void }[] = [];
+
+  constructor(count: number) {
+    this.#free = count;
+  }
+
+  /** A new window's way to ask: resolves with what ends its turn. */
+  of(): () => Promise<() => void> {
+    const window = this.#windows++;
+    return async () => {
+      await new Promise<void>((take) => {
+        const behind = this.#waiting.findIndex((other) => other.window > window);
+        this.#waiting.splice(behind < 0 ? this.#waiting.length : behind, 0, { window, take });
+        this.#grantSoon();
+      });
+      return () => {
+        this.#free++;
+        this.#grantSoon();
+      };
+    };
+  }
+
+  /** One at a time, each after all that runs now: a window that has just sent asks again before another is chosen. */
+  #grantSoon(): void {
+    if (this.#granting) return;
+    this.#granting = true;
+    setImmediate(() => {
+      this.#granting = false;
+      const next = this.#free > 0 ? this.#waiting.shift() : undefined;
+      if (next === undefined) return;
+      this.#free--;
+      next.take();
+      this.#grantSoon();
+    });
   }
 }
 

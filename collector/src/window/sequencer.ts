@@ -21,7 +21,7 @@ import type { TableLane } from './table-lane.ts';
 
 /** Partitions whose tables take longer to open them are left out of Welcome and told when they are open. */
 const OPEN_WAIT_MS = 5_000;
-/** A window whose last stream ended closes at once, but not more often than this. */
+/** A window whose stream ended closes at once, but not more often than this. */
 const STREAM_END_CLOSE_MS = 5_000;
 /** Of the staging budget, what one topic may use where there are several: a table that waits cannot stop its neighbours. */
 const TOPIC_SHARE = 0.5;
@@ -50,6 +50,12 @@ interface PartitionState {
   rewindEpoch: number;
 }
 
+/** A stream that sends nothing more, and up to where each partition must be acknowledged before it may end. */
+interface FinishingStream {
+  readonly wanted: ReadonlyMap<PartitionState, number>;
+  resolve(): void;
+}
+
 export function createSequencer(options: SequencerOptions): Sequencer {
   const { budget, clock, events } = options;
   const partitions = new Map<string, PartitionState>();
@@ -62,11 +68,15 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   const opener = createPartitionOpener(options.tables, events);
   /** What each stream has declared and not revoked, by partition key. */
   const wantedBy = new Map<AgentLink, Set<string>>();
+  const finishing = new Map<AgentLink, FinishingStream>();
   /** Topics that may not be sent now, and the streams that were told so. */
   const held = new Map<string, Set<AgentLink>>();
 
   for (const { lane, writer } of options.tables) {
-    lane.onChange(updateHolds);
+    lane.onChange(() => {
+      updateHolds();
+      endFinished();
+    });
     writer.onAcked(announceAcked);
   }
 
@@ -140,6 +150,28 @@ export function createSequencer(options: SequencerOptions): Sequencer {
       }
     }
     for (const [link, positions] of perLink) link.committed(positions);
+    endFinished();
+  }
+
+  function finish(link: AgentLink): Promise<void> {
+    const brought = [...partitions.values()].filter(({ links }) => links.has(link));
+    const wanted = new Map(brought.map((state) => [state, expectedOf(state)]));
+    const waiting = [...wanted].flatMap(([{ id, tables }, offset]) =>
+      tables.filter(({ writer }) => (writer.position(id) ?? 0) < offset),
+    );
+    for (const { lane } of new Set(waiting)) closeSoon(lane, () => true);
+    return new Promise((resolve) => {
+      finishing.set(link, { wanted, resolve });
+      endFinished();
+    });
+  }
+
+  function endFinished(): void {
+    for (const [link, { wanted, resolve }] of finishing) {
+      if (![...wanted].every(([state, offset]) => isAcked(state, offset))) continue;
+      finishing.delete(link);
+      resolve();
+    }
   }
 
   async function declare(
@@ -267,21 +299,23 @@ export function createSequencer(options: SequencerOptions): Sequencer {
 
   function disconnected(link: AgentLink): void {
     wantedBy.delete(link);
+    finishing.get(link)?.resolve();
+    finishing.delete(link);
     for (const told of held.values()) told.delete(link);
     for (const { links, hearers } of partitions.values()) {
       links.delete(link);
       hearers.delete(link);
     }
     for (const { lane } of options.tables) {
-      if (!isFed(lane)) closeSoon(lane);
+      if (!isFed(lane)) closeSoon(lane, () => !isFed(lane));
     }
   }
 
-  function closeSoon(lane: TableLane): void {
+  function closeSoon(lane: TableLane, stillWanted: () => boolean): void {
     const { name } = lane.table;
     const sinceLast = clock.monotonicMs() - (lastEndClose.get(name) ?? Number.NEGATIVE_INFINITY);
     clock.after(Math.max(0, STREAM_END_CLOSE_MS - sinceLast), () => {
-      if (isFed(lane)) return;
+      if (!stillWanted()) return;
       lastEndClose.set(name, clock.monotonicMs());
       lane.close('stream ended');
     });
@@ -292,6 +326,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     revoke,
     segment,
     gap,
+    finish,
     disconnected,
     room: () => budget.room(),
   };
@@ -307,6 +342,14 @@ async function within(delayMs: number, work: Promise<void>, clock: Clock): Promi
 /** Acknowledged is what every table of the topic has published. */
 function ackedOf({ id, tables }: PartitionState): number {
   return tables.reduce((low, { writer }) => Math.min(low, writer.acked(id) ?? 0), Number.MAX_SAFE_INTEGER);
+}
+
+/** As far as it can be: a parked table waits for an operator, and what a halted one has given up is not here any more. */
+function isAcked({ id, tables }: PartitionState, offset: number): boolean {
+  return tables.every(({ lane, writer }) => {
+    const here = Math.min(offset, lane.next(id) ?? 0);
+    return (writer.acked(id) ?? 0) >= here || writer.status().state === 'parked';
+  });
 }
 
 /** Expected is what some table still lacks. */

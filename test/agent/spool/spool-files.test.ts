@@ -1,7 +1,7 @@
 // The spool's files: what is on disk is never replaced by less, every run of it can be told, and a file that breaks takes
 // nothing with it but what it held.
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { SpoolFiles } from '@sluice/agent/spool/spool-files.ts';
@@ -145,5 +145,29 @@ test('a read that fails without a broken file leaves the file where it is', () =
   other.close();
   assert.deepEqual(readFrom(files, 0), [[0, 10]]);
   assert.deepEqual(files.setAside, []);
+  files.close();
+});
+
+test('a file whose last segment turns out to be broken is not kept for it', () => {
+  const directory = temporaryDirectory();
+  const first = new SpoolFiles({ directory, fileBytesMax: 1, nowMs: () => 1_000 });
+  for (const start of [0, 10, 20]) first.append([range(start, start + 10)]);
+  first.close();
+  const path = join(directory, 'spool', 'claims', `${'2'.padStart(20, '0')}.db`);
+  const database = new Database(path);
+  database.exec("UPDATE segments SET payload = 'other'");
+  database.close();
+  const files = new SpoolFiles({ directory, fileBytesMax: 1, nowMs: () => 1_000 });
+  assert.equal(files.totals().files, 3);
+  assert.throws(() => files.read(claims, 10, 1), {
+    code: 'SEGMENT_CORRUPT',
+    place: `claims-0 [10, 20) in ${path}`,
+  });
+  assert.equal(files.totals().files, 2);
+  assert.equal(existsSync(path), false);
+  assert.deepEqual(runsOf(files), [
+    [0, 10],
+    [20, 30],
+  ]);
   files.close();
 });

@@ -12,25 +12,29 @@ import type { Spool, SpoolPressure } from '@sluice/agent/contracts.ts';
 import { createEvents } from '@sluice/agent/events.ts';
 import { createSqliteSpool } from '@sluice/agent/spool/sqlite-spool.ts';
 import { type Clock, systemClock } from '@sluice/shared/clock.ts';
-import { silentLogger } from '@sluice/shared/log.ts';
+import { type Logger, silentLogger } from '@sluice/shared/log.ts';
 import { createMetrics } from '@sluice/shared/metrics.ts';
 import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import Database from 'better-sqlite3';
 import { eventually } from '../../support/eventually.ts';
+import { recordingLogger } from '../../support/recording-logger.ts';
 import { segmentOf } from '../../support/segments.ts';
 import { temporaryDirectory } from '../../support/temp.ts';
 
 const claims = { topic: 'claims', topicId: NO_TOPIC_ID, partition: 0 };
 
-const openSpool = (directory: string, bytesMax = 2 ** 30, clock: Clock = systemClock) =>
-  createSqliteSpool({
-    directory,
-    bytesMax,
-    freeSpaceMin: 0,
-    clock,
-    events: createEvents(silentLogger, createMetrics()),
-  });
+interface SpoolOptions {
+  readonly bytesMax?: number;
+  readonly clock?: Clock;
+  readonly log?: Logger;
+}
+
+function openSpool(directory: string, options: SpoolOptions = {}) {
+  const { bytesMax = 2 ** 30, clock = systemClock, log = silentLogger } = options;
+  const events = createEvents(log, createMetrics());
+  return createSqliteSpool({ directory, bytesMax, freeSpaceMin: 0, clock, events });
+}
 
 function segments(count: number, { topic = 'claims', bytes = 1_000 } = {}): Segment[] {
   return Array.from({ length: count }, (_, i) => segmentOf([randomBytes(bytes)], { topic, baseOffset: i }));
@@ -88,7 +92,7 @@ test('what append acknowledged survives a kill -9', async () => {
 
 test('files that hold nothing uncommitted are unlinked, and a restart does not bring them back', async () => {
   const directory = temporaryDirectory();
-  const spool = await openSpool(directory, 16 * 2 ** 20);
+  const spool = await openSpool(directory, { bytesMax: 16 * 2 ** 20 });
   const written = segments(40, { bytes: 200_000 });
   for (const segment of written) await spool.append([segment]);
   const files = () => readdirSync(join(directory, 'spool', 'claims')).filter((name) => name.endsWith('.db'));
@@ -102,7 +106,7 @@ test('files that hold nothing uncommitted are unlinked, and a restart does not b
 });
 
 test('the cap stops the source and lets it go on when enough was committed', async () => {
-  const spool = await openSpool(temporaryDirectory(), 64 * 2 ** 10);
+  const spool = await openSpool(temporaryDirectory(), { bytesMax: 64 * 2 ** 10 });
   const told: SpoolPressure[] = [];
   spool.onPressure((pressure) => told.push(pressure));
   for (const segment of segments(70)) await spool.append([segment]);
@@ -115,7 +119,7 @@ test('the cap stops the source and lets it go on when enough was committed', asy
 });
 
 test('a topic beyond its share is held while its neighbour flows', async () => {
-  const spool = await openSpool(temporaryDirectory(), 64 * 2 ** 10);
+  const spool = await openSpool(temporaryDirectory(), { bytesMax: 64 * 2 ** 10 });
   let pressure: SpoolPressure | undefined;
   spool.onPressure((now) => {
     pressure = now;
@@ -127,21 +131,46 @@ test('a topic beyond its share is held while its neighbour flows', async () => {
   await spool.close();
 });
 
-test('a broken segment sets its file aside by name and the rest goes on', async () => {
+test('a broken segment is dropped alone and by name, and its neighbours in the file are still there', async () => {
   const directory = temporaryDirectory();
   const first = await openSpool(directory);
   for (const segment of segments(3)) await first.append([segment]);
   await first.close();
-  const [name = ''] = readdirSync(join(directory, 'spool', 'claims'));
-  const database = new Database(join(directory, 'spool', 'claims', name));
+  const topic = join(directory, 'spool', 'claims');
+  const [name = ''] = readdirSync(topic);
+  const database = new Database(join(topic, name));
   database.prepare('UPDATE segments SET payload = ? WHERE start_offset = 1').run(Buffer.from('other'));
   database.close();
-  const second = await openSpool(directory);
-  await assert.rejects(second.read(claims, 1, 1), { code: 'SPOOL_CORRUPT' });
-  assert.ok(readdirSync(join(directory, 'spool', 'claims')).some((file) => file.includes('.corrupt-')));
-  await second.append(segments(2));
-  assert.deepEqual(await readAll(second), [0, 1]);
+  const log = recordingLogger();
+  const second = await openSpool(directory, { log });
+  await assert.rejects(second.read(claims, 0, 2 ** 20), { code: 'SEGMENT_CORRUPT' });
+  assert.deepEqual(log.said(/was dropped/), [
+    {
+      topic: 'claims',
+      partition: 0,
+      startOffset: 1,
+      nextOffset: 2,
+      path: join(topic, name),
+      reason: 'its CRC-32C is wrong',
+    },
+  ]);
+  assert.deepEqual(second.status().partitions[0]?.runs, [
+    { startOffset: 0, nextOffset: 1 },
+    { startOffset: 2, nextOffset: 3 },
+  ]);
+  assert.deepEqual(await readAll(second), [0]);
+  assert.deepEqual(await readAll(second, 2), [2]);
+  assert.deepEqual(
+    readdirSync(topic).filter((file) => file.includes('corrupt')),
+    [],
+    'the file stays',
+  );
   await second.close();
+  const third = await openSpool(directory);
+  assert.equal(third.status().partitions[0]?.segments, 2, 'it is gone from the disk as well');
+  await third.append([segments(2)[1] as Segment]);
+  assert.deepEqual(await readAll(third), [0, 1, 2]);
+  await third.close();
 });
 
 test('a spool of a newer format is refused and left as it is', async () => {
@@ -167,7 +196,8 @@ test('a second process on one data directory is refused', async () => {
 
 test('a thread that owes an answer is silent for as long as the oldest call waits', async () => {
   let nowMs = 0;
-  const spool = await openSpool(temporaryDirectory(), 2 ** 30, { ...systemClock, monotonicMs: () => nowMs });
+  const clock = { ...systemClock, monotonicMs: () => nowMs };
+  const spool = await openSpool(temporaryDirectory(), { clock });
   assert.equal(spool.status().silentMs, 0);
   const first = spool.append(segments(1));
   nowMs = 90_000;

@@ -279,6 +279,16 @@ for (const how of ['status 0', 'a cut connection'] as const) {
   });
 }
 
+test('a collector that never ends a drained stream is left', async () => {
+  const s = startSession([endless(100)]);
+  await welcome(s, 250);
+  s.stream.say({ $case: 'drain', value: { reason: 'SIGTERM' } });
+  await s.clock.advance(119_999);
+  assert.equal(s.end(), undefined);
+  await s.clock.advance(1);
+  assert.deepEqual(await s.running, { kind: 'drained' });
+});
+
 test('a stream that ends without Drain has failed, whatever its status', async () => {
   const ended = startSession([]);
   ended.stream.finish();

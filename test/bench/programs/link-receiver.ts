@@ -55,6 +55,7 @@ const sequencer: Sequencer = {
   revoke: () => {},
   segment: count,
   gap: () => {},
+  finish: () => Promise.resolve(),
   disconnected: finish,
   room: () => config.limits.stagingBytesMax,
 };
@@ -66,6 +67,7 @@ const ingest = createIngest({
   tls: { ca, cert, key },
   connectionsMax: config.limits.connectionsMax,
   creditBytesMax: config.limits.creditBytesMax,
+  drainMs: config.collector.drainTimeout,
   agents: config.agents,
   collectorId: 'bench',
   version: 'bench',

@@ -37,7 +37,9 @@ function startSession({ roomBytes = 1_000_000, creditBytesMax = 1_000, agentId =
     version: '2.0.0',
     clock,
     events: createEvents(log, createMetrics()),
+    drainMs: 110_000,
     greeted: () => log.info({}, 'greeted'),
+    finishing: () => log.info({}, 'finishing'),
     ended: (end) => void ends.push(end),
   });
   return { double, clock, log, sequencer, session, ends };
@@ -310,10 +312,45 @@ test('a hole is answered with one Rewind, and what is behind it is dropped until
   assert.deepEqual(s.sequencer.taken(claims), []);
 });
 
+test('a half-close ends the stream once what came is committed and told; nothing is taken meanwhile', async () => {
+  const s = startSession();
+  const committed = Promise.withResolvers<void>();
+  s.sequencer.beforeFinished = () => committed.promise;
+  await hello(s);
+  await send(s, opaqueSegment(0, 10));
+  s.double.emit('end');
+  assert.equal(s.session.isFinishing, true);
+  await send(s, opaqueSegment(10, 20));
+  assert.equal(s.double.status, undefined, 'it waits');
+  s.sequencer.commitAll();
+  committed.resolve();
+  await settle();
+  assert.deepEqual(
+    s.double.all('committed').map(({ partitions }) => partitions[0]?.nextOffset),
+    [10],
+  );
+  assert.deepEqual(s.double.status, { code: 0, details: 'OK' });
+  assert.deepEqual(s.ends, [{ kind: 'ended' }]);
+  assert.equal(s.clock.timers, 0);
+});
+
+test('a stream waits for its commit no longer than a drain may take', async () => {
+  const s = startSession();
+  s.sequencer.beforeFinished = () => new Promise(() => {});
+  await hello(s);
+  s.double.emit('end');
+  await s.clock.advance(109_999);
+  assert.equal(s.double.status, undefined);
+  await s.clock.advance(1);
+  assert.deepEqual(s.double.status, { code: 0, details: 'OK' });
+  assert.equal(s.sequencer.links.size, 0);
+});
+
 test('a half-close ends the stream with status 0; a lost one is only forgotten', async () => {
   const closed = startSession();
   await hello(closed);
   closed.double.emit('end');
+  await settle();
   assert.deepEqual(closed.double.status, { code: 0, details: 'OK' });
   assert.deepEqual(closed.ends, [{ kind: 'ended' }]);
   closed.double.emit('cancelled', 'cancelled');

@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { eventually } from '../../support/eventually.ts';
 import { rangeSegment } from '../../support/fake-spool.ts';
 import type { WriterDouble } from '../../support/lane-doubles.ts';
+import { settle } from '../../support/manual-clock.ts';
 import {
   declared,
   declaredOf,
@@ -56,14 +57,14 @@ test('a reconnect to the same collector resends nothing', async () => {
   assert.equal(writers['claims']?.opened.length, 1, 'opened once');
 });
 
-test('a revoked partition is not taken any more, and its stream hears nothing of it', async () => {
+test('a revoked partition is not taken any more, and its stream still hears what leaves its spool', async () => {
   const { send, link, sequencer, lanes } = await declared();
   send(0, 10);
   sequencer.revoke(link, [declaredOf()]);
   assert.equal(send(10, 20), 'stale');
   lanes[0]?.lane.close('drain');
   await rest({ lanes });
-  assert.deepEqual(link.told, []);
+  assert.deepEqual(link.told, ['committed claims-0 10']);
 });
 
 test('two streams of one partition feed one order: whoever brings what is next is taken', async () => {
@@ -234,6 +235,66 @@ test('the end of the last stream closes the window at once, and no more than eve
   assert.equal(lane?.openBytes(), 20);
   await clock.advance(2);
   assert.equal(lane?.openBytes(), 0, 'five seconds after the last');
+});
+
+/** Whether the stream may end by now. */
+function finishing({ sequencer, clock, lanes, link }: Awaited<ReturnType<typeof declared>>) {
+  let over = false;
+  void sequencer.finish(link).then(() => {
+    over = true;
+  });
+  return async () => {
+    await clock.advance(0);
+    await rest({ lanes });
+    await settle();
+    return over;
+  };
+}
+
+test('a stream that sends nothing more closes its windows and no others, and waits until they are acknowledged', async () => {
+  const parts = await declared(
+    sequencerOf({ tables: [{ name: 'claims' }, { name: 'orders', topic: 'orders' }] }),
+  );
+  const { sequencer, link, lanes, writers, send } = parts;
+  const [claims, orders] = [writers['claims'] as WriterDouble, lanes[1]?.lane];
+  const other = linkOf();
+  await sequencer.declare(other, [declaredOf(1), declaredOf(0, 'orders')]);
+  send(0, 10);
+  sequencer.segment(other, rangeSegment(0, 10, { topic: 'orders' }), 0);
+  claims.acksLater = true;
+  const mayEnd = finishing(parts);
+  assert.equal(await mayEnd(), false);
+  assert.deepEqual(claims.log, ['claims-0 [0, 10)'], 'although another stream feeds the table');
+  assert.equal(orders?.openBytes(), 10);
+  claims.ackAll();
+  assert.equal(await mayEnd(), true);
+  assert.deepEqual(link.told, ['committed claims-0 10']);
+});
+
+test('a stream that has brought nothing, or is lost meanwhile, is not waited for', async () => {
+  const idle = await declared();
+  assert.equal(await finishing(idle)(), true);
+  const lost = await declared();
+  (lost.writers['claims'] as WriterDouble).acksLater = true;
+  lost.send(0, 10);
+  const mayEnd = finishing(lost);
+  assert.equal(await mayEnd(), false);
+  lost.sequencer.disconnected(lost.link);
+  assert.equal(await mayEnd(), true);
+});
+
+test('a table that only an operator can help keeps no stream from ending', async () => {
+  const parked = await declared();
+  const writer = parked.writers['claims'] as WriterDouble;
+  writer.acksLater = true;
+  const status = writer.status();
+  writer.status = () => ({ ...status, state: 'parked' });
+  parked.send(0, 10);
+  assert.equal(await finishing(parked)(), true);
+  const halted = await declared();
+  halted.transformer.miscount = 1;
+  halted.send(0, 10);
+  assert.equal(await finishing(halted)(), true);
 });
 
 test('a stream that comes back before its window was closed finds it open', async () => {
