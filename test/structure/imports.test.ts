@@ -201,6 +201,8 @@ const CHANCE = /Math\.random|\brandom(Bytes|UUID|Int|Fill|FillSync)\b|getRandomV
 const TIME_ELSEWHERE: Readonly<Record<string, string>> = {
   'shared/src/clock.ts': 'the clock itself',
   'shared/src/print-status.ts': '`status` gives up a question over HTTP: a command, not the running program',
+  'collector/src/transform/transformer.ts':
+    'whose segment is next is seen after a turn of the event loop: no time',
   'collector/src/ingest/agent-session.ts':
     'one receipt for all that a turn of the event loop brought: no time',
 };
