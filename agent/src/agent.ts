@@ -55,6 +55,7 @@ class RunningAgent implements Agent {
   #topicsBeyondShare: ReadonlyMap<string, string> = new Map();
   /** Why nothing is read on, while the spool is full. */
   #full: string | undefined;
+  #reserveUsed = false;
   #notDurableBytes = 0;
   #held = false;
   #stopping = false;
@@ -72,6 +73,7 @@ class RunningAgent implements Agent {
           ),
       declare: (partitions) => uplink.assigned(partitions),
       revoke: (partitions) => uplink.revoked(partitions),
+      refills: (id, isMissing) => this.#passRoom(id, isMissing),
       positionMoved: (id) => this.#segmenter.reset(id),
       finish: (id) => this.#segmenter.flush(id),
     });
@@ -155,8 +157,11 @@ class RunningAgent implements Agent {
   }
 
   /** A full spool holds every topic, whenever it is assigned; a topic beyond its share is held alone. */
-  #onPressure({ heldTopics, full }: SpoolPressure): void {
+  #onPressure({ heldTopics, full, reserveUsed }: SpoolPressure): void {
     const { source } = this.#parts;
+    this.#reserveUsed = reserveUsed;
+    for (const { id, assigned, refillUntil } of this.#book.states())
+      if (assigned) this.#passRoom(id, refillUntil !== undefined);
     if (full !== undefined) source.holdAll(SPOOL_FULL);
     else source.releaseAll(SPOOL_FULL);
     for (const [topic] of this.#topicsBeyondShare)
@@ -164,6 +169,11 @@ class RunningAgent implements Agent {
     for (const [topic] of heldTopics) source.hold(topic, BEYOND_SHARE);
     this.#topicsBeyondShare = heldTopics;
     this.#full = full;
+  }
+
+  /** What is missing in front of spooled data is read though there is no room: until it is there, none comes. */
+  #passRoom(id: PartitionId, isMissing: boolean): void {
+    this.#parts.source.pass(id, isMissing && !this.#reserveUsed ? [SPOOL_FULL, BEYOND_SHARE] : []);
   }
 
   #uplinkHandler(): UplinkHandler {

@@ -28,6 +28,8 @@ export interface PartitionBookOptions {
   revoke(partitions: readonly PartitionId[]): void;
   /** Pending batches of a partition must not be joined with what is read next: they are read again. */
   positionMoved(id: PartitionId): void;
+  /** What is read now is missing in front of spooled data, which cannot be sent without it; or that is over. */
+  refills(id: PartitionId, isMissing: boolean): void;
   /** Pending batches of a partition go to disk as they are: what is read next is somewhere else. */
   finish(id: PartitionId): void;
 }
@@ -79,7 +81,12 @@ export class PartitionBook {
     if (state.readNext === undefined) return;
     const hole = this.#firstHole(state, Math.min(state.readNext, state.durableNext));
     state.readNext = hole.at;
-    state.refillUntil = hole.until;
+    this.#refillUntil(state, hole.until);
+  }
+
+  #refillUntil(state: PartitionState, until: number | undefined): void {
+    state.refillUntil = until;
+    this.#options.refills(state.id, until !== undefined);
   }
 
   /** Another agent reads it now: nothing is read, sent or committed here unless the collector asks. */
@@ -188,7 +195,7 @@ export class PartitionBook {
     state.rewindEpoch = rewindEpoch;
     state.durableNext = decision.durableNext;
     if (!state.assigned) return;
-    state.refillUntil = decision.refillUntil;
+    this.#refillUntil(state, decision.refillUntil);
     if (decision.readFrom !== undefined) this.#moveTo(state, decision.readFrom);
   }
 
@@ -203,7 +210,7 @@ export class PartitionBook {
     state.readNext = nextOffset;
     if (state.refillUntil === undefined || nextOffset < state.refillUntil) return;
     const hole = holeFrom(this.#there(state), nextOffset);
-    state.refillUntil = hole.until;
+    this.#refillUntil(state, hole.until);
     if (hole.at === nextOffset) return;
     this.#options.finish(state.id);
     this.#moveTo(state, hole.at);
@@ -222,7 +229,7 @@ export class PartitionBook {
     const hole = this.#firstHole(state, Math.min(state.durableNext, offset));
     state.durableNext = hole.at;
     if (!state.assigned) return;
-    state.refillUntil = hole.until;
+    this.#refillUntil(state, hole.until);
     this.#moveTo(state, hole.at);
   }
 
@@ -246,7 +253,7 @@ export class PartitionBook {
     state.gaps = [...state.gaps, ...gaps].sort((a, b) => a.startOffset - b.startOffset);
     this.durable(id);
     const hole = this.#firstHole(state, nextOffset);
-    state.refillUntil = hole.until;
+    this.#refillUntil(state, hole.until);
     this.#moveTo(state, hole.at);
     return gaps;
   }
