@@ -1,6 +1,9 @@
 // What the collector's stages hand to each other. Stages never import each other: they meet in collector.ts.
 import type { PartitionId } from '@sluice/shared/position.ts';
-import type { Segment, SegmentCounts } from '@sluice/shared/segment.ts';
+import type { Segment } from '@sluice/shared/segment.ts';
+import type { Classes, LedgerRange } from './entries.ts';
+
+export type * from './entries.ts';
 
 // ---- tables, as config compiles them -------------------------------------------------------------------------------
 
@@ -161,14 +164,6 @@ export interface OutputFile {
   readonly extension: string;
 }
 
-export interface Classes {
-  readonly in: number;
-  readonly emitted: number;
-  readonly merged: number;
-  readonly filtered: number;
-  readonly quarantined: number;
-}
-
 export interface TransformResult {
   readonly files: readonly OutputFile[];
   readonly classes: Classes;
@@ -197,85 +192,6 @@ export interface TableSchemas {
   readonly partitionColumns: readonly Column[];
   readonly quarantinePartitionColumns: readonly Column[];
 }
-
-// ---- ledger --------------------------------------------------------------------------------------------------------
-
-export interface LedgerRange extends PartitionId {
-  readonly leaderEpoch: number;
-  readonly start: number;
-  readonly next: number;
-  readonly counts: SegmentCounts;
-}
-
-export interface LedgerOutput {
-  readonly output: 'rows' | 'quarantine';
-  readonly stagedKey: string;
-  readonly finalKey: string;
-  readonly bytes: number;
-  readonly sha256: string;
-  readonly rows: number;
-  readonly partition: readonly { readonly column: string; readonly value: string | null }[];
-}
-
-interface LedgerEntryBase {
-  readonly format: 1;
-  readonly table: string;
-  readonly sequence: number;
-  /** Random per append: recognises one's own success behind a lost reply. */
-  readonly token: string;
-  /** Collector that wrote it and when, for humans. */
-  readonly writer: string;
-  readonly writtenAt: string;
-  /** Every entry up to this number is published; what later entries need not look at again. */
-  readonly publishedThrough: number;
-}
-
-export interface OpenEntry extends LedgerEntryBase {
-  readonly kind: 'open';
-  readonly partitions: readonly (PartitionId & {
-    readonly leaderEpoch: number;
-    readonly start: number;
-    readonly why: string;
-  })[];
-}
-
-export interface CommitEntry extends LedgerEntryBase {
-  readonly kind: 'commit';
-  readonly windowId: string;
-  readonly configVersion: string;
-  readonly openedAt: string;
-  readonly ranges: readonly LedgerRange[];
-  readonly classes: Classes;
-  readonly rows: { readonly rows: number; readonly quarantine: number };
-  readonly outputs: readonly LedgerOutput[];
-}
-
-export interface GapEntry extends LedgerEntryBase {
-  readonly kind: 'gap';
-  readonly gaps: readonly (PartitionId & {
-    readonly leaderEpoch: number;
-    readonly start: number;
-    readonly next: number;
-    readonly reason: string;
-  })[];
-}
-
-/** Says only that entries up to publishedThrough are published (idle or draining). */
-export interface PublishedEntry extends LedgerEntryBase {
-  readonly kind: 'published';
-}
-
-export type LedgerEntry = OpenEntry | CommitEntry | GapEntry | PublishedEntry;
-
-/** Entry as a writer proposes it; the ledger adds the rest. */
-export type Proposal =
-  | Pick<OpenEntry, 'kind' | 'partitions'>
-  | Pick<
-      CommitEntry,
-      'kind' | 'windowId' | 'configVersion' | 'openedAt' | 'ranges' | 'classes' | 'rows' | 'outputs'
-    >
-  | Pick<GapEntry, 'kind' | 'gaps'>
-  | Pick<PublishedEntry, 'kind'>;
 
 // ---- lake and catalog ----------------------------------------------------------------------------------------------
 
@@ -363,6 +279,10 @@ export interface TableWriterStatus {
 export interface TableWriter {
   /** Reads the ledger and publishes what it finds unpublished. LEDGER_* halts this table alone. */
   load(): Promise<void>;
+  /** Whether agents wait for this table: its ledger is then read often for what other collectors commit and publish. */
+  follow(on: boolean): void;
+  /** Folds what others have appended since. Waits through failures like every call. */
+  refresh(): Promise<void>;
   /** Next offset by the fold, published or not; undefined where the partition was never opened. */
   position(partition: PartitionId): number | undefined;
   /** Next offset of the published prefix. */
@@ -371,12 +291,23 @@ export interface TableWriter {
   open(
     partitions: readonly (PartitionId & { leaderEpoch: number; start: number; why: string })[],
   ): Promise<void>;
-  /** Appends happen in call order. LEDGER_RANGE_CONFLICT: another collector was first; `position` tells where to go on. Waits through 'retry' and parked failures. */
+  /**
+   * Appends happen in call order. LEDGER_RANGE_CONFLICT: another collector was first; `position` tells where to go on.
+   * Resolves when the window's own objects are published; acknowledged is what every earlier entry allows.
+   */
   commitWindow(window: WindowCommit): Promise<void>;
+  /** As `commitWindow`, for ranges in open gaps. LEDGER_RANGE_CONFLICT where a gap is no longer open. */
+  fillWindow(window: WindowCommit): Promise<void>;
   gap(
     gaps: readonly (PartitionId & { leaderEpoch: number; start: number; next: number; reason: string })[],
   ): Promise<void>;
-  /** Writes `publishedThrough` in an entry of its own if anything is left to say. */
+  /** The log was truncated: the partition goes on at `offset`. Said twice, it is recorded once. */
+  fork(
+    forks: readonly (PartitionId & { leaderEpoch: number; offset: number; reason: string })[],
+  ): Promise<void>;
+  /** Names and removes staged objects that the sweep before this one saw, too, and that no entry needs. */
+  sweep(): Promise<void>;
+  /** Publishes everything now, and writes `publishedThrough` in an entry of its own if anything is left to say. */
   flushPublished(): Promise<void>;
   /** Called after `acked` moved, with the partitions that did. */
   onAcked(listener: (partitions: readonly PartitionId[]) => void): void;

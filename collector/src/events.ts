@@ -116,6 +116,10 @@ function ledgerEvents(log: Logger, metrics: Metrics) {
       log.error(t, 'table halted: nothing more is written to it'),
     stagedNotRemoved: (t: { table: string; reason: string }) =>
       log.warn(t, 'staged objects were not removed; they are no longer needed'),
+    stagedSwept: (t: { table: string; objects: number }) =>
+      log.info(t, 'staged objects that no entry names were removed'),
+    windowStagedAgain: (w: { table: string; window: string }) =>
+      log.warn(w, 'another collector swept what was staged; it is staged again'),
   };
 }
 

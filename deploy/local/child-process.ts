@@ -23,16 +23,16 @@ process.on('exit', () => {
 export function startProcess(
   command: string,
   args: readonly string[],
-  options: SpawnOptions & { onOutput?: (text: string) => void } = {},
+  options: SpawnOptions & { onOutput?: (text: string, from: 'stdout' | 'stderr') => void } = {},
 ): StartedProcess {
   const { onOutput, ...rest } = options;
   const child = spawn(command, args, { ...rest, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
   running.add(child);
   let tail = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream?.setEncoding('utf8').on('data', (text: string) => {
+  for (const from of ['stdout', 'stderr'] as const) {
+    child[from]?.setEncoding('utf8').on('data', (text: string) => {
       tail = (tail + text).slice(-TAIL_BYTES_MAX);
-      onOutput?.(text);
+      onOutput?.(text, from);
     });
   }
   const ended = new Promise<number | NodeJS.Signals>((resolve) => {

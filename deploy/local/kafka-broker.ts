@@ -23,10 +23,12 @@ export interface Broker {
   readonly mutualTls: string;
   readonly sasl: string;
   readonly directory: string;
+  /** Its log.dirs. */
+  readonly dataDirectory: string;
   stop(): Promise<void>;
   kill(): Promise<void>;
   restart(): Promise<void>;
-  /** Runs a class of Kafka's own tools and resolves with what it printed. */
+  /** Runs a class of Kafka's own tools and resolves with its stdout. */
   tool(className: string, args: readonly string[]): Promise<string>;
 }
 
@@ -50,6 +52,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     mutualTls: `127.0.0.1:${tls}`,
     sasl: `127.0.0.1:${sasl}`,
     directory,
+    dataDirectory: dataDirectoryOf(directory),
     stop: () => process.stop(STOP_MS_MAX),
     async kill() {
       process.kill('SIGKILL');
@@ -62,6 +65,8 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     tool: (className, args) => runTool(directory, className, args),
   };
 }
+
+const dataDirectoryOf = (directory: string) => join(directory, 'data');
 
 async function format({ directory, users = {} }: BrokerOptions): Promise<void> {
   // As the tool's random-uuid makes one, without a second of Java; one that began with a dash would be taken for an option.
@@ -97,8 +102,8 @@ async function runTool(directory: string, className: string, args: readonly stri
   let output = '';
   const java = startProcess('java', [...TOOL_JVM, ...classPath(directory), className, ...args], {
     cwd: directory,
-    onOutput: (text) => {
-      output += text;
+    onOutput: (text, from) => {
+      if (from === 'stdout') output += text;
     },
   });
   const code = await java.ended;
@@ -125,7 +130,7 @@ function serverProperties(
     listeners: listeners.join(','),
     'advertised.listeners': advertised.join(','),
     'listener.security.protocol.map': protocols.join(','),
-    'log.dirs': join(directory, 'data'),
+    'log.dirs': dataDirectoryOf(directory),
     'offsets.topic.replication.factor': '1',
     'transaction.state.log.replication.factor': '1',
     'transaction.state.log.min.isr': '1',

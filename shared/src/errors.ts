@@ -160,15 +160,17 @@ export const ERRORS = {
   },
   LEDGER_ENTRY_INVALID: {
     kind: 'halt',
-    remedy: 'A ledger entry was altered or written by a newer collector: restore it, or upgrade.',
+    remedy:
+      'A ledger entry or checkpoint was altered, replaced or written by a newer collector: restore it, or upgrade.',
   },
   LEDGER_RANGE_CONFLICT: {
     kind: 'fence',
     remedy: 'Another collector committed these offsets first; this window is trimmed and staged again.',
   },
   LEDGER_APPEND_LOST: {
-    kind: 'fence',
-    remedy: 'Nothing to do: another collector wrote that number; the entry is tried at the next one.',
+    kind: 'retry',
+    remedy:
+      'Nothing to do: other collectors wrote every number that was tried; it goes on after a short wait.',
   },
   STORE_UNAVAILABLE: {
     kind: 'retry',

@@ -48,7 +48,7 @@ test('memory that was used and given back is in the peak', () => {
 
 const base = {
   format: 1 as const,
-  ...{ table: 'orders', token: 't', writer: 'w', publishedThrough: -1 },
+  ...{ table: 'orders', token: 't', previous: null, writer: 'w', publishedThrough: -1 },
   writtenAt: '2026-01-01T00:00:00Z',
 };
 const partition = { topic: 'orders', topicId: '0'.repeat(32), partition: 0 };

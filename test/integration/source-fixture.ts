@@ -23,18 +23,16 @@ import { systemRandom } from '@sluice/shared/random.ts';
 import { ensureKafkaJars, kafkaJarsPath } from '../../deploy/local/kafka-jars.mjs';
 import { eventually } from '../support/eventually.ts';
 import { temporaryDirectory } from '../support/temp.ts';
+import type { ToolBroker } from './log-fixture.ts';
 
 const JAVA_OUTPUT_BYTES_MAX = 256 * 2 ** 20;
 const BOOT_DEADLINE_MS = 90_000;
 
-export interface TestBroker {
-  readonly address: string;
+export interface TestBroker extends ToolBroker {
   /** Kills it as a power cut would, and starts it again on the same data. */
   kill(): Promise<void>;
   start(): Promise<void>;
   stop(): Promise<void>;
-  /** Runs one of Kafka's own tools; returns its stdout. */
-  java(mainClass: string, args: readonly string[]): Promise<string>;
 }
 
 async function freePort(): Promise<number> {
@@ -53,9 +51,10 @@ export async function startTestBroker(): Promise<TestBroker> {
   const classPath = join(kafkaJarsPath(), '*');
   const [port, controller] = [await freePort(), await freePort()];
   const address = `127.0.0.1:${port}`;
+  const dataDirectory = join(directory, 'data');
   const config = join(directory, 'server.properties');
   const quiet = join(directory, 'log4j2.properties');
-  writeFileSync(config, serverProperties(address, `127.0.0.1:${controller}`, join(directory, 'data')));
+  writeFileSync(config, serverProperties(address, `127.0.0.1:${controller}`, dataDirectory));
   writeFileSync(quiet, 'rootLogger.level = ERROR\nrootLogger.appenderRefs = none\n');
   const javaArgs = [`-Dlog4j2.configurationFile=${quiet}`, '-cp', classPath];
   const id = 'c2x1aWNlLXRlc3QtMTIzNA';
@@ -71,9 +70,9 @@ export async function startTestBroker(): Promise<TestBroker> {
     running.kill(signal);
     await exited;
   };
-  const java = async (mainClass: string, args: readonly string[]) => {
+  const tool = async (className: string, args: readonly string[]) => {
     const options = { maxBuffer: JAVA_OUTPUT_BYTES_MAX };
-    return (await promisify(execFile)('java', ['-Xmx512m', ...javaArgs, mainClass, ...args], options)).stdout;
+    return (await promisify(execFile)('java', ['-Xmx512m', ...javaArgs, className, ...args], options)).stdout;
   };
   const start = async () => {
     broker = spawn('java', ['-Xms256m', '-Xmx512m', ...javaArgs, 'kafka.Kafka', config], { stdio: 'ignore' });
@@ -93,7 +92,7 @@ export async function startTestBroker(): Promise<TestBroker> {
     await end('SIGTERM');
     rmSync(directory, { recursive: true, force: true });
   };
-  return { address, kill, start, stop, java };
+  return { address, dataDirectory, kill, start, stop, tool };
 }
 
 function serverProperties(address: string, controller: string, data: string): string {

@@ -1,11 +1,19 @@
 // The source on a real broker: what it hands over is what Java's read_committed consumer sees, and nothing is skipped,
 // repeated or reset, whatever happens to the log, the group or the broker.
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
 import { after, before, test } from 'node:test';
+import type { SourceBatch } from '@sluice/agent/contracts.ts';
 import { decodeRecords } from '@sluice/shared/records.ts';
 import { type Admin, Kafka, Partitioners, type Producer } from 'kafkajs';
 import { eventually } from '../support/eventually.ts';
+import {
+  assertHoles,
+  createCompacted,
+  createMixture,
+  digest,
+  readByJava,
+  recordLine,
+} from './log-fixture.ts';
 import {
   type Positions,
   type RecordingSource,
@@ -58,81 +66,22 @@ async function send(topic: string, partition: number, values: readonly string[])
 const end = (recording: RecordingSource, partition: number) =>
   recording.source.status().partitions.find((one) => one.partition === partition)?.position;
 
-const digest = (text: string | Buffer) => createHash('sha256').update(text).digest('hex').slice(0, 16);
-
-async function produceWithJava(topic: string, codec: string, more: readonly string[] = []) {
-  const settings = [`bootstrap.servers=${broker.address}`, `compression.type=${codec}`, ...more];
-  const records = more.length > 0 ? ['200000', '--record-size', '1'] : ['2000', '--record-size', '100'];
-  const args = ['--topic', topic, '--throughput', '-1', '--num-records', ...records];
-  await broker.java('org.apache.kafka.tools.ProducerPerformance', [
-    ...args,
-    '--command-property',
-    ...settings,
-  ]);
-}
-
-async function interleavedTransactions(topic: string) {
-  const [first, second] = await Promise.all(
-    ['tx-1', 'tx-2'].map(async (transactionalId) => {
-      const transactional = kafka.producer({
-        transactionalId,
-        maxInFlightRequests: 1,
-        idempotent: true,
-        createPartitioner: Partitioners.DefaultPartitioner,
-      });
-      await transactional.connect();
-      return transactional;
-    }),
-  );
-  assert.ok(first && second);
-  for (let round = 0; round < 3; round++) {
-    const a = await first.transaction();
-    const b = await second.transaction();
-    for (let i = 0; i < 3; i++) {
-      await a.send({ topic, messages: [{ value: `a${round}-${i}`, partition: 0 }] });
-      await b.send({ topic, messages: [{ value: `b${round}-${i}`, key: Buffer.alloc(4), partition: 0 }] });
-    }
-    await send(topic, 0, [`plain-${round}`]);
-    await b.abort();
-    if (round === 1) await a.commit();
-    else await a.abort();
-  }
-  await Promise.all([first.disconnect(), second.disconnect()]);
-}
-
-async function readByJava(topic: string): Promise<string[]> {
-  const out = await broker.java('org.apache.kafka.tools.consumer.ConsoleConsumer', [
-    ...['--bootstrap-server', broker.address, '--topic', topic, '--from-beginning', '--timeout-ms', '6000'],
-    ...['--command-property', 'isolation.level=read_committed'],
-    ...['--formatter-property', 'print.offset=true', '--formatter-property', 'print.timestamp=true'],
-  ]);
-  return out
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => {
-      const [timestamp = '', offset = '', ...value] = line.split('\t');
-      return `${offset.split(':')[1]} ${timestamp.split(':')[1]} ${digest(value.join('\t'))}`;
-    });
+/** The records of data batches, as `readByJava` writes them. */
+function recordsOf(batches: readonly SourceBatch[]): string[] {
+  return batches
+    .filter(({ kind }) => kind === 'data')
+    .flatMap(({ bytes }) => decodeRecords(bytes))
+    .map(({ offset, timestamp, value }) => recordLine(offset, timestamp, digest(value)));
 }
 
 test('every codec, interleaved aborts, a batch of 200,000 and 6 MB messages equal Java’s read_committed view', async () => {
   const topic = 'conformance';
-  await admin.createTopics({ topics: [{ topic, numPartitions: 1 }] });
-  for (const codec of ['none', 'gzip', 'snappy', 'lz4', 'zstd']) await produceWithJava(topic, codec);
-  await interleavedTransactions(topic);
-  const big = ['batch.size=8000000', 'linger.ms=3000', 'max.request.size=8000000'];
-  await produceWithJava(topic, 'zstd', big);
-  await send(topic, 0, ['x'.repeat(6_000_000)]);
-  await send(topic, 0, ['y'.repeat(6_000_000), 'last']);
-  const expected = await readByJava(topic);
+  await createMixture(broker, { kafka, admin, topic });
   const [log] = await admin.fetchTopicOffsets(topic);
-  const recording = await record(topic);
+  const [expected, recording] = await Promise.all([readByJava(broker, topic), record(topic)]);
   await eventually('the source reads to the end', () => end(recording, 0) === Number(log?.high));
   const batches = recording.batches.get(`${topic}/0`) ?? [];
-  const got = batches
-    .filter(({ kind }) => kind === 'data')
-    .flatMap(({ bytes }) => decodeRecords(bytes))
-    .map(({ offset, timestamp, value }) => `${offset} ${timestamp} ${digest(value ?? '')}`);
+  const got = recordsOf(batches);
   assert.equal(got.length, expected.length);
   assert.deepEqual(got, expected);
   assert.deepEqual(recording.faults, []);
@@ -141,6 +90,24 @@ test('every codec, interleaved aborts, a batch of 200,000 and 6 MB messages equa
     batches.some(({ count }) => count > 130_000),
     'one batch is too long for a spread call',
   );
+  await stop(recording);
+});
+
+test('a compacted log is handed over as Java reads it, its empty batches too, and every hole is passed', async () => {
+  const topic = 'compacted';
+  await createCompacted(broker, { kafka, admin, topic });
+  const [log] = await admin.fetchTopicOffsets(topic);
+  const [expected, recording] = await Promise.all([readByJava(broker, topic), record(topic)]);
+  assertHoles(expected);
+  await eventually('the source reads to the end', () => end(recording, 0) === Number(log?.high));
+  const batches = recording.batches.get(`${topic}/0`) ?? [];
+  assert.deepEqual(recordsOf(batches), expected);
+  assert.deepEqual(recording.gaps, []);
+  assert.ok(batches.some(({ kind }) => kind === 'empty'));
+  const holes = batches.filter(
+    (batch, i) => i > 0 && batch.baseOffset > (batches[i - 1]?.lastOffset ?? 0) + 1,
+  );
+  assert.ok(holes.length > 0, 'whole batches are gone');
   await stop(recording);
 });
 

@@ -50,7 +50,7 @@ export async function runTests(
   for await (const event of stream) {
     if (event.type === 'test:stderr' && kind === 'unit') process.stderr.write(event.data.message);
     if (event.type !== 'test:pass' && event.type !== 'test:fail') continue;
-    const { name, file = '', details, nesting } = event.data;
+    const { name, file = '', details } = event.data;
     const isSuite = details.type === 'suite';
     const isFile = name === file || files.some((f) => join(ROOT, f) === name);
     if (isSuite || (isFile && event.type === 'test:pass')) continue;
@@ -63,7 +63,7 @@ export async function runTests(
       printFailure(short, name, details.error);
       continue;
     }
-    if (kind === 'integration' && nesting === 0) {
+    if (kind === 'integration') {
       process.stdout.write(
         `  ${styleText('green', '✔')} ${name} (${(details.duration_ms / 1e3).toFixed(1)} s)\n`,
       );

@@ -63,7 +63,7 @@ export function drawProfile(chance: Chance): Profile {
   const sometimes = (share: number) => (chance.happens(0.5) ? share : 0);
   return {
     agents: chance.pick([1, 1, 2]),
-    collectors: 1,
+    collectors: chance.pick([1, 1, 2, 3]),
     topics: chance.happens(0.5)
       ? { orders: chance.between(1, 3) }
       : { orders: chance.between(1, 2), claims: chance.between(1, 2) },

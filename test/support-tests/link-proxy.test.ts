@@ -103,3 +103,27 @@ test('an end that goes unnoticed by one side half-closes the other, which may st
   server.write('still here');
   assert.equal(String(await read(client, 10)), 'still here');
 });
+
+test('a frozen connection is silent in both directions, whatever either end does; the next one is taken', async (t) => {
+  const { client, server, proxy } = await connectEnds(t);
+  client.write('before');
+  assert.equal(String(await read(server, 6)), 'before');
+  const heard: string[] = [];
+  for (const socket of [client, server])
+    for (const event of ['data', 'end', 'error', 'close']) socket.on(event, () => heard.push(event));
+  proxy.freeze();
+  server.write('into nothing');
+  client.write('into nothing');
+  let written = 0;
+  while (client.write(Buffer.alloc(100_000)) && written < 1e9) {
+    written += 100_000;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.ok(written < 50e6, `${written} bytes went into a dead line`);
+  server.destroy();
+  await once(server, 'close');
+  const again = connect(proxy.port, '127.0.0.1').on('error', () => {});
+  await eventually('the next one is taken', () => proxy.total === 2 && proxy.open === 1);
+  again.destroy();
+  assert.deepEqual(heard, ['close'], 'the client has not heard that the server is gone');
+});

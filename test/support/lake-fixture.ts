@@ -43,6 +43,7 @@ export function writerOn(
   store: ObjectStore,
   clock: Clock = manualClock(),
   catalog: Catalog = createFileCatalog('sluice', store),
+  more: { readonly checkpointEvery?: number } = {},
 ): TableWriter {
   return createTableWriter({
     table,
@@ -53,6 +54,7 @@ export function writerOn(
     random: seededRandom(writers++),
     events: createEvents(silentLogger, createMetrics()),
     writerId: `collector-${writers}`,
+    ...more,
   });
 }
 

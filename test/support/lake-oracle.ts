@@ -1,7 +1,7 @@
 // The oracle of a whole lake, entry by entry and object by object as they appear: every record that a producer was promised
 // has one fate by name, nothing is seen before its commit, twice, or taken back, and acknowledged means queryable. It
 // knows nothing of the product's code but the bytes that it leaves behind. Pure; its own tests show that each rule can fail.
-import type { LedgerEntry, LedgerOutput } from '@sluice/collector/contracts.ts';
+import type { LedgerEntry, LedgerOutput, WindowEntry } from '@sluice/collector/contracts.ts';
 
 export type ProducedKind = 'good' | 'void' | 'malformed';
 
@@ -64,6 +64,8 @@ interface TableState {
   readonly next: Map<string, number>;
   /** Next offset of the published prefix. */
   readonly queryable: Map<string, number>;
+  /** Gaps that may still be filled. */
+  gaps: (Slot & { readonly start: number; readonly next: number })[];
   readonly entries: LedgerEntry[];
   /** Entries of the published prefix. */
   published: number;
@@ -86,7 +88,7 @@ export class LakeOracle {
     this.#options = options;
     this.#tables = new Map(
       options.tables.map((table) => {
-        const state = { table, next: new Map(), queryable: new Map(), entries: [], published: 0 };
+        const state = { table, next: new Map(), queryable: new Map(), gaps: [], entries: [], published: 0 };
         return [table.name, state satisfies TableState];
       }),
     );
@@ -164,7 +166,18 @@ export class LakeOracle {
         for (const gap of entry.gaps) this.#gap(state, gap);
         return;
       case 'commit':
-        this.#commit(state, entry);
+        for (const range of entry.ranges) this.#contiguous(state.table, state.next, range);
+        this.#window(state, entry);
+        return;
+      case 'fill':
+        for (const range of entry.ranges) this.#fill(state, range);
+        this.#window(state, entry);
+        return;
+      case 'sweep':
+      case 'published':
+        return;
+      default:
+        this.#violated(`${table} entry ${entry.sequence} is a ${entry.kind}, which nothing here asks for`);
     }
   }
 
@@ -178,8 +191,26 @@ export class LakeOracle {
     this.#lostByKafka(`${table.name} opens ${slotOf(opened)}`, opened, { start: 0, next: opened.start });
   }
 
-  #gap({ table, next }: TableState, gap: Slot & { start: number; next: number }): void {
+  #fill(state: TableState, range: Slot & { start: number; next: number }): void {
+    const isIn = (gap: Slot & { start: number; next: number }) =>
+      slotOf(gap) === slotOf(range) && gap.start <= range.start && range.next <= gap.next;
+    const gap = state.gaps.find(isIn);
+    if (gap === undefined) {
+      this.#violated(
+        `${state.table.name} fills ${slotOf(range)} [${range.start}, ${range.next}), no open gap`,
+      );
+      return;
+    }
+    const rest = [
+      { ...gap, next: range.start },
+      { ...gap, start: range.next },
+    ].filter(({ start, next }) => start < next);
+    state.gaps = [...state.gaps.filter((other) => other !== gap), ...rest];
+  }
+
+  #gap({ table, next, gaps }: TableState, gap: Slot & { start: number; next: number }): void {
     this.#contiguous(table, next, gap);
+    gaps.push(gap);
     this.#lostByKafka(`${table.name} says a gap of ${slotOf(gap)}`, gap, gap);
   }
 
@@ -200,12 +231,9 @@ export class LakeOracle {
     next.set(key, range.next);
   }
 
-  #commit({ table, next }: TableState, entry: Extract<LedgerEntry, { kind: 'commit' }>): void {
+  #window({ table }: TableState, entry: WindowEntry): void {
     const expected: Expected = { rows: new Map(), quarantine: new Map(), filtered: 0, records: 0 };
-    for (const range of entry.ranges) {
-      this.#contiguous(table, next, range);
-      this.#expect(table, range, expected);
-    }
+    for (const range of entry.ranges) this.#expect(table, range, expected);
     const place = `${table.name} entry ${entry.sequence}`;
     const { classes } = entry;
     if (classes.in !== expected.records)
@@ -267,7 +295,11 @@ export class LakeOracle {
     for (;;) {
       const entry = state.entries[state.published];
       if (entry === undefined) return;
-      if (entry.kind === 'commit' && !entry.outputs.every((o) => this.#isInPlace(state.table, o))) return;
+      if (
+        (entry.kind === 'commit' || entry.kind === 'fill') &&
+        !entry.outputs.every((o) => this.#isInPlace(state.table, o))
+      )
+        return;
       state.published++;
       for (const { slot, next } of advances(entry)) state.queryable.set(slotOf(slot), next);
     }

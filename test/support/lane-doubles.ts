@@ -92,6 +92,8 @@ export interface WriterDouble extends TableWriter {
   /** Commits do not acknowledge by themselves. */
   acksLater: boolean;
   flushes: number;
+  /** Whether agents wait for the table. */
+  followed: boolean;
   /** Another collector, or this one's past, has committed up to `next`. */
   place(partition: PartitionId, next: number): void;
   ackAll(): void;
@@ -128,6 +130,7 @@ export function writerDouble(): WriterDouble {
     before: () => Promise.resolve(),
     acksLater: false,
     flushes: 0,
+    followed: false,
     place(partition, next) {
       const { topic, topicId, partition: number } = partition;
       const id = { topic, topicId, partition: number };
@@ -138,6 +141,13 @@ export function writerDouble(): WriterDouble {
       for (const listener of listeners) listener([...places.values()].map(({ id }) => id));
     },
     load: () => Promise.resolve(),
+    follow(on) {
+      double.followed = on;
+    },
+    refresh: () => Promise.resolve(),
+    fillWindow: () => Promise.reject(new Error('not doubled')),
+    fork: () => Promise.reject(new Error('not doubled')),
+    sweep: () => Promise.resolve(),
     position: (partition) => places.get(partitionKey(partition))?.position,
     acked: (partition) => places.get(partitionKey(partition))?.acked,
     partitions: () => [...places.values()].map(({ id }) => id),

@@ -1,4 +1,4 @@
-// A bad network in user space: a TCP proxy before one port that delays, throttles, cuts and half-closes. Each direction of
+// A bad network in user space: a TCP proxy before one port that delays, throttles, cuts, half-closes and falls silent. Each direction of
 // each connection is one queue of bounded length, so that a sender feels a slow link as it would a real one.
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
@@ -20,6 +20,8 @@ export interface LinkProxy {
   cut(): void;
   /** As if the client had ended its direction of every connection. */
   halfClose(): void;
+  /** Every connection dies in silence: nothing passes any more, no end or reset either; new ones are taken. */
+  freeze(): void;
   close(): Promise<void>;
 }
 
@@ -28,6 +30,7 @@ const QUEUE_BYTES_MAX = 256 * 1024;
 
 export async function createLinkProxy(targetPort: number, initial: LinkShape = {}): Promise<LinkProxy> {
   const links = new Set<Link>();
+  const frozen = new Set<Link>();
   let shape = initial;
   let total = 0;
   const server: Server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
@@ -53,9 +56,16 @@ export async function createLinkProxy(targetPort: number, initial: LinkShape = {
     halfClose() {
       for (const link of links) link.halfClose();
     },
+    freeze() {
+      for (const link of links) {
+        link.freeze();
+        frozen.add(link);
+      }
+      links.clear();
+    },
     async close() {
       const closed = new Promise((resolve) => server.close(resolve));
-      for (const link of [...links]) link.cut();
+      for (const link of [...links, ...frozen]) link.cut();
       await closed;
     },
   };
@@ -64,6 +74,7 @@ export async function createLinkProxy(targetPort: number, initial: LinkShape = {
 interface Link {
   cut(): void;
   halfClose(): void;
+  freeze(): void;
 }
 
 interface LinkOptions {
@@ -75,7 +86,8 @@ interface LinkOptions {
 function createLink(client: Socket, { targetPort, shape, closed }: LinkOptions): Link {
   const target = connect({ port: targetPort, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
   const up = forward(client, target, shape);
-  forward(target, client, shape);
+  const down = forward(target, client, shape);
+  let silent = false;
   let over = false;
   const cut = () => {
     if (over) return;
@@ -88,25 +100,36 @@ function createLink(client: Socket, { targetPort, shape, closed }: LinkOptions):
     }
   };
   for (const socket of [client, target]) {
-    socket.on('error', cut);
+    socket.on('error', () => silent || cut());
     socket.once('close', () => {
       if (client.closed && target.closed) closed();
-      else if (socket.errored) cut();
+      else if (socket.errored && !silent) cut();
     });
   }
-  return { cut, halfClose: () => up.end() };
+  const freeze = () => {
+    silent = true;
+    for (const direction of [up, down]) direction.freeze();
+  };
+  return { cut, freeze, halfClose: () => up.end() };
+}
+
+interface Direction {
+  end(): void;
+  /** What is on the way is lost, and the sender is not read any more. */
+  freeze(): void;
 }
 
 /** Hands on what comes, each chunk when the link would have carried it, and the end behind the last one. */
-function forward(from: Socket, to: Socket, shape: () => LinkShape): { end(): void } {
+function forward(from: Socket, to: Socket, shape: () => LinkShape): Direction {
   const queue: { readonly chunk: Buffer | undefined; readonly dueMs: number }[] = [];
   let queuedBytes = 0;
   let freeMs = 0;
   let running = false;
   let ended = false;
+  let silent = false;
 
   function put(chunk: Buffer | undefined): void {
-    if (ended) return; // what comes after a half-close from the middle goes nowhere
+    if (ended || silent) return; // what comes after a half-close from the middle goes nowhere
     const { delayMs = 0, bitsPerSecond = Number.POSITIVE_INFINITY } = shape();
     const bytes = chunk?.length ?? 0;
     freeMs = Math.max(performance.now(), freeMs) + (bytes * 8_000) / bitsPerSecond;
@@ -121,6 +144,7 @@ function forward(from: Socket, to: Socket, shape: () => LinkShape): { end(): voi
     for (let next = queue.shift(); next !== undefined && !to.destroyed; next = queue.shift()) {
       const waitMs = next.dueMs - performance.now();
       if (waitMs > 0) await pass(waitMs, to);
+      if (silent) break;
       if (next.chunk === undefined) {
         ended = true;
         queue.length = 0;
@@ -137,7 +161,13 @@ function forward(from: Socket, to: Socket, shape: () => LinkShape): { end(): voi
 
   from.on('data', put);
   from.once('end', () => put(undefined));
-  return { end: () => put(undefined) };
+  return {
+    end: () => put(undefined),
+    freeze() {
+      silent = true;
+      from.pause();
+    },
+  };
 }
 
 /** Until then, or until the socket is closed. */

@@ -17,6 +17,14 @@ export interface LinkAddress {
     readonly key: string;
     readonly serverName?: string | undefined;
   };
+  /** How a line that died without a word is noticed; by default within 40 s. */
+  readonly keepalive?: Keepalive | undefined;
+}
+
+/** The other end is asked for a sign of life every so often, and is given up without one in time. */
+export interface Keepalive {
+  readonly everyMs: number;
+  readonly timeoutMs: number;
 }
 
 /** A message, or a whole encoded one (segments are encoded by hand). */
@@ -33,12 +41,11 @@ export interface LinkCall {
 const HUNG_UP = 'the other end hung up before it spoke HTTP/2; it may refuse this agent';
 /** Any DNS-shaped name does where the server is named by its IP: TLS server names cannot be addresses (RFC 6066). */
 const NAME_FOR_IP = 'sluice-collector';
-const KEEPALIVE_MS = 20_000;
-const KEEPALIVE_TIMEOUT_MS = 20_000;
+const KEEPALIVE: Keepalive = { everyMs: 20_000, timeoutMs: 20_000 };
 const RECEIVE_WINDOW_BYTES = 2 ** 20;
 
 /** Starts the call; failures come as the stream's error. TLS_FILES_UNUSABLE where our own files are wrong. */
-export function openLinkCall({ address, tls: files }: LinkAddress): LinkCall {
+export function openLinkCall({ address, tls: files, keepalive = KEEPALIVE }: LinkAddress): LinkCall {
   const { ca, cert, key } = readTlsMaterial(files);
   const context = tls.createSecureContext({ ca, cert, key, minVersion: 'TLSv1.3' });
   const wanted = files.serverName ?? address.host;
@@ -51,8 +58,8 @@ export function openLinkCall({ address, tls: files }: LinkAddress): LinkCall {
     ),
     {
       'grpc.ssl_target_name_override': byAddress ? NAME_FOR_IP : wanted,
-      'grpc.keepalive_time_ms': KEEPALIVE_MS,
-      'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+      'grpc.keepalive_time_ms': keepalive.everyMs,
+      'grpc.keepalive_timeout_ms': keepalive.timeoutMs,
       'grpc.max_receive_message_length': MESSAGE_BYTES_MAX,
       'grpc.max_send_message_length': MESSAGE_BYTES_MAX,
       'grpc.enable_retries': 0,

@@ -28,6 +28,7 @@ export interface IngestOptions {
   readonly events: Events;
   /** Default: gRPC behind our own TLS listener. */
   readonly openDoor?: (options: DoorOptions) => LinkDoor;
+  readonly keepalive?: DoorOptions['keepalive'];
 }
 
 export interface ConnectedAgent {
@@ -85,12 +86,13 @@ class GrpcIngest implements Ingest {
   constructor(options: IngestOptions) {
     this.#options = options;
     this.#credit = createCreditPool(options.creditBytesMax, () => options.sequencer.room());
-    const { address, tls, connectionsMax, clock, openDoor = createGrpcDoor } = options;
+    const { address, tls, connectionsMax, clock, keepalive, openDoor = createGrpcDoor } = options;
     this.#door = openDoor({
       address,
       tls,
       connectionsMax,
       clock,
+      keepalive,
       accept: (stream) => this.#accept(stream),
       refused: (peer, error) => this.#reportRefusal({ peer }, error),
     });

@@ -14,6 +14,8 @@ export interface DoorOptions {
   readonly tls: TlsFiles;
   readonly connectionsMax: number;
   readonly clock: Clock;
+  /** How an agent that vanished without a word is noticed; by default within 60 s. */
+  readonly keepalive?: { readonly everyMs: number; readonly timeoutMs: number } | undefined;
   accept(stream: AgentStream): void;
   refused(peer: string, error: SluiceError): void;
 }
@@ -31,12 +33,11 @@ export interface LinkDoor {
 
 /** Receive windows: 200 Mbit/s up to 250 ms of round trip, 1 Gbit/s up to 60 ms. */
 const WINDOW_BYTES = 16 * 2 ** 20;
-const KEEPALIVE_MS = 30_000;
-const KEEPALIVE_TIMEOUT_MS = 30_000;
+const KEEPALIVE = { everyMs: 30_000, timeoutMs: 30_000 };
 const CLOSE_GRACE_MS = 1_000;
 
 export function createGrpcDoor(options: DoorOptions): LinkDoor {
-  const server = createServer((stream) => options.accept(stream));
+  const server = createServer(options);
   let listener: Listener | undefined;
   let certPem: string | undefined;
   return {
@@ -68,13 +69,14 @@ export function createGrpcDoor(options: DoorOptions): LinkDoor {
   };
 }
 
-function createServer(connect: (stream: AgentStream) => void): Server {
+function createServer({ accept, keepalive = KEEPALIVE }: DoorOptions): Server {
+  const { everyMs, timeoutMs } = keepalive;
   const server = new Server({
     'grpc.max_receive_message_length': MESSAGE_BYTES_MAX,
     'grpc.max_send_message_length': MESSAGE_BYTES_MAX,
     'grpc.max_concurrent_streams': 4,
-    'grpc.keepalive_time_ms': KEEPALIVE_MS,
-    'grpc.keepalive_timeout_ms': KEEPALIVE_TIMEOUT_MS,
+    'grpc.keepalive_time_ms': everyMs,
+    'grpc.keepalive_timeout_ms': timeoutMs,
   });
   server.addService(
     {
@@ -88,7 +90,7 @@ function createServer(connect: (stream: AgentStream) => void): Server {
         responseDeserialize: (bytes: Buffer) => ConnectResponse.decode(bytes),
       },
     },
-    { connect },
+    { connect: (stream: AgentStream) => accept(stream) },
   );
   return server;
 }

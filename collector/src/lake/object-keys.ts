@@ -9,8 +9,13 @@ const HIVE_DEFAULT_PARTITION = '__HIVE_DEFAULT_PARTITION__';
 
 const SEQUENCE_DIGITS = 20;
 
-/** What nothing but Sluice may ever delete; every other name under `_sluice/` can be lost without harm. */
-export const KEPT_PREFIXES: readonly string[] = ['_sluice/ledger/', '_sluice/staged/', '_sluice/catalog/'];
+/** What nothing but Sluice may ever delete; every other name under `_sluice/` can be lost without harm to what stands. */
+export const KEPT_PREFIXES: readonly string[] = [
+  '_sluice/ledger/',
+  '_sluice/checkpoints/',
+  '_sluice/staged/',
+  '_sluice/catalog/',
+];
 
 export function ledgerPrefix(table: string): string {
   return `_sluice/ledger/${table}/`;
@@ -20,8 +25,17 @@ export function ledgerKey(table: string, sequence: number): string {
   return `${ledgerPrefix(table)}${String(sequence).padStart(SEQUENCE_DIGITS, '0')}.json`;
 }
 
-/** undefined for a key that is no ledger entry. */
-export function ledgerSequence(key: string): number | undefined {
+export function checkpointPrefix(table: string): string {
+  return `_sluice/checkpoints/${table}/`;
+}
+
+/** `through` is the last entry that the checkpoint holds. */
+export function checkpointKey(table: string, through: number): string {
+  return `${checkpointPrefix(table)}${String(through).padStart(SEQUENCE_DIGITS, '0')}.json`;
+}
+
+/** undefined for a key that is neither a ledger entry nor a checkpoint. */
+export function sequenceOf(key: string): number | undefined {
   const [, digits] = /\/(\d{20})\.json$/.exec(key) ?? [];
   return digits === undefined ? undefined : Number(digits);
 }
@@ -30,8 +44,12 @@ export function hintKey(table: string): string {
   return `_sluice/hints/${table}.json`;
 }
 
+export function stagedPrefix(table: string): string {
+  return `_sluice/staged/${table}/`;
+}
+
 export function stagedKey(table: string, windowId: string, name: string): string {
-  return `_sluice/staged/${table}/${windowId}/${name}`;
+  return `${stagedPrefix(table)}${windowId}/${name}`;
 }
 
 /** Prefix of a table's rows or of its quarantine, without a slash at the end. */

@@ -18,55 +18,68 @@ const base = {
   table: z.string(),
   sequence: offset,
   token: z.string(),
+  previous: z.string().nullable(),
   writer: z.string(),
   writtenAt: z.string(),
   publishedThrough: z.int().min(-1),
 };
+const partitionValues = z.array(z.strictObject({ column: z.string(), value: z.string().nullable() }));
+const outputKind = z.enum(['rows', 'quarantine']);
 const output = z.strictObject({
-  output: z.enum(['rows', 'quarantine']),
+  output: outputKind,
   stagedKey: z.string(),
   finalKey: z.string(),
   bytes: offset,
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
   rows: offset,
-  partition: z.array(z.strictObject({ column: z.string(), value: z.string().nullable() })),
+  partition: partitionValues,
 });
+const account = {
+  windowId: z.string(),
+  configVersion: z.string(),
+  openedAt: z.string(),
+};
+const range = z.strictObject({ ...partition, leaderEpoch: z.int(), start: offset, next: offset, counts });
+const made = {
+  classes: z.strictObject({
+    in: offset,
+    emitted: offset,
+    merged: offset,
+    filtered: offset,
+    quarantined: offset,
+  }),
+  rows: z.strictObject({ rows: offset, quarantine: offset }),
+  outputs: z.array(output),
+};
+const opened = z.strictObject({ ...partition, leaderEpoch: z.int(), start: offset, why: z.string() });
+const gap = z.strictObject({
+  ...partition,
+  leaderEpoch: z.int(),
+  start: offset,
+  next: offset,
+  reason: z.string(),
+});
+const fork = z.strictObject({ ...partition, leaderEpoch: z.int(), offset, reason: z.string() });
+const replayed = z.strictObject({ finalKey: z.string(), rows: offset });
 
 const entry = z.discriminatedUnion('kind', [
-  z.strictObject({
-    ...base,
-    kind: z.literal('open'),
-    partitions: z.array(
-      z.strictObject({ ...partition, leaderEpoch: z.int(), start: offset, why: z.string() }),
-    ),
-  }),
-  z.strictObject({
-    ...base,
-    kind: z.literal('commit'),
-    windowId: z.string(),
-    configVersion: z.string(),
-    openedAt: z.string(),
-    ranges: z.array(
-      z.strictObject({ ...partition, leaderEpoch: z.int(), start: offset, next: offset, counts }),
-    ),
-    classes: z.strictObject({
-      in: offset,
-      emitted: offset,
-      merged: offset,
-      filtered: offset,
-      quarantined: offset,
-    }),
-    rows: z.strictObject({ rows: offset, quarantine: offset }),
-    outputs: z.array(output),
-  }),
-  z.strictObject({
-    ...base,
-    kind: z.literal('gap'),
-    gaps: z.array(
-      z.strictObject({ ...partition, leaderEpoch: z.int(), start: offset, next: offset, reason: z.string() }),
-    ),
-  }),
+  z.strictObject({ ...base, kind: z.literal('open'), partitions: z.array(opened) }),
+  z.strictObject({ ...base, kind: z.literal('commit'), ...account, ranges: z.array(range), ...made }),
+  z.strictObject({ ...base, kind: z.literal('fill'), ...account, ranges: z.array(range), ...made }),
+  z.strictObject({ ...base, kind: z.literal('gap'), gaps: z.array(gap) }),
+  z.strictObject({ ...base, kind: z.literal('fork'), forks: z.array(fork) }),
+  z.strictObject({ ...base, kind: z.literal('sweep'), keys: z.array(z.string()).min(1) }),
   z.strictObject({ ...base, kind: z.literal('published') }),
+  z.strictObject({ ...base, kind: z.literal('replay'), ...account, replayed: z.array(replayed), ...made }),
+  z.strictObject({
+    ...base,
+    kind: z.literal('swap'),
+    output: outputKind,
+    partition: partitionValues,
+    from: z.string(),
+    to: z.string(),
+    asOf: offset,
+  }),
 ]);
 
 /** One line of JSON, keys in the order of the contract. */

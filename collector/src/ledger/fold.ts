@@ -1,8 +1,14 @@
-// What a table's ledger says, folded entry by entry. Pure. Every promise that the entries make to each other is asserted
-// here: ranges are contiguous per partition, offsets and classes balance, numbers have no hole.
-import { SluiceError } from '@sluice/shared/errors.ts';
-import { type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
-import type { CommitEntry, LedgerEntry, LedgerRange } from '../contracts.ts';
+// What a table's ledger says, folded entry by entry. Pure. What the entries promise each other is asserted before one is
+// folded (entry-check.ts); what has to be published before a position may be acknowledged is kept here.
+import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
+import type { LedgerEntry, WindowEntry } from '../contracts.ts';
+import { checkEntry } from './entry-check.ts';
+
+export interface OpenGap {
+  readonly start: number;
+  readonly next: number;
+  readonly reason: string;
+}
 
 export interface FoldedPartition extends PartitionId {
   leaderEpoch: number;
@@ -11,22 +17,29 @@ export interface FoldedPartition extends PartitionId {
   /** Next offset of the published prefix. */
   acked: number;
   records: number;
-  gaps: { start: number; next: number; reason: string }[];
+  /** What Kafka lost and no fill has brought, ascending. */
+  gaps: OpenGap[];
+  /** Where the log was truncated: offsets from `to` on came again. */
+  forks: { from: number; to: number; leaderEpoch: number }[];
 }
 
 export interface Fold {
   readonly table: string;
   /** Number of the next entry. */
   nextSequence: number;
+  /** Token of the last entry; the next one must name it. */
+  lastToken: string | null;
   /** Everything up to here stands at its final place, as far as this process knows. */
   publishedThrough: number;
   /** The same as the ledger itself says it: what a restart would know. */
   toldThrough: number;
-  /** Last entry that has something to publish or acknowledge. */
+  /** Last entry that has objects to publish. */
   lastTelling: number;
   readonly partitions: Map<string, FoldedPartition>;
-  /** Entries above publishedThrough, ascending; they move `acked` once they are published. */
+  /** Entries above publishedThrough, ascending; they move `acked` once everything up to them is published. */
   unpublished: LedgerEntry[];
+  /** Numbers above publishedThrough whose objects stand, while an earlier entry's do not. */
+  readonly standing: Set<number>;
   readonly totals: {
     in: number;
     emitted: number;
@@ -41,11 +54,13 @@ export function emptyFold(table: string): Fold {
   return {
     table,
     nextSequence: 0,
+    lastToken: null,
     publishedThrough: -1,
     toldThrough: -1,
     lastTelling: -1,
     partitions: new Map(),
     unpublished: [],
+    standing: new Set(),
     totals: { in: 0, emitted: 0, merged: 0, filtered: 0, quarantined: 0, windows: 0 },
   };
 }
@@ -56,26 +71,43 @@ export function foldEntry(fold: Fold, entry: LedgerEntry): void {
   apply(fold, entry);
   fold.unpublished.push(entry);
   fold.nextSequence++;
-  if (entry.kind !== 'published') fold.lastTelling = entry.sequence;
+  fold.lastToken = entry.token;
+  if (isWindow(entry)) fold.lastTelling = entry.sequence;
   fold.toldThrough = Math.max(fold.toldThrough, entry.publishedThrough);
-  markPublished(fold, entry.publishedThrough);
+  advanceTo(fold, entry.publishedThrough);
+}
+
+export function isWindow(entry: LedgerEntry): entry is WindowEntry {
+  return entry.kind === 'commit' || entry.kind === 'fill';
+}
+
+/** The entry's objects stand at their final place. */
+export function markStanding(fold: Fold, sequence: number): void {
+  if (sequence > fold.publishedThrough) fold.standing.add(sequence);
+}
+
+/** Acknowledges as far as every entry is published or has nothing to publish; nothing above `through`. */
+export function settle(fold: Fold, through: number): void {
+  for (;;) {
+    const [first] = fold.unpublished;
+    if (first === undefined || first.sequence > through) return;
+    if (isWindow(first) && !fold.standing.has(first.sequence)) return;
+    advanceTo(fold, first.sequence);
+  }
 }
 
 /** Everything up to `sequence` stands at its final place: the acknowledged positions follow. */
-export function markPublished(fold: Fold, sequence: number): PartitionId[] {
-  const moved = new Map<string, PartitionId>();
+function advanceTo(fold: Fold, sequence: number): void {
   while (fold.unpublished[0] !== undefined && fold.unpublished[0].sequence <= sequence) {
     const entry = fold.unpublished.shift();
     if (entry === undefined) break;
+    fold.standing.delete(entry.sequence);
     for (const { id, next } of advances(entry)) {
       const partition = fold.partitions.get(partitionKey(id));
-      if (partition === undefined) continue;
-      partition.acked = next;
-      moved.set(partitionKey(id), id);
+      if (partition !== undefined) partition.acked = next;
     }
   }
   fold.publishedThrough = Math.max(fold.publishedThrough, sequence);
-  return [...moved.values()];
 }
 
 function advances(entry: LedgerEntry): { id: PartitionId; next: number }[] {
@@ -86,70 +118,11 @@ function advances(entry: LedgerEntry): { id: PartitionId; next: number }[] {
       return entry.ranges.map((r) => ({ id: r, next: r.next }));
     case 'gap':
       return entry.gaps.map((g) => ({ id: g, next: g.next }));
-    case 'published':
+    case 'fork':
+      return entry.forks.map((f) => ({ id: f, next: f.offset }));
+    default:
       return [];
   }
-}
-
-/** Whether the entry may follow what is folded: asked before it is written too, because an entry is for ever. */
-export function checkEntry(fold: Fold, entry: LedgerEntry): void {
-  if (entry.sequence !== fold.nextSequence)
-    throw invalid(entry, `its number is ${entry.sequence} where ${fold.nextSequence} must come`);
-  if (entry.publishedThrough >= entry.sequence) throw invalid(entry, 'it says that it is published itself');
-  switch (entry.kind) {
-    case 'open':
-      for (const partition of entry.partitions)
-        if (fold.partitions.has(partitionKey(partition)))
-          throw invalid(entry, `${partitionName(partition)} was opened before`);
-      return;
-    case 'commit':
-      checkCommit(fold, entry);
-      return;
-    case 'gap':
-      for (const gap of entry.gaps) {
-        checkStart(fold, entry, gap);
-        if (gap.next <= gap.start) throw invalid(entry, 'a gap is empty');
-      }
-      return;
-    case 'published':
-      return;
-  }
-}
-
-function checkCommit(fold: Fold, entry: CommitEntry): void {
-  let records = 0;
-  const seen = new Set<string>();
-  for (const range of entry.ranges) {
-    const key = partitionKey(range);
-    if (seen.has(key)) throw invalid(entry, `${partitionName(range)} has two ranges`);
-    seen.add(key);
-    checkStart(fold, entry, range);
-    checkBalance(entry, range);
-    records += range.counts.records;
-  }
-  const { in: total, emitted, merged, filtered, quarantined } = entry.classes;
-  if (total !== records || total !== emitted + merged + filtered + quarantined)
-    throw invalid(entry, `its classes do not add up: ${JSON.stringify(entry.classes)}, ${records} records`);
-  const rows = { rows: 0, quarantine: 0 };
-  for (const output of entry.outputs) rows[output.output] += output.rows;
-  if (rows.rows !== entry.rows.rows || rows.quarantine !== entry.rows.quarantine)
-    throw invalid(entry, 'its outputs hold other rows than it says');
-}
-
-function checkStart(fold: Fold, entry: LedgerEntry, range: PartitionId & { start: number }): void {
-  const partition = fold.partitions.get(partitionKey(range));
-  if (partition === undefined) throw invalid(entry, `${partitionName(range)} was never opened`);
-  if (partition.next !== range.start)
-    throw invalid(
-      entry,
-      `${partitionName(range)} starts at ${range.start} where ${partition.next} must come`,
-    );
-}
-
-function checkBalance(entry: LedgerEntry, { start, next, counts, ...id }: LedgerRange): void {
-  const { records, control, aborted, absent } = counts;
-  if (next <= start || next - start !== records + control + aborted + absent)
-    throw invalid(entry, `${partitionName(id)} [${start}, ${next}) does not balance`);
 }
 
 function apply(fold: Fold, entry: LedgerEntry): void {
@@ -157,40 +130,65 @@ function apply(fold: Fold, entry: LedgerEntry): void {
     case 'open':
       for (const { topic, topicId, partition, leaderEpoch, start } of entry.partitions) {
         const opened = { topic, topicId, partition, leaderEpoch, start };
-        const state = { ...opened, next: start, acked: start, records: 0, gaps: [] };
+        const state = { ...opened, next: start, acked: start, records: 0, gaps: [], forks: [] };
         fold.partitions.set(partitionKey(opened), state);
       }
       return;
     case 'commit':
-      for (const range of entry.ranges) {
-        const partition = fold.partitions.get(partitionKey(range));
-        if (partition === undefined) continue;
-        partition.next = range.next;
-        partition.leaderEpoch = range.leaderEpoch;
-        partition.records += range.counts.records;
-      }
-      fold.totals.in += entry.classes.in;
-      fold.totals.emitted += entry.classes.emitted;
-      fold.totals.merged += entry.classes.merged;
-      fold.totals.filtered += entry.classes.filtered;
-      fold.totals.quarantined += entry.classes.quarantined;
-      fold.totals.windows++;
+    case 'fill':
+      applyWindow(fold, entry);
       return;
     case 'gap':
-      for (const { start, next, reason, ...id } of entry.gaps) {
+      for (const { start, next, reason, leaderEpoch, ...id } of entry.gaps) {
         const partition = fold.partitions.get(partitionKey(id));
         if (partition === undefined) continue;
         partition.next = next;
+        partition.leaderEpoch = Math.max(partition.leaderEpoch, leaderEpoch);
         partition.gaps.push({ start, next, reason });
       }
       return;
-    case 'published':
+    case 'fork':
+      for (const { offset, leaderEpoch, ...id } of entry.forks) {
+        const partition = fold.partitions.get(partitionKey(id));
+        if (partition === undefined) continue;
+        partition.forks.push({ from: partition.next, to: offset, leaderEpoch });
+        partition.gaps = partition.gaps.flatMap((gap) =>
+          without(gap, { start: offset, next: partition.next }),
+        );
+        partition.next = offset;
+        partition.leaderEpoch = leaderEpoch;
+      }
+      return;
+    default:
       return;
   }
 }
 
-function invalid(entry: LedgerEntry, message: string): SluiceError {
-  return new SluiceError('LEDGER_ENTRY_INVALID', message, {
-    place: `${entry.table} entry ${entry.sequence}`,
-  });
+function applyWindow({ partitions, totals }: Fold, { kind, ranges, classes }: WindowEntry): void {
+  for (const range of ranges) {
+    const partition = partitions.get(partitionKey(range));
+    if (partition === undefined) continue;
+    partition.records += range.counts.records;
+    if (kind === 'fill') {
+      partition.gaps = partition.gaps.flatMap((gap) => without(gap, range));
+    } else {
+      partition.next = range.next;
+      partition.leaderEpoch = range.leaderEpoch;
+    }
+  }
+  totals.in += classes.in;
+  totals.emitted += classes.emitted;
+  totals.merged += classes.merged;
+  totals.filtered += classes.filtered;
+  totals.quarantined += classes.quarantined;
+  totals.windows++;
+}
+
+/** What is left of a gap: up to two parts. */
+function without(gap: OpenGap, { start, next }: { start: number; next: number }): OpenGap[] {
+  if (next <= gap.start || gap.next <= start) return [gap];
+  return [
+    { ...gap, next: Math.min(start, gap.next) },
+    { ...gap, start: Math.max(next, gap.start) },
+  ].filter((left) => left.start < left.next);
 }

@@ -1,35 +1,41 @@
-// A table's ledger in the object store: read from its first entry to its last, and appended to with the store's own
-// compare-and-set. Whoever creates entry N decides what N is; a loser reads N, folds it in and tries the next number.
+// A table's ledger in the object store: read from its newest checkpoint to its last entry, and appended to with the
+// store's own compare-and-set. Whoever creates entry N decides what N is; a loser reads N, folds it in and tries the next
+// number. Nothing of an append is acted upon before the entries and the hint behind it were read again: a number that
+// could be created because an entry had been deleted stops the table.
 
 import type { Clock } from '@sluice/shared/clock.ts';
 import { describeError, SluiceError } from '@sluice/shared/errors.ts';
 import type { Random } from '@sluice/shared/random.ts';
-import type { LedgerEntry, ObjectStore, Proposal } from '../contracts.ts';
-import { hintKey, ledgerKey, ledgerPrefix, ledgerSequence } from '../lake/object-keys.ts';
+import type { LedgerEntry, Proposal } from '../contracts.ts';
+import { checkpointKey, hintKey, ledgerKey } from '../lake/object-keys.ts';
+import { encodeCheckpoint, encodeHint } from './checkpoint.ts';
 import { decodeEntry, encodeEntry, LEDGER_FORMAT } from './entry.ts';
-import { checkEntry, emptyFold, type Fold, foldEntry } from './fold.ts';
+import { checkEntry } from './entry-check.ts';
+import { type Fold, foldEntry } from './fold.ts';
+import { type LedgerPlace, missing, readEntry, readFold, readHint } from './ledger-reader.ts';
 
-/** Entries read at the same time while loading. */
-const READS_MAX = 32;
-/** The hint to the newest entry is written with the first and then this often; it proves that entries existed. */
-const HINT_EVERY = 50;
-/** Numbers lost to other collectors in one append before the caller hears of it. */
+/** Entries from one checkpoint to the next: what a start reads at most, but for what was never checkpointed. */
+const CHECKPOINT_EVERY = 100;
+/** Numbers lost to other collectors in one append before the caller hears of it and waits a little. */
 const LOST_APPENDS_MAX = 100;
 
-export interface LedgerOptions {
-  readonly table: string;
-  readonly store: ObjectStore;
+export interface LedgerOptions extends LedgerPlace {
   /** Named in each entry, for people. */
   readonly writerId: string;
   readonly clock: Clock;
   readonly random: Random;
+  readonly checkpointEvery?: number;
+  /** Told of every entry when it is folded, before anything is proposed behind it. */
+  readonly onFolded?: (entry: LedgerEntry) => void;
+  /** Told of every entry when it is known to stand for good, and whether this process wrote it: now it may be acted on. */
+  readonly onConfirmed?: (entry: LedgerEntry, own: boolean) => void;
 }
 
 export interface Ledger {
   readonly fold: Fold;
   /** For one append and all repetitions of it. */
   newToken(): string;
-  /** Reads entries that others wrote since. LEDGER_MISSING_ENTRY, LEDGER_ENTRY_INVALID. */
+  /** Reads entries that others wrote since. LEDGER_MISSING_ENTRY, LEDGER_ENTRY_INVALID. Not beside an append. */
   refresh(): Promise<void>;
   /**
    * Appends what `propose` makes of the present fold; it is asked again whenever another writer was first, and says no
@@ -37,137 +43,140 @@ export interface Ledger {
    * outcome is unknown must bring the same one, or would take its own entry for another's. One call at a time.
    */
   append(token: string, propose: (fold: Fold) => Proposal | undefined): Promise<LedgerEntry | undefined>;
+  /** Writes a checkpoint and the hint to it if as many entries as that takes were folded since the last one. */
+  checkpoint(): Promise<void>;
+  /** Names the last entry in the hint. */
   writeHint(): Promise<void>;
 }
 
-/** Reads the whole ledger. LEDGER_MISSING_ENTRY where a number is gone: never taken for an empty or shorter ledger. */
-export async function openLedger(options: LedgerOptions): Promise<Ledger> {
-  const { table, store } = options;
-  const fold = emptyFold(table);
-  // The hint before the list: it can only name entries that the list then shows.
-  const hinted = await readHint(options);
-  const numbers: number[] = [];
-  for await (const { key } of store.list(ledgerPrefix(table))) {
-    const sequence = ledgerSequence(key);
-    if (sequence !== undefined) numbers.push(sequence);
-  }
-  const last = Math.max(hinted, numbers.at(-1) ?? -1);
-  numbers.forEach((sequence, i) => {
-    if (sequence !== i) throw missing(table, i, last);
-  });
-  if (numbers.length <= last) throw missing(table, numbers.length, last);
-  for (let from = 0; from < numbers.length; from += READS_MAX) {
-    const batch = numbers.slice(from, from + READS_MAX);
-    const entries = await Promise.all(batch.map((sequence) => readEntry(options, sequence)));
-    entries.forEach((entry, i) => {
-      if (entry === undefined) throw missing(table, from + i, last);
-      foldEntry(fold, entry);
-    });
-  }
-  return createLedger(options, fold);
+/** `from: 'first'` reads every entry and no checkpoint: for an audit. LEDGER_MISSING_ENTRY, LEDGER_ENTRY_INVALID. */
+export async function openLedger(
+  options: LedgerOptions,
+  from: 'checkpoint' | 'first' = 'checkpoint',
+): Promise<Ledger> {
+  const { fold, checkpoint } = await readFold(options, from);
+  return createLedger(options, fold, checkpoint);
 }
 
-function createLedger(options: LedgerOptions, fold: Fold): Ledger {
-  const { table, store, clock, random, writerId } = options;
+function createLedger(options: LedgerOptions, fold: Fold, checkpointed: number): Ledger {
+  const { table, store, random, checkpointEvery = CHECKPOINT_EVERY } = options;
+  /** The append under way: its token, and its entry once that was read or written. */
+  let current: { readonly token: string; entry: LedgerEntry | undefined } | undefined;
+  let checkpointAt = checkpointed;
+
+  /** Folded, and not handed on yet. */
+  let unconfirmed: { readonly entry: LedgerEntry; readonly own: boolean }[] = [];
+
+  function take(entry: LedgerEntry): void {
+    foldEntry(fold, entry);
+    const own = entry.token === current?.token;
+    if (current !== undefined && own) current.entry = entry;
+    unconfirmed.push({ entry, own });
+    options.onFolded?.(entry);
+  }
 
   async function refresh(): Promise<void> {
+    await readOn();
+    await confirm();
+  }
+
+  async function readOn(): Promise<void> {
     for (;;) {
       const entry = await readEntry(options, fold.nextSequence);
       if (entry === undefined) return;
-      foldEntry(fold, entry);
+      take(entry);
     }
   }
 
-  function complete(proposal: Proposal, token: string): LedgerEntry {
-    const { nextSequence: sequence, publishedThrough } = fold;
-    const writtenAt = new Date(clock.wallMs()).toISOString();
-    const base = {
-      format: LEDGER_FORMAT,
-      table,
-      sequence,
-      token,
-      writer: writerId,
-      writtenAt,
-      publishedThrough,
-    };
-    return sound({ ...base, ...proposal } as LedgerEntry);
+  /** What was folded is the ledger's end, or is followed by entries that name it, as far as the hint says they go. */
+  async function confirm(): Promise<void> {
+    if (unconfirmed.length === 0) return;
+    const { last, checkpoint: theirs } = await readHint(options);
+    await readOn();
+    if (last >= fold.nextSequence) throw missing(table, fold.nextSequence, last);
+    checkpointAt = Math.max(checkpointAt, theirs);
+    const standing = unconfirmed;
+    unconfirmed = [];
+    for (const { entry, own } of standing) options.onConfirmed?.(entry, own);
   }
 
-  /** An entry is for ever: one that a reader would refuse must not be written. */
-  function sound(entry: LedgerEntry): LedgerEntry {
-    const key = ledgerKey(table, entry.sequence);
+  async function append(token: string, propose: (fold: Fold) => Proposal | undefined) {
+    if (current?.token !== token) current = { token, entry: undefined };
     try {
-      decodeEntry(encodeEntry(entry), { key, table, sequence: entry.sequence });
-      checkEntry(fold, entry);
-    } catch (cause) {
-      const message = `an unsound entry was not written: ${describeError(cause)}`;
-      throw new SluiceError('ASSERTION_FAILED', message, { place: key, cause });
+      await appendOnce(current, propose);
+    } finally {
+      await confirm();
     }
-    return entry;
+    if (current.entry === undefined) return undefined;
+    if (current.entry.sequence === 0) await writeHint().catch(() => {});
+    await checkpoint().catch(() => {});
+    return current.entry;
   }
 
-  async function append(
-    token: string,
+  async function appendOnce(
+    wanted: { readonly token: string; readonly entry: LedgerEntry | undefined },
     propose: (fold: Fold) => Proposal | undefined,
-  ): Promise<LedgerEntry | undefined> {
-    for (let lost = 0; lost < LOST_APPENDS_MAX; lost++) {
+  ): Promise<void> {
+    for (let lost = 0; wanted.entry === undefined; lost++) {
+      if (lost === LOST_APPENDS_MAX)
+        throw new SluiceError('LEDGER_APPEND_LOST', `${lost} numbers went to others`, { place: table });
       const proposal = propose(fold);
-      if (proposal === undefined) return undefined;
-      const standing = await write(complete(proposal, token));
-      if (standing.token === token) return standing;
+      if (proposal === undefined) return;
+      await write(soundEntry(options, fold, { ...proposal, token: wanted.token }));
     }
-    throw new SluiceError('LEDGER_APPEND_LOST', `${LOST_APPENDS_MAX} numbers went to others`, {
-      place: table,
-    });
   }
 
-  /** What stands under that number now, folded in: ours or another's. A lost reply is asked for by reading. */
-  async function write(entry: LedgerEntry): Promise<LedgerEntry> {
-    let outcome: 'created' | 'exists' | 'unknown';
+  /** Folds what stands under that number now: ours or another's. A lost reply is asked for by reading. */
+  async function write(entry: LedgerEntry): Promise<void> {
+    let created = false;
     let failure: unknown;
     try {
-      outcome = await store.createIfAbsent(ledgerKey(table, entry.sequence), encodeEntry(entry));
+      const outcome = await store.createIfAbsent(ledgerKey(table, entry.sequence), encodeEntry(entry));
+      created = outcome === 'created';
     } catch (error) {
-      outcome = 'unknown';
       failure = error;
     }
-    if (outcome === 'created') {
-      foldEntry(fold, entry);
-      if (entry.sequence % HINT_EVERY === 0) await writeHint().catch(() => {});
-      return entry;
-    }
-    const standing = await readEntry(options, entry.sequence);
+    const standing = created ? entry : await readEntry(options, entry.sequence);
     if (standing === undefined) throw failure ?? missing(table, entry.sequence, entry.sequence);
-    foldEntry(fold, standing);
-    return standing;
+    take(standing);
+  }
+
+  async function checkpoint(): Promise<void> {
+    if (fold.nextSequence - 1 - checkpointAt < checkpointEvery) return;
+    const through = fold.nextSequence - 1;
+    await store.createIfAbsent(checkpointKey(table, through), encodeCheckpoint(fold));
+    checkpointAt = through;
+    await writeHint();
   }
 
   async function writeHint(): Promise<void> {
     if (fold.nextSequence === 0) return;
-    await store.put(hintKey(table), Buffer.from(JSON.stringify({ table, last: fold.nextSequence - 1 })));
+    await store.put(
+      hintKey(table),
+      encodeHint(table, { last: fold.nextSequence - 1, checkpoint: checkpointAt }),
+    );
   }
 
-  return { fold, newToken: () => random.hex(16), refresh, append, writeHint };
+  return { fold, newToken: () => random.hex(16), refresh, append, checkpoint, writeHint };
 }
 
-async function readEntry(options: LedgerOptions, sequence: number): Promise<LedgerEntry | undefined> {
-  const key = ledgerKey(options.table, sequence);
-  const bytes = await options.store.read(key);
-  return bytes === undefined ? undefined : decodeEntry(bytes, { key, table: options.table, sequence });
-}
-
-async function readHint({ table, store }: LedgerOptions): Promise<number> {
-  const bytes = await store.read(hintKey(table));
-  if (bytes === undefined) return -1;
+/** An entry is for ever: one that a reader would refuse must not be written. */
+function soundEntry(
+  { table, clock, writerId }: LedgerOptions,
+  fold: Fold,
+  { token, ...proposal }: Proposal & { token: string },
+): LedgerEntry {
+  const { nextSequence: sequence, lastToken: previous, publishedThrough } = fold;
+  const writtenAt = new Date(clock.wallMs()).toISOString();
+  const identity = { format: LEDGER_FORMAT, table, sequence, token, previous };
+  const entry = { ...identity, writer: writerId, writtenAt, publishedThrough, ...proposal } as LedgerEntry;
+  const key = ledgerKey(table, sequence);
   try {
-    const { last } = JSON.parse(Buffer.from(bytes).toString()) as { last?: unknown };
-    return typeof last === 'number' ? last : -1;
-  } catch {
-    return -1;
+    decodeEntry(encodeEntry(entry), { key, table, sequence });
+    checkEntry(fold, entry);
+  } catch (cause) {
+    const message = `an unsound entry was not written: ${describeError(cause)}`;
+    throw new SluiceError('ASSERTION_FAILED', message, { place: key, cause });
   }
-}
-
-function missing(table: string, sequence: number, last: number): SluiceError {
-  const message = `entry ${sequence} of ${last + 1} is not there`;
-  return new SluiceError('LEDGER_MISSING_ENTRY', message, { place: `table ${table}` });
+  return entry;
 }

@@ -2,12 +2,12 @@
 // of the entry alone, so that any collector may do, repeat or finish it at any time.
 import type {
   Catalog,
-  CommitEntry,
   LedgerOutput,
   ObjectStore,
   TableConfig,
   TableDefinition,
   TableSchemas,
+  WindowEntry,
 } from '../contracts.ts';
 import { catalogValue, outputLocation, partitionPrefix } from '../lake/object-keys.ts';
 
@@ -45,7 +45,7 @@ export function tableDefinitions(
   };
 }
 
-export async function publishEntry(target: PublishTarget, entry: CommitEntry): Promise<void> {
+export async function publishEntry(target: PublishTarget, entry: WindowEntry): Promise<void> {
   const { outputs } = entry;
   for (let from = 0; from < outputs.length; from += COPIES_MAX) {
     await Promise.all(

@@ -1,18 +1,16 @@
 // One table's way into the lake, exactly once. The steps, and what a crash right after each leaves behind:
-//   1 stage    objects under _sluice/staged/ that no entry names: garbage, no reader sees it
-//   2 append   the window is committed; whoever loads the ledger next publishes it
+//   1 stage    objects under _sluice/staged/ that no entry names: garbage until a sweep names and removes it
+//   2 append   the window is committed; whoever knows of the entry publishes it
 //   3 publish  rows are visible; the next writer finds them in place and goes on
 //   4 ack      the agent drops its copy; a lost ack is told again on reconnect
 //   5 tidy     staged copies are removed; those that stay are garbage
-import type { Clock } from '@sluice/shared/clock.ts';
-import { assert, describeError, isKind, SluiceError } from '@sluice/shared/errors.ts';
-import { type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
+import type { Cancel, Clock } from '@sluice/shared/clock.ts';
+import { assert, isKind } from '@sluice/shared/errors.ts';
+import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { Random } from '@sluice/shared/random.ts';
 import type {
   Catalog,
-  CommitEntry,
   LedgerEntry,
-  LedgerOutput,
   ObjectStore,
   Proposal,
   TableConfig,
@@ -22,14 +20,36 @@ import type {
   WindowCommit,
 } from '../contracts.ts';
 import type { Events } from '../events.ts';
-import { finalKey, outputLocation, stagedKey } from '../lake/object-keys.ts';
-import { type Fold, markPublished } from './fold.ts';
+import { stagedPrefix } from '../lake/object-keys.ts';
+import { TableCondition } from './condition.ts';
+import type { Fold } from './fold.ts';
 import { type Ledger, openLedger } from './ledger.ts';
-import { type PublishTarget, publishEntry, tableDefinitions } from './publish.ts';
+import {
+  assertInGaps,
+  assertNext,
+  type Forking,
+  forkProposal,
+  type GapRange,
+  gapProposal,
+  type Opening,
+  openProposal,
+  publishedProposal,
+  sweepProposal,
+  windowProposal,
+} from './proposals.ts';
+import { type PublishTarget, tableDefinitions } from './publish.ts';
+import { Publisher } from './publisher.ts';
+import { Staging } from './staging.ts';
 
-const RETRY_MS_MIN = 200;
-const RETRY_MS_MAX = 30_000;
-const UPLOADS_MAX = 8;
+/** How often the ledger is read for what others have appended: while agents wait for the table, and otherwise. */
+const FOLLOW_MS = 2_000;
+const LOOK_MS = 60_000;
+/** A staged object that no entry names is removed when it is seen in two sweeps: the second comes this much later. */
+const SWEEP_EVERY_MS = 30 * 60_000;
+/** After so long without an entry of this process, what is published is said in one of its own. */
+const IDLE_MS = 60_000;
+/** Keys that one sweep removes at most. */
+const SWEEP_KEYS_MAX = 1_000;
 
 export interface TableWriterOptions {
   readonly table: TableConfig;
@@ -41,6 +61,8 @@ export interface TableWriterOptions {
   readonly events: Events;
   /** Named in each entry, for people. */
   readonly writerId: string;
+  /** Entries between two checkpoints; as the ledger has it where it is not given. */
+  readonly checkpointEvery?: number;
 }
 
 export function createTableWriter(options: TableWriterOptions): TableWriter {
@@ -51,42 +73,73 @@ class LedgerTableWriter implements TableWriter {
   readonly #options: TableWriterOptions;
   readonly #target: PublishTarget;
   readonly #stopping = new AbortController();
+  readonly #condition: TableCondition;
+  readonly #staging: Staging;
   readonly #ackedListeners: ((partitions: readonly PartitionId[]) => void)[] = [];
   #ledger: Ledger | undefined;
-  /** Appends and publishing happen one after the other, in call order. */
+  #publisher: Publisher | undefined;
+  /** Whoever reads or appends entries does so one after the other, in call order. */
   #turn: Promise<unknown> = Promise.resolve();
-  #state: TableWriterStatus['state'] = 'loading';
-  #reason: string | undefined;
-  #sinceMs: number;
   #lastCommitMs: number | undefined;
-  #haltedBy: unknown;
-  /** What the listeners have heard, by partition key. */
-  readonly #announced = new Map<string, number>();
-  /** Calls that wait for the store or the catalog now. */
-  #waiting = 0;
-  #loaded = false;
+  #lastAppendMs = 0;
+  #followed = false;
+  #cancelLook: Cancel = () => {};
+  #cancelSweep: Cancel = () => {};
+  /** Staged keys of the last sweep that no window of this process held. */
+  #unclaimed = new Set<string>();
 
   constructor(options: TableWriterOptions) {
     this.#options = options;
-    const { table, schemas, store, catalog } = options;
+    const { table, schemas, store, catalog, clock, random, events } = options;
     this.#target = { table, store, catalog, definitions: tableDefinitions(table, schemas) };
-    this.#sinceMs = options.clock.wallMs();
+    const { signal } = this.#stopping;
+    this.#condition = new TableCondition({ table: table.name, clock, random, events, signal });
+    this.#staging = new Staging({ table, store, random, condition: this.#condition });
   }
 
   load(): Promise<void> {
     return this.#inTurn(async () => {
-      const { table, store, clock, random, writerId } = this.#options;
-      this.#ledger = await this.#retrying('reading the ledger', () =>
-        openLedger({ table: table.name, store, clock, random, writerId }),
-      );
-      await this.#retrying('creating the tables', async () => {
+      const { catalog, clock, events } = this.#options;
+      const ledger = await this.#condition.retrying('reading the ledger', () => this.#readLedger());
+      await this.#condition.retrying('creating the tables', async () => {
         for (const definition of Object.values(this.#target.definitions))
-          await this.#options.catalog.ensureTable(definition);
+          await catalog.ensureTable(definition);
       });
-      await this.#publishAll();
-      this.#loaded = true;
-      this.#enter('ready', undefined);
+      this.#publisher = new Publisher({
+        ...{ target: this.#target, fold: ledger.fold, condition: this.#condition, clock, events },
+        signal: this.#stopping.signal,
+        onAcked: (moved) => {
+          for (const listener of this.#ackedListeners) listener(moved);
+        },
+      });
+      await this.#publisher.all();
+      await ledger.checkpoint().catch(() => {});
+      this.#condition.loaded();
+      this.#lookLater();
+      this.#sweepLater();
     });
+  }
+
+  async #readLedger(): Promise<Ledger> {
+    const { table, store, clock, random, writerId, checkpointEvery } = this.#options;
+    const ledger = await openLedger({
+      ...{ table: table.name, store, clock, random, writerId },
+      ...(checkpointEvery === undefined ? {} : { checkpointEvery }),
+      onFolded: (entry) => this.#staging.entryFolded(entry),
+      onConfirmed: (entry, own) => this.#publisher?.entryConfirmed(entry, own),
+    });
+    this.#ledger = ledger;
+    return ledger;
+  }
+
+  follow(on: boolean): void {
+    const begins = on && !this.#followed;
+    this.#followed = on;
+    if (begins && this.#publisher !== undefined) this.#lookLater();
+  }
+
+  refresh(): Promise<void> {
+    return this.#inTurn(() => this.#readOn());
   }
 
   position(partition: PartitionId): number | undefined {
@@ -101,77 +154,100 @@ class LedgerTableWriter implements TableWriter {
     return [...(this.#ledger?.fold.partitions.values() ?? [])];
   }
 
-  open(
-    partitions: readonly (PartitionId & { leaderEpoch: number; start: number; why: string })[],
-  ): Promise<void> {
-    return this.#inTurn(async () => {
-      await this.#append((fold) => {
-        const missing = partitions.filter((p) => !fold.partitions.has(partitionKey(p)));
-        if (missing.length === 0) return undefined;
-        const opened = missing.map(({ topic, topicId, partition, leaderEpoch, start, why }) => {
-          return { topic, topicId, partition, leaderEpoch, start, why };
-        });
-        return { kind: 'open', partitions: opened };
-      });
-      await this.#publishAll();
-    });
+  async open(openings: readonly Opening[]): Promise<void> {
+    await this.#inTurn(() => this.#append((fold) => openProposal(fold, openings)));
   }
 
-  async commitWindow(window: WindowCommit): Promise<void> {
-    const outputs = this.#outputsOf(window);
-    // Uploads of several windows overlap; the turn is taken now, so that a later window cannot pass this one.
-    const staged = this.#stage(window, outputs);
-    staged.catch(() => {});
+  async gap(gaps: readonly GapRange[]): Promise<void> {
+    await this.#inTurn(() => this.#append((fold) => gapProposal(fold, gaps)));
+  }
+
+  async fork(forks: readonly Forking[]): Promise<void> {
     await this.#inTurn(async () => {
-      await staged;
-      const { table } = this.#options;
-      const proposal = commitProposal(table, window, outputs);
-      try {
-        await this.#append((fold) => {
-          assertNext(fold, window);
-          return proposal;
-        });
-      } catch (error) {
-        // A fence is proof that no entry names these objects: the append was lost to entries that were read.
-        if (isKind(error, 'fence')) {
-          await this.#removeStaged(outputs);
-          await this.#publishAll();
-        }
-        throw error;
-      }
-      this.#lastCommitMs = this.#options.clock.wallMs();
-      this.#options.events.windowCommitted({
-        table: table.name,
-        window: window.windowId,
-        records: window.classes.in,
-        quarantined: window.classes.quarantined,
-        files: outputs.length,
-      });
-      await this.#publishAll();
+      // A fold that is behind would take the fork for one that cuts nothing.
+      await this.#readOn();
+      await this.#append((fold) => forkProposal(fold, forks));
     });
   }
 
-  gap(
-    gaps: readonly (PartitionId & { leaderEpoch: number; start: number; next: number; reason: string })[],
+  commitWindow(window: WindowCommit): Promise<void> {
+    return this.#write('commit', window, assertNext);
+  }
+
+  fillWindow(window: WindowCommit): Promise<void> {
+    return this.#write('fill', window, assertInGaps);
+  }
+
+  async #write(
+    kind: 'commit' | 'fill',
+    window: WindowCommit,
+    assertFits: (fold: Fold, window: WindowCommit) => void,
   ): Promise<void> {
+    const { clock, events, table } = this.#options;
+    const fits = (fold: Fold) => assertFits(fold, window);
+    // Uploads of several windows overlap; the turn is taken now, so that a later window cannot pass this one.
+    let staged = this.#staging.stage(window);
+    const entry = await this.#inTurn(async () => {
+      // A fold that is behind does not know of every gap.
+      if (kind === 'fill') await this.#readOn();
+      for (;;) {
+        try {
+          await staged.uploaded;
+          const appended = await this.#append((fold) => {
+            fits(fold);
+            return staged.isSwept() ? undefined : windowProposal(kind, { table, window }, staged.outputs);
+          });
+          if (appended !== undefined) return appended;
+          events.windowStagedAgain({ table: table.name, window: window.windowId });
+        } catch (error) {
+          // A fence is proof that no entry names these objects: the append was lost to entries that were read.
+          if (isKind(error, 'fence'))
+            await this.#opened().publisher.removeStaged(staged.outputs.map((o) => o.stagedKey));
+          throw error;
+        } finally {
+          staged.end();
+        }
+        staged = this.#staging.stage(window);
+      }
+    });
+    this.#lastCommitMs = clock.wallMs();
+    events.windowCommitted({
+      table: table.name,
+      window: window.windowId,
+      records: window.classes.in,
+      quarantined: window.classes.quarantined,
+      files: window.files.length,
+    });
+    await this.#opened().publisher.until(entry.sequence);
+  }
+
+  sweep(): Promise<void> {
     return this.#inTurn(async () => {
-      await this.#append((fold) => {
-        const open = gaps.flatMap((gap) => gapAfter(fold, gap));
-        return open.length === 0 ? undefined : { kind: 'gap', gaps: open };
+      const { store, table, events } = this.#options;
+      const listed: string[] = [];
+      await this.#condition.retrying('listing staged objects', async () => {
+        listed.length = 0;
+        for await (const { key } of store.list(stagedPrefix(table.name))) listed.push(key);
       });
-      await this.#publishAll();
+      const unclaimed = listed.filter((key) => !this.#staging.holds(key));
+      const seenTwice = unclaimed.filter((key) => this.#unclaimed.has(key)).slice(0, SWEEP_KEYS_MAX);
+      this.#unclaimed = new Set(unclaimed);
+      if (seenTwice.length === 0) return;
+      const entry = await this.#append((fold) => sweepProposal(fold, seenTwice));
+      if (entry?.kind !== 'sweep') return;
+      await this.#opened().publisher.removeStaged(entry.keys);
+      events.stagedSwept({ table: table.name, objects: entry.keys.length });
     });
   }
 
-  flushPublished(): Promise<void> {
-    return this.#inTurn(async () => {
-      const ledger = this.#opened();
-      await this.#publishAll();
-      await this.#append(({ toldThrough, lastTelling }) =>
-        toldThrough < lastTelling ? { kind: 'published' } : undefined,
-      );
-      await this.#publishAll();
-      await this.#retrying('writing the hint', () => ledger.writeHint());
+  async flushPublished(): Promise<void> {
+    // What was called before has its turn first: its entries are published, too.
+    await this.#inTurn(() => Promise.resolve());
+    const { ledger, publisher } = this.#opened();
+    await publisher.all();
+    await this.#inTurn(async () => {
+      await this.#append(publishedProposal);
+      await this.#condition.retrying('writing the hint', () => ledger.writeHint());
     });
   }
 
@@ -182,9 +258,7 @@ class LedgerTableWriter implements TableWriter {
   status(): TableWriterStatus {
     const fold = this.#ledger?.fold;
     return {
-      state: this.#state,
-      reason: this.#reason,
-      sinceMs: this.#sinceMs,
+      ...this.#condition.status(),
       lastSequence: (fold?.nextSequence ?? 0) - 1,
       publishedThrough: fold?.publishedThrough ?? -1,
       lastCommitMs: this.#lastCommitMs,
@@ -193,186 +267,72 @@ class LedgerTableWriter implements TableWriter {
 
   close(): void {
     this.#stopping.abort();
+    this.#cancelLook();
+    this.#cancelSweep();
   }
 
-  #opened(): Ledger {
+  #opened(): { ledger: Ledger; publisher: Publisher } {
+    const { reason } = this.#condition.status();
     const { table } = this.#options;
-    assert(this.#ledger !== undefined, `table ${table.name}: ${this.#reason ?? 'the ledger is not loaded'}`);
-    return this.#ledger;
+    assert(this.#ledger !== undefined, `table ${table.name}: ${reason ?? 'the ledger is not loaded'}`);
+    assert(this.#publisher !== undefined, `table ${table.name}: ${reason ?? 'it is not loaded'}`);
+    return { ledger: this.#ledger, publisher: this.#publisher };
   }
 
-  #append(propose: (fold: Fold) => Proposal | undefined): Promise<LedgerEntry | undefined> {
-    const ledger = this.#opened();
+  async #readOn(): Promise<void> {
+    const { ledger, publisher } = this.#opened();
+    await this.#condition.retrying('reading the ledger', () => ledger.refresh());
+    publisher.advance();
+  }
+
+  async #append(propose: (fold: Fold) => Proposal | undefined): Promise<LedgerEntry | undefined> {
+    const { ledger, publisher } = this.#opened();
     const token = ledger.newToken();
-    return this.#retrying('appending to the ledger', () => ledger.append(token, propose));
-  }
-
-  /** Publishes what the fold holds unpublished, oldest first, and acknowledges as far as that goes. */
-  async #publishAll(): Promise<void> {
-    const { fold } = this.#opened();
-    for (const entry of [...fold.unpublished]) {
-      if (entry.kind === 'commit')
-        await this.#retrying('publishing', () => publishEntry(this.#target, entry));
-      markPublished(fold, entry.sequence);
-      this.#announceAcked();
-      if (entry.kind === 'commit') await this.#removeStaged(entry.outputs);
+    try {
+      return await this.#condition.retrying('appending to the ledger', () => ledger.append(token, propose));
+    } finally {
+      this.#lastAppendMs = this.#options.clock.monotonicMs();
+      publisher.advance();
     }
-    this.#announceAcked();
-  }
-
-  /** Also what other collectors published: their entries say so when they are folded. */
-  #announceAcked(): void {
-    const moved: PartitionId[] = [];
-    for (const [key, partition] of this.#opened().fold.partitions) {
-      if (this.#announced.get(key) === partition.acked) continue;
-      this.#announced.set(key, partition.acked);
-      moved.push(partition);
-    }
-    if (moved.length > 0) for (const listener of this.#ackedListeners) listener(moved);
-  }
-
-  #outputsOf(window: WindowCommit): LedgerOutput[] {
-    const { table } = this.#options;
-    const attempt = this.#options.random.hex(4);
-    return window.files.map((file) => {
-      const { output, index, extension, partition, bytes, rows, sha256 } = file;
-      const location = outputLocation(table, output);
-      return {
-        output,
-        stagedKey: stagedKey(table.name, `${window.windowId}-${attempt}`, `${index}.${extension}`),
-        finalKey: finalKey(location, partition, { windowId: window.windowId, index, extension }),
-        bytes,
-        sha256,
-        rows,
-        partition,
-      };
-    });
-  }
-
-  async #stage(window: WindowCommit, outputs: readonly LedgerOutput[]): Promise<void> {
-    for (let from = 0; from < outputs.length; from += UPLOADS_MAX) {
-      const batch = outputs.slice(from, from + UPLOADS_MAX);
-      await Promise.all(
-        batch.map(({ stagedKey: key, sha256 }, i) =>
-          this.#retrying('uploading', () =>
-            this.#options.store.stage(window.files[from + i]?.path ?? '', key, sha256),
-          ),
-        ),
-      );
-    }
-  }
-
-  /** Garbage that stays costs storage and does no other harm. */
-  async #removeStaged(outputs: CommitEntry['outputs']): Promise<void> {
-    await this.#options.store.remove(outputs.map((o) => o.stagedKey)).catch((error: unknown) => {
-      this.#options.events.stagedNotRemoved({
-        table: this.#options.table.name,
-        reason: describeError(error),
-      });
-    });
   }
 
   #inTurn<T>(task: () => Promise<T>): Promise<T> {
-    const run = this.#turn.then(async () => {
-      this.#stopping.signal.throwIfAborted();
-      if (this.#state === 'halted') throw this.#haltedBy;
-      return await task();
+    const run = this.#turn.then(() => {
+      this.#condition.check();
+      return task();
     });
     this.#turn = run.catch(() => {});
     return run;
   }
 
-  /** Waits through failures that may pass ('retry') and those that a human ends ('reject'); others end the call. */
-  async #retrying<T>(doing: string, task: () => Promise<T>): Promise<T> {
+  /** Jittered, so that many tables of many collectors do not ask in one moment. */
+  #lookLater(): void {
     const { clock, random } = this.#options;
-    const { signal } = this.#stopping;
-    let waits = false;
-    try {
-      for (let delayMs = RETRY_MS_MIN; ; delayMs = Math.min(delayMs * 2, RETRY_MS_MAX)) {
-        signal.throwIfAborted();
-        if (this.#state === 'halted') throw this.#haltedBy;
-        try {
-          return await task();
-        } catch (error) {
-          const reason = `${doing}: ${describeError(error)}`;
-          if (isKind(error, 'halt')) this.#halt(error, reason);
-          const parked = isKind(error, 'reject');
-          if (!parked && !isKind(error, 'retry')) throw error;
-          if (!waits) this.#waiting++;
-          waits = true;
-          const waitMs = parked ? RETRY_MS_MAX : delayMs * (0.5 + random.fraction() / 2);
-          this.#wait(parked ? 'parked' : 'waiting', reason, waitMs);
-          await clock.sleep(waitMs, signal);
-        }
-      }
-    } finally {
-      if (waits && --this.#waiting === 0 && this.#state !== 'halted')
-        this.#enter(this.#loaded ? 'ready' : 'loading', undefined);
-    }
+    this.#cancelLook();
+    const everyMs = this.#followed ? FOLLOW_MS : LOOK_MS;
+    this.#cancelLook = clock.after(everyMs * (0.75 + random.fraction() / 2), () => {
+      void this.refresh()
+        .then(() => this.#tellWhenIdle())
+        .catch(() => {})
+        .then(() => {
+          if (!this.#stopping.signal.aborted) this.#lookLater();
+        });
+    });
   }
 
-  #wait(state: 'waiting' | 'parked', reason: string, waitMs: number): void {
-    const { events, table } = this.#options;
-    if (this.#state !== 'halted') this.#enter(state, reason);
-    events.tableWaits({ table: table.name, state, reason, retryMs: Math.round(waitMs) });
+  async #tellWhenIdle(): Promise<void> {
+    if (this.#options.clock.monotonicMs() - this.#lastAppendMs < IDLE_MS) return;
+    await this.#inTurn(() => this.#append(publishedProposal));
   }
 
-  #halt(error: unknown, reason: string): void {
-    if (this.#state === 'halted') return;
-    this.#haltedBy = error;
-    this.#enter('halted', reason);
-    this.#options.events.tableHalted({ table: this.#options.table.name, reason });
+  #sweepLater(): void {
+    const { clock, random } = this.#options;
+    this.#cancelSweep = clock.after(SWEEP_EVERY_MS * (1 + random.fraction() / 2), () => {
+      void this.sweep()
+        .catch(() => {})
+        .then(() => {
+          if (!this.#stopping.signal.aborted) this.#sweepLater();
+        });
+    });
   }
-
-  #enter(state: TableWriterStatus['state'], reason: string | undefined): void {
-    if (state !== this.#state) this.#sinceMs = this.#options.clock.wallMs();
-    this.#state = state;
-    this.#reason = reason;
-  }
-}
-
-/** LEDGER_RANGE_CONFLICT where another collector has committed part of the window. */
-function assertNext(fold: Fold, window: WindowCommit): void {
-  for (const range of window.ranges) {
-    const next = fold.partitions.get(partitionKey(range))?.next;
-    if (next === range.start) continue;
-    const message = `${partitionName(range)} is committed to ${next ?? 'nothing'} and the window starts at ${range.start}`;
-    throw new SluiceError('LEDGER_RANGE_CONFLICT', message, { place: fold.table });
-  }
-}
-
-function commitProposal(
-  table: TableConfig,
-  window: WindowCommit,
-  outputs: readonly LedgerOutput[],
-): Proposal {
-  const rows = { rows: 0, quarantine: 0 };
-  for (const { output, rows: n } of outputs) rows[output] += n;
-  const ranges = window.ranges.map(({ topic, topicId, partition, leaderEpoch, start, next, counts }) => {
-    return { topic, topicId, partition, leaderEpoch, start, next, counts };
-  });
-  return {
-    kind: 'commit',
-    windowId: window.windowId,
-    configVersion: table.configVersion,
-    openedAt: new Date(window.openedMs).toISOString(),
-    ranges,
-    classes: window.classes,
-    rows,
-    outputs,
-  };
-}
-
-/** The part of a gap that is still open. LEDGER_RANGE_CONFLICT where records before it are not committed yet. */
-function gapAfter(
-  fold: Fold,
-  gap: PartitionId & { leaderEpoch: number; start: number; next: number; reason: string },
-) {
-  const { topic, topicId, partition, leaderEpoch, next, reason } = gap;
-  const start = fold.partitions.get(partitionKey(gap))?.next;
-  if (start === undefined || start < gap.start) {
-    const message = `${partitionName(gap)} is committed to ${start ?? 'nothing'} and the gap starts at ${gap.start}`;
-    throw new SluiceError('LEDGER_RANGE_CONFLICT', message, { place: fold.table });
-  }
-  return start >= next ? [] : [{ topic, topicId, partition, leaderEpoch, start, next, reason }];
 }

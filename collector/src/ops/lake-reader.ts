@@ -8,6 +8,7 @@ import type { Random } from '@sluice/shared/random.ts';
 import type { Catalog, LedgerEntry, LedgerOutput, ObjectStore, TableDefinition } from '../contracts.ts';
 import { catalogValue, ledgerKey, type PartitionValues } from '../lake/object-keys.ts';
 import { decodeEntry } from '../ledger/entry.ts';
+import { isWindow } from '../ledger/fold.ts';
 import { type Ledger, openLedger } from '../ledger/ledger.ts';
 import { identifier, literal } from '../transform/sql/types.ts';
 
@@ -35,7 +36,7 @@ export class LakeReader {
   /** The folded ledger of a table; every entry in it was checked against the ones before. */
   ledger(table: string): Promise<Ledger> {
     const { store, clock, random } = this.#options;
-    return openLedger({ table, store, clock, random, writerId: 'reader' });
+    return openLedger({ table, store, clock, random, writerId: 'reader' }, 'first');
   }
 
   async *entries(table: string): AsyncGenerator<LedgerEntry> {
@@ -68,7 +69,7 @@ export class LakeReader {
     const isRegistered = await this.registered(name);
     const objects: CommittedObject[] = [];
     for await (const entry of this.entries(ledgerTable)) {
-      if (entry.kind !== 'commit') continue;
+      if (!isWindow(entry)) continue;
       for (const { finalKey: key, partition } of entry.outputs.filter((o) => o.output === output))
         if (isRegistered(partition)) objects.push({ key, partition });
     }

@@ -5,9 +5,9 @@ import { assert } from '@sluice/shared/errors.ts';
 import { sha256OfFile } from '@sluice/shared/file-hash.ts';
 import { partitionName } from '@sluice/shared/position.ts';
 import type { CollectorConfig } from '../config.ts';
-import type { CommitEntry, LedgerOutput, TableConfig, TableDefinition } from '../contracts.ts';
+import type { LedgerOutput, TableConfig, TableDefinition, WindowEntry } from '../contracts.ts';
 import { partitionPrefix } from '../lake/object-keys.ts';
-import type { Fold } from '../ledger/fold.ts';
+import { type Fold, isWindow } from '../ledger/fold.ts';
 import { type Database, openDatabase } from '../transform/duckdb.ts';
 import type { TransformerWithChecks } from '../transform/transformer.ts';
 import { type LakeReader, readerOf } from './lake-reader.ts';
@@ -104,7 +104,7 @@ async function verifyTable(task: TableTask): Promise<TableVerdict> {
   const named = new Set<string>();
   const pending: string[] = [];
   for await (const entry of reader.entries(table.name)) {
-    if (entry.kind !== 'commit') continue;
+    if (!isWindow(entry)) continue;
     for (const { finalKey } of entry.outputs) named.add(finalKey);
     const found = await verifyEntry(task, outputs, entry);
     findings.push(...found.findings);
@@ -138,7 +138,7 @@ interface LocalOutput {
 async function verifyEntry(
   task: TableTask,
   outputs: Outputs,
-  entry: CommitEntry,
+  entry: WindowEntry,
 ): Promise<{ findings: Finding[]; pending: boolean }> {
   const findings: Finding[] = [];
   const say = (place: string, what: string) => findings.push({ table: entry.table, place, what });
@@ -188,7 +188,7 @@ async function countRows(database: Database, definition: TableDefinition, path: 
 /** Every row of an entry has an offset of its own, inside the entry's ranges. */
 async function offsetProblems(
   database: Database,
-  entry: CommitEntry,
+  entry: WindowEntry,
   objects: readonly { path: string; definition: TableDefinition }[],
 ): Promise<string[]> {
   if (objects.length === 0) return [];

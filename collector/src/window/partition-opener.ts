@@ -1,5 +1,6 @@
 // Opens partitions in the ledgers of their tables: each table for itself, so that one which cannot write - it is parked,
-// or its store is gone - keeps no other waiting. Where a partition begins is resolved once, when it is asked for.
+// or its store is gone - keeps no other waiting. Where a partition begins is resolved once, when it is asked for. What other
+// collectors have committed meanwhile is read first: an agent that comes from one of them sends nothing twice.
 import { describeError } from '@sluice/shared/errors.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { DeclaredPartition, TableWriter } from '../contracts.ts';
@@ -28,11 +29,14 @@ export function createPartitionOpener(
 
   async function openIn(table: SequencedTable, partitions: readonly DeclaredPartition[]): Promise<void> {
     const { lane, writer } = table;
+    const ours = partitions.filter((p) => p.topic === lane.table.topic);
+    if (ours.length === 0) return;
+    writer.follow(true);
+    // A table that is not loaded, halted or closed is told by `open`, where it matters.
+    await writer.refresh().catch(() => {});
     const pending = opening.get(writer) ?? new Map<string, Promise<void>>();
     opening.set(writer, pending);
-    const lacking = partitions.filter(
-      (p) => p.topic === lane.table.topic && writer.position(p) === undefined,
-    );
+    const lacking = ours.filter((p) => writer.position(p) === undefined);
     const fresh = lacking.filter((p) => !pending.has(partitionKey(p)));
     const waited = new Set(lacking.flatMap((p) => pending.get(partitionKey(p)) ?? []));
     if (fresh.length > 0) {

@@ -297,6 +297,10 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   const isFed = (lane: TableLane) =>
     [...partitions.values()].some((s) => s.links.size > 0 && s.id.topic === lane.table.topic);
 
+  /** Some stream waits for its commits: one that feeds it, or one that still holds spooled data of it. */
+  const isHeard = (lane: TableLane) =>
+    [...partitions.values()].some((s) => s.hearers.size > 0 && s.id.topic === lane.table.topic);
+
   function disconnected(link: AgentLink): void {
     wantedBy.delete(link);
     finishing.get(link)?.resolve();
@@ -306,6 +310,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
       links.delete(link);
       hearers.delete(link);
     }
+    for (const { lane, writer } of options.tables) if (!isHeard(lane)) writer.follow(false);
     for (const { lane } of options.tables) {
       if (!isFed(lane)) closeSoon(lane, () => !isFed(lane));
     }

@@ -34,7 +34,15 @@ const CLOSE_JITTER = 0.05;
 const RETRY_MS_MIN = 500;
 const RETRY_MS_MAX = 30_000;
 
-export type CloseReason = 'time' | 'bytes' | 'drain' | 'stream ended' | 'staging pressed' | 'gap';
+export type CloseReason =
+  | 'time'
+  | 'bytes'
+  | 'drain'
+  | 'stream ended'
+  | 'staging pressed'
+  | 'gap'
+  /** Another collector has committed more of a partition than is staged here. */
+  | 'overtaken';
 
 export interface TableLane {
   readonly table: TableConfig;
@@ -97,8 +105,12 @@ export function createTableLane(options: LaneOptions): TableLane {
     for (const listener of listeners) listener();
   };
 
-  const next = (partition: PartitionId) =>
-    nextOffsets.get(partitionKey(partition)) ?? writer.position(partition);
+  /** What another collector has committed beyond what is staged here is not asked for again. */
+  const next = (partition: PartitionId) => {
+    const staged = nextOffsets.get(partitionKey(partition));
+    const committed = writer.position(partition);
+    return staged === undefined ? committed : Math.max(staged, committed ?? 0);
+  };
 
   function openWindow(): OpenWindow {
     const id = `${new Date(clock.wallMs()).toISOString().replace(/[-:]|\.\d+/g, '')}-${random.hex(8)}`;
@@ -115,6 +127,8 @@ export function createTableLane(options: LaneOptions): TableLane {
   function stage(segment: Segment, fromOffset: number, held: StagedBytes): void {
     const expected = next(segment);
     assert(expected === fromOffset, `${table.name} was given ${fromOffset} and expects ${expected}`);
+    // A window has no hole: what was staged before is trimmed away when its append is lost.
+    if ((nextOffsets.get(partitionKey(segment)) ?? fromOffset) < fromOffset) close('overtaken');
     const isFirst = open === undefined;
     open ??= openWindow();
     const hadRecords = open.records > 0;

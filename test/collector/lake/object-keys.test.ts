@@ -5,16 +5,16 @@ import {
   escapePartition,
   finalKey,
   ledgerKey,
-  ledgerSequence,
   partitionPrefix,
+  sequenceOf,
 } from '@sluice/collector/lake/object-keys.ts';
 
 test('ledger keys sort by number and say their number', () => {
   const keys = [0, 9, 10, 123_456_789].map((sequence) => ledgerKey('claims', sequence));
   assert.equal(keys[0], '_sluice/ledger/claims/00000000000000000000.json');
   assert.deepEqual([...keys].sort(), keys);
-  assert.deepEqual(keys.map(ledgerSequence), [0, 9, 10, 123_456_789]);
-  assert.equal(ledgerSequence('_sluice/ledger/claims/notes.txt'), undefined);
+  assert.deepEqual(keys.map(sequenceOf), [0, 9, 10, 123_456_789]);
+  assert.equal(sequenceOf('_sluice/ledger/claims/notes.txt'), undefined);
 });
 
 test('final keys spell partitions as Hive does', () => {

@@ -11,8 +11,9 @@ const ids: readonly PartitionId[] = [0, 1, 2].flatMap((partition) =>
 );
 
 function base(fold: Fold, publishedThrough = fold.publishedThrough) {
-  const { table, nextSequence: sequence } = fold;
-  return { format: 1, table, sequence, token: 't', writer: 'w', writtenAt: 'now', publishedThrough } as const;
+  const { table, nextSequence: sequence, lastToken: previous } = fold;
+  const said = { writer: 'w', writtenAt: 'now', publishedThrough };
+  return { format: 1, table, sequence, token: `t${sequence}`, previous, ...said } as const;
 }
 
 function open(fold: Fold, partitions: readonly PartitionId[], start: number): LedgerEntry {
@@ -33,6 +34,10 @@ function commit(fold: Fold, ranges: readonly LedgerRange[], publishedThrough?: n
     rows: { rows: 0, quarantine: 0 },
     outputs: [],
   } as const;
+}
+
+function fork(fold: Fold, id: PartitionId, at: { offset: number; leaderEpoch: number }): LedgerEntry {
+  return { ...base(fold), kind: 'fork', forks: [{ ...id, ...at, reason: 'unclean election' }] };
 }
 
 function range(id: PartitionId, start: number, records: number, absent = 0): LedgerRange {
@@ -91,6 +96,10 @@ test('every contradiction is refused and leaves the fold as it was', () => {
     ['itself as published', { ...good, publishedThrough: 1 }],
     ['a second opening', open(fold, [one], 15)],
     ['a gap elsewhere', { ...base(fold), kind: 'gap', gaps: [{ ...range(one, 12, 5), reason: 'x' }] }],
+    ['another predecessor', { ...good, previous: 'another' }],
+    ['a fill where no gap is', { ...good, kind: 'fill' }],
+    ['a fork beyond what is committed', fork(fold, one, { offset: 10, leaderEpoch: 1 })],
+    ['a fork under the old epoch', fork(fold, one, { offset: 5, leaderEpoch: 0 })],
     ['an empty gap', { ...base(fold), kind: 'gap', gaps: [{ ...range(one, 10, 0), reason: 'x' }] }],
   ];
   const before = structuredClone(fold);
@@ -100,4 +109,48 @@ test('every contradiction is refused and leaves the fold as it was', () => {
   }
   foldEntry(fold, good);
   assert.equal(fold.partitions.get(partitionKey(one))?.next, 15);
+});
+
+test('a gap stays open until fills have covered it, each in one gap, and moves no position', () => {
+  const [id] = ids;
+  assert.ok(id);
+  const fold = emptyFold('claims');
+  foldEntry(fold, open(fold, [id], 0));
+  foldEntry(fold, { ...base(fold), kind: 'gap', gaps: [{ ...range(id, 0, 20), reason: 'retention' }] });
+  const fill = (start: number, records: number): LedgerEntry => ({
+    ...commit(fold, [range(id, start, records)]),
+    kind: 'fill',
+  });
+  foldEntry(fold, fill(5, 10));
+  const gaps = () => fold.partitions.get(partitionKey(id))?.gaps.map(({ start, next }) => [start, next]);
+  assert.deepEqual(gaps(), [
+    [0, 5],
+    [15, 20],
+  ]);
+  for (const [start, records] of [
+    [5, 1],
+    [4, 2],
+    [0, 20],
+    [14, 6],
+  ] as const)
+    assert.throws(() => foldEntry(fold, fill(start, records)), { code: 'LEDGER_ENTRY_INVALID' });
+  foldEntry(fold, fill(0, 5));
+  foldEntry(fold, fill(15, 5));
+  assert.deepEqual(gaps(), []);
+  assert.equal(fold.partitions.get(partitionKey(id))?.next, 20);
+  assert.equal(fold.totals.in, 20);
+});
+
+test('after a fork the offsets come again, and what was acknowledged goes back with it', () => {
+  const [id] = ids;
+  assert.ok(id);
+  const fold = emptyFold('claims');
+  foldEntry(fold, open(fold, [id], 0));
+  foldEntry(fold, commit(fold, [range(id, 0, 10)]));
+  foldEntry(fold, { ...base(fold), kind: 'gap', gaps: [{ ...range(id, 10, 10), reason: 'retention' }] });
+  foldEntry(fold, fork(fold, id, { offset: 12, leaderEpoch: 3 }));
+  const partition = fold.partitions.get(partitionKey(id));
+  assert.deepEqual(partition?.gaps, [{ start: 10, next: 12, reason: 'retention' }]);
+  foldEntry(fold, commit(fold, [{ ...range(id, 12, 3), leaderEpoch: 3 }], fold.nextSequence - 1));
+  assert.deepEqual([partition?.next, partition?.acked, partition?.leaderEpoch], [15, 12, 3]);
 });

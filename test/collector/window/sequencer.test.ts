@@ -353,3 +353,17 @@ test('whatever arrives, what is committed is contiguous and every byte is let go
     { numRuns: 40 },
   );
 });
+
+test('Welcome knows what another collector has committed, and the ledger is followed while agents wait for it', async () => {
+  const parts = sequencerOf();
+  const writer = parts.writers['claims'];
+  assert.ok(writer);
+  writer.place(declaredOf(), 10);
+  writer.refresh = async () => writer.place(declaredOf(), 30);
+  const link = linkOf();
+  const [position] = await parts.sequencer.declare(link, [declaredOf()]);
+  assert.deepEqual([position?.committed, position?.received], [30, 30]);
+  assert.equal(writer.followed, true);
+  parts.sequencer.disconnected(link);
+  assert.equal(writer.followed, false);
+});

@@ -228,6 +228,17 @@ test('a window that another collector has committed wholly is dropped, and the n
   assert.equal(lane.next(claims), 20);
 });
 
+test('what another collector committed beyond an open window is not asked for again, and leaves no hole', async () => {
+  const { writer, lane, stage, released } = laneOf();
+  stage(rangeSegment(0, 10));
+  writer.place(claims, 30);
+  assert.equal(lane.next(claims), 30);
+  stage(rangeSegment(30, 40));
+  lane.close('drain');
+  await committed(writer, ['claims-0 [30, 40)']);
+  await until('all bytes are let go', () => released.length === 2);
+});
+
 test('with nothing on its way the ledger alone says what is expected', async () => {
   const { writer, lane, stage } = laneOf({ bytesMax: 10 });
   stage(rangeSegment(0, 10));

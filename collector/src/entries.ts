@@ -1,0 +1,143 @@
+// What stands in a table's ledger. An entry is for ever: each kind here is read by every later version, and a kind or a
+// field that a reader does not know makes it stop.
+import type { PartitionId } from '@sluice/shared/position.ts';
+import type { SegmentCounts } from '@sluice/shared/segment.ts';
+
+export interface LedgerRange extends PartitionId {
+  readonly leaderEpoch: number;
+  readonly start: number;
+  readonly next: number;
+  readonly counts: SegmentCounts;
+}
+
+export interface LedgerOutput {
+  readonly output: 'rows' | 'quarantine';
+  readonly stagedKey: string;
+  readonly finalKey: string;
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly rows: number;
+  readonly partition: readonly { readonly column: string; readonly value: string | null }[];
+}
+
+export interface Classes {
+  readonly in: number;
+  readonly emitted: number;
+  readonly merged: number;
+  readonly filtered: number;
+  readonly quarantined: number;
+}
+
+export interface LedgerEntryBase {
+  readonly format: 1;
+  readonly table: string;
+  readonly sequence: number;
+  /** Random per append: recognises one's own success behind a lost reply. */
+  readonly token: string;
+  /** Token of the entry before; null in the first. An entry that was deleted and written anew breaks the chain. */
+  readonly previous: string | null;
+  /** Collector that wrote it and when, for humans. */
+  readonly writer: string;
+  readonly writtenAt: string;
+  /** Every entry up to this number is published; what later entries need not look at again. */
+  readonly publishedThrough: number;
+}
+
+/** Where a partition begins: resolved once, before its first segment is accepted. */
+export interface OpenEntry extends LedgerEntryBase {
+  readonly kind: 'open';
+  readonly partitions: readonly (PartitionId & {
+    readonly leaderEpoch: number;
+    readonly start: number;
+    readonly why: string;
+  })[];
+}
+
+/** What a window made: objects, and the account of its records. */
+export interface LedgerWindow {
+  readonly windowId: string;
+  readonly configVersion: string;
+  readonly openedAt: string;
+  readonly ranges: readonly LedgerRange[];
+  readonly classes: Classes;
+  readonly rows: { readonly rows: number; readonly quarantine: number };
+  readonly outputs: readonly LedgerOutput[];
+}
+
+/** A window whose ranges begin where their partitions stand. */
+export interface CommitEntry extends LedgerEntryBase, LedgerWindow {
+  readonly kind: 'commit';
+}
+
+/** A window whose ranges lie in open gaps, each in one, and close what they cover. */
+export interface FillEntry extends LedgerEntryBase, LedgerWindow {
+  readonly kind: 'fill';
+}
+
+/** Offsets that Kafka lost before they were read. Nobody waits for them; a spool that still has them may fill them. */
+export interface GapEntry extends LedgerEntryBase {
+  readonly kind: 'gap';
+  readonly gaps: readonly (PartitionId & {
+    readonly leaderEpoch: number;
+    readonly start: number;
+    readonly next: number;
+    readonly reason: string;
+  })[];
+}
+
+/** Kafka truncated a log below what is committed: offsets from here on come again, under a newer leader epoch. */
+export interface ForkEntry extends LedgerEntryBase {
+  readonly kind: 'fork';
+  readonly forks: readonly (PartitionId & {
+    readonly leaderEpoch: number;
+    readonly offset: number;
+    readonly reason: string;
+  })[];
+}
+
+/** Staged objects that no entry names and that are deleted after this one. Who staged them stages again. */
+export interface SweepEntry extends LedgerEntryBase {
+  readonly kind: 'sweep';
+  readonly keys: readonly string[];
+}
+
+/** Says only that entries up to publishedThrough are published (idle or draining). */
+export interface PublishedEntry extends LedgerEntryBase {
+  readonly kind: 'published';
+}
+
+/** Reserved: rows of quarantine objects, run again. No version writes it yet, and a fold stops at it. */
+export interface ReplayEntry extends LedgerEntryBase, Omit<LedgerWindow, 'ranges'> {
+  readonly kind: 'replay';
+  readonly replayed: readonly { readonly finalKey: string; readonly rows: number }[];
+}
+
+/** Reserved: one partition of an output moves to other objects. No version writes it yet, and a fold stops at it. */
+export interface SwapEntry extends LedgerEntryBase {
+  readonly kind: 'swap';
+  readonly output: LedgerOutput['output'];
+  readonly partition: LedgerOutput['partition'];
+  readonly from: string;
+  readonly to: string;
+  /** Everything up to this number is in `to`; later entries name it themselves. */
+  readonly asOf: number;
+}
+
+export type LedgerEntry =
+  | OpenEntry
+  | CommitEntry
+  | FillEntry
+  | GapEntry
+  | ForkEntry
+  | SweepEntry
+  | PublishedEntry
+  | ReplayEntry
+  | SwapEntry;
+
+/** Entries with objects to publish. */
+export type WindowEntry = CommitEntry | FillEntry;
+
+type Proposed<E> = E extends ReplayEntry | SwapEntry ? never : Omit<E, keyof LedgerEntryBase>;
+
+/** Entry as a writer proposes it; the ledger adds the rest. */
+export type Proposal = Proposed<LedgerEntry> extends infer P ? P : never;

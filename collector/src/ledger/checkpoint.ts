@@ -1,0 +1,128 @@
+// The fold as bytes, so that a start reads few objects however long the ledger is. Pure. A checkpoint is only a short cut:
+// entries are never deleted, and without it the ledger is read from its first entry. The hint names the newest one and
+// the newest entry; it is overwritten without a fence, so an old one may stand there and only costs requests.
+import { SluiceError } from '@sluice/shared/errors.ts';
+import { partitionKey } from '@sluice/shared/position.ts';
+import { z } from 'zod';
+import { emptyFold, type Fold } from './fold.ts';
+
+export const CHECKPOINT_FORMAT = 1;
+
+const offset = z.int().min(0);
+const checkpoint = z.strictObject({
+  format: z.literal(CHECKPOINT_FORMAT),
+  table: z.string(),
+  /** Last entry folded, and its token: the next entry must name it. */
+  through: offset,
+  token: z.string(),
+  publishedThrough: z.int().min(-1),
+  lastTelling: z.int().min(-1),
+  /** Numbers above publishedThrough; a reader reads these entries as well. */
+  unpublished: z.array(offset),
+  partitions: z.array(
+    z.strictObject({
+      topic: z.string(),
+      topicId: z.string(),
+      partition: offset,
+      leaderEpoch: z.int(),
+      start: offset,
+      next: offset,
+      acked: offset,
+      records: offset,
+      gaps: z.array(z.strictObject({ start: offset, next: offset, reason: z.string() })),
+      forks: z.array(z.strictObject({ from: offset, to: offset, leaderEpoch: z.int() })),
+    }),
+  ),
+  totals: z.strictObject({
+    in: offset,
+    emitted: offset,
+    merged: offset,
+    filtered: offset,
+    quarantined: offset,
+    windows: offset,
+  }),
+});
+
+export type Checkpoint = z.infer<typeof checkpoint>;
+
+export function encodeCheckpoint(fold: Fold): Buffer {
+  const value: Checkpoint = {
+    format: CHECKPOINT_FORMAT,
+    table: fold.table,
+    through: fold.nextSequence - 1,
+    token: fold.lastToken ?? '',
+    publishedThrough: fold.publishedThrough,
+    lastTelling: fold.lastTelling,
+    unpublished: fold.unpublished.map(({ sequence }) => sequence),
+    partitions: [...fold.partitions.values()],
+    totals: fold.totals,
+  };
+  return Buffer.from(`${JSON.stringify(value)}\n`);
+}
+
+/** LEDGER_ENTRY_INVALID where the bytes are no checkpoint of this table at this place. */
+export function decodeCheckpoint(
+  bytes: Uint8Array,
+  at: { key: string; table: string; through: number },
+): Checkpoint {
+  const invalid = (message: string) =>
+    new SluiceError('LEDGER_ENTRY_INVALID', `a checkpoint ${message}`, { place: at.key });
+  let json: unknown;
+  try {
+    json = JSON.parse(Buffer.from(bytes).toString());
+  } catch {
+    throw invalid('is not JSON; without it the ledger is read from its first entry');
+  }
+  const { format } = (json ?? {}) as { format?: unknown };
+  if (typeof format === 'number' && format > CHECKPOINT_FORMAT)
+    throw invalid(`has format ${format}, and this collector knows ${CHECKPOINT_FORMAT}: upgrade it`);
+  const parsed = checkpoint.safeParse(json);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw invalid(`is wrong at ${issue?.path.join('.')}: ${issue?.message}`);
+  }
+  if (parsed.data.table !== at.table || parsed.data.through !== at.through)
+    throw invalid(`says ${parsed.data.table} ${parsed.data.through}`);
+  return parsed.data;
+}
+
+/** The fold that was written, but for its unpublished entries, which the caller has to read. */
+export function foldAt({ table, through, token, partitions, totals, ...said }: Checkpoint): Fold {
+  return {
+    ...emptyFold(table),
+    nextSequence: through + 1,
+    lastToken: token,
+    publishedThrough: said.publishedThrough,
+    toldThrough: said.publishedThrough,
+    lastTelling: said.lastTelling,
+    partitions: new Map(partitions.map((p) => [partitionKey(p), p])),
+    totals: { ...totals },
+  };
+}
+
+export interface Hint {
+  /** An entry that stood when the hint was written; -1 for none. */
+  readonly last: number;
+  /** Entry that the newest checkpoint ends with; -1 for none. */
+  readonly checkpoint: number;
+}
+
+export function encodeHint(table: string, hint: Hint): Buffer {
+  return Buffer.from(JSON.stringify({ table, ...hint }));
+}
+
+/** What cannot be read hints at nothing. */
+export function decodeHint(bytes: Uint8Array | undefined): Hint {
+  const none: Hint = { last: -1, checkpoint: -1 };
+  if (bytes === undefined) return none;
+  try {
+    const { last, checkpoint } = JSON.parse(Buffer.from(bytes).toString()) as Partial<Hint>;
+    return { last: number(last), checkpoint: number(checkpoint) };
+  } catch {
+    return none;
+  }
+}
+
+function number(value: unknown): number {
+  return typeof value === 'number' && Number.isSafeInteger(value) ? value : -1;
+}

@@ -1,0 +1,127 @@
+// Whether an entry may follow what is folded: asked before it is written and again when it is read, because an entry is
+// for ever. Pure. Ranges are contiguous per partition, offsets and classes balance, numbers have no hole, and each entry
+// names the one before it.
+import { SluiceError } from '@sluice/shared/errors.ts';
+import { type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
+import type { ForkEntry, GapEntry, LedgerEntry, LedgerRange, OpenEntry, WindowEntry } from '../contracts.ts';
+import type { Fold, FoldedPartition } from './fold.ts';
+
+/** LEDGER_ENTRY_INVALID where it may not. */
+export function checkEntry(fold: Fold, entry: LedgerEntry): void {
+  if (entry.sequence !== fold.nextSequence)
+    throw invalid(entry, `its number is ${entry.sequence} where ${fold.nextSequence} must come`);
+  if (entry.previous !== fold.lastToken)
+    throw invalid(
+      entry,
+      'it follows another entry than the one that stands before it: that one was replaced',
+    );
+  if (entry.publishedThrough >= entry.sequence) throw invalid(entry, 'it says that it is published itself');
+  switch (entry.kind) {
+    case 'open':
+      checkOpen(fold, entry);
+      return;
+    case 'commit':
+    case 'fill':
+      checkWindow(fold, entry);
+      return;
+    case 'gap':
+      checkGap(fold, entry);
+      return;
+    case 'fork':
+      checkFork(fold, entry);
+      return;
+    case 'sweep':
+    case 'published':
+      return;
+    default:
+      throw invalid(entry, `it is a '${entry.kind}', which this collector does not know yet: upgrade it`);
+  }
+}
+
+function checkOpen(fold: Fold, entry: OpenEntry): void {
+  const seen = new Set<string>();
+  for (const partition of entry.partitions) {
+    if (fold.partitions.has(partitionKey(partition)))
+      throw invalid(entry, `${partitionName(partition)} was opened before`);
+    checkOnce(entry, partition, seen);
+  }
+}
+
+function checkWindow(fold: Fold, entry: WindowEntry): void {
+  let records = 0;
+  const seen = new Set<string>();
+  for (const range of entry.ranges) {
+    checkOnce(entry, range, seen);
+    if (entry.kind === 'commit') checkStart(fold, entry, range);
+    else checkInGap(fold, entry, range);
+    checkBalance(entry, range);
+    records += range.counts.records;
+  }
+  const { in: total, emitted, merged, filtered, quarantined } = entry.classes;
+  if (total !== records || total !== emitted + merged + filtered + quarantined)
+    throw invalid(entry, `its classes do not add up: ${JSON.stringify(entry.classes)}, ${records} records`);
+  const rows = { rows: 0, quarantine: 0 };
+  for (const output of entry.outputs) rows[output.output] += output.rows;
+  if (rows.rows !== entry.rows.rows || rows.quarantine !== entry.rows.quarantine)
+    throw invalid(entry, 'its outputs hold other rows than it says');
+}
+
+function checkGap(fold: Fold, entry: GapEntry): void {
+  const seen = new Set<string>();
+  for (const gap of entry.gaps) {
+    checkOnce(entry, gap, seen);
+    checkStart(fold, entry, gap);
+    if (gap.next <= gap.start) throw invalid(entry, 'a gap is empty');
+  }
+}
+
+function checkFork(fold: Fold, entry: ForkEntry): void {
+  const seen = new Set<string>();
+  for (const fork of entry.forks) {
+    checkOnce(entry, fork, seen);
+    const { next, leaderEpoch } = opened(fold, entry, fork);
+    if (fork.offset >= next)
+      throw invalid(entry, `${partitionName(fork)} forks at ${fork.offset} and is committed to ${next} only`);
+    if (fork.leaderEpoch <= leaderEpoch)
+      throw invalid(
+        entry,
+        `${partitionName(fork)} forks to epoch ${fork.leaderEpoch}, not above ${leaderEpoch}`,
+      );
+  }
+}
+
+function checkOnce(entry: LedgerEntry, partition: PartitionId, seen: Set<string>): void {
+  const key = partitionKey(partition);
+  if (seen.has(key)) throw invalid(entry, `${partitionName(partition)} is named twice`);
+  seen.add(key);
+}
+
+function checkStart(fold: Fold, entry: LedgerEntry, range: PartitionId & { start: number }): void {
+  const { next } = opened(fold, entry, range);
+  if (next !== range.start)
+    throw invalid(entry, `${partitionName(range)} starts at ${range.start} where ${next} must come`);
+}
+
+function checkInGap(fold: Fold, entry: LedgerEntry, range: LedgerRange): void {
+  const { gaps } = opened(fold, entry, range);
+  if (!gaps.some((gap) => gap.start <= range.start && range.next <= gap.next))
+    throw invalid(entry, `${partitionName(range)} [${range.start}, ${range.next}) lies in no open gap`);
+}
+
+function opened(fold: Fold, entry: LedgerEntry, id: PartitionId): FoldedPartition {
+  const partition = fold.partitions.get(partitionKey(id));
+  if (partition === undefined) throw invalid(entry, `${partitionName(id)} was never opened`);
+  return partition;
+}
+
+function checkBalance(entry: LedgerEntry, { start, next, counts, ...id }: LedgerRange): void {
+  const { records, control, aborted, absent } = counts;
+  if (next <= start || next - start !== records + control + aborted + absent)
+    throw invalid(entry, `${partitionName(id)} [${start}, ${next}) does not balance`);
+}
+
+function invalid(entry: LedgerEntry, message: string): SluiceError {
+  return new SluiceError('LEDGER_ENTRY_INVALID', message, {
+    place: `${entry.table} entry ${entry.sequence}`,
+  });
+}

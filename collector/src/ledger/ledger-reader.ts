@@ -1,0 +1,91 @@
+// How a ledger is read: hint, newest checkpoint, then each entry behind it. A number that is gone is never taken for the
+// end of a shorter ledger, nor an empty ledger for a new one, as far as entries or the hint prove that more was there.
+import { SluiceError } from '@sluice/shared/errors.ts';
+import type { LedgerEntry, ObjectStore } from '../contracts.ts';
+import {
+  checkpointKey,
+  checkpointPrefix,
+  hintKey,
+  ledgerKey,
+  ledgerPrefix,
+  sequenceOf,
+} from '../lake/object-keys.ts';
+import { decodeCheckpoint, decodeHint, foldAt, type Hint } from './checkpoint.ts';
+import { decodeEntry } from './entry.ts';
+import { emptyFold, type Fold, foldEntry } from './fold.ts';
+
+/** Entries read at the same time while loading. */
+const READS_MAX = 32;
+
+export interface LedgerPlace {
+  readonly table: string;
+  readonly store: ObjectStore;
+}
+
+/** The whole fold, and the number of the checkpoint it started from; -1 where it started from nothing. */
+export async function readFold(
+  place: LedgerPlace,
+  from: 'checkpoint' | 'first',
+): Promise<{ fold: Fold; checkpoint: number }> {
+  const { table, store } = place;
+  // The hint before the list: it can only name entries that the list then shows.
+  const hint = await readHint(place);
+  const fold = from === 'first' ? emptyFold(table) : await readCheckpoint(place, hint.checkpoint);
+  const checkpoint = fold.nextSequence - 1;
+  const after = checkpoint < 0 ? undefined : ledgerKey(table, checkpoint);
+  const numbers: number[] = [];
+  for await (const { key } of store.list(ledgerPrefix(table), after)) {
+    const sequence = sequenceOf(key);
+    if (sequence !== undefined) numbers.push(sequence);
+  }
+  const last = Math.max(hint.last, numbers.at(-1) ?? -1);
+  numbers.forEach((sequence, i) => {
+    const expected = checkpoint + 1 + i;
+    if (sequence !== expected) throw missing(table, expected, last);
+  });
+  if (checkpoint + numbers.length < last) throw missing(table, checkpoint + 1 + numbers.length, last);
+  for (const entry of await readEntries(place, numbers)) foldEntry(fold, entry);
+  return { fold, checkpoint };
+}
+
+async function readCheckpoint(place: LedgerPlace, hinted: number): Promise<Fold> {
+  const { table, store } = place;
+  let newest = hinted;
+  const after = hinted < 0 ? undefined : checkpointKey(table, hinted);
+  for await (const { key } of store.list(checkpointPrefix(table), after)) newest = sequenceOf(key) ?? newest;
+  if (newest < 0) return emptyFold(table);
+  const key = checkpointKey(table, newest);
+  const bytes = await store.read(key);
+  if (bytes === undefined) return emptyFold(table);
+  const checkpoint = decodeCheckpoint(bytes, { key, table, through: newest });
+  return { ...foldAt(checkpoint), unpublished: await readEntries(place, checkpoint.unpublished) };
+}
+
+async function readEntries(place: LedgerPlace, numbers: readonly number[]): Promise<LedgerEntry[]> {
+  const entries: LedgerEntry[] = [];
+  for (let from = 0; from < numbers.length; from += READS_MAX) {
+    const batch = numbers.slice(from, from + READS_MAX);
+    const read = await Promise.all(batch.map((sequence) => readEntry(place, sequence)));
+    read.forEach((entry, i) => {
+      if (entry === undefined) throw missing(place.table, batch[i] ?? from, numbers.at(-1) ?? from);
+      entries.push(entry);
+    });
+  }
+  return entries;
+}
+
+export async function readEntry(place: LedgerPlace, sequence: number): Promise<LedgerEntry | undefined> {
+  const { table, store } = place;
+  const key = ledgerKey(table, sequence);
+  const bytes = await store.read(key);
+  return bytes === undefined ? undefined : decodeEntry(bytes, { key, table, sequence });
+}
+
+export async function readHint({ table, store }: LedgerPlace): Promise<Hint> {
+  return decodeHint(await store.read(hintKey(table)));
+}
+
+export function missing(table: string, sequence: number, last: number): SluiceError {
+  const message = `entry ${sequence} of ${last + 1} is not there`;
+  return new SluiceError('LEDGER_MISSING_ENTRY', message, { place: `table ${table}` });
+}

@@ -1,0 +1,111 @@
+// What a writer proposes to the ledger, given the present fold. Pure: asked again whenever another collector was first,
+// each says what is still to be said, or that another has committed what it would.
+import { SluiceError } from '@sluice/shared/errors.ts';
+import { type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
+import type { LedgerOutput, Proposal, TableConfig, WindowCommit } from '../contracts.ts';
+import { type Fold, isWindow } from './fold.ts';
+
+export type Opening = PartitionId & { leaderEpoch: number; start: number; why: string };
+export type GapRange = PartitionId & { leaderEpoch: number; start: number; next: number; reason: string };
+export type Forking = PartitionId & { leaderEpoch: number; offset: number; reason: string };
+
+/** What a window proposes, fixed when it opened: a retry after a lost append keeps config version and opening time. */
+export function windowProposal(
+  kind: 'commit' | 'fill',
+  { table, window }: { table: TableConfig; window: WindowCommit },
+  outputs: readonly LedgerOutput[],
+): Proposal {
+  const rows = { rows: 0, quarantine: 0 };
+  for (const { output, rows: n } of outputs) rows[output] += n;
+  const ranges = window.ranges.map(({ topic, topicId, partition, leaderEpoch, start, next, counts }) => {
+    return { topic, topicId, partition, leaderEpoch, start, next, counts };
+  });
+  return {
+    kind,
+    windowId: window.windowId,
+    configVersion: table.configVersion,
+    openedAt: new Date(window.openedMs).toISOString(),
+    ranges,
+    classes: window.classes,
+    rows,
+    outputs,
+  };
+}
+
+/** LEDGER_RANGE_CONFLICT where another collector has committed part of the window. */
+export function assertNext(fold: Fold, { ranges }: WindowCommit): void {
+  for (const range of ranges) {
+    const next = fold.partitions.get(partitionKey(range))?.next;
+    if (next !== range.start)
+      throw conflict(
+        fold,
+        range,
+        `is committed to ${next ?? 'nothing'} and the window starts at ${range.start}`,
+      );
+  }
+}
+
+/** LEDGER_RANGE_CONFLICT where a range does not lie in one gap that is still open. */
+export function assertInGaps(fold: Fold, { ranges }: WindowCommit): void {
+  for (const range of ranges) {
+    const gaps = fold.partitions.get(partitionKey(range))?.gaps ?? [];
+    if (!gaps.some((gap) => gap.start <= range.start && range.next <= gap.next))
+      throw conflict(fold, range, `[${range.start}, ${range.next}) lies in no open gap`);
+  }
+}
+
+/** Those that nobody has opened yet. */
+export function openProposal(fold: Fold, openings: readonly Opening[]): Proposal | undefined {
+  const missing = openings.filter((p) => !fold.partitions.has(partitionKey(p)));
+  if (missing.length === 0) return undefined;
+  const partitions = missing.map(({ topic, topicId, partition, leaderEpoch, start, why }) => {
+    return { topic, topicId, partition, leaderEpoch, start, why };
+  });
+  return { kind: 'open', partitions };
+}
+
+/** The parts that are still to be said. LEDGER_RANGE_CONFLICT where records before them are not committed yet. */
+export function gapProposal(fold: Fold, gaps: readonly GapRange[]): Proposal | undefined {
+  const left = gaps.flatMap((gap) => {
+    const { topic, topicId, partition, leaderEpoch, next, reason } = gap;
+    const start = fold.partitions.get(partitionKey(gap))?.next;
+    if (start === undefined || start < gap.start)
+      throw conflict(fold, gap, `is committed to ${start ?? 'nothing'} and the gap starts at ${gap.start}`);
+    return start >= next ? [] : [{ topic, topicId, partition, leaderEpoch, start, next, reason }];
+  });
+  return left.length === 0 ? undefined : { kind: 'gap', gaps: left };
+}
+
+/** Those that cut into what is committed, under an epoch that the ledger has not heard of. */
+export function forkProposal(fold: Fold, forks: readonly Forking[]): Proposal | undefined {
+  const news = forks.flatMap(({ topic, topicId, partition, leaderEpoch, offset, reason }) => {
+    const known = fold.partitions.get(partitionKey({ topic, topicId, partition }));
+    const isNew = known !== undefined && leaderEpoch > known.leaderEpoch && offset < known.next;
+    return isNew ? [{ topic, topicId, partition, leaderEpoch, offset, reason }] : [];
+  });
+  return news.length === 0 ? undefined : { kind: 'fork', forks: news };
+}
+
+/** Of the keys, those that no committed window still needs for publishing. */
+export function sweepProposal(fold: Fold, keys: readonly string[]): Proposal | undefined {
+  const needed = new Set(
+    fold.unpublished.filter(isWindow).flatMap(({ outputs }) => outputs.map((o) => o.stagedKey)),
+  );
+  const unneeded = keys.filter((key) => !needed.has(key));
+  return unneeded.length === 0 ? undefined : { kind: 'sweep', keys: unneeded };
+}
+
+/** Said alone only where a window's publishing is known here and not in the ledger. */
+export function publishedProposal({
+  publishedThrough,
+  toldThrough,
+  lastTelling,
+}: Fold): Proposal | undefined {
+  return toldThrough < Math.min(lastTelling, publishedThrough) ? { kind: 'published' } : undefined;
+}
+
+function conflict(fold: Fold, partition: PartitionId, message: string): SluiceError {
+  return new SluiceError('LEDGER_RANGE_CONFLICT', `${partitionName(partition)} ${message}`, {
+    place: fold.table,
+  });
+}

@@ -1,0 +1,156 @@
+// Brings committed entries to their final place, and says which positions that acknowledges. Own entries at once; those of
+// other collectors are left to them for a while and then published by whoever knows of them, so that nobody's crash holds
+// up the others. Publishing twice does no harm; a position is acknowledged only when every entry up to it stands.
+import type { Clock } from '@sluice/shared/clock.ts';
+import { describeError } from '@sluice/shared/errors.ts';
+import type { PartitionId } from '@sluice/shared/position.ts';
+import type { LedgerEntry, WindowEntry } from '../contracts.ts';
+import type { Events } from '../events.ts';
+import type { TableCondition } from './condition.ts';
+import { type Fold, isWindow, markStanding, settle } from './fold.ts';
+import { type PublishTarget, publishEntry } from './publish.ts';
+
+/** How long another's entry is left to its writer. Politeness: no promise rests on it. */
+const COURTESY_MS = 5_000;
+
+export interface PublisherOptions {
+  readonly target: PublishTarget;
+  readonly fold: Fold;
+  readonly condition: TableCondition;
+  readonly clock: Clock;
+  readonly events: Events;
+  readonly signal: AbortSignal;
+  /** Partitions whose acknowledged position moved. */
+  readonly onAcked: (partitions: readonly PartitionId[]) => void;
+}
+
+export class Publisher {
+  readonly #options: PublisherOptions;
+  /** Numbers that are published without waiting for their writer. */
+  readonly #due = new Set<number>();
+  readonly #waiters = new Map<number, PromiseWithResolvers<void>>();
+  /** What the listener has heard, by partition key. */
+  readonly #announced = new Map<string, number>();
+  /** Entries up to here are known to stand for good: nothing is done about later ones. */
+  #confirmed: number;
+  #running = false;
+  #failed: unknown;
+
+  constructor(options: PublisherOptions) {
+    this.#options = options;
+    this.#confirmed = options.fold.nextSequence - 1;
+  }
+
+  entryConfirmed(entry: LedgerEntry, own: boolean): void {
+    this.#confirmed = entry.sequence;
+    if (!isWindow(entry)) return;
+    if (own) {
+      this.#due.add(entry.sequence);
+      return;
+    }
+    const { clock, signal } = this.#options;
+    void clock.sleep(COURTESY_MS, signal).then(() => {
+      this.#due.add(entry.sequence);
+      this.advance();
+    });
+  }
+
+  /** Acknowledges what can be, and publishes what is due. */
+  advance(): void {
+    this.#acknowledge();
+    this.#wake();
+    void this.#run();
+  }
+
+  /** Resolves when that entry's objects stand. Rejects when the table is halted or closed. */
+  until(sequence: number): Promise<void> {
+    if (this.#stands(sequence)) return Promise.resolve();
+    if (this.#failed !== undefined) return Promise.reject(this.#failed);
+    const waiter = this.#waiters.get(sequence) ?? Promise.withResolvers<void>();
+    this.#waiters.set(sequence, waiter);
+    return waiter.promise;
+  }
+
+  /** Publishes everything that is committed now, whoever wrote it. */
+  async all(): Promise<void> {
+    const windows = this.#options.fold.unpublished
+      .filter(isWindow)
+      .filter(({ sequence }) => sequence <= this.#confirmed);
+    for (const { sequence } of windows) this.#due.add(sequence);
+    this.advance();
+    for (const { sequence } of windows) await this.until(sequence);
+  }
+
+  #stands(sequence: number): boolean {
+    const { fold } = this.#options;
+    return sequence <= fold.publishedThrough || fold.standing.has(sequence);
+  }
+
+  /** One entry after the other, the oldest first. */
+  async #run(): Promise<void> {
+    if (this.#running || this.#failed !== undefined) return;
+    this.#running = true;
+    const { condition, fold, signal, target } = this.#options;
+    try {
+      for (let entry = this.#next(); entry !== undefined; entry = this.#next()) {
+        const { sequence } = entry;
+        const due = entry;
+        await condition.retrying('publishing', () => publishEntry(target, due));
+        markStanding(fold, sequence);
+        this.#acknowledge();
+        await this.removeStaged(entry.outputs.map((o) => o.stagedKey));
+        this.#wake();
+      }
+    } catch (error) {
+      this.#failed = error;
+      if (!signal.aborted) condition.halt(error, `publishing: ${describeError(error)}`);
+      for (const { promise, reject } of this.#waiters.values()) {
+        promise.catch(() => {});
+        reject(error);
+      }
+      this.#waiters.clear();
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  #acknowledge(): void {
+    const { fold } = this.#options;
+    settle(fold, this.#confirmed);
+    for (const sequence of this.#due) if (sequence <= fold.publishedThrough) this.#due.delete(sequence);
+    this.#announce();
+  }
+
+  #wake(): void {
+    for (const [sequence, waiter] of this.#waiters)
+      if (this.#stands(sequence)) {
+        this.#waiters.delete(sequence);
+        waiter.resolve();
+      }
+  }
+
+  #next(): WindowEntry | undefined {
+    return this.#options.fold.unpublished
+      .filter(isWindow)
+      .find(({ sequence }) => this.#due.has(sequence) && !this.#stands(sequence));
+  }
+
+  /** Garbage that stays costs storage and does no other harm: a sweep finds it. */
+  async removeStaged(keys: readonly string[]): Promise<void> {
+    const { events, target } = this.#options;
+    await target.store.remove(keys).catch((error: unknown) => {
+      events.stagedNotRemoved({ table: target.table.name, reason: describeError(error) });
+    });
+  }
+
+  /** Also what other collectors published: their entries say so when they are folded. */
+  #announce(): void {
+    const moved: PartitionId[] = [];
+    for (const [key, partition] of this.#options.fold.partitions) {
+      if (this.#announced.get(key) === partition.acked) continue;
+      this.#announced.set(key, partition.acked);
+      moved.push(partition);
+    }
+    if (moved.length > 0) this.#options.onAcked(moved);
+  }
+}

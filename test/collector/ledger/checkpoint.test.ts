@@ -1,0 +1,126 @@
+// A start reads few objects however long the ledger is, from checkpoints that say what the entries say; without them, or
+// with an old hint, it only reads more.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { checkpointKey, checkpointPrefix, hintKey } from '@sluice/collector/lake/object-keys.ts';
+import { openLedger } from '@sluice/collector/ledger/ledger.ts';
+import { type FakeObjectStore, fakeObjectStore } from '../../support/fake-object-store.ts';
+import { claims, windowOf, writerOn } from '../../support/lake-fixture.ts';
+import { manualClock } from '../../support/manual-clock.ts';
+import { seededRandom } from '../../support/seeded-random.ts';
+
+const WINDOWS = 1_000;
+
+async function longLedger(windows = WINDOWS): Promise<FakeObjectStore> {
+  const store = fakeObjectStore();
+  const writer = writerOn(store);
+  await writer.load();
+  await writer.open([{ ...claims, leaderEpoch: 0, start: 0, why: 'test' }]);
+  for (let i = 0; i < windows; i++) await writer.commitWindow(windowOf(i, i + 1));
+  return store;
+}
+
+const foldOf = async (store: FakeObjectStore, from: 'checkpoint' | 'first') => {
+  const options = { table: 'claims', store, writerId: 'w', clock: manualClock(), random: seededRandom(1) };
+  return (await openLedger(options, from)).fold;
+};
+
+/** Objects read and names listed while a ledger is opened. */
+async function costOf(store: FakeObjectStore): Promise<number> {
+  let cost = 0;
+  const { read, list } = store;
+  store.read = (key) => {
+    cost++;
+    return read(key);
+  };
+  store.list = async function* (prefix, startAfter) {
+    cost++;
+    for await (const item of list(prefix, startAfter)) {
+      cost++;
+      yield item;
+    }
+  };
+  await foldOf(store, 'checkpoint');
+  Object.assign(store, { read, list });
+  return cost;
+}
+
+const whole = await longLedger();
+const copy = () => fakeObjectStore(new Map(whole.objects));
+
+test('the start costs the same after a thousand windows as after a hundred', async () => {
+  const short = await costOf(await longLedger(100));
+  const long = await costOf(copy());
+  assert.ok(long <= 220, `${long} objects were read or listed`);
+  assert.ok(long <= short + 120, `${long} after ${WINDOWS} windows, ${short} after a hundred`);
+});
+
+test('a checkpoint says what the entries say', async () => {
+  const store = copy();
+  const [short, long] = [await foldOf(store, 'checkpoint'), await foldOf(store, 'first')];
+  assert.deepEqual(short, long);
+  assert.equal(long.totals.windows, WINDOWS);
+});
+
+test('an old hint, a lost one, and checkpoints that are gone only cost requests', async () => {
+  const expected = await foldOf(copy(), 'first');
+  const hints = [
+    undefined,
+    '{}',
+    'x',
+    JSON.stringify({ last: 250, checkpoint: 200 }),
+    '{"last":0,"checkpoint":-1}',
+  ];
+  for (const hint of hints) {
+    const store = copy();
+    if (hint === undefined) store.objects.delete(hintKey('claims'));
+    else store.objects.set(hintKey('claims'), Buffer.from(hint));
+    assert.deepEqual(await foldOf(store, 'checkpoint'), expected, hint);
+    for (const key of [...store.objects.keys()])
+      if (key.startsWith(checkpointPrefix('claims'))) store.objects.delete(key);
+    assert.deepEqual(await foldOf(store, 'checkpoint'), expected, `${hint}, without checkpoints`);
+  }
+});
+
+test('entries that were committed and not published at the checkpoint are published by who starts from it', async () => {
+  const store = fakeObjectStore();
+  const options = { checkpointEvery: 2 };
+  const writer = writerOn(store, undefined, undefined, options);
+  await writer.load();
+  await writer.open([{ ...claims, leaderEpoch: 0, start: 0, why: 'test' }]);
+  store.faults = (op) => (op === 'publish' ? 'crash' : undefined);
+  await assert.rejects(writer.commitWindow(windowOf(0, 5)));
+  store.faults = () => undefined;
+  assert.ok(store.objects.has(checkpointKey('claims', 1)));
+  const next = writerOn(store, undefined, undefined, options);
+  await next.load();
+  assert.equal(next.acked(claims), 5);
+});
+
+test('a checkpoint that was altered, or written by a newer collector, stops the reading', async () => {
+  const key = [...whole.objects.keys()].filter((k) => k.startsWith(checkpointPrefix('claims'))).at(-1) ?? '';
+  const value = JSON.parse(String(whole.objects.get(key))) as object;
+  for (const change of [
+    { format: 2 },
+    { table: 'orders' },
+    { through: 1 },
+    { surprise: 1 },
+    { totals: {} },
+  ]) {
+    const store = copy();
+    store.objects.set(key, Buffer.from(JSON.stringify({ ...value, ...change })));
+    await assert.rejects(
+      foldOf(store, 'checkpoint'),
+      { code: 'LEDGER_ENTRY_INVALID' },
+      JSON.stringify(change),
+    );
+  }
+});
+
+test('an entry that does not follow the checkpoint stops the reading', async () => {
+  const store = copy();
+  const key = [...whole.objects.keys()].filter((k) => k.startsWith(checkpointPrefix('claims'))).at(-1) ?? '';
+  const value = JSON.parse(String(store.objects.get(key))) as object;
+  store.objects.set(key, Buffer.from(JSON.stringify({ ...value, token: 'another' })));
+  await assert.rejects(foldOf(store, 'checkpoint'), { code: 'LEDGER_ENTRY_INVALID' });
+});

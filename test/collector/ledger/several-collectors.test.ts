@@ -1,0 +1,189 @@
+// Several collectors on one table, without a word between them but the ledger: whoever needs an entry publishes it, what is
+// swept is staged again, and an acknowledgement reaches the agent wherever it is connected.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { TableWriter } from '@sluice/collector/contracts.ts';
+import { hintKey, ledgerKey } from '@sluice/collector/lake/object-keys.ts';
+import { type FakeObjectStore, fakeObjectStore } from '../../support/fake-object-store.ts';
+import { claims, upTo, visible, windowOf, writerOn } from '../../support/lake-fixture.ts';
+import { type ManualClock, manualClock, settle } from '../../support/manual-clock.ts';
+
+const COURTESY_MS = 5_000;
+const SWEEPS_APART = 2;
+const staged = (store: FakeObjectStore) =>
+  [...store.objects.keys()].filter((key) => key.includes('/staged/'));
+
+async function two(store: FakeObjectStore, clock: ManualClock): Promise<[TableWriter, TableWriter]> {
+  const one = writerOn(store, clock);
+  await one.load();
+  await one.open([{ ...claims, leaderEpoch: 0, start: 0, why: 'test' }]);
+  const other = writerOn(store, clock);
+  await other.load();
+  return [one, other];
+}
+
+/** `writer` dies after its entry is written and before anything of it is published. */
+async function commitAndDie(writer: TableWriter, store: FakeObjectStore, start: number, next: number) {
+  store.faults = (op) => (op === 'publish' ? 'crash' : undefined);
+  await assert.rejects(writer.commitWindow(windowOf(start, next, 'dead')));
+  writer.close();
+  store.faults = () => undefined;
+}
+
+test('another’s entry is left to it for five seconds, then published by whoever needs it', async () => {
+  const store = fakeObjectStore();
+  const clock = manualClock();
+  const [one, other] = await two(store, clock);
+  await commitAndDie(one, store, 0, 5);
+  await other.refresh();
+  await other.commitWindow(windowOf(5, 8));
+  assert.deepEqual(visible(store), [5, 6, 7], 'one’s own is published at once');
+  await clock.advance(COURTESY_MS - 1);
+  assert.deepEqual(visible(store), [5, 6, 7]);
+  assert.equal(other.acked(claims), 0, 'and not acknowledged before the one in front of it');
+  await clock.advance(1);
+  assert.deepEqual(visible(store), upTo(8));
+  assert.equal(other.acked(claims), 8);
+  assert.deepEqual(staged(store), []);
+});
+
+test('what a dead collector committed is published by one that only reads along', async () => {
+  const store = fakeObjectStore();
+  const clock = manualClock();
+  const [one, other] = await two(store, clock);
+  other.follow(true);
+  await commitAndDie(one, store, 0, 5);
+  const heard: number[] = [];
+  other.onAcked(() => heard.push(other.acked(claims) ?? -1));
+  await clock.advance(3_000 + COURTESY_MS);
+  assert.deepEqual(visible(store), upTo(5));
+  assert.deepEqual(heard, [5]);
+});
+
+test('an agent hears within seconds of what another collector committed and published', async () => {
+  const store = fakeObjectStore();
+  const clock = manualClock();
+  const [one, other] = await two(store, clock);
+  await one.commitWindow(windowOf(0, 5));
+  await one.flushPublished();
+  await clock.advance(3_000);
+  assert.equal(other.acked(claims), 0, 'nobody waits for this table here');
+  other.follow(true);
+  await clock.advance(3_000);
+  assert.equal(other.acked(claims), 5);
+  other.follow(false);
+  await one.commitWindow(windowOf(5, 8));
+  await clock.advance(120_000);
+  assert.equal(other.acked(claims), 8, 'it is looked at now and then all the same');
+});
+
+test('what is published is said in the ledger when nothing else is to be said for a while, once', async () => {
+  const store = fakeObjectStore();
+  const clock = manualClock();
+  const [one, other] = await two(store, clock);
+  await one.commitWindow(windowOf(0, 5));
+  await clock.advance(600_000);
+  assert.equal(one.status().lastSequence, 2);
+  assert.equal(other.status().lastSequence, 2, 'of two collectors one says it');
+  assert.equal(writerOn(store).status().publishedThrough, -1);
+});
+
+test('a sweep names in the ledger what it removes, and leaves what is needed or new', async () => {
+  const store = fakeObjectStore();
+  const clock = manualClock();
+  const [one, other] = await two(store, clock);
+  await commitAndDie(one, store, 0, 5);
+  const needed = staged(store);
+  store.objects.set('_sluice/staged/claims/dead-1/0.parquet', Buffer.from('x'));
+  await other.sweep();
+  store.objects.set('_sluice/staged/claims/new-1/0.parquet', Buffer.from('x'));
+  assert.equal(staged(store).length, needed.length + 2, 'seen once, nothing goes');
+  await other.sweep();
+  assert.deepEqual(staged(store).sort(), [...needed, '_sluice/staged/claims/new-1/0.parquet'].sort());
+  const entry = JSON.parse(String(store.objects.get(ledgerKey('claims', 2)))) as { keys: string[] };
+  assert.deepEqual(entry.keys, ['_sluice/staged/claims/dead-1/0.parquet']);
+});
+
+test('garbage is swept by itself, an hour or two after it came', async () => {
+  const store = fakeObjectStore();
+  const clock = manualClock();
+  await two(store, clock);
+  store.objects.set('_sluice/staged/claims/dead-1/0.parquet', Buffer.from('x'));
+  await clock.advance(2 * 3_600_000);
+  assert.deepEqual(staged(store), []);
+});
+
+test('a collector that slept through a sweep of its window stages again and commits what is there', async () => {
+  const store = fakeObjectStore();
+  const clock = manualClock();
+  const [sleeper, other] = await two(store, clock);
+  let asleep = true;
+  const wake = Promise.withResolvers<void>();
+  const { createIfAbsent } = store;
+  store.createIfAbsent = async (key, body) => {
+    if (asleep && key.includes('/ledger/') && String(body).includes('"windowId":"w0"')) await wake.promise;
+    return createIfAbsent(key, body);
+  };
+  const commit = sleeper.commitWindow(windowOf(0, 5));
+  await settle();
+  const before = staged(store);
+  assert.equal(before.length, 1);
+  for (let i = 0; i < SWEEPS_APART; i++) await other.sweep();
+  assert.deepEqual(staged(store), []);
+  asleep = false;
+  wake.resolve();
+  await commit;
+  assert.deepEqual(visible(store), upTo(5));
+  assert.equal(sleeper.acked(claims), 5);
+  assert.deepEqual(staged(store), []);
+});
+
+test('a deleted entry that is created again is not acted upon: nothing is visible twice, nothing acknowledged', async () => {
+  for (const hinted of [true, false]) {
+    const store = fakeObjectStore();
+    const clock = manualClock();
+    const [sleeper, other] = await two(store, clock);
+    await other.commitWindow(windowOf(0, 5, 'o1'));
+    await other.commitWindow(windowOf(5, 8, 'o2'));
+    await other.flushPublished();
+    store.objects.delete(ledgerKey('claims', 1));
+    if (hinted) for (const gone of [2, 3]) store.objects.delete(ledgerKey('claims', gone));
+    else store.objects.delete(hintKey('claims'));
+    await assert.rejects(sleeper.commitWindow(windowOf(0, 4, 'sleeper')), {
+      code: hinted ? 'LEDGER_MISSING_ENTRY' : 'LEDGER_ENTRY_INVALID',
+    });
+    assert.equal(sleeper.status().state, 'halted');
+    assert.equal(sleeper.acked(claims), 0);
+    assert.deepEqual(visible(store), upTo(8));
+  }
+});
+
+test('a gap that was recorded is filled by whoever still has it, visible once, and only while it is open', async () => {
+  const store = fakeObjectStore();
+  const clock = manualClock();
+  const [one, other] = await two(store, clock);
+  await one.gap([{ ...claims, leaderEpoch: 0, start: 0, next: 10, reason: 'retention' }]);
+  await one.commitWindow(windowOf(10, 12));
+  await other.fillWindow(windowOf(2, 6, 'fill'));
+  assert.deepEqual(visible(store), [2, 3, 4, 5, 10, 11]);
+  await assert.rejects(one.fillWindow(windowOf(5, 8, 'late')), { code: 'LEDGER_RANGE_CONFLICT' });
+  await one.fillWindow(windowOf(6, 10, 'rest'));
+  await clock.advance(COURTESY_MS);
+  assert.deepEqual(visible(store), [2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+  assert.equal(one.acked(claims), 12);
+});
+
+test('a truncated log is recorded once, whoever says it, and the partition goes on from there', async () => {
+  const store = fakeObjectStore();
+  const clock = manualClock();
+  const [one, other] = await two(store, clock);
+  await one.commitWindow(windowOf(0, 5));
+  const fork = { ...claims, leaderEpoch: 1, offset: 3, reason: 'unclean election' };
+  await one.fork([fork]);
+  await other.fork([fork]);
+  assert.equal(one.position(claims), 3);
+  assert.equal(other.status().lastSequence, 2);
+  const window = windowOf(3, 6, 'again');
+  await other.commitWindow({ ...window, ranges: window.ranges.map((r) => ({ ...r, leaderEpoch: 1 })) });
+  assert.equal(other.position(claims), 6);
+});
