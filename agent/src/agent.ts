@@ -190,6 +190,8 @@ class RunningAgent implements Agent {
       committed: (positions) => {
         this.#drop(positions);
         for (const { partition, nextOffset } of positions) this.#book.committed(partition, nextOffset);
+        // Where others committed past what is missing here, what is spooled behind it may go now.
+        this.#feed.wake();
       },
       rewind: (partition, offset, rewindEpoch, reason) => {
         events.rewound({ topic: partition.topic, partition: partition.partition, offset, reason });

@@ -9,12 +9,13 @@ import type {
   Spool,
   SpoolPressure,
   Uplink,
+  UplinkFeed,
   UplinkHandler,
 } from '@sluice/agent/contracts.ts';
 import { createEvents } from '@sluice/agent/events.ts';
 import { PartitionTable } from '@sluice/agent/source/partition-table.ts';
 import { createMetrics } from '@sluice/shared/metrics.ts';
-import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
+import { NO_TOPIC_ID, type PartitionId } from '@sluice/shared/position.ts';
 import { FakeSpool, rangeSegment } from '../support/fake-spool.ts';
 import { manualClock, settle } from '../support/manual-clock.ts';
 import { recordingLogger } from '../support/recording-logger.ts';
@@ -46,6 +47,7 @@ async function startAgent(pressure: SpoolPressure) {
   const disk = new FakeSpool();
   const spool = {
     status: () => disk.status(),
+    read: (id: PartitionId, from: number) => disk.read(id, from, 1),
     append: () => new Promise<void>((resolve) => landed.push(resolve)),
     onPressure: (listener: typeof press) => {
       press = listener;
@@ -55,9 +57,11 @@ async function startAgent(pressure: SpoolPressure) {
     committed: async () => {},
   } as unknown as Spool;
   let link: UplinkHandler | undefined;
+  let feed: UplinkFeed | undefined;
   const uplink = {
-    start: (told: UplinkHandler) => {
+    start: (told: UplinkHandler, given: UplinkFeed) => {
       link = told;
+      feed = given;
     },
     assigned: () => {},
     revoked: () => {},
@@ -79,8 +83,31 @@ async function startAgent(pressure: SpoolPressure) {
       .status()
       .filter(({ paused }) => paused.length > 0)
       .map(({ topic }) => topic);
-  return { agent, assign, held, handler, landed, disk, link, press: (now: SpoolPressure) => press(now) };
+  const parts = { agent, assign, held, handler, landed, disk, link, feed };
+  return { ...parts, press: (now: SpoolPressure) => press(now) };
 }
+
+test('what is spooled behind a missing range goes at once when another agent’s data have filled it', async () => {
+  const { assign, handler, link, feed, disk } = await startAgent(FREE);
+  disk.append([rangeSegment(10, 20)]);
+  assign('claims');
+  const id = { topic: 'claims', topicId: NO_TOPIC_ID, partition: 0 };
+  const log = { leaderEpoch: 0, logStart: 0, logEnd: 99, groupOffset: 0, startAt: undefined };
+  handler.described([{ ...id, ...log }]);
+  link?.welcomed([{ ...id, leaderEpoch: -1, nextOffset: 0, received: 0, rewindEpoch: 0 }]);
+  assert.equal(await feed?.next(), undefined);
+  let isReady = false;
+  void feed?.ready(new AbortController().signal).then(() => {
+    isReady = true;
+  });
+  await settle();
+  assert.equal(isReady, false);
+  link?.committed([{ partition: id, nextOffset: 10 }]);
+  await settle();
+  assert.equal(isReady, true);
+  const item = await feed?.next();
+  assert.equal(item?.kind === 'segment' && item.segment.startOffset, 10);
+});
 
 test('what is missing in front of a full spool is read through the reserve, and nothing else is', async () => {
   const { assign, held, handler, link, disk, press } = await startAgent(FULL);

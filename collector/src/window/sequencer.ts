@@ -18,6 +18,7 @@ import type { Events } from '../events.ts';
 import { createPartitionOpener, idOf } from './partition-opener.ts';
 import type { StagedBytes, StagingBudget } from './staging-budget.ts';
 import type { TableLane } from './table-lane.ts';
+import { TopicHolds } from './topic-holds.ts';
 
 /** Partitions whose tables take longer to open them are left out of Welcome and told when they are open. */
 const OPEN_WAIT_MS = 5_000;
@@ -69,8 +70,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   /** What each stream has declared and not revoked, by partition key. */
   const wantedBy = new Map<AgentLink, Set<string>>();
   const finishing = new Map<AgentLink, FinishingStream>();
-  /** Topics that may not be sent now, and the streams that were told so. */
-  const held = new Map<string, Set<AgentLink>>();
+  const held = new TopicHolds();
 
   for (const { lane, writer } of options.tables) {
     lane.onChange(() => {
@@ -86,27 +86,13 @@ export function createSequencer(options: SequencerOptions): Sequencer {
       const reason = holdReason(topic);
       if ((reason === undefined) !== held.has(topic)) continue;
       events.topicHeld({ topic, reason });
-      if (reason === undefined) release(topic);
+      if (reason === undefined) held.end(topic);
       else {
-        held.set(topic, new Set());
+        held.begin(topic);
         const states = [...partitions.values()].filter(({ id }) => id.topic === topic);
-        for (const link of states.flatMap(({ hearers }) => [...hearers])) hold(link, topic, reason);
+        for (const link of states.flatMap(({ hearers }) => [...hearers])) held.tell(link, topic, reason);
       }
     }
-  }
-
-  function hold(link: AgentLink, topic: string, reason: string): void {
-    const told = held.get(topic);
-    if (told === undefined || told.has(link)) return;
-    told.add(link);
-    link.hold(topic, reason);
-  }
-
-  /** Whoever was told to hold it, also if it has none of its partitions any more. */
-  function release(topic: string): void {
-    const told = held.get(topic) ?? [];
-    held.delete(topic);
-    for (const link of told) link.release(topic);
   }
 
   function holdReason(topic: string): string | undefined {
@@ -191,7 +177,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     const late = known.filter((partition) => !isOpen(stateOf(partition)));
     if (late.length > 0) void opened.then(() => welcomeLate(link, late));
     for (const topic of new Set(known.map((p) => p.topic)))
-      hold(link, topic, holdReason(topic) ?? 'it is caught up with');
+      held.tell(link, topic, holdReason(topic) ?? 'it is caught up with');
     return join(link, known);
   }
 
@@ -305,7 +291,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     wantedBy.delete(link);
     finishing.get(link)?.resolve();
     finishing.delete(link);
-    for (const told of held.values()) told.delete(link);
+    held.forget(link);
     for (const { links, hearers } of partitions.values()) {
       links.delete(link);
       hearers.delete(link);
