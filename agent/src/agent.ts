@@ -36,6 +36,8 @@ export interface AgentParts {
 
 export interface Agent {
   start(): Promise<void>;
+  /** Reads the link's certificates again. Throws TLS_FILES_UNUSABLE: nothing changes then. */
+  reload(): void;
   /** Leaves the group, spools what was read, half-closes the link and hears what is committed of what was sent. */
   stop(graceMs: number): Promise<void>;
   report(): HealthReport;
@@ -226,6 +228,10 @@ class RunningAgent implements Agent {
     this.#parts.spool.committed(positions).catch((error: unknown) => {
       this.#parts.events.spoolNotTrimmed({ reason: describeError(error) });
     });
+  }
+
+  reload(): void {
+    this.#parts.uplink.reload();
   }
 
   async stop(graceMs: number): Promise<void> {

@@ -33,7 +33,7 @@ export interface PartitionInfo extends PartitionId {
 export interface SourceHandler {
   /**
    * A new assignment; replaces the one before. Called synchronously inside GROUP_JOIN, so for each partition it
-   * returns (under `topic/partition`) where to seek, or `undefined` to keep it paused until `Source.seek`.
+   * returns (under `slotKey`) where to seek, or `undefined` to keep it paused until `Source.seek`.
    */
   assigned(
     partitions: readonly { topic: string; partition: number }[],
@@ -202,6 +202,8 @@ export interface Uplink {
   /** Tells the collector of partitions that came or went since the stream's Hello. No-op while disconnected. */
   assigned(partitions: readonly DeclaredPartition[]): void;
   revoked(partitions: readonly PartitionId[]): void;
+  /** Goes over to a connection with the certificates as they are now. Throws TLS_FILES_UNUSABLE: the stream goes on. */
+  reload(): void;
   /** Half-closes the stream and waits for its end, which comes with the last acknowledgements, at most `graceMs`. */
   stop(graceMs: number): Promise<void>;
   status(): UplinkStatus;

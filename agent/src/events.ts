@@ -87,6 +87,8 @@ function spoolEvents(log: Logger, metrics: Metrics) {
 function uplinkEvents(log: Logger, metrics: Metrics) {
   const lost = metrics.counter('sluice_link_failures_total', 'Streams that failed', []);
   return {
+    reloadRefused: (r: { reason: string }) => log.error(r, 'new certificates refused; the stream goes on'),
+    certificatesReloaded: (c: { daysToExpiry: number }) => log.info(c, 'certificates read again'),
     linkConnected: (c: { collector: string }) => log.info(c, 'connected to a collector'),
     linkLost(l: { reason: string; remedy: string }) {
       lost.inc();

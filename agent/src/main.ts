@@ -5,10 +5,10 @@ import { createLogger } from '@sluice/shared/log.ts';
 import { createMetrics } from '@sluice/shared/metrics.ts';
 import { type HealthReport, startOpsServer } from '@sluice/shared/ops-server.ts';
 import { printStatus } from '@sluice/shared/print-status.ts';
-import { EXIT, runUntilSignal } from '@sluice/shared/process-life.ts';
+import { EXIT, reloadOnHangup, runUntilSignal } from '@sluice/shared/process-life.ts';
 import { systemRandom } from '@sluice/shared/random.ts';
 import { createAgent } from './agent.ts';
-import { type AgentConfig, configPath, loadAgentConfig, readSecretFile } from './config.ts';
+import { type AgentConfig, configPath, linkFiles, loadAgentConfig, readSecretFile } from './config.ts';
 import type { KafkaSettings, TopicSelection } from './contracts.ts';
 import { createEvents } from './events.ts';
 import { checkAgent } from './ops/check.ts';
@@ -92,6 +92,7 @@ async function run(file: string): Promise<number> {
     events,
   });
   const agent = createAgent({ config, source, spool, uplink, clock, events });
+  reloadOnHangup(() => agent.reload(), events.reloadRefused);
   registerMetrics(metrics, { source, spool, uplink, clock });
   const ops = await startOpsServer({
     host: config.http.address.host,
@@ -168,10 +169,4 @@ function topicSelection(topic: AgentConfig['topics'][number]): TopicSelection {
     return { kind: 'name', name: topic.name, ...startAt, ...only };
   }
   return { kind: 'pattern', pattern: new RegExp(topic.pattern), ...startAt };
-}
-
-export function linkFiles(config: AgentConfig) {
-  const { ca, cert, key, serverName } = config.collector.tls;
-  const path = (file: string) => configPath(config, file);
-  return { ca: path(ca), cert: path(cert), key: path(key), serverName };
 }

@@ -5,7 +5,7 @@ import type { Clock } from '@sluice/shared/clock.ts';
 import { describeError } from '@sluice/shared/errors.ts';
 import type { HealthReport } from '@sluice/shared/ops-server.ts';
 import type { Random } from '@sluice/shared/random.ts';
-import { type CollectorConfig, configPath } from './config.ts';
+import { type CollectorConfig, configPath, listenerFiles } from './config.ts';
 import type { Catalog, ObjectStore, TableWriter, Transformer } from './contracts.ts';
 import type { Events } from './events.ts';
 import { createIngest, type Ingest, type IngestOptions } from './ingest/ingest.ts';
@@ -77,16 +77,10 @@ class RunningCollector implements Collector {
     const budget = createStagingBudget(limits.stagingBytesMax, () => this.#ingest.roomChanged());
     this.#budgetBytes = () => budget.bytes();
     const sequencer = createSequencer({ tables: this.#tables, budget, clock, events });
-    const path = (file: string) => configPath(config, file);
-    const { tls, address, allowCommonName } = config.listen;
+    const { address, allowCommonName } = config.listen;
     this.#ingest = createIngest({
       address,
-      tls: {
-        ca: path(tls.ca),
-        cert: path(tls.cert),
-        key: path(tls.key),
-        ...(tls.crl === undefined ? {} : { crl: path(tls.crl) }),
-      },
+      tls: listenerFiles(config),
       allowCommonName,
       connectionsMax: limits.connectionsMax,
       creditBytesMax: limits.creditBytesMax,

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
 import { loadConfigFile, type Refine } from '@sluice/shared/config-file.ts';
+import type { TlsFiles } from '@sluice/shared/tls-material.ts';
 import { byteSize, duration, hostPort } from '@sluice/shared/units.ts';
 import { z } from 'zod';
 import type {
@@ -16,94 +17,201 @@ import type {
 
 const mapping = z.tuple([z.string().min(1), z.string().min(1), z.string().min(1), z.string().min(1)]);
 
+const names = () => z.array(z.string().min(1)).min(1);
+
 const step = z.union([
-  z.strictObject({ apply_mapping: z.array(mapping).min(1) }),
-  z.strictObject({ select_fields: z.array(z.string().min(1)).min(1) }),
-  z.strictObject({ drop_fields: z.array(z.string().min(1)).min(1) }),
-  z.strictObject({ filter: z.string().min(1) }),
+  z.strictObject({
+    apply_mapping: z
+      .array(mapping)
+      .min(1)
+      .describe(
+        'As in AWS Glue: [source, its type, column, its type]; dots reach into objects, the rest is dropped',
+      ),
+  }),
+  z.strictObject({ select_fields: names().describe('Keeps these columns, in this order') }),
+  z.strictObject({ drop_fields: names().describe('Drops these columns') }),
+  z.strictObject({
+    filter: z
+      .string()
+      .min(1)
+      .describe('SQL condition on the columns; a record that does not meet it is filtered'),
+  }),
 ]);
 
+const as =
+  'Name of the partition column; else ingest_day or ingest_hour, or the column’s with _day or _hour where `by` is set';
 const partition = z.union([
-  z.strictObject({ ingest: z.enum(['day', 'hour']), as: z.string().optional() }),
   z.strictObject({
-    field: z.string().min(1),
-    by: z.enum(['day', 'hour']).optional(),
-    as: z.string().optional(),
+    ingest: z.enum(['day', 'hour']).describe('By the time the window opened'),
+    as: z.string().optional().describe(as),
+  }),
+  z.strictObject({
+    field: z.string().min(1).describe('By a column: its value, or its time with `by`'),
+    by: z.enum(['day', 'hour']).optional().describe('Day or hour of a timestamp or date'),
+    as: z.string().optional().describe(as),
   }),
 ]);
 
 const inputFormat = z.union([
   z.enum(['json', 'csv', 'text', 'bytes']),
   z.strictObject({
-    csv: z.strictObject({
-      delimiter: z.string().length(1).default(','),
-      quote: z.string().length(1).default('"'),
-    }),
+    csv: z
+      .strictObject({
+        delimiter: z.string().length(1).default(',').describe('Character between fields'),
+        quote: z.string().length(1).default('"').describe('Character around fields'),
+      })
+      .describe('CSV of another kind'),
   }),
 ]);
 
+const compression = 'Of the files';
+const format = 'Kind of files';
 const output = z.union([
-  z.strictObject({ format: z.literal('parquet'), compression: z.enum(['zstd', 'snappy']).default('zstd') }),
-  z.strictObject({ format: z.enum(['csv', 'json']), compression: z.enum(['none', 'gzip']).default('none') }),
+  z.strictObject({
+    format: z.literal('parquet').describe(format),
+    compression: z.enum(['zstd', 'snappy']).default('zstd').describe(compression),
+  }),
+  z.strictObject({
+    format: z.enum(['csv', 'json']).describe(format),
+    compression: z.enum(['none', 'gzip']).default('none').describe(compression),
+  }),
 ]);
 
 const table = z.strictObject({
   name: z
     .string()
-    .regex(/^[a-z][a-z0-9_]{0,199}$/, 'lower-case letters, digits and underscore, starting with a letter'),
-  topic: z.string().min(1),
-  format: inputFormat,
-  columns: z.record(z.string(), z.string()).optional(),
-  window: z.strictObject({ every: duration().optional(), bytesMax: byteSize().optional() }).prefault({}),
-  steps: z.array(step).default([]),
-  partitionBy: z.array(partition).default([]),
-  output: output.prefault({ format: 'parquet' }),
-  provenance: z.enum(['none', 'position', 'full']).default('position'),
-  quarantine: z.strictObject({ raw: z.enum(['keep', 'hash', 'drop']).default('keep') }).prefault({}),
-  startAt: z.enum(['earliest', 'latest']).optional(),
-  location: z.string().optional(),
+    .regex(/^[a-z][a-z0-9_]{0,199}$/, 'lower-case letters, digits and underscore, starting with a letter')
+    .describe('Name in the catalog; bad records are in `<name>_quarantine`'),
+  topic: z.string().min(1).describe('The topic whose records it takes; a topic may feed several tables'),
+  format: inputFormat.describe('What a record’s value is'),
+  columns: z
+    .record(z.string(), z.string())
+    .optional()
+    .describe(
+      'Columns to read and their types; for csv in the order of the line. Else the first apply_mapping’s',
+    ),
+  window: z
+    .strictObject({
+      every: duration().prefault('100s').describe('A window closes at this age, at least 1s'),
+      bytesMax: byteSize().prefault('64MiB').describe('A window closes at this size, at least 64KiB'),
+    })
+    .prefault({})
+    .describe('What is published together'),
+  steps: z.array(step).default([]).describe('What is made of the columns, one after the other'),
+  partitionBy: z.array(partition).default([]).describe('Directories below the table, outermost first'),
+  output: output.prefault({ format: 'parquet' }).describe('How rows are written'),
+  provenance: z
+    .enum(['none', 'position', 'full'])
+    .default('position')
+    .describe(
+      'Columns about the record: _partition and _offset, or _topic, _timestamp, _key and _headers too',
+    ),
+  quarantine: z
+    .strictObject({
+      raw: z
+        .enum(['keep', 'hash', 'drop'])
+        .default('keep')
+        .describe('What is kept of a bad record itself: all, its SHA-256, or nothing'),
+    })
+    .prefault({})
+    .describe('Records that the table cannot take'),
+  startAt: z
+    .enum(['earliest', 'latest'])
+    .optional()
+    .describe(
+      'Where it begins a partition that it has never read; else where the topic’s other tables are, else as the agent says',
+    ),
+  location: z.string().optional().describe('Path below the lake; else the table’s name'),
 });
 
-/** The schema of collector.yaml. */
+/** The schema of collector.yaml. What `describe` says is the reference in docs/config.md. */
 export const collectorSchema = z.strictObject({
   collector: z
     .strictObject({
-      id: z.string().optional(),
-      workDir: z.string().default('/var/lib/sluice-collector'),
-      drainTimeout: duration().default(110_000),
+      id: z
+        .string()
+        .optional()
+        .describe('Name in logs and ledger entries; else the host’s with a random end'),
+      workDir: z
+        .string()
+        .default('/var/lib/sluice-collector')
+        .describe('Directory for the files of windows; empty again after each'),
+      drainTimeout: duration()
+        .prefault('110s')
+        .describe('After SIGTERM: how long open windows may still be published'),
     })
-    .prefault({}),
-  listen: z.strictObject({
-    address: hostPort(),
-    tls: z.strictObject({ ca: z.string(), cert: z.string(), key: z.string(), crl: z.string().optional() }),
-    allowCommonName: z.boolean().default(false),
-  }),
+    .prefault({})
+    .describe('The collector itself'),
+  listen: z
+    .strictObject({
+      address: hostPort().describe('Where agents connect'),
+      tls: z
+        .strictObject({
+          ca: z.string().describe('PEM file of the authority that signs agents'),
+          cert: z.string().describe('PEM file of the collector’s certificate'),
+          key: z.string().describe('PEM file of its private key'),
+          crl: z.string().optional().describe('PEM file of revoked certificates'),
+        })
+        .describe('Mutual TLS, always; the files are read again on SIGHUP'),
+      allowCommonName: z
+        .boolean()
+        .default(false)
+        .describe('Takes an agent’s name from the CN where its certificate has no URI `sluice://agent/<id>`'),
+    })
+    .describe('The agents’ side'),
   agents: z
-    .array(z.strictObject({ id: z.string().min(1), topics: z.array(z.string().min(1)).min(1) }))
-    .min(1),
-  lake: z.strictObject({
-    store: z.string().min(1),
-    catalog: z.enum(['glue', 'file']),
-    database: z
-      .string()
-      .regex(/^[a-z0-9_]{1,255}$/, 'lower-case letters, digits and underscore')
-      .default('sluice'),
-    region: z.string().optional(),
-    s3Endpoint: z.url().optional(),
-    glueEndpoint: z.url().optional(),
-  }),
-  tables: z.array(table).min(1),
+    .array(
+      z.strictObject({
+        id: z.string().min(1).describe('Name of the agent, as in its certificate; may end in `*`'),
+        topics: names().describe('Topics that it may send; a name may end in `*`'),
+      }),
+    )
+    .min(1)
+    .describe('Who may send what'),
+  lake: z
+    .strictObject({
+      store: z.string().min(1).describe('s3://bucket/prefix, or a directory'),
+      catalog: z.enum(['glue', 'file']).describe('The Glue Data Catalog, or a file beside the tables'),
+      database: z
+        .string()
+        .regex(/^[a-z0-9_]{1,255}$/, 'lower-case letters, digits and underscore')
+        .default('sluice')
+        .describe('Database in the catalog; made where it is missing'),
+      region: z.string().optional().describe('AWS region; else the environment’s'),
+      s3Endpoint: z.url().optional().describe('Another S3 than AWS’s'),
+      glueEndpoint: z.url().optional().describe('Another Glue than AWS’s'),
+    })
+    .describe('Where tables live'),
+  tables: z.array(table).min(1).describe('What is made of the topics'),
   limits: z
     .strictObject({
-      stagingBytesMax: byteSize().default(256 * 2 ** 20),
-      creditBytesMax: byteSize().default(16 * 2 ** 20),
-      connectionsMax: z.int().min(1).max(10_000).default(256),
-      transformMemory: byteSize().default(512 * 2 ** 20),
-      transformThreads: z.int().min(1).max(64).default(1),
+      stagingBytesMax: byteSize()
+        .prefault('256MiB')
+        .describe('Segments in memory, of all windows that are not yet published'),
+      creditBytesMax: byteSize().prefault('16MiB').describe('What one agent may have under way'),
+      connectionsMax: z.int().min(1).max(10_000).default(256).describe('Connections of agents at once'),
+      transformMemory: byteSize().prefault('512MiB').describe('Memory of DuckDB'),
+      transformThreads: z.int().min(1).max(64).default(1).describe('Threads of DuckDB'),
     })
-    .prefault({}),
-  http: z.strictObject({ address: hostPort() }).prefault({ address: '127.0.0.1:9644' }),
-  log: z.strictObject({ level: z.enum(['debug', 'info', 'warn', 'error']).default('info') }).prefault({}),
+    .prefault({})
+    .describe('Bounds'),
+  http: z
+    .strictObject({
+      address: hostPort()
+        .prefault('127.0.0.1:9644')
+        .describe('Where /livez, /readyz, /healthz and /metrics listen'),
+    })
+    .prefault({})
+    .describe('The page for monitoring'),
+  log: z
+    .strictObject({
+      level: z
+        .enum(['debug', 'info', 'warn', 'error'])
+        .default('info')
+        .describe('Lines below this level are left out'),
+    })
+    .prefault({})
+    .describe('Log lines on stderr'),
 });
 
 type Parsed = z.output<typeof collectorSchema>;
@@ -114,8 +222,6 @@ export type CollectorConfig = Omit<Parsed, 'tables'> & {
   readonly tables: readonly TableConfig[];
 };
 
-const WINDOW_LENGTH_MS = 100_000;
-const WINDOW_BYTES_MAX = 64 * 2 ** 20;
 /** Below these every segment would be a window, and a table of files that nobody wants to read. */
 const WINDOW_LENGTH_MS_MIN = 1_000;
 const WINDOW_BYTES_MAX_MIN = 64 * 1024;
@@ -129,11 +235,11 @@ interface Problem {
 const refine: Refine<Parsed> = (config) => {
   const problems: Problem[] = [...nameProblems(config.tables), ...locationProblems(config.tables)];
   config.tables.forEach(({ window, format }, index) => {
-    if (window.every !== undefined && window.every < WINDOW_LENGTH_MS_MIN) {
+    if (window.every < WINDOW_LENGTH_MS_MIN) {
       const remedy = 'write 1s or more; the default is 100s';
       problems.push({ path: ['tables', index, 'window', 'every'], message: 'must be at least 1s', remedy });
     }
-    if (window.bytesMax !== undefined && window.bytesMax < WINDOW_BYTES_MAX_MIN) {
+    if (window.bytesMax < WINDOW_BYTES_MAX_MIN) {
       const remedy = 'write 64KiB or more; the default is 64MiB';
       problems.push({
         path: ['tables', index, 'window', 'bytesMax'],
@@ -219,6 +325,14 @@ export function configPath(config: { readonly directory: string }, path: string)
   return resolve(config.directory, path);
 }
 
+/** The listener's certificate files. */
+export function listenerFiles(config: Pick<CollectorConfig, 'directory' | 'listen'>): TlsFiles {
+  const { ca, cert, key, crl } = config.listen.tls;
+  const path = (file: string) => configPath(config, file);
+  const files = { ca: path(ca), cert: path(cert), key: path(key) };
+  return crl === undefined ? files : { ...files, crl: path(crl) };
+}
+
 function compileTable(parsed: ParsedTable): TableConfig {
   const steps = parsed.steps.map(compileStep);
   const columns = Object.entries(parsed.columns ?? {}).map(([name, type]) => ({
@@ -244,8 +358,8 @@ function compileTable(parsed: ParsedTable): TableConfig {
   const configVersion = createHash('sha256').update(JSON.stringify(meaning)).digest('hex').slice(0, 16);
   return Object.freeze({
     ...meaning,
-    windowLengthMs: parsed.window.every ?? WINDOW_LENGTH_MS,
-    windowBytesMax: parsed.window.bytesMax ?? WINDOW_BYTES_MAX,
+    windowLengthMs: parsed.window.every,
+    windowBytesMax: parsed.window.bytesMax,
     configVersion,
   });
 }

@@ -164,11 +164,23 @@ export interface OutputFile {
   readonly extension: string;
 }
 
+/** A record batch that went to quarantine as a whole: its records stand as [startOffset, startOffset + records). */
+export interface QuarantinedBatch {
+  readonly topic: string;
+  readonly partition: number;
+  readonly startOffset: number;
+  readonly records: number;
+  readonly code: string;
+  readonly reason: string;
+}
+
 export interface TransformResult {
   readonly files: readonly OutputFile[];
   readonly classes: Classes;
   /** Records with an offset in range, per partition key (`partitionKey`). */
   readonly recordsPerPartition: ReadonlyMap<string, number>;
+  /** Batches whose records could not be read. */
+  readonly corrupt: readonly QuarantinedBatch[];
   /** Milliseconds spent decoding and in SQL, for metrics. */
   readonly decodeMs: number;
   readonly sqlMs: number;

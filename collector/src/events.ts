@@ -108,6 +108,15 @@ function ledgerEvents(log: Logger, metrics: Metrics) {
       windows.inc({ table: w.table });
       log.info(w, 'window committed');
     },
+    recordBatchQuarantined: (b: {
+      table: string;
+      topic: string;
+      partition: number;
+      startOffset: number;
+      records: number;
+      code: string;
+      reason: string;
+    }) => log.error(b, 'a record batch cannot be read: its bytes and all its records are in quarantine'),
     tableWaits(w: { table: string; state: string; reason: string; retryMs: number }) {
       waits.inc({ table: w.table });
       log.warn(w, 'table waits; its data stay with the agent');

@@ -5,12 +5,11 @@ import { hostname, tmpdir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { systemClock } from '@sluice/shared/clock.ts';
 import { type Command, runCommandLine, UsageError } from '@sluice/shared/command-line.ts';
-import { describeError } from '@sluice/shared/errors.ts';
 import { createLogger } from '@sluice/shared/log.ts';
 import { createMetrics } from '@sluice/shared/metrics.ts';
 import { startOpsServer } from '@sluice/shared/ops-server.ts';
 import { printStatus } from '@sluice/shared/print-status.ts';
-import { EXIT, runUntilSignal } from '@sluice/shared/process-life.ts';
+import { EXIT, reloadOnHangup, runUntilSignal } from '@sluice/shared/process-life.ts';
 import { systemRandom } from '@sluice/shared/random.ts';
 import { createCatalog } from './catalog/open-catalog.ts';
 import { createCollector } from './collector.ts';
@@ -122,13 +121,7 @@ async function run(config: CollectorConfig): Promise<number> {
   });
   const linkPort = await collector.start();
   events.collectorStarted({ collectorId, version: COLLECTOR_VERSION, linkPort, httpPort: ops.port });
-  process.on('SIGHUP', () => {
-    try {
-      collector.reload();
-    } catch (error) {
-      events.reloadRefused({ reason: describeError(error) });
-    }
-  });
+  reloadOnHangup(() => collector.reload(), events.reloadRefused);
   const code = await runUntilSignal(
     {
       async drain(signal, graceMs) {

@@ -13,7 +13,7 @@ const NODE = join(ROOT, 'node_modules/.bin/node');
 /** What each command runs, and what it needs beyond Node and npm: programs of the machine, and things set up here. */
 const COMMANDS = {
   check: { entry: 'test/run/check.ts', needs: [] },
-  test: { entry: 'test/run/test.ts', needs: ['java', 'maven', 'python', 'kafka', 'aws'] },
+  test: { entry: 'test/run/test.ts', needs: ['java', 'maven', 'python', 'kafka', 'aws', 'linters'] },
   demo: { entry: 'deploy/demo/demo.ts', needs: ['java', 'maven', 'kafka'] },
   try: { entry: 'deploy/demo/try.ts', needs: [] },
   simulate: { entry: 'test/simulation/run.ts', needs: [] },
@@ -40,7 +40,7 @@ const PREREQUISITES = {
     works: () =>
       run('python3', ['-c', 'import venv, ensurepip, sys; sys.exit(sys.version_info < (3, 10))']).status ===
       0,
-    missing: 'Python 3.10 or newer with venv (the emulated S3 and Glue run on it, and Spark)',
+    missing: 'Python 3.10 or newer with venv (the emulated S3 and Glue run on it, the linters, and Spark)',
     install: 'apt-get install -y python3 python3-venv',
   },
 };
@@ -48,6 +48,7 @@ const PREREQUISITES = {
 const STAGES = {
   kafka: { name: 'kafka broker', work: kafkaJars },
   aws: { name: 'emulated aws', work: ministackVenv },
+  linters: { name: 'linters', work: lintersVenv },
 };
 
 await main(process.argv[2] ?? '', process.argv.slice(3));
@@ -157,6 +158,11 @@ async function kafkaJars() {
 async function ministackVenv() {
   const { ensureMinistack } = await import('../local/ministack-venv.mjs');
   return ensureMinistack();
+}
+
+async function lintersVenv() {
+  const { ensureLinters } = await import('../local/linters-venv.mjs');
+  return ensureLinters();
 }
 
 function hash(file) {

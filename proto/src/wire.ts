@@ -84,7 +84,7 @@ function toWire(segment: Segment, rewindEpoch: number): WireSegment {
     ...counts,
     skipped: skipped.map(({ kind, ...span }) => ({ ...span, kind: SKIPPED_KINDS.indexOf(kind) })),
     // A spool of an earlier version may hold any.
-    timestampMax: boundedTimestamp(rest.timestampMax),
+    timestampMax: String(boundedTimestamp(rest.timestampMax)),
     codec: CODECS.indexOf(codec),
     plainBytes: rest.plainBytes,
     crc32c,
@@ -117,7 +117,8 @@ export function segmentFromWire(wire: WireSegment): Segment {
     nextOffset,
     counts: { records, control, aborted, absent },
     skipped,
-    timestampMax: wire.timestampMax,
+    // Another agent may send any: it would break whoever reads the segment.
+    timestampMax: boundedTimestamp(Number(wire.timestampMax)),
     codec,
     plainBytes,
     crc32c: wire.crc32c,

@@ -21,7 +21,7 @@ export const ERRORS = {
   },
   TLS_CERTIFICATE_EXPIRED: {
     kind: 'reject',
-    remedy: 'Renew the file named, then restart the program; the collector also takes SIGHUP.',
+    remedy: 'Renew the file named, then send the program SIGHUP (`systemctl reload sluice-agent`).',
   },
   ASSERTION_FAILED: {
     kind: 'halt',
@@ -31,7 +31,7 @@ export const ERRORS = {
   RECORD_BATCH_CORRUPT: {
     kind: 'reject',
     remedy:
-      'The bytes are not what the producer wrote. Check the disk and network of the host named; the segment is fetched again.',
+      'The bytes are not what the producer wrote: check disks, memory and network of the brokers and the agent. The collector quarantines such a batch; Kafka may still have it whole.',
   },
   RECORD_BATCH_TOO_LARGE: {
     kind: 'reject',

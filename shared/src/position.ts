@@ -23,6 +23,11 @@ export function partitionKey(id: PartitionId): string {
   return `${id.topic}/${id.topicId}/${id.partition}`;
 }
 
+/** Map key of one partition of whatever incarnation of its topic is there now. Topic names hold no slash. */
+export function slotKey(slot: { readonly topic: string; readonly partition: number }): string {
+  return `${slot.topic}/${slot.partition}`;
+}
+
 /** How people write a partition: `claims-3`. */
 export function partitionName(id: { readonly topic: string; readonly partition: number }): string {
   return `${id.topic}-${id.partition}`;

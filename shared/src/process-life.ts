@@ -32,6 +32,17 @@ export async function runUntilSignal(program: Program, graceMs: number, clock: C
   return ended;
 }
 
+/** SIGHUP: certificates are read again, or what is wrong with them is said and the old ones stay. */
+export function reloadOnHangup(reload: () => void, refused: (told: { reason: string }) => void): void {
+  process.on('SIGHUP', () => {
+    try {
+      reload();
+    } catch (error) {
+      refused({ reason: describeError(error) });
+    }
+  });
+}
+
 function nextSignal(): { readonly heard: Promise<string>; cancel(): void } {
   const { promise: heard, resolve } = Promise.withResolvers<string>();
   const on = (signal: NodeJS.Signals) => {

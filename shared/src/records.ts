@@ -43,13 +43,21 @@ export function decodeRecords(batch: Buffer): KafkaRecord[] {
   return records;
 }
 
-/** Records at or above `fromOffset`. A dense batch need not be opened. */
+/**
+ * Records at or above `fromOffset`. A dense batch need not be opened; of a sparse one that cannot be opened as many are
+ * counted as there may be. Agent and collector count by this alone: they must agree also where a batch is broken.
+ */
 export function countRecordsFrom(batch: Buffer, fromOffset: number): number {
   const header = readBatchHeader(batch);
   if (fromOffset <= header.baseOffset) return header.count;
   if (fromOffset > header.lastOffset) return 0;
   if (header.count === header.lastOffset - header.baseOffset + 1) return header.lastOffset - fromOffset + 1;
-  return decodeRecords(batch).filter((record) => record.offset >= fromOffset).length;
+  try {
+    return decodeRecords(batch).filter((record) => record.offset >= fromOffset).length;
+  } catch (error) {
+    if (!(error instanceof SluiceError)) throw error;
+    return Math.min(header.count, header.lastOffset - fromOffset + 1);
+  }
 }
 
 class VarintReader {

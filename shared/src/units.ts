@@ -22,29 +22,38 @@ const BYTES: Readonly<Record<string, number>> = {
 const BITS_PER_SECOND: Readonly<Record<string, number>> = { 'kbit/s': 1e3, 'Mbit/s': 1e6, 'Gbit/s': 1e9 };
 
 function withUnit(units: Readonly<Record<string, number>>, what: string, example: string) {
-  const names = Object.keys(units).join(', ');
   return (text: string, context: z.RefinementCtx): number => {
     const [, digits, unit = ''] = /^\s*(\d+(?:\.\d+)?)\s*(\S+)\s*$/.exec(text) ?? [];
     const factor = Object.hasOwn(units, unit) ? units[unit] : undefined;
     if (digits !== undefined && factor !== undefined) return Math.round(Number(digits) * factor);
     context.addIssue({
       code: 'custom',
-      message: `'${text}' is not a ${what}: write a number and one of ${names}, e.g. "${example}"`,
+      message: `'${text}' is not a ${what}: write a number and one of ${names(units)}, e.g. "${example}"`,
     });
     return z.NEVER;
   };
 }
 
+/** A text in the config file; `unit` is what the reference says of it. */
+const withMeta = (unit: string) => z.string().meta({ unit });
+const names = (units: Readonly<Record<string, number>>) => Object.keys(units).join(', ');
+/** Of each kind of value, its units. */
+export const UNIT_NAMES = {
+  duration: names(DURATION_MS),
+  size: names(BYTES),
+  rate: names(BITS_PER_SECOND),
+} as const;
+
 /** "100s" → milliseconds. */
-export const duration = () => z.string().transform(withUnit(DURATION_MS, 'duration', '100s'));
+export const duration = () => withMeta('duration').transform(withUnit(DURATION_MS, 'duration', '100s'));
 /** "64MiB" → bytes. */
-export const byteSize = () => z.string().transform(withUnit(BYTES, 'size', '64MiB'));
+export const byteSize = () => withMeta('size').transform(withUnit(BYTES, 'size', '64MiB'));
 /** "200Mbit/s" → bits per second. */
-export const bitRate = () => z.string().transform(withUnit(BITS_PER_SECOND, 'rate', '200Mbit/s'));
+export const bitRate = () => withMeta('rate').transform(withUnit(BITS_PER_SECOND, 'rate', '200Mbit/s'));
 
 /** "host:port", IPv6 in brackets. Port 0 asks the system for a free one. */
 export const hostPort = () =>
-  z.string().transform((text, context) => {
+  withMeta('host:port').transform((text, context) => {
     const [, host = '', port = ''] = /^(\[[0-9a-fA-F:.]+\]|[^:\s]+):(\d{1,5})$/.exec(text) ?? [];
     if (host !== '' && Number(port) <= 65_535)
       return { host: host.replace(/^\[|\]$/g, ''), port: Number(port) };

@@ -27,6 +27,10 @@ test('the spool lies in the directory that systemd makes for the agent alone', (
   assert.equal(setting('StateDirectoryMode'), '0700');
 });
 
+test('a reload sends the signal at which the agent reads its certificates again', () => {
+  assert.equal(setting('ExecReload'), '/bin/kill -HUP $MAINPID');
+});
+
 test('the child processes that speak to systemd are heard, and V8 may compile', () => {
   assert.equal(setting('Type'), 'notify');
   assert.equal(setting('NotifyAccess'), 'all');

@@ -19,6 +19,7 @@ import type { SourceTiming } from '@sluice/agent/source/source-timing.ts';
 import { systemClock } from '@sluice/shared/clock.ts';
 import { silentLogger } from '@sluice/shared/log.ts';
 import { createMetrics } from '@sluice/shared/metrics.ts';
+import { slotKey } from '@sluice/shared/position.ts';
 import { systemRandom } from '@sluice/shared/random.ts';
 import { ensureKafkaJars, kafkaJarsPath } from '../../deploy/local/kafka-jars.mjs';
 import { eventually } from '../support/eventually.ts';
@@ -183,24 +184,23 @@ function recordingHandler(
   positions: Positions,
   startAt: (info: PartitionInfo) => number | undefined,
 ): SourceHandler {
-  const keyOf = ({ topic, partition }: { topic: string; partition: number }) => `${topic}/${partition}`;
   return {
     assigned(partitions) {
       recording.joins++;
-      return new Map(partitions.map((partition) => [keyOf(partition), positions.get(keyOf(partition))]));
+      return new Map(partitions.map((partition) => [slotKey(partition), positions.get(slotKey(partition))]));
     },
     described(partitions) {
       recording.described.push(...partitions);
       for (const info of partitions) {
-        if (positions.has(keyOf(info))) continue;
+        if (positions.has(slotKey(info))) continue;
         const offset = startAt(info);
         if (offset === undefined) continue;
-        positions.set(keyOf(info), offset);
+        positions.set(slotKey(info), offset);
         recording.source.seek(info, offset);
       }
     },
     batches(partition, batches) {
-      const key = keyOf(partition);
+      const key = slotKey(partition);
       for (const batch of batches) {
         const position = positions.get(key) ?? -1;
         if (batch.baseOffset > position)
@@ -212,8 +212,8 @@ function recordingHandler(
       recording.batches.set(key, [...(recording.batches.get(key) ?? []), ...batches]);
     },
     gap(partition, startOffset, nextOffset, reason) {
-      recording.gaps.push({ partition: keyOf(partition), startOffset, nextOffset, reason });
-      positions.set(keyOf(partition), nextOffset);
+      recording.gaps.push({ partition: slotKey(partition), startOffset, nextOffset, reason });
+      positions.set(slotKey(partition), nextOffset);
     },
   };
 }

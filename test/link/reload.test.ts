@@ -143,3 +143,43 @@ test('the agent’s renewed certificate is used by its next connection', async (
   renew(await pki.agent('site-1'));
   await eventually('connected again', () => here.uplink.status().state === 'connected');
 });
+
+test('a reload takes the agent over to its renewed certificate, and nothing is lost', async (t) => {
+  const there = await startCollectorEnd(t, { tls: await pki.collector() });
+  const { files, renew } = installed(agent);
+  const feed = feedDouble([
+    { id: claims, at: (offset) => opaqueSegment(offset, offset + 10, { payloadBytes: 50_000 }) },
+  ]);
+  const address = { host: '127.0.0.1', port: there.port };
+  const here = startAgentEnd(t, { address, tls: files, feed, clock: hurriedClock });
+  const flows = async (what: string) => {
+    const before = there.sequencer.taken(claims).length;
+    await eventually(what, () => there.sequencer.taken(claims).length > before + 20);
+    there.sequencer.commitAll();
+    there.ingest.roomChanged();
+  };
+  await flows('segments flow');
+  renew(await pki.agent('site-1', { days: 60 }));
+  here.uplink.reload();
+  assert.deepEqual(here.log.said(/certificates read again/), [{ daysToExpiry: 59 }]);
+  await eventually('a second stream', () => here.uplink.status().attempts === 2);
+  await flows('segments flow on');
+  assertContiguous(there.sequencer.taken(claims));
+  assert.ok(here.feed.heard.includes('disconnected drained'), here.feed.heard.join());
+  renew(await pki.agent('site-2'));
+  here.uplink.reload();
+  await eventually('it shows the new one', () =>
+    here.uplink.status().lastError?.includes("certificate says 'site-2'"),
+  );
+});
+
+test('an agent that is told to read a torn pair says so, and its stream goes on', async (t) => {
+  const there = await startCollectorEnd(t, { tls: await pki.collector() });
+  const { files, renew } = installed(agent);
+  const here = startAgentEnd(t, { address: { host: '127.0.0.1', port: there.port }, tls: files });
+  await eventually('connected', () => here.uplink.status().state === 'connected');
+  renew(await pki.agent('site-1'), ['cert']);
+  assert.throws(() => here.uplink.reload(), { code: 'TLS_FILES_UNUSABLE', place: /cert\.pem$/ });
+  assert.equal(here.uplink.status().state, 'connected');
+  assert.deepEqual(here.feed.heard, []);
+});

@@ -40,7 +40,7 @@ export const requests: Bodies<ConnectRequest> = {
       { kind: 1, firstOffset: 101, lastOffset: 102, count: 2 },
       { kind: 2, firstOffset: 103, lastOffset: 107, count: 3 },
     ],
-    timestampMax: 1_767_225_600_000,
+    timestampMax: '1767225600000',
     codec: 2,
     plainBytes: 70_000,
     crc32c: 0xdeadbeef,

@@ -93,6 +93,22 @@ test('a timestamp in nanoseconds, or any that 64 bits hold, does not make a segm
   ] as const) {
     const { body } = ConnectRequest.decode(encodeSegmentRequest(rangeSegment(0, 10, { timestampMax }), 0));
     assert.equal(body?.$case, 'segment');
-    assert.equal(body.value.timestampMax, told);
+    assert.equal(body.value.timestampMax, String(told));
+  }
+});
+
+test('whatever 64 bits an agent sends as a timestamp, its segment is read and its stream goes on', () => {
+  for (const [sent, read] of [
+    ['9007199254740993', Number.MAX_SAFE_INTEGER],
+    ['9223372036854775807', Number.MAX_SAFE_INTEGER],
+    ['-9223372036854775808', -1],
+    ['0', 0],
+  ] as const) {
+    const value = { ...requests.segment, timestampMax: sent };
+    const { body } = ConnectRequest.decode(
+      ConnectRequest.encode({ body: { $case: 'segment', value } }).finish(),
+    );
+    assert.equal(body?.$case, 'segment');
+    assert.equal(segmentFromWire(body.value).timestampMax, read);
   }
 });

@@ -1,12 +1,18 @@
-// What is generated and committed: the wire code from link.proto, and the error reference from the error table.
+// What is generated and committed: the wire code from link.proto, the error reference from the error table, and the config
+// reference from the config schemas.
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { ERRORS } from '@sluice/shared/errors.ts';
+import { configDocuments } from './config-documents.ts';
 import { ROOT } from './test-files.ts';
 
 export const WIRE_FILE = 'proto/src/gen/sluice/v1/link.ts';
-export const ERRORS_DOCUMENT = 'docs/errors.md';
+
+/** Documents that are pure functions of our sources. */
+export function documents(): { readonly file: string; readonly text: string }[] {
+  return [{ file: 'docs/errors.md', text: errorsDocument() }, ...configDocuments()];
+}
 
 /** Generates below `directory`, as buf.gen.yaml says. */
 export async function generateWire(directory: string): Promise<void> {
@@ -17,7 +23,7 @@ export async function generateWire(directory: string): Promise<void> {
   });
 }
 
-export function errorsDocument(): string {
+function errorsDocument(): string {
   const rows = Object.entries(ERRORS).map(
     ([code, { kind, remedy }]) => `| \`${code}\` | ${kind} | ${remedy} |`,
   );

@@ -1,10 +1,10 @@
 // The checks that run no code of ours: format and lint, types, generated code. Side by side, each with its seconds.
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { styleText } from 'node:util';
-import { ERRORS_DOCUMENT, errorsDocument, generateWire, WIRE_FILE } from './generated.ts';
+import { documents, generateWire, WIRE_FILE } from './generated.ts';
 import { ROOT, type Tally } from './test-files.ts';
 
 interface Check {
@@ -55,15 +55,13 @@ async function generatedCodeDrift(): Promise<string | undefined> {
   const directory = mkdtempSync(join(tmpdir(), 'sluice-generated-'));
   try {
     await generateWire(directory);
-    const drifted = [
-      readFileSync(join(directory, WIRE_FILE), 'utf8') === readFileSync(join(ROOT, WIRE_FILE), 'utf8')
-        ? ''
-        : WIRE_FILE,
-      errorsDocument() === readFileSync(join(ROOT, ERRORS_DOCUMENT), 'utf8') ? '' : ERRORS_DOCUMENT,
-    ].filter((file) => file !== '');
+    const wire = { file: WIRE_FILE, text: readFileSync(join(directory, WIRE_FILE), 'utf8') };
+    const drifted = [wire, ...documents()].filter(
+      ({ file, text }) => !existsSync(join(ROOT, file)) || readFileSync(join(ROOT, file), 'utf8') !== text,
+    );
     return drifted.length === 0
       ? undefined
-      : `${drifted.join(', ')} differ from their sources: npm run generate\n`;
+      : `${drifted.map(({ file }) => file).join(', ')} differ from their sources: npm run generate\n`;
   } catch (error) {
     return `${error instanceof Error ? error.message : String(error)}\n`;
   } finally {

@@ -1,7 +1,13 @@
 // Offsets stay exact, partitions are never mistaken for each other, and a cut through a segment counts every offset once.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { NO_TOPIC_ID, offsetFromWire, partitionKey, partitionName } from '@sluice/shared/position.ts';
+import {
+  NO_TOPIC_ID,
+  offsetFromWire,
+  partitionKey,
+  partitionName,
+  slotKey,
+} from '@sluice/shared/position.ts';
 import { type SkippedSpan, skippedFrom } from '@sluice/shared/segment.ts';
 import fc from 'fast-check';
 
@@ -26,6 +32,7 @@ test('two partitions have one key only if they are one partition of one incarnat
     }),
   );
   assert.equal(partitionName({ topic: 'claims', partition: 3 }), 'claims-3');
+  assert.equal(slotKey({ topic: 'claims', partition: 3 }), 'claims/3', 'of any incarnation');
 });
 
 const span = (kind: SkippedSpan['kind'], firstOffset: number, lastOffset: number, count: number) => ({

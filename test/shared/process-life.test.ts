@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { startProcess } from '@sluice/deploy/local/child-process.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
-import { EXIT, reportFatal, runUntilSignal } from '@sluice/shared/process-life.ts';
+import { EXIT, reloadOnHangup, reportFatal, runUntilSignal } from '@sluice/shared/process-life.ts';
 import { manualClock, settle } from '../support/manual-clock.ts';
 
 function started(drain: () => Promise<void>) {
@@ -122,4 +122,20 @@ test('a reader that has gone does not keep the process, or change how it ended',
   });
   child.child.stdout?.once('data', () => child.child.stdout?.destroy());
   assert.equal(await child.ended, 3);
+});
+
+test('SIGHUP reads again, and what is refused is said and ends nothing', () => {
+  const told: string[] = [];
+  let next: () => void = () => void told.push('read');
+  reloadOnHangup(
+    () => next(),
+    ({ reason }) => void told.push(reason),
+  );
+  process.emit('SIGHUP', 'SIGHUP');
+  next = () => {
+    throw new SluiceError('TLS_FILES_UNUSABLE', 'no PEM', { place: 'cert.pem' });
+  };
+  process.emit('SIGHUP', 'SIGHUP');
+  process.removeAllListeners('SIGHUP');
+  assert.deepEqual(told, ['read', 'TLS_FILES_UNUSABLE: no PEM (cert.pem)']);
 });

@@ -54,7 +54,14 @@ test('docs/ARCHITECTURE.md names files that exist', () => {
 });
 
 test('links in the documents lead to files', () => {
-  for (const page of ['README.md', 'docs/ARCHITECTURE.md', 'docs/dependencies.md', 'deploy/README.md']) {
+  const pages = [
+    'README.md',
+    'docs/ARCHITECTURE.md',
+    'docs/config.md',
+    'docs/dependencies.md',
+    'deploy/README.md',
+  ];
+  for (const page of pages) {
     for (const [, target = ''] of read(page).matchAll(/\]\(([^)#]+)\)/g))
       assert.ok(existsSync(join(ROOT, page, '..', target)), `${page}: ${target}`);
   }

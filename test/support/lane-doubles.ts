@@ -4,6 +4,7 @@ import type {
   Classes,
   LedgerRange,
   OutputFile,
+  QuarantinedBatch,
   StagedSegment,
   TableWriter,
   Transformer,
@@ -25,6 +26,8 @@ export interface TransformDouble extends Transformer {
   room: boolean;
   /** Added to the records of each partition, as by a decoder that is wrong. */
   miscount: number;
+  /** Batches that no attempt can read. */
+  corrupt: readonly QuarantinedBatch[];
 }
 
 /** Counts the records of each segment as the agent did; no files. */
@@ -35,6 +38,7 @@ export function transformDouble(): TransformDouble {
     immediate: true,
     room: false,
     miscount: 0,
+    corrupt: [],
     run(request) {
       const read: StagedSegment[] = [];
       double.reads.push(read);
@@ -42,8 +46,8 @@ export function transformDouble(): TransformDouble {
       all.catch(() => {});
       const { promise, resolve, reject } = Promise.withResolvers<TransformResult>();
       const finish = (error?: Error) => {
-        const { miscount } = double;
-        if (error === undefined) all.then(() => resolve(resultOf(read, miscount)), reject);
+        const { miscount, corrupt } = double;
+        if (error === undefined) all.then(() => resolve({ ...resultOf(read, miscount), corrupt }), reject);
         else reject(error);
       };
       if (double.immediate) finish();
@@ -73,7 +77,7 @@ function resultOf(read: readonly StagedSegment[], miscount: number): TransformRe
   const total = [...recordsPerPartition.values()].reduce((a, b) => a + b, 0);
   const classes: Classes = { in: total, emitted: total, merged: 0, filtered: 0, quarantined: 0 };
   const files: OutputFile[] = [];
-  return { files, classes, recordsPerPartition, decodeMs: 0, sqlMs: 0 };
+  return { files, classes, recordsPerPartition, corrupt: [], decodeMs: 0, sqlMs: 0 };
 }
 
 interface Place {

@@ -5,7 +5,7 @@ import { systemClock } from '@sluice/shared/clock.ts';
 import { describeError, SluiceError } from '@sluice/shared/errors.ts';
 import { daysToExpiry, readTlsMaterial } from '@sluice/shared/tls-material.ts';
 import { formatBytes } from '@sluice/shared/units.ts';
-import { type AgentConfig, configPath } from '../config.ts';
+import { type AgentConfig, configPath, linkFiles } from '../config.ts';
 import type { KafkaSettings, TopicSelection } from '../contracts.ts';
 import { probeKafka } from '../source/probe-kafka.ts';
 
@@ -24,7 +24,7 @@ export async function checkAgent(
   const parts: readonly (readonly [string, () => string | Promise<string>])[] = [
     ['config', () => `agent ${config.agent.id}, ${config.topics.length} topics`],
     ['disk', () => checkDisk(config)],
-    ['kafka', () => probeKafka(kafka, topics)],
+    ['kafka', () => probeKafka(kafka, topics, systemClock)],
     ['certificate', () => checkCertificate(config)],
     ['collector', () => checkCollector(config)],
   ];
@@ -56,13 +56,8 @@ function checkDisk(config: AgentConfig): string {
   return `${directory} is writable, ${formatBytes(free)} free, spool up to ${formatBytes(config.spool.bytesMax)}`;
 }
 
-function linkPaths(config: AgentConfig) {
-  const { ca, cert, key } = config.collector.tls;
-  return { ca: configPath(config, ca), cert: configPath(config, cert), key: configPath(config, key) };
-}
-
 function checkCertificate(config: AgentConfig): string {
-  const files = linkPaths(config);
+  const files = linkFiles(config);
   const days = Math.floor(daysToExpiry(readTlsMaterial(files).cert, systemClock.wallMs()));
   if (days < 0)
     throw new SluiceError('TLS_CERTIFICATE_EXPIRED', `it expired ${-days} days ago`, { place: files.cert });
@@ -72,8 +67,8 @@ function checkCertificate(config: AgentConfig): string {
 /** A TLS handshake both ways; what the collector thinks of the agent is heard when `run` connects. */
 function checkCollector(config: AgentConfig): Promise<string> {
   const { host, port } = config.collector.address;
-  const material = readTlsMaterial(linkPaths(config));
-  const servername = config.collector.tls.serverName;
+  const { serverName: servername, ...files } = linkFiles(config);
+  const material = readTlsMaterial(files);
   return new Promise((resolve, reject) => {
     const socket = tls.connect({
       host,

@@ -1,7 +1,7 @@
 // Which partition is where: read from Kafka, on disk, sent, committed. The one place in the agent that decides where
 // Kafka is read next. Positions are the collector's word; until it has spoken the spool and the group offset stand in.
 import { assert } from '@sluice/shared/errors.ts';
-import { type PartitionId, type Position, partitionKey } from '@sluice/shared/position.ts';
+import { type PartitionId, type Position, partitionKey, slotKey } from '@sluice/shared/position.ts';
 import type {
   DeclaredPartition,
   GapNotice,
@@ -35,7 +35,6 @@ export interface PartitionBookOptions {
 }
 
 type Slot = { readonly topic: string; readonly partition: number };
-const slotOf = ({ topic, partition }: Slot) => `${topic}/${partition}`;
 
 export class PartitionBook {
   readonly #options: PartitionBookOptions;
@@ -52,22 +51,22 @@ export class PartitionBook {
   }
 
   stateOf(slot: Slot): PartitionState | undefined {
-    return this.#assigned.get(slotOf(slot));
+    return this.#assigned.get(slotKey(slot));
   }
 
   /** A new assignment. Known partitions go on where they are; others wait until they are described. */
   assigned(partitions: readonly Slot[]): ReadonlyMap<string, number | undefined> {
     const gone = [...this.#assigned.entries()].filter(
-      ([slot, state]) => state !== undefined && !partitions.some((p) => slotOf(p) === slot),
+      ([slot, state]) => state !== undefined && !partitions.some((p) => slotKey(p) === slot),
     );
     const before = new Map(this.#assigned);
     this.#assigned.clear();
     const seeks = new Map<string, number | undefined>();
     for (const slot of partitions) {
-      const state = before.get(slotOf(slot));
-      this.#assigned.set(slotOf(slot), state);
+      const state = before.get(slotKey(slot));
+      this.#assigned.set(slotKey(slot), state);
       if (state !== undefined) this.#readAgain(state);
-      seeks.set(slotOf(slot), state?.readNext);
+      seeks.set(slotKey(slot), state?.readNext);
     }
     const revoked = gone.flatMap(([, state]) => (state === undefined ? [] : [state]));
     for (const state of revoked) this.#giveUp(state);
@@ -112,8 +111,8 @@ export class PartitionBook {
   described(partitions: readonly PartitionInfo[]): void {
     const declared: DeclaredPartition[] = [];
     for (const info of partitions) {
-      if (!this.#assigned.has(slotOf(info))) continue;
-      const known = this.#assigned.get(slotOf(info));
+      if (!this.#assigned.has(slotKey(info))) continue;
+      const known = this.#assigned.get(slotKey(info));
       if (known !== undefined && known.id.topicId === info.topicId) {
         known.info = info;
         continue;
@@ -141,7 +140,7 @@ export class PartitionBook {
     state.readNext = known.length === 0 ? undefined : Math.max(...known);
     state.durableNext = state.readNext ?? state.durableNext;
     this.#states.set(partitionKey(id), state);
-    this.#assigned.set(slotOf(info), state);
+    this.#assigned.set(slotKey(info), state);
     return state;
   }
 

@@ -1,5 +1,6 @@
 // Offsets on their way to the group: the newest per partition, repeated until Kafka confirms it, never backwards.
 // kafkajs may resolve a commit that it did not send, so only `confirmed` counts.
+import { slotKey } from '@sluice/shared/position.ts';
 import type { GroupOffset, TopicPartition } from './kafka-client.ts';
 
 export class GroupCommits {
@@ -8,7 +9,7 @@ export class GroupCommits {
 
   want(offsets: readonly GroupOffset[]): void {
     for (const offset of offsets) {
-      const key = keyOf(offset);
+      const key = slotKey(offset);
       if (offset.nextOffset > (this.#wanted.get(key)?.nextOffset ?? -1)) this.#wanted.set(key, { ...offset });
     }
   }
@@ -16,14 +17,14 @@ export class GroupCommits {
   /** What is worth sending now, of the partitions that are ours. */
   due(assigned: (partition: TopicPartition) => boolean): GroupOffset[] {
     return [...this.#wanted.values()].filter(
-      (offset) => assigned(offset) && offset.nextOffset > (this.#confirmed.get(keyOf(offset)) ?? -1),
+      (offset) => assigned(offset) && offset.nextOffset > (this.#confirmed.get(slotKey(offset)) ?? -1),
     );
   }
 
   /** The group stands at these offsets: after a commit, or because Kafka was asked. */
   confirmed(offsets: readonly GroupOffset[]): void {
     for (const offset of offsets) {
-      const key = keyOf(offset);
+      const key = slotKey(offset);
       this.#confirmed.set(key, Math.max(offset.nextOffset, this.#confirmed.get(key) ?? -1));
       if ((this.#wanted.get(key)?.nextOffset ?? -1) <= offset.nextOffset) this.#wanted.delete(key);
     }
@@ -37,9 +38,4 @@ export class GroupCommits {
       this.#confirmed.delete(key);
     }
   }
-}
-
-/** Topic names cannot hold a slash. */
-function keyOf({ topic, partition }: TopicPartition): string {
-  return `${topic}/${partition}`;
 }

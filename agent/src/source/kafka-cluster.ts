@@ -2,7 +2,7 @@
 // what the group has committed. They go over a connection of kafkajs's own cluster object, so TLS and SASL are the
 // consumer's. A failed answer closes the connection; the next question opens a new one.
 import { SluiceError } from '@sluice/shared/errors.ts';
-import { NO_TOPIC_ID, offsetFromWire } from '@sluice/shared/position.ts';
+import { NO_TOPIC_ID, offsetFromWire, slotKey } from '@sluice/shared/position.ts';
 import type { KafkaSettings } from '../contracts.ts';
 import type { PartitionFetch, PseudoMessage } from './fetch-response.ts';
 import { createKafka, kafkaError, type MemberListener, type TopicPartition } from './kafka-client.ts';
@@ -205,12 +205,14 @@ async function askLogs(cluster: RawCluster, topics: readonly string[]): Promise<
   );
   const startOf = new Map(
     starts.flatMap(({ topic, partitions }) =>
-      partitions.map(({ partition, offset }) => [`${topic}/${partition}`, offsetFromWire(offset)] as const),
+      partitions.map(
+        ({ partition, offset }) => [slotKey({ topic, partition }), offsetFromWire(offset)] as const,
+      ),
     ),
   );
   return ends.flatMap(({ topic, partitions }) =>
     partitions.flatMap(({ partition, offset }) => {
-      const logStart = startOf.get(`${topic}/${partition}`);
+      const logStart = startOf.get(slotKey({ topic, partition }));
       return logStart === undefined ? [] : [{ topic, partition, logStart, logEnd: offsetFromWire(offset) }];
     }),
   );

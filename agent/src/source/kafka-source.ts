@@ -4,7 +4,7 @@
 // offset ever reset. Where a partition begins is for the handler to decide.
 import type { Cancel, Clock } from '@sluice/shared/clock.ts';
 import { describeError, SluiceError } from '@sluice/shared/errors.ts';
-import { partitionName } from '@sluice/shared/position.ts';
+import { partitionName, slotKey } from '@sluice/shared/position.ts';
 import type { Random } from '@sluice/shared/random.ts';
 import type { KafkaSettings, Source, SourceHandler, SourceStatus, TopicSelection } from '../contracts.ts';
 import type { Events } from '../events.ts';
@@ -276,7 +276,7 @@ class KafkaSource implements Source {
     const positions = this.#handler?.assigned(partitions) ?? new Map<string, number | undefined>();
     for (const row of rows) {
       const again = this.#register.isUntold(row.topic);
-      row.position = again ? undefined : positions.get(`${row.topic}/${row.partition}`);
+      row.position = again ? undefined : positions.get(slotKey(row));
       if (row.position === undefined) row.waits.add(again ? CREATED_AGAIN : AWAITS_POSITION);
       else this.#member?.seek(row, row.position);
     }

@@ -1,6 +1,6 @@
 // The partitions assigned to this agent: where each one is read next, what Kafka said about it, and every reason why it
 // must not flow. Pure bookkeeping: kafka-source.ts applies it to the client and tells the wiring.
-import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
+import { NO_TOPIC_ID, slotKey } from '@sluice/shared/position.ts';
 import type {
   BoundedRead,
   FetchedBounds,
@@ -52,7 +52,7 @@ export class PartitionTable {
     const before = this.#rows;
     this.#rows = new Map();
     for (const { topic, partition } of partitions) {
-      const key = rowKey(topic, partition);
+      const key = slotKey({ topic, partition });
       const known = before.get(key);
       const selection = selectionOf(topic, selections);
       this.#rows.set(key, {
@@ -86,7 +86,7 @@ export class PartitionTable {
   }
 
   row({ topic, partition }: TopicPartition): PartitionRow | undefined {
-    return this.#rows.get(rowKey(topic, partition));
+    return this.#rows.get(slotKey({ topic, partition }));
   }
 
   rowsOf(topic: string): readonly PartitionRow[] {
@@ -180,8 +180,4 @@ export function selects(selection: TopicSelection, topic: string): boolean {
   return new RegExp(`^(?:${selection.pattern.source})$`, selection.pattern.flags.replace(/[gy]/g, '')).test(
     topic,
   );
-}
-
-function rowKey(topic: string, partition: number): string {
-  return `${topic}/${partition}`;
 }

@@ -3,6 +3,7 @@
 import type { Clock } from '@sluice/shared/clock.ts';
 import { describeError } from '@sluice/shared/errors.ts';
 import type { Random } from '@sluice/shared/random.ts';
+import { daysToExpiry, readTlsMaterial } from '@sluice/shared/tls-material.ts';
 import type { Uplink, UplinkFeed, UplinkHandler, UplinkStatus } from '../contracts.ts';
 import type { Events } from '../events.ts';
 import { type LinkAddress, type LinkCall, linkError, linkPlace, openLinkCall } from './link-client.ts';
@@ -39,6 +40,8 @@ class GrpcUplink implements Uplink {
   #collectorId: string | undefined;
   #lastError: string | undefined;
   #attempts = 0;
+  /** The session was made with certificates that were replaced: it ends once it stands. */
+  #stale = false;
   #before = { bytes: 0, segments: 0 };
 
   constructor(options: UplinkOptions) {
@@ -90,6 +93,7 @@ class GrpcUplink implements Uplink {
 
   #openSession(handler: UplinkHandler, feed: UplinkFeed, connected: () => void): LinkSession {
     const { clock, agentId, instanceId, version, maxBitsPerSecond, segmentBytesMax, events } = this.#options;
+    this.#stale = false;
     return new LinkSession({
       call: (this.#options.openCall ?? openLinkCall)(this.#options),
       handler,
@@ -106,6 +110,7 @@ class GrpcUplink implements Uplink {
         this.#lastError = undefined;
         this.#enter('connected');
         events.linkConnected({ collector: collectorId });
+        if (this.#stale) this.#session?.drain();
       },
     });
   }
@@ -140,6 +145,15 @@ class GrpcUplink implements Uplink {
 
   revoked(partitions: Parameters<Uplink['revoked']>[0]): void {
     this.#session?.revoked(partitions);
+  }
+
+  reload(): void {
+    const { tls, clock, events } = this.#options;
+    const { cert } = readTlsMaterial(tls);
+    events.certificatesReloaded({ daysToExpiry: Math.floor(daysToExpiry(cert, clock.wallMs())) });
+    this.#stale = true;
+    // What was sent is acknowledged before the stream ends; the next one reads the files.
+    if (this.#state === 'connected') this.#session?.drain();
   }
 
   async stop(graceMs: number): Promise<void> {

@@ -7,7 +7,7 @@ import { systemClock } from '@sluice/shared/clock.ts';
 import { ConfigError } from '@sluice/shared/config-file.ts';
 import { describeError, SluiceError } from '@sluice/shared/errors.ts';
 import { daysToExpiry, readTlsMaterial } from '@sluice/shared/tls-material.ts';
-import { type CollectorConfig, configPath } from '../config.ts';
+import { type CollectorConfig, listenerFiles } from '../config.ts';
 import type { Catalog, ObjectStore } from '../contracts.ts';
 import { KEPT_PREFIXES } from '../lake/object-keys.ts';
 import { createTransformer } from '../transform/transformer.ts';
@@ -84,12 +84,7 @@ async function checkLifecycle(store: ObjectStore): Promise<string> {
 }
 
 function checkCertificate(config: CollectorConfig): string {
-  const { ca, cert, key, crl } = config.listen.tls;
-  const path = (file: string) => configPath(config, file);
-  const files = {
-    ...{ ca: path(ca), cert: path(cert), key: path(key) },
-    ...(crl === undefined ? {} : { crl: path(crl) }),
-  };
+  const files = listenerFiles(config);
   const days = Math.floor(daysToExpiry(readTlsMaterial(files).cert, systemClock.wallMs()));
   if (days < 0)
     throw new SluiceError('TLS_CERTIFICATE_EXPIRED', `it expired ${-days} days ago`, { place: files.cert });

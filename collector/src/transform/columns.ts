@@ -11,6 +11,7 @@ import {
   RECORD_BATCH_HEADER_BYTES,
   type RecordBatchHeader,
 } from '@sluice/shared/record-batch.ts';
+import { JoinedColumn } from './joined-column.ts';
 
 /** A record that cannot go through SQL, and why. */
 export interface OddRecord {
@@ -27,7 +28,9 @@ export type OddCode =
   | 'CSV_INVALID'
   | 'CSV_COLUMNS'
   | 'JSON_INVALID'
-  | 'NUMBER_INEXACT';
+  | 'NUMBER_INEXACT'
+  | 'RECORD_BATCH_CORRUPT'
+  | 'RECORD_BATCH_TOO_LARGE';
 
 /** Rows [rowStart, rowEnd) of the chunk, all of one partition; the joined bytes of each column beside them. */
 export interface ChunkPart {
@@ -53,57 +56,6 @@ export interface ColumnOptions {
   readonly text: boolean;
   /** Rewrites a value before it enters the column, or says why it cannot. */
   readonly convert?: ((value: Buffer) => Uint8Array | OddCode) | undefined;
-}
-
-/** Texts joined by the separator, each ending where `ends` says; the separator follows. */
-class JoinedColumn {
-  buffer: Buffer;
-  length = 0;
-  ends = new Uint32Array(4_096);
-  readonly #separator: Buffer;
-
-  constructor(bytes: number, separator: Buffer) {
-    this.buffer = Buffer.allocUnsafeSlow(bytes);
-    this.#separator = separator;
-  }
-
-  reserve(bytes: number): void {
-    if (this.length + bytes <= this.buffer.length) return;
-    const grown = Buffer.allocUnsafeSlow(Math.max(this.buffer.length * 2, this.length + bytes));
-    this.buffer.copy(grown, 0, 0, this.length);
-    this.buffer = grown;
-  }
-
-  put(row: number, text: Uint8Array): void {
-    const separator = this.#separator;
-    this.reserve(text.length + separator.length);
-    if (row >= this.ends.length) this.#growEnds();
-    this.buffer.set(text, this.length);
-    this.length += text.length;
-    this.ends[row] = this.length;
-    this.buffer.set(separator, this.length);
-    this.length += separator.length;
-  }
-
-  #growEnds(): void {
-    const grown = new Uint32Array(this.ends.length * 2);
-    grown.set(this.ends);
-    this.ends = grown;
-  }
-
-  startOf(row: number): number {
-    return row === 0 ? 0 : (this.ends[row - 1] ?? 0) + this.#separator.length;
-  }
-
-  /** Rows [rowStart, rowEnd), joined. */
-  slice(rowStart: number, rowEnd: number): Buffer {
-    return this.buffer.subarray(this.startOf(rowStart), this.ends[rowEnd - 1]);
-  }
-
-  /** Forgets `row` and all behind it. */
-  cut(row: number): void {
-    this.length = this.startOf(row);
-  }
 }
 
 /**
@@ -193,7 +145,7 @@ export class ColumnChunk {
 
   /**
    * Appends the records of one batch with fromOffset ≤ offset < nextOffset to the current part and returns how many
-   * there were, odd ones included. RECORD_BATCH_CORRUPT where CRC or lengths are wrong.
+   * there were, odd ones included. All of the batch or nothing: RECORD_BATCH_CORRUPT where CRC or lengths are wrong.
    */
   appendBatch(
     batch: Buffer,
@@ -211,12 +163,26 @@ export class ColumnChunk {
     const rowsBefore = this.rows;
     const oddBefore = this.odd.length;
     const valuesBefore = this.#values.length;
-    this.#decode(body, header, range);
+    try {
+      this.#decode(body, header, range);
+    } catch (error) {
+      this.#takeBack(rowsBefore, oddBefore);
+      throw error;
+    }
     const bulkCheck = this.#options.text && !this.#checksEach();
     if (bulkCheck && !isUtf8(this.#values.buffer.subarray(valuesBefore, this.#values.length))) {
       this.#setAsideInvalid(rowsBefore);
     }
     return this.rows - rowsBefore + this.odd.length - oddBefore;
+  }
+
+  #takeBack(rows: number, odd: number): void {
+    const { keys, headers } = this.#options;
+    this.rows = rows;
+    this.odd.length = odd;
+    this.#values.cut(rows);
+    if (keys) this.#keys.cut(rows);
+    if (headers) this.#headers.cut(rows);
   }
 
   #growRows(rows: number): void {

@@ -6,6 +6,8 @@ import { type DuckDBConnection, DuckDBDataChunk, DuckDBInstance, StatementType }
 import duckdb from '@duckdb/node-bindings';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { ChunkPart, ColumnChunk, OddRecord } from './columns.ts';
+import type { CorruptRun } from './corrupt-batches.ts';
+import { literal } from './sql/types.ts';
 
 export interface DatabaseOptions {
   /** Files may be written below these directories and nowhere else. */
@@ -25,6 +27,8 @@ export interface Database {
   /** Rows of a chunk into `raw`, one row a part: lists of offsets and timestamps beside the joined values. */
   appendChunk(chunk: ColumnChunk): Promise<void>;
   appendOdd(records: readonly OddRecord[]): Promise<void>;
+  /** One row for each of its records; the bytes stand on the first. */
+  appendCorrupt(run: CorruptRun): Promise<void>;
   /** Frees what the last chunk left in `raw`. */
   emptyRaw(): Promise<void>;
   close(): void;
@@ -78,24 +82,33 @@ function wrap(instance: DuckDBInstance, connection: DuckDBConnection): Database 
         appender.appendDataChunk(rawRows(types, chunk, parts.slice(from, from + VECTOR_ROWS_MAX)));
       appender.closeSync();
     },
-    async appendOdd(records) {
-      const appender = await connection.createAppender('odd', null, 'temp');
-      for (const { partition, offset, timestamp, code, raw } of records) {
-        appender.appendInteger(partition);
-        appender.appendBigInt(BigInt(offset));
-        appender.appendBigInt(BigInt(timestamp));
-        appender.appendVarchar(code);
-        if (raw === null) appender.appendNull();
-        else appender.appendBlob(raw);
-        appender.endRow();
-      }
-      appender.closeSync();
+    appendOdd: (records) => appendOdd(connection, records),
+    async appendCorrupt({ partition, startOffset, records, timestamp, code, raw }) {
+      if (records === 0) return;
+      await appendOdd(connection, [{ partition, offset: startOffset, timestamp, code, raw }]);
+      const others = `range(${startOffset + 1}, ${startOffset + records})`;
+      const select = `SELECT ${partition}, range, ${timestamp}, ${literal(code)}, NULL FROM ${others}`;
+      await connection.run(`INSERT INTO odd ${select}`);
     },
     close() {
       connection.closeSync();
       instance.closeSync();
     },
   };
+}
+
+async function appendOdd(connection: DuckDBConnection, records: readonly OddRecord[]): Promise<void> {
+  const appender = await connection.createAppender('odd', null, 'temp');
+  for (const { partition, offset, timestamp, code, raw } of records) {
+    appender.appendInteger(partition);
+    appender.appendBigInt(BigInt(offset));
+    appender.appendBigInt(BigInt(timestamp));
+    appender.appendVarchar(code);
+    if (raw === null) appender.appendNull();
+    else appender.appendBlob(raw);
+    appender.endRow();
+  }
+  appender.closeSync();
 }
 
 async function selectAsText(connection: DuckDBConnection, sql: string) {

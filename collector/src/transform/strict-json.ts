@@ -1,7 +1,9 @@
 // What DuckDB's JSON reader lets through and RFC 8259 does not: commas before a closing bracket, NaN and Infinity, and
 // decimals that lose digits on their way through a double. A cheap pass over all values at once finds suspects; JSON.parse
-// decides.
+// decides. The same pass tells SQL whether a column of text may take an object or an array.
 import type { ColumnChunk } from './columns.ts';
+import { eachNumber, losesDigits } from './json-numbers.ts';
+import type { SourceField } from './sql/fields.ts';
 
 /**
  * Loose syntax can only begin there: a comma before a closing bracket, or a token like NaN or -Infinity in any case.
@@ -12,38 +14,88 @@ const TRAILING_COMMA = /,[ \t\r\n]*[}\]]/g;
 const NOT_A_NUMBER = /[:,[][ \t\r\n]*-?(?:[nN][aA]|[iI][nN])/g;
 
 const NUMERIC = new Uint8Array(256);
-for (const byte of '0123456789.') NUMERIC[byte.charCodeAt(0)] = 1;
+for (const byte of '0123456789.eE') NUMERIC[byte.charCodeAt(0)] = 1;
 
-/** A number shorter than this is exact as a double and back; dots count. */
+/** A number shorter than this is exact as a double and back; dot and e count. */
 const LONG_NUMBER = 17;
-const DIGITS_EXACT = 15;
+
+/** Read at once: a longer string lies outside the heap, and has the garbage collector run for every chunk. */
+const SCANNED_BYTES = 2 ** 19;
+
+/** What the fields of a table ask of a JSON value. */
+export interface JsonRules {
+  /** Paths of fields whose digits matter, as JSON. */
+  readonly exactPaths: ReadonlySet<string>;
+  /** TRAILING_COMMA, and the colon before an object or an array where a text is wanted. */
+  readonly brackets: RegExp;
+}
+
+export function jsonRules(source: readonly SourceField[]): JsonRules {
+  const exact = source.filter(({ type }) => type.kind !== 'float');
+  const texts = source.filter(({ type }) => type.kind === 'string').map(({ path }) => path.at(-1) ?? '');
+  return {
+    exactPaths: new Set(exact.map(({ path }) => JSON.stringify(path))),
+    brackets: texts.length === 0 ? TRAILING_COMMA : withDocuments(texts),
+  };
+}
+
+/** Looks for the bracket first, which is rarer, and back at its name: one of `names`, or one with an escape. */
+function withDocuments(names: readonly string[]): RegExp {
+  const space = String.raw`[ \t\r\n]*`;
+  const known = String.raw`(?:"(?:${names.map(latin1Pattern).join('|')})|\\[^"]*)"`;
+  const key = names.some((name) => name.includes('"')) ? '' : `${known}${space}`;
+  return new RegExp(`${TRAILING_COMMA.source}|:${space}[{[](?<=${key}:${space}.)`, 'g');
+}
+
+/** The UTF-8 of a name, each byte a character, as a chunk is read here. */
+function latin1Pattern(name: string): string {
+  return RegExp.escape(Buffer.from(name).toString('latin1'));
+}
 
 /**
- * Strikes the rows of the chunk that are not strict JSON, or hold a decimal that cannot be read exactly under one of
- * `exactKeys`, the names of fields whose digits matter (any type but float and double).
+ * Strikes the rows of the chunk that are not strict JSON, or whose digits would be lost where they matter. True where a
+ * column of text may take an object or an array.
  */
-export function strikeUnstrict(chunk: ColumnChunk, exactKeys: ReadonlySet<string>): void {
-  for (const row of suspectRows(chunk)) {
-    const code = verdict(chunk.value(row), exactKeys);
+export function strikeUnstrict(chunk: ColumnChunk, rules: JsonRules): boolean {
+  const { bytes, ends } = chunk.joined();
+  const places = longNumbers(bytes);
+  let documents = false;
+  for (let from = 0, row = 0; row < chunk.rows; row++) {
+    const end = ends[row] as number;
+    if (row + 1 < chunk.rows && (ends[row + 1] as number) - from <= SCANNED_BYTES) continue;
+    const text = bytes.toString('latin1', from, end);
+    const found = lookAtBrackets(text, documents ? TRAILING_COMMA : rules.brackets);
+    for (const at of found.commas) places.push(from + at);
+    for (const { index } of text.matchAll(NOT_A_NUMBER)) places.push(from + index);
+    documents ||= found.documents;
+    from = end;
+  }
+  const rows = new Set(places.map((at) => rowAt(ends, chunk.rows, at)));
+  for (const row of [...rows].sort((a, b) => a - b)) {
+    const code = verdict(chunk.value(row), rules.exactPaths);
     if (code !== undefined) chunk.strike(row, code);
   }
+  return documents;
 }
 
-function suspectRows(chunk: ColumnChunk): readonly number[] {
-  const { bytes, ends } = chunk.joined();
-  const places = [...looseSyntax(bytes), ...longNumbers(bytes)];
-  const rows = new Set(places.map((at) => rowAt(ends, chunk.rows, at)));
-  return [...rows].sort((a, b) => a - b);
+/** After the first document only commas are looked for: where there is one there are many. */
+function lookAtBrackets(text: string, brackets: RegExp): { commas: number[]; documents: boolean } {
+  const commas: number[] = [];
+  let documents = false;
+  let pattern = brackets;
+  pattern.lastIndex = 0;
+  for (let found = pattern.exec(text); found !== null; found = pattern.exec(text)) {
+    if (text[found.index] === ',') commas.push(found.index);
+    else {
+      documents = true;
+      TRAILING_COMMA.lastIndex = pattern.lastIndex;
+      pattern = TRAILING_COMMA;
+    }
+  }
+  return { commas, documents };
 }
 
-function looseSyntax(bytes: Buffer): number[] {
-  const text = bytes.toString('latin1');
-  return [TRAILING_COMMA, NOT_A_NUMBER].flatMap((loose) =>
-    Array.from(text.matchAll(loose), ({ index }) => index),
-  );
-}
-
-/** A run of 17 digits and dots covers one of every 16 places, and from there at least 8 more on one side. */
+/** A run of 17 such bytes covers one of every 16 places, and from there at least 8 more on one side. */
 function longNumbers(bytes: Buffer): number[] {
   const places: number[] = [];
   for (let at = 0; at < bytes.length; at += LONG_NUMBER - 1) {
@@ -51,7 +103,7 @@ function longNumbers(bytes: Buffer): number[] {
     const reaches =
       (isNumeric(bytes, at - 4) && isNumeric(bytes, at - 8)) ||
       (isNumeric(bytes, at + 4) && isNumeric(bytes, at + 8));
-    if (reaches && runAround(bytes, at) >= LONG_NUMBER) places.push(at);
+    if (reaches && runAround(bytes, at) >= LONG_NUMBER) places.push(from + at);
   }
   return places;
 }
@@ -82,35 +134,17 @@ function rowAt(ends: Uint32Array, rows: number, at: number): number {
 
 function verdict(
   value: Buffer,
-  exactKeys: ReadonlySet<string>,
+  exactPaths: ReadonlySet<string>,
 ): 'JSON_INVALID' | 'NUMBER_INEXACT' | undefined {
-  let inexact = false;
+  const text = value.toString();
   try {
-    parseWithSource(value.toString(), (key, source) => {
-      if (exactKeys.has(key) && losesDigits(source)) inexact = true;
-    });
+    JSON.parse(text);
   } catch {
     return 'JSON_INVALID';
   }
+  let inexact = false;
+  eachNumber(text, (path, source) => {
+    if (!inexact && losesDigits(source)) inexact = exactPaths.has(JSON.stringify(path));
+  });
   return inexact ? 'NUMBER_INEXACT' : undefined;
-}
-
-function parseWithSource(text: string, seen: (key: string, source: string) => void): void {
-  const reviver = (key: string, value: unknown, context?: { source?: string }) => {
-    if (typeof value === 'number' && context?.source !== undefined) seen(key, context.source);
-    return value;
-  };
-  JSON.parse(text, reviver);
-}
-
-/** Integers of any length are exact; of other numbers the shortest double must have the same digits. */
-function losesDigits(source: string): boolean {
-  if (/^-?\d+$/.test(source)) return false;
-  const wanted = significant(source);
-  return wanted.length > DIGITS_EXACT && wanted !== significant(String(Number(source)));
-}
-
-function significant(number: string): string {
-  const [mantissa = ''] = number.replace('-', '').split(/[eE]/);
-  return mantissa.replace('.', '').replace(/^0+/, '').replace(/0+$/, '');
 }

@@ -9,15 +9,29 @@ import { assert, SluiceError } from '@sluice/shared/errors.ts';
 import { sha256OfFile } from '@sluice/shared/file-hash.ts';
 import { partitionKey } from '@sluice/shared/position.ts';
 import { systemRandom } from '@sluice/shared/random.ts';
-import { walkBatches } from '@sluice/shared/record-batch.ts';
-import type { OutputFile, PartitionSpec, StagedSegment, TableConfig, TransformResult } from '../contracts.ts';
+import type {
+  OutputFile,
+  PartitionSpec,
+  QuarantinedBatch,
+  StagedSegment,
+  TableConfig,
+  TransformResult,
+} from '../contracts.ts';
 import { ColumnChunk } from './columns.ts';
+import {
+  type CorruptRun,
+  corruptBatch,
+  corruptRest,
+  isUnreadable,
+  type PayloadPiece,
+  piecesOf,
+} from './corrupt-batches.ts';
 import { csvConverter } from './csv-line.ts';
 import { type Database, openDatabase } from './duckdb.ts';
 import { type CompiledTable, compileTable, type InsertForm, type Marks } from './sql/compile.ts';
 import { type FieldPlan, planFields } from './sql/fields.ts';
 import { literal } from './sql/types.ts';
-import { strikeUnstrict } from './strict-json.ts';
+import { type JsonRules, jsonRules, strikeUnstrict } from './strict-json.ts';
 
 /** A chunk goes to SQL once it holds this many bytes or rows. */
 const CHUNK_BYTES = 8 * 2 ** 20;
@@ -44,11 +58,12 @@ export class WindowTransform {
   readonly #database: Database;
   readonly #compiled: CompiledTable;
   readonly #chunk: ColumnChunk;
-  readonly #exactKeys: ReadonlySet<string>;
+  readonly #jsonRules: JsonRules | undefined;
   readonly #records = new Map<string, number>();
   /** The fastest one first; each is correct for what the one before fails on. */
   readonly #forms: InsertForm[];
   #inserting: Promise<void> = Promise.resolve();
+  readonly #corrupt: QuarantinedBatch[] = [];
   #staged = 0;
   #odd = 0;
   #decodeMs = 0;
@@ -64,9 +79,7 @@ export class WindowTransform {
     this.#forms = table.steps.some(({ kind }) => kind === 'filter')
       ? ['clean', 'checked', 'guarded']
       : ['clean', 'checked'];
-    this.#exactKeys = new Set(
-      plan.source.filter(({ type }) => type.kind !== 'float').map(({ path }) => path.at(-1) ?? ''),
-    );
+    this.#jsonRules = table.input.kind === 'json' ? jsonRules(plan.source) : undefined;
     this.#chunk = new ColumnChunk({
       separator: Buffer.from(marks.separator),
       nullMark: Buffer.from(marks.nullMark),
@@ -92,15 +105,19 @@ export class WindowTransform {
   }
 
   /** Decodes a segment; resolves when there is room for the next. */
-  async add({ segment, fromOffset }: StagedSegment): Promise<void> {
+  async add(staged: StagedSegment): Promise<void> {
+    const { segment, fromOffset } = staged;
     let started = this.#clock.monotonicMs();
     const payload = decompressPayload(segment.codec, view(segment.payload), segment.plainBytes);
-    const range = { fromOffset, nextOffset: segment.nextOffset };
     const key = partitionKey(segment);
     let decoded = 0;
+    let nextOffset = fromOffset;
     this.#chunk.beginPart(segment.partition);
-    for (const { header, bytes } of walkBatches(payload)) {
-      decoded += this.#chunk.appendBatch(bytes, header, range);
+    for (const piece of piecesOf(payload)) {
+      const read = this.#read(staged, piece, { told: decoded, nextOffset });
+      decoded += typeof read === 'number' ? read : read.records;
+      if (typeof read !== 'number') await this.#quarantine(staged, read);
+      if (piece.kind === 'batch') nextOffset = piece.header.lastOffset + 1;
       if (this.#chunk.bytes < CHUNK_BYTES && this.#chunk.rows < CHUNK_ROWS) continue;
       this.#decodeMs += this.#clock.monotonicMs() - started;
       await this.#insertChunk();
@@ -111,35 +128,60 @@ export class WindowTransform {
     this.#records.set(key, (this.#records.get(key) ?? 0) + decoded);
   }
 
+  /** Records that went into the chunk, or what cannot be read. */
+  #read(
+    staged: StagedSegment,
+    piece: PayloadPiece,
+    so: { readonly told: number; readonly nextOffset: number },
+  ): number | CorruptRun {
+    if (piece.kind === 'rest') return corruptRest(staged, piece, so);
+    const range = { fromOffset: staged.fromOffset, nextOffset: staged.segment.nextOffset };
+    try {
+      return this.#chunk.appendBatch(piece.bytes, piece.header, range);
+    } catch (error) {
+      if (isUnreadable(error)) return corruptBatch(staged, piece, error);
+      throw error;
+    }
+  }
+
+  async #quarantine({ segment }: StagedSegment, run: CorruptRun): Promise<void> {
+    const { startOffset, records, code, reason } = run;
+    await this.#inserting;
+    await this.#database.appendCorrupt(run);
+    this.#odd += records;
+    const { topic, partition } = segment;
+    this.#corrupt.push({ topic, partition, startOffset, records, code, reason });
+  }
+
   /** Hands the chunk over and returns while SQL works on it: the next one is decoded meanwhile. */
   async #insertChunk(): Promise<void> {
-    if (this.#request.table.input.kind === 'json') strikeUnstrict(this.#chunk, this.#exactKeys);
+    const exactText = this.#jsonRules !== undefined && strikeUnstrict(this.#chunk, this.#jsonRules);
     await this.#inserting;
     const struck = this.#chunk.odd.length;
     if (struck > 0) await this.#database.appendOdd(this.#chunk.odd);
     this.#odd += struck;
     if (this.#chunk.rows > 0) {
       await this.#database.appendChunk(this.#chunk);
-      this.#inserting = this.#insert();
+      this.#inserting = this.#insert(exactText);
       this.#inserting.catch(() => {});
     }
     this.#staged += this.#chunk.rows;
     this.#chunk.reset();
   }
 
-  async #insert(): Promise<void> {
+  async #insert(exactText: boolean): Promise<void> {
     const started = this.#clock.monotonicMs();
-    await this.#insertInForm();
+    await this.#insertInForm(exactText);
     await this.#database.emptyRaw();
     this.#sqlMs += this.#clock.monotonicMs() - started;
   }
 
   /** A form that failed is not tried again in this window: where one value is malformed others will be. */
-  async #insertInForm(): Promise<void> {
+  async #insertInForm(exactText: boolean): Promise<void> {
     for (;;) {
       const [form = 'guarded', next] = this.#forms;
       try {
-        return await this.#database.run(this.#compiled.insertStaged(form));
+        return await this.#database.run(this.#compiled.insertStaged(form, { exactText }));
       } catch (error) {
         if (next === undefined) throw error;
         this.#forms.shift();
@@ -171,6 +213,7 @@ export class WindowTransform {
       files: files.map((file, index) => ({ ...file, index })),
       classes,
       recordsPerPartition: this.#records,
+      corrupt: this.#corrupt,
       decodeMs: Math.round(this.#decodeMs),
       sqlMs: Math.round(this.#sqlMs),
     };
@@ -272,7 +315,7 @@ export async function tableProblems(table: TableConfig, directory: string): Prom
   try {
     const compiled = compileTable(table, plan, marks);
     await database.run(compiled.createStaged);
-    await database.run(compiled.insertStaged('checked'));
+    await database.run(compiled.insertStaged('checked', { exactText: true }));
     await database.rows(compiled.partitionValues);
     return [];
   } catch (error) {

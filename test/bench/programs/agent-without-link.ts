@@ -48,6 +48,7 @@ function createSilentUplink(): Uplink {
         ),
       ),
     revoked: () => {},
+    reload: () => {},
     stop: () => Promise.resolve(),
     status: () => ({
       state: 'connected',

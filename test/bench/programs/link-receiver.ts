@@ -1,5 +1,5 @@
 // The collector's end of the link by itself: the listener, the sessions, and a sequencer that only counts.
-import { loadCollectorConfig } from '@sluice/collector/config.ts';
+import { listenerFiles, loadCollectorConfig } from '@sluice/collector/config.ts';
 import type { AgentLink, Sequencer } from '@sluice/collector/contracts.ts';
 import { createEvents } from '@sluice/collector/events.ts';
 import { createIngest } from '@sluice/collector/ingest/ingest.ts';
@@ -61,10 +61,9 @@ const sequencer: Sequencer = {
 };
 
 const { address, allowCommonName } = config.listen;
-const { ca, cert, key } = config.listen.tls;
 const ingest = createIngest({
   ...{ address, allowCommonName, sequencer },
-  tls: { ca, cert, key },
+  tls: listenerFiles(config),
   connectionsMax: config.limits.connectionsMax,
   creditBytesMax: config.limits.creditBytesMax,
   drainMs: config.collector.drainTimeout,

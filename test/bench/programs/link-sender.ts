@@ -1,9 +1,8 @@
 // The agent's end of the link by itself: segments that lie in memory, sent as fast as the uplink lets them go. Making them
 // is not measured; that they lie here is in its memory.
-import { loadAgentConfig } from '@sluice/agent/config.ts';
+import { linkFiles, loadAgentConfig } from '@sluice/agent/config.ts';
 import type { UplinkFeed } from '@sluice/agent/contracts.ts';
 import { createEvents } from '@sluice/agent/events.ts';
-import { linkFiles } from '@sluice/agent/main.ts';
 import { createUplink } from '@sluice/agent/uplink/grpc-uplink.ts';
 import { systemClock } from '@sluice/shared/clock.ts';
 import { createLogger } from '@sluice/shared/log.ts';

@@ -1,70 +1,14 @@
 // What a window makes of hostile and ordinary values: exact, quarantined by name, or filtered. Never NULL in silence.
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { after, test } from 'node:test';
-import { DuckDBInstance } from '@duckdb/node-api';
-import type { Step, TableConfig, TransformResult } from '@sluice/collector/contracts.ts';
+import { test } from 'node:test';
+import type { Step, TableConfig } from '@sluice/collector/contracts.ts';
 import { escapePartition } from '@sluice/collector/lake/object-keys.ts';
-import { createTransformer } from '@sluice/collector/transform/transformer.ts';
-import { segmentOf } from '../../support/segments.ts';
 import { temporaryDirectory } from '../../support/temp.ts';
 import { plainTable } from '../../support/written-lake.ts';
 import { CASES } from './json-cases.ts';
+import { oneWindows, type Written } from './one-window.ts';
 
-const transformer = createTransformer({ memoryBytesMax: 256e6, threads: 1 });
-const home = temporaryDirectory();
-let windows = 0;
-after(async () => {
-  await transformer.close();
-});
-
-interface Written {
-  readonly rows: Record<string, unknown>[];
-  readonly quarantine: Record<string, unknown>[];
-  readonly result: TransformResult;
-}
-
-async function transform(
-  table: Partial<TableConfig>,
-  values: readonly (string | Buffer | null)[],
-): Promise<Written> {
-  const directory = join(home, `w${windows++}`);
-  mkdirSync(directory);
-  const segment = segmentOf(values, { codec: windows % 2 ? 'lz4' : 'none' });
-  const result = await transformer.run({
-    table: { ...plainTable, ...table },
-    windowId: 'w',
-    segments: [{ segment, fromOffset: 0 }],
-    openedMs: Date.UTC(2026, 10, 23, 7),
-    directory,
-  });
-  const { in: total, emitted, merged, filtered, quarantined } = result.classes;
-  assert.equal(total, values.length);
-  assert.equal(emitted + merged + filtered + quarantined, total);
-  const read = async (output: string) => {
-    const rows: Record<string, unknown>[] = [];
-    for (const file of result.files.filter((f) => f.output === output))
-      rows.push(...(await readFile(file.path)));
-    return rows;
-  };
-  return { rows: await read('rows'), quarantine: await read('quarantine'), result };
-}
-
-async function readFile(path: string): Promise<Record<string, unknown>[]> {
-  const instance = await DuckDBInstance.create(':memory:');
-  const connection = await instance.connect();
-  const reader = path.includes('.csv')
-    ? `read_csv('${path}', header = false, all_varchar = true)`
-    : path.includes('.json')
-      ? `read_json('${path}')`
-      : `read_parquet('${path}')`;
-  const result = await connection.runAndReadAll(`SELECT * FROM ${reader}`);
-  const rows = result.getRowObjectsJson() as Record<string, unknown>[];
-  connection.closeSync();
-  instance.closeSync();
-  return rows;
-}
+const { transformer, transform } = oneWindows();
 
 /** All values of a type go through one window, between two neighbours that must not suffer. */
 for (const [type, cases] of Map.groupBy(CASES, (one) => one.type)) {
@@ -349,7 +293,7 @@ test('full provenance writes key, headers, topic and timestamp beside each row',
 
 test('a table that cannot run is refused with what is wrong, before any data', async () => {
   const problems = async (table: Partial<TableConfig>) =>
-    (await transformer.validate({ ...plainTable, ...table }, home)).join('; ');
+    (await transformer.validate({ ...plainTable, ...table }, temporaryDirectory())).join('; ');
   assert.match(await problems({ columns: [{ name: 'a', type: 'varchar' }] }), /'a' has the type 'varchar'/);
   assert.match(await problems({ columns: [{ name: 'A', type: 'int' }] }), /must be renamed/);
   assert.match(await problems({}), /'columns' is missing/);

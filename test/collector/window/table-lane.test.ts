@@ -353,3 +353,21 @@ test('a lane says why it is blocked: its ledger is halted, or its windows wait f
   writer.status = () => ({ ...status, state: 'halted', reason: 'LEDGER_MISSING_ENTRY' });
   assert.match(lane.blocked() ?? '', /table claims is halted: LEDGER_MISSING_ENTRY/);
 });
+
+test('a record batch that nobody can read is said by name, once, when its window is committed', async () => {
+  const log = recordingLogger();
+  const { lane, stage, transformer, writer } = laneOf({ log });
+  const where = { topic: 'claims', partition: 0, startOffset: 3, records: 2 };
+  const batch = { ...where, code: 'RECORD_BATCH_CORRUPT', reason: 'CRC-32C is 1 and should be 2' };
+  transformer.corrupt = [batch];
+  let tries = 0;
+  writer.before = async () => {
+    assert.deepEqual(log.said(/record batch/), [], 'it may be read again');
+    if (++tries === 1) throw new SluiceError('LEDGER_RANGE_CONFLICT', 'another was first');
+  };
+  stage(rangeSegment(0, 10));
+  lane.close('drain');
+  await lane.drained();
+  assert.equal(tries, 2);
+  assert.deepEqual(log.said(/record batch cannot be read/), [{ table: 'claims', ...batch }]);
+});

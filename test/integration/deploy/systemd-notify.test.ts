@@ -38,6 +38,9 @@ test('an agent is ready once it answers, pets the watchdog, says how it is, and 
     soon,
   );
   assert.equal(socket.count('STOPPING=1'), 0);
+  agent.kill('SIGHUP');
+  await eventually('SIGHUP reads the certificates', () => /certificates read again/.test(agent.tail()), soon);
+  assert.ok((await fetch(`${httpUrl}/livez`)).ok, 'and ends nothing');
   await agent.stop();
   assert.equal(await agent.ended, 0, agent.tail());
   await eventually('STOPPING=1 arrives', () => socket.count('STOPPING=1') === 1, soon);

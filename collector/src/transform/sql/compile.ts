@@ -3,6 +3,7 @@
 // `explain` shows exactly this.
 import type { Column, TableConfig, TableSchemas } from '../../contracts.ts';
 import { fromJson, fromText, wantsJsonToken } from './conversions.ts';
+import { exactText } from './exact-text.ts';
 import { type Field, type FieldPlan, metadataColumns, type SourceField } from './fields.ts';
 import { GOOD, hourIs, longPartitions, partitionValues } from './partitions.ts';
 import { problem, quarantineColumns, selectQuarantine } from './quarantine.ts';
@@ -10,8 +11,11 @@ import { identifier, literal } from './types.ts';
 
 export interface CompiledTable {
   readonly createStaged: string;
-  /** `raw` → `staged`, all rows or, where the form does not fit them, none. */
-  insertStaged(form: InsertForm): string;
+  /**
+   * `raw` → `staged`, all rows or, where the form does not fit them, none. `exactText` where a text of a JSON record may
+   * be an object or an array.
+   */
+  insertStaged(form: InsertForm, how?: { readonly exactText: boolean }): string;
   readonly countStaged: string;
   /** Distinct partition values of the rows to write: columns p0, p1 ... as text, then n. */
   readonly partitionValues: string;
@@ -29,7 +33,7 @@ export interface CompiledTable {
  */
 export type InsertForm = 'clean' | 'checked' | 'guarded';
 
-/** What stands between two values of a joined column, and what stands for a null key. */
+/** What stands between two values of a joined column, and what stands for a null key or beside a number of a text. */
 export interface Marks {
   readonly separator: string;
   readonly nullMark: string;
@@ -40,11 +44,11 @@ export function compileTable(table: TableConfig, plan: FieldPlan, marks: Marks):
     table.provenance === 'full' || JSON.stringify(table.steps).includes(column);
   const needsKeys = needs('_key');
   const needsHeaders = needs('_headers');
-  const context: Context = { table, plan, marks, needsKeys, needsHeaders };
+  const context: Context = { table, plan, marks, needsKeys, needsHeaders, exactText: false };
   const written = writtenFields(table, plan);
   return {
     createStaged: createStaged(context),
-    insertStaged: (form) => insertStaged(context, form),
+    insertStaged: (form, how) => insertStaged({ ...context, exactText: how?.exactText ?? false }, form),
     countStaged:
       'SELECT count(*) AS staged, count(*) FILTER (__problem IS NOT NULL) AS quarantined, ' +
       'count(*) FILTER (__problem IS NULL AND __filtered) AS filtered FROM staged',
@@ -71,6 +75,7 @@ interface Context {
   readonly marks: Marks;
   readonly needsKeys: boolean;
   readonly needsHeaders: boolean;
+  readonly exactText: boolean;
 }
 
 function provenanceColumns(table: TableConfig): readonly Column[] {
@@ -181,10 +186,11 @@ function inputLayer({ table, marks, needsKeys, needsHeaders }: Context): string 
   );
 }
 
-function readLayers({ table, plan }: Context, form: InsertForm): string[] {
+function readLayers(context: Context, form: InsertForm): string[] {
+  const { table, plan } = context;
   switch (table.input.kind) {
     case 'json':
-      return jsonLayers(plan.source, form);
+      return jsonLayers(context, form);
     case 'csv':
       return csvLayers(plan.source);
     default: {
@@ -196,7 +202,8 @@ function readLayers({ table, plan }: Context, form: InsertForm): string[] {
   }
 }
 
-function jsonLayers(source: readonly SourceField[], form: InsertForm): string[] {
+function jsonLayers({ plan, marks, exactText }: Context, form: InsertForm): string[] {
+  const { source } = plan;
   const object =
     "(starts_with(__value, '{') OR starts_with(ltrim(__value, ' ' || chr(9) || chr(10) || chr(13)), '{'))";
   const readable = form === 'clean' ? object : `${object} AND json_valid(__value)`;
@@ -209,7 +216,7 @@ function jsonLayers(source: readonly SourceField[], form: InsertForm): string[] 
   return [
     `parsed AS (SELECT *, CASE WHEN ${readable} THEN ${parse} END AS r FROM input)`,
     `texts AS (SELECT *, ${notObject} AS __unread, ${[...texts].join(', ')} FROM parsed)`,
-    ...typedLayers(source, { from: 'texts', json: true }),
+    ...typedLayers(source, { from: 'texts', json: true, mark: exactText ? marks.nullMark : undefined }),
   ];
 }
 
@@ -238,8 +245,16 @@ function csvLayers(source: readonly SourceField[]): string[] {
   ];
 }
 
-function typedLayers(source: readonly SourceField[], at: { from: string; json: boolean }): string[] {
-  const conversions = source.map(({ type }) => (at.json ? fromJson(type) : fromText(type)));
+function typedLayers(
+  source: readonly SourceField[],
+  at: { from: string; json: boolean; mark?: string | undefined },
+): string[] {
+  const { mark } = at;
+  const conversions = source.map(({ type, path }) => {
+    if (mark !== undefined && type.kind === 'string')
+      return { value: exactText(path, mark), fails: () => 'false' };
+    return at.json ? fromJson(type) : fromText(type);
+  });
   const values = conversions.map((conversion, i) => `${conversion.value(`t${i}`)} AS c${i}`);
   const parents = at.json ? parentsOf(source) : [];
   const problems = [

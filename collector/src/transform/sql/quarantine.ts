@@ -57,5 +57,9 @@ const REASONS: Readonly<Record<string, string>> = {
   CSV_LINE_BREAK: 'a text holds a line break, which no reader of CSV tables takes: write Parquet or JSON',
   NUMBER_INEXACT: 'a number has more digits than can be read exactly',
   PARTITION_TOO_LONG: 'the value of a partition column is longer than a path may name',
+  RECORD_BATCH_CORRUPT:
+    'its record batch is not what the producer wrote; all of the batch stands as raw of its first record',
+  RECORD_BATCH_TOO_LARGE:
+    'its record batch is larger than may be decompressed; all of the batch stands as raw of its first record',
   FILTER_FAILED: 'the filter cannot be evaluated for this record',
 };

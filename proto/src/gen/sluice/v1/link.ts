@@ -136,7 +136,8 @@ export interface Segment {
   aborted: number;
   absent: number;
   skipped: SkippedSpan[];
-  timestampMax: number;
+  /** The producers' own: any int64. A string here, so that no decoder refuses the stream for one. */
+  timestampMax: string;
   /** 0 none, 1 lz4, 2 zstd */
   codec: number;
   plainBytes: number;
@@ -1097,7 +1098,7 @@ function createBaseSegment(): Segment {
     aborted: 0,
     absent: 0,
     skipped: [],
-    timestampMax: 0,
+    timestampMax: "0",
     codec: 0,
     plainBytes: 0,
     crc32c: 0,
@@ -1141,7 +1142,7 @@ export const Segment: MessageFns<Segment> = {
     for (const v of message.skipped) {
       SkippedSpan.encode(v!, writer.uint32(90).fork()).join();
     }
-    if (message.timestampMax !== 0) {
+    if (message.timestampMax !== "0") {
       writer.uint32(96).int64(message.timestampMax);
     }
     if (message.codec !== 0) {
@@ -1268,7 +1269,7 @@ export const Segment: MessageFns<Segment> = {
               break;
             }
 
-            message.timestampMax = longToNumber(reader.int64());
+            message.timestampMax = reader.int64().toString();
             continue;
           }
           case 13: {

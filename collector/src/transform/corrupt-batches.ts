@@ -1,0 +1,97 @@
+// Record batches whose records cannot be read, in segments that are themselves whole: the bytes broke before they were
+// spooled. Such a batch goes to quarantine as one piece, one row for each record that its header counts, so that ranges and
+// classes still add up and its neighbours flow (decision 0004). Pure.
+import { SluiceError } from '@sluice/shared/errors.ts';
+import { type RecordBatchHeader, walkBatches } from '@sluice/shared/record-batch.ts';
+import { countRecordsFrom } from '@sluice/shared/records.ts';
+import { boundedTimestamp, type Segment, skippedFrom } from '@sluice/shared/segment.ts';
+import type { StagedSegment } from '../contracts.ts';
+import type { OddCode } from './columns.ts';
+
+/** Records that are quarantined together: [startOffset, startOffset + records) stand for them. */
+export interface CorruptRun {
+  readonly partition: number;
+  readonly startOffset: number;
+  readonly records: number;
+  readonly timestamp: number;
+  readonly code: OddCode;
+  readonly reason: string;
+  /** All bytes that could not be read, a view. */
+  readonly raw: Buffer;
+}
+
+export type Unreadable = SluiceError & { readonly code: OddCode };
+
+export type PayloadPiece =
+  | { readonly kind: 'batch'; readonly header: RecordBatchHeader; readonly bytes: Buffer }
+  /** From here to the end of the payload nothing tells where a batch begins. */
+  | { readonly kind: 'rest'; readonly bytes: Buffer; readonly error: Unreadable };
+
+/** What no decompression could hold is no count of records: the smallest record has seven bytes. */
+const RECORDS_MAX = Math.floor((256 * 2 ** 20) / 7);
+
+export function* piecesOf(payload: Buffer): Generator<PayloadPiece> {
+  let at = 0;
+  try {
+    for (const batch of walkBatches(payload)) {
+      at += batch.header.totalBytes;
+      yield { kind: 'batch', ...batch };
+    }
+  } catch (error) {
+    if (!isUnreadable(error)) throw error;
+    yield { kind: 'rest', bytes: payload.subarray(at), error };
+  }
+}
+
+/** A broken batch, or one that no limit admits. A compression that is unknown here is not broken: it waits for an upgrade. */
+export function isUnreadable(error: unknown): error is Unreadable {
+  return (
+    error instanceof SluiceError &&
+    (error.code === 'RECORD_BATCH_CORRUPT' || error.code === 'RECORD_BATCH_TOO_LARGE')
+  );
+}
+
+/** As many records as the agent has counted for this batch. Throws what was caught where no count can be believed. */
+export function corruptBatch(
+  { segment, fromOffset }: StagedSegment,
+  { header, bytes }: { readonly header: RecordBatchHeader; readonly bytes: Buffer },
+  error: Unreadable,
+): CorruptRun {
+  const startOffset = Math.max(header.baseOffset, fromOffset);
+  const records = Math.min(
+    countRecordsFrom(bytes, fromOffset),
+    Math.max(0, segment.nextOffset - startOffset),
+  );
+  return run(segment, { startOffset, records, timestamp: header.baseTimestamp, bytes, error });
+}
+
+/** What the agent has counted and is not accounted for yet. `told`: records of this segment so far, at `nextOffset` now. */
+export function corruptRest(
+  { segment, fromOffset }: StagedSegment,
+  { bytes, error }: { readonly bytes: Buffer; readonly error: Unreadable },
+  so: { readonly told: number; readonly nextOffset: number },
+): CorruptRun {
+  const startOffset = Math.max(so.nextOffset, fromOffset);
+  const { control, aborted } = skippedFrom(segment.skipped, startOffset);
+  const room = segment.nextOffset - startOffset - control - aborted;
+  const counted = segment.counts.records - (fromOffset === segment.startOffset ? so.told : 0);
+  const records = Math.max(0, Math.min(counted, room));
+  return run(segment, { startOffset, records, timestamp: segment.timestampMax, bytes, error });
+}
+
+function run(
+  { partition }: Segment,
+  at: {
+    readonly startOffset: number;
+    readonly records: number;
+    readonly timestamp: number;
+    readonly bytes: Buffer;
+    readonly error: Unreadable;
+  },
+): CorruptRun {
+  const { startOffset, records, bytes, error } = at;
+  if (records > RECORDS_MAX) throw error;
+  const { code, message: reason } = error;
+  const timestamp = boundedTimestamp(at.timestamp);
+  return { partition, startOffset, records, timestamp, code, reason, raw: bytes };
+}

@@ -1,0 +1,201 @@
+// Numbers keep their digits: in objects and arrays that a column of text takes, and wherever they are read by themselves, or
+// the record is quarantined by name.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Step } from '@sluice/collector/contracts.ts';
+import fc from 'fast-check';
+import { oneWindows } from './one-window.ts';
+
+const { transform } = oneWindows();
+
+/** A JSON value as its tokens, so that it can be written with white space or without. */
+type Tokens = readonly string[];
+
+const digits = (maxLength: number) =>
+  fc.string({ unit: fc.constantFrom(...'0123456789'), minLength: 1, maxLength });
+const whole = digits(30).map((text) => text.replace(/^0+(?=.)/, ''));
+const number: fc.Arbitrary<Tokens> = fc
+  .tuple(
+    fc.constantFrom('', '-'),
+    whole,
+    fc.option(digits(30), { freq: 2 }),
+    fc.option(fc.tuple(fc.constantFrom('e', 'E'), fc.constantFrom('', '+', '-'), digits(3))),
+  )
+  .map(([sign, ahead, behind, exponent]) => [
+    `${sign}${ahead}${behind === null ? '' : `.${behind}`}${exponent?.join('') ?? ''}`,
+  ]);
+const texts = [
+  '',
+  'open',
+  '12.50',
+  '0',
+  '-0',
+  '1e3',
+  '{"text":1.50}',
+  '[1.50]',
+  'a "b" \\',
+  'ü 😀',
+  '\u0004\n',
+];
+const text: fc.Arbitrary<Tokens> = fc.constantFrom(...texts).map((value) => [JSON.stringify(value)]);
+const scalar = fc.oneof(
+  number,
+  text,
+  fc.constantFrom(['true'], ['false'], ['null'], ['1.50'], ['-0'], ['0']),
+);
+const name = fc.constantFrom('text', 'n', 'ü', 'a "b"', '');
+
+const { value } = fc.letrec<{ value: Tokens; list: Tokens; object: Tokens }>((tie) => ({
+  value: fc.oneof({ maxDepth: 4 }, scalar, tie('list'), tie('object')),
+  list: fc.array(tie('value'), { maxLength: 4 }).map((all) => ['[', ...separated(all), ']']),
+  object: fc.array(fc.tuple(name, tie('value')), { maxLength: 4 }).map((all) => objectOf(all)),
+}));
+
+function separated(all: readonly Tokens[]): Tokens {
+  return all.flatMap((one, i) => (i === 0 ? one : [',', ...one]));
+}
+
+function objectOf(members: readonly (readonly [string, Tokens])[]): Tokens {
+  const told = members.map(([key, of]) => [JSON.stringify(key), ':', ...of]);
+  return ['{', ...separated(told), '}'];
+}
+
+/** As a reader of doubles would print it: equal in value, and often other digits. */
+const printed = (tokens: Tokens): Tokens =>
+  tokens.map((one) => (/^-?[0-9]/.test(one) && Number.isFinite(Number(one)) ? String(Number(one)) : one));
+
+/** Whether a column of text holds this value as it should: a number may be written otherwise with the same digits. */
+function holds(found: unknown, tokens: Tokens): boolean {
+  const json = tokens.join('');
+  if (json === 'null') return found === null;
+  if (/^-?[0-9]/.test(json)) return sameNumber(String(found), json);
+  return found === (json.startsWith('"') ? JSON.parse(json) : json);
+}
+
+/** To the last digit: as fractions, and not as doubles. */
+function sameNumber(a: string, b: string): boolean {
+  const [x, y] = [fraction(a), fraction(b)];
+  return x.digits * 10n ** y.shift === y.digits * 10n ** x.shift;
+}
+
+function fraction(number: string): { digits: bigint; shift: bigint } {
+  const [, whole = '', behind = '', exponent = '0'] =
+    /^(-?\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(number) ?? [];
+  const shift = BigInt(behind.length) - BigInt(exponent.replace('+', ''));
+  const digits = BigInt(whole + behind);
+  return shift >= 0n ? { digits, shift } : { digits: digits * 10n ** -shift, shift: 0n };
+}
+
+const textOf = (source: string, target: string) => ({
+  source,
+  sourceType: 'string',
+  target,
+  targetType: 'string',
+});
+const steps: Step[] = [
+  { kind: 'apply_mapping', mappings: [textOf('text', 'text'), textOf('in.text', 'inner')] },
+];
+
+/** A number by itself: no smaller than a double can be. */
+const alone = number.filter(([told = '']) => !/[eE]-?\d{3}/.test(told));
+const field = fc.oneof(
+  value.filter(([first = '']) => !/^-?[0-9]/.test(first)),
+  alone,
+);
+const record = fc
+  .record({ outer: field, inner: field, space: fc.constantFrom('', '', ' ', '\n\t'), trap: fc.boolean() })
+  .map(({ outer, inner, space, trap }) => {
+    const other = objectOf([['text', printed(trap ? outer : inner)]]);
+    const tokens = objectOf([
+      ['unread', other],
+      ['text', outer],
+      ['in', objectOf([['text', inner]])],
+      ['list', ['[', ...printed(outer), ']']],
+    ]);
+    return { json: tokens.join(space), outer, inner };
+  });
+
+test('a column of text holds any JSON value with all its digits, or the record is quarantined', async () => {
+  let whole = 0;
+  await fc.assert(
+    fc.asyncProperty(fc.array(record, { minLength: 60, maxLength: 150 }), async (records) => {
+      const { rows, quarantine } = await transform(
+        { steps },
+        records.map(({ json }) => json),
+      );
+      for (const row of rows) {
+        const { outer, inner } = records[Number(row['_offset'])] ?? assert.fail('no such record');
+        assert.ok(holds(row['text'], outer), `${row['text']} of ${outer.join('')}`);
+        assert.ok(holds(row['inner'], inner), `${row['inner']} of ${inner.join('')}`);
+        whole++;
+      }
+      for (const row of quarantine) {
+        const { outer, inner } = records[Number(row['_offset'])] ?? assert.fail('no such record');
+        assert.equal(row['code'], 'NUMBER_INEXACT');
+        assert.ok(
+          [outer, inner].some(([told = '']) => /^-?[\d.eE+-]{17,}$/.test(told)),
+          'a number by itself is long',
+        );
+      }
+    }),
+    { numRuns: 20, interruptAfterTimeLimit: 20_000 },
+  );
+  assert.ok(whole > 300, `only ${whole} records came through`);
+});
+
+for (const [source, json, wanted] of [
+  ['größe', String.raw`{"gr\u00f6\u00dfe":[1.50]}`, '[1.50]'],
+  ['größe', String.raw`{"\u0067r\u00f6ße":[0.10],"größe":[0.20]}`, '[0.10]'],
+  ['größe', '{"größe":[1.50]}', '[1.50]'],
+  ['a"b', String.raw`{"a\"b":[2.50]}`, '[2.50]'],
+  ['a.b', String.raw`{"a":{"\u0062":[3.50]},"other":{"b":[3.5]}}`, '[3.50]'],
+  ['a.b', '{"a" : { "b" : {"c" : -0, "d": 1E5 } } }', '{"c":-0,"d":1E5}'],
+] as const)
+  test(`alone in its window, ${source} of ${json} is '${wanted}'`, async () => {
+    const mappings = [textOf(source, 'target')];
+    const { rows } = await transform({ steps: [{ kind: 'apply_mapping', mappings }] }, [json]);
+    assert.deepEqual(
+      rows.map((row) => row['target']),
+      [wanted],
+    );
+  });
+
+const LONG = '0.12345678901234567891';
+const decimal = (source: string, target: string) => ({
+  source,
+  sourceType: 'decimal(38,20)',
+  target,
+  targetType: 'decimal(38,20)',
+});
+
+test('digits are missed where the column reads them and nowhere else', async () => {
+  const mappings = [decimal('amount', 'amount'), decimal('in.amount', 'inner')];
+  const { rows, quarantine } = await transform({ steps: [{ kind: 'apply_mapping', mappings }] }, [
+    `{"amount":0.5,"other":{"amount":${LONG}},"in":{"amount":0.25}}`,
+    `{"amount":0.5,"in":{"in":{"amount":${LONG}},"list":[{"amount":${LONG}}]}}`,
+    `{"amount":"${LONG}"}`,
+    `{"amount":${LONG}}`,
+    `{"in":{"other":{"amount":1},"amount":${LONG}}}`,
+    String.raw`{"\u0061mount":${LONG}}`,
+    `{"amount":${LONG},"amount":0.5}`,
+    `{"other":"{","amount":${LONG},"last":"}"}`,
+    '{"amount":9007199254804345e-16}',
+  ]);
+  assert.deepEqual(
+    rows.map((row) => row['_offset']),
+    ['0', '1'],
+  );
+  assert.deepEqual(
+    quarantine.map((row) => [row['_offset'], row['code']]),
+    [['2', 'CAST_FAILED'], ...['3', '4', '5', '6', '7', '8'].map((offset) => [offset, 'NUMBER_INEXACT'])],
+  );
+});
+
+test('a document in a column of text says what it said in each of many records', async () => {
+  const values = Array.from({ length: 3_000 }, (_, i) => `{"text":{"n":${i}.10},"in":{"text":"{${i}"}}`);
+  const { rows } = await transform({ steps }, values);
+  assert.deepEqual(
+    rows.map((row) => [row['text'], row['inner']]),
+    values.map((_, i) => [`{"n":${i}.10}`, `{${i}`]),
+  );
+});

@@ -1,0 +1,67 @@
+// One window through the real transform, read back: rows and quarantine as DuckDB prints them to JSON.
+import assert from 'node:assert/strict';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { after } from 'node:test';
+import { DuckDBInstance } from '@duckdb/node-api';
+import type { TableConfig, TransformResult } from '@sluice/collector/contracts.ts';
+import { createTransformer } from '@sluice/collector/transform/transformer.ts';
+import { segmentOf } from '../../support/segments.ts';
+import { temporaryDirectory } from '../../support/temp.ts';
+import { plainTable } from '../../support/written-lake.ts';
+
+export interface Written {
+  readonly rows: Record<string, unknown>[];
+  readonly quarantine: Record<string, unknown>[];
+  readonly result: TransformResult;
+}
+
+/** A transformer for the tests of one file, closed behind them, and what it makes of one window of `values`. */
+export function oneWindows() {
+  const transformer = createTransformer({ memoryBytesMax: 256e6, threads: 1 });
+  const home = temporaryDirectory();
+  let windows = 0;
+  after(() => transformer.close());
+  const transform = async (
+    table: Partial<TableConfig>,
+    values: readonly (string | Buffer | null)[],
+  ): Promise<Written> => {
+    const directory = join(home, `w${windows++}`);
+    mkdirSync(directory);
+    const segment = segmentOf(values, { codec: windows % 2 ? 'lz4' : 'none' });
+    const result = await transformer.run({
+      table: { ...plainTable, ...table },
+      windowId: 'w',
+      segments: [{ segment, fromOffset: 0 }],
+      openedMs: Date.UTC(2026, 10, 23, 7),
+      directory,
+    });
+    const { in: total, emitted, merged, filtered, quarantined } = result.classes;
+    assert.equal(total, values.length);
+    assert.equal(emitted + merged + filtered + quarantined, total);
+    const read = async (output: string) => {
+      const rows: Record<string, unknown>[] = [];
+      for (const file of result.files.filter((f) => f.output === output))
+        rows.push(...(await readFile(file.path)));
+      return rows;
+    };
+    return { rows: await read('rows'), quarantine: await read('quarantine'), result };
+  };
+
+  return { transformer, transform };
+}
+
+async function readFile(path: string): Promise<Record<string, unknown>[]> {
+  const instance = await DuckDBInstance.create(':memory:');
+  const connection = await instance.connect();
+  const reader = path.includes('.csv')
+    ? `read_csv('${path}', header = false, all_varchar = true)`
+    : path.includes('.json')
+      ? `read_json('${path}')`
+      : `read_parquet('${path}')`;
+  const result = await connection.runAndReadAll(`SELECT * FROM ${reader}`);
+  const rows = result.getRowObjectsJson() as Record<string, unknown>[];
+  connection.closeSync();
+  instance.closeSync();
+  return rows;
+}
