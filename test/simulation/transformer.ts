@@ -102,7 +102,8 @@ function transform({ world, files, request, read }: Job): TransformResult {
   };
   for (const [part, lines] of rows) write('rows', lines, 'part', part);
   if (bad.length > 0) write('quarantine', bad, 'ingest_day', day);
-  return { files: written, classes: classes satisfies Classes, recordsPerPartition, decodeMs: 0, sqlMs: 0 };
+  const took = { decodeMs: 0, sqlMs: 0 };
+  return { files: written, classes: classes satisfies Classes, recordsPerPartition, corrupt: [], ...took };
 }
 
 function recordsOf({ codec, payload, plainBytes }: StagedSegment['segment'], world: World) {
