@@ -103,7 +103,7 @@ function longNumbers(bytes: Buffer): number[] {
     const reaches =
       (isNumeric(bytes, at - 4) && isNumeric(bytes, at - 8)) ||
       (isNumeric(bytes, at + 4) && isNumeric(bytes, at + 8));
-    if (reaches && runAround(bytes, at) >= LONG_NUMBER) places.push(from + at);
+    if (reaches && runAround(bytes, at) >= LONG_NUMBER) places.push(at);
   }
   return places;
 }
