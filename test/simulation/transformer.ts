@@ -102,7 +102,14 @@ function transform({ world, files, request, read }: Job): TransformResult {
   };
   for (const [part, lines] of rows) write('rows', lines, 'part', part);
   if (bad.length > 0) write('quarantine', bad, 'ingest_day', day);
-  return { files: written, classes: classes satisfies Classes, recordsPerPartition, decodeMs: 0, sqlMs: 0 };
+  return {
+    files: written,
+    classes: classes satisfies Classes,
+    recordsPerPartition,
+    corrupt: [],
+    decodeMs: 0,
+    sqlMs: 0,
+  };
 }
 
 function recordsOf({ codec, payload, plainBytes }: StagedSegment['segment'], world: World) {
