@@ -57,6 +57,7 @@ class RunningAgent implements Agent {
   #topicsBeyondShare: ReadonlyMap<string, string> = new Map();
   /** Why nothing is read on, while the spool is full. */
   #full: string | undefined;
+  #reserveUsed = false;
   #notDurableBytes = 0;
   #held = false;
   #stopping = false;
@@ -74,6 +75,7 @@ class RunningAgent implements Agent {
           ),
       declare: (partitions) => uplink.assigned(partitions),
       revoke: (partitions) => uplink.revoked(partitions),
+      refills: (id, isMissing) => this.#passRoom(id, isMissing),
       positionMoved: (id) => this.#segmenter.reset(id),
       finish: (id) => this.#segmenter.flush(id),
     });
@@ -157,8 +159,11 @@ class RunningAgent implements Agent {
   }
 
   /** A full spool holds every topic, whenever it is assigned; a topic beyond its share is held alone. */
-  #onPressure({ heldTopics, full }: SpoolPressure): void {
+  #onPressure({ heldTopics, full, reserveUsed }: SpoolPressure): void {
     const { source } = this.#parts;
+    this.#reserveUsed = reserveUsed;
+    for (const { id, assigned, refillUntil } of this.#book.states())
+      if (assigned) this.#passRoom(id, refillUntil !== undefined);
     if (full !== undefined) source.holdAll(SPOOL_FULL);
     else source.releaseAll(SPOOL_FULL);
     for (const [topic] of this.#topicsBeyondShare)
@@ -166,6 +171,11 @@ class RunningAgent implements Agent {
     for (const [topic] of heldTopics) source.hold(topic, BEYOND_SHARE);
     this.#topicsBeyondShare = heldTopics;
     this.#full = full;
+  }
+
+  /** What is missing in front of spooled data is read though there is no room: until it is there, none comes. */
+  #passRoom(id: PartitionId, isMissing: boolean): void {
+    this.#parts.source.pass(id, isMissing && !this.#reserveUsed ? [SPOOL_FULL, BEYOND_SHARE] : []);
   }
 
   #uplinkHandler(): UplinkHandler {
@@ -182,6 +192,8 @@ class RunningAgent implements Agent {
       committed: (positions) => {
         this.#drop(positions);
         for (const { partition, nextOffset } of positions) this.#book.committed(partition, nextOffset);
+        // Where others committed past what is missing here, what is spooled behind it may go now.
+        this.#feed.wake();
       },
       rewind: (partition, offset, rewindEpoch, reason) => {
         events.rewound({ topic: partition.topic, partition: partition.partition, offset, reason });

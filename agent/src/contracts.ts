@@ -74,6 +74,8 @@ export interface Source {
   /** The same for every topic: those assigned now and those assigned while it lasts. */
   holdAll(why: string): void;
   releaseAll(why: string): void;
+  /** Holds for these reasons do not stop this partition while it is assigned; replaces what was said of it before. */
+  pass(partition: { topic: string; partition: number }, reasons: readonly string[]): void;
   /** Next offsets to commit to the group. What no COMMIT_OFFSETS event confirmed is kept and repeated. */
   commit(offsets: readonly { topic: string; partition: number; nextOffset: number }[]): void;
   status(): SourceStatus;
@@ -116,8 +118,10 @@ export interface Spool {
 export interface SpoolPressure {
   /** Topics at their share; `reason` says of what. */
   readonly heldTopics: ReadonlyMap<string, string>;
-  /** Why nothing at all may be appended; undefined while there is room. */
+  /** Why nothing more may be read; undefined while there is room. */
   readonly full: string | undefined;
+  /** Even what is missing in front of spooled data, without which nothing of it can be sent, must wait. */
+  readonly reserveUsed: boolean;
 }
 
 export interface SpoolStatus {

@@ -16,6 +16,7 @@ const COMMANDS = {
   test: { entry: 'test/run/test.ts', needs: ['java', 'maven', 'python', 'kafka', 'aws', 'linters'] },
   demo: { entry: 'deploy/demo/demo.ts', needs: ['java', 'maven', 'kafka'] },
   try: { entry: 'deploy/demo/try.ts', needs: [] },
+  simulate: { entry: 'test/simulation/run.ts', needs: [] },
   bench: { entry: 'test/bench/bench.ts', needs: ['java', 'maven', 'kafka'] },
   explore: { entry: 'test/run/explore.ts', needs: [] },
   generate: { entry: 'test/run/generate.ts', needs: [] },

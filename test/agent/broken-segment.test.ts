@@ -60,6 +60,7 @@ function logSource(readAgain: number[]): { source: Source; handler: () => Source
     release: () => {},
     holdAll: () => {},
     releaseAll: () => {},
+    pass: () => {},
     commit: () => {},
   } as unknown as Source;
   return { source, handler: () => handler as SourceHandler };

@@ -3,17 +3,25 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createAgent } from '@sluice/agent/agent.ts';
-import type { Source, SourceHandler, Spool, SpoolPressure, Uplink } from '@sluice/agent/contracts.ts';
+import type {
+  Source,
+  SourceHandler,
+  Spool,
+  SpoolPressure,
+  Uplink,
+  UplinkFeed,
+  UplinkHandler,
+} from '@sluice/agent/contracts.ts';
 import { createEvents } from '@sluice/agent/events.ts';
 import { PartitionTable } from '@sluice/agent/source/partition-table.ts';
 import { createMetrics } from '@sluice/shared/metrics.ts';
-import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
-import { FakeSpool } from '../support/fake-spool.ts';
+import { NO_TOPIC_ID, type PartitionId } from '@sluice/shared/position.ts';
+import { FakeSpool, rangeSegment } from '../support/fake-spool.ts';
 import { manualClock, settle } from '../support/manual-clock.ts';
 import { recordingLogger } from '../support/recording-logger.ts';
 
-const FREE: SpoolPressure = { heldTopics: new Map(), full: undefined };
-const FULL: SpoolPressure = { heldTopics: new Map(), full: 'spool.bytesMax is reached' };
+const FREE: SpoolPressure = { heldTopics: new Map(), full: undefined, reserveUsed: false };
+const FULL: SpoolPressure = { ...FREE, full: 'spool.bytesMax is reached' };
 
 async function startAgent(pressure: SpoolPressure) {
   const table = new PartitionTable();
@@ -25,6 +33,10 @@ async function startAgent(pressure: SpoolPressure) {
     release: (topic: string, why: string) => table.release(topic, why),
     holdAll: (why: string) => table.holdAll(why),
     releaseAll: (why: string) => table.releaseAll(why),
+    pass: (slot: { topic: string; partition: number }, reasons: readonly string[]) => {
+      const row = table.row(slot);
+      if (row !== undefined) row.passes = new Set(reasons);
+    },
     seek: () => {},
     commit: () => {},
     status: () => ({ state: 'running', reason: undefined, lastFetchMs: 0, partitions: table.status() }),
@@ -35,15 +47,22 @@ async function startAgent(pressure: SpoolPressure) {
   const disk = new FakeSpool();
   const spool = {
     status: () => disk.status(),
+    read: (id: PartitionId, from: number) => disk.read(id, from, 1),
     append: () => new Promise<void>((resolve) => landed.push(resolve)),
     onPressure: (listener: typeof press) => {
       press = listener;
       listener(pressure);
     },
     onLoss: () => {},
+    committed: async () => {},
   } as unknown as Spool;
+  let link: UplinkHandler | undefined;
+  let feed: UplinkFeed | undefined;
   const uplink = {
-    start: () => {},
+    start: (told: UplinkHandler, given: UplinkFeed) => {
+      link = told;
+      feed = given;
+    },
     assigned: () => {},
     revoked: () => {},
     status: () => ({ state: 'connected', sinceMs: 0, collectorId: 'collector-1' }),
@@ -64,8 +83,51 @@ async function startAgent(pressure: SpoolPressure) {
       .status()
       .filter(({ paused }) => paused.length > 0)
       .map(({ topic }) => topic);
-  return { agent, assign, held, handler, landed, press: (now: SpoolPressure) => press(now) };
+  const parts = { agent, assign, held, handler, landed, disk, link, feed };
+  return { ...parts, press: (now: SpoolPressure) => press(now) };
 }
+
+test('what is spooled behind a missing range goes at once when another agent’s data have filled it', async () => {
+  const { assign, handler, link, feed, disk } = await startAgent(FREE);
+  disk.append([rangeSegment(10, 20)]);
+  assign('claims');
+  const id = { topic: 'claims', topicId: NO_TOPIC_ID, partition: 0 };
+  const log = { leaderEpoch: 0, logStart: 0, logEnd: 99, groupOffset: 0, startAt: undefined };
+  handler.described([{ ...id, ...log }]);
+  link?.welcomed([{ ...id, leaderEpoch: -1, nextOffset: 0, received: 0, rewindEpoch: 0 }]);
+  assert.equal(await feed?.next(), undefined);
+  let isReady = false;
+  void feed?.ready(new AbortController().signal).then(() => {
+    isReady = true;
+  });
+  await settle();
+  assert.equal(isReady, false);
+  link?.committed([{ partition: id, nextOffset: 10 }]);
+  await settle();
+  assert.equal(isReady, true);
+  const item = await feed?.next();
+  assert.equal(item?.kind === 'segment' && item.segment.startOffset, 10);
+});
+
+test('what is missing in front of a full spool is read through the reserve, and nothing else is', async () => {
+  const { assign, held, handler, link, disk, press } = await startAgent(FULL);
+  disk.append([rangeSegment(10, 20)]);
+  assign('claims', 'orders');
+  const id = { topic: 'claims', topicId: NO_TOPIC_ID, partition: 0 };
+  const log = { leaderEpoch: 0, logStart: 0, logEnd: 99, groupOffset: 0, startAt: undefined };
+  handler.described([{ ...id, ...log }]);
+  assert.deepEqual(held(), ['claims', 'orders']);
+  link?.welcomed([{ ...id, leaderEpoch: -1, nextOffset: 0, received: 0, rewindEpoch: 0 }]);
+  assert.deepEqual(held(), ['orders'], '[0, 10) is missing, and without it nothing can be sent');
+  press({ ...FULL, reserveUsed: true });
+  assert.deepEqual(held(), ['claims', 'orders']);
+  press(FULL);
+  assert.deepEqual(held(), ['orders']);
+  const batch = { kind: 'empty' as const, baseOffset: 0, lastOffset: 9, count: 0, timestampMax: 0 };
+  const batches = [{ ...batch, leaderEpoch: 0, compressed: false, bytes: Buffer.alloc(0) }];
+  handler.batches(id, batches, { logStart: 0, lastStableOffset: 99, highWatermark: 99 });
+  assert.deepEqual(held(), ['claims', 'orders'], 'it is there');
+});
 
 test('an agent that starts with a full spool reads nothing until there is room', async () => {
   const { agent, assign, held, press } = await startAgent(FULL);

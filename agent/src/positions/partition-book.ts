@@ -28,6 +28,8 @@ export interface PartitionBookOptions {
   revoke(partitions: readonly PartitionId[]): void;
   /** Pending batches of a partition must not be joined with what is read next: they are read again. */
   positionMoved(id: PartitionId): void;
+  /** What is read now is missing in front of spooled data, which cannot be sent without it; or that is over. */
+  refills(id: PartitionId, isMissing: boolean): void;
   /** Pending batches of a partition go to disk as they are: what is read next is somewhere else. */
   finish(id: PartitionId): void;
 }
@@ -78,7 +80,12 @@ export class PartitionBook {
     if (state.readNext === undefined) return;
     const hole = this.#firstHole(state, Math.min(state.readNext, state.durableNext));
     state.readNext = hole.at;
-    state.refillUntil = hole.until;
+    this.#refillUntil(state, hole.until);
+  }
+
+  #refillUntil(state: PartitionState, until: number | undefined): void {
+    state.refillUntil = until;
+    this.#options.refills(state.id, until !== undefined);
   }
 
   /** Another agent reads it now: nothing is read, sent or committed here unless the collector asks. */
@@ -187,7 +194,7 @@ export class PartitionBook {
     state.rewindEpoch = rewindEpoch;
     state.durableNext = decision.durableNext;
     if (!state.assigned) return;
-    state.refillUntil = decision.refillUntil;
+    this.#refillUntil(state, decision.refillUntil);
     if (decision.readFrom !== undefined) this.#moveTo(state, decision.readFrom);
   }
 
@@ -202,7 +209,7 @@ export class PartitionBook {
     state.readNext = nextOffset;
     if (state.refillUntil === undefined || nextOffset < state.refillUntil) return;
     const hole = holeFrom(this.#there(state), nextOffset);
-    state.refillUntil = hole.until;
+    this.#refillUntil(state, hole.until);
     if (hole.at === nextOffset) return;
     this.#options.finish(state.id);
     this.#moveTo(state, hole.at);
@@ -211,7 +218,7 @@ export class PartitionBook {
   /** More is on disk: where that continues what may be sent, it may be sent as well. */
   durable(id: PartitionId): void {
     const state = this.#states.get(partitionKey(id));
-    if (state !== undefined) state.durableNext = holeFrom(this.#there(state), state.durableNext).at;
+    if (state !== undefined) state.durableNext = this.#firstHole(state, state.durableNext).at;
   }
 
   /** What should be on disk from `offset` on is not: it is read again from Kafka. */
@@ -221,7 +228,7 @@ export class PartitionBook {
     const hole = this.#firstHole(state, Math.min(state.durableNext, offset));
     state.durableNext = hole.at;
     if (!state.assigned) return;
-    state.refillUntil = hole.until;
+    this.#refillUntil(state, hole.until);
     this.#moveTo(state, hole.at);
   }
 
@@ -245,7 +252,7 @@ export class PartitionBook {
     state.gaps = [...state.gaps, ...gaps].sort((a, b) => a.startOffset - b.startOffset);
     this.durable(id);
     const hole = this.#firstHole(state, nextOffset);
-    state.refillUntil = hole.until;
+    this.#refillUntil(state, hole.until);
     this.#moveTo(state, hole.at);
     return gaps;
   }
@@ -254,6 +261,9 @@ export class PartitionBook {
     const state = this.#states.get(partitionKey(id));
     if (state === undefined) return;
     state.committed = Math.max(state.committed ?? 0, nextOffset);
+    // Whoever has sent it, and from wherever: it is not sent again, and what is on disk behind it may be.
+    if (state.sendNext !== undefined) state.sendNext = Math.max(state.sendNext, nextOffset);
+    state.durableNext = this.#firstHole(state, state.durableNext).at;
     state.gaps = state.gaps.filter((gap) => gap.nextOffset > nextOffset);
     if (state.assigned)
       this.#options.source.commit([{ topic: id.topic, partition: id.partition, nextOffset }]);

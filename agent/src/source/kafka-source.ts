@@ -145,6 +145,13 @@ class KafkaSource implements Source {
     if (this.#table.releaseAll(why)) this.#applyPause(this.#table.rows());
   }
 
+  pass(partition: TopicPartition, reasons: readonly string[]): void {
+    const row = this.#table.row(partition);
+    if (row === undefined || String(reasons) === String([...row.passes])) return;
+    row.passes = new Set(reasons);
+    this.#applyPause([row]);
+  }
+
   commit(offsets: readonly { topic: string; partition: number; nextOffset: number }[]): void {
     if (this.#options.commitOffsets ?? true) this.#commits.want(offsets);
   }

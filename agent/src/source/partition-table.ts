@@ -30,6 +30,8 @@ export interface PartitionRow extends TopicPartition {
   readonly range: BoundedRead | undefined;
   /** Reasons of this partition alone; its topic may be held beside. */
   readonly waits: Set<string>;
+  /** Holds that do not stop it. */
+  passes: ReadonlySet<string>;
   idleSinceMs: number | undefined;
   /** What the wiring was told last, so that it is told again only when that changed. */
   toldIdentity: string | undefined;
@@ -66,6 +68,7 @@ export class PartitionTable {
         startAt: selection?.startAt,
         range: rangeOf(selection, partition),
         waits: new Set(),
+        passes: new Set(),
         idleSinceMs: undefined,
         toldIdentity: undefined,
         beyondEndTold: false,
@@ -120,7 +123,8 @@ export class PartitionTable {
   /** Every reason why a partition does not flow; it flows when there is none. */
   paused(row: PartitionRow): readonly string[] {
     const done = this.isRead(row) ? [RANGE_READ] : [];
-    return [...row.waits, ...done, ...(this.#holds.get(row.topic) ?? []), ...this.#holdsOfAll];
+    const holds = [...(this.#holds.get(row.topic) ?? []), ...this.#holdsOfAll];
+    return [...row.waits, ...done, ...holds.filter((why) => !row.passes.has(why))];
   }
 
   /** Whether a bounded read of the partition is over. */

@@ -7,6 +7,9 @@ import type { SpoolState } from './worker-protocol.ts';
 /** What was stopped flows again below this share of its limit. */
 const RESUME_SHARE = 0.9;
 
+/** Beyond the cap, and below the free space that must stay: for what is missing in front of spooled data, and nothing else. */
+export const RESERVE_BYTES = 64 * 2 ** 20;
+
 export interface PressureLimits {
   readonly bytesMax: number;
   readonly freeSpaceMin: number;
@@ -21,6 +24,7 @@ export function judgePressure(
   for (const { topic, bytes } of state.partitions) byTopic.set(topic, (byTopic.get(topic) ?? 0) + bytes);
   return {
     full: judgeFull(state, limits, before.full !== undefined),
+    reserveUsed: judgeReserve(state, limits),
     heldTopics: judgeTopics(byTopic, limits.bytesMax, before.heldTopics),
   };
 }
@@ -33,6 +37,14 @@ function judgeFull(state: SpoolState, limits: PressureLimits, wasFull: boolean):
   if (state.freeBytes < floor)
     return `the disk has less than spool.freeSpaceMin (${formatBytes(limits.freeSpaceMin)}) free`;
   return undefined;
+}
+
+function judgeReserve(
+  { partitions, freeBytes }: SpoolState,
+  { bytesMax, freeSpaceMin }: PressureLimits,
+): boolean {
+  const bytes = partitions.reduce((sum, p) => sum + p.bytes, 0);
+  return bytes >= bytesMax + RESERVE_BYTES || freeBytes < freeSpaceMin - RESERVE_BYTES;
 }
 
 function judgeTopics(
@@ -53,5 +65,6 @@ function judgeTopics(
 }
 
 export function samePressure(a: SpoolPressure, b: SpoolPressure): boolean {
-  return a.full === b.full && [...a.heldTopics.keys()].join('\n') === [...b.heldTopics.keys()].join('\n');
+  if (a.full !== b.full || a.reserveUsed !== b.reserveUsed) return false;
+  return [...a.heldTopics.keys()].join('\n') === [...b.heldTopics.keys()].join('\n');
 }

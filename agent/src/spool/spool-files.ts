@@ -119,7 +119,7 @@ export class SpoolFiles {
       const state = this.#fileFor(topic);
       const spooledMs = this.#options.nowMs();
       const fresh = this.#fresh(list);
-      this.#appendTo(state, fresh, spooledMs);
+      this.#writeTo(state, (file) => file.append(fresh, spooledMs));
       for (const { payload, ...header } of fresh) {
         const payloadBytes = payload.byteLength;
         state.payloadBytes += payloadBytes;
@@ -145,9 +145,9 @@ export class SpoolFiles {
     return [...fresh.values()].flat();
   }
 
-  #appendTo(state: FileState, segments: readonly Segment[], spooledMs: number): void {
+  #writeTo(state: FileState, write: (file: SpoolFile) => void): void {
     try {
-      state.file.append(segments, spooledMs);
+      write(state.file);
     } catch (error) {
       throw isCorrupt(error) ? this.#setAside(state, error) : error;
     }
@@ -257,7 +257,8 @@ export class SpoolFiles {
     else this.#entries.delete(key);
     const files = this.#files.get(id.topic) ?? [];
     this.#unlinkDrained(files);
-    files.at(-1)?.file.writeCommitted(id, nextOffset);
+    const newest = files.at(-1);
+    if (newest !== undefined) this.#writeTo(newest, (file) => file.writeCommitted(id, nextOffset));
   }
 
   /** The newest file of a topic stays, unless it is full: it takes the next append. */

@@ -28,7 +28,7 @@ export function createSpoolService(options: SpoolServiceOptions): (call: SpoolCa
       case 'read':
         return files?.read(call.partition, call.fromOffset, call.bytesMax) ?? [];
       case 'committed':
-        for (const { partition, nextOffset } of call.positions) files?.committed(partition, nextOffset);
+        forEach(call.positions, ({ partition, nextOffset }) => files?.committed(partition, nextOffset));
         return [];
       case 'look':
         return [];
@@ -54,6 +54,19 @@ export function createSpoolService(options: SpoolServiceOptions): (call: SpoolCa
       return { kind: 'failed', code, message, place, state };
     }
   };
+}
+
+/** All of them, whatever fails on the way: what is committed leaves the spool, or a full one stays full. */
+function forEach<T>(items: readonly T[], task: (item: T) => void): void {
+  const errors: unknown[] = [];
+  for (const item of items) {
+    try {
+      task(item);
+    } catch (error) {
+      errors.push(error);
+    }
+  }
+  if (errors.length > 0) throw errors[0];
 }
 
 function stateOf(open: SpoolFiles) {

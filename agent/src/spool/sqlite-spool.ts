@@ -65,7 +65,7 @@ class SqliteSpool implements Spool {
     setAside: [],
     dropped: [],
   };
-  #pressure: SpoolPressure = { heldTopics: new Map(), full: undefined };
+  #pressure: SpoolPressure = { heldTopics: new Map(), full: undefined, reserveUsed: false };
   #cancelLook: Cancel = () => {};
 
   constructor(options: SqliteSpoolOptions) {

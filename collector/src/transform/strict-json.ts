@@ -19,6 +19,9 @@ for (const byte of '0123456789.eE') NUMERIC[byte.charCodeAt(0)] = 1;
 /** A number shorter than this is exact as a double and back; dot and e count. */
 const LONG_NUMBER = 17;
 
+/** Read at once: a longer string lies outside the heap, and has the garbage collector run for every chunk. */
+const SCANNED_BYTES = 2 ** 19;
+
 /** What the fields of a table ask of a JSON value. */
 export interface JsonRules {
   /** Paths of fields whose digits matter, as JSON. */
@@ -55,10 +58,18 @@ function latin1Pattern(name: string): string {
  */
 export function strikeUnstrict(chunk: ColumnChunk, rules: JsonRules): boolean {
   const { bytes, ends } = chunk.joined();
-  const text = bytes.toString('latin1');
-  const { commas, documents } = lookAtBrackets(text, rules.brackets);
-  const names = Array.from(text.matchAll(NOT_A_NUMBER), ({ index }) => index);
-  const places = [...commas, ...names, ...longNumbers(bytes)];
+  const places = longNumbers(bytes);
+  let documents = false;
+  for (let from = 0, row = 0; row < chunk.rows; row++) {
+    const end = ends[row] as number;
+    if (row + 1 < chunk.rows && (ends[row + 1] as number) - from <= SCANNED_BYTES) continue;
+    const text = bytes.toString('latin1', from, end);
+    const found = lookAtBrackets(text, documents ? TRAILING_COMMA : rules.brackets);
+    for (const at of found.commas) places.push(from + at);
+    for (const { index } of text.matchAll(NOT_A_NUMBER)) places.push(from + index);
+    documents ||= found.documents;
+    from = end;
+  }
   const rows = new Set(places.map((at) => rowAt(ends, chunk.rows, at)));
   for (const row of [...rows].sort((a, b) => a - b)) {
     const code = verdict(chunk.value(row), rules.exactPaths);

@@ -18,6 +18,7 @@ import type { Events } from '../events.ts';
 import { createPartitionOpener, idOf } from './partition-opener.ts';
 import type { StagedBytes, StagingBudget } from './staging-budget.ts';
 import type { TableLane } from './table-lane.ts';
+import { TopicHolds } from './topic-holds.ts';
 
 /** Partitions whose tables take longer to open them are left out of Welcome and told when they are open. */
 const OPEN_WAIT_MS = 5_000;
@@ -43,8 +44,10 @@ export interface SequencerOptions {
 interface PartitionState {
   readonly id: PartitionId;
   readonly tables: readonly SequencedTable[];
-  /** Streams that declared it and were not told otherwise; they hear of commits. */
+  /** Streams that declared it and did not revoke it: they may send. */
   readonly links: Set<AgentLink>;
+  /** Streams that have ever declared it: they may hold spooled data of it, and hear of commits to their end. */
+  readonly hearers: Set<AgentLink>;
   rewindEpoch: number;
 }
 
@@ -67,8 +70,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   /** What each stream has declared and not revoked, by partition key. */
   const wantedBy = new Map<AgentLink, Set<string>>();
   const finishing = new Map<AgentLink, FinishingStream>();
-  /** Topics that the streams were told to hold. */
-  const held = new Set<string>();
+  const held = new TopicHolds();
 
   for (const { lane, writer } of options.tables) {
     lane.onChange(() => {
@@ -83,13 +85,13 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     for (const topic of topics) {
       const reason = holdReason(topic);
       if ((reason === undefined) !== held.has(topic)) continue;
-      const links = new Set(
-        [...partitions.values()].filter(({ id }) => id.topic === topic).flatMap((s) => [...s.links]),
-      );
-      if (reason === undefined) held.delete(topic);
-      else held.add(topic);
       events.topicHeld({ topic, reason });
-      for (const link of links) reason === undefined ? link.release(topic) : link.hold(topic, reason);
+      if (reason === undefined) held.end(topic);
+      else {
+        held.begin(topic);
+        const states = [...partitions.values()].filter(({ id }) => id.topic === topic);
+        for (const link of states.flatMap(({ hearers }) => [...hearers])) held.tell(link, topic, reason);
+      }
     }
   }
 
@@ -127,7 +129,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
       const state = partitions.get(partitionKey(id));
       if (state === undefined) continue;
       const nextOffset = ackedOf(state);
-      for (const link of state.links) {
+      for (const link of state.hearers) {
         const list = perLink.get(link) ?? [];
         list.push({ partition: id, nextOffset });
         perLink.set(link, list);
@@ -175,7 +177,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     const late = known.filter((partition) => !isOpen(stateOf(partition)));
     if (late.length > 0) void opened.then(() => welcomeLate(link, late));
     for (const topic of new Set(known.map((p) => p.topic)))
-      if (held.has(topic)) link.hold(topic, holdReason(topic) ?? 'it is caught up with');
+      held.tell(link, topic, holdReason(topic) ?? 'it is caught up with');
     return join(link, known);
   }
 
@@ -190,6 +192,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
       const state = stateOf(partition);
       if (!isOpen(state) || !wantedBy.get(link)?.has(partitionKey(partition))) return [];
       state.links.add(link);
+      state.hearers.add(link);
       return [
         {
           ...state.id,
@@ -205,7 +208,8 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     const key = partitionKey(partition);
     let state = partitions.get(key);
     if (state === undefined) {
-      state = { id: idOf(partition), tables: tablesOf(partition.topic), links: new Set(), rewindEpoch: 0 };
+      const tables = tablesOf(partition.topic);
+      state = { id: idOf(partition), tables, links: new Set(), hearers: new Set(), rewindEpoch: 0 };
       partitions.set(key, state);
     }
     return state;
@@ -279,12 +283,20 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   const isFed = (lane: TableLane) =>
     [...partitions.values()].some((s) => s.links.size > 0 && s.id.topic === lane.table.topic);
 
+  /** Some stream waits for its commits: one that feeds it, or one that still holds spooled data of it. */
+  const isHeard = (lane: TableLane) =>
+    [...partitions.values()].some((s) => s.hearers.size > 0 && s.id.topic === lane.table.topic);
+
   function disconnected(link: AgentLink): void {
     wantedBy.delete(link);
     finishing.get(link)?.resolve();
     finishing.delete(link);
-    for (const state of partitions.values()) state.links.delete(link);
-    for (const { lane, writer } of options.tables) if (!isFed(lane)) writer.follow(false);
+    held.forget(link);
+    for (const { links, hearers } of partitions.values()) {
+      links.delete(link);
+      hearers.delete(link);
+    }
+    for (const { lane, writer } of options.tables) if (!isHeard(lane)) writer.follow(false);
     for (const { lane } of options.tables) {
       if (!isFed(lane)) closeSoon(lane, () => !isFed(lane));
     }

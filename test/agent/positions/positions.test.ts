@@ -92,6 +92,35 @@ test('what was committed while nobody heard it reaches the group with the next W
   assert.equal(world.group, 20);
 });
 
+test('what another agent has committed meanwhile is behind us: reading, disk and link go on there', async () => {
+  const world = newWorld();
+  world.log.end = 14;
+  const agent = started(world);
+  await readAll(agent);
+  await sendAll(agent);
+  world.log.end = 60;
+  world.collector.received = 28;
+  agent.commit();
+  agent.join();
+  await readAll(agent);
+  await sendAll(agent);
+  assert.equal(world.collector.received, 60);
+});
+
+test('what was sent before a late Welcome asked for it again is not sought on the disk once it is committed', async () => {
+  const world = newWorld();
+  world.log.end = 14;
+  const agent = started(world);
+  await readAll(agent);
+  await sendAll(agent);
+  agent.book.welcomed({ ...claims, leaderEpoch: -1, nextOffset: 0, received: 0, rewindEpoch: 0 });
+  agent.commit();
+  world.log.end = 28;
+  await readAll(agent);
+  await sendAll(agent);
+  assert.equal(world.collector.received, 28);
+});
+
 test('a partition that comes back goes on at the group’s offset, not at 0', () => {
   const world = newWorld();
   Object.assign(world.log, { start: 500, end: 600 });

@@ -62,6 +62,7 @@ export class SimulatedAgent {
       spoolOf: () => spoolOf(world.disk, world.heard),
       declare: () => this.#welcome(),
       revoke: () => {},
+      refills: () => {},
       positionMoved: (id) => this.#segmenter.reset(id),
       finish: (id) => this.#segmenter.flush(id),
     });

@@ -6,7 +6,7 @@ import { judgePressure, samePressure } from '@sluice/agent/spool/pressure.ts';
 import type { SpoolState } from '@sluice/agent/spool/worker-protocol.ts';
 import fc from 'fast-check';
 
-const none: SpoolPressure = { full: undefined, heldTopics: new Map() };
+const none: SpoolPressure = { full: undefined, heldTopics: new Map(), reserveUsed: false };
 const limits = { bytesMax: 1_000, freeSpaceMin: 100 };
 
 function stateOf(bytes: Readonly<Record<string, number>>, freeBytes = 1e9): SpoolState {
@@ -23,6 +23,15 @@ test('full is the cap, or less free space than must stay, each by its name in th
   assert.match(judge({ a: 600, b: 400 }).full ?? '', /spool\.bytesMax \(1000 B\)/);
   assert.match(judgePressure(stateOf({}, 99), limits, none).full ?? '', /spool\.freeSpaceMin \(100 B\)/);
   assert.equal(judgePressure(stateOf({}, 100), limits, none).full, undefined);
+});
+
+test('the reserve is 64 MiB beyond the cap, and 64 MiB of the free space that must stay', () => {
+  assert.equal(judge({ a: 1_000 + 2 ** 26 - 1 }).reserveUsed, false);
+  assert.equal(judge({ a: 1_000 + 2 ** 26 }).reserveUsed, true);
+  const roomy = { bytesMax: 1_000, freeSpaceMin: 2 ** 30 };
+  assert.equal(judgePressure(stateOf({}, 2 ** 30 - 2 ** 26), roomy, none).reserveUsed, false);
+  assert.equal(judgePressure(stateOf({}, 2 ** 30 - 2 ** 26 - 1), roomy, none).reserveUsed, true);
+  assert.equal(samePressure(none, { ...none, reserveUsed: true }), false);
 });
 
 test('a full spool takes again at nine tenths, so that it does not flutter', () => {

@@ -86,3 +86,17 @@ test('where there are several topics none may use more than half of the staging 
   alone.send(0, 70);
   assert.deepEqual(alone.link.told, [], 'a topic alone has it all');
 });
+
+test('a hold that ends is told to every stream that heard of it, also to one that gave the topic up meanwhile', async () => {
+  const parts = sequencerOf({ tables: twoTopics, windowBytes: 10 });
+  parts.transformer.immediate = false;
+  const { send, sequencer, link, lanes } = await declared(parts);
+  for (let i = 0; i < WINDOWS_IN_FLIGHT_MAX; i++) send(i * 10, i * 10 + 10);
+  assert.deepEqual(link.told, ['hold claims']);
+  sequencer.revoke(link, [declaredOf()]);
+  await eventually('all are transformed', () => parts.transformer.waiting.length === WINDOWS_IN_FLIGHT_MAX);
+  parts.transformer.immediate = true;
+  for (const { finish } of parts.transformer.waiting) finish();
+  await rest({ lanes });
+  assert.ok(link.told.includes('release claims'), link.told.join());
+});

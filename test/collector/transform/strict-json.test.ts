@@ -1,0 +1,54 @@
+// Loose JSON is found wherever it stands in a chunk: chunks are read in pieces, and a value may be larger than one.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ColumnChunk } from '@sluice/collector/transform/columns.ts';
+import { planFields } from '@sluice/collector/transform/sql/fields.ts';
+import { jsonRules, strikeUnstrict } from '@sluice/collector/transform/strict-json.ts';
+import { decompressPayload } from '@sluice/shared/codecs.ts';
+import { walkBatches } from '@sluice/shared/record-batch.ts';
+import { segmentOf } from '../../support/segments.ts';
+import { plainTable } from '../../support/written-lake.ts';
+
+const columns = [
+  { name: 'n', type: 'int' },
+  { name: 's', type: 'string' },
+];
+const rules = jsonRules(planFields({ ...plainTable, columns }).source);
+
+function chunkOf(values: readonly string[]): ColumnChunk {
+  const chunk = new ColumnChunk({
+    separator: Buffer.from('\u001eseparate'),
+    nullMark: Buffer.from('null'),
+    keys: false,
+    headers: false,
+    text: true,
+  });
+  chunk.beginPart(0);
+  const range = { fromOffset: 0, nextOffset: values.length };
+  const { codec, payload, plainBytes } = segmentOf(values);
+  const plain = decompressPayload(codec, Buffer.from(payload), plainBytes);
+  for (const { header, bytes } of walkBatches(plain)) chunk.appendBatch(bytes, header, range);
+  return chunk;
+}
+
+const struck = (values: readonly string[]) => {
+  const chunk = chunkOf(values);
+  const documents = strikeUnstrict(chunk, rules);
+  return { offsets: chunk.odd.map(({ offset }) => offset), documents };
+};
+
+test('a loose comma or NaN is found in every piece of a chunk, beside values larger than a piece', () => {
+  const good = JSON.stringify({ n: 1, s: 'x'.repeat(900) });
+  const giant = JSON.stringify({ n: 1, s: 'y'.repeat(700_000) });
+  const values = Array.from({ length: 3_000 }, (_, i) => (i % 1_000 === 500 ? giant : good));
+  const loose = [0, 499, 501, 1_100, 2_222, 2_999];
+  for (const at of loose) values[at] = at % 2 === 0 ? `{"n":1,"s":"${'z'.repeat(900)}",}` : '{"n":NaN}';
+  assert.deepEqual(struck(values), { offsets: loose, documents: false });
+});
+
+test('a document under a column of text is seen in the last value of a large chunk', () => {
+  const values = Array.from({ length: 2_000 }, () => JSON.stringify({ n: 1, s: 'x'.repeat(900) }));
+  assert.equal(struck(values).documents, false);
+  assert.equal(struck([...values, '{"n":1,"s":{"a":1}}']).documents, true);
+  assert.equal(struck(['{"n":1,"s":{"a":1}}', ...values]).documents, true);
+});

@@ -1,0 +1,57 @@
+// Exactly once by seed: a thousand different lives of a site and a lake, in which every kind of fault happens, and nothing
+// is lost, doubled, shown too early, taken back or acknowledged too soon, and all comes through once the faults are over.
+import assert from 'node:assert/strict';
+import { availableParallelism } from 'node:os';
+import { test } from 'node:test';
+import { FAULT_EVERY_MS } from '../simulation/profile.ts';
+import { describeSeeds, runSeeds } from '../simulation/seeds.ts';
+
+const SEEDS = 1_000;
+
+/** Beside the faults that come at an instant: those of single requests, and what they must have led to. */
+const MUST_HAPPEN = [
+  ...Object.keys(FAULT_EVERY_MS),
+  's3 503',
+  's3 409',
+  's3 denied',
+  's3 hangs',
+  's3 reply lost',
+  's3 request arrived late',
+  's3 request outlived its sender',
+  's3 repeated by the client',
+  'glue 503',
+  'glue reply lost',
+  'glue request arrived late',
+  'kafka reply lost',
+  'kafka client crashed',
+  'group member expelled',
+  'partitions shared by agents',
+  'peer vanished without a word',
+  'link given up by keepalive',
+  'transaction aborted',
+  'transaction committed',
+  'malformed record',
+  'hole of a compaction',
+  'batch emptied by compaction',
+  'slow disk',
+  'transform failed',
+  'gap recorded',
+  'rewind asked',
+  'spool full',
+  'topic held',
+];
+
+test(`${SEEDS} seeds: every record has its fate once, whatever fails, and each fault did happen`, async () => {
+  const result = await runSeeds({ from: 1, count: SEEDS, processes: availableParallelism() });
+  process.stdout.write(describeSeeds(result));
+  assert.deepEqual(
+    result.failed.map(({ seed }) => seed),
+    [],
+    describeSeeds(result),
+  );
+  assert.equal(result.seeds, SEEDS);
+  assert.deepEqual(
+    MUST_HAPPEN.filter((kind) => (result.counts[kind] ?? 0) === 0),
+    [],
+  );
+});

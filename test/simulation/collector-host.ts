@@ -1,0 +1,121 @@
+// A place where collectors run, one after the other: each starts with nothing but the lake. The collector is the product's
+// own, on doubles for the link's door, DuckDB, S3 and Glue.
+import { createCollector } from '@sluice/collector/collector.ts';
+import { type CollectorConfig, collectorSchema } from '@sluice/collector/config.ts';
+import type { TableConfig } from '@sluice/collector/contracts.ts';
+import { createEvents } from '@sluice/collector/events.ts';
+import { describeError } from '@sluice/shared/errors.ts';
+import type { OracleTable } from '../support/lake-oracle.ts';
+import { simCatalog } from './catalog.ts';
+import { createEventLog, createNoMetrics } from './event-log.ts';
+import { SimProcess } from './process.ts';
+import { simObjectStore } from './store.ts';
+import { simTransformer } from './transformer.ts';
+import type { World } from './world.ts';
+
+const DRAIN_MS = 20_000;
+
+export class CollectorHost {
+  readonly id: string;
+  process: SimProcess | undefined;
+  readonly #world: World;
+  #starts = 0;
+  #drain: ((reason: string, graceMs: number) => Promise<void>) | undefined;
+
+  constructor(world: World, id: string) {
+    this.#world = world;
+    this.id = id;
+  }
+
+  start(): void {
+    const world = this.#world;
+    const process = new SimProcess(world, `${this.id}#${++this.#starts}`);
+    this.process = process;
+    process.say('starts');
+    process.onEnd(() => world.restart(() => this.start()));
+    const files = new Map<string, Buffer>();
+    const collector = createCollector({
+      config: collectorConfig(world),
+      collectorId: process.name,
+      version: '0.1.0',
+      store: simObjectStore({ world, process, bucket: world.bucket, files }),
+      catalog: simCatalog(world, process, world.glue),
+      clock: process.clock,
+      random: world.chance.stream(process.name),
+      events: createEvents(createEventLog(process, world), createNoMetrics()),
+      transformer: simTransformer(world, process, files),
+      openDoor: world.link.doorOf(process),
+    });
+    this.#drain = (reason, graceMs) => collector.drain(reason, graceMs);
+    this.describe = () => {
+      for (const { lane, writer } of collector.facts().tables)
+        process.say(`${JSON.stringify(lane)} ${JSON.stringify(writer)}`);
+    };
+    collector.start().catch((error: unknown) => {
+      if (process.alive) world.violated(`${process.name} did not start: ${describeError(error)}`);
+    });
+  }
+
+  /** Where it stands, into the trace. */
+  describe: () => void = () => {};
+
+  /** As a deployment replaces it. */
+  async drain(): Promise<void> {
+    const { process } = this;
+    const drain = this.#drain;
+    if (process === undefined || !process.alive || drain === undefined) return;
+    process.say('is told to drain');
+    await Promise.race([drain('SIGTERM', DRAIN_MS), process.clock.sleep(DRAIN_MS + 5_000)]).catch(
+      (error: unknown) => process.say(`drain failed: ${describeError(error)}`),
+    );
+    process.say('drained');
+    process.end();
+  }
+
+  crash(why: string): void {
+    this.process?.crash(why);
+    this.#drain = undefined;
+  }
+}
+
+function collectorConfig(world: World): CollectorConfig {
+  const { profile, tables } = world;
+  const tls = { ca: 'ca', cert: 'cert', key: 'key' };
+  const agents = Array.from({ length: profile.agents }, (_, i) => ({
+    id: `agent-${i + 1}`,
+    topics: ['*'],
+  }));
+  const parsed = collectorSchema.parse({
+    listen: { address: '0.0.0.0:8443', tls },
+    agents,
+    lake: { store: 's3://lake', catalog: 'glue', database: 'sim' },
+    tables: tables.map(({ name, topic }) => ({ name, topic, format: 'json', columns: { n: 'bigint' } })),
+  });
+  const { stagingBytesMax, creditBytesMax } = profile;
+  const limits = { ...parsed.limits, stagingBytesMax, creditBytesMax };
+  return {
+    ...parsed,
+    limits,
+    directory: 'collector',
+    tables: tables.map((table) => tableConfig(world, table)),
+  };
+}
+
+function tableConfig({ profile }: World, { name, topic }: OracleTable): TableConfig {
+  return {
+    name,
+    topic,
+    input: { kind: 'json' },
+    columns: [{ name: 'n', type: 'bigint' }],
+    steps: [],
+    partitionBy: [],
+    output: { kind: 'json', compression: 'none' },
+    provenance: 'position',
+    quarantineRaw: 'keep',
+    startAt: 'earliest',
+    windowLengthMs: profile.windowLengthMs,
+    windowBytesMax: profile.windowBytesMax,
+    location: name,
+    configVersion: 'sim',
+  };
+}

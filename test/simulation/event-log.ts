@@ -1,0 +1,35 @@
+// What the programs say, as lines of the trace; their metrics go nowhere.
+import type { Logger } from '@sluice/shared/log.ts';
+import type { Metrics } from '@sluice/shared/metrics.ts';
+import type { SimProcess } from './process.ts';
+import type { World } from './world.ts';
+
+/** Errors that mean that an invariant broke: no fault of the simulation's may lead there. */
+const NEVER = /table halted|window given up here|batches were not taken/;
+
+export function createEventLog(process: SimProcess, world: World): Logger {
+  const log = (level: string) => (fields: Record<string, unknown>, message: string) => {
+    if (!process.alive) return;
+    process.say(`${level} ${message} ${JSON.stringify(fields)}`);
+    if (NEVER.test(message)) world.violated(`${process.name}: ${message} ${JSON.stringify(fields)}`);
+    if (message.startsWith('gap:')) world.trace.count('gap recorded');
+    if (message.startsWith('hole in what')) world.trace.count('rewind asked');
+    if (message.startsWith('the spool is full')) world.trace.count('spool full');
+    if (message.startsWith('topic held')) world.trace.count('topic held');
+  };
+  return { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') };
+}
+
+const nothing = { inc() {}, dec() {}, set() {}, observe() {} };
+
+export function createNoMetrics(): Metrics {
+  const none = () => nothing as never;
+  return {
+    counter: none,
+    gauge: none,
+    histogram: none,
+    text: () => Promise.resolve(''),
+    contentType: '',
+    onCollect() {},
+  };
+}

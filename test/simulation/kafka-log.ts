@@ -1,0 +1,137 @@
+// One partition of a topic as its leader stores it: real record batches as bytes, transactions with their markers, and a
+// start that moves when retention or DeleteRecords come by. What a producer was promised is kept beside it.
+import type { FetchedBounds } from '@sluice/agent/contracts.ts';
+import type { AbortedTransaction } from '@sluice/agent/source/record-set.ts';
+import type { BatchCodec } from '@sluice/shared/codecs.ts';
+import { encodeRecordBatch, type KafkaRecord } from '@sluice/shared/records.ts';
+import type { ProducedKind, ProducedRecord } from '../support/lake-oracle.ts';
+
+interface StoredBatch {
+  readonly lastOffset: number;
+  readonly bytes: Buffer;
+}
+
+export interface AppendOptions {
+  readonly codec: BatchCodec;
+  readonly timestamp: number;
+  readonly producerId: bigint | undefined;
+  /** Offsets of the batch that a compaction has taken, by their place in it. */
+  readonly compacted: ReadonlySet<number>;
+}
+
+export interface FetchedLog {
+  readonly set: Buffer;
+  readonly aborted: readonly AbortedTransaction[];
+  readonly bounds: FetchedBounds;
+}
+
+const COMMIT = 1;
+const ABORT = 0;
+
+export class PartitionLog {
+  readonly topic: string;
+  readonly topicId: string;
+  readonly partition: number;
+  /** First offset that may be fetched. */
+  start = 0;
+  end = 0;
+  /** By offset. */
+  readonly produced = new Map<number, ProducedRecord>();
+  #batches: StoredBatch[] = [];
+  readonly #open = new Map<bigint, number>();
+  readonly #aborted: (AbortedTransaction & { readonly lastOffset: number })[] = [];
+
+  constructor(topic: string, topicId: string, partition: number) {
+    this.topic = topic;
+    this.topicId = topicId;
+    this.partition = partition;
+  }
+
+  get lastStableOffset(): number {
+    return Math.min(this.end, ...this.#open.values());
+  }
+
+  append(values: readonly { kind: ProducedKind; n: number; value: string }[], options: AppendOptions): void {
+    const { producerId, timestamp, codec, compacted } = options;
+    const baseOffset = this.end;
+    const records: KafkaRecord[] = [];
+    values.forEach(({ kind, n, value }, i) => {
+      if (compacted.has(i)) return;
+      const offset = baseOffset + i;
+      const outcome = producerId === undefined ? 'committed' : 'open';
+      this.produced.set(offset, { kind, n, outcome });
+      records.push({ offset, timestamp, key: null, value: Buffer.from(value), headers: [] });
+    });
+    const transaction = producerId === undefined ? {} : { producerId, transactional: true };
+    const lastOffsetDelta = values.length - 1;
+    this.#store(encodeRecordBatch({ baseOffset, codec, lastOffsetDelta, ...transaction }, records));
+    if (producerId !== undefined && !this.#open.has(producerId)) this.#open.set(producerId, baseOffset);
+  }
+
+  endTransaction(producerId: bigint, commits: boolean, timestamp: number): void {
+    const firstOffset = this.#open.get(producerId);
+    if (firstOffset === undefined) return;
+    this.#open.delete(producerId);
+    const lastOffset = this.end;
+    for (let offset = firstOffset; offset < lastOffset; offset++) {
+      const record = this.produced.get(offset);
+      if (record?.outcome === 'open' && this.#producerOf(offset) === producerId)
+        this.produced.set(offset, { ...record, outcome: commits ? 'committed' : 'aborted' });
+    }
+    if (!commits) this.#aborted.push({ producerId, firstOffset, lastOffset });
+    const key = Buffer.from([0, 0, 0, commits ? COMMIT : ABORT]);
+    const record = { offset: lastOffset, timestamp, key, value: Buffer.alloc(6), headers: [] };
+    const flags = { producerId, transactional: true, control: true };
+    this.#store(encodeRecordBatch({ baseOffset: lastOffset, ...flags }, [record]));
+  }
+
+  #producerOf(offset: number): bigint | undefined {
+    return this.#batches.find((b) => b.lastOffset >= offset)?.bytes.readBigInt64BE(43);
+  }
+
+  #store(bytes: Buffer): void {
+    const lastOffset = this.end + bytes.readInt32BE(23);
+    this.#batches.push({ lastOffset, bytes });
+    this.end = lastOffset + 1;
+  }
+
+  get openTransactions(): bigint[] {
+    return [...this.#open.keys()];
+  }
+
+  /** What read_committed may see from `offset` on; undefined where the log has no such offset. */
+  fetch(offset: number, bytesMax: number): FetchedLog | undefined {
+    if (offset < this.start || offset > this.end) return undefined;
+    const { lastStableOffset } = this;
+    const found: Buffer[] = [];
+    let bytes = 0;
+    let last = offset;
+    for (const batch of this.#batches) {
+      if (batch.lastOffset < offset) continue;
+      if (batch.lastOffset >= lastStableOffset) break;
+      found.push(batch.bytes);
+      bytes += batch.bytes.length;
+      last = batch.lastOffset;
+      if (bytes >= bytesMax) break;
+    }
+    // As brokers do: the last batch may be cut at the limit, but never the first.
+    const whole = Buffer.concat(found, bytes);
+    const set = found.length > 1 && bytes > bytesMax ? whole.subarray(0, bytesMax) : whole;
+    const aborted = this.#aborted.filter((a) => a.lastOffset >= offset && a.firstOffset <= last);
+    const bounds = { logStart: this.start, lastStableOffset, highWatermark: this.end };
+    return { set, aborted, bounds };
+  }
+
+  /** Retention takes whole batches from the front; DeleteRecords may cut inside one, and the broker keeps that. */
+  deleteTo(offset: number): void {
+    this.start = Math.max(this.start, Math.min(offset, this.lastStableOffset));
+    this.#batches = this.#batches.filter((batch) => batch.lastOffset >= this.start);
+  }
+
+  /** Ends of batches, where retention may cut. */
+  batchEnds(): number[] {
+    return this.#batches
+      .map(({ lastOffset }) => lastOffset + 1)
+      .filter((end) => end <= this.lastStableOffset);
+  }
+}

@@ -1,0 +1,89 @@
+// What a seed decides before anything runs: how large the site is, how it is set up, and which faults it gets how often.
+// Each seed leaves most faults out, so that what is left meets long stretches of ordinary work.
+import type { Chance } from './chance.ts';
+
+/** Faults that come at an instant, and how many ms lie between two of them on average where a seed has them. */
+export const FAULT_EVERY_MS = {
+  'agent crash': 25_000,
+  'agent restart': 40_000,
+  'collector crash': 25_000,
+  'collector replaced': 40_000,
+  'data directory deleted': 60_000,
+  'data directory restored from a copy': 50_000,
+  'link reset': 12_000,
+  'link silent': 30_000,
+  'link half open': 30_000,
+  'link stalls': 15_000,
+  'site cut off': 60_000,
+  'brokers restart': 50_000,
+  'agent cut off from the brokers': 50_000,
+  'retention overtakes': 25_000,
+  'records deleted': 30_000,
+  'spool file damaged': 30_000,
+  'spool cannot be written': 40_000,
+  'disk full': 50_000,
+  'wall clock jumps': 20_000,
+  'agent sleeps': 40_000,
+  'collector sleeps': 40_000,
+  'lake denied': 60_000,
+} as const;
+
+export type FaultKind = keyof typeof FAULT_EVERY_MS;
+
+export interface Profile {
+  readonly agents: number;
+  readonly collectors: number;
+  /** Partitions of each topic. */
+  readonly topics: Readonly<Record<string, number>>;
+  readonly faultPhaseMs: number;
+  readonly faults: ReadonlySet<FaultKind>;
+  /** Mean time between two batches of one partition. */
+  readonly writeEveryMs: number;
+  readonly transactionShare: number;
+  readonly compactedShare: number;
+  readonly windowLengthMs: number;
+  readonly windowBytesMax: number;
+  readonly segmentBytesMax: number;
+  readonly lingerMs: number;
+  readonly compression: 'lz4' | 'zstd' | 'none';
+  readonly spoolBytesMax: number;
+  readonly stagingBytesMax: number;
+  readonly creditBytesMax: number;
+  readonly slowNetworkShare: number;
+  readonly lostReplyShare: number;
+  readonly slowDiskShare: number;
+  readonly awsFaultShare: number;
+  readonly transformFaultShare: number;
+}
+
+const FAULT_SHARE = 0.3;
+
+export function drawProfile(chance: Chance): Profile {
+  const kinds = Object.keys(FAULT_EVERY_MS) as FaultKind[];
+  const sometimes = (share: number) => (chance.happens(0.5) ? share : 0);
+  return {
+    agents: chance.pick([1, 1, 2]),
+    collectors: chance.pick([1, 1, 2, 3]),
+    topics: chance.happens(0.5)
+      ? { orders: chance.between(1, 3) }
+      : { orders: chance.between(1, 2), claims: chance.between(1, 2) },
+    faultPhaseMs: chance.between(30_000, 90_000),
+    faults: new Set(kinds.filter(() => chance.happens(FAULT_SHARE))),
+    writeEveryMs: chance.pick([800, 2_000, 4_000]),
+    transactionShare: sometimes(0.3),
+    compactedShare: sometimes(0.1),
+    windowLengthMs: chance.pick([1_000, 5_000, 20_000]),
+    windowBytesMax: chance.pick([2_000, 20_000, 1_000_000]),
+    segmentBytesMax: chance.pick([500, 2_000, 20_000]),
+    lingerMs: chance.pick([50, 200, 1_000]),
+    compression: chance.pick(['none', 'lz4']),
+    spoolBytesMax: chance.pick([6_000, 30_000, 10_000_000]),
+    stagingBytesMax: chance.pick([5_000, 40_000, 10_000_000]),
+    creditBytesMax: chance.pick([2_000, 10_000, 1_000_000]),
+    slowNetworkShare: sometimes(0.03),
+    lostReplyShare: sometimes(0.03),
+    slowDiskShare: sometimes(0.05),
+    awsFaultShare: sometimes(chance.pick([0.03, 0.15])),
+    transformFaultShare: sometimes(0.1),
+  };
+}

@@ -1,0 +1,118 @@
+// Everything that one seed's simulation is made of, and what its parts tell each other: time, chance, trace, network, the
+// two clouds, and the oracle that hears of every effect.
+import { type LakeObject, LakeOracle, type OracleTable } from '../support/lake-oracle.ts';
+import { SimBucket } from './bucket.ts';
+import { SimGlue } from './catalog.ts';
+import { Chance } from './chance.ts';
+import { SimKafka } from './kafka.ts';
+import { PartitionLog } from './kafka-log.ts';
+import { LinkFabric } from './link.ts';
+import { Network } from './network.ts';
+import { drawProfile, type Profile } from './profile.ts';
+import type { Sabotage } from './sabotage.ts';
+import { Trace } from './trace.ts';
+import { VirtualTime } from './virtual-time.ts';
+
+export interface WorldOptions {
+  readonly seed: number;
+  /** Raw certificates by agent id. */
+  readonly certificates: ReadonlyMap<string, Buffer>;
+  readonly write?: ((line: string) => void) | undefined;
+  readonly sabotage?: Sabotage | undefined;
+  readonly change?: Partial<Profile> | undefined;
+}
+
+/** Findings beyond these say nothing new. */
+const VIOLATIONS_MAX = 10;
+const RESTART_MS = 2_000;
+
+export class World {
+  readonly seed: number;
+  readonly time = new VirtualTime();
+  readonly chance: Chance;
+  readonly trace: Trace;
+  readonly profile: Profile;
+  readonly sabotage: Sabotage | undefined;
+  readonly network: Network;
+  readonly kafka: SimKafka;
+  readonly link: LinkFabric;
+  readonly bucket: SimBucket;
+  readonly glue = new SimGlue();
+  readonly oracle: LakeOracle;
+  readonly tables: readonly OracleTable[];
+  readonly violations: string[] = [];
+  /** Whether faults happen now. */
+  faulty = true;
+  /** Part of the names of what AWS denies now. */
+  denied: string | undefined;
+  /** Whoever ends now is not started again. */
+  closing = false;
+
+  constructor({ seed, certificates, write, sabotage, change }: WorldOptions) {
+    this.seed = seed;
+    this.chance = new Chance(seed);
+    this.trace = new Trace(() => this.time.nowMs, write);
+    this.profile = { ...drawProfile(this.chance.stream('profile')), ...change };
+    this.sabotage = sabotage;
+    this.network = new Network(this);
+    const logs = Object.entries(this.profile.topics).flatMap(([topic, partitions]) => {
+      const topicId = this.chance.stream(topic).hex(16);
+      return Array.from({ length: partitions }, (_, i) => new PartitionLog(topic, topicId, i));
+    });
+    this.kafka = new SimKafka(this, logs);
+    this.link = new LinkFabric(this, certificates);
+    this.tables = tablesOf(this.profile);
+    this.bucket = new SimBucket({
+      created: (key, object, replaced) => this.oracle.created(key, object, replaced),
+      removed: (key) => this.oracle.removed(key),
+    });
+    this.bucket.unconditional = sabotage === 'conditional writes are not';
+    this.oracle = new LakeOracle({
+      tables: this.tables,
+      partitions: logs,
+      lake: {
+        object: (key): LakeObject | undefined => this.bucket.objects.get(key),
+        registered: (table, prefix) => this.glue.partitions.get(table)?.has(prefix) === true,
+      },
+      violated: (what) => this.violated(what),
+    });
+  }
+
+  violated(what: string): void {
+    this.trace.say('oracle', `✖ ${what}`);
+    if (this.violations.length < VIOLATIONS_MAX) this.violations.push(`${this.seconds()} s: ${what}`);
+  }
+
+  seconds(): string {
+    return (this.time.nowMs / 1e3).toFixed(3);
+  }
+
+  /** A supervisor starts what has ended, after a while. */
+  restart(start: () => void): void {
+    if (this.closing) return;
+    this.time.after(100 + this.chance.spread(RESTART_MS), () => {
+      if (!this.closing) start();
+    });
+  }
+
+  denies(what: string): boolean {
+    return this.faulty && this.denied !== undefined && what.includes(this.denied);
+  }
+
+  onGroupOffset(topic: string, partition: number, nextOffset: number): void {
+    this.trace.say('kafka', `group ${topic}/${partition} ${nextOffset}`);
+    this.oracle.acknowledged('the group offset', { topic, partition }, nextOffset);
+  }
+
+  onSpoolDropped(slot: { topic: string; partition: number }, nextOffset: number): void {
+    this.oracle.acknowledged('the spool', slot, nextOffset);
+  }
+}
+
+/** Two tables on the first topic: one that filters and one that keeps all. */
+function tablesOf({ topics }: Profile): OracleTable[] {
+  return Object.keys(topics).flatMap((topic, i) => {
+    const filtering = { name: topic, topic, keepsVoid: false };
+    return i === 0 ? [filtering, { name: `${topic}_all`, topic, keepsVoid: true }] : [filtering];
+  });
+}

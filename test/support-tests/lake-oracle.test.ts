@@ -1,0 +1,243 @@
+// The oracle of a whole lake is shown each thing that it must never see, and says so; and a lake in order, and says nothing.
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { test } from 'node:test';
+import { type LakeObject, LakeOracle, type LakeRow, type ProducedRecord } from '../support/lake-oracle.ts';
+
+const SLOT = { topic: 'orders', topicId: '0'.repeat(32), partition: 0 };
+
+/** Six records: one is malformed, one is void, one was aborted. */
+const PRODUCED: readonly ProducedRecord[] = [
+  { kind: 'good', n: 10, outcome: 'committed' },
+  { kind: 'malformed', n: 11, outcome: 'committed' },
+  { kind: 'void', n: 12, outcome: 'committed' },
+  { kind: 'good', n: 13, outcome: 'aborted' },
+  { kind: 'good', n: 14, outcome: 'committed' },
+  { kind: 'good', n: 15, outcome: 'committed' },
+];
+
+class TestLake {
+  readonly objects = new Map<string, LakeObject>();
+  readonly registered = new Set<string>();
+  readonly findings: string[] = [];
+  readonly kafka = { ...SLOT, start: 0, produced: new Map(PRODUCED.entries()) };
+  readonly oracle = new LakeOracle({
+    tables: [{ name: 'orders', topic: 'orders', keepsVoid: false }],
+    partitions: [this.kafka],
+    lake: {
+      object: (key) => this.objects.get(key),
+      registered: (table, prefix) => this.registered.has(`${table} ${prefix}`),
+    },
+    violated: (what) => this.findings.push(what),
+  });
+  #sequence = 0;
+
+  put(key: string, text: string): LakeObject {
+    const bytes = Buffer.from(text);
+    const object = { bytes, sha256: createHash('sha256').update(bytes).digest('hex') };
+    const replaced = this.objects.get(key);
+    this.objects.set(key, object);
+    this.oracle.created(key, object, replaced);
+    return object;
+  }
+
+  remove(key: string): void {
+    this.objects.delete(key);
+    this.oracle.removed(key);
+  }
+
+  append(entry: Record<string, unknown>, sequence = this.#sequence++): void {
+    const key = `_sluice/ledger/orders/${String(sequence).padStart(20, '0')}.json`;
+    this.put(key, JSON.stringify({ sequence, publishedThrough: -1, ...entry }));
+  }
+
+  open(start = 0): this {
+    this.append({ kind: 'open', partitions: [{ ...SLOT, start }] });
+    return this;
+  }
+
+  /** One window with its objects staged; `change` bends the truth. */
+  commit(
+    start: number,
+    next: number,
+    change: { rows?: LakeRow[]; entry?: Record<string, unknown> } = {},
+  ): this {
+    const of = (kind: string) => this.#records(start, next).filter((r) => r.kind === kind);
+    const rows = change.rows ?? of('good').map(({ offset, n }) => ({ ...SLOT, offset, n }));
+    const bad = of('malformed').map(({ offset }) => ({ ...SLOT, offset, n: null }));
+    const outputs = [
+      this.#stage('rows', 'orders/part=p0/', start, rows),
+      this.#stage('quarantine', 'orders_quarantine/day=d/', start, bad),
+    ];
+    const records = this.#records(start, next).length;
+    const classes = { in: records, filtered: of('void').length };
+    this.append({ kind: 'commit', ranges: [{ ...SLOT, start, next }], classes, outputs, ...change.entry });
+    return this;
+  }
+
+  #records(start: number, next: number) {
+    return PRODUCED.map((record, offset) => ({ ...record, offset })).filter(
+      ({ offset, outcome }) => offset >= start && offset < next && outcome === 'committed',
+    );
+  }
+
+  #stage(output: string, prefix: string, start: number, rows: readonly LakeRow[]) {
+    const stagedKey = `_sluice/staged/orders/${output}-${start}`;
+    const { sha256 } = this.put(stagedKey, JSON.stringify(rows));
+    return { output, stagedKey, finalKey: `${prefix}${start}.json`, sha256 };
+  }
+
+  /** Copies what was staged of the window that begins at `start`, and registers where it lies. */
+  publish(start: number, kinds: readonly string[] = ['rows', 'quarantine']): this {
+    const prefixes: Record<string, string> = {
+      rows: 'orders/part=p0/',
+      quarantine: 'orders_quarantine/day=d/',
+    };
+    for (const kind of kinds) {
+      const staged = this.objects.get(`_sluice/staged/orders/${kind}-${start}`);
+      this.put(`${prefixes[kind]}${start}.json`, staged?.bytes.toString() ?? '');
+      this.registered.add(`${kind === 'rows' ? 'orders' : 'orders_quarantine'} ${prefixes[kind]}`);
+    }
+    return this;
+  }
+}
+
+test('a lake in order is left in peace', () => {
+  const lake = new TestLake().open().commit(0, 4).publish(0).commit(4, 6).publish(4);
+  lake.oracle.acknowledged('the group offset', SLOT, 6);
+  assert.deepEqual(lake.findings, []);
+  assert.deepEqual(lake.oracle.missing(), []);
+});
+
+test('what is not queryable yet is missing, and whoever was told otherwise is found', () => {
+  const lake = new TestLake().open().commit(0, 4).commit(4, 6).publish(4);
+  assert.deepEqual(lake.oracle.missing(), ['orders/0: 5 was produced and 0 is queryable']);
+  lake.publish(0, ['rows']);
+  lake.oracle.acknowledged('the spool', SLOT, 4);
+  assert.deepEqual(lake.findings, ['the spool: orders/0 4 is acknowledged and 0 is queryable']);
+});
+
+test('objects without their partition in the catalog are not queryable', () => {
+  const lake = new TestLake().open().commit(0, 6).publish(0);
+  lake.registered.delete('orders orders/part=p0/');
+  lake.oracle.acknowledged('the spool', SLOT, 6);
+  assert.match(lake.findings.join(), /6 is acknowledged and 0 is queryable/);
+});
+
+const row = (offset: number, n: number): LakeRow => ({ ...SLOT, offset, n });
+const all = [row(0, 10), row(4, 14), row(5, 15)];
+
+for (const [fault, act, says] of [
+  ['a record that is lost', (l: TestLake) => l.open().commit(0, 6, { rows: all.slice(1) }), /@0 is missing/],
+  [
+    'a record that is doubled',
+    (l) => l.open().commit(0, 6, { rows: [...all, row(4, 14)] }),
+    /@4 stands there twice/,
+  ],
+  [
+    'an aborted record',
+    (l) => l.open().commit(0, 6, { rows: [...all, row(3, 13)] }),
+    /@3 does not belong there/,
+  ],
+  [
+    'another record’s content',
+    (l) => l.open().commit(0, 6, { rows: [row(0, 99), ...all.slice(1)] }),
+    /holds 99 and not 10/,
+  ],
+  [
+    'a wrong count',
+    (l) => l.open().commit(0, 6, { entry: { classes: { in: 5, filtered: 0 } } }),
+    /counts 0 filtered records of 1/,
+  ],
+  [
+    'a record count that is wrong',
+    (l) => l.open().commit(0, 6, { entry: { classes: { in: 4, filtered: 1 } } }),
+    /counts 4 records of 5/,
+  ],
+  ['a hole between windows', (l) => l.open().commit(0, 1).commit(4, 6), /goes on at 4 where 1 must come/],
+  ['a range twice', (l) => l.open().commit(0, 4).commit(0, 4), /goes on at 0 where 4 must come/],
+  [
+    'a partition that opens behind records',
+    (l) => l.open(3),
+    /opens orders\/0 \[0, 3\), and Kafka still has 0/,
+  ],
+  ['a partition that opens twice', (l) => l.open().open(), /opens orders\/0 twice/],
+  [
+    'a gap that is none',
+    (l) => l.open().append({ kind: 'gap', gaps: [{ ...SLOT, start: 0, next: 3 }] }),
+    /says a gap .* Kafka still has 0/,
+  ],
+  [
+    'rows before their commit',
+    (l) => void l.put('orders/part=p0/early.json', '[]'),
+    /is seen before its commit/,
+  ],
+  [
+    'other bytes than committed',
+    (l) => void l.open().commit(0, 6).put('orders/part=p0/0.json', '[1]'),
+    /holds other bytes/,
+  ],
+  [
+    'a commit without its bytes',
+    (l) =>
+      void l.open().append({
+        kind: 'commit',
+        ranges: [],
+        classes: { in: 0, filtered: 0 },
+        outputs: [{ output: 'rows', stagedKey: 'gone', finalKey: 'orders/x', sha256: '' }],
+      }),
+    /is committed without its bytes/,
+  ],
+  [
+    'rows that are taken back',
+    (l) => void l.open().commit(0, 6).publish(0).remove('orders/part=p0/0.json'),
+    /was seen, and then taken back/,
+  ],
+  [
+    'rows that are replaced',
+    (l) => void l.open().commit(0, 6).publish(0).publish(0),
+    /was seen, and then replaced/,
+  ],
+  [
+    'an entry that is deleted',
+    (l) => void l.open().remove('_sluice/ledger/orders/00000000000000000000.json'),
+    /was deleted/,
+  ],
+  ['an entry that is replaced', (l) => void l.open().append({ kind: 'published' }, 0), /was written twice/],
+  [
+    'a number that is left out',
+    (l) => void l.open().append({ kind: 'published' }, 2),
+    /entry 2 stands where 1 must/,
+  ],
+  [
+    'an entry that says too much',
+    (l) => void l.open().commit(0, 6).append({ kind: 'published', publishedThrough: 1 }),
+    /says that 1 is published/,
+  ],
+  [
+    'a file in two windows',
+    (l) => void l.open().commit(0, 6).commit(0, 6),
+    /names orders\/part=p0\/0.json, as another does/,
+  ],
+] as readonly (readonly [string, (lake: TestLake) => unknown, RegExp])[]) {
+  test(`the oracle names ${fault}`, () => {
+    const lake = new TestLake();
+    act(lake);
+    assert.match(lake.findings.join('\n'), says);
+  });
+}
+
+test('records of an open transaction are in no window', () => {
+  const lake = new TestLake();
+  lake.kafka.produced.set(5, { kind: 'good', n: 15, outcome: 'open' });
+  lake.open().commit(0, 6);
+  assert.match(lake.findings.join('\n'), /holds orders\/0@5 of an open transaction/);
+});
+
+test('a gap of what Kafka has lost is a fate', () => {
+  const lake = new TestLake();
+  lake.kafka.start = 6;
+  lake.open().append({ kind: 'gap', gaps: [{ ...SLOT, start: 0, next: 6 }] });
+  assert.deepEqual(lake.findings, []);
+  assert.deepEqual(lake.oracle.missing(), []);
+});

@@ -1,0 +1,333 @@
+// The oracle of a whole lake, entry by entry and object by object as they appear: every record that a producer was promised
+// has one fate by name, nothing is seen before its commit, twice, or taken back, and acknowledged means queryable. It
+// knows nothing of the product's code but the bytes that it leaves behind. Pure; its own tests show that each rule can fail.
+import type { LedgerEntry, LedgerOutput, WindowEntry } from '@sluice/collector/contracts.ts';
+
+export type ProducedKind = 'good' | 'void' | 'malformed';
+
+export interface ProducedRecord {
+  readonly kind: ProducedKind;
+  readonly n: number;
+  readonly outcome: 'open' | 'committed' | 'aborted';
+}
+
+/** What stands in an object for one record. */
+export interface LakeRow {
+  readonly topic: string;
+  readonly topicId: string;
+  readonly partition: number;
+  readonly offset: number;
+  /** Null where the record could not be read. */
+  readonly n: unknown;
+}
+
+export interface OracleTable {
+  readonly name: string;
+  readonly topic: string;
+  /** Its rows include records that are `void`. */
+  readonly keepsVoid: boolean;
+}
+
+/** What Kafka holds and has held of one partition. */
+export interface OraclePartition {
+  readonly topic: string;
+  readonly partition: number;
+  /** First offset that Kafka still has. */
+  readonly start: number;
+  readonly produced: ReadonlyMap<number, ProducedRecord>;
+}
+
+export interface LakeObject {
+  readonly bytes: Buffer;
+  readonly sha256: string;
+}
+
+/** The lake as it is now. */
+export interface LakeView {
+  object(key: string): LakeObject | undefined;
+  registered(table: string, prefix: string): boolean;
+}
+
+export interface LakeOracleOptions {
+  readonly tables: readonly OracleTable[];
+  readonly partitions: readonly OraclePartition[];
+  readonly lake: LakeView;
+  violated(what: string): void;
+}
+
+type Slot = { readonly topic: string; readonly partition: number };
+const slotOf = ({ topic, partition }: Slot) => `${topic}/${partition}`;
+
+interface TableState {
+  readonly table: OracleTable;
+  /** Next offset by the entries, by partition. */
+  readonly next: Map<string, number>;
+  /** Next offset of the published prefix. */
+  readonly queryable: Map<string, number>;
+  /** Gaps that may still be filled. */
+  gaps: (Slot & { readonly start: number; readonly next: number })[];
+  readonly entries: LedgerEntry[];
+  /** Entries of the published prefix. */
+  published: number;
+}
+
+interface Expected {
+  readonly rows: Map<string, number>;
+  readonly quarantine: Map<string, number>;
+  filtered: number;
+  records: number;
+}
+
+export class LakeOracle {
+  readonly #options: LakeOracleOptions;
+  readonly #tables: ReadonlyMap<string, TableState>;
+  /** Final keys that entries name. */
+  readonly #named = new Map<string, LedgerOutput>();
+
+  constructor(options: LakeOracleOptions) {
+    this.#options = options;
+    this.#tables = new Map(
+      options.tables.map((table) => {
+        const state = { table, next: new Map(), queryable: new Map(), gaps: [], entries: [], published: 0 };
+        return [table.name, state satisfies TableState];
+      }),
+    );
+  }
+
+  /** A key appeared or was overwritten. */
+  created(key: string, object: LakeObject, replaced: LakeObject | undefined): void {
+    const [, table = '', sequence] = /^_sluice\/ledger\/([^/]+)\/(\d+)\.json$/.exec(key) ?? [];
+    if (sequence !== undefined) {
+      if (replaced !== undefined) this.#violated(`${key} was written twice`);
+      else this.#entry(table, JSON.parse(object.bytes.toString()) as LedgerEntry);
+      return;
+    }
+    if (key.startsWith('_sluice/')) return;
+    if (replaced !== undefined) this.#violated(`${key} was seen, and then replaced`);
+    const output = this.#named.get(key);
+    if (output === undefined) this.#violated(`${key} is seen before its commit`);
+    else if (output.sha256 !== object.sha256) this.#violated(`${key} holds other bytes than its entry says`);
+  }
+
+  removed(key: string): void {
+    if (key.startsWith('_sluice/ledger/')) this.#violated(`entry ${key} was deleted`);
+    else if (!key.startsWith('_sluice/')) this.#violated(`${key} was seen, and then taken back`);
+  }
+
+  /** Somebody let go of, or was told, everything of the partition below `nextOffset`. */
+  acknowledged(who: string, slot: Slot, nextOffset: number): void {
+    const through = this.queryableThrough(slot);
+    if (nextOffset > through)
+      this.#violated(`${who}: ${slotOf(slot)} ${nextOffset} is acknowledged and ${through} is queryable`);
+  }
+
+  /** Every table of the topic shows what is below. */
+  queryableThrough(slot: Slot): number {
+    let through = Number.POSITIVE_INFINITY;
+    for (const state of this.#tables.values()) {
+      if (state.table.topic !== slot.topic) continue;
+      this.#publish(state);
+      through = Math.min(through, state.queryable.get(slotOf(slot)) ?? 0);
+    }
+    return through;
+  }
+
+  /** What is still missing, in words; empty when every record has its fate. */
+  missing(): string[] {
+    return this.#options.partitions.flatMap((partition) => {
+      const last = lastCommitted(partition);
+      if (last < partition.start) return [];
+      const through = this.queryableThrough(partition);
+      return through > last ? [] : [`${slotOf(partition)}: ${last} was produced and ${through} is queryable`];
+    });
+  }
+
+  #violated(what: string): void {
+    this.#options.violated(what);
+  }
+
+  #entry(table: string, entry: LedgerEntry): void {
+    const state = this.#tables.get(table);
+    if (state === undefined) {
+      this.#violated(`an entry of a table that nobody knows: ${table}`);
+      return;
+    }
+    if (entry.sequence !== state.entries.length)
+      this.#violated(`${table} entry ${entry.sequence} stands where ${state.entries.length} must`);
+    this.#publish(state);
+    if (entry.publishedThrough >= state.published)
+      this.#violated(`${table} entry ${entry.sequence} says that ${entry.publishedThrough} is published`);
+    state.entries.push(entry);
+    switch (entry.kind) {
+      case 'open':
+        for (const opened of entry.partitions) this.#open(state, opened);
+        return;
+      case 'gap':
+        for (const gap of entry.gaps) this.#gap(state, gap);
+        return;
+      case 'commit':
+        for (const range of entry.ranges) this.#contiguous(state.table, state.next, range);
+        this.#window(state, entry);
+        return;
+      case 'fill':
+        for (const range of entry.ranges) this.#fill(state, range);
+        this.#window(state, entry);
+        return;
+      case 'sweep':
+      case 'published':
+        return;
+      default:
+        this.#violated(`${table} entry ${entry.sequence} is a ${entry.kind}, which nothing here asks for`);
+    }
+  }
+
+  #partition(slot: Slot): OraclePartition | undefined {
+    return this.#options.partitions.find((p) => slotOf(p) === slotOf(slot));
+  }
+
+  #open({ table, next }: TableState, opened: Slot & { start: number }): void {
+    if (next.has(slotOf(opened))) this.#violated(`${table.name} opens ${slotOf(opened)} twice`);
+    next.set(slotOf(opened), opened.start);
+    this.#lostByKafka(`${table.name} opens ${slotOf(opened)}`, opened, { start: 0, next: opened.start });
+  }
+
+  #fill(state: TableState, range: Slot & { start: number; next: number }): void {
+    const isIn = (gap: Slot & { start: number; next: number }) =>
+      slotOf(gap) === slotOf(range) && gap.start <= range.start && range.next <= gap.next;
+    const gap = state.gaps.find(isIn);
+    if (gap === undefined) {
+      this.#violated(
+        `${state.table.name} fills ${slotOf(range)} [${range.start}, ${range.next}), no open gap`,
+      );
+      return;
+    }
+    const rest = [
+      { ...gap, next: range.start },
+      { ...gap, start: range.next },
+    ].filter(({ start, next }) => start < next);
+    state.gaps = [...state.gaps.filter((other) => other !== gap), ...rest];
+  }
+
+  #gap({ table, next, gaps }: TableState, gap: Slot & { start: number; next: number }): void {
+    this.#contiguous(table, next, gap);
+    gaps.push(gap);
+    this.#lostByKafka(`${table.name} says a gap of ${slotOf(gap)}`, gap, gap);
+  }
+
+  /** Records that Kafka still has are nobody's gap. */
+  #lostByKafka(what: string, slot: Slot, { start, next }: { start: number; next: number }): void {
+    const partition = this.#partition(slot);
+    for (let offset = Math.max(start, partition?.start ?? 0); offset < next; offset++) {
+      if (partition?.produced.get(offset)?.outcome !== 'committed') continue;
+      this.#violated(`${what} [${start}, ${next}), and Kafka still has ${offset}`);
+      return;
+    }
+  }
+
+  #contiguous(table: OracleTable, next: Map<string, number>, range: Slot & { start: number; next: number }) {
+    const key = slotOf(range);
+    if (next.get(key) !== range.start)
+      this.#violated(`${table.name} ${key} goes on at ${range.start} where ${next.get(key)} must come`);
+    next.set(key, range.next);
+  }
+
+  #window({ table }: TableState, entry: WindowEntry): void {
+    const expected: Expected = { rows: new Map(), quarantine: new Map(), filtered: 0, records: 0 };
+    for (const range of entry.ranges) this.#expect(table, range, expected);
+    const place = `${table.name} entry ${entry.sequence}`;
+    const { classes } = entry;
+    if (classes.in !== expected.records)
+      this.#violated(`${place} counts ${classes.in} records of ${expected.records}`);
+    if (classes.filtered !== expected.filtered)
+      this.#violated(`${place} counts ${classes.filtered} filtered records of ${expected.filtered}`);
+    for (const kind of ['rows', 'quarantine'] as const) {
+      const outputs = entry.outputs.filter(({ output }) => output === kind);
+      this.#compare(
+        `${place} ${kind}`,
+        expected[kind],
+        outputs.flatMap((output) => this.#read(place, output)),
+      );
+    }
+  }
+
+  #expect(table: OracleTable, range: Slot & { start: number; next: number }, expected: Expected): void {
+    const produced = this.#partition(range)?.produced;
+    for (let offset = range.start; offset < range.next; offset++) {
+      const record = produced?.get(offset);
+      if (record === undefined || record.outcome === 'aborted') continue;
+      const name = `${slotOf(range)}@${offset}`;
+      if (record.outcome === 'open') this.#violated(`${table.name} holds ${name} of an open transaction`);
+      expected.records++;
+      if (record.kind === 'malformed') expected.quarantine.set(name, record.n);
+      else if (record.kind === 'void' && !table.keepsVoid) expected.filtered++;
+      else expected.rows.set(name, record.n);
+    }
+  }
+
+  /** Rows of a staged or published object. */
+  #read(place: string, output: LedgerOutput): LakeRow[] {
+    if (this.#named.has(output.finalKey))
+      this.#violated(`${place} names ${output.finalKey}, as another does`);
+    this.#named.set(output.finalKey, output);
+    const object = this.#options.lake.object(output.stagedKey);
+    if (object === undefined || object.sha256 !== output.sha256) {
+      this.#violated(`${place} is committed without its bytes: ${output.stagedKey}`);
+      return [];
+    }
+    return JSON.parse(object.bytes.toString()) as LakeRow[];
+  }
+
+  #compare(place: string, expected: ReadonlyMap<string, number>, rows: readonly LakeRow[]): void {
+    const seen = new Set<string>();
+    for (const row of rows) {
+      const name = `${slotOf(row)}@${row.offset}`;
+      const n = expected.get(name);
+      if (seen.has(name)) this.#violated(`${place}: ${name} stands there twice`);
+      else if (n === undefined) this.#violated(`${place}: ${name} does not belong there`);
+      else if (row.n !== null && row.n !== n) this.#violated(`${place}: ${name} holds ${row.n} and not ${n}`);
+      seen.add(name);
+    }
+    for (const name of expected.keys()) if (!seen.has(name)) this.#violated(`${place}: ${name} is missing`);
+  }
+
+  /** Moves the published prefix as far as objects and partitions are in place. */
+  #publish(state: TableState): void {
+    for (;;) {
+      const entry = state.entries[state.published];
+      if (entry === undefined) return;
+      if (
+        (entry.kind === 'commit' || entry.kind === 'fill') &&
+        !entry.outputs.every((o) => this.#isInPlace(state.table, o))
+      )
+        return;
+      state.published++;
+      for (const { slot, next } of advances(entry)) state.queryable.set(slotOf(slot), next);
+    }
+  }
+
+  #isInPlace({ name }: OracleTable, { finalKey, output }: LedgerOutput): boolean {
+    const prefix = finalKey.slice(0, finalKey.lastIndexOf('/') + 1);
+    const table = output === 'rows' ? name : `${name}_quarantine`;
+    const { lake } = this.#options;
+    return lake.object(finalKey) !== undefined && lake.registered(table, prefix);
+  }
+}
+
+function advances(entry: LedgerEntry): { slot: Slot; next: number }[] {
+  switch (entry.kind) {
+    case 'open':
+      return entry.partitions.map((slot) => ({ slot, next: slot.start }));
+    case 'commit':
+      return entry.ranges.map((slot) => ({ slot, next: slot.next }));
+    case 'gap':
+      return entry.gaps.map((slot) => ({ slot, next: slot.next }));
+    default:
+      return [];
+  }
+}
+
+function lastCommitted({ produced }: OraclePartition): number {
+  let last = -1;
+  for (const [offset, { outcome }] of produced) if (outcome === 'committed') last = Math.max(last, offset);
+  return last;
+}
