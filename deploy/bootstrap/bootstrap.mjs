@@ -18,6 +18,7 @@ const COMMANDS = {
   try: { entry: 'deploy/demo/try.ts', needs: [] },
   simulate: { entry: 'test/simulation/run.ts', needs: [] },
   bench: { entry: 'test/bench/bench.ts', needs: ['java', 'maven', 'kafka'] },
+  explore: { entry: 'test/run/explore.ts', needs: [] },
   generate: { entry: 'test/run/generate.ts', needs: [] },
   format: { entry: 'test/run/format.ts', needs: [] },
 };

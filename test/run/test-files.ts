@@ -20,19 +20,33 @@ interface Timed {
   readonly ms: number;
 }
 
-export type TestKind = 'unit' | 'integration';
+export type TestKind = 'unit' | 'explore' | 'integration';
+
+const FOLDERS: Readonly<Record<Exclude<TestKind, 'unit'>, RegExp>> = {
+  explore: /^test\/explore\//,
+  integration: /^test\/(integration|story)\//,
+};
+
+function kindOf(file: string): TestKind {
+  if (FOLDERS.explore.test(file)) return 'explore';
+  return FOLDERS.integration.test(file) ? 'integration' : 'unit';
+}
 
 /** Relative paths, those with any of `filters` in their name; all when there is none. */
 export function testFiles(kind: TestKind, filters: readonly string[]): string[] {
   const files = globSync('test/**/*.test.ts', { cwd: ROOT }).sort();
   return files
-    .filter((file) => /^test\/(integration|story)\//.test(file) === (kind === 'integration'))
+    .filter((file) => kindOf(file) === kind)
     .filter((file) => filters.length === 0 || filters.some((filter) => file.includes(filter)));
 }
 
-const FILE_TIMEOUT_MS: Readonly<Record<TestKind, number>> = { unit: 60_000, integration: 300_000 };
+const FILE_TIMEOUT_MS: Readonly<Record<TestKind, number>> = {
+  unit: 60_000,
+  explore: 300_000,
+  integration: 300_000,
+};
 
-/** Prints failures as they come, and a line per file for integration. Resolves with the counts and the slowest tests. */
+/** Prints failures as they come, what was explored, and a line per test for integration. Resolves with the counts and the slowest tests. */
 export async function runTests(
   kind: TestKind,
   files: readonly string[],
@@ -42,12 +56,14 @@ export async function runTests(
   if (files.length === 0) return { tally, slowest: [] };
   const stream = run({
     files: files.map((file) => join(ROOT, file)),
-    concurrency: kind === 'unit' ? availableParallelism() : 1,
+    concurrency: kind === 'integration' ? 1 : availableParallelism(),
     timeout: FILE_TIMEOUT_MS[kind],
     // A test that fails leaves its broker and programs running; they are killed when its process ends.
     forceExit: kind === 'integration',
   });
   for await (const event of stream) {
+    if (event.type === 'test:diagnostic' && kind === 'explore' && event.data.message.startsWith('explored '))
+      process.stdout.write(`  ${event.data.message}\n`);
     if (event.type === 'test:stderr' && kind === 'unit') process.stderr.write(event.data.message);
     if (event.type !== 'test:pass' && event.type !== 'test:fail') continue;
     const { name, file = '', details } = event.data;

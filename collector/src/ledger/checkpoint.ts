@@ -1,6 +1,7 @@
 // The fold as bytes, so that a start reads few objects however long the ledger is. Pure. A checkpoint is only a short cut:
-// entries are never deleted, and without it the ledger is read from its first entry. The hint names the newest one and
-// the newest entry; it is overwritten without a fence, so an old one may stand there and only costs requests.
+// entries are never deleted, and without it the ledger is read from its first entry. It stands at fixed numbers, so that a
+// writer finds the one behind its own entry without asking for the newest. The hint names the newest one and the newest
+// entry; it is overwritten without a fence, so an old one may stand there and only costs requests.
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { partitionKey } from '@sluice/shared/position.ts';
 import { z } from 'zod';
@@ -42,6 +43,14 @@ const checkpoint = z.strictObject({
     windows: offset,
   }),
 });
+
+/** Entries from one checkpoint to the next: what a start reads at most, once a checkpoint is written. Never changes. */
+export const CHECKPOINT_EVERY = 100;
+
+/** The entry that the checkpoint behind `sequence` ends with. */
+export function checkpointBehind(sequence: number, every: number): number {
+  return sequence + every - 1 - (sequence % every);
+}
 
 export type Checkpoint = z.infer<typeof checkpoint>;
 

@@ -10,7 +10,14 @@ import {
   ledgerPrefix,
   sequenceOf,
 } from '../lake/object-keys.ts';
-import { decodeCheckpoint, decodeHint, foldAt, type Hint } from './checkpoint.ts';
+import {
+  checkpointBehind,
+  decodeCheckpoint,
+  decodeHint,
+  encodeCheckpoint,
+  foldAt,
+  type Hint,
+} from './checkpoint.ts';
 import { decodeEntry } from './entry.ts';
 import { emptyFold, type Fold, foldEntry } from './fold.ts';
 
@@ -22,11 +29,32 @@ export interface LedgerPlace {
   readonly store: ObjectStore;
 }
 
-/** The whole fold, and the number of the checkpoint it started from; -1 where it started from nothing. */
+export interface DueCheckpoint {
+  readonly through: number;
+  readonly bytes: Uint8Array;
+}
+
+/** What has to be written behind the entry folded last, where a checkpoint belongs there. */
+export function checkpointDue(fold: Fold, every: number): DueCheckpoint | undefined {
+  const through = fold.nextSequence - 1;
+  return checkpointBehind(through, every) === through
+    ? { through, bytes: encodeCheckpoint(fold) }
+    : undefined;
+}
+
+export interface ReadFold {
+  readonly fold: Fold;
+  /** Number of the checkpoint it started from; -1 where it started from nothing. */
+  readonly checkpoint: number;
+  /** A newer one that should stand and was not found. */
+  readonly unsaved: DueCheckpoint | undefined;
+}
+
 export async function readFold(
   place: LedgerPlace,
   from: 'checkpoint' | 'first',
-): Promise<{ fold: Fold; checkpoint: number }> {
+  every: number,
+): Promise<ReadFold> {
   const { table, store } = place;
   // The hint before the list: it can only name entries that the list then shows.
   const hint = await readHint(place);
@@ -44,8 +72,12 @@ export async function readFold(
     if (sequence !== expected) throw missing(table, expected, last);
   });
   if (checkpoint + numbers.length < last) throw missing(table, checkpoint + 1 + numbers.length, last);
-  for (const entry of await readEntries(place, numbers)) foldEntry(fold, entry);
-  return { fold, checkpoint };
+  let unsaved: DueCheckpoint | undefined;
+  for (const entry of await readEntries(place, numbers)) {
+    foldEntry(fold, entry);
+    unsaved = checkpointDue(fold, every) ?? unsaved;
+  }
+  return { fold, checkpoint, unsaved };
 }
 
 async function readCheckpoint(place: LedgerPlace, hinted: number): Promise<Fold> {

@@ -1,21 +1,27 @@
 // A table's ledger in the object store: read from its newest checkpoint to its last entry, and appended to with the
 // store's own compare-and-set. Whoever creates entry N decides what N is; a loser reads N, folds it in and tries the next
-// number. Nothing of an append is acted upon before the entries and the hint behind it were read again: a number that
-// could be created because an entry had been deleted stops the table.
+// number. Nothing of an append is acted upon before the entries behind it, and the checkpoint that would hold it, were
+// asked for: a number that could be created because an entry had been deleted stops the table.
 
 import type { Clock } from '@sluice/shared/clock.ts';
 import { describeError, SluiceError } from '@sluice/shared/errors.ts';
 import type { Random } from '@sluice/shared/random.ts';
 import type { LedgerEntry, Proposal } from '../contracts.ts';
 import { checkpointKey, hintKey, ledgerKey } from '../lake/object-keys.ts';
-import { encodeCheckpoint, encodeHint } from './checkpoint.ts';
+import { CHECKPOINT_EVERY, checkpointBehind, decodeCheckpoint, encodeHint } from './checkpoint.ts';
 import { decodeEntry, encodeEntry, LEDGER_FORMAT } from './entry.ts';
 import { checkEntry } from './entry-check.ts';
 import { type Fold, foldEntry } from './fold.ts';
-import { type LedgerPlace, missing, readEntry, readFold, readHint } from './ledger-reader.ts';
+import {
+  checkpointDue,
+  type DueCheckpoint,
+  type LedgerPlace,
+  missing,
+  type ReadFold,
+  readEntry,
+  readFold,
+} from './ledger-reader.ts';
 
-/** Entries from one checkpoint to the next: what a start reads at most, but for what was never checkpointed. */
-const CHECKPOINT_EVERY = 100;
 /** Numbers lost to other collectors in one append before the caller hears of it and waits a little. */
 const LOST_APPENDS_MAX = 100;
 
@@ -24,6 +30,7 @@ export interface LedgerOptions extends LedgerPlace {
   readonly writerId: string;
   readonly clock: Clock;
   readonly random: Random;
+  /** The same for all who write this ledger. */
   readonly checkpointEvery?: number;
   /** Told of every entry when it is folded, before anything is proposed behind it. */
   readonly onFolded?: (entry: LedgerEntry) => void;
@@ -43,7 +50,7 @@ export interface Ledger {
    * outcome is unknown must bring the same one, or would take its own entry for another's. One call at a time.
    */
   append(token: string, propose: (fold: Fold) => Proposal | undefined): Promise<LedgerEntry | undefined>;
-  /** Writes a checkpoint and the hint to it if as many entries as that takes were folded since the last one. */
+  /** Writes the checkpoint that should stand behind what was folded, if there is one, and the hint to it. */
   checkpoint(): Promise<void>;
   /** Names the last entry in the hint. */
   writeHint(): Promise<void>;
@@ -54,21 +61,24 @@ export async function openLedger(
   options: LedgerOptions,
   from: 'checkpoint' | 'first' = 'checkpoint',
 ): Promise<Ledger> {
-  const { fold, checkpoint } = await readFold(options, from);
-  return createLedger(options, fold, checkpoint);
+  const read = await readFold(options, from, options.checkpointEvery ?? CHECKPOINT_EVERY);
+  return createLedger(options, read);
 }
 
-function createLedger(options: LedgerOptions, fold: Fold, checkpointed: number): Ledger {
+function createLedger(options: LedgerOptions, read: ReadFold): Ledger {
+  const { fold } = read;
   const { table, store, random, checkpointEvery = CHECKPOINT_EVERY } = options;
   /** The append under way: its token, and its entry once that was read or written. */
   let current: { readonly token: string; entry: LedgerEntry | undefined } | undefined;
-  let checkpointAt = checkpointed;
+  let checkpointAt = read.checkpoint;
+  let due: DueCheckpoint | undefined = read.unsaved;
 
   /** Folded, and not handed on yet. */
   let unconfirmed: { readonly entry: LedgerEntry; readonly own: boolean }[] = [];
 
   function take(entry: LedgerEntry): void {
     foldEntry(fold, entry);
+    due = checkpointDue(fold, checkpointEvery) ?? due;
     const own = entry.token === current?.token;
     if (current !== undefined && own) current.entry = entry;
     unconfirmed.push({ entry, own });
@@ -88,16 +98,26 @@ function createLedger(options: LedgerOptions, fold: Fold, checkpointed: number):
     }
   }
 
-  /** What was folded is the ledger's end, or is followed by entries that name it, as far as the hint says they go. */
+  /**
+   * What was folded is the ledger's end, or is followed by entries that name it, and no checkpoint tells of an end farther
+   * on or of another entry. Checkpoints are created once: no sleeper can put an old one over a new one.
+   */
   async function confirm(): Promise<void> {
-    if (unconfirmed.length === 0) return;
-    const { last, checkpoint: theirs } = await readHint(options);
+    const newest = unconfirmed.at(-1);
+    if (newest === undefined) return;
+    const through = checkpointBehind(newest.entry.sequence, checkpointEvery);
+    const key = checkpointKey(table, through);
+    const bytes = await store.read(key);
     await readOn();
-    if (last >= fold.nextSequence) throw missing(table, fold.nextSequence, last);
-    checkpointAt = Math.max(checkpointAt, theirs);
-    const standing = unconfirmed;
+    if (bytes !== undefined) {
+      const { token } = decodeCheckpoint(bytes, { key, table, through });
+      if (through >= fold.nextSequence) throw missing(table, fold.nextSequence, through);
+      const standing = unconfirmed.find(({ entry }) => entry.sequence === through);
+      if (standing !== undefined && standing.entry.token !== token) throw replaced(table, through);
+    }
+    const confirmed = unconfirmed;
     unconfirmed = [];
-    for (const { entry, own } of standing) options.onConfirmed?.(entry, own);
+    for (const { entry, own } of confirmed) options.onConfirmed?.(entry, own);
   }
 
   async function append(token: string, propose: (fold: Fold) => Proposal | undefined) {
@@ -142,22 +162,26 @@ function createLedger(options: LedgerOptions, fold: Fold, checkpointed: number):
   }
 
   async function checkpoint(): Promise<void> {
-    if (fold.nextSequence - 1 - checkpointAt < checkpointEvery) return;
-    const through = fold.nextSequence - 1;
-    await store.createIfAbsent(checkpointKey(table, through), encodeCheckpoint(fold));
+    if (due === undefined) return;
+    const { through, bytes } = due;
+    await store.createIfAbsent(checkpointKey(table, through), bytes);
     checkpointAt = through;
+    if (due.through === through) due = undefined;
     await writeHint();
   }
 
   async function writeHint(): Promise<void> {
     if (fold.nextSequence === 0) return;
-    await store.put(
-      hintKey(table),
-      encodeHint(table, { last: fold.nextSequence - 1, checkpoint: checkpointAt }),
-    );
+    const hint = { last: fold.nextSequence - 1, checkpoint: checkpointAt };
+    await store.put(hintKey(table), encodeHint(table, hint));
   }
 
   return { fold, newToken: () => random.hex(16), refresh, append, checkpoint, writeHint };
+}
+
+function replaced(table: string, sequence: number): SluiceError {
+  const message = 'another entry stood there before: it was deleted and written anew';
+  return new SluiceError('LEDGER_ENTRY_INVALID', message, { place: `table ${table} entry ${sequence}` });
 }
 
 /** An entry is for ever: one that a reader would refuse must not be written. */

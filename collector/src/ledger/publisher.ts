@@ -28,6 +28,8 @@ export class Publisher {
   readonly #options: PublisherOptions;
   /** Numbers that are published without waiting for their writer. */
   readonly #due = new Set<number>();
+  /** Those that are left to their writer for a while. */
+  readonly #courtesies = new Map<number, AbortController>();
   readonly #waiters = new Map<number, PromiseWithResolvers<void>>();
   /** What the listener has heard, by partition key. */
   readonly #announced = new Map<string, number>();
@@ -48,11 +50,18 @@ export class Publisher {
       this.#due.add(entry.sequence);
       return;
     }
+    void this.#afterCourtesy(entry.sequence);
+  }
+
+  async #afterCourtesy(sequence: number): Promise<void> {
     const { clock, signal } = this.#options;
-    void clock.sleep(COURTESY_MS, signal).then(() => {
-      this.#due.add(entry.sequence);
-      this.advance();
-    });
+    const over = new AbortController();
+    this.#courtesies.set(sequence, over);
+    await clock.sleep(COURTESY_MS, AbortSignal.any([signal, over.signal]));
+    this.#courtesies.delete(sequence);
+    if (this.#stands(sequence)) return;
+    this.#due.add(sequence);
+    this.advance();
   }
 
   /** Acknowledges what can be, and publishes what is due. */
@@ -118,6 +127,7 @@ export class Publisher {
     const { fold } = this.#options;
     settle(fold, this.#confirmed);
     for (const sequence of this.#due) if (sequence <= fold.publishedThrough) this.#due.delete(sequence);
+    for (const [sequence, courtesy] of this.#courtesies) if (this.#stands(sequence)) courtesy.abort();
     this.#announce();
   }
 

@@ -88,6 +88,41 @@ test('what is published is said in the ledger when nothing else is to be said fo
   assert.equal(writerOn(store).status().publishedThrough, -1);
 });
 
+test('a partition begins where the first collector says it does, whatever the others resolved', async () => {
+  const store = fakeObjectStore();
+  const [one, other] = [writerOn(store), writerOn(store)];
+  await Promise.all([one.load(), other.load()]);
+  await one.open([{ ...claims, leaderEpoch: 0, start: 5_000, why: 'startAt: latest (table)' }]);
+  await other.open([{ ...claims, leaderEpoch: 0, start: 6_000, why: 'startAt: latest (table)' }]);
+  assert.deepEqual([one.position(claims), other.position(claims)], [5_000, 5_000]);
+  assert.equal(other.status().lastSequence, 0);
+});
+
+test('two collectors that both publish one entry make one object of it', async () => {
+  const store = fakeObjectStore();
+  const clock = manualClock();
+  const [one, other] = await two(store, clock);
+  let slow = true;
+  const wake = Promise.withResolvers<void>();
+  const { publish } = store;
+  store.publish = async (...asked) => {
+    if (slow) await wake.promise;
+    return publish(...asked);
+  };
+  const commit = one.commitWindow(windowOf(0, 5));
+  await settle();
+  slow = false;
+  await other.flushPublished().catch(() => {});
+  await other.refresh();
+  await clock.advance(COURTESY_MS);
+  assert.equal(other.acked(claims), 5, 'it did not wait for the one that is slow');
+  wake.resolve();
+  await commit;
+  assert.equal(one.acked(claims), 5);
+  const rows = store.created.filter((key) => key.startsWith('claims/'));
+  assert.deepEqual([rows.length, visible(store)], [1, upTo(5)]);
+});
+
 test('a sweep names in the ledger what it removes, and leaves what is needed or new', async () => {
   const store = fakeObjectStore();
   const clock = manualClock();
@@ -139,22 +174,29 @@ test('a collector that slept through a sweep of its window stages again and comm
 });
 
 test('a deleted entry that is created again is not acted upon: nothing is visible twice, nothing acknowledged', async () => {
-  for (const hinted of [true, false]) {
+  const options = { checkpointEvery: 2 };
+  const cases: readonly (readonly [string, readonly number[], string])[] = [
+    ['entries stand behind it', [1], 'LEDGER_ENTRY_INVALID'],
+    ['a checkpoint goes farther', [2, 3, 4], 'LEDGER_MISSING_ENTRY'],
+    ['a checkpoint ends with it', [3, 4], 'LEDGER_ENTRY_INVALID'],
+  ];
+  for (const [what, gone, code] of cases) {
     const store = fakeObjectStore();
-    const clock = manualClock();
-    const [sleeper, other] = await two(store, clock);
-    await other.commitWindow(windowOf(0, 5, 'o1'));
-    await other.commitWindow(windowOf(5, 8, 'o2'));
-    await other.flushPublished();
-    store.objects.delete(ledgerKey('claims', 1));
-    if (hinted) for (const gone of [2, 3]) store.objects.delete(ledgerKey('claims', gone));
-    else store.objects.delete(hintKey('claims'));
-    await assert.rejects(sleeper.commitWindow(windowOf(0, 4, 'sleeper')), {
-      code: hinted ? 'LEDGER_MISSING_ENTRY' : 'LEDGER_ENTRY_INVALID',
-    });
-    assert.equal(sleeper.status().state, 'halted');
-    assert.equal(sleeper.acked(claims), 0);
-    assert.deepEqual(visible(store), upTo(8));
+    const other = writerOn(store, undefined, undefined, options);
+    await other.load();
+    await other.open([{ ...claims, leaderEpoch: 0, start: 0, why: 'test' }]);
+    const known = Math.min(...gone) - 1;
+    for (let i = 0; i < known; i++) await other.commitWindow(windowOf(i, i + 1));
+    const sleeper = writerOn(store, undefined, undefined, options);
+    await sleeper.load();
+    for (let i = known; i < 4; i++) await other.commitWindow(windowOf(i, i + 1));
+    for (const sequence of gone) store.objects.delete(ledgerKey('claims', sequence));
+    // What a sleeper may have put over it.
+    store.objects.delete(hintKey('claims'));
+    await assert.rejects(sleeper.commitWindow(windowOf(known, known + 1, 'sleeper')), { code }, what);
+    assert.equal(sleeper.status().state, 'halted', what);
+    assert.equal(sleeper.acked(claims), known, what);
+    assert.deepEqual(visible(store), upTo(4), what);
   }
 });
 

@@ -1,0 +1,272 @@
+// One collector of the exploration: the product's own table writers, driven as a lane drives them, over a store and a
+// catalog whose every operation waits until the explorer answers it. It runs on promises alone, so that the same answers
+// in the same order always lead to the same state.
+import { createHash } from 'node:crypto';
+import type {
+  Catalog,
+  ObjectStore,
+  TableConfig,
+  TableWriter,
+  WindowCommit,
+} from '@sluice/collector/contracts.ts';
+import { createEvents } from '@sluice/collector/events.ts';
+import { createTableWriter } from '@sluice/collector/ledger/table-writer.ts';
+import type { Clock } from '@sluice/shared/clock.ts';
+import { SluiceError } from '@sluice/shared/errors.ts';
+import { silentLogger } from '@sluice/shared/log.ts';
+import { createMetrics } from '@sluice/shared/metrics.ts';
+import { NO_TOPIC_ID, type PartitionId } from '@sluice/shared/position.ts';
+import { FAILED, MISSING, type Operation, SELF } from './operation.ts';
+import type { Acks } from './oracle.ts';
+
+/** For each partition the end of what one window holds; a lane begins where the partition stands. */
+export type WindowPlan = readonly (number | undefined)[];
+
+export interface CollectorPlan {
+  readonly tables: readonly string[];
+  readonly partitions: number;
+  /** Alternatives, of which each start of a collector takes one: windows in order. */
+  readonly windows: readonly (readonly WindowPlan[])[];
+  /** Sweeps tried before the windows, while the other collector may be at any point of its own. */
+  readonly sweeps: number;
+  /** Whether it says what is published, and goes on reading, before it rests. */
+  readonly flushes: boolean;
+  readonly checkpointEvery: number;
+  /** Makes the store, or what is said to be acknowledged, wrong on purpose. */
+  readonly bug?: Bug;
+}
+
+export interface Bug {
+  /** Staged objects are then not a matter of their owner alone. */
+  readonly touchesStaged?: true;
+  readonly store?: (store: ObjectStore) => ObjectStore;
+  readonly acks?: 'when committed';
+  readonly sweep?: 'without entry';
+}
+
+export interface Pending {
+  readonly slot: number;
+  readonly operation: Operation;
+}
+
+const events = createEvents(silentLogger, createMetrics());
+/** As long as the product waits out of courtesy; every other wait is over at once. */
+const COURTESY_MS = 5_000;
+
+export class CollectorRun {
+  readonly #pending = new Map<number, { operation: Operation; answer: (reply: string) => void }>();
+  readonly #acks: Record<string, number> = {};
+  #slots = 0;
+  #draws = 0;
+  failure: string | undefined;
+  isDone = false;
+
+  constructor(plan: CollectorPlan, incarnation: number) {
+    void this.#run(plan, incarnation).then(
+      () => {
+        this.isDone = true;
+      },
+      (error: unknown) => {
+        this.failure = error instanceof SluiceError ? error.code : String(error);
+      },
+    );
+  }
+
+  pending(): Pending[] {
+    return [...this.#pending].map(([slot, { operation }]) => ({ slot, operation }));
+  }
+
+  acks(): Acks {
+    return { ...this.#acks };
+  }
+
+  /** Answers one operation; what follows has happened when it resolves. */
+  async answer(slot: number, reply: string): Promise<void> {
+    const asked = this.#pending.get(slot);
+    if (asked === undefined) throw new Error(`nothing waits in slot ${slot}: a run does not repeat itself`);
+    this.#pending.delete(slot);
+    asked.answer(reply);
+    await settled();
+  }
+
+  #ask(operation: Operation): Promise<string> {
+    const slot = this.#slots++;
+    return new Promise((resolve, reject) => {
+      const answer = (reply: string) =>
+        reply === FAILED ? reject(new SluiceError('STORE_UNAVAILABLE', 'injected')) : resolve(reply);
+      this.#pending.set(slot, { operation, answer });
+    });
+  }
+
+  async #run(plan: CollectorPlan, incarnation: number): Promise<void> {
+    const random = { fraction: () => 0, hex: () => `${SELF}${incarnation}x${this.#draws++}` };
+    const alternative = plan.windows.length === 1 ? 0 : Number(await this.#choose(plan.windows.length));
+    const windows = plan.windows[alternative] ?? [];
+    const plain = this.#store();
+    const store = plan.bug?.store?.(plain) ?? plain;
+    const collector = `${SELF}${incarnation}`;
+    await Promise.all(
+      plan.tables.map(async (name) => {
+        const writer = createTableWriter({
+          ...{ table: tableNamed(name), schemas, store, catalog: this.#catalog(), random, events },
+          ...{ clock: this.#clock(), writerId: SELF, checkpointEvery: plan.checkpointEvery },
+        });
+        writer.onAcked((moved) => this.#record(name, (id) => writer.acked(id), moved));
+        const loaded = async () => void (await this.#choose(1));
+        const record = () => this.#record(name, (id) => writer.position(id), writer.partitions());
+        await drive({ name, writer, windows, plan, collector, store, loaded, record });
+      }),
+    );
+  }
+
+  #choose(of: number): Promise<string> {
+    return this.#ask({ op: 'choose', of });
+  }
+
+  #record(table: string, next: (partition: PartitionId) => number | undefined, of: readonly PartitionId[]) {
+    for (const id of of) {
+      const place = `${table}|${id.partition}`;
+      this.#acks[place] = Math.max(this.#acks[place] ?? 0, next(id) ?? 0);
+    }
+  }
+
+  #clock(): Clock {
+    return {
+      wallMs: () => 0,
+      monotonicMs: () => 0,
+      // What is done every so often is done by the plan instead.
+      after: () => () => {},
+      sleep: (ms, signal) => (ms === COURTESY_MS ? this.#wait(signal) : Promise.resolve()),
+    };
+  }
+
+  #wait(signal: AbortSignal | undefined): Promise<void> {
+    const slot = this.#slots;
+    const over = this.#ask({ op: 'wait' }).then(() => {});
+    signal?.addEventListener('abort', () => {
+      this.#pending.get(slot)?.answer('');
+      this.#pending.delete(slot);
+    });
+    return over;
+  }
+
+  #catalog(): Catalog {
+    return {
+      ensureTable: () => Promise.resolve(),
+      registerPartitions: async (_table, partitions) => {
+        for (const { key } of partitions) await this.#ask({ op: 'register', key });
+      },
+    } as Partial<Catalog> as Catalog;
+  }
+
+  #store(): ObjectStore {
+    const ask = (operation: Operation) => this.#ask(operation);
+    return {
+      createIfAbsent: async (key, body) =>
+        (await ask({ op: 'create', key, body: text(body) })) as 'created' | 'exists',
+      put: async (key, body) => void (await ask({ op: 'put', key, body: text(body) })),
+      async read(key) {
+        const reply = await ask({ op: 'read', key });
+        return reply === MISSING ? undefined : Buffer.from(reply);
+      },
+      async *list(prefix, after = '') {
+        const keys = JSON.parse(await ask({ op: 'list', prefix, after })) as string[];
+        for (const key of keys) yield { key, bytes: 0 };
+      },
+      stage: async (path, key) => void (await ask({ op: 'stage', key, body: path })),
+      async publish(from, to) {
+        if ((await ask({ op: 'publish', from, to })) === MISSING)
+          throw new SluiceError('STORE_STAGED_MISSING', from, { place: to });
+      },
+      remove: async (keys) => void (await ask({ op: 'remove', keys })),
+    } as Partial<ObjectStore> as ObjectStore;
+  }
+}
+
+interface Drive {
+  readonly name: string;
+  readonly writer: TableWriter;
+  readonly windows: readonly WindowPlan[];
+  readonly plan: CollectorPlan;
+  readonly collector: string;
+  readonly store: ObjectStore;
+  /** Told when the ledger is read: an exploration may begin there. */
+  loaded(): Promise<void>;
+  /** Says too early that everything committed is acknowledged. */
+  record(): void;
+}
+
+/** As a lane does it: windows in order, each trimmed to what is not committed and tried until none of it is left. */
+async function drive({ name, writer, windows, plan, collector, store, loaded, record }: Drive) {
+  await writer.load();
+  await loaded();
+  const partitions = Array.from({ length: plan.partitions }, (_, partition) => idOf(name, partition));
+  if (partitions.some((id) => writer.position(id) === undefined))
+    await writer.open(partitions.map((id) => ({ ...id, leaderEpoch: 0, start: 0, why: '' })));
+  for (let sweep = 0; sweep < plan.sweeps; sweep++) {
+    if (plan.bug?.sweep === 'without entry') await sweepWithoutEntry(name, store);
+    else await writer.sweep();
+  }
+  for (const [index, ends] of windows.entries()) {
+    for (;;) {
+      const window = windowOf(writer, { name, ends, id: `${collector}w${index}` });
+      if (window.ranges.length === 0) break;
+      try {
+        await writer.commitWindow(window);
+        if (plan.bug?.acks === 'when committed') record();
+        break;
+      } catch (error) {
+        if (!(error instanceof SluiceError && error.code === 'LEDGER_RANGE_CONFLICT')) throw error;
+      }
+    }
+  }
+  if (plan.flushes) await writer.flushPublished();
+}
+
+/** Removes what no entry names at the moment it looks, and says so to nobody. */
+async function sweepWithoutEntry(name: string, store: ObjectStore): Promise<void> {
+  const staged: string[] = [];
+  for await (const { key } of store.list(`_sluice/staged/${name}/`)) staged.push(key);
+  const named: string[] = [];
+  for await (const { key } of store.list(`_sluice/ledger/${name}/`))
+    named.push(String(await store.read(key)));
+  const unnamed = staged.filter((key) => !named.some((entry) => entry.includes(key)));
+  if (unnamed.length > 0) await store.remove(unnamed);
+}
+
+function windowOf(
+  writer: TableWriter,
+  { name, ends, id }: { name: string; ends: WindowPlan; id: string },
+): WindowCommit {
+  const ranges = ends.flatMap((next, partition) => {
+    const start = writer.position(idOf(name, partition)) ?? 0;
+    if (next === undefined || start >= next) return [];
+    const counts = { records: next - start, control: 0, aborted: 0, absent: 0 };
+    return [{ ...idOf(name, partition), leaderEpoch: 0, start, next, counts }];
+  });
+  const rows = ranges.flatMap(({ partition, start, next }) =>
+    Array.from({ length: next - start }, (_, i) => `${partition}:${start + i}`),
+  );
+  const path = rows.join(',');
+  const sha256 = createHash('sha256').update(path).digest('hex');
+  const file = { output: 'rows', path, index: 0, rows: rows.length, bytes: path.length, sha256 } as const;
+  const classes = { in: rows.length, emitted: rows.length, merged: 0, filtered: 0, quarantined: 0 };
+  return { windowId: id, openedMs: 0, ranges, classes, files: [{ ...file, partition: [], extension: 'p' }] };
+}
+
+const idOf = (topic: string, partition: number) => ({ topic, topicId: NO_TOPIC_ID, partition });
+const schemas = { rows: [], quarantine: [], partitionColumns: [], quarantinePartitionColumns: [] };
+const tableNamed = (name: string) =>
+  ({
+    name,
+    topic: name,
+    location: name,
+    configVersion: '',
+    output: { kind: 'parquet', compression: 'zstd' },
+  }) as TableConfig;
+const text = (body: Uint8Array) => Buffer.from(body).toString();
+
+/** Everything that waits on promises alone has gone as far as it can. */
+export function settled(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

@@ -1,0 +1,124 @@
+// What must hold in every world that can be reached, judged from the objects alone and without the product's own fold:
+// no row visible before its commit, none twice, none taken back, acknowledged implies visible, no committed entry without
+// its bytes, ranges contiguous. Since final objects may only come, "none twice" of what stands is none twice over time.
+import type { WindowEntry } from '@sluice/collector/contracts.ts';
+import { isFinal, type World } from './world.ts';
+
+/** `table|partition` → next acknowledged offset. */
+export type Acks = Readonly<Record<string, number>>;
+
+interface Committed {
+  readonly windows: readonly WindowEntry[];
+  readonly next: ReadonlyMap<string, number>;
+}
+
+/** Where the environment puts a ledger entry that it deletes: nobody but this oracle finds it. */
+export const DELETED = 'deleted:';
+
+/** Rows of one object are spelled `<partition>:<offset>`, joined by commas. */
+export const rowsOf = (content: string) => content.split(',');
+const tableOf = (key: string) => key.split('/')[0] ?? '';
+
+/** The first promise that the world breaks. */
+export function brokenPromise(world: World): string | undefined {
+  const committed = new Map<string, Committed>();
+  const named = new Map<string, WindowEntry>();
+  for (const table of tablesOf(world)) {
+    const read = readLedger(world, table);
+    if (typeof read === 'string') return read;
+    committed.set(table, read);
+    for (const entry of read.windows) for (const { finalKey } of entry.outputs) named.set(finalKey, entry);
+  }
+  // What was committed by an entry that someone deleted was committed all the same.
+  for (const [key, body] of world)
+    if (key.startsWith(DELETED))
+      for (const { finalKey } of (JSON.parse(body) as Partial<WindowEntry>).outputs ?? [])
+        named.set(finalKey, JSON.parse(body) as WindowEntry);
+  const seen = new Map<string, string>();
+  for (const [key, content] of world) {
+    if (!isFinal(key)) continue;
+    if (!named.has(key)) return `${key} is visible and no entry names it`;
+    for (const row of rowsOf(content)) {
+      const identity = `${tableOf(key)} ${row}`;
+      const first = seen.get(identity);
+      if (first !== undefined) return `record ${identity} is visible in ${first} and in ${key}`;
+      seen.set(identity, key);
+    }
+  }
+  for (const [key, entry] of named) {
+    const staged = entry.outputs.find((output) => output.finalKey === key)?.stagedKey ?? '';
+    if (!world.has(key) && !world.has(staged))
+      return `entry ${entry.sequence} is committed, and ${key} is neither staged nor published`;
+  }
+  return undefined;
+}
+
+/** The first acknowledged record that no reader of the catalogued table sees. */
+export function ackedAndNotVisible(world: World, acks: Acks): string | undefined {
+  const visible = new Set<string>();
+  for (const [key, content] of world)
+    if (isFinal(key) && world.has(`catalog:${key.slice(0, key.lastIndexOf('/') + 1)}`))
+      for (const row of rowsOf(content)) visible.add(`${tableOf(key)} ${row}`);
+  for (const [place, next] of Object.entries(acks)) {
+    const [table = '', partition = ''] = place.split('|');
+    for (let offset = 0; offset < next; offset++)
+      if (!visible.has(`${table} ${partition}:${offset}`))
+        return `record ${table} ${partition}:${offset} is acknowledged and not visible`;
+  }
+  return undefined;
+}
+
+/** What is not brought to its end although everybody is at rest: `wanted` is the end of every partition. */
+export function unfinished(
+  world: World,
+  tables: readonly string[],
+  wanted: readonly number[],
+): string | undefined {
+  for (const table of tables) {
+    const read = readLedger(world, table);
+    if (typeof read === 'string') return read;
+    for (const [partition, end] of wanted.entries()) {
+      const next = read.next.get(String(partition)) ?? 0;
+      if (next !== end) return `${table} ${partition} is committed to ${next} of ${end}`;
+    }
+    const acks = Object.fromEntries(wanted.map((end, partition) => [`${table}|${partition}`, end]));
+    const hidden = ackedAndNotVisible(world, acks);
+    if (hidden !== undefined) return hidden.replace('acknowledged', 'committed');
+  }
+  return undefined;
+}
+
+function tablesOf(world: World): Set<string> {
+  const tables = [...world.keys()].flatMap((key) => /^_sluice\/ledger\/([^/]+)\//.exec(key)?.[1] ?? []);
+  return new Set(tables);
+}
+
+interface Entry {
+  readonly kind: string;
+  readonly sequence: number;
+  readonly partitions?: readonly { partition: number; start: number }[];
+}
+
+/** Ranges follow each other, per partition; a hole in the numbers is no matter here: it may have been made on purpose. */
+function readLedger(world: World, table: string): Committed | string {
+  const prefix = `_sluice/ledger/${table}/`;
+  const keys = [...world.keys()].filter((key) => key.startsWith(prefix)).sort();
+  const next = new Map<string, number>();
+  const windows: WindowEntry[] = [];
+  let expected = 0;
+  for (const key of keys) {
+    const entry = JSON.parse(world.get(key) ?? '') as Entry;
+    const isWhole = entry.sequence === expected++;
+    for (const { partition, start } of entry.partitions ?? []) next.set(String(partition), start);
+    if (entry.kind !== 'commit') continue;
+    const window = entry as unknown as WindowEntry;
+    windows.push(window);
+    for (const { partition, start, next: end } of window.ranges) {
+      const at = next.get(String(partition));
+      if (isWhole && at !== start)
+        return `${table} ${partition}: ${start} follows ${at} in entry ${entry.sequence}`;
+      next.set(String(partition), end);
+    }
+  }
+  return { windows, next };
+}
