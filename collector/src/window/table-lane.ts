@@ -91,6 +91,7 @@ export function createTableLane(options: LaneOptions): TableLane {
   const { table, writer, clock, random, events } = options;
   const nextOffsets = new Map<string, number>();
   const inFlight = new Set<OpenWindow>();
+  let gapsUnderWay = 0;
   const stopping = new AbortController();
   const totals = { windows: 0, records: 0, quarantined: 0 };
   const transforms = new WeakMap<OpenWindow, Promise<TransformResult>>();
@@ -243,7 +244,7 @@ export function createTableLane(options: LaneOptions): TableLane {
 
   /** With nothing on its way the ledger alone says what is expected. */
   function forgetSettled(): void {
-    if (open === undefined && inFlight.size === 0) nextOffsets.clear();
+    if (open === undefined && inFlight.size === 0 && gapsUnderWay === 0) nextOffsets.clear();
   }
 
   /** Halted or stopped: staged data are dropped here, and the agent still has them. */
@@ -264,12 +265,17 @@ export function createTableLane(options: LaneOptions): TableLane {
     close('gap');
     const { topic, topicId, partition, leaderEpoch, nextOffset, reason } = notice;
     nextOffsets.set(partitionKey(notice), nextOffset);
+    gapsUnderWay++;
     const span = { topic, partition, start: fromOffset, next: nextOffset, reason };
     chain = chain
       .then(() => writer.gap([{ ...span, topicId, leaderEpoch }]))
       .then(() => events.gapRecorded({ table: table.name, ...span }))
       .catch((error: unknown) => {
         if (!stopping.signal.aborted) halt(error);
+      })
+      .then(() => {
+        gapsUnderWay--;
+        forgetSettled();
         changed();
       });
   }

@@ -287,6 +287,21 @@ test('a gap closes the window before it and stands between its neighbours in the
   assert.deepEqual(writer.log, ['claims-0 [0, 10)', 'gap claims-0 [10, 30)', 'claims-0 [30, 40)']);
 });
 
+test('behind a gap that waits for the ledger nothing is asked for again', async () => {
+  const { writer, lane, stage } = laneOf();
+  const { gap } = writer;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  writer.gap = (gaps) => promise.then(() => gap(gaps));
+  stage(rangeSegment(0, 10));
+  lane.gap({ ...claims, startOffset: 10, nextOffset: 30, reason: 'retention' }, 10);
+  await until('the window before it is committed', () => lane.status().windowsInFlight === 0);
+  assert.equal(lane.next(claims), 30);
+  resolve();
+  await lane.drained();
+  writer.place(claims, 50);
+  assert.equal(lane.next(claims), 50, 'with nothing on its way the ledger alone says what is expected');
+});
+
 test('a gap that the ledger does not take is not said to be recorded', async () => {
   const log = recordingLogger();
   const { writer, lane } = laneOf({ log });
