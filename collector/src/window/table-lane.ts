@@ -2,7 +2,7 @@
 // side by side and committed in order. A lane never loses a segment: what fails waits and is tried again, and the stages
 // before it feel that through the staging budget.
 
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '@sluice/shared/clock.ts';
 import { assert, describeError, isKind, SluiceError } from '@sluice/shared/errors.ts';
@@ -197,12 +197,9 @@ export function createTableLane(options: LaneOptions): TableLane {
   }
 
   async function transform(window: OpenWindow): Promise<TransformResult> {
-    const directory = windowDirectory(window);
-    await rm(directory, { recursive: true, force: true });
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    const { openedMs, id } = window;
-    const segments = segmentsOf(window);
-    const result = await options.transformer.run({ table, windowId: id, segments, openedMs, directory });
+    const { openedMs, id: windowId } = window;
+    const [segments, directory] = [segmentsOf(window), windowDirectory(window)];
+    const result = await options.transformer.run({ table, windowId, segments, openedMs, directory });
     waitsFor = undefined;
     return result;
   }

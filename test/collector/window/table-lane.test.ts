@@ -120,6 +120,7 @@ test('a large window is transformed while it grows, if there is room, and commit
   await settle();
   assert.equal(transformer.reads.length, 0, 'it is small');
   stage(large(10));
+  assert.equal(transformer.reads.length, 1, 'it has its place before another window can ask for one');
   await until('both are read', () => transformer.reads[0]?.length === 2);
   stage(large(20));
   await until('the third as well', () => transformer.reads[0]?.length === 3);
