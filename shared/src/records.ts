@@ -20,9 +20,11 @@ export interface KafkaRecord {
 /** Opens a batch. RECORD_BATCH_CORRUPT where lengths do not add up. */
 export function decodeRecords(batch: Buffer): KafkaRecord[] {
   const header = readBatchHeader(batch);
-  const body = decompressBatch(header.codec, batch.subarray(RECORD_BATCH_HEADER_BYTES, header.totalBytes), {
-    bytesMax: BATCH_PLAIN_BYTES_MAX,
-  });
+  const body = decompressBatch(
+    header.codec,
+    batch.subarray(RECORD_BATCH_HEADER_BYTES, header.totalBytes),
+    BATCH_PLAIN_BYTES_MAX,
+  );
   const reader = new VarintReader(body, header.baseOffset);
   const records: KafkaRecord[] = [];
   for (let i = 0; i < header.count; i++) {

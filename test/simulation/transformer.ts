@@ -102,8 +102,14 @@ function transform({ world, files, request, read }: Job): TransformResult {
   };
   for (const [part, lines] of rows) write('rows', lines, 'part', part);
   if (bad.length > 0) write('quarantine', bad, 'ingest_day', day);
-  const took = { decodeMs: 0, sqlMs: 0 };
-  return { files: written, classes: classes satisfies Classes, recordsPerPartition, corrupt: [], ...took };
+  return {
+    files: written,
+    classes: classes satisfies Classes,
+    recordsPerPartition,
+    corrupt: [],
+    decodeMs: 0,
+    sqlMs: 0,
+  };
 }
 
 function recordsOf({ codec, payload, plainBytes }: StagedSegment['segment'], world: World) {

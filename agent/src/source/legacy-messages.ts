@@ -39,7 +39,7 @@ export function reframeLegacyEntry(entry: Buffer): Buffer {
 
 /** Inner offsets are absolute in v0; in v1 they are relative and the last one is the wrapper's. */
 function innerMessages(outer: LegacyMessage, codec: (typeof BATCH_CODECS)[number]): LegacyMessage[] {
-  const plain = decompressBatch(codec, outer.value ?? Buffer.alloc(0), { bytesMax: BATCH_PLAIN_BYTES_MAX });
+  const plain = decompressBatch(codec, outer.value ?? Buffer.alloc(0), BATCH_PLAIN_BYTES_MAX);
   const messages: LegacyMessage[] = [];
   for (let at = 0; at < plain.length; ) {
     if (plain.length - at < MAGIC_END) fail('a compressed message set ends in a header', outer.offset);

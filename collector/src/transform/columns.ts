@@ -4,7 +4,6 @@
 import { isUtf8 } from 'node:buffer';
 import { decompressBatch } from '@sluice/shared/codecs.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
-import { PlainBuffer } from '@sluice/shared/lz4-block.ts';
 import {
   BATCH_PLAIN_BYTES_MAX,
   checkBatchCrc,
@@ -78,8 +77,6 @@ export class ColumnChunk {
   readonly #keys: JoinedColumn;
   readonly #headers: JoinedColumn;
   readonly #options: ColumnOptions;
-  /** A batch's records while they are put. */
-  readonly #plain = new PlainBuffer();
   #parts: { readonly partition: number; readonly row: number }[] = [];
 
   constructor(options: ColumnOptions) {
@@ -101,7 +98,6 @@ export class ColumnChunk {
     this.#oddBytes = 0;
     this.#parts = [];
     for (const column of [this.#values, this.#keys, this.#headers]) column.cut(0);
-    this.#plain.forget();
   }
 
   /** Starts rows of `partition`; the rows before belong to the part before. */
@@ -161,10 +157,11 @@ export class ColumnChunk {
     range: { fromOffset: number; nextOffset: number },
   ): number {
     checkBatchCrc(batch, header);
-    const body = decompressBatch(header.codec, batch.subarray(RECORD_BATCH_HEADER_BYTES), {
-      bytesMax: BATCH_PLAIN_BYTES_MAX,
-      into: this.#plain,
-    });
+    const body = decompressBatch(
+      header.codec,
+      batch.subarray(RECORD_BATCH_HEADER_BYTES),
+      BATCH_PLAIN_BYTES_MAX,
+    );
     if (header.count > body.length) throw corrupt(header, 'more records than bytes');
     this.#growRows(header.count);
     this.#values.reserve(body.length + header.count * this.#options.separator.length);

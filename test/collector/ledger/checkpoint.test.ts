@@ -3,9 +3,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkpointKey, checkpointPrefix, hintKey } from '@sluice/collector/lake/object-keys.ts';
-import { checkpointBehind } from '@sluice/collector/ledger/checkpoint.ts';
+import {
+  checkpointBehind,
+  decodeCheckpoint,
+  encodeCheckpoint,
+  foldAt,
+} from '@sluice/collector/ledger/checkpoint.ts';
+import { decodeEntry } from '@sluice/collector/ledger/entry.ts';
+import { emptyFold, foldEntry } from '@sluice/collector/ledger/fold.ts';
 import { openLedger } from '@sluice/collector/ledger/ledger.ts';
 import { type FakeObjectStore, fakeObjectStore } from '../../support/fake-object-store.ts';
+import { goldenFiles } from '../../support/golden.ts';
 import { claims, windowOf, writerOn } from '../../support/lake-fixture.ts';
 import { manualClock } from '../../support/manual-clock.ts';
 import { seededRandom } from '../../support/seeded-random.ts';
@@ -144,4 +152,20 @@ test('a checkpoint that its writer did not live to write is written by the next 
   store.faults = () => undefined;
   await writerOn(store, undefined, undefined, options).load();
   assert.ok(store.objects.has(checkpointKey('claims', 1)));
+});
+
+test('golden checkpoints decode to what the golden ledger folds to, and encode to the same bytes', () => {
+  const fold = emptyFold('claims');
+  const at = (sequence: number) => ({ key: `golden ${sequence}`, table: 'claims', sequence });
+  const entries = goldenFiles('ledger').slice(0, 7);
+  for (const [sequence, { bytes }] of entries.entries()) foldEntry(fold, decodeEntry(bytes, at(sequence)));
+  const files = goldenFiles('checkpoint');
+  assert.equal(files.length, 1);
+  for (const { bytes } of files) {
+    const decoded = decodeCheckpoint(bytes, { key: 'golden', table: 'claims', through: 6 });
+    assert.deepEqual(encodeCheckpoint(fold), bytes);
+    assert.deepEqual(decoded.unpublished, [6]);
+    const { unpublished, toldThrough, ...rest } = fold;
+    assert.deepEqual({ ...foldAt(decoded), unpublished, toldThrough }, { ...rest, unpublished, toldThrough });
+  }
 });

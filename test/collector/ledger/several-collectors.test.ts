@@ -88,6 +88,41 @@ test('what is published is said in the ledger when nothing else is to be said fo
   assert.equal(writerOn(store).status().publishedThrough, -1);
 });
 
+test('a partition begins where the first collector says it does, whatever the others resolved', async () => {
+  const store = fakeObjectStore();
+  const [one, other] = [writerOn(store), writerOn(store)];
+  await Promise.all([one.load(), other.load()]);
+  await one.open([{ ...claims, leaderEpoch: 0, start: 5_000, why: 'startAt: latest (table)' }]);
+  await other.open([{ ...claims, leaderEpoch: 0, start: 6_000, why: 'startAt: latest (table)' }]);
+  assert.deepEqual([one.position(claims), other.position(claims)], [5_000, 5_000]);
+  assert.equal(other.status().lastSequence, 0);
+});
+
+test('two collectors that both publish one entry make one object of it', async () => {
+  const store = fakeObjectStore();
+  const clock = manualClock();
+  const [one, other] = await two(store, clock);
+  let slow = true;
+  const wake = Promise.withResolvers<void>();
+  const { publish } = store;
+  store.publish = async (...asked) => {
+    if (slow) await wake.promise;
+    return publish(...asked);
+  };
+  const commit = one.commitWindow(windowOf(0, 5));
+  await settle();
+  slow = false;
+  await other.flushPublished().catch(() => {});
+  await other.refresh();
+  await clock.advance(COURTESY_MS);
+  assert.equal(other.acked(claims), 5, 'it did not wait for the one that is slow');
+  wake.resolve();
+  await commit;
+  assert.equal(one.acked(claims), 5);
+  const rows = store.created.filter((key) => key.startsWith('claims/'));
+  assert.deepEqual([rows.length, visible(store)], [1, upTo(5)]);
+});
+
 test('a sweep names in the ledger what it removes, and leaves what is needed or new', async () => {
   const store = fakeObjectStore();
   const clock = manualClock();
