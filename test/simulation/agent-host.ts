@@ -107,9 +107,11 @@ export class AgentHost {
     const stop = this.#stop;
     if (process === undefined || !process.alive || stop === undefined) return;
     process.say('is told to stop');
-    await Promise.race([stop(STOP_GRACE_MS), process.clock.sleep(STOP_GRACE_MS + 5_000)]).catch(
-      (error: unknown) => process.say(`stop failed: ${describeError(error)}`),
-    );
+    await Promise.race([
+      stop(STOP_GRACE_MS),
+      process.ended,
+      process.clock.sleep(STOP_GRACE_MS + 5_000),
+    ]).catch((error: unknown) => process.say(`stop failed: ${describeError(error)}`));
     process.say('stopped');
     process.end();
   }

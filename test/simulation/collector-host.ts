@@ -65,9 +65,11 @@ export class CollectorHost {
     const drain = this.#drain;
     if (process === undefined || !process.alive || drain === undefined) return;
     process.say('is told to drain');
-    await Promise.race([drain('SIGTERM', DRAIN_MS), process.clock.sleep(DRAIN_MS + 5_000)]).catch(
-      (error: unknown) => process.say(`drain failed: ${describeError(error)}`),
-    );
+    await Promise.race([
+      drain('SIGTERM', DRAIN_MS),
+      process.ended,
+      process.clock.sleep(DRAIN_MS + 5_000),
+    ]).catch((error: unknown) => process.say(`drain failed: ${describeError(error)}`));
     process.say('drained');
     process.end();
   }

@@ -56,6 +56,11 @@ export class GroupCoordinator {
     const seat = this.#seats.get(memberId);
     if (seat === undefined || generation !== this.generation || this.#rebalancing) return false;
     for (const { topic, partition, nextOffset } of offsets) {
+      const before = this.offsets.get(`${topic}/${partition}`) ?? 0;
+      if (nextOffset < before)
+        this.#kafka.world.violated(
+          `the group goes back from ${topic}/${partition} ${before} to ${nextOffset}`,
+        );
       this.offsets.set(`${topic}/${partition}`, nextOffset);
       this.#kafka.world.onGroupOffset(topic, partition, nextOffset);
     }

@@ -72,6 +72,10 @@ export class SimProcess {
     for (const task of this.#ends.splice(0)) task();
   }
 
+  get ended(): Promise<void> {
+    return new Promise((resolve) => this.onEnd(resolve));
+  }
+
   onEnd(task: () => void): void {
     this.#ends.push(task);
   }

@@ -185,9 +185,11 @@ export class LakeOracle {
     return this.#options.partitions.find((p) => slotOf(p) === slotOf(slot));
   }
 
-  #open({ table, next }: TableState, opened: Slot & { start: number }): void {
+  /** Below its start a table has nothing to show: that much is queryable at once. */
+  #open({ table, next, queryable }: TableState, opened: Slot & { start: number }): void {
     if (next.has(slotOf(opened))) this.#violated(`${table.name} opens ${slotOf(opened)} twice`);
     next.set(slotOf(opened), opened.start);
+    queryable.set(slotOf(opened), opened.start);
     this.#lostByKafka(`${table.name} opens ${slotOf(opened)}`, opened, { start: 0, next: opened.start });
   }
 
@@ -315,8 +317,6 @@ export class LakeOracle {
 
 function advances(entry: LedgerEntry): { slot: Slot; next: number }[] {
   switch (entry.kind) {
-    case 'open':
-      return entry.partitions.map((slot) => ({ slot, next: slot.start }));
     case 'commit':
       return entry.ranges.map((slot) => ({ slot, next: slot.next }));
     case 'gap':

@@ -4,6 +4,8 @@ import { slotKey } from '@sluice/shared/position.ts';
 import type { GroupOffset, TopicPartition } from './kafka-client.ts';
 
 export class GroupCommits {
+  /** Whose group offset was read since they were assigned: of others it is not known what would be a step back. */
+  readonly #read = new Set<string>();
   readonly #wanted = new Map<string, GroupOffset>();
   readonly #confirmed = new Map<string, number>();
 
@@ -17,8 +19,22 @@ export class GroupCommits {
   /** What is worth sending now, of the partitions that are ours. */
   due(assigned: (partition: TopicPartition) => boolean): GroupOffset[] {
     return [...this.#wanted.values()].filter(
-      (offset) => assigned(offset) && offset.nextOffset > (this.#confirmed.get(slotKey(offset)) ?? -1),
+      (offset) =>
+        assigned(offset) &&
+        this.#read.has(slotKey(offset)) &&
+        offset.nextOffset > (this.#confirmed.get(slotKey(offset)) ?? -1),
     );
+  }
+
+  /** Another assignment: others may have committed what this agent read and commits of its own may be old. */
+  assigned(): void {
+    this.#read.clear();
+    this.#confirmed.clear();
+  }
+
+  /** The group was asked about these; what it said is `confirmed` before. */
+  read(partitions: readonly TopicPartition[]): void {
+    for (const partition of partitions) this.#read.add(slotKey(partition));
   }
 
   /** The group stands at these offsets: after a commit, or because Kafka was asked. */

@@ -270,6 +270,7 @@ class KafkaSource implements Source {
   /** Inside GROUP_JOIN: whatever is not sought and paused before this returns is fetched from the group's offset. */
   #joined(partitions: readonly TopicPartition[]): void {
     const rows = this.#table.assign(partitions, this.#options.topics);
+    this.#commits.assigned();
     this.#state = 'running';
     this.#reason = undefined;
     this.#aliveMs = this.#clock.monotonicMs();

@@ -93,6 +93,7 @@ export class PartitionDescriber {
   #act(outcome: LookupOutcome): void {
     const { table, register, commits, seek, handler } = this.#options;
     commits.confirmed(outcome.groupOffsets);
+    commits.read(table.rows());
     for (const row of outcome.beyondEnd) this.#beyondEnd(row);
     for (const row of outcome.backInRange) seek(row, row.position ?? row.logStart);
     for (const row of outcome.behindStart) this.#gap(row);

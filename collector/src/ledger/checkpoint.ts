@@ -18,8 +18,8 @@ const checkpoint = z.strictObject({
   token: z.string(),
   publishedThrough: z.int().min(-1),
   lastTelling: z.int().min(-1),
-  /** Numbers above publishedThrough; a reader reads these entries as well. */
-  unpublished: z.array(offset),
+  /** Entries above publishedThrough, which a reader reads as well: these and no others that may stand there now. */
+  unpublished: z.array(z.strictObject({ sequence: offset, token: z.string() })),
   partitions: z.array(
     z.strictObject({
       topic: z.string(),
@@ -62,7 +62,7 @@ export function encodeCheckpoint(fold: Fold): Buffer {
     token: fold.lastToken ?? '',
     publishedThrough: fold.publishedThrough,
     lastTelling: fold.lastTelling,
-    unpublished: fold.unpublished.map(({ sequence }) => sequence),
+    unpublished: fold.unpublished.map(({ sequence, token }) => ({ sequence, token })),
     partitions: [...fold.partitions.values()],
     totals: fold.totals,
   };

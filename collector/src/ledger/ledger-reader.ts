@@ -46,6 +46,8 @@ export interface ReadFold {
   readonly fold: Fold;
   /** Number of the checkpoint it started from; -1 where it started from nothing. */
   readonly checkpoint: number;
+  /** The newest entry that was read behind it: its writer, or a deletion, may have been at work meanwhile. */
+  readonly last: LedgerEntry | undefined;
   /** A newer one that should stand and was not found. */
   readonly unsaved: DueCheckpoint | undefined;
 }
@@ -66,18 +68,19 @@ export async function readFold(
     const sequence = sequenceOf(key);
     if (sequence !== undefined) numbers.push(sequence);
   }
-  const last = Math.max(hint.last, numbers.at(-1) ?? -1);
+  const end = Math.max(hint.last, numbers.at(-1) ?? -1);
   numbers.forEach((sequence, i) => {
     const expected = checkpoint + 1 + i;
-    if (sequence !== expected) throw missing(table, expected, last);
+    if (sequence !== expected) throw missing(table, expected, end);
   });
-  if (checkpoint + numbers.length < last) throw missing(table, checkpoint + 1 + numbers.length, last);
+  if (checkpoint + numbers.length < end) throw missing(table, checkpoint + 1 + numbers.length, end);
   let unsaved: DueCheckpoint | undefined;
-  for (const entry of await readEntries(place, numbers)) {
+  const entries = await readEntries(place, numbers);
+  for (const entry of entries) {
     foldEntry(fold, entry);
     unsaved = checkpointDue(fold, every) ?? unsaved;
   }
-  return { fold, checkpoint, unsaved };
+  return { fold, checkpoint, last: entries.at(-1), unsaved };
 }
 
 async function readCheckpoint(place: LedgerPlace, hinted: number): Promise<Fold> {
@@ -90,7 +93,15 @@ async function readCheckpoint(place: LedgerPlace, hinted: number): Promise<Fold>
   const bytes = await store.read(key);
   if (bytes === undefined) return emptyFold(table);
   const checkpoint = decodeCheckpoint(bytes, { key, table, through: newest });
-  return { ...foldAt(checkpoint), unpublished: await readEntries(place, checkpoint.unpublished) };
+  const named = checkpoint.unpublished;
+  const unpublished = await readEntries(
+    place,
+    named.map(({ sequence }) => sequence),
+  );
+  unpublished.forEach(({ token, sequence }, i) => {
+    if (token !== named[i]?.token) throw replaced(table, sequence);
+  });
+  return { ...foldAt(checkpoint), unpublished };
 }
 
 async function readEntries(place: LedgerPlace, numbers: readonly number[]): Promise<LedgerEntry[]> {
@@ -120,4 +131,9 @@ export async function readHint({ table, store }: LedgerPlace): Promise<Hint> {
 export function missing(table: string, sequence: number, last: number): SluiceError {
   const message = `entry ${sequence} of ${last + 1} is not there`;
   return new SluiceError('LEDGER_MISSING_ENTRY', message, { place: `table ${table}` });
+}
+
+export function replaced(table: string, sequence: number): SluiceError {
+  const message = 'another entry stood there before: it was deleted and written anew';
+  return new SluiceError('LEDGER_ENTRY_INVALID', message, { place: `table ${table} entry ${sequence}` });
 }

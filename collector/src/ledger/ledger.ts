@@ -20,6 +20,7 @@ import {
   type ReadFold,
   readEntry,
   readFold,
+  replaced,
 } from './ledger-reader.ts';
 
 /** Numbers lost to other collectors in one append before the caller hears of it and waits a little. */
@@ -62,7 +63,9 @@ export async function openLedger(
   from: 'checkpoint' | 'first' = 'checkpoint',
 ): Promise<Ledger> {
   const read = await readFold(options, from, options.checkpointEvery ?? CHECKPOINT_EVERY);
-  return createLedger(options, read);
+  const ledger = createLedger(options, read);
+  await ledger.refresh();
+  return ledger;
 }
 
 function createLedger(options: LedgerOptions, read: ReadFold): Ledger {
@@ -74,7 +77,8 @@ function createLedger(options: LedgerOptions, read: ReadFold): Ledger {
   let due: DueCheckpoint | undefined = read.unsaved;
 
   /** Folded, and not handed on yet. */
-  let unconfirmed: { readonly entry: LedgerEntry; readonly own: boolean }[] = [];
+  let unconfirmed: { readonly entry: LedgerEntry; readonly own: boolean }[] =
+    read.last === undefined ? [] : [{ entry: read.last, own: false }];
 
   function take(entry: LedgerEntry): void {
     foldEntry(fold, entry);
@@ -98,26 +102,33 @@ function createLedger(options: LedgerOptions, read: ReadFold): Ledger {
     }
   }
 
-  /**
-   * What was folded is the ledger's end, or is followed by entries that name it, and no checkpoint tells of an end farther
-   * on or of another entry. Checkpoints are created once: no sleeper can put an old one over a new one.
-   */
+  /** Hands on what was folded, once the checkpoint behind the newest of it was asked for after it was read. */
   async function confirm(): Promise<void> {
-    const newest = unconfirmed.at(-1);
-    if (newest === undefined) return;
-    const through = checkpointBehind(newest.entry.sequence, checkpointEvery);
-    const key = checkpointKey(table, through);
-    const bytes = await store.read(key);
-    await readOn();
-    if (bytes !== undefined) {
-      const { token } = decodeCheckpoint(bytes, { key, table, through });
-      if (through >= fold.nextSequence) throw missing(table, fold.nextSequence, through);
-      const standing = unconfirmed.find(({ entry }) => entry.sequence === through);
-      if (standing !== undefined && standing.entry.token !== token) throw replaced(table, through);
+    for (let newest = unconfirmed.at(-1); newest !== undefined; ) {
+      await confirmOnce(newest.entry.sequence);
+      const next = unconfirmed.at(-1);
+      if (next === newest) break;
+      newest = next;
     }
     const confirmed = unconfirmed;
     unconfirmed = [];
     for (const { entry, own } of confirmed) options.onConfirmed?.(entry, own);
+  }
+
+  /**
+   * What was folded is the ledger's end, or is followed by entries that name it, and no checkpoint tells of an end farther
+   * on or of another entry. Checkpoints are created once: no sleeper can put an old one over a new one.
+   */
+  async function confirmOnce(sequence: number): Promise<void> {
+    const through = checkpointBehind(sequence, checkpointEvery);
+    const key = checkpointKey(table, through);
+    const bytes = await store.read(key);
+    await readOn();
+    if (bytes === undefined) return;
+    const { token } = decodeCheckpoint(bytes, { key, table, through });
+    if (through >= fold.nextSequence) throw missing(table, fold.nextSequence, through);
+    const standing = unconfirmed.find(({ entry }) => entry.sequence === through);
+    if (standing !== undefined && standing.entry.token !== token) throw replaced(table, through);
   }
 
   async function append(token: string, propose: (fold: Fold) => Proposal | undefined) {
@@ -177,11 +188,6 @@ function createLedger(options: LedgerOptions, read: ReadFold): Ledger {
   }
 
   return { fold, newToken: () => random.hex(16), refresh, append, checkpoint, writeHint };
-}
-
-function replaced(table: string, sequence: number): SluiceError {
-  const message = 'another entry stood there before: it was deleted and written anew';
-  return new SluiceError('LEDGER_ENTRY_INVALID', message, { place: `table ${table} entry ${sequence}` });
 }
 
 /** An entry is for ever: one that a reader would refuse must not be written. */

@@ -46,9 +46,11 @@ interface PartitionState {
   readonly tables: readonly SequencedTable[];
   /** Streams that declared it and did not revoke it: they may send. */
   readonly links: Set<AgentLink>;
-  /** Streams that have ever declared it: they may hold spooled data of it, and hear of commits to their end. */
-  readonly hearers: Set<AgentLink>;
-  rewindEpoch: number;
+  /**
+   * Streams that have ever declared it: they may hold spooled data of it, and hear of commits to their end. With each the
+   * rewinds that it was asked for: what it sent before the last one is stale.
+   */
+  readonly hearers: Map<AgentLink, number>;
 }
 
 /** A stream that sends nothing more, and up to where each partition must be acknowledged before it may end. */
@@ -90,7 +92,8 @@ export function createSequencer(options: SequencerOptions): Sequencer {
       else {
         held.begin(topic);
         const states = [...partitions.values()].filter(({ id }) => id.topic === topic);
-        for (const link of states.flatMap(({ hearers }) => [...hearers])) held.tell(link, topic, reason);
+        for (const link of states.flatMap(({ hearers }) => [...hearers.keys()]))
+          held.tell(link, topic, reason);
       }
     }
   }
@@ -129,7 +132,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
       const state = partitions.get(partitionKey(id));
       if (state === undefined) continue;
       const nextOffset = ackedOf(state);
-      for (const link of state.hearers) {
+      for (const link of state.hearers.keys()) {
         const list = perLink.get(link) ?? [];
         list.push({ partition: id, nextOffset });
         perLink.set(link, list);
@@ -188,21 +191,21 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     if (positions.length > 0) link.welcomed(positions);
   }
 
-  /** Positions of those that are open and still wanted: the stream may have ended, or revoked them, meanwhile. */
+  /** Positions of those that are open and still wanted: of what was revoked meanwhile only the commits are told. */
   function join(link: AgentLink, declared: readonly DeclaredPartition[]): readonly PartitionPosition[] {
-    return declared.flatMap((partition) => {
-      const state = stateOf(partition);
-      if (!isOpen(state) || !wantedBy.get(link)?.has(partitionKey(partition))) return [];
+    const wanted = wantedBy.get(link);
+    if (wanted === undefined) return []; // the stream has ended
+    const open = declared.map(stateOf).filter(isOpen);
+    for (const { hearers } of open) hearers.set(link, hearers.get(link) ?? 0);
+    const [mine = [], revoked = []] = [true, false].map((is) =>
+      open.filter(({ id }) => wanted.has(partitionKey(id)) === is),
+    );
+    if (revoked.length > 0)
+      link.committed(revoked.map((state) => ({ partition: state.id, nextOffset: ackedOf(state) })));
+    return mine.map((state) => {
       state.links.add(link);
-      state.hearers.add(link);
-      return [
-        {
-          ...state.id,
-          committed: ackedOf(state),
-          received: expectedOf(state),
-          rewindEpoch: state.rewindEpoch,
-        },
-      ];
+      const [committed, received] = [ackedOf(state), expectedOf(state)];
+      return { ...state.id, committed, received, rewindEpoch: state.hearers.get(link) ?? 0 };
     });
   }
 
@@ -211,7 +214,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     let state = partitions.get(key);
     if (state === undefined) {
       const tables = tablesOf(partition.topic);
-      state = { id: idOf(partition), tables, links: new Set(), hearers: new Set(), rewindEpoch: 0 };
+      state = { id: idOf(partition), tables, links: new Set(), hearers: new Map() };
       partitions.set(key, state);
     }
     return state;
@@ -224,7 +227,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     epoch: number,
   ): PartitionState | 'skipped' | 'rewound' | 'stale' {
     const state = partitions.get(partitionKey(item));
-    if (state === undefined || !state.links.has(link) || epoch !== state.rewindEpoch) return 'stale';
+    if (state === undefined || !state.links.has(link) || epoch !== state.hearers.get(link)) return 'stale';
     const expected = expectedOf(state);
     if (item.nextOffset <= expected) return 'skipped';
     if (item.startOffset <= expected) return state;
@@ -233,7 +236,8 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   }
 
   function rewind(link: AgentLink, state: PartitionState, reason: string): void {
-    state.rewindEpoch++;
+    const epoch = (state.hearers.get(link) ?? 0) + 1;
+    state.hearers.set(link, epoch);
     const offset = expectedOf(state);
     events.rewindAsked({
       agent: link.agentId,
@@ -242,7 +246,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
       offset,
       reason,
     });
-    link.rewind(state.id, offset, state.rewindEpoch, reason);
+    link.rewind(state.id, offset, epoch, reason);
   }
 
   function segment(

@@ -63,6 +63,8 @@ test('a commit is repeated until Kafka confirms it, and never goes backwards', (
   const at = (nextOffset: number, partition = 0) => ({ topic: 'a', partition, nextOffset });
   const all = () => true;
   commits.want([at(10), at(20), at(15)]);
+  assert.deepEqual(commits.due(all), [], 'the group was not asked yet');
+  commits.read([at(0)]);
   assert.deepEqual(commits.due(all), [at(20)]);
   assert.deepEqual(commits.due(all), [at(20)], 'sent is not confirmed');
   assert.deepEqual(
@@ -76,6 +78,12 @@ test('a commit is repeated until Kafka confirms it, and never goes backwards', (
   commits.confirmed([at(30)]);
   commits.want([at(25), at(31)]);
   assert.deepEqual(commits.due(all), [at(31)]);
+  commits.want([at(40)]);
+  commits.assigned();
+  assert.deepEqual(commits.due(all), [], 'another agent may have committed more meanwhile');
+  commits.confirmed([at(50)]);
+  commits.read([at(0)]);
+  assert.deepEqual(commits.due(all), [], 'the group never goes back');
   commits.forgetTopic('a');
   commits.want([at(3)]);
   assert.deepEqual(commits.due(all), [at(3)], 'a topic created again begins again');

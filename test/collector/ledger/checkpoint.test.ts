@@ -2,7 +2,7 @@
 // with an old hint, it only reads more.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkpointKey, checkpointPrefix, hintKey } from '@sluice/collector/lake/object-keys.ts';
+import { checkpointKey, checkpointPrefix, hintKey, ledgerKey } from '@sluice/collector/lake/object-keys.ts';
 import {
   checkpointBehind,
   decodeCheckpoint,
@@ -20,9 +20,9 @@ import { seededRandom } from '../../support/seeded-random.ts';
 
 const WINDOWS = 1_000;
 
-async function longLedger(windows = WINDOWS): Promise<FakeObjectStore> {
+async function longLedger(windows = WINDOWS, options = {}): Promise<FakeObjectStore> {
   const store = fakeObjectStore();
-  const writer = writerOn(store);
+  const writer = writerOn(store, undefined, undefined, options);
   await writer.load();
   await writer.open([{ ...claims, leaderEpoch: 0, start: 0, why: 'test' }]);
   for (let i = 0; i < windows; i++) await writer.commitWindow(windowOf(i, i + 1));
@@ -106,6 +106,43 @@ test('entries that were committed and not published at the checkpoint are publis
   assert.equal(next.acked(claims), 5);
 });
 
+test('an entry that a checkpoint names as unpublished and that was written anew is not published', async () => {
+  const store = fakeObjectStore();
+  const options = { checkpointEvery: 2 };
+  const writer = writerOn(store, undefined, undefined, options);
+  await writer.load();
+  await writer.open([{ ...claims, leaderEpoch: 0, start: 0, why: 'test' }]);
+  await writer.commitWindow(windowOf(0, 5));
+  const key = ledgerKey('claims', 1);
+  const entry = JSON.parse(String(store.objects.get(key))) as object;
+  store.objects.set(key, Buffer.from(JSON.stringify({ ...entry, token: 'another' })));
+  const next = writerOn(store, undefined, undefined, options);
+  await assert.rejects(next.load(), { code: 'LEDGER_ENTRY_INVALID', message: /written anew/ });
+});
+
+test('an entry that was deleted and written anew while the ledger is opened is not taken for the next one', async () => {
+  const options = { checkpointEvery: 3 };
+  const store = await longLedger(5, options);
+  const key = ledgerKey('claims', 4);
+  const impostor = { ...(JSON.parse(String(store.objects.get(key))) as object), token: 'late' };
+  const latest = checkpointKey('claims', 5);
+  const bytes = store.objects.get(latest);
+  assert.ok(bytes);
+  for (const gone of [key, ledgerKey('claims', 5), latest, hintKey('claims')]) store.objects.delete(gone);
+  const { read } = store;
+  store.read = async (asked) => {
+    const found = await read(asked);
+    if (asked !== latest || found !== undefined) return found;
+    // Others went on meanwhile, what they wrote was deleted, and a late request took its number.
+    store.objects.set(latest, bytes);
+    store.objects.set(key, Buffer.from(JSON.stringify(impostor)));
+    return undefined;
+  };
+  await assert.rejects(writerOn(store, undefined, undefined, options).load(), {
+    code: 'LEDGER_MISSING_ENTRY',
+  });
+});
+
 test('a checkpoint that was altered, or written by a newer collector, stops the reading', async () => {
   const key = [...whole.objects.keys()].filter((k) => k.startsWith(checkpointPrefix('claims'))).at(-1) ?? '';
   const value = JSON.parse(String(whole.objects.get(key))) as object;
@@ -164,7 +201,7 @@ test('golden checkpoints decode to what the golden ledger folds to, and encode t
   for (const { bytes } of files) {
     const decoded = decodeCheckpoint(bytes, { key: 'golden', table: 'claims', through: 6 });
     assert.deepEqual(encodeCheckpoint(fold), bytes);
-    assert.deepEqual(decoded.unpublished, [6]);
+    assert.deepEqual(decoded.unpublished, [{ sequence: 6, token: '6'.repeat(32) }]);
     const { unpublished, toldThrough, ...rest } = fold;
     assert.deepEqual({ ...foldAt(decoded), unpublished, toldThrough }, { ...rest, unpublished, toldThrough });
   }

@@ -41,8 +41,6 @@ test('another collector that appends while the ledger is listed is not taken for
     for (const [key, bytes] of later.objects) store.objects.set(key, bytes);
   };
   const ledger = await openOn(store);
-  assert.equal(ledger.fold.nextSequence, 3);
-  await ledger.refresh();
   assert.equal(ledger.fold.nextSequence, 63);
 });
 
