@@ -17,7 +17,9 @@ import { createSegmenter, type Segmenter } from './spool/segmenter.ts';
 /** Read from Kafka but not on disk yet: beyond it no topic is read on, below half of it all are again. */
 const NOT_DURABLE_BYTES_MAX = 32 * 2 ** 20;
 
-/** Of the time to stop, when the link must have ended: what is not committed by then stays in the spool. */
+/** Of the time to stop, when what was read must be spooled: what is not is read again from Kafka. */
+const SPOOL_SHARE = 0.3;
+/** The same for the link to have ended: what is not committed by then stays in the spool. */
 const LINK_SHARE = 0.9;
 
 /** Why a topic is held, in the words of `status`. */
@@ -236,12 +238,15 @@ class RunningAgent implements Agent {
 
   async stop(graceMs: number): Promise<void> {
     const { source, spool, uplink, clock } = this.#parts;
-    const byMs = clock.monotonicMs() + graceMs * LINK_SHARE;
+    const startedMs = clock.monotonicMs();
+    const leftOf = (share: number) => Math.max(0, startedMs + graceMs * share - clock.monotonicMs());
     await source.stop();
     this.#segmenter.flush();
-    await spool.append([]);
+    const over = new AbortController();
+    await Promise.race([spool.append([]).catch(() => {}), clock.sleep(leftOf(SPOOL_SHARE), over.signal)]);
+    over.abort();
     this.#stopping = true;
-    await uplink.stop(Math.max(0, byMs - clock.monotonicMs()));
+    await uplink.stop(leftOf(LINK_SHARE));
     await spool.close();
   }
 

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { ConfigError, loadConfigFile, type Refine } from '@sluice/shared/config-file.ts';
+import { httpSection, logSection } from '@sluice/shared/config-sections.ts';
 import { bitRate, byteSize, duration, hostPort } from '@sluice/shared/units.ts';
 import { z } from 'zod';
 
@@ -129,23 +130,8 @@ export const agentSchema = z.strictObject({
     })
     .prefault({})
     .describe('What waits on disk until it is committed'),
-  http: z
-    .strictObject({
-      address: hostPort()
-        .prefault('127.0.0.1:9643')
-        .describe('Where /livez, /readyz, /healthz and /metrics listen'),
-    })
-    .prefault({})
-    .describe('The page for monitoring'),
-  log: z
-    .strictObject({
-      level: z
-        .enum(['debug', 'info', 'warn', 'error'])
-        .default('info')
-        .describe('Lines below this level are left out'),
-    })
-    .prefault({})
-    .describe('Log lines on stderr'),
+  http: httpSection('127.0.0.1:9643'),
+  log: logSection(),
 });
 
 export type AgentConfig = z.output<typeof agentSchema> & { readonly directory: string };

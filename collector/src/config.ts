@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import { dirname, resolve } from 'node:path';
 import { loadConfigFile, type Refine } from '@sluice/shared/config-file.ts';
+import { httpSection, logSection } from '@sluice/shared/config-sections.ts';
 import type { TlsFiles } from '@sluice/shared/tls-material.ts';
 import { byteSize, duration, hostPort } from '@sluice/shared/units.ts';
 import { z } from 'zod';
@@ -195,23 +196,8 @@ export const collectorSchema = z.strictObject({
     })
     .prefault({})
     .describe('Bounds'),
-  http: z
-    .strictObject({
-      address: hostPort()
-        .prefault('127.0.0.1:9644')
-        .describe('Where /livez, /readyz, /healthz and /metrics listen'),
-    })
-    .prefault({})
-    .describe('The page for monitoring'),
-  log: z
-    .strictObject({
-      level: z
-        .enum(['debug', 'info', 'warn', 'error'])
-        .default('info')
-        .describe('Lines below this level are left out'),
-    })
-    .prefault({})
-    .describe('Log lines on stderr'),
+  http: httpSection('127.0.0.1:9644'),
+  log: logSection(),
 });
 
 type Parsed = z.output<typeof collectorSchema>;

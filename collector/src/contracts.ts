@@ -146,7 +146,7 @@ export interface TransformRequest {
   readonly segments: Iterable<StagedSegment> | AsyncIterable<StagedSegment>;
   /** Wall ms when the window opened: the ingest-time partition, the same for every attempt. */
   readonly openedMs: number;
-  /** An existing, empty directory of this attempt alone; the caller removes it. */
+  /** Made, or emptied of an earlier attempt, by `run`; the caller removes it. */
   readonly directory: string;
 }
 
@@ -188,6 +188,7 @@ export interface TransformResult {
 
 /** Implemented by transform/transformer.ts: DuckDB in a worker thread. */
 export interface Transformer {
+  /** Asks for its place before it returns: `hasRoom` knows of it at once. */
   run(request: TransformRequest): Promise<TransformResult>;
   /** Whether a window that is still open may begin now without being in the way of one that is closed. */
   hasRoom(): boolean;

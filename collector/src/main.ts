@@ -119,9 +119,9 @@ async function run(config: CollectorConfig): Promise<number> {
     metrics,
     report: () => collector.report(),
   });
+  reloadOnHangup(() => collector.reload(), events.reloadRefused);
   const linkPort = await collector.start();
   events.collectorStarted({ collectorId, version: COLLECTOR_VERSION, linkPort, httpPort: ops.port });
-  reloadOnHangup(() => collector.reload(), events.reloadRefused);
   const code = await runUntilSignal(
     {
       async drain(signal, graceMs) {

@@ -129,6 +129,19 @@ test('what is missing in front of a full spool is read through the reserve, and 
   assert.deepEqual(held(), ['claims', 'orders'], 'it is there');
 });
 
+test('a topic created again while it is read through the reserve waits like any other', async () => {
+  const { assign, held, handler, link, disk } = await startAgent(FULL);
+  disk.append([rangeSegment(10, 20)]);
+  assign('claims');
+  const id = { topic: 'claims', topicId: NO_TOPIC_ID, partition: 0 };
+  const log = { leaderEpoch: 0, logStart: 0, logEnd: 99, groupOffset: 0, startAt: undefined };
+  handler.described([{ ...id, ...log }]);
+  link?.welcomed([{ ...id, leaderEpoch: -1, nextOffset: 0, received: 0, rewindEpoch: 0 }]);
+  assert.deepEqual(held(), []);
+  handler.described([{ ...id, topicId: 'a'.repeat(32), ...log }]);
+  assert.deepEqual(held(), ['claims']);
+});
+
 test('an agent that starts with a full spool reads nothing until there is room', async () => {
   const { agent, assign, held, press } = await startAgent(FULL);
   assign('claims');

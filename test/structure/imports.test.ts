@@ -167,6 +167,7 @@ const ADAPTERS: Readonly<Record<string, readonly string[]>> = {
     'collector/src/ledger/checkpoint.ts',
     'collector/src/ledger/entry.ts',
     'shared/src/config-file.ts',
+    'shared/src/config-sections.ts',
     'shared/src/units.ts',
   ],
 };

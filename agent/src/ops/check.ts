@@ -1,18 +1,14 @@
 // `sluice-agent check`: tries once what `run` will need and says for each part whether it holds, with a remedy.
 import { accessSync, constants, mkdirSync, statfsSync } from 'node:fs';
 import tls from 'node:tls';
+import { type CheckResult, tryParts } from '@sluice/shared/checks.ts';
 import { systemClock } from '@sluice/shared/clock.ts';
-import { describeError, SluiceError } from '@sluice/shared/errors.ts';
+import { SluiceError } from '@sluice/shared/errors.ts';
 import { daysToExpiry, readTlsMaterial } from '@sluice/shared/tls-material.ts';
 import { formatBytes } from '@sluice/shared/units.ts';
 import { type AgentConfig, configPath, linkFiles } from '../config.ts';
 import type { KafkaSettings, TopicSelection } from '../contracts.ts';
 import { probeKafka } from '../source/probe-kafka.ts';
-
-export interface CheckResult {
-  readonly lines: readonly string[];
-  readonly ok: boolean;
-}
 
 const CONNECT_MS_MAX = 10_000;
 
@@ -21,25 +17,13 @@ export async function checkAgent(
   kafka: KafkaSettings,
   topics: readonly TopicSelection[],
 ): Promise<CheckResult> {
-  const parts: readonly (readonly [string, () => string | Promise<string>])[] = [
+  return await tryParts([
     ['config', () => `agent ${config.agent.id}, ${config.topics.length} topics`],
     ['disk', () => checkDisk(config)],
     ['kafka', () => probeKafka(kafka, topics, systemClock)],
     ['certificate', () => checkCertificate(config)],
     ['collector', () => checkCollector(config)],
-  ];
-  const lines: string[] = [];
-  let ok = true;
-  for (const [name, probe] of parts) {
-    try {
-      lines.push(`ok      ${name}: ${await probe()}`);
-    } catch (error) {
-      ok = false;
-      lines.push(`failed  ${name}: ${describeError(error)}`);
-      if (error instanceof SluiceError) lines.push(`        → ${error.remedy}`);
-    }
-  }
-  return { lines, ok };
+  ]);
 }
 
 function checkDisk(config: AgentConfig): string {

@@ -93,7 +93,7 @@ export class PartitionBook {
     state.assigned = false;
     state.readNext = undefined;
     state.sendNext = undefined;
-    state.refillUntil = undefined;
+    this.#refillUntil(state, undefined);
     this.#options.positionMoved(state.id);
   }
 

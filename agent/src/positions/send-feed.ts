@@ -95,7 +95,8 @@ export class SendFeed implements UplinkFeed {
       const [first, ...rest] = await this.#spool.read(state.id, from, bytesMax);
       this.#retries.delete(partitionKey(state.id));
       this.#ahead.set(partitionKey(state.id), rest);
-      if (first === undefined)
+      // Unless it was committed while the disk was read.
+      if (first === undefined && state.sendNext === from)
         this.#options.onLost(state.id, from, new Error(`nothing covers offset ${from}`));
       return first;
     } catch (error) {

@@ -43,17 +43,26 @@ export function createSpoolService(options: SpoolServiceOptions): (call: SpoolCa
   return (call) => {
     try {
       const segments = handle(call);
-      const state = files === undefined ? undefined : stateOf(files);
-      return { kind: 'done', segments, state };
+      return { kind: 'done', segments, state: stateOf(files) };
     } catch (error) {
-      const code =
-        error instanceof SluiceError ? error.code : isCorrupt(error) ? 'SPOOL_CORRUPT' : 'SPOOL_IO';
-      const message = error instanceof Error ? error.message : String(error);
-      const place = error instanceof SluiceError ? error.place : options.directory;
-      const state = files === undefined ? undefined : stateOf(files);
-      return { kind: 'failed', code, message, place, state };
+      return { kind: 'failed', ...failureOf(error, options.directory), state: stateIfKnown(files) };
     }
   };
+}
+
+function failureOf(error: unknown, directory: string) {
+  if (error instanceof SluiceError) return { code: error.code, message: error.message, place: error.place };
+  const code = isCorrupt(error) ? ('SPOOL_CORRUPT' as const) : ('SPOOL_IO' as const);
+  return { code, message: error instanceof Error ? error.message : String(error), place: directory };
+}
+
+/** Where the disk does not even say that, the next answer does. */
+function stateIfKnown(open: SpoolFiles | undefined) {
+  try {
+    return stateOf(open);
+  } catch {
+    return undefined;
+  }
 }
 
 /** All of them, whatever fails on the way: what is committed leaves the spool, or a full one stays full. */
@@ -69,7 +78,9 @@ function forEach<T>(items: readonly T[], task: (item: T) => void): void {
   if (errors.length > 0) throw errors[0];
 }
 
-function stateOf(open: SpoolFiles) {
-  const [setAside, dropped] = [open.setAside.splice(0), open.dropped.splice(0)];
-  return { ...open.totals(), partitions: open.partitions(), setAside, dropped };
+/** What was lost is told once: taken when nothing else can fail. */
+function stateOf(open: SpoolFiles | undefined) {
+  if (open === undefined) return undefined;
+  const state = { ...open.totals(), partitions: open.partitions() };
+  return { ...state, setAside: open.setAside.splice(0), dropped: open.dropped.splice(0) };
 }

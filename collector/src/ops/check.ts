@@ -3,9 +3,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { type CheckResult, NotLooked, tryParts } from '@sluice/shared/checks.ts';
 import { systemClock } from '@sluice/shared/clock.ts';
 import { ConfigError } from '@sluice/shared/config-file.ts';
-import { describeError, SluiceError } from '@sluice/shared/errors.ts';
+import { SluiceError } from '@sluice/shared/errors.ts';
 import { daysToExpiry, readTlsMaterial } from '@sluice/shared/tls-material.ts';
 import { type CollectorConfig, listenerFiles } from '../config.ts';
 import type { Catalog, ObjectStore } from '../contracts.ts';
@@ -41,38 +42,19 @@ export async function assertTables(config: CollectorConfig): Promise<void> {
 export async function checkCollector(
   config: CollectorConfig,
   lake: { readonly store: ObjectStore; readonly catalog: Catalog },
-): Promise<{ readonly lines: readonly string[]; readonly ok: boolean }> {
-  const parts: readonly (readonly [string, () => string | Promise<string>])[] = [
+): Promise<CheckResult> {
+  const result = await tryParts([
     ['config', () => `${config.tables.length} tables, ${config.agents.length} agents`],
     ['tables', () => assertTables(config).then(() => 'their SQL is accepted')],
     ['certificate', () => checkCertificate(config)],
     ['lake', () => lake.store.probe().then(() => `${lake.store.url('')} takes conditional writes`)],
     ['lifecycle', () => checkLifecycle(lake.store)],
     ['catalog', () => lake.catalog.probe().then(() => `${config.lake.catalog} answers`)],
-  ];
-  const lines: string[] = [];
-  let ok = true;
-  for (const [name, probe] of parts) {
-    try {
-      lines.push(`ok      ${name}: ${await probe()}`);
-    } catch (error) {
-      if (error instanceof NotLooked) {
-        lines.push(`unknown ${name}: ${error.message}`);
-        continue;
-      }
-      ok = false;
-      lines.push(`failed  ${name}: ${describeError(error)}`);
-      if (error instanceof SluiceError && !(error instanceof ConfigError))
-        lines.push(`        → ${error.remedy}`);
-    }
-  }
+  ]);
   lake.store.close();
   lake.catalog.close();
-  return { lines, ok };
+  return result;
 }
-
-/** Not a failure: a part that this role may not look at, and that the collector itself does not need. */
-class NotLooked extends Error {}
 
 async function checkLifecycle(store: ObjectStore): Promise<string> {
   const unsafe = await store.expiring(KEPT_PREFIXES).catch((error: unknown) => {

@@ -44,6 +44,10 @@ export interface ChunkPart {
 /** DuckDB unnests a list of text in quadratic time: lists are kept short. */
 const PART_ROWS_MAX = 1_024;
 
+/** A chunk is full once it holds this many bytes or records, those that are set aside included. */
+const CHUNK_BYTES = 8 * 2 ** 20;
+const CHUNK_RECORDS = 60_000;
+
 export interface ColumnOptions {
   /** UTF-8 text that stands between two values, and nowhere else. */
   readonly separator: Buffer;
@@ -66,6 +70,7 @@ export class ColumnChunk {
   offsets = new BigInt64Array(4_096);
   timestamps = new BigInt64Array(4_096);
   odd: OddRecord[] = [];
+  #oddBytes = 0;
   #offsetWords = new Uint32Array(this.offsets.buffer);
   #timestampWords = new Uint32Array(this.timestamps.buffer);
   readonly #values: JoinedColumn;
@@ -81,13 +86,16 @@ export class ColumnChunk {
     this.#headers = new JoinedColumn(0, options.separator);
   }
 
-  get bytes(): number {
-    return this.#values.length + this.#keys.length + this.#headers.length;
+  /** Time to hand it over and reset it; a batch may still be appended. */
+  isFull(): boolean {
+    const bytes = this.#values.length + this.#keys.length + this.#headers.length + this.#oddBytes;
+    return bytes >= CHUNK_BYTES || this.rows + this.odd.length >= CHUNK_RECORDS;
   }
 
   reset(): void {
     this.rows = 0;
     this.odd = [];
+    this.#oddBytes = 0;
     this.#parts = [];
     for (const column of [this.#values, this.#keys, this.#headers]) column.cut(0);
   }
@@ -176,7 +184,7 @@ export class ColumnChunk {
   #takeBack(rows: number, odd: number): void {
     const { keys, headers } = this.#options;
     this.rows = rows;
-    this.odd.length = odd;
+    for (const { raw } of this.odd.splice(odd)) this.#oddBytes -= raw?.length ?? 0;
     this.#values.cut(rows);
     if (keys) this.#keys.cut(rows);
     if (headers) this.#headers.cut(rows);
@@ -257,13 +265,10 @@ export class ColumnChunk {
   }
 
   #setAside(code: OddCode, raw: Buffer | null, at: { offset: number; timestamp: number }): false {
-    const partition = this.#partition();
+    const partition = this.#parts.at(-1)?.partition ?? 0;
     this.odd.push({ partition, ...at, code, raw: raw === null ? null : Buffer.from(raw) });
+    this.#oddBytes += raw?.length ?? 0;
     return false;
-  }
-
-  #partition(): number {
-    return this.#parts.at(-1)?.partition ?? 0;
   }
 
   #setRow(row: number, offset: number, timestamp: number): void {

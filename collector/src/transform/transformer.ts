@@ -1,5 +1,6 @@
 // The main thread's side of the transform: windows queue for places in one worker thread, segments are copied to it a few
 // at a time, and a worker that dies takes the attempts under way with it and nothing else.
+import { mkdir, rm } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { TableConfig, Transformer, TransformRequest, TransformResult } from '../contracts.ts';
@@ -75,6 +76,8 @@ async function runWindow(
   request: TransformRequest,
 ): Promise<TransformResult> {
   const { table, openedMs, directory } = request;
+  await rm(directory, { recursive: true, force: true });
+  await mkdir(directory, { recursive: true, mode: 0o700 });
   const ahead = new Set<Promise<FromWorker>>();
   let failed: { readonly error: unknown } | undefined;
   try {
@@ -93,7 +96,8 @@ async function runWindow(
         });
       if (failed !== undefined) throw failed.error;
     }
-    await Promise.all(ahead);
+    await Promise.allSettled(ahead);
+    if (failed !== undefined) throw failed.error;
     const reply = await call({ kind: 'finish' });
     if (reply.kind === 'result') return reply.result;
     throw new SluiceError('TRANSFORM_FAILED', `the worker answered ${reply.kind} to finish`);

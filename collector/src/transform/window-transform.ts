@@ -33,10 +33,6 @@ import { type FieldPlan, planFields } from './sql/fields.ts';
 import { literal } from './sql/types.ts';
 import { type JsonRules, jsonRules, strikeUnstrict } from './strict-json.ts';
 
-/** A chunk goes to SQL once it holds this many bytes or rows. */
-const CHUNK_BYTES = 8 * 2 ** 20;
-const CHUNK_ROWS = 60_000;
-
 export interface TransformLimits {
   readonly memoryBytesMax: number;
   readonly threads: number;
@@ -118,7 +114,7 @@ export class WindowTransform {
       decoded += typeof read === 'number' ? read : read.records;
       if (typeof read !== 'number') await this.#quarantine(staged, read);
       if (piece.kind === 'batch') nextOffset = piece.header.lastOffset + 1;
-      if (this.#chunk.bytes < CHUNK_BYTES && this.#chunk.rows < CHUNK_ROWS) continue;
+      if (!this.#chunk.isFull()) continue;
       this.#decodeMs += this.#clock.monotonicMs() - started;
       await this.#insertChunk();
       started = this.#clock.monotonicMs();

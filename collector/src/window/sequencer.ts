@@ -177,6 +177,8 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     for (const partition of known) wanted.add(partitionKey(partition));
     const opened = opener.open(known);
     await within(OPEN_WAIT_MS, opened, clock);
+    // The stream is over: it would never be forgotten again.
+    if (!wantedBy.has(link)) return [];
     const late = known.filter((partition) => !isOpen(stateOf(partition)));
     if (late.length > 0) void opened.then(() => welcomeLate(link, late));
     for (const topic of new Set(known.map((p) => p.topic)))

@@ -2,7 +2,7 @@
 // side by side and committed in order. A lane never loses a segment: what fails waits and is tried again, and the stages
 // before it feel that through the staging budget.
 
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '@sluice/shared/clock.ts';
 import { assert, describeError, isKind, SluiceError } from '@sluice/shared/errors.ts';
@@ -91,6 +91,7 @@ export function createTableLane(options: LaneOptions): TableLane {
   const { table, writer, clock, random, events } = options;
   const nextOffsets = new Map<string, number>();
   const inFlight = new Set<OpenWindow>();
+  let gapsUnderWay = 0;
   const stopping = new AbortController();
   const totals = { windows: 0, records: 0, quarantined: 0 };
   const transforms = new WeakMap<OpenWindow, Promise<TransformResult>>();
@@ -196,12 +197,9 @@ export function createTableLane(options: LaneOptions): TableLane {
   }
 
   async function transform(window: OpenWindow): Promise<TransformResult> {
-    const directory = windowDirectory(window);
-    await rm(directory, { recursive: true, force: true });
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    const { openedMs, id } = window;
-    const segments = segmentsOf(window);
-    const result = await options.transformer.run({ table, windowId: id, segments, openedMs, directory });
+    const { openedMs, id: windowId } = window;
+    const [segments, directory] = [segmentsOf(window), windowDirectory(window)];
+    const result = await options.transformer.run({ table, windowId, segments, openedMs, directory });
     waitsFor = undefined;
     return result;
   }
@@ -243,7 +241,7 @@ export function createTableLane(options: LaneOptions): TableLane {
 
   /** With nothing on its way the ledger alone says what is expected. */
   function forgetSettled(): void {
-    if (open === undefined && inFlight.size === 0) nextOffsets.clear();
+    if (open === undefined && inFlight.size === 0 && gapsUnderWay === 0) nextOffsets.clear();
   }
 
   /** Halted or stopped: staged data are dropped here, and the agent still has them. */
@@ -264,12 +262,17 @@ export function createTableLane(options: LaneOptions): TableLane {
     close('gap');
     const { topic, topicId, partition, leaderEpoch, nextOffset, reason } = notice;
     nextOffsets.set(partitionKey(notice), nextOffset);
+    gapsUnderWay++;
     const span = { topic, partition, start: fromOffset, next: nextOffset, reason };
     chain = chain
       .then(() => writer.gap([{ ...span, topicId, leaderEpoch }]))
       .then(() => events.gapRecorded({ table: table.name, ...span }))
       .catch((error: unknown) => {
         if (!stopping.signal.aborted) halt(error);
+      })
+      .then(() => {
+        gapsUnderWay--;
+        forgetSettled();
         changed();
       });
   }

@@ -209,3 +209,17 @@ test('what is read ahead is bounded over all partitions, and that of a held topi
   await feed.next();
   assert.equal(asked[21], 4 * 2 ** 20);
 });
+
+test('what was committed while the disk was read is not lost', async () => {
+  const state = stateOf(0, 0, 10);
+  const { feed, spool, lost } = feedOf([state]);
+  spool.append([rangeSegment(0, 10)]);
+  const read = spool.read.bind(spool);
+  spool.read = async (...asked) => {
+    spool.commit(10);
+    state.sendNext = 10;
+    return await read(...asked);
+  };
+  assert.equal(await feed.next(), undefined);
+  assert.deepEqual(lost, []);
+});

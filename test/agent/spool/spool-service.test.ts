@@ -45,3 +45,30 @@ for (const code of ['SQLITE_IOERR', 'SQLITE_CORRUPT']) {
     answer({ kind: 'close' });
   });
 }
+
+test('a disk that cannot say how much room is left fails a call and not the thread, and forgets no loss', () => {
+  const directory = temporaryDirectory();
+  let mute = false;
+  const answer = createSpoolService({
+    directory,
+    fileBytesMax: 2 ** 20,
+    disk: {
+      ...diskWithout('SQLITE_CORRUPT'),
+      freeBytes(path) {
+        if (mute) throw Object.assign(new Error('statfs'), { code: 'EIO' });
+        return sqliteDisk.freeBytes(path);
+      },
+    },
+    nowMs: () => 1_000,
+    lock: () => ({ release() {} }),
+  });
+  answer({ kind: 'open' });
+  const segment = rangeSegment(0, 10, { topic: 'broken' });
+  answer({ kind: 'append', segments: [segment] });
+  mute = true;
+  const reply = answer({ kind: 'committed', positions: [{ partition: segment, nextOffset: 5 }] });
+  assert.deepEqual([reply.kind, reply.state], ['failed', undefined]);
+  mute = false;
+  assert.equal(answer({ kind: 'look' }).state?.setAside.length, 1);
+  answer({ kind: 'close' });
+});

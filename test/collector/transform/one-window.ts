@@ -1,6 +1,5 @@
 // One window through the real transform, read back: rows and quarantine as DuckDB prints them to JSON.
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after } from 'node:test';
 import { DuckDBInstance } from '@duckdb/node-api';
@@ -27,7 +26,6 @@ export function oneWindows() {
     values: readonly (string | Buffer | null)[],
   ): Promise<Written> => {
     const directory = join(home, `w${windows++}`);
-    mkdirSync(directory);
     const segment = segmentOf(values, { codec: windows % 2 ? 'lz4' : 'none' });
     const result = await transformer.run({
       table: { ...plainTable, ...table },

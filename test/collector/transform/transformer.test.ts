@@ -1,7 +1,6 @@
 // The transform's thread: windows queue for it; one that fails takes its attempt and nothing else, a thread that dies the
 // attempts under way.
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
@@ -21,7 +20,6 @@ after(() => transformer.close());
 /** Emitted records of one window of `segments` segments of ten records. */
 async function run(change: Partial<TableConfig> = {}, segments = 1): Promise<number> {
   const directory = join(home, `w${windows++}`);
-  mkdirSync(directory);
   const staged = Array.from({ length: segments }, (_, i) => ({
     segment: segmentOf(
       Array.from({ length: 10 }, (_v, n) => `{"n":${n}}`),
@@ -44,6 +42,27 @@ test('a window that fails leaves nothing behind for the next', async () => {
   const [failed, next] = [run(wrong, 6), run({}, 6)];
   await assert.rejects(failed, { code: 'TRANSFORM_FAILED' });
   assert.equal(await next, 60);
+});
+
+test('a window whose last segment failed before it was closed says what failed, not that it is gone', async () => {
+  const directory = join(home, `w${windows++}`);
+  const segment = { ...segmentOf(['{"n":1}']), codec: 'zstd' as const };
+  async function* grows() {
+    yield { segment, fromOffset: 0 };
+    // Its answer is here by the time that a job which came later is done.
+    await transformer.validate(table, home);
+  }
+  const request = { table, windowId: 'w', segments: grows(), openedMs: 0, directory };
+  await assert.rejects(transformer.run(request), { code: 'SEGMENT_CORRUPT' });
+});
+
+test('of two windows that are open only one begins early: its place is taken when it asks', async () => {
+  async function* none(): AsyncGenerator<never> {}
+  const directory = join(home, `w${windows++}`);
+  assert.equal(transformer.hasRoom(), true);
+  const running = transformer.run({ table, windowId: 'w', segments: none(), openedMs: 0, directory });
+  assert.equal(transformer.hasRoom(), false);
+  await running;
 });
 
 test('a thread that dies takes the attempts under way with it; the next one gets a new thread', async (t) => {

@@ -197,6 +197,22 @@ test('a table that never opens its partition keeps no neighbour waiting, and is 
   assert.deepEqual([gone.told, revoked.told, asked], [[], ['committed a-0 0'], 1]);
 });
 
+test('a stream that ended while its partitions were opened is not told what is held', async () => {
+  const { sequencer, lanes, link: other, send } = await declared();
+  const { lane, writer } = lanes[0] ?? assert.fail();
+  const gate = Promise.withResolvers<void>();
+  writer.refresh = () => gate.promise;
+  const link = linkOf();
+  const positions = sequencer.declare(link, [declaredOf()]);
+  lane.blocked = () => 'its ledger is halted';
+  send(0, 1);
+  sequencer.disconnected(link);
+  gate.resolve();
+  assert.deepEqual(await positions, []);
+  assert.deepEqual(other.told, ['hold claims']);
+  assert.deepEqual(link.told, []);
+});
+
 test('a topic created again is read from its log start, beside its old self', async () => {
   const { sequencer, writers } = await declared(
     sequencerOf({ tables: [{ name: 'claims', startAt: 'latest' }] }),

@@ -120,6 +120,7 @@ test('a large window is transformed while it grows, if there is room, and commit
   await settle();
   assert.equal(transformer.reads.length, 0, 'it is small');
   stage(large(10));
+  assert.equal(transformer.reads.length, 1, 'it has its place before another window can ask for one');
   await until('both are read', () => transformer.reads[0]?.length === 2);
   stage(large(20));
   await until('the third as well', () => transformer.reads[0]?.length === 3);
@@ -285,6 +286,21 @@ test('a gap closes the window before it and stands between its neighbours in the
   lane.close('drain');
   await lane.drained();
   assert.deepEqual(writer.log, ['claims-0 [0, 10)', 'gap claims-0 [10, 30)', 'claims-0 [30, 40)']);
+});
+
+test('behind a gap that waits for the ledger nothing is asked for again', async () => {
+  const { writer, lane, stage } = laneOf();
+  const { gap } = writer;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  writer.gap = (gaps) => promise.then(() => gap(gaps));
+  stage(rangeSegment(0, 10));
+  lane.gap({ ...claims, startOffset: 10, nextOffset: 30, reason: 'retention' }, 10);
+  await until('the window before it is committed', () => lane.status().windowsInFlight === 0);
+  assert.equal(lane.next(claims), 30);
+  resolve();
+  await lane.drained();
+  writer.place(claims, 50);
+  assert.equal(lane.next(claims), 50, 'with nothing on its way the ledger alone says what is expected');
 });
 
 test('a gap that the ledger does not take is not said to be recorded', async () => {
