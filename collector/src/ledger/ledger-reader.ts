@@ -73,7 +73,7 @@ export async function readFold(
   });
   if (checkpoint + numbers.length < last) throw missing(table, checkpoint + 1 + numbers.length, last);
   let unsaved: DueCheckpoint | undefined;
-  for (const entry of await readEntries(place, numbers)) {
+  for await (const entry of readEntries(place, numbers)) {
     foldEntry(fold, entry);
     unsaved = checkpointDue(fold, every) ?? unsaved;
   }
@@ -90,20 +90,20 @@ async function readCheckpoint(place: LedgerPlace, hinted: number): Promise<Fold>
   const bytes = await store.read(key);
   if (bytes === undefined) return emptyFold(table);
   const checkpoint = decodeCheckpoint(bytes, { key, table, through: newest });
-  return { ...foldAt(checkpoint), unpublished: await readEntries(place, checkpoint.unpublished) };
+  const unpublished = await Array.fromAsync(readEntries(place, checkpoint.unpublished));
+  return { ...foldAt(checkpoint), unpublished };
 }
 
-async function readEntries(place: LedgerPlace, numbers: readonly number[]): Promise<LedgerEntry[]> {
-  const entries: LedgerEntry[] = [];
+/** In order; READS_MAX of them are in memory at a time, however long the ledger is. */
+async function* readEntries(place: LedgerPlace, numbers: readonly number[]): AsyncGenerator<LedgerEntry> {
   for (let from = 0; from < numbers.length; from += READS_MAX) {
     const batch = numbers.slice(from, from + READS_MAX);
     const read = await Promise.all(batch.map((sequence) => readEntry(place, sequence)));
-    read.forEach((entry, i) => {
+    for (const [i, entry] of read.entries()) {
       if (entry === undefined) throw missing(place.table, batch[i] ?? from, numbers.at(-1) ?? from);
-      entries.push(entry);
-    });
+      yield entry;
+    }
   }
-  return entries;
 }
 
 export async function readEntry(place: LedgerPlace, sequence: number): Promise<LedgerEntry | undefined> {
