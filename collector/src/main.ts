@@ -22,7 +22,9 @@ import { LakeReader } from './ops/lake-reader.ts';
 import { registerMetrics } from './ops/metrics.ts';
 import { pkiCommand } from './ops/pki.ts';
 import { formatTable, runQuery } from './ops/query.ts';
-import { formatVerification, verify } from './ops/verify.ts';
+import { type AskedOffset, parseOffset } from './ops/verify/ledger-word.ts';
+import { formatVerification } from './ops/verify/report.ts';
+import { verify, verifyOffset } from './ops/verify/verify.ts';
 import { createTransformer } from './transform/transformer.ts';
 import { COLLECTOR_VERSION } from './version.ts';
 
@@ -54,10 +56,16 @@ const commands: Readonly<Record<string, Command>> = {
     run: ({ options, flags }) => printStatus(load(options).http.address, flags['json'] === true),
   },
   verify: {
-    summary: 'Proves from ledger and objects that every offset has exactly one fate; exit 1 on a finding.',
-    options: configOption,
-    flags: { json: 'machine-readable' },
-    run: ({ options, flags }) => runVerify(load(options), flags['json'] === true),
+    summary: 'Proves from ledger, catalog and objects that every offset has one fate; exit 1 on a finding.',
+    options: { ...configOption, offset: 'topic:partition:offset: what became of this one record' },
+    flags: { deep: 'read every object, not only ask for it', json: 'machine-readable: docs/verify.md' },
+    positionals: '[table ...]',
+    run({ options, flags, positionals: only }) {
+      const [deep, json] = [flags['deep'] === true, flags['json'] === true];
+      const asked = options['offset'] === undefined ? undefined : parseOffset(options['offset']);
+      if (asked !== undefined && deep) throw new UsageError('--offset and --deep are two questions: ask one');
+      return runVerify(load(options), { only, asked, deep, json });
+    },
   },
   query: {
     summary: 'One SELECT over the tables, reading registered partitions and committed objects only.',
@@ -162,10 +170,21 @@ async function withReader<T>(
   }
 }
 
-async function runVerify(config: CollectorConfig, json: boolean): Promise<number> {
-  const found = await withReader(config, (at) => verify({ config, ...at }));
+interface VerifyCall {
+  readonly only: readonly string[];
+  readonly asked: AskedOffset | undefined;
+  readonly deep: boolean;
+  readonly json: boolean;
+}
+
+async function runVerify(config: CollectorConfig, { only, asked, deep, json }: VerifyCall): Promise<number> {
+  const nowMs = systemClock.wallMs();
+  const found = await withReader(config, (at) => {
+    const options = { config, ...at, only, nowMs };
+    return asked === undefined ? verify(options, deep ? 'deep' : 'shallow') : verifyOffset(options, asked);
+  });
   process.stdout.write(json ? `${JSON.stringify(found, null, 2)}\n` : formatVerification(found));
-  return found.findings.length === 0 ? EXIT.ok : EXIT.failure;
+  return found.ok ? EXIT.ok : EXIT.failure;
 }
 
 async function query(

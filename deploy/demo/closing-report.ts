@@ -68,7 +68,7 @@ async function prove({ terminal, site, expectMalformed, query }: Proof): Promise
     [`quarantined: ${bad?.['n']}`, allAre(expectMalformed, bad?.['n'])],
   ] as const;
   for (const [what, holds] of checks) terminal.line(`  ${holds ? '✓' : '✗'} ${what}`);
-  const { code, output } = await site.collector.command(['verify']);
+  const { code, output } = await site.collector.command(['verify', '--deep']);
   terminal.line(output.trimEnd().replace(/^/gm, '  '));
   return code === 0 && checks.every(([, holds]) => holds);
 }

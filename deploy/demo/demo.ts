@@ -203,6 +203,6 @@ function nextCommands(demo: Demo, site: Site): void {
   demo.terminal.heading('The lake stays. Next:');
   const sql = 'select incident_day, count(*) from claims group by 1 order by 1';
   demo.terminal.line(`  ${collector} query --config ${config} "${sql}"`);
-  demo.terminal.line(`  ${collector} verify --config ${config}`);
+  demo.terminal.line(`  ${collector} verify --deep --config ${config}`);
   demo.terminal.line(`  ${collector} explain --config ${config} claims`);
 }

@@ -27,7 +27,7 @@ interface Verification {
     readonly quarantined: number;
     readonly partitions: readonly { readonly partition: string; readonly next: number }[];
   }[];
-  readonly findings: readonly { readonly place: string; readonly what: string }[];
+  readonly findings: readonly { readonly place: string; readonly message: string }[];
 }
 
 export interface Result {
@@ -39,7 +39,7 @@ export interface Result {
 }
 
 export async function report({ terminal, site, table, ends }: TryReport): Promise<Result> {
-  const { code, output } = await site.collector.command(['verify', '--json']);
+  const { code, output } = await site.collector.command(['verify', '--deep', '--json']);
   const proof = JSON.parse(output.slice(output.indexOf('{'))) as Verification;
   const [found] = proof.tables;
   const { in: records = 0, emitted = 0, quarantined = 0, partitions = [] } = found ?? {};
@@ -53,7 +53,7 @@ export async function report({ terminal, site, table, ends }: TryReport): Promis
   terminal.line(
     `  ${holds ? '✓' : '✗'} ${sum}: ${holds ? 'every offset has exactly one fate' : 'NOT PROVEN'}`,
   );
-  for (const { place, what } of proof.findings) terminal.line(`    ${place}: ${what}`);
+  for (const { place, message } of proof.findings) terminal.line(`    ${place}: ${message}`);
   return { ok: holds && records > 0, records, complete };
 }
 
@@ -126,6 +126,6 @@ export function nextCommands(terminal: Terminal, site: Site, table: string): voi
   const collector = 'node_modules/.bin/node collector/bin/sluice-collector.mjs';
   terminal.heading('The lake stays. Next:');
   terminal.line(`  ${collector} query --config ${config} 'select count(*) from "${table}"'`);
-  terminal.line(`  ${collector} verify --config ${config}`);
+  terminal.line(`  ${collector} verify --deep --config ${config}`);
   terminal.line(`  ${collector} explain --config ${config} ${table}`);
 }

@@ -59,6 +59,8 @@ test('links in the documents lead to files', () => {
     'docs/ARCHITECTURE.md',
     'docs/config.md',
     'docs/dependencies.md',
+    'docs/verify.md',
+    'docs/findings.md',
     'deploy/README.md',
   ];
   for (const page of pages) {

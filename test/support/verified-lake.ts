@@ -1,7 +1,7 @@
 // A lake of two windows that `verify` is content with, and what it finds once something in it was changed.
 import { after } from 'node:test';
 import type { TableConfig } from '@sluice/collector/contracts.ts';
-import { verify } from '@sluice/collector/ops/verify.ts';
+import { verify } from '@sluice/collector/ops/verify/verify.ts';
 import { createTransformer } from '@sluice/collector/transform/transformer.ts';
 import { type FakeObjectStore, fakeObjectStore } from './fake-object-store.ts';
 import { createWrittenLake, plainTable, type WrittenLake } from './written-lake.ts';
@@ -23,9 +23,10 @@ export async function written(
   return { lake, store };
 }
 
-export async function findings(lake: WrittenLake): Promise<string[]> {
-  const { findings: found } = await verify(lake.options);
-  return found.map(({ place, what }) => `${place}: ${what}`);
+/** `CODE place: message` of each. */
+export async function findings(lake: WrittenLake, mode: 'shallow' | 'deep' = 'deep'): Promise<string[]> {
+  const { findings: found } = await verify(lake.options, mode);
+  return found.map(({ code, place, message }) => `${code} ${place}: ${message}`);
 }
 
 /** In the order they came. */

@@ -45,7 +45,10 @@ export interface WrittenLake {
     readonly transformer: TransformerWithChecks;
     readonly directories: readonly string[];
     readonly scratch: string;
+    readonly nowMs: number;
   };
+  /** For entries that are no windows. */
+  writerOf(table: string): TableWriter;
   /** One window of one partition, from where the partition stands. */
   write(table: string, values: readonly (string | Buffer | null)[], partition?: number): Promise<void>;
 }
@@ -77,16 +80,28 @@ export async function createWrittenLake(
   }
   const readerOptions = { store, catalog, scratch, clock, random };
   const reader = new LakeReader(readerOptions);
+  const tableOf = (name: string) => {
+    const found = writers.get(name);
+    if (found === undefined) throw new Error(`no table ${name}`);
+    return found;
+  };
   const root = store.url('');
   const directories = root.startsWith('/') ? [scratch, root] : [scratch];
   return {
     store,
     catalog,
     readerOptions,
-    options: { config: { tables } as CollectorConfig, reader, transformer, directories, scratch },
+    options: {
+      config: { tables } as CollectorConfig,
+      reader,
+      transformer,
+      directories,
+      scratch,
+      nowMs: clock.wallMs(),
+    },
+    writerOf: (name) => tableOf(name).writer,
     async write(name, values, partition = 0) {
-      const { table, writer } = writers.get(name) ?? {};
-      if (table === undefined || writer === undefined) throw new Error(`no table ${name}`);
+      const { table, writer } = tableOf(name);
       const id = { topic: table.topic, topicId: NO_TOPIC_ID, partition };
       if (writer.position(id) === undefined)
         await writer.open([{ ...id, leaderEpoch: 0, start: 0, why: 'test' }]);

@@ -75,12 +75,13 @@ export async function readFold(
   });
   if (checkpoint + numbers.length < end) throw missing(table, checkpoint + 1 + numbers.length, end);
   let unsaved: DueCheckpoint | undefined;
-  const entries = await readEntries(place, numbers);
-  for (const entry of entries) {
+  let last: LedgerEntry | undefined;
+  for await (const entry of readEntries(place, numbers)) {
     foldEntry(fold, entry);
+    last = entry;
     unsaved = checkpointDue(fold, every) ?? unsaved;
   }
-  return { fold, checkpoint, last: entries.at(-1), unsaved };
+  return { fold, checkpoint, last, unsaved };
 }
 
 async function readCheckpoint(place: LedgerPlace, hinted: number): Promise<Fold> {
@@ -94,27 +95,24 @@ async function readCheckpoint(place: LedgerPlace, hinted: number): Promise<Fold>
   if (bytes === undefined) return emptyFold(table);
   const checkpoint = decodeCheckpoint(bytes, { key, table, through: newest });
   const named = checkpoint.unpublished;
-  const unpublished = await readEntries(
-    place,
-    named.map(({ sequence }) => sequence),
-  );
+  const numbers = named.map(({ sequence }) => sequence);
+  const unpublished = await Array.fromAsync(readEntries(place, numbers));
   unpublished.forEach(({ token, sequence }, i) => {
     if (token !== named[i]?.token) throw replaced(table, sequence);
   });
   return { ...foldAt(checkpoint), unpublished };
 }
 
-async function readEntries(place: LedgerPlace, numbers: readonly number[]): Promise<LedgerEntry[]> {
-  const entries: LedgerEntry[] = [];
+/** In order; READS_MAX of them are in memory at a time, however long the ledger is. */
+async function* readEntries(place: LedgerPlace, numbers: readonly number[]): AsyncGenerator<LedgerEntry> {
   for (let from = 0; from < numbers.length; from += READS_MAX) {
     const batch = numbers.slice(from, from + READS_MAX);
     const read = await Promise.all(batch.map((sequence) => readEntry(place, sequence)));
-    read.forEach((entry, i) => {
+    for (const [i, entry] of read.entries()) {
       if (entry === undefined) throw missing(place.table, batch[i] ?? from, numbers.at(-1) ?? from);
-      entries.push(entry);
-    });
+      yield entry;
+    }
   }
-  return entries;
 }
 
 export async function readEntry(place: LedgerPlace, sequence: number): Promise<LedgerEntry | undefined> {

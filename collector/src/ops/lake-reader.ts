@@ -1,16 +1,20 @@
 // What is committed to the lake, for `query` and `verify`: the ledger says which objects belong to a table, the catalog
 // which partitions readers see. Objects of a bucket are fetched into a scratch directory first.
-import { mkdir, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import type { Clock } from '@sluice/shared/clock.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { Random } from '@sluice/shared/random.ts';
-import type { Catalog, LedgerEntry, LedgerOutput, ObjectStore, TableDefinition } from '../contracts.ts';
+import type { Catalog, LedgerEntry, ObjectStore, TableDefinition } from '../contracts.ts';
 import { catalogValue, ledgerKey, type PartitionValues } from '../lake/object-keys.ts';
 import { decodeEntry } from '../ledger/entry.ts';
 import { isWindow } from '../ledger/fold.ts';
 import { type Ledger, openLedger } from '../ledger/ledger.ts';
 import { identifier, literal } from '../transform/sql/types.ts';
+
+/** Entries that are read, and in memory, at the same time. */
+const READS_MAX = 32;
 
 export interface LakeReaderOptions {
   readonly store: ObjectStore;
@@ -39,28 +43,52 @@ export class LakeReader {
     return openLedger({ table, store, clock, random, writerId: 'reader' }, 'first');
   }
 
-  async *entries(table: string): AsyncGenerator<LedgerEntry> {
-    const ledger = await this.ledger(table);
-    for (let sequence = 0; sequence < ledger.fold.nextSequence; sequence++) {
-      const key = ledgerKey(table, sequence);
-      const bytes = await this.#options.store.read(key);
-      if (bytes === undefined)
-        throw new SluiceError('LEDGER_MISSING_ENTRY', 'gone while reading', { place: key });
-      yield decodeEntry(bytes, { key, table, sequence });
+  /** Those before number `next`; else all that are there now. */
+  async *entries(table: string, next?: number): AsyncGenerator<LedgerEntry> {
+    const end = next ?? (await this.ledger(table)).fold.nextSequence;
+    for (let from = 0; from < end; from += READS_MAX) {
+      const numbers = Array.from({ length: Math.min(READS_MAX, end - from) }, (_, i) => from + i);
+      yield* await Promise.all(numbers.map((sequence) => this.#entry(table, sequence)));
     }
+  }
+
+  async #entry(table: string, sequence: number): Promise<LedgerEntry> {
+    const key = ledgerKey(table, sequence);
+    const bytes = await this.#options.store.read(key);
+    if (bytes === undefined)
+      throw new SluiceError('LEDGER_MISSING_ENTRY', 'gone while reading', { place: key });
+    return decodeEntry(bytes, { key, table, sequence });
   }
 
   /** A local path with the object's bytes; undefined where it is gone. */
   async local(key: string): Promise<string | undefined> {
-    const { store, scratch } = this.#options;
+    const { store } = this.#options;
     const url = store.url(key);
-    if (isAbsolute(url)) return (await store.head(key)) === undefined ? undefined : url;
+    if (this.isLocal) return existsSync(url) ? url : undefined;
     const bytes = await store.read(key);
     if (bytes === undefined) return undefined;
-    const path = join(scratch, key);
+    const path = this.#scratchPath(key);
     await mkdir(dirname(path), { recursive: true });
     await writeFile(path, bytes);
     return path;
+  }
+
+  /** Objects are files of a directory: `local` copies nothing, and `head` has read their bytes. */
+  get isLocal(): boolean {
+    return isAbsolute(this.#options.store.url(''));
+  }
+
+  #scratchPath(key: string): string {
+    return join(this.#options.scratch, key);
+  }
+
+  /** The copy that `local` made is not needed any more. */
+  async release(key: string): Promise<void> {
+    if (!this.isLocal) await rm(this.#scratchPath(key), { force: true });
+  }
+
+  head(key: string): ReturnType<ObjectStore['head']> {
+    return this.#options.store.head(key);
   }
 
   /** Objects of one output that are committed and lie in a registered partition. */
@@ -94,11 +122,6 @@ export class LakeReader {
     const keys: string[] = [];
     for await (const { key } of this.#options.store.list(`${location}/`)) keys.push(key);
     return keys;
-  }
-
-  /** Committed, and on its way: a staged object is removed when it stands at its final place and is registered. */
-  async isBeingPublished(output: LedgerOutput): Promise<boolean> {
-    return (await this.#options.store.head(output.stagedKey)) !== undefined;
   }
 
   /** SQL that reads these objects as the catalogued table: typed columns, then partition columns. */

@@ -1,0 +1,190 @@
+// One table's audit: the fold has checked its ledger against itself; here each object is held to what its entry says, one
+// window at a time. Memory holds the keys of the table's objects and one window's offsets; the scratch directory one
+// window's objects.
+import { partitionName } from '@sluice/shared/position.ts';
+import type { LedgerOutput, TableConfig, WindowEntry } from '../../contracts.ts';
+import { outputLocation } from '../../lake/object-keys.ts';
+import { type Fold, isWindow } from '../../ledger/fold.ts';
+import type { Database } from '../../transform/duckdb.ts';
+import type { LakeReader } from '../lake-reader.ts';
+import type { QueryOptions } from '../query.ts';
+import { type FindingList, finding } from './findings.ts';
+import { type Audited, fetched, outputsOf, type Standing, standingOf, unreadable } from './objects.ts';
+import { countRows, type ObjectFile, OFFSETS_AT_ONCE_MAX, readOffsets, type Strays } from './offsets.ts';
+import { strayFindings } from './strays.ts';
+
+/** Kept of a table to be told whose they are; there are more only where everything is wrong. */
+const STRAYS_MAX = 1_000;
+
+/** Objects that are asked for at the same time. */
+const HEADS_MAX = 16;
+
+export interface TableVerdict {
+  readonly table: string;
+  readonly entries: number;
+  readonly windows: number;
+  readonly in: number;
+  readonly emitted: number;
+  readonly merged: number;
+  readonly filtered: number;
+  readonly quarantined: number;
+  readonly objects: number;
+  /** Offsets that were read in objects; 0 without `--deep`. */
+  readonly offsetsRead: number;
+  readonly partitions: readonly {
+    readonly partition: string;
+    readonly start: number;
+    readonly next: number;
+  }[];
+  readonly gaps: readonly string[];
+  /** Where Kafka truncated a log: the offsets that came twice, each time under another epoch. */
+  readonly forks: readonly string[];
+  /** What could not be proven, and why. */
+  readonly weaker: readonly string[];
+}
+
+export interface AuditOptions extends QueryOptions {
+  readonly database: Database;
+  readonly nowMs: number;
+  /** Reads every object. */
+  readonly deep: boolean;
+  readonly findings: FindingList;
+  readonly offsetsAtOnceMax?: number;
+}
+
+interface Audit extends Audited {
+  readonly options: AuditOptions;
+  readonly strays: Strays[];
+  readonly pending: string[];
+  offsetsRead: number;
+}
+
+export async function auditTable(table: TableConfig, options: AuditOptions): Promise<TableVerdict> {
+  const { reader, findings, nowMs } = options;
+  // Objects before entries: what lies there now was named before it came.
+  const stored = await storedOf(table, reader);
+  const { fold } = await reader.ledger(table.name);
+  const outputs = await outputsOf(table, options);
+  const pending: string[] = [];
+  const audit: Audit = { table, reader, fold, outputs, nowMs, options, strays: [], pending, offsetsRead: 0 };
+  let objects = 0;
+  for await (const entry of reader.entries(table.name, fold.nextSequence)) {
+    if (!isWindow(entry)) continue;
+    for (const { finalKey } of entry.outputs) stored.delete(finalKey);
+    objects += entry.outputs.length;
+    await auditEntry(audit, entry);
+  }
+  findings.add(...(await strayFindings(audit, audit.strays)));
+  const unknown = 'no entry names this object, and readers see it';
+  for (const place of stored) findings.add(finding('OBJECT_UNKNOWN', { table: table.name, place }, unknown));
+  const unseen = table.provenance === 'none' ? [WITHOUT_PROVENANCE] : [];
+  const { offsetsRead } = audit;
+  return { table: table.name, ...summary(fold), objects, offsetsRead, weaker: [...unseen, ...pending] };
+}
+
+const WITHOUT_PROVENANCE = "provenance is 'none': rows are counted, their offsets are not seen";
+
+/** Every key below a table's rows and its quarantine. */
+async function storedOf(table: TableConfig, reader: LakeReader): Promise<Set<string>> {
+  const below = (output: LedgerOutput['output']) => reader.stored(outputLocation(table, output));
+  return new Set([...(await below('rows')), ...(await below('quarantine'))]);
+}
+
+interface StandingOutput {
+  readonly output: LedgerOutput;
+  readonly standing: Standing;
+}
+
+async function auditEntry(audit: Audit, entry: WindowEntry): Promise<void> {
+  const { findings, deep } = audit.options;
+  const there: StandingOutput[] = [];
+  let isPending = false;
+  for (let from = 0; from < entry.outputs.length; from += HEADS_MAX) {
+    const outputs = entry.outputs.slice(from, from + HEADS_MAX);
+    const asked = outputs.map(async (output) => ({
+      output,
+      standing: await standingOf(audit, entry, output),
+    }));
+    for (const one of await Promise.all(asked)) {
+      findings.add(...one.standing.findings);
+      isPending ||= one.standing.pending;
+      if (one.standing.stands) there.push(one);
+    }
+  }
+  if (isPending) audit.pending.push(`entry ${entry.sequence} is committed and still being published`);
+  if (!deep) return;
+  try {
+    await readEntry(audit, entry, there);
+  } finally {
+    for (const { output } of there) await audit.reader.release(output.finalKey);
+  }
+}
+
+async function readEntry(audit: Audit, entry: WindowEntry, there: readonly StandingOutput[]): Promise<void> {
+  const { database, findings } = audit.options;
+  const rowsHaveOffsets = audit.table.provenance !== 'none';
+  const files: ObjectFile[] = [];
+  let rows = 0;
+  for (const { output, standing } of there) {
+    const file = await fetched(audit, output, standing);
+    if (file === undefined) continue;
+    findings.add(...file.findings);
+    const { definition } = audit.outputs[output.output];
+    const object = { output, definition, path: file.path };
+    const counted = await counts(audit, object);
+    if (counted === undefined) continue;
+    files.push(object);
+    if (output.output === 'rows') rows += counted;
+  }
+  const isComplete = files.length === entry.outputs.length;
+  const read = await readOffsets({
+    database,
+    entry,
+    files,
+    isComplete,
+    rowsHaveOffsets,
+    offsetsAtOnceMax: audit.options.offsetsAtOnceMax ?? OFFSETS_AT_ONCE_MAX,
+  });
+  findings.add(...read.findings);
+  if (isComplete && !rowsHaveOffsets && rows !== entry.classes.emitted) {
+    const place = { table: entry.table, place: `entry ${entry.sequence}` };
+    const message = `${entry.classes.emitted} records are emitted by the ledger and ${rows} rows are in the objects`;
+    findings.add(finding('CLASSES_MISCOUNTED', place, message));
+  }
+  audit.offsetsRead += read.offsets;
+  audit.strays.push(...read.strays.slice(0, STRAYS_MAX - audit.strays.length));
+}
+
+/** The rows of one object, held to its entry; undefined where it cannot be read. */
+async function counts(audit: Audit, file: ObjectFile): Promise<number | undefined> {
+  const { table, options } = audit;
+  const { output } = file;
+  const withOffsets = output.output === 'quarantine' || table.provenance !== 'none';
+  try {
+    const rows = await countRows(options.database, file, withOffsets);
+    if (rows !== output.rows) {
+      const place = { table: table.name, place: output.finalKey };
+      const message = `it holds ${rows} rows and the ledger says ${output.rows}`;
+      options.findings.add(finding('ROWS_MISCOUNTED', place, message));
+    }
+    return rows;
+  } catch (error) {
+    options.findings.add(unreadable(table.name, output, error));
+    return undefined;
+  }
+}
+
+function summary(fold: Fold) {
+  const partitions = [...fold.partitions.values()];
+  return {
+    entries: fold.nextSequence,
+    ...fold.totals,
+    partitions: partitions.map((p) => ({ partition: partitionName(p), start: p.start, next: p.next })),
+    gaps: partitions.flatMap((p) =>
+      p.gaps.map((g) => `${partitionName(p)} [${g.start}, ${g.next}): ${g.reason}`),
+    ),
+    forks: partitions.flatMap((p) =>
+      p.forks.map((f) => `${partitionName(p)} [${f.to}, ${f.from}): came again in epoch ${f.leaderEpoch}`),
+    ),
+  };
+}

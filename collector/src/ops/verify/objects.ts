@@ -1,0 +1,162 @@
+// Where the objects of an entry are: at their final place for readers to see, on their way there, or gone. Told from the
+// ledger, the store and the catalog; what is in them is the business of offsets.ts.
+import { assert } from '@sluice/shared/errors.ts';
+import { sha256OfFile } from '@sluice/shared/file-hash.ts';
+import type { LedgerOutput, TableConfig, TableDefinition, WindowEntry } from '../../contracts.ts';
+import { partitionPrefix } from '../../lake/object-keys.ts';
+import type { Fold } from '../../ledger/fold.ts';
+import type { LakeReader } from '../lake-reader.ts';
+import { definitionsOf, type QueryOptions } from '../query.ts';
+import { type Finding, finding } from './findings.ts';
+
+/** What is staged for longer is not on its way any more: far above what a collector needs from commit to publication. */
+const PUBLISHING_MS_MAX = 600_000;
+
+/** One output of a table: how it is read, and what readers see of it. */
+export interface SeenOutput {
+  readonly definition: TableDefinition;
+  readonly isCatalogued: boolean;
+  isRegistered: (partition: LedgerOutput['partition']) => boolean;
+}
+
+export type Outputs = Readonly<Record<LedgerOutput['output'], SeenOutput>>;
+
+/** A table under audit. */
+export interface Audited {
+  readonly table: TableConfig;
+  readonly reader: LakeReader;
+  readonly fold: Fold;
+  readonly outputs: Outputs;
+  readonly nowMs: number;
+}
+
+/** The catalog is asked after the ledger was folded: what the ledger calls published is registered by then. */
+export async function outputsOf(
+  table: TableConfig,
+  { config, transformer, reader }: Pick<QueryOptions, 'config' | 'transformer' | 'reader'>,
+): Promise<Outputs> {
+  const tables = await reader.cataloguedTables();
+  const seen = async (output: LedgerOutput['output']): Promise<SeenOutput> => {
+    const definition = definitionsOf(config, transformer).find(
+      (d) => d.table.name === table.name && d.output === output,
+    )?.definition;
+    assert(definition !== undefined, `${table.name} has no ${output}`);
+    const isRegistered = await reader.registered(definition.name);
+    return { definition, isRegistered, isCatalogued: tables.has(definition.name) };
+  };
+  return { rows: await seen('rows'), quarantine: await seen('quarantine') };
+}
+
+export interface Standing {
+  /** The bytes are at the final place, whoever sees them. */
+  readonly stands: boolean;
+  /** Committed, and on its way. */
+  readonly pending: boolean;
+  readonly findings: readonly Finding[];
+}
+
+/** Where one object of an entry is, and whether it is what was committed as far as the store says without reading it. */
+export async function standingOf(
+  audited: Audited,
+  entry: WindowEntry,
+  output: LedgerOutput,
+): Promise<Standing> {
+  const { reader, fold } = audited;
+  const found = await reader.head(output.finalKey);
+  const unseen = unseenBy(audited, output);
+  if (found !== undefined && unseen === undefined) return standing(entry, output, found);
+  const staged = (await reader.head(output.stagedKey)) !== undefined;
+  if (entry.sequence <= fold.toldThrough)
+    return missing({ entry, output, staged, told: true }, found, unseen);
+  if (staged) return onItsWay(audited, entry, output);
+  // It may have been published between one question and the next.
+  const seen = audited.outputs[output.output];
+  seen.isRegistered = await reader.registered(seen.definition.name);
+  const now = await reader.head(output.finalKey);
+  return missing({ entry, output, staged, told: false }, now, unseenBy(audited, output));
+}
+
+function standing(
+  { table }: WindowEntry,
+  output: LedgerOutput,
+  { bytes, sha256 }: { readonly bytes: number; readonly sha256: string | undefined },
+): Standing {
+  const same = bytes === output.bytes && sha256 === output.sha256;
+  const place = { table, place: output.finalKey };
+  const message = `it has ${bytes} bytes with ${sha256 === undefined ? 'no checksum' : `SHA-256 ${sha256}`}: not the ${output.bytes} bytes with ${output.sha256} that were committed`;
+  return {
+    stands: true,
+    pending: false,
+    findings: same ? [] : [finding('OBJECT_REPLACED', place, message)],
+  };
+}
+
+interface Missing {
+  readonly entry: WindowEntry;
+  readonly output: LedgerOutput;
+  readonly staged: boolean;
+  /** The ledger itself says that the entry is published. */
+  readonly told: boolean;
+}
+
+function missing(
+  { entry, output, staged, told }: Missing,
+  found: { readonly bytes: number; readonly sha256: string | undefined } | undefined,
+  unseen: Finding | undefined,
+): Standing {
+  const seen = unseen === undefined ? [] : [unseen];
+  if (found !== undefined) {
+    const judged = standing(entry, output, found);
+    return { ...judged, findings: [...seen, ...judged.findings] };
+  }
+  const why = told
+    ? `the ledger says that entry ${entry.sequence} is published, and the object is gone: it was deleted afterwards`
+    : `it is gone, and so is its staged copy, which is removed only after publishing: it was published by entry ${entry.sequence} and deleted afterwards`;
+  const copy = staged ? `; a staged copy still lies at ${output.stagedKey}` : '';
+  const message = `${why} (${output.rows} rows, SHA-256 ${output.sha256})${copy}`;
+  const deleted = finding('OBJECT_DELETED', { table: entry.table, place: output.finalKey }, message);
+  return { stands: false, pending: false, findings: [...seen, deleted] };
+}
+
+function onItsWay({ nowMs }: Audited, entry: WindowEntry, output: LedgerOutput): Standing {
+  const ageMs = nowMs - Date.parse(entry.writtenAt);
+  if (ageMs <= PUBLISHING_MS_MAX) return { stands: false, pending: true, findings: [] };
+  const since = `entry ${entry.sequence} was committed at ${entry.writtenAt}`;
+  const message = `${since} and was never published: its staged copy waits at ${output.stagedKey}`;
+  const place = { table: entry.table, place: output.finalKey };
+  return { stands: false, pending: false, findings: [finding('OBJECT_NOT_PUBLISHED', place, message)] };
+}
+
+/** Why readers of the catalogued table do not see an object. */
+function unseenBy({ table, outputs }: Audited, { output, partition }: LedgerOutput): Finding | undefined {
+  const { definition, isCatalogued, isRegistered } = outputs[output];
+  if (!isCatalogued) {
+    const place = { table: table.name, place: definition.name };
+    return finding('TABLE_NOT_CATALOGUED', place, 'the catalog does not have this table');
+  }
+  if (isRegistered(partition)) return undefined;
+  const place = { table: table.name, place: partitionPrefix(definition.location, partition) };
+  return finding('PARTITION_NOT_REGISTERED', place, 'the catalog does not have this partition');
+}
+
+/** A local file with the bytes of an object that stands, and whether they are those that were committed. */
+export async function fetched(
+  { reader, table }: Pick<Audited, 'reader' | 'table'>,
+  output: LedgerOutput,
+  { findings }: Standing,
+): Promise<{ readonly path: string; readonly findings: readonly Finding[] } | undefined> {
+  const path = await reader.local(output.finalKey);
+  if (path === undefined) return undefined;
+  if (reader.isLocal || findings.some(({ code }) => code === 'OBJECT_REPLACED'))
+    return { path, findings: [] };
+  const sha256 = await sha256OfFile(path);
+  if (sha256 === output.sha256) return { path, findings: [] };
+  const message = `its bytes have SHA-256 ${sha256}, and ${output.sha256} were committed`;
+  const place = { table: table.name, place: output.finalKey };
+  return { path, findings: [finding('OBJECT_REPLACED', place, message)] };
+}
+
+export function unreadable(table: string, { finalKey }: LedgerOutput, error: unknown): Finding {
+  const message = error instanceof Error ? error.message : String(error);
+  return finding('OBJECT_UNREADABLE', { table, place: finalKey }, message.split('\n')[0] ?? message);
+}

@@ -1,0 +1,106 @@
+// `sluice-collector verify`: proves from ledger, catalog and objects that every offset of every partition has exactly one
+// fate, or says what became of one offset. Without `deep` no object is read: each is only asked for.
+import { UsageError } from '@sluice/shared/command-line.ts';
+import type { TableConfig } from '../../contracts.ts';
+import { type Database, openDatabase } from '../../transform/duckdb.ts';
+import type { QueryOptions } from '../query.ts';
+import { auditTable, type TableVerdict } from './audit.ts';
+import { type Fate, fatesOf } from './fate.ts';
+import { type Finding, FindingList, failure } from './findings.ts';
+import type { AskedOffset } from './ledger-word.ts';
+import { outputsOf } from './objects.ts';
+
+const MEMORY_BYTES_MAX = 512_000_000;
+
+export type VerifyMode = 'shallow' | 'deep' | 'offset';
+
+/** What `--json` prints, whatever was asked: docs/verify.md. */
+export interface Verification {
+  readonly mode: VerifyMode;
+  /** No finding. */
+  readonly ok: boolean;
+  readonly tables: readonly TableVerdict[];
+  /** With `--offset`: one for each table of the topic, and for each incarnation of it. */
+  readonly fates: readonly Fate[];
+  readonly findings: readonly Finding[];
+  /** Findings beyond those listed. */
+  readonly omitted: number;
+}
+
+export interface VerifyOptions extends QueryOptions {
+  readonly nowMs: number;
+  /** Names of the tables to judge; all of them where there are none. */
+  readonly only?: readonly string[];
+  /** Offsets of one window that are compared at a time: OFFSETS_AT_ONCE_MAX. */
+  readonly offsetsAtOnceMax?: number;
+}
+
+/** UsageError for a table that the config does not have. */
+export function verify(options: VerifyOptions, mode: 'shallow' | 'deep' = 'shallow'): Promise<Verification> {
+  const tables: TableVerdict[] = [];
+  return judged(options, mode, async (table, { database, findings }) => {
+    const { nowMs } = options;
+    tables.push(await auditTable(table, { ...options, database, nowMs, deep: mode === 'deep', findings }));
+  }).then((found) => ({ ...found, tables }));
+}
+
+/** UsageError where no table reads the topic. */
+export function verifyOffset(options: VerifyOptions, asked: AskedOffset): Promise<Verification> {
+  const { reader, config, nowMs } = options;
+  const readers = tablesOf(options).filter(({ topic }) => topic === asked.topic);
+  if (readers.length === 0) {
+    const topics = [...new Set(config.tables.map(({ topic }) => topic))].join(', ');
+    throw new UsageError(
+      `no such table reads the topic '${asked.topic}'; those of the config read ${topics}`,
+    );
+  }
+  const fates: Fate[] = [];
+  return judged(
+    { ...options, only: readers.map(({ name }) => name) },
+    'offset',
+    async (table, { database, findings }) => {
+      const { fold } = await reader.ledger(table.name);
+      const outputs = await outputsOf(table, options);
+      const found = await fatesOf({ table, reader, fold, outputs, nowMs, database }, asked);
+      fates.push(...found.fates);
+      findings.add(...found.findings);
+    },
+  ).then((found) => ({ ...found, fates }));
+}
+
+function tablesOf({ config, only = [] }: VerifyOptions): readonly TableConfig[] {
+  const tables = config.tables.filter(({ name }) => only.length === 0 || only.includes(name));
+  const unknown = only.filter((name) => !tables.some((table) => table.name === name));
+  if (unknown.length > 0) throw new UsageError(`the config has no table ${unknown.join(', ')}`);
+  return tables;
+}
+
+/** Each table by itself: what keeps one from being judged is a finding, and the others are judged all the same. */
+async function judged(
+  options: VerifyOptions,
+  mode: VerifyMode,
+  judge: (table: TableConfig, at: { database: Database; findings: FindingList }) => Promise<void>,
+): Promise<Verification> {
+  const { directories, scratch } = options;
+  const tables = tablesOf(options);
+  const findings = new FindingList();
+  const database = await openDatabase({
+    directories,
+    spillDirectory: scratch,
+    memoryBytesMax: MEMORY_BYTES_MAX,
+    threads: 1,
+  });
+  try {
+    for (const table of tables) {
+      try {
+        await judge(table, { database, findings });
+      } catch (error) {
+        findings.add(failure(table.name, error));
+      }
+    }
+  } finally {
+    database.close();
+  }
+  const { all, omitted } = findings;
+  return { mode, ok: all.length === 0, tables: [], fates: [], findings: all, omitted };
+}
