@@ -17,6 +17,7 @@ const COMMANDS = {
   demo: { entry: 'deploy/demo/demo.ts', needs: ['java', 'maven', 'kafka'] },
   try: { entry: 'deploy/demo/try.ts', needs: [] },
   simulate: { entry: 'test/simulation/run.ts', needs: [] },
+  chaos: { entry: 'test/chaos/chaos.ts', needs: ['java', 'maven', 'python', 'kafka', 'aws'] },
   bench: { entry: 'test/bench/bench.ts', needs: ['java', 'maven', 'kafka'] },
   explore: { entry: 'test/run/explore.ts', needs: [] },
   generate: { entry: 'test/run/generate.ts', needs: [] },

@@ -27,6 +27,7 @@ export interface Broker {
   readonly dataDirectory: string;
   stop(): Promise<void>;
   kill(): Promise<void>;
+  signal(signal: NodeJS.Signals): void;
   restart(): Promise<void>;
   /** Runs a class of Kafka's own tools and resolves with its stdout. */
   tool(className: string, args: readonly string[]): Promise<string>;
@@ -58,6 +59,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
       process.kill('SIGKILL');
       await process.ended;
     },
+    signal: (signal) => process.kill(signal),
     async restart() {
       await process.stop(STOP_MS_MAX);
       process = await boot(directory);

@@ -2,7 +2,13 @@
 // bench and integration tests run what an operator would run.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { agentUri, createAuthority, issueCertificate, writeCertificate } from '@sluice/shared/pki.ts';
+import {
+  agentUri,
+  type CertificateFiles,
+  createAuthority,
+  issueCertificate,
+  writeCertificate,
+} from '@sluice/shared/pki.ts';
 import { stringify } from 'yaml';
 import { type StartedProcess, startProcess, waitUntilReady } from './child-process.ts';
 import { freePorts } from './free-ports.ts';
@@ -20,8 +26,15 @@ export interface SitePki {
 const DAYS = 30;
 const START_MS_MAX = 60_000;
 
-/** A CA and certificates for broker, Kafka clients, collector and one agent, in `<directory>/pki`. */
-export async function createSitePki(directory: string, agentId = 'site-1'): Promise<SitePki> {
+/**
+ * A CA and certificates for broker, Kafka clients, collector and one agent, in `<directory>/pki`; each of `furtherAgents`
+ * has its own, as `agent-<id>`.
+ */
+export async function createSitePki(
+  directory: string,
+  agentId = 'site-1',
+  furtherAgents: readonly string[] = [],
+): Promise<SitePki> {
   const pki = join(directory, 'pki');
   mkdirSync(pki, { recursive: true, mode: 0o700 });
   const at = { nowMs: Date.now(), days: DAYS };
@@ -39,20 +52,20 @@ export async function createSitePki(directory: string, agentId = 'site-1'): Prom
     usages: ['serverAuth'],
     ...at,
   });
-  const agent = await issueCertificate(authority, {
-    commonName: agentId,
-    uris: [agentUri(agentId)],
-    usages: ['clientAuth'],
-    ...at,
-  });
+  const issueAgent = (id: string) =>
+    issueCertificate(authority, { commonName: id, uris: [agentUri(id)], usages: ['clientAuth'], ...at });
   const client = await issueCertificate(authority, {
     commonName: 'kafka-client',
     usages: ['clientAuth'],
     ...at,
   });
   writeFileSync(join(pki, 'ca.pem'), authority.certPem);
-  for (const [name, files] of Object.entries({ collector, agent, client }))
+  const write = (name: string, files: CertificateFiles) =>
     writeCertificate({ cert: join(pki, `${name}.pem`), key: join(pki, `${name}-key.pem`) }, files);
+  write('collector', collector);
+  write('client', client);
+  write('agent', await issueAgent(agentId));
+  for (const id of furtherAgents) write(`agent-${id}`, await issueAgent(id));
   return { directory: pki, caPem: authority.certPem, broker };
 }
 
@@ -62,6 +75,11 @@ export interface SiteOptions {
   readonly keptDirectory?: string;
   readonly pki: SitePki;
   readonly agentId?: string;
+  /** Name of its certificate in the pki, if not `agent`. */
+  readonly agentCertificate?: string;
+  /** Whom the collector lets in, if not just this agent; may end in `*`. */
+  readonly allowedAgents?: string;
+  readonly collectorId?: string;
   /** The `kafka` section of agent.yaml, group included. */
   readonly kafka: { readonly [key: string]: Json };
   readonly topics: readonly Json[];
@@ -108,6 +126,7 @@ export interface Site {
 /** Writes both configs; nothing runs yet. */
 export async function createSite(options: SiteOptions): Promise<Site> {
   const { directory, keptDirectory = directory, pki, agentId = 'site-1', logLevel = 'info' } = options;
+  const { agentCertificate = 'agent', allowedAgents = agentId, collectorId = 'collector-1' } = options;
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const [link = 0, agentHttp = 0, collectorHttp = 0] = await freePorts(3);
   const file = (name: string) => join(pki.directory, name);
@@ -123,19 +142,23 @@ export async function createSite(options: SiteOptions): Promise<Site> {
     topics: options.topics,
     collector: {
       address: options.collectorAddress ?? linkAddress,
-      tls: { ca: file('ca.pem'), cert: file('agent.pem'), key: file('agent-key.pem') },
+      tls: {
+        ca: file('ca.pem'),
+        cert: file(`${agentCertificate}.pem`),
+        key: file(`${agentCertificate}-key.pem`),
+      },
     },
     spool: { bytesMax: '4GiB', freeSpaceMin: '256MiB', ...options.spool },
     http: { address: `127.0.0.1:${agentHttp}` },
     log: { level: logLevel },
   };
   const collector = {
-    collector: { id: 'collector-1', workDir: join(directory, 'collector') },
+    collector: { id: collectorId, workDir: join(directory, 'collector') },
     listen: {
       address: linkAddress,
       tls: { ca: file('ca.pem'), cert: file('collector.pem'), key: file('collector-key.pem') },
     },
-    agents: [{ id: agentId, topics: options.allowedTopics ?? topicNames }],
+    agents: [{ id: allowedAgents, topics: options.allowedTopics ?? topicNames }],
     lake: options.lake ?? { store: lakeDirectory, catalog: 'file', database: 'sluice' },
     tables: options.tables,
     ...(options.limits === undefined ? {} : { limits: options.limits }),

@@ -127,3 +127,21 @@ test('a frozen connection is silent in both directions, whatever either end does
   again.destroy();
   assert.deepEqual(heard, ['close'], 'the client has not heard that the server is gone');
 });
+
+test('each new connection goes where the balancer says', async (t) => {
+  const named = async (name: string) => {
+    const server = createServer((socket) => void socket.on('error', () => {}).end(name));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    t.after(() => void server.close());
+    return (server.address() as { port: number }).port;
+  };
+  const ports = [await named('first'), await named('other')];
+  let turn = 0;
+  const proxy = await createLinkProxy(() => ports[turn++ % 2] ?? 0);
+  t.after(() => proxy.close());
+  for (const name of ['first', 'other', 'first']) {
+    const client = connect({ port: proxy.port, host: '127.0.0.1' });
+    assert.equal(String(await read(client, name.length)), name);
+    client.destroy();
+  }
+});

@@ -18,9 +18,9 @@ export interface AwsRequest {
   readonly conditional: boolean;
 }
 
-/** `after`: the request has taken effect, its reply is not sent. Undefined: it passes. */
+/** `after`: the request has taken effect, its reply is not sent; `hang`: nor is anything else. Undefined: it passes. */
 export type Intervention =
-  | { readonly when: 'before' | 'after'; readonly how: 'stop' | 'cut' }
+  | { readonly when: 'before' | 'after'; readonly how: 'stop' | 'cut' | 'hang' }
   | { readonly when: 'before' | 'after'; readonly how: { readonly status: number; readonly code: string } }
   | undefined;
 
@@ -30,7 +30,7 @@ export interface AwsProxy {
   rule: (request: AwsRequest) => Intervention;
   /** Resolves once a rule has said `stop`; from there on nothing passes in either direction. */
   stopped(): Promise<AwsRequest>;
-  /** Breaks what was stopped, forgets the rule, and lets new requests pass. */
+  /** Breaks what was stopped or hangs, forgets the rule, and lets new requests pass. */
   resume(): void;
   close(): Promise<void>;
 }
@@ -46,6 +46,7 @@ export async function startAwsProxy(upstream: string): Promise<AwsProxy> {
   const agent = new Agent({ keepAlive: true });
   let stop = Promise.withResolvers<AwsRequest>();
   let standing: ServerResponse[] | undefined;
+  const hanging = new Set<ServerResponse>();
   const server = createServer((request, response) => {
     answer(request, response).catch(() => response.destroy());
   });
@@ -59,7 +60,7 @@ export async function startAwsProxy(upstream: string): Promise<AwsProxy> {
     stopped: () => stop.promise,
     resume() {
       proxy.rule = passes;
-      for (const response of standing?.splice(0) ?? []) response.destroy();
+      for (const response of [...(standing?.splice(0) ?? []), ...hanging]) response.destroy();
       standing = undefined;
       stop = Promise.withResolvers();
     },
@@ -94,6 +95,10 @@ export async function startAwsProxy(upstream: string): Promise<AwsProxy> {
     response: ServerResponse,
   ): void {
     if (how === 'cut') return void response.destroy();
+    if (how === 'hang') {
+      hanging.add(response.once('close', () => hanging.delete(response)));
+      return;
+    }
     if (how === 'stop') {
       standing = [response];
       stop.resolve(asked);

@@ -28,13 +28,18 @@ export interface LinkProxy {
 /** Bytes that one direction holds before it stops reading. */
 const QUEUE_BYTES_MAX = 256 * 1024;
 
-export async function createLinkProxy(targetPort: number, initial: LinkShape = {}): Promise<LinkProxy> {
+/** `target`: a port, or who names one for each new connection, as a load balancer does. */
+export async function createLinkProxy(
+  target: number | (() => number),
+  initial: LinkShape = {},
+): Promise<LinkProxy> {
   const links = new Set<Link>();
   const frozen = new Set<Link>();
   let shape = initial;
   let total = 0;
   const server: Server = createServer({ allowHalfOpen: true, noDelay: true }, (client) => {
     total++;
+    const targetPort = typeof target === 'number' ? target : target();
     const link = createLink(client, { targetPort, shape: () => shape, closed: () => links.delete(link) });
     links.add(link);
   });

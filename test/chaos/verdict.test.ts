@@ -1,0 +1,44 @@
+// The oracle of `npm run chaos` can fail: each way in which a lake can be wrong is said by name.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type FoundNumbers, judge } from './verdict.ts';
+
+/** Numbers 0 to 9: the send of 8 and 9 failed, 5 is a bad record. */
+const numbers = { attempted: 10, unconfirmed: new Set([8, 9]) };
+const right: FoundNumbers = {
+  table: 'claims',
+  rows: [4, 0, 1, 2, 3, 6, 7, 9],
+  quarantined: [5],
+  isBad: (n) => n === 5,
+};
+const wrong = (change: Partial<FoundNumbers>) => judge(numbers, { ...right, ...change });
+
+test('a lake that holds each acknowledged number once is right, whatever became of a failed send', () => {
+  assert.deepEqual(wrong({}), []);
+  assert.deepEqual(wrong({ rows: [0, 1, 2, 3, 4, 6, 7] }), []);
+});
+
+test('an acknowledged number that is nowhere is named', () => {
+  assert.deepEqual(wrong({ rows: [0, 1, 2, 4, 6] }), ['claims: 2 acknowledged numbers are missing (3, 7)']);
+  assert.deepEqual(wrong({ quarantined: [] }), ['claims: 1 acknowledged numbers are missing (5)']);
+});
+
+test('a number that is there twice is named, also one whose send failed', () => {
+  const twice = (n: number) => [`claims: 1 numbers are there more than once (${n})`];
+  assert.deepEqual(wrong({ rows: [...right.rows, 3] }), twice(3));
+  assert.deepEqual(wrong({ rows: [...right.rows, 9] }), twice(9));
+  assert.deepEqual(wrong({ quarantined: [5, 5] }), twice(5));
+});
+
+test('a number that was never produced is named', () => {
+  assert.deepEqual(wrong({ rows: [...right.rows, 10] }), ['claims: 1 numbers were never produced (10)']);
+});
+
+test('a number on the wrong side of the quarantine is named', () => {
+  assert.deepEqual(wrong({ rows: [0, 1, 2, 3, 6, 7], quarantined: [5, 4] }), [
+    'claims: 1 good numbers are in quarantine (4)',
+  ]);
+  assert.deepEqual(wrong({ rows: [...right.rows, 5], quarantined: [] }), [
+    'claims: 1 bad numbers are rows (5)',
+  ]);
+});

@@ -1,0 +1,45 @@
+// The oracle of a chaos run: each number that Kafka acknowledged to the producer is in a table exactly once, as a row or
+// named in its quarantine. A number whose send failed may be there once or not at all. Pure.
+import { compareOnce } from '../support/oracles.ts';
+
+export interface Numbers {
+  /** 0 to `attempted` - 1 were given to Kafka. */
+  readonly attempted: number;
+  /** Of these, the ones that Kafka never acknowledged. */
+  readonly unconfirmed: ReadonlySet<number>;
+}
+
+export interface FoundNumbers {
+  readonly table: string;
+  readonly rows: readonly number[];
+  readonly quarantined: readonly number[];
+  /** Whether the table cannot take this number's record. */
+  readonly isBad: (n: number) => boolean;
+}
+
+const NAMED_MAX = 10;
+
+/** What is wrong, in words; empty if nothing is. */
+export function judge({ attempted, unconfirmed }: Numbers, found: FoundNumbers): string[] {
+  const { table, rows, quarantined, isBad } = found;
+  const acknowledged = Array.from({ length: attempted }, (_, n) => n).filter((n) => !unconfirmed.has(n));
+  const { missing, doubled, unknown } = compareOnce(
+    acknowledged.map(String),
+    [...rows, ...quarantined].map(String),
+  );
+  const kinds: readonly [string, readonly (string | number)[]][] = [
+    ['acknowledged numbers are missing', missing],
+    ['numbers are there more than once', doubled],
+    ['numbers were never produced', unknown.filter((n) => !unconfirmed.has(Number(n)))],
+    ['good numbers are in quarantine', quarantined.filter((n) => !isBad(n))],
+    ['bad numbers are rows', rows.filter(isBad)],
+  ];
+  return kinds
+    .filter(([, numbers]) => numbers.length > 0)
+    .map(([what, numbers]) => `${table}: ${numbers.length} ${what} (${some(numbers)})`);
+}
+
+function some(numbers: readonly (string | number)[]): string {
+  const rest = numbers.length > NAMED_MAX ? ', …' : '';
+  return numbers.slice(0, NAMED_MAX).join(', ') + rest;
+}
