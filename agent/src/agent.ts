@@ -1,7 +1,7 @@
 // The agent: Kafka → segments → spool → link, put together. Stages meet here and nowhere else. What is read is spooled
 // before it is sent; what is committed by the collector leaves the spool and is committed to the group; whoever cannot
 // go on stops the one before.
-import type { Clock } from '@sluice/shared/clock.ts';
+import { type Clock, within } from '@sluice/shared/clock.ts';
 import { describeError } from '@sluice/shared/errors.ts';
 import type { HealthReport } from '@sluice/shared/ops-server.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
@@ -242,9 +242,11 @@ class RunningAgent implements Agent {
     const leftOf = (share: number) => Math.max(0, startedMs + graceMs * share - clock.monotonicMs());
     await source.stop();
     this.#segmenter.flush();
-    const over = new AbortController();
-    await Promise.race([spool.append([]).catch(() => {}), clock.sleep(leftOf(SPOOL_SHARE), over.signal)]);
-    over.abort();
+    await within(
+      clock,
+      leftOf(SPOOL_SHARE),
+      spool.append([]).catch(() => {}),
+    );
     this.#stopping = true;
     await uplink.stop(leftOf(LINK_SHARE));
     await spool.close();

@@ -1,7 +1,7 @@
 // The collector: link → windows → transform → ledger → lake, put together. Stages meet here and nowhere else.
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Clock } from '@sluice/shared/clock.ts';
+import { type Clock, within } from '@sluice/shared/clock.ts';
 import { describeError } from '@sluice/shared/errors.ts';
 import type { HealthReport } from '@sluice/shared/ops-server.ts';
 import type { Random } from '@sluice/shared/random.ts';
@@ -110,14 +110,12 @@ class RunningCollector implements Collector {
     const windows = join(configPath(config, config.collector.workDir), 'windows');
     await rm(windows, { recursive: true, force: true });
     await mkdir(windows, { recursive: true, mode: 0o700 });
-    const waited = new AbortController();
     const loads = this.#tables.map(({ writer, lane }) =>
       writer.load().catch((error: unknown) => {
         events.tableNotLoaded({ table: lane.table.name, reason: describeError(error) });
       }),
     );
-    await Promise.race([Promise.all(loads), clock.sleep(LOAD_WAIT_MS, waited.signal)]);
-    waited.abort();
+    await within(clock, LOAD_WAIT_MS, Promise.all(loads));
     const { port } = await this.#ingest.start();
     return port;
   }
@@ -125,15 +123,12 @@ class RunningCollector implements Collector {
   async drain(reason: string, graceMs: number): Promise<void> {
     this.#draining = true;
     const { clock } = this.#parts;
-    const stop = new AbortController();
-    const overdue = clock.sleep(graceMs * COMMIT_SHARE, stop.signal);
     const commit = async () => {
       await this.#ingest.drain(reason, graceMs * OBEY_SHARE);
       for (const { lane } of this.#tables) lane.close('drain');
       await Promise.all(this.#tables.map(({ lane }) => lane.drained()));
     };
-    await Promise.race([commit(), overdue]);
-    stop.abort();
+    await within(clock, graceMs * COMMIT_SHARE, commit());
     await this.#ingest.close(graceMs * END_SHARE);
     for (const { lane, writer } of this.#tables) {
       lane.stop();

@@ -2,7 +2,7 @@
 // the client crashes, the topics change or the source stops; then the next one, after a back-off. Positions, pauses and
 // commits are ours and survive sessions. Promises: no batch twice below its position, none skipped without a gap, no
 // offset ever reset. Where a partition begins is for the handler to decide.
-import type { Cancel, Clock } from '@sluice/shared/clock.ts';
+import { type Cancel, type Clock, within } from '@sluice/shared/clock.ts';
 import { describeError, SluiceError } from '@sluice/shared/errors.ts';
 import { partitionName, slotKey } from '@sluice/shared/position.ts';
 import type { Random } from '@sluice/shared/random.ts';
@@ -213,12 +213,11 @@ class KafkaSource implements Source {
   }
 
   async #within(work: Promise<void>): Promise<void> {
-    const bound = new AbortController();
-    await Promise.race([
+    await within(
+      this.#clock,
+      this.#timing.stopMaxMs,
       work.catch(() => undefined),
-      this.#clock.sleep(this.#timing.stopMaxMs, bound.signal),
-    ]);
-    bound.abort();
+    );
   }
 
   async #findTopics(): Promise<boolean> {

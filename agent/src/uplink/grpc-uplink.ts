@@ -1,6 +1,6 @@
 // The link as the agent sees it: one stream at a time, opened again with jittered back-off whenever it ends. Why it
 // ended is kept for status and said once per reason.
-import type { Clock } from '@sluice/shared/clock.ts';
+import { type Clock, within } from '@sluice/shared/clock.ts';
 import { describeError } from '@sluice/shared/errors.ts';
 import type { Random } from '@sluice/shared/random.ts';
 import { daysToExpiry, readTlsMaterial } from '@sluice/shared/tls-material.ts';
@@ -162,9 +162,7 @@ class GrpcUplink implements Uplink {
     this.#enter('draining');
     if (mayDrain) {
       this.#session?.drain();
-      const over = new AbortController();
-      await Promise.race([this.#running, this.#options.clock.sleep(graceMs, over.signal)]);
-      over.abort();
+      await within(this.#options.clock, graceMs, this.#running);
     }
     this.#session?.cancel();
     await this.#running;

@@ -16,7 +16,7 @@ import {
   partitionToWire,
   segmentFromWire,
 } from '@sluice/proto/wire.ts';
-import type { Cancel, Clock } from '@sluice/shared/clock.ts';
+import { type Cancel, type Clock, within } from '@sluice/shared/clock.ts';
 import { crc32c } from '@sluice/shared/crc32c.ts';
 import { describeError, SluiceError } from '@sluice/shared/errors.ts';
 import { partitionName } from '@sluice/shared/position.ts';
@@ -103,9 +103,7 @@ export class AgentSession implements AgentLink {
     this.#cancelHelloWait();
     credit.close(this.#credit);
     this.#options.finishing();
-    const over = new AbortController();
-    await Promise.race([sequencer.finish(this), clock.sleep(drainMs, over.signal)]);
-    over.abort();
+    await within(clock, drainMs, sequencer.finish(this));
     this.#end({ kind: 'ended' });
   }
 

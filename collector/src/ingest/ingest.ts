@@ -1,6 +1,6 @@
 // The link as the collector sees it: agents come in through the listener, prove who they are, and each gets a session.
 import { type ServiceError, status } from '@grpc/grpc-js';
-import type { Clock } from '@sluice/shared/clock.ts';
+import { type Clock, within } from '@sluice/shared/clock.ts';
 import { describeError, SluiceError } from '@sluice/shared/errors.ts';
 import { daysToExpiry, type TlsFiles } from '@sluice/shared/tls-material.ts';
 import type { Sequencer } from '../contracts.ts';
@@ -202,15 +202,13 @@ class GrpcIngest implements Ingest {
   }
 
   async #until(holds: () => boolean, delayMs: number): Promise<void> {
-    const over = new AbortController();
     const held = new Promise<void>((resolve) => {
       this.#streamsMoved = () => {
         if (holds()) resolve();
       };
       this.#streamsMoved();
     });
-    await Promise.race([held, this.#options.clock.sleep(delayMs, over.signal)]);
-    over.abort();
+    await within(this.#options.clock, delayMs, held);
   }
 
   async close(graceMs: number): Promise<void> {

@@ -2,7 +2,7 @@
 // already here, takes what is next, and answers a hole with one outstanding Rewind whose epoch later segments repeat.
 // Staged segments belong to the tables' windows, not to the stream: a reconnect to this process resends nothing. A topic
 // whose tables cannot take more is held, so that its neighbours flow.
-import type { Clock } from '@sluice/shared/clock.ts';
+import { type Clock, within } from '@sluice/shared/clock.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import { formatBytes } from '@sluice/shared/units.ts';
@@ -176,7 +176,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     wantedBy.set(link, wanted);
     for (const partition of known) wanted.add(partitionKey(partition));
     const opened = opener.open(known);
-    await within(OPEN_WAIT_MS, opened, clock);
+    await within(clock, OPEN_WAIT_MS, opened);
     // The stream is over: it would never be forgotten again.
     if (!wantedBy.has(link)) return [];
     const late = known.filter((partition) => !isOpen(stateOf(partition)));
@@ -302,8 +302,8 @@ export function createSequencer(options: SequencerOptions): Sequencer {
       links.delete(link);
       hearers.delete(link);
     }
-    for (const { lane, writer } of options.tables) if (!isHeard(lane)) writer.follow(false);
-    for (const { lane } of options.tables) {
+    for (const { lane, writer } of options.tables) {
+      if (!isHeard(lane)) writer.follow(false);
       if (!isFed(lane)) closeSoon(lane, () => !isFed(lane));
     }
   }
@@ -327,13 +327,6 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     disconnected,
     room: () => budget.room(),
   };
-}
-
-/** Resolves with `work`, or after `delayMs` without it. */
-async function within(delayMs: number, work: Promise<void>, clock: Clock): Promise<void> {
-  const over = new AbortController();
-  await Promise.race([work, clock.sleep(delayMs, over.signal)]);
-  over.abort();
 }
 
 /** Acknowledged is what every table of the topic has published. */
