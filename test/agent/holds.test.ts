@@ -23,6 +23,11 @@ import { recordingLogger } from '../support/recording-logger.ts';
 const FREE: SpoolPressure = { heldTopics: new Map(), full: undefined, reserveUsed: false };
 const FULL: SpoolPressure = { ...FREE, full: 'spool.bytesMax is reached' };
 
+const id = { topic: 'claims', topicId: NO_TOPIC_ID, partition: 0 };
+const log = { leaderEpoch: 0, logStart: 0, logEnd: 99, groupOffset: 0, startAt: undefined };
+/** What the collector has of it: nothing. */
+const nothingThere = { ...id, leaderEpoch: -1, nextOffset: 0, received: 0, rewindEpoch: 0 };
+
 async function startAgent(pressure: SpoolPressure) {
   const table = new PartitionTable();
   let handler: SourceHandler | undefined;
@@ -91,10 +96,8 @@ test('what is spooled behind a missing range goes at once when another agent’s
   const { assign, handler, link, feed, disk } = await startAgent(FREE);
   disk.append([rangeSegment(10, 20)]);
   assign('claims');
-  const id = { topic: 'claims', topicId: NO_TOPIC_ID, partition: 0 };
-  const log = { leaderEpoch: 0, logStart: 0, logEnd: 99, groupOffset: 0, startAt: undefined };
   handler.described([{ ...id, ...log }]);
-  link?.welcomed([{ ...id, leaderEpoch: -1, nextOffset: 0, received: 0, rewindEpoch: 0 }]);
+  link?.welcomed([nothingThere]);
   assert.equal(await feed?.next(), undefined);
   let isReady = false;
   void feed?.ready(new AbortController().signal).then(() => {
@@ -113,11 +116,9 @@ test('what is missing in front of a full spool is read through the reserve, and 
   const { assign, held, handler, link, disk, press } = await startAgent(FULL);
   disk.append([rangeSegment(10, 20)]);
   assign('claims', 'orders');
-  const id = { topic: 'claims', topicId: NO_TOPIC_ID, partition: 0 };
-  const log = { leaderEpoch: 0, logStart: 0, logEnd: 99, groupOffset: 0, startAt: undefined };
   handler.described([{ ...id, ...log }]);
   assert.deepEqual(held(), ['claims', 'orders']);
-  link?.welcomed([{ ...id, leaderEpoch: -1, nextOffset: 0, received: 0, rewindEpoch: 0 }]);
+  link?.welcomed([nothingThere]);
   assert.deepEqual(held(), ['orders'], '[0, 10) is missing, and without it nothing can be sent');
   press({ ...FULL, reserveUsed: true });
   assert.deepEqual(held(), ['claims', 'orders']);
@@ -133,10 +134,8 @@ test('a topic created again while it is read through the reserve waits like any 
   const { assign, held, handler, link, disk } = await startAgent(FULL);
   disk.append([rangeSegment(10, 20)]);
   assign('claims');
-  const id = { topic: 'claims', topicId: NO_TOPIC_ID, partition: 0 };
-  const log = { leaderEpoch: 0, logStart: 0, logEnd: 99, groupOffset: 0, startAt: undefined };
   handler.described([{ ...id, ...log }]);
-  link?.welcomed([{ ...id, leaderEpoch: -1, nextOffset: 0, received: 0, rewindEpoch: 0 }]);
+  link?.welcomed([nothingThere]);
   assert.deepEqual(held(), []);
   handler.described([{ ...id, topicId: 'a'.repeat(32), ...log }]);
   assert.deepEqual(held(), ['claims']);

@@ -55,47 +55,37 @@ interface Lie {
 const s3 = ({ service }: AwsRequest) => service === 's3';
 const glue = ({ service }: AwsRequest) => service === 'glue';
 const any = () => true;
+const conditional = (request: AwsRequest) => s3(request) && request.conditional;
+/** An error instead of the request's effect, or in spite of it. */
+const answers = (status: number, code: string, when: 'before' | 'after' = 'before') => ({
+  intervention: { when, how: { status, code } } as const,
+});
 const LIES: readonly Lie[] = [
-  {
-    name: 'S3 answers 503',
-    applies: s3,
-    intervention: { when: 'before', how: { status: 503, code: 'SlowDown' } },
-    share: 0.9,
-  },
-  {
-    name: 'S3 answers 500',
-    applies: s3,
-    intervention: { when: 'before', how: { status: 500, code: 'InternalError' } },
-    share: 0.5,
-  },
+  { name: 'S3 answers 503', applies: s3, ...answers(503, 'SlowDown'), share: 0.9 },
+  { name: 'S3 answers 500', applies: s3, ...answers(500, 'InternalError'), share: 0.5 },
   {
     name: 'S3 answers 500 to what it did',
     applies: s3,
-    intervention: { when: 'after', how: { status: 500, code: 'InternalError' } },
+    ...answers(500, 'InternalError', 'after'),
     share: 0.5,
   },
   {
     name: 'S3 answers 409',
-    applies: (request) => s3(request) && request.conditional,
-    intervention: { when: 'before', how: { status: 409, code: 'ConditionalRequestConflict' } },
+    applies: conditional,
+    ...answers(409, 'ConditionalRequestConflict'),
     share: 0.7,
   },
   {
     name: 'S3 answers 409 to what it did',
-    applies: (request) => s3(request) && request.conditional,
-    intervention: { when: 'after', how: { status: 409, code: 'ConditionalRequestConflict' } },
+    applies: conditional,
+    ...answers(409, 'ConditionalRequestConflict', 'after'),
     share: 0.5,
   },
-  {
-    name: 'Glue throttles',
-    applies: glue,
-    intervention: { when: 'before', how: { status: 400, code: 'ThrottlingException' } },
-    share: 0.9,
-  },
+  { name: 'Glue throttles', applies: glue, ...answers(400, 'ThrottlingException'), share: 0.9 },
   {
     name: 'Glue answers 500 to what it did',
     applies: glue,
-    intervention: { when: 'after', how: { status: 500, code: 'InternalServiceException' } },
+    ...answers(500, 'InternalServiceException', 'after'),
     share: 0.5,
   },
   { name: 'AWS hangs', applies: any, intervention: { when: 'before', how: 'hang' }, share: 0.1 },
