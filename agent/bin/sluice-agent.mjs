@@ -10,5 +10,6 @@ if (major < 24) {
 }
 const { main } = await import('../src/main.ts');
 const { exitProcess } = await import('@sluice/shared/process-life.ts');
-// Not exitCode: a drain that is overdue, or was cut short by a second signal, leaves handles that would keep it alive.
+// Not exitCode: a drain that is overdue, or was cut short by a second signal, leaves handles that would keep
+// it alive.
 await exitProcess(await main(process.argv.slice(2)));

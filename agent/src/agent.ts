@@ -1,6 +1,6 @@
-// The agent: Kafka → segments → spool → link, put together. Stages meet here and nowhere else. What is read is spooled
-// before it is sent; what is committed by the collector leaves the spool and is committed to the group; whoever cannot
-// go on stops the one before.
+// The agent: Kafka → segments → spool → link, put together. Stages meet here and nowhere else. What is read
+// is spooled before it is sent; what is committed by the collector leaves the spool and is committed to the
+// group; whoever cannot go on stops the one before.
 import { type Clock, within } from '@sluice/shared/clock.ts';
 import { describeError } from '@sluice/shared/errors.ts';
 import type { HealthReport } from '@sluice/shared/ops-server.ts';
@@ -40,7 +40,10 @@ export interface Agent {
   start(): Promise<void>;
   /** Reads the link's certificates again. Throws TLS_FILES_UNUSABLE: nothing changes then. */
   reload(): void;
-  /** Leaves the group, spools what was read, half-closes the link and hears what is committed of what was sent. */
+  /**
+   * Leaves the group, spools what was read, half-closes the link and hears what is committed of what was
+   * sent.
+   */
   stop(graceMs: number): Promise<void>;
   report(): HealthReport;
 }
@@ -175,7 +178,9 @@ class RunningAgent implements Agent {
     this.#full = full;
   }
 
-  /** What is missing in front of spooled data is read though there is no room: until it is there, none comes. */
+  /**
+   * What is missing in front of spooled data is read though there is no room: until it is there, none comes.
+   */
   #passRoom(id: PartitionId, isMissing: boolean): void {
     this.#parts.source.pass(id, isMissing && !this.#reserveUsed ? [SPOOL_FULL, BEYOND_SHARE] : []);
   }

@@ -1,4 +1,5 @@
-// What you can set on the agent. Parsed once, at the door: code inside sees only the frozen, compiled `AgentConfig`.
+// What you can set on the agent. Parsed once, at the door: code inside sees only the frozen, compiled
+// `AgentConfig`.
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { ConfigError, loadConfigFile, type Refine } from '@sluice/shared/config-file.ts';
@@ -184,7 +185,10 @@ export function linkFiles(config: AgentConfig) {
   return { ca: path(ca), cert: path(cert), key: path(key), serverName };
 }
 
-/** A secret from its file, without the newline that editors put behind it. ConfigError where it cannot be read. */
+/**
+ * A secret from its file, without the newline that editors put behind it. ConfigError where it cannot be
+ * read.
+ */
 export function readSecretFile(path: string): string {
   try {
     return readFileSync(path, 'utf8').replace(/\r?\n$/, '');

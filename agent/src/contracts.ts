@@ -4,7 +4,9 @@ import type { Segment } from '@sluice/shared/segment.ts';
 
 /** One record batch as the broker stores it, copied out of the fetch response. */
 export interface SourceBatch {
-  /** data: spooled. control, aborted: dropped whole, counted. empty: position advances, nothing is counted. */
+  /**
+   * data: spooled. control, aborted: dropped whole, counted. empty: position advances, nothing is counted.
+   */
   readonly kind: 'data' | 'control' | 'aborted' | 'empty';
   readonly baseOffset: number;
   readonly lastOffset: number;
@@ -32,8 +34,8 @@ export interface PartitionInfo extends PartitionId {
 /** Answers of the wiring to the source. All synchronous: kafkajs fetches right after GROUP_JOIN. */
 export interface SourceHandler {
   /**
-   * A new assignment; replaces the one before. Called synchronously inside GROUP_JOIN, so for each partition it
-   * returns (under `slotKey`) where to seek, or `undefined` to keep it paused until `Source.seek`.
+   * A new assignment; replaces the one before. Called synchronously inside GROUP_JOIN, so for each partition
+   * it returns (under `slotKey`) where to seek, or `undefined` to keep it paused until `Source.seek`.
    */
   assigned(
     partitions: readonly { topic: string; partition: number }[],
@@ -46,7 +48,10 @@ export interface SourceHandler {
     batches: readonly SourceBatch[],
     fetched: FetchedBounds,
   ): void;
-  /** Kafka no longer has [startOffset, nextOffset): the source has moved on to nextOffset, and may be sought elsewhere. */
+  /**
+   * Kafka no longer has [startOffset, nextOffset): the source has moved on to nextOffset, and may be sought
+   * elsewhere.
+   */
   gap(
     partition: { topic: string; partition: number },
     startOffset: number,
@@ -68,13 +73,19 @@ export interface Source {
   stop(): Promise<void>;
   /** Moves an assigned partition and lets it flow (unless its topic is held). */
   seek(partition: { topic: string; partition: number }, offset: number): void;
-  /** Stops and restarts fetching of one topic. Idempotent, and kept across rebalances and restarts of the client. */
+  /**
+   * Stops and restarts fetching of one topic. Idempotent, and kept across rebalances and restarts of the
+   * client.
+   */
   hold(topic: string, why: string): void;
   release(topic: string, why: string): void;
   /** The same for every topic: those assigned now and those assigned while it lasts. */
   holdAll(why: string): void;
   releaseAll(why: string): void;
-  /** Holds for these reasons do not stop this partition while it is assigned; replaces what was said of it before. */
+  /**
+   * Holds for these reasons do not stop this partition while it is assigned; replaces what was said of it
+   * before.
+   */
   pass(partition: { topic: string; partition: number }, reasons: readonly string[]): void;
   /** Next offsets to commit to the group. What no COMMIT_OFFSETS event confirmed is kept and repeated. */
   commit(offsets: readonly { topic: string; partition: number; nextOffset: number }[]): void;
@@ -99,11 +110,17 @@ export interface SourcePartitionStatus extends PartitionInfo {
   readonly committedToGroup: number | undefined;
 }
 
-/** Durable store of segments, ordered by offset per partition. Implemented by spool/sqlite-spool.ts in a worker thread. */
+/**
+ * Durable store of segments, ordered by offset per partition. Implemented by spool/sqlite-spool.ts in a
+ * worker thread.
+ */
 export interface Spool {
   /** Resolves once all are on disk (fsync). */
   append(segments: readonly Segment[]): Promise<void>;
-  /** Segments of a partition from the one that covers `fromOffset` on, checked against their CRC; at most `bytesMax` of payload but at least one. */
+  /**
+   * Segments of a partition from the one that covers `fromOffset` on, checked against their CRC; at most
+   * `bytesMax` of payload but at least one.
+   */
   read(partition: PartitionId, fromOffset: number, bytesMax: number): Promise<readonly Segment[]>;
   /** Forgets what lies wholly below `nextOffset`. Files whose last offsets are all committed are unlinked. */
   committed(positions: readonly { partition: PartitionId; nextOffset: number }[]): Promise<void>;
@@ -145,7 +162,10 @@ export interface SpoolPartition extends PartitionId {
   /** Of the last run. */
   readonly startOffset: number;
   readonly nextOffset: number;
-  /** Every contiguous run, ascending: there is more than one while a gap, or a range that was lost, lies between. */
+  /**
+   * Every contiguous run, ascending: there is more than one while a gap, or a range that was lost, lies
+   * between.
+   */
   readonly runs: readonly OffsetRange[];
   readonly bytes: number;
   readonly segments: number;
@@ -181,12 +201,14 @@ export interface GapNotice extends PartitionId {
 }
 
 /**
- * Where the uplink gets what it sends. `next` returns the item at `position` of a partition: a durable segment, a gap,
- * or undefined when nothing is there yet. The feed owns positions; the uplink owns pacing.
+ * Where the uplink gets what it sends. `next` returns the item at `position` of a partition: a durable
+ * segment, a gap, or undefined when nothing is there yet. The feed owns positions; the uplink owns pacing.
  */
 export interface UplinkFeed {
   declared(): readonly DeclaredPartition[];
-  /** Next thing to send over all partitions (oldest first), at most one per call. Undefined: nothing ready. */
+  /**
+   * Next thing to send over all partitions (oldest first), at most one per call. Undefined: nothing ready.
+   */
   next(): Promise<UplinkItem | undefined>;
   /** Resolves when `next` may have something, or when `signal` aborts. */
   ready(signal: AbortSignal): Promise<void>;
@@ -196,15 +218,26 @@ export type UplinkItem =
   | { readonly kind: 'segment'; readonly segment: Segment; readonly rewindEpoch: number }
   | { readonly kind: 'gap'; readonly gap: GapNotice; readonly rewindEpoch: number };
 
-/** The stream to a collector. Implemented by uplink/grpc-uplink.ts. Reconnects by itself with jittered back-off. */
+/**
+ * The stream to a collector. Implemented by uplink/grpc-uplink.ts. Reconnects by itself with jittered
+ * back-off.
+ */
 export interface Uplink {
   start(handler: UplinkHandler, feed: UplinkFeed): void;
-  /** Tells the collector of partitions that came or went since the stream's Hello. No-op while disconnected. */
+  /**
+   * Tells the collector of partitions that came or went since the stream's Hello. No-op while disconnected.
+   */
   assigned(partitions: readonly DeclaredPartition[]): void;
   revoked(partitions: readonly PartitionId[]): void;
-  /** Goes over to a connection with the certificates as they are now. Throws TLS_FILES_UNUSABLE: the stream goes on. */
+  /**
+   * Goes over to a connection with the certificates as they are now. Throws TLS_FILES_UNUSABLE: the stream
+   * goes on.
+   */
   reload(): void;
-  /** Half-closes the stream and waits for its end, which comes with the last acknowledgements, at most `graceMs`. */
+  /**
+   * Half-closes the stream and waits for its end, which comes with the last acknowledgements, at most
+   * `graceMs`.
+   */
   stop(graceMs: number): Promise<void>;
   status(): UplinkStatus;
 }

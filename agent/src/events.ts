@@ -1,5 +1,5 @@
-// Everything the agent can say: each function writes one log line and moves its metric.
-// error = data at risk or a human needed; warn = surprising, nothing lost; info = life cycle; debug = never per record.
+// Everything the agent can say: each function writes one log line and moves its metric. error = data at risk
+// or a human needed; warn = surprising, nothing lost; info = life cycle; debug = never per record.
 import type { Logger } from '@sluice/shared/log.ts';
 import type { Metrics } from '@sluice/shared/metrics.ts';
 

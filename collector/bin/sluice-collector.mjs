@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// Starts sluice-collector. Plain JavaScript, so that a Node.js that is too old says so and not something else.
+// Starts sluice-collector. Plain JavaScript, so that a Node.js that is too old says so and not something
+// else.
 const [major] = process.versions.node.split('.').map(Number);
 if (major < 24) {
   process.stderr.write(
@@ -10,5 +11,6 @@ if (major < 24) {
 }
 const { main } = await import('../src/main.ts');
 const { exitProcess } = await import('@sluice/shared/process-life.ts');
-// Not exitCode: a drain that is overdue, or was cut short by a second signal, leaves handles that would keep it alive.
+// Not exitCode: a drain that is overdue, or was cut short by a second signal, leaves handles that would keep
+// it alive.
 await exitProcess(await main(process.argv.slice(2)));

@@ -16,7 +16,10 @@ import { createSequencer } from './window/sequencer.ts';
 import { createStagingBudget } from './window/staging-budget.ts';
 import { createTableLane, type TableLane } from './window/table-lane.ts';
 
-/** How long the start waits for ledgers before agents are let in; tables that are not loaded then answer later. */
+/**
+ * How long the start waits for ledgers before agents are let in; tables that are not loaded then answer
+ * later.
+ */
 const LOAD_WAIT_MS = 20_000;
 
 export interface CollectorParts {
@@ -50,7 +53,10 @@ interface TableParts {
   readonly lane: TableLane;
 }
 
-/** Shares of the drain: until agents send nothing more, until what came is committed, and for the streams to end then. */
+/**
+ * Shares of the drain: until agents send nothing more, until what came is committed, and for the streams to
+ * end then.
+ */
 const OBEY_SHARE = 0.2;
 const COMMIT_SHARE = 0.8;
 const END_SHARE = 0.05;

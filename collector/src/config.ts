@@ -269,7 +269,10 @@ function nameProblems(tables: readonly ParsedTable[]): Problem[] {
   });
 }
 
-/** Whoever reads a location reads everything below it, and nobody reads what begins with an underscore or a dot. */
+/**
+ * Whoever reads a location reads everything below it, and nobody reads what begins with an underscore or a
+ * dot.
+ */
 function locationProblems(tables: readonly ParsedTable[]): Problem[] {
   const taken: { readonly name: string; readonly location: string }[] = [];
   return tables.flatMap((parsed, index) => {

@@ -5,9 +5,10 @@ import type { Classes, LedgerRange } from './entries.ts';
 
 export type * from './entries.ts';
 
-// ---- tables, as config compiles them -------------------------------------------------------------------------------
+// ---- tables, as config compiles them --------------------------------------------------------------------
 
-export type ColumnType = string; // a Glue type string: boolean, int, bigint, double, decimal(12,2), string, timestamp ...
+// a Glue type string: boolean, int, bigint, double, decimal(12,2), string, timestamp ...
+export type ColumnType = string;
 
 export interface Column {
   readonly name: string;
@@ -21,7 +22,10 @@ export type Step =
   | { readonly kind: 'drop_fields'; readonly fields: readonly string[] }
   | { readonly kind: 'filter'; readonly expression: string };
 
-/** source path (dots go into objects), source type, target column, target type: Glue's apply_mapping quadruple. */
+/**
+ * source path (dots go into objects), source type, target column, target type: Glue's apply_mapping
+ * quadruple.
+ */
 export interface FieldMapping {
   readonly source: string;
   readonly sourceType: ColumnType;
@@ -45,7 +49,10 @@ export type OutputFormat =
   | { readonly kind: 'csv'; readonly compression: 'none' | 'gzip' }
   | { readonly kind: 'json'; readonly compression: 'none' | 'gzip' };
 
-/** One partition column of the lake. `ingest`: by the window's opening time; `field`: a time column cut to `by`, or a value as it is. */
+/**
+ * One partition column of the lake. `ingest`: by the window's opening time; `field`: a time column cut to
+ * `by`, or a value as it is.
+ */
 export type PartitionSpec =
   | { readonly kind: 'ingest'; readonly by: 'day' | 'hour'; readonly column: string }
   | { readonly kind: 'time'; readonly field: string; readonly by: 'day' | 'hour'; readonly column: string }
@@ -71,7 +78,7 @@ export interface TableConfig {
   readonly configVersion: string;
 }
 
-// ---- ingest → window -----------------------------------------------------------------------------------------------
+// ---- ingest → window ------------------------------------------------------------------------------------
 
 /** A segment on its way through one table: only records at or above `fromOffset` count. */
 export interface StagedSegment {
@@ -118,17 +125,26 @@ export interface AgentLink {
   drain(reason: string): void;
 }
 
-/** The sequencer as ingest sees it (implemented by window/sequencer.ts): skips, orders, detects holes, feeds windows. */
+/**
+ * The sequencer as ingest sees it (implemented by window/sequencer.ts): skips, orders, detects holes, feeds
+ * windows.
+ */
 export interface Sequencer {
-  /** Opens partitions in the ledgers where needed and says where to go on. Rejects with SluiceError for the whole call only on store failure. */
+  /**
+   * Opens partitions in the ledgers where needed and says where to go on. Rejects with SluiceError for the
+   * whole call only on store failure.
+   */
   declare(link: AgentLink, partitions: readonly DeclaredPartition[]): Promise<readonly PartitionPosition[]>;
   revoke(link: AgentLink, partitions: readonly PartitionId[]): void;
-  /** Synchronous: the segment is staged, skipped or answered with a rewind. Its bytes count against staging until its windows end. */
+  /**
+   * Synchronous: the segment is staged, skipped or answered with a rewind. Its bytes count against staging
+   * until its windows end.
+   */
   segment(link: AgentLink, segment: Segment, rewindEpoch: number): 'staged' | 'skipped' | 'rewound' | 'stale';
   gap(link: AgentLink, gap: GapNotice, rewindEpoch: number): void;
   /**
-   * The stream sends nothing more: the windows that hold what it sent close soon. Resolves when that is acknowledged, or
-   * waits for a table that only an operator can help, or the stream is over.
+   * The stream sends nothing more: the windows that hold what it sent close soon. Resolves when that is
+   * acknowledged, or waits for a table that only an operator can help, or the stream is over.
    */
   finish(link: AgentLink): Promise<void>;
   /** The stream is over; windows fed by no stream any more close soon. */
@@ -137,7 +153,7 @@ export interface Sequencer {
   room(): number;
 }
 
-// ---- window → transform --------------------------------------------------------------------------------------------
+// ---- window → transform ---------------------------------------------------------------------------------
 
 export interface TransformRequest {
   readonly table: TableConfig;
@@ -164,7 +180,10 @@ export interface OutputFile {
   readonly extension: string;
 }
 
-/** A record batch that went to quarantine as a whole: its records stand as [startOffset, startOffset + records). */
+/**
+ * A record batch that went to quarantine as a whole: its records stand as [startOffset, startOffset +
+ * records).
+ */
 export interface QuarantinedBatch {
   readonly topic: string;
   readonly partition: number;
@@ -206,7 +225,7 @@ export interface TableSchemas {
   readonly quarantinePartitionColumns: readonly Column[];
 }
 
-// ---- lake and catalog ----------------------------------------------------------------------------------------------
+// ---- lake and catalog -----------------------------------------------------------------------------------
 
 /** S3, or a directory. Keys are relative to the lake root and use '/'. Errors: STORE_*. */
 export interface ObjectStore {
@@ -222,7 +241,10 @@ export interface ObjectStore {
   list(prefix: string, startAfter?: string): AsyncIterable<{ readonly key: string; readonly bytes: number }>;
   /** Uploads a local file to a fresh key. */
   stage(path: string, key: string, sha256: string): Promise<void>;
-  /** Idempotent: final object stands with these bytes when it resolves. STORE_STAGED_MISSING, STORE_OBJECT_CONFLICT. */
+  /**
+   * Idempotent: final object stands with these bytes when it resolves. STORE_STAGED_MISSING,
+   * STORE_OBJECT_CONFLICT.
+   */
   publish(
     stagedKey: string,
     finalKey: string,
@@ -232,7 +254,9 @@ export interface ObjectStore {
   remove(keys: readonly string[]): Promise<void>;
   /** A live round trip for `check`, with the actions tried. */
   probe(): Promise<void>;
-  /** Rules of the store's own by which objects under these prefixes would go: one sentence each. STORE_DENIED. */
+  /**
+   * Rules of the store's own by which objects under these prefixes would go: one sentence each. STORE_DENIED.
+   */
   expiring(prefixes: readonly string[]): Promise<readonly string[]>;
   close(): void;
 }
@@ -254,9 +278,14 @@ export interface CataloguedPartition {
 
 /** Glue, or a local file. Errors: CATALOG_*. */
 export interface Catalog {
-  /** Creates database and table if missing; CATALOG_INCOMPATIBLE if what stands there cannot take our rows. */
+  /**
+   * Creates database and table if missing; CATALOG_INCOMPATIBLE if what stands there cannot take our rows.
+   */
   ensureTable(definition: TableDefinition): Promise<void>;
-  /** Registers missing partitions, "already there" is success. `key` is the partition's prefix under the lake root. */
+  /**
+   * Registers missing partitions, "already there" is success. `key` is the partition's prefix under the lake
+   * root.
+   */
   registerPartitions(
     table: TableDefinition,
     partitions: readonly { readonly values: readonly string[]; readonly key: string }[],
@@ -267,7 +296,7 @@ export interface Catalog {
   close(): void;
 }
 
-// ---- window → ledger -----------------------------------------------------------------------------------------------
+// ---- window → ledger ------------------------------------------------------------------------------------
 
 export interface WindowCommit {
   readonly windowId: string;
@@ -278,7 +307,10 @@ export interface WindowCommit {
 }
 
 export interface TableWriterStatus {
-  /** halted: an invariant broke, nothing more is written. parked: denied or incompatible, tried again every 30 s. */
+  /**
+   * halted: an invariant broke, nothing more is written. parked: denied or incompatible, tried again every 30
+   * s.
+   */
   readonly state: 'loading' | 'ready' | 'waiting' | 'parked' | 'halted';
   readonly reason: string | undefined;
   /** Wall ms since the present state. */
@@ -288,11 +320,17 @@ export interface TableWriterStatus {
   readonly lastCommitMs: number | undefined;
 }
 
-/** One table's ledger and publisher (implemented by ledger/table-writer.ts): stage → one entry → publish → ack. */
+/**
+ * One table's ledger and publisher (implemented by ledger/table-writer.ts): stage → one entry → publish →
+ * ack.
+ */
 export interface TableWriter {
   /** Reads the ledger and publishes what it finds unpublished. LEDGER_* halts this table alone. */
   load(): Promise<void>;
-  /** Whether agents wait for this table: its ledger is then read often for what other collectors commit and publish. */
+  /**
+   * Whether agents wait for this table: its ledger is then read often for what other collectors commit and
+   * publish.
+   */
   follow(on: boolean): void;
   /** Folds what others have appended since. Waits through failures like every call. */
   refresh(): Promise<void>;
@@ -305,8 +343,9 @@ export interface TableWriter {
     partitions: readonly (PartitionId & { leaderEpoch: number; start: number; why: string })[],
   ): Promise<void>;
   /**
-   * Appends happen in call order. LEDGER_RANGE_CONFLICT: another collector was first; `position` tells where to go on.
-   * Resolves when the window's own objects are published; acknowledged is what every earlier entry allows.
+   * Appends happen in call order. LEDGER_RANGE_CONFLICT: another collector was first; `position` tells where
+   * to go on. Resolves when the window's own objects are published; acknowledged is what every earlier entry
+   * allows.
    */
   commitWindow(window: WindowCommit): Promise<void>;
   /** As `commitWindow`, for ranges in open gaps. LEDGER_RANGE_CONFLICT where a gap is no longer open. */
@@ -320,7 +359,10 @@ export interface TableWriter {
   ): Promise<void>;
   /** Names and removes staged objects that the sweep before this one saw, too, and that no entry needs. */
   sweep(): Promise<void>;
-  /** Publishes everything now, and writes `publishedThrough` in an entry of its own if anything is left to say. */
+  /**
+   * Publishes everything now, and writes `publishedThrough` in an entry of its own if anything is left to
+   * say.
+   */
   flushPublished(): Promise<void>;
   /** Called after `acked` moved, with the partitions that did. */
   onAcked(listener: (partitions: readonly PartitionId[]) => void): void;

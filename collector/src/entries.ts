@@ -1,5 +1,5 @@
-// What stands in a table's ledger. An entry is for ever: each kind here is read by every later version, and a kind or a
-// field that a reader does not know makes it stop.
+// What stands in a table's ledger. An entry is for ever: each kind here is read by every later version, and a
+// kind or a field that a reader does not know makes it stop.
 import type { PartitionId } from '@sluice/shared/position.ts';
 import type { SegmentCounts } from '@sluice/shared/segment.ts';
 
@@ -34,7 +34,10 @@ export interface LedgerEntryBase {
   readonly sequence: number;
   /** Random per append: recognises one's own success behind a lost reply. */
   readonly token: string;
-  /** Token of the entry before; null in the first. An entry that was deleted and written anew breaks the chain. */
+  /**
+   * Token of the entry before; null in the first. An entry that was deleted and written anew breaks the
+   * chain.
+   */
   readonly previous: string | null;
   /** Collector that wrote it and when, for humans. */
   readonly writer: string;
@@ -74,7 +77,10 @@ export interface FillEntry extends LedgerEntryBase, LedgerWindow {
   readonly kind: 'fill';
 }
 
-/** Offsets that Kafka lost before they were read. Nobody waits for them; a spool that still has them may fill them. */
+/**
+ * Offsets that Kafka lost before they were read. Nobody waits for them; a spool that still has them may fill
+ * them.
+ */
 export interface GapEntry extends LedgerEntryBase {
   readonly kind: 'gap';
   readonly gaps: readonly (PartitionId & {
@@ -85,7 +91,9 @@ export interface GapEntry extends LedgerEntryBase {
   })[];
 }
 
-/** Kafka truncated a log below what is committed: offsets from here on come again, under a newer leader epoch. */
+/**
+ * Kafka truncated a log below what is committed: offsets from here on come again, under a newer leader epoch.
+ */
 export interface ForkEntry extends LedgerEntryBase {
   readonly kind: 'fork';
   readonly forks: readonly (PartitionId & {
@@ -112,7 +120,10 @@ export interface ReplayEntry extends LedgerEntryBase, Omit<LedgerWindow, 'ranges
   readonly replayed: readonly { readonly finalKey: string; readonly rows: number }[];
 }
 
-/** Reserved: one partition of an output moves to other objects. No version writes it yet, and a fold stops at it. */
+/**
+ * Reserved: one partition of an output moves to other objects. No version writes it yet, and a fold stops at
+ * it.
+ */
 export interface SwapEntry extends LedgerEntryBase {
   readonly kind: 'swap';
   readonly output: LedgerOutput['output'];

@@ -1,6 +1,6 @@
-// Every root script goes through here: names all missing prerequisites at once, installs what the command needs, then
-// runs it under the pinned Node. Plain JavaScript without dependencies, because nothing is installed yet when it starts;
-// valid on Node 20.
+// Every root script goes through here: names all missing prerequisites at once, installs what the command
+// needs, then runs it under the pinned Node. Plain JavaScript without dependencies, because nothing is
+// installed yet when it starts; valid on Node 20.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -10,7 +10,10 @@ import { fileURLToPath } from 'node:url';
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 const NODE = join(ROOT, 'node_modules/.bin/node');
 
-/** What each command runs, and what it needs beyond Node and npm: programs of the machine, and things set up here. */
+/**
+ * What each command runs, and what it needs beyond Node and npm: programs of the machine, and things set up
+ * here.
+ */
 const COMMANDS = {
   check: { entry: 'test/run/check.ts', needs: [] },
   test: { entry: 'test/run/test.ts', needs: ['java', 'maven', 'python', 'kafka', 'aws', 'linters'] },
@@ -231,7 +234,10 @@ function isAlive(pid) {
   }
 }
 
-/** Signals of a terminal reach the child by themselves (same process group); others are passed on. We wait for its end. */
+/**
+ * Signals of a terminal reach the child by themselves (same process group); others are passed on. We wait for
+ * its end.
+ */
 function runUnderPinnedNode(entry, args) {
   if (!existsSync(join(ROOT, entry))) fail([`${entry} does not exist`], 70);
   // kafkajs sets a timer in the past on each connection and Node warns of it, to no one's use.

@@ -1,4 +1,5 @@
-// The insurer's claims: the same 100,000 every time, some of them malformed in the ways that real producers manage.
+// The insurer's claims: the same 100,000 every time, some of them malformed in the ways that real producers
+// manage.
 
 export interface Claim {
   readonly key: string;

@@ -1,5 +1,5 @@
-// The end of the demo: what is in the lake, what was set aside and why, and the proof that nothing is missing or there
-// twice. Everything is asked of the programs as an operator would ask.
+// The end of the demo: what is in the lake, what was set aside and why, and the proof that nothing is missing
+// or there twice. Everything is asked of the programs as an operator would ask.
 import type { Site } from '../local/site.ts';
 import { CLAIM_COUNT } from './claims.ts';
 import type { Terminal } from './terminal.ts';

@@ -1,5 +1,6 @@
-// `npm run demo`: an insurer's claims on a real Kafka that demands client certificates, through agent and collector as
-// separate processes, into a CSV and a Parquet table. The agent is killed half-way. It ends with its proof, or with 1.
+// `npm run demo`: an insurer's claims on a real Kafka that demands client certificates, through agent and
+// collector as separate processes, into a CSV and a Parquet table. The agent is killed half-way. It ends with
+// its proof, or with 1.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';

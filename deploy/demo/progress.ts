@@ -1,4 +1,5 @@
-// The live line: what was read, spooled, is on the link, committed and quarantined, from both programs' status.
+// The live line: what was read, spooled, is on the link, committed and quarantined, from both programs'
+// status.
 import type { Site } from '../local/site.ts';
 import type { Terminal } from './terminal.ts';
 

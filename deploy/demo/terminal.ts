@@ -1,5 +1,5 @@
-// What the demo shows: steps with their time, one live line per second, and headings. On a terminal the live line is
-// rewritten in place; elsewhere each one stands.
+// What the demo shows: steps with their time, one live line per second, and headings. On a terminal the live
+// line is rewritten in place; elsewhere each one stands.
 
 export interface Terminal {
   heading(text: string): void;

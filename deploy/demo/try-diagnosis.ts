@@ -1,5 +1,5 @@
-// Why a stranger's Kafka does not let us in, and what to do about it: a look at the brokers' ports before anything is
-// started, and a remedy for what fails later, in terms of this command's own options.
+// Why a stranger's Kafka does not let us in, and what to do about it: a look at the brokers' ports before
+// anything is started, and a remedy for what fails later, in terms of this command's own options.
 import { createConnection } from 'node:net';
 import tls from 'node:tls';
 import { SluiceError } from '@sluice/shared/errors.ts';
@@ -17,7 +17,9 @@ export class Refusal extends Error {
 
 const CONNECT_MS_MAX = 4_000;
 
-/** Resolves when at least one broker answers as the options say; else every broker's reason is in the Refusal. */
+/**
+ * Resolves when at least one broker answers as the options say; else every broker's reason is in the Refusal.
+ */
 export async function assertReachable(
   brokers: readonly string[],
   tlsSettings: tls.ConnectionOptions | undefined,

@@ -1,5 +1,5 @@
-// The user's Kafka as this command sees it before anything is started: reachable, allowed, its partitions, the offsets to
-// read and a sample of their values. Nothing is joined and nothing written.
+// The user's Kafka as this command sees it before anything is started: reachable, allowed, its partitions,
+// the offsets to read and a sample of their values. Nothing is joined and nothing written.
 import { readFileSync } from 'node:fs';
 import type { KafkaSettings } from '@sluice/agent/contracts.ts';
 import { createTopicSampler, type TopicSampler } from '@sluice/agent/source/topic-sampler.ts';

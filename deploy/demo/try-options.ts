@@ -1,5 +1,5 @@
-// What `npm run try` takes, and everything that is wrong with it at once. Files are read here, so that a wrong path is
-// told before anything starts; a password is never an argument.
+// What `npm run try` takes, and everything that is wrong with it at once. Files are read here, so that a
+// wrong path is told before anything starts; a password is never an argument.
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';

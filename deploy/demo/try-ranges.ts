@@ -1,5 +1,5 @@
-// Which offsets of which partitions are tried: the newest or the oldest records of a topic, shared out over partitions of
-// very different size. Pure.
+// Which offsets of which partitions are tried: the newest or the oldest records of a topic, shared out over
+// partitions of very different size. Pure.
 
 export interface PartitionLog {
   readonly partition: number;

@@ -1,4 +1,5 @@
-// What the try brought: rows as the reader's own table, what was set aside and why, the proof, and what to do next.
+// What the try brought: rows as the reader's own table, what was set aside and why, the proof, and what to do
+// next.
 import { relative } from 'node:path';
 import { projectRoot } from '../local/project-root.ts';
 import type { Site } from '../local/site.ts';

@@ -1,5 +1,6 @@
-// Agent and collector as separate processes on the user's topic, watched until the offsets asked for are committed or the
-// time is up. The agent never commits, and stops where the log ended when the command was given.
+// Agent and collector as separate processes on the user's topic, watched until the offsets asked for are
+// committed or the time is up. The agent never commits, and stops where the log ended when the command was
+// given.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ErrorCode, SluiceError } from '@sluice/shared/errors.ts';

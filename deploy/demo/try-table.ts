@@ -1,4 +1,5 @@
-// What was detected as a table of collector.yaml: for the run, for the reader to paste, for the file beside the lake.
+// What was detected as a table of collector.yaml: for the run, for the reader to paste, for the file beside
+// the lake.
 import { safeName } from '@sluice/collector/transform/column-names.ts';
 import type { Detection } from '@sluice/collector/transform/detect-columns.ts';
 import { Document, isSeq, visit } from 'yaml';

@@ -1,5 +1,6 @@
-// `npm run try`: some of a topic of the user's own Kafka as a table, within a minute. Read-only: a throw-away group that
-// commits nothing, offsets that end where the log ended at the start. What it makes lies in .try/<time>/; the rest goes.
+// `npm run try`: some of a topic of the user's own Kafka as a table, within a minute. Read-only: a throw-away
+// group that commits nothing, offsets that end where the log ended at the start. What it makes lies in
+// .try/<time>/; the rest goes.
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -167,7 +168,10 @@ interface Places {
   keep(): void;
 }
 
-/** Made late: what fails before leaves nothing. The first goes when the process ends, the second unless it is kept. */
+/**
+ * Made late: what fails before leaves nothing. The first goes when the process ends, the second unless it is
+ * kept.
+ */
 function createPlaces(folder: string): Places {
   const temporary = mkdtempSync(join(tmpdir(), 'sluice-try-'));
   const kept = join(projectRoot, folder);
@@ -186,7 +190,10 @@ function createPlaces(folder: string): Places {
   };
 }
 
-/** The first signal lets the agent leave its group; a second one ends at once. Child processes end with this one. */
+/**
+ * The first signal lets the agent leave its group; a second one ends at once. Child processes end with this
+ * one.
+ */
 function endOnSignals(terminal: Terminal): { site: Site | undefined } {
   const running: { site: Site | undefined } = { site: undefined };
   let asked = false;

@@ -1,5 +1,6 @@
-// Writes files from environment variables: ECS hands out secrets as variables, and the collector reads files. Runs as a
-// container of its own that ends before the collector starts, so that the collector's environment holds no secret.
+// Writes files from environment variables: ECS hands out secrets as variables, and the collector reads files.
+// Runs as a container of its own that ends before the collector starts, so that the collector's environment
+// holds no secret.
 //   write-files.mjs DIRECTORY FILE=VARIABLE ...
 import { rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';

@@ -1,4 +1,5 @@
-// Child processes that never outlive this one: each leads a group of its own, which is killed when we end, however.
+// Child processes that never outlive this one: each leads a group of its own, which is killed when we end,
+// however.
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 
 const running = new Set<ChildProcess>();
@@ -70,7 +71,9 @@ function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
   }
 }
 
-/** Resolves when `probe` says true; rejects with the process's last lines when it ends or the deadline passes. */
+/**
+ * Resolves when `probe` says true; rejects with the process's last lines when it ends or the deadline passes.
+ */
 export async function waitUntilReady(
   started: StartedProcess,
   what: string,

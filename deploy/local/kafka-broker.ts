@@ -1,5 +1,5 @@
-// A real single-node Kafka from jars, for demo, bench and tests: plaintext, mutual TLS and SASL listeners on free
-// loopback ports, everything below one directory.
+// A real single-node Kafka from jars, for demo, bench and tests: plaintext, mutual TLS and SASL listeners on
+// free loopback ports, everything below one directory.
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,9 @@ import { kafkaJarsPath } from './kafka-jars.mjs';
 
 export interface BrokerOptions {
   readonly directory: string;
-  /** Turns on the TLS listeners: the broker's own certificate, and the CA that clients are checked against. */
+  /**
+   * Turns on the TLS listeners: the broker's own certificate, and the CA that clients are checked against.
+   */
   readonly tls?: { readonly certificate: CertificateFiles; readonly caPem: string };
   /** Users of the SASL listener (SCRAM-SHA-512 and PLAIN). */
   readonly users?: Readonly<Record<string, string>>;
@@ -71,7 +73,8 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
 const dataDirectoryOf = (directory: string) => join(directory, 'data');
 
 async function format({ directory, users = {} }: BrokerOptions): Promise<void> {
-  // As the tool's random-uuid makes one, without a second of Java; one that began with a dash would be taken for an option.
+  // As the tool's random-uuid makes one, without a second of Java; one that began with a dash would be taken
+  // for an option.
   const bytes = randomBytes(16);
   bytes.writeUInt8(bytes.readUInt8(0) & 0x7f, 0);
   const id = bytes.toString('base64url');

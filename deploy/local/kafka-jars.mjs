@@ -1,4 +1,5 @@
-// The real broker's jars, from Maven Central into .cache/kafka-<version>. Plain JavaScript: the bootstrap calls it.
+// The real broker's jars, from Maven Central into .cache/kafka-<version>. Plain JavaScript: the bootstrap
+// calls it.
 import { spawnSync } from 'node:child_process';
 import {
   existsSync,

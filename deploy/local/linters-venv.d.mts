@@ -1,4 +1,5 @@
-// Types of linters-venv.mjs, which is plain JavaScript because the bootstrap calls it before anything is installed.
+// Types of linters-venv.mjs, which is plain JavaScript because the bootstrap calls it before anything is
+// installed.
 export type Linter = 'cfn-lint' | 'hadolint' | 'shellcheck';
 /** One of the programs, once `ensureLinters` has run. */
 export function linterProgram(name: Linter): string;

@@ -1,4 +1,5 @@
-// Types of ministack-venv.mjs, which is plain JavaScript because the bootstrap calls it before anything is installed.
+// Types of ministack-venv.mjs, which is plain JavaScript because the bootstrap calls it before anything is
+// installed.
 /** The program, once `ensureMinistack` has run. */
 export function ministackProgram(): string;
 /** Makes the venv once. */

@@ -1,4 +1,5 @@
-// Types of python-venv.mjs, which is plain JavaScript because the bootstrap calls it before anything is installed.
+// Types of python-venv.mjs, which is plain JavaScript because the bootstrap calls it before anything is
+// installed.
 /** A program of the venv, once `ensureVenv` has run. */
 export function venvProgram(requirements: readonly string[], name: string): string;
 /** Makes the venv once. Requirements are pinned: `name==version`. */

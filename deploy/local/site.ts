@@ -1,5 +1,5 @@
-// One site in small: certificates, configs and the two programs as processes of their own, below one directory. Demo,
-// bench and integration tests run what an operator would run.
+// One site in small: certificates, configs and the two programs as processes of their own, below one
+// directory. Demo, bench and integration tests run what an operator would run.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
@@ -27,8 +27,8 @@ const DAYS = 30;
 const START_MS_MAX = 60_000;
 
 /**
- * A CA and certificates for broker, Kafka clients, collector and one agent, in `<directory>/pki`; each of `furtherAgents`
- * has its own, as `agent-<id>`.
+ * A CA and certificates for broker, Kafka clients, collector and one agent, in `<directory>/pki`; each of
+ * `furtherAgents` has its own, as `agent-<id>`.
  */
 export async function createSitePki(
   directory: string,

@@ -1,5 +1,6 @@
-// Between the link's messages and the words of the code: topic ids are hex here and 16 bytes on the wire, segments are
-// written by hand so that a payload is copied once. Golden bytes in test/golden hold both sides to it.
+// Between the link's messages and the words of the code: topic ids are hex here and 16 bytes on the wire,
+// segments are written by hand so that a payload is copied once. Golden bytes in test/golden hold both sides
+// to it.
 import { SEGMENT_PLAIN_BYTES_MAX } from '@sluice/shared/codecs.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
@@ -18,7 +19,10 @@ export const PROTOCOL_MAX = 1;
 /** gRPC method of the one stream. */
 export const CONNECT_PATH = '/sluice.v1.LinkService/Connect';
 
-/** A segment's payload on the wire is never larger: one record batch of 256 MiB plain can only come compressed. */
+/**
+ * A segment's payload on the wire is never larger: one record batch of 256 MiB plain can only come
+ * compressed.
+ */
 export const SEGMENT_PAYLOAD_BYTES_MAX = 64 * 2 ** 20;
 export const MESSAGE_BYTES_MAX = SEGMENT_PAYLOAD_BYTES_MAX + 2 ** 20;
 

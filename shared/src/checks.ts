@@ -1,4 +1,5 @@
-// What both programs' `check` prints: one line for each part that was tried, and below it what to do where it failed.
+// What both programs' `check` prints: one line for each part that was tried, and below it what to do where it
+// failed.
 import { describeError, SluiceError } from './errors.ts';
 
 /** Its name, and what was found, in words; throws where the part does not hold. */

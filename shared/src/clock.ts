@@ -5,7 +5,9 @@
 export type Cancel = () => void;
 
 export interface Clock {
-  /** Wall time in ms since the epoch: for humans, partitions and log lines. Never for safety or for durations. */
+  /**
+   * Wall time in ms since the epoch: for humans, partitions and log lines. Never for safety or for durations.
+   */
   wallMs(): number;
   /** Monotonic time in ms, from an arbitrary origin: for durations. */
   monotonicMs(): number;

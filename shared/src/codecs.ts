@@ -1,5 +1,6 @@
-// Compression in both senses: what producers used inside record batches, and the payload of a segment as a whole.
-// Every decompression is bounded: hostile or broken bytes end in an error, never in memory without limit.
+// Compression in both senses: what producers used inside record batches, and the payload of a segment as a
+// whole. Every decompression is bounded: hostile or broken bytes end in an error, never in memory without
+// limit.
 import { gunzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import lz4 from 'lz4-napi';
 import snappy from 'snappy';
@@ -18,7 +19,10 @@ const ZSTD_CHUNK_BYTES = 128 * 1024;
 const XERIAL_MAGIC = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0]);
 const LZ4_FRAME_MAGIC = 0x184d2204;
 
-/** The records section of a batch. RECORD_BATCH_TOO_LARGE beyond `bytesMax`, RECORD_BATCH_CORRUPT for anything else. */
+/**
+ * The records section of a batch. RECORD_BATCH_TOO_LARGE beyond `bytesMax`, RECORD_BATCH_CORRUPT for anything
+ * else.
+ */
 export function decompressBatch(codec: BatchCodec, bytes: Buffer, bytesMax: number): Buffer {
   try {
     switch (codec) {
@@ -52,7 +56,10 @@ function tooLarge(codec: BatchCodec, bytesMax: number): SluiceError {
   return new SluiceError('RECORD_BATCH_TOO_LARGE', `a ${codec} batch holds more than ${bytesMax} bytes`);
 }
 
-/** Raw snappy, or the xerial stream that the Java client writes: magic, two versions, then length-prefixed blocks. */
+/**
+ * Raw snappy, or the xerial stream that the Java client writes: magic, two versions, then length-prefixed
+ * blocks.
+ */
 function decompressSnappy(bytes: Buffer, bytesMax: number): Buffer {
   if (bytes.length < 16 || !bytes.subarray(0, 8).equals(XERIAL_MAGIC)) return unsnappy(bytes, bytesMax);
   const parts: Buffer[] = [];
@@ -81,8 +88,9 @@ function unsnappy(block: Buffer, bytesMax: number): Buffer {
 }
 
 /**
- * LZ4 frame (lz4_Frame_format.md). Producers write independent blocks, which go through the native block call: four times
- * faster than its frame call. Linked blocks take that slower call, after their size was bounded by the block count.
+ * LZ4 frame (lz4_Frame_format.md). Producers write independent blocks, which go through the native block
+ * call: four times faster than its frame call. Linked blocks take that slower call, after their size was
+ * bounded by the block count.
  */
 function decompressLz4Frame(bytes: Buffer, bytesMax: number): Buffer {
   if (bytes.length < 11 || bytes.readUInt32LE(0) !== LZ4_FRAME_MAGIC)
@@ -137,8 +145,8 @@ function uncompressLz4Block(block: Buffer, plainBytesMax: number): Buffer {
 }
 
 /**
- * A segment's payload as a whole. `lz4` is one LZ4 block behind its plain length as u32 LE; `zstd` one zstd frame. Both
- * are golden: spools and wires of released versions hold them.
+ * A segment's payload as a whole. `lz4` is one LZ4 block behind its plain length as u32 LE; `zstd` one zstd
+ * frame. Both are golden: spools and wires of released versions hold them.
  */
 export function compressPayload(codec: SegmentCodec, plain: Buffer): Buffer {
   switch (codec) {

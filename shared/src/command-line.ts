@@ -1,4 +1,5 @@
-// Command lines of both programs: `<program> <command> [--option value]`, with help that is generated from what exists.
+// Command lines of both programs: `<program> <command> [--option value]`, with help that is generated from
+// what exists.
 import { parseArgs } from 'node:util';
 import { EXIT, reportFatal } from './process-life.ts';
 
@@ -18,7 +19,9 @@ export interface CommandCall {
   readonly positionals: readonly string[];
 }
 
-/** Runs one command and resolves with the exit code; 64 (EX_USAGE) with the reason for what cannot be parsed. */
+/**
+ * Runs one command and resolves with the exit code; 64 (EX_USAGE) with the reason for what cannot be parsed.
+ */
 export async function runCommandLine(
   program: string,
   commands: Readonly<Record<string, Command>>,

@@ -1,5 +1,5 @@
-// Reads one strict YAML file against a schema. Every problem is reported at once, with its line, what is wrong and what
-// to write instead; nothing of a bad file is used.
+// Reads one strict YAML file against a schema. Every problem is reported at once, with its line, what is
+// wrong and what to write instead; nothing of a bad file is used.
 import { readFileSync } from 'node:fs';
 import { type Document, isMap, isScalar, LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';

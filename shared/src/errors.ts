@@ -1,7 +1,10 @@
 // The one error table: each code says what kind of failure it is and what the operator should do.
 // docs/errors.md is compared with it both ways by a test.
 
-/** retry: the same call may succeed later. reject: this input is bad. fence: another took over. halt: an invariant broke. */
+/**
+ * retry: the same call may succeed later. reject: this input is bad. fence: another took over. halt: an
+ * invariant broke.
+ */
 export type ErrorKind = 'retry' | 'reject' | 'fence' | 'halt';
 
 export interface ErrorEntry {
@@ -233,7 +236,10 @@ export interface ErrorOptions {
   readonly cause?: unknown;
 }
 
-/** Every failure that crosses a stage boundary. `message` says what happened; kind and remedy come from the table. */
+/**
+ * Every failure that crosses a stage boundary. `message` says what happened; kind and remedy come from the
+ * table.
+ */
 export class SluiceError extends Error {
   readonly code: ErrorCode;
   readonly place: string | undefined;

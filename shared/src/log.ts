@@ -1,5 +1,6 @@
-// Structured logs, one JSON object a line on stderr. Only the two events.ts files write to it, so that everything a
-// program can say stands in one place. Secrets never come here: events take names and numbers, not config objects.
+// Structured logs, one JSON object a line on stderr. Only the two events.ts files write to it, so that
+// everything a program can say stands in one place. Secrets never come here: events take names and numbers,
+// not config objects.
 import pino from 'pino';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';

@@ -1,5 +1,5 @@
-// Prometheus metrics. Names carry their unit (`_seconds`, `_bytes`, `_total`) as the Prometheus naming guide asks;
-// labels are topics, tables, partitions and codes, all bounded by config.
+// Prometheus metrics. Names carry their unit (`_seconds`, `_bytes`, `_total`) as the Prometheus naming guide
+// asks; labels are topics, tables, partitions and codes, all bounded by config.
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 export interface Metrics {

@@ -1,10 +1,13 @@
-// The HTTP face of both programs: /livez /readyz /healthz /metrics /status. It asks; it decides nothing: what is healthy
-// is the program's own judgement, given by `report`.
+// The HTTP face of both programs: /livez /readyz /healthz /metrics /status. It asks; it decides nothing: what
+// is healthy is the program's own judgement, given by `report`.
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Metrics } from './metrics.ts';
 
-/** flowing: all is well. degraded: something waits, others flow. stopped: nothing moves. unknown: it cannot tell yet. */
+/**
+ * flowing: all is well. degraded: something waits, others flow. stopped: nothing moves. unknown: it cannot
+ * tell yet.
+ */
 export type Verdict = 'flowing' | 'degraded' | 'stopped' | 'unknown';
 
 /** Exit codes of `status`. */

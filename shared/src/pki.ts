@@ -1,5 +1,6 @@
-// A small certificate authority: what `sluice-collector pki` gives to people who have none, and what demo and tests use.
-// ECDSA P-256, random serials, extended key usage as gRPC and Kafka demand it. The only importer of @peculiar/x509.
+// A small certificate authority: what `sluice-collector pki` gives to people who have none, and what demo and
+// tests use. ECDSA P-256, random serials, extended key usage as gRPC and Kafka demand it. The only importer
+// of @peculiar/x509.
 import 'reflect-metadata';
 import { webcrypto } from 'node:crypto';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
@@ -104,7 +105,10 @@ export async function issueCertificate(
   return { certPem: pem(certificate), keyPem: await keyPem(keys.privateKey) };
 }
 
-/** Certificates that are no longer good, as PEM for `listen.tls.crl`. Past `days` it refuses everybody: renew it before. */
+/**
+ * Certificates that are no longer good, as PEM for `listen.tls.crl`. Past `days` it refuses everybody: renew
+ * it before.
+ */
 export async function createRevocationList(
   authority: Authority,
   request: { readonly revokedPem: readonly string[]; readonly nowMs: number; readonly days: number },

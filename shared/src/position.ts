@@ -1,4 +1,5 @@
-// Names for places in Kafka. Offsets are JavaScript numbers, exact to 2^53; `offsetFromWire` asserts that at the door.
+// Names for places in Kafka. Offsets are JavaScript numbers, exact to 2^53; `offsetFromWire` asserts that at
+// the door.
 import { assert } from './errors.ts';
 
 /** A partition of one incarnation of a topic: a topic created again has another id (KIP-516). */
@@ -9,7 +10,10 @@ export interface PartitionId {
   readonly partition: number;
 }
 
-/** DESIGN's position: which incarnation, which partition, written under which leader epoch, and the next offset. */
+/**
+ * DESIGN's position: which incarnation, which partition, written under which leader epoch, and the next
+ * offset.
+ */
 export interface Position extends PartitionId {
   /** -1 where unknown. */
   readonly leaderEpoch: number;
@@ -33,7 +37,10 @@ export function partitionName(id: { readonly topic: string; readonly partition: 
   return `${id.topic}-${id.partition}`;
 }
 
-/** A Kafka offset as a number. Throws ASSERTION_FAILED beyond 2^53, which would take a century at 2.8 M records/s. */
+/**
+ * A Kafka offset as a number. Throws ASSERTION_FAILED beyond 2^53, which would take a century at 2.8 M
+ * records/s.
+ */
 export function offsetFromWire(offset: bigint | string): number {
   const number = Number(offset);
   assert(Number.isSafeInteger(number), `offset ${offset} is not exact in a float64`);

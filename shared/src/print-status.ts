@@ -1,4 +1,5 @@
-// The command `status` of both programs: asks the running one over its own port, prints its verdict and exits with it.
+// The command `status` of both programs: asks the running one over its own port, prints its verdict and exits
+// with it.
 import { describeError } from './errors.ts';
 import { VERDICT_EXIT, type Verdict } from './ops-server.ts';
 

@@ -1,5 +1,5 @@
-// The life of a process: one place where signals, fatal errors and exit codes meet. A program is started, runs until a
-// signal or a broken invariant, drains within a named time and exits.
+// The life of a process: one place where signals, fatal errors and exit codes meet. A program is started,
+// runs until a signal or a broken invariant, drains within a named time and exits.
 import type { Clock } from './clock.ts';
 import { describeError, SluiceError } from './errors.ts';
 
@@ -11,7 +11,10 @@ export interface Program {
   drain(signal: string, graceMs: number): Promise<void>;
 }
 
-/** Runs until SIGTERM or SIGINT, then drains; a second signal ends the process at once. Resolves with the exit code. */
+/**
+ * Runs until SIGTERM or SIGINT, then drains; a second signal ends the process at once. Resolves with the exit
+ * code.
+ */
 export async function runUntilSignal(program: Program, graceMs: number, clock: Clock): Promise<number> {
   const signal = await nextSignal().heard;
   const overdue = new AbortController();
@@ -59,8 +62,8 @@ function nextSignal(): { readonly heard: Promise<string>; cancel(): void } {
 }
 
 /**
- * Ends the process once everything printed has been taken: `process.exit` alone drops what a pipe has no room for. A
- * reader that has gone (`| head`) is no failure.
+ * Ends the process once everything printed has been taken: `process.exit` alone drops what a pipe has no room
+ * for. A reader that has gone (`| head`) is no failure.
  */
 export async function exitProcess(code: number): Promise<never> {
   const taken = [process.stdout, process.stderr].map(

@@ -1,5 +1,5 @@
-// Kafka's RecordBatch v2 as bytes (Kafka protocol guide, "Record Batch"): its header, its CRC, the walk over several.
-// Records inside are opened elsewhere, and only where they must be.
+// Kafka's RecordBatch v2 as bytes (Kafka protocol guide, "Record Batch"): its header, its CRC, the walk over
+// several. Records inside are opened elsewhere, and only where they must be.
 import { BATCH_CODECS, type BatchCodec } from './codecs.ts';
 import { crc32c } from './crc32c.ts';
 import { SluiceError } from './errors.ts';
@@ -42,7 +42,9 @@ function corrupt(message: string, offset?: number): SluiceError {
   );
 }
 
-/** Throws RECORD_BATCH_CORRUPT where the bytes cannot be a whole v2 batch, CODEC_UNKNOWN for compression 5-7. */
+/**
+ * Throws RECORD_BATCH_CORRUPT where the bytes cannot be a whole v2 batch, CODEC_UNKNOWN for compression 5-7.
+ */
 export function readBatchHeader(bytes: Buffer, at = 0): RecordBatchHeader {
   if (bytes.length - at < RECORD_BATCH_HEADER_BYTES) throw corrupt('a record batch ends in its header');
   const baseOffset = offsetFromWire(bytes.readBigInt64BE(at));

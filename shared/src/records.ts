@@ -1,5 +1,5 @@
-// The records inside a batch, one object each: for counting, for tests and tools. The collector's hot path has its own
-// column decoder; a test holds both against each other.
+// The records inside a batch, one object each: for counting, for tests and tools. The collector's hot path
+// has its own column decoder; a test holds both against each other.
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import lz4 from 'lz4-napi';
 import snappy from 'snappy';
@@ -46,8 +46,9 @@ export function decodeRecords(batch: Buffer): KafkaRecord[] {
 }
 
 /**
- * Records at or above `fromOffset`. A dense batch need not be opened; of a sparse one that cannot be opened as many are
- * counted as there may be. Agent and collector count by this alone: they must agree also where a batch is broken.
+ * Records at or above `fromOffset`. A dense batch need not be opened; of a sparse one that cannot be opened
+ * as many are counted as there may be. Agent and collector count by this alone: they must agree also where a
+ * batch is broken.
  */
 export function countRecordsFrom(batch: Buffer, fromOffset: number): number {
   const header = readBatchHeader(batch);

@@ -1,12 +1,15 @@
-// A segment: a run of consecutive record batches of one partition, covering [startOffset, nextOffset). It is what is
-// spooled, sent and staged. The payload is whole record batches as the broker stores them; the first one may begin
-// before startOffset and the records below it belong to the segment before.
+// A segment: a run of consecutive record batches of one partition, covering [startOffset, nextOffset). It is
+// what is spooled, sent and staged. The payload is whole record batches as the broker stores them; the first
+// one may begin before startOffset and the records below it belong to the segment before.
 import type { PartitionId } from './position.ts';
 
 /** Compression of the payload as a whole; its batches may be compressed by the producer beside that. */
 export type SegmentCodec = 'none' | 'lz4' | 'zstd';
 
-/** Offsets that hold no record for a reader: control batches and aborted transactions, dropped whole by the agent. */
+/**
+ * Offsets that hold no record for a reader: control batches and aborted transactions, dropped whole by the
+ * agent.
+ */
 export interface SkippedSpan {
   readonly kind: 'control' | 'aborted';
   readonly firstOffset: number;
@@ -43,7 +46,10 @@ export interface Segment extends PartitionId {
 /** Header fields of a segment without its payload, e.g. for listing a spool. */
 export type SegmentHeader = Omit<Segment, 'payload'> & { readonly payloadBytes: number };
 
-/** The skipped records of `spans` at or above `fromOffset`. A span cut in the middle counts its offsets from there. */
+/**
+ * The skipped records of `spans` at or above `fromOffset`. A span cut in the middle counts its offsets from
+ * there.
+ */
 export function skippedFrom(
   spans: readonly SkippedSpan[],
   fromOffset: number,
@@ -57,8 +63,8 @@ export function skippedFrom(
 }
 
 /**
- * Timestamps are the producer's and may be anything (nanoseconds where milliseconds are meant): what is not a safe
- * integer would break whoever reads the segment, for ever. -1 is none.
+ * Timestamps are the producer's and may be anything (nanoseconds where milliseconds are meant): what is not a
+ * safe integer would break whoever reads the segment, for ever. -1 is none.
  */
 export function boundedTimestamp(timestamp: number): number {
   return Math.min(Math.max(timestamp, -1), Number.MAX_SAFE_INTEGER);

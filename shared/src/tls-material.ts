@@ -1,5 +1,5 @@
-// Certificates and keys from PEM files, read again at every use so that a renewal needs no restart. What is wrong with
-// them is said here, with the file's name and never with its content.
+// Certificates and keys from PEM files, read again at every use so that a renewal needs no restart. What is
+// wrong with them is said here, with the file's name and never with its content.
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';

@@ -1,5 +1,5 @@
-// A spooled segment whose bytes changed on the disk costs one more read from Kafka: everything before and behind it is
-// sent as it was spooled, and nothing but its own range is read again.
+// A spooled segment whose bytes changed on the disk costs one more read from Kafka: everything before and
+// behind it is sent as it was spooled, and nothing but its own range is read again.
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';

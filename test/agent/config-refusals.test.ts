@@ -1,4 +1,5 @@
-// agent.yaml: a short file is enough, and what could not run is refused at the door with the place and a remedy.
+// agent.yaml: a short file is enough, and what could not run is refused at the door with the place and a
+// remedy.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

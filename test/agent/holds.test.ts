@@ -1,5 +1,5 @@
-// What holds every topic holds also those that are assigned later, and lets go of those that are not assigned now: the
-// agent in front of a source that only keeps its partition table.
+// What holds every topic holds also those that are assigned later, and lets go of those that are not assigned
+// now: the agent in front of a source that only keeps its partition table.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createAgent } from '@sluice/agent/agent.ts';

@@ -1,6 +1,7 @@
-// `npm run bench -- [--json] [--records N] [--size small|big] [--rows a,b] [--profile DIR] [--spark]`: how fast, for how
-// much CPU and memory. stdout is one JSON object (one line with --json); what happens meanwhile and a table for people go
-// to stderr. Each row proves its result before it counts; a row that cannot ends the bench with 1.
+// `npm run bench -- [--json] [--records N] [--size small|big] [--rows a,b] [--profile DIR] [--spark]`: how
+// fast, for how much CPU and memory. stdout is one JSON object (one line with --json); what happens meanwhile
+// and a table for people go to stderr. Each row proves its result before it counts; a row that cannot ends
+// the bench with 1.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';

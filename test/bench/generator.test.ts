@@ -1,4 +1,5 @@
-// The orders of the bench are the same bytes on every machine: figures of other programs were measured on them.
+// The orders of the bench are the same bytes on every machine: figures of other programs were measured on
+// them.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
@@ -12,7 +13,10 @@ import { expectation, ORDER_BYTES_MAX, OrderGenerator, type RecordSize } from '.
 
 const RECORDS = 200_000;
 
-/** SHA-256 of orders [from, to) of 200,000, each with a line feed behind it, as the first generator wrote them. */
+/**
+ * SHA-256 of orders [from, to) of 200,000, each with a line feed behind it, as the first generator wrote
+ * them.
+ */
 const GOLDEN: readonly { size: RecordSize; from: number; to: number; sha256: string }[] = [
   {
     size: 'small',

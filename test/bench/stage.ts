@@ -1,4 +1,5 @@
-// What all rows share: one broker with the orders in a topic, certificates, and a directory that is gone at the end.
+// What all rows share: one broker with the orders in a topic, certificates, and a directory that is gone at
+// the end.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Broker, startBroker } from '@sluice/deploy/local/kafka-broker.ts';

@@ -1,6 +1,7 @@
-// npm run chaos -- [--minutes N] [--seed S] [--sites N]: real processes under faults that the seed draws, while numbered
-// records are produced; in the end each acknowledged number must be in the lake exactly once. stdout: what happened and the
-// verdict. The seed decides which faults come in which order; what they meet is the machine's.
+// npm run chaos -- [--minutes N] [--seed S] [--sites N]: real processes under faults that the seed draws,
+// while numbered records are produced; in the end each acknowledged number must be in the lake exactly once.
+// stdout: what happened and the verdict. The seed decides which faults come in which order; what they meet is
+// the machine's.
 
 import { ensureKafkaJars } from '@sluice/deploy/local/kafka-jars.mjs';
 import { ensureMinistack } from '@sluice/deploy/local/ministack-venv.mjs';

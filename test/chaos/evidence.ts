@@ -1,5 +1,5 @@
-// What a failed chaos run leaves for whoever looks into it, since broker and emulated S3 go with the run: the ledgers, each
-// row's number and position, and what Kafka itself holds.
+// What a failed chaos run leaves for whoever looks into it, since broker and emulated S3 go with the run: the
+// ledgers, each row's number and position, and what Kafka itself holds.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { BUCKET, type Stage, TABLES, TOPICS } from './stage.ts';

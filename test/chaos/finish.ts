@@ -1,5 +1,5 @@
-// The end of a chaos run: no fault any more, everything must come through within a bound; then the lake is read with the
-// collector's own commands and compared with what the producers know.
+// The end of a chaos run: no fault any more, everything must come through within a bound; then the lake is
+// read with the collector's own commands and compared with what the producers know.
 import type { Site } from '@sluice/deploy/local/site.ts';
 import { eventually } from '../support/eventually.ts';
 import type { Journal } from './journal.ts';
@@ -7,7 +7,10 @@ import { isMalformed, type NumberedProducer } from './numbered-producer.ts';
 import { GROUP, numberIn, type Stage, TABLES, TOPICS } from './stage.ts';
 import { judge } from './verdict.ts';
 
-/** From the last fault until all is acknowledged: a link that died in silence is noticed in 45 s, and what is parked tries again every 30 s. */
+/**
+ * From the last fault until all is acknowledged: a link that died in silence is noticed in 45 s, and what is
+ * parked tries again every 30 s.
+ */
 export const DRAIN_MS_MAX = 180_000;
 
 /** What ordinary lag tools see, over all topics. */

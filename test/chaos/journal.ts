@@ -1,5 +1,5 @@
-// What happened in a chaos run: a line in `chaos.log` for each fault and each surprise, how often each fault happened, and
-// what was found wrong.
+// What happened in a chaos run: a line in `chaos.log` for each fault and each surprise, how often each fault
+// happened, and what was found wrong.
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '@sluice/shared/clock.ts';

@@ -1,5 +1,5 @@
-// A lane is a sequence of faults of one subject: all its kinds in an order that the seed draws, then again in another, with
-// pauses between. Lanes run beside each other, so that faults of different subjects overlap.
+// A lane is a sequence of faults of one subject: all its kinds in an order that the seed draws, then again in
+// another, with pauses between. Lanes run beside each other, so that faults of different subjects overlap.
 import type { Clock } from '@sluice/shared/clock.ts';
 import type { Chance } from '../simulation/chance.ts';
 import type { Journal } from './journal.ts';

@@ -1,5 +1,5 @@
-// One program of the site under chaos: it is started and ended by faults, and whenever it ends although none wanted it to,
-// that is a violation, and it is started again as a supervisor would.
+// One program of the site under chaos: it is started and ended by faults, and whenever it ends although none
+// wanted it to, that is a violation, and it is started again as a supervisor would.
 import type { SiteProgram } from '@sluice/deploy/local/site.ts';
 import type { Journal } from './journal.ts';
 

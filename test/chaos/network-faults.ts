@@ -1,5 +1,5 @@
-// What befalls the network: the link between agent and collectors is cut, half-closed, frozen, slow or narrow; S3 and Glue
-// refuse, fail, hang, or lose the reply to what they did.
+// What befalls the network: the link between agent and collectors is cut, half-closed, frozen, slow or
+// narrow; S3 and Glue refuse, fail, hang, or lose the reply to what they did.
 
 import type { Chance } from '../simulation/chance.ts';
 import type { AwsProxy, AwsRequest, Intervention } from '../support/aws-proxy.ts';

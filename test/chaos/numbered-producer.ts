@@ -1,5 +1,5 @@
-// The verifiable producer: numbered records, acks=all, idempotent, one send at a time. It knows which numbers Kafka has
-// acknowledged, and which it does not know about.
+// The verifiable producer: numbered records, acks=all, idempotent, one send at a time. It knows which numbers
+// Kafka has acknowledged, and which it does not know about.
 import type { Clock } from '@sluice/shared/clock.ts';
 import { type Kafka, Partitioners, type Producer } from 'kafkajs';
 import type { Chance } from '../simulation/chance.ts';
@@ -52,7 +52,8 @@ export function startNumberedProducer(
         journal.say(
           `${topic}: ${sent.length} numbers from ${first} are unconfirmed: ${(error as Error).message}`,
         );
-        // Its next sequence number may be taken already: a new producer, or Kafka would drop the next batch as a repeat.
+        // Its next sequence number may be taken already: a new producer, or Kafka would drop the next batch
+        // as a repeat.
         await producer.disconnect().catch(() => {});
         producer = await connected(kafka, clock);
       }

@@ -1,5 +1,5 @@
-// What befalls the machines: agents, collectors and the broker are killed, stopped for longer than sessions last, deployed
-// anew; an agent's spool is corrupted or lost while it is down; a disk is full for a while.
+// What befalls the machines: agents, collectors and the broker are killed, stopped for longer than sessions
+// last, deployed anew; an agent's spool is corrupted or lost while it is down; a disk is full for a while.
 import { closeSync, globSync, openSync, readdirSync, rmSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Broker } from '@sluice/deploy/local/kafka-broker.ts';

@@ -1,4 +1,5 @@
-// A file system of its own, small enough to be filled, for one program's data: a tmpfs where this process may mount one.
+// A file system of its own, small enough to be filled, for one program's data: a tmpfs where this process may
+// mount one.
 import { spawnSync } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';

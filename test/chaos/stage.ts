@@ -1,5 +1,6 @@
-// All that a chaos run stands on: a real Kafka, an emulated S3 and Glue, and sites that share one consumer group and one
-// lake. Each agent reaches the collectors through a balancer that can fail, each collector AWS through a proxy that can lie.
+// All that a chaos run stands on: a real Kafka, an emulated S3 and Glue, and sites that share one consumer
+// group and one lake. Each agent reaches the collectors through a balancer that can fail, each collector AWS
+// through a proxy that can lie.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -26,7 +27,10 @@ export const TOPICS: readonly NumberedTopic[] = [
   { topic: 'orders', partitions: 2 },
 ];
 
-/** `numbers`: SQL that takes the number out of a row. `isStrict`: it has columns, so that a malformed record is quarantined. */
+/**
+ * `numbers`: SQL that takes the number out of a row. `isStrict`: it has columns, so that a malformed record
+ * is quarantined.
+ */
 export const TABLES = [
   { name: 'claims', topic: 'claims', numbers: 'n', isStrict: true },
   { name: 'claims_text', topic: 'claims', numbers: numberIn('value'), isStrict: false },

@@ -1,5 +1,5 @@
-// The oracle of a chaos run: each number that Kafka acknowledged to the producer is in a table exactly once, as a row or
-// named in its quarantine. A number whose send failed may be there once or not at all. Pure.
+// The oracle of a chaos run: each number that Kafka acknowledged to the producer is in a table exactly once,
+// as a row or named in its quarantine. A number whose send failed may be there once or not at all. Pure.
 import { compareOnce } from '../support/oracles.ts';
 
 export interface Numbers {

@@ -1,4 +1,5 @@
-// collector.yaml: what a table means is compiled once, and what could not run is refused at the door, all of it at once.
+// collector.yaml: what a table means is compiled once, and what could not run is refused at the door, all of
+// it at once.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
-// Mistakes that the protocol forbids, made on purpose around the product's code and never in it: an exploration that does
-// not find them proves nothing.
+// Mistakes that the protocol forbids, made on purpose around the product's code and never in it: an
+// exploration that does not find them proves nothing.
 import type { LedgerEntry, LedgerOutput, ObjectStore } from '@sluice/collector/contracts.ts';
 import type { Bug } from './collector-run.ts';
 

@@ -1,6 +1,6 @@
-// One collector of the exploration: the product's own table writers, driven as a lane drives them, over a store and a
-// catalog whose every operation waits until the explorer answers it. It runs on promises alone, so that the same answers
-// in the same order always lead to the same state.
+// One collector of the exploration: the product's own table writers, driven as a lane drives them, over a
+// store and a catalog whose every operation waits until the explorer answers it. It runs on promises alone,
+// so that the same answers in the same order always lead to the same state.
 import { createHash } from 'node:crypto';
 import type {
   Catalog,
@@ -196,7 +196,10 @@ interface Drive {
   record(): void;
 }
 
-/** As a lane does it: windows in order, each trimmed to what is not committed and tried until none of it is left. */
+/**
+ * As a lane does it: windows in order, each trimmed to what is not committed and tried until none of it is
+ * left.
+ */
 async function drive({ name, writer, windows, plan, collector, store, loaded, record }: Drive) {
   await writer.load();
   await loaded();

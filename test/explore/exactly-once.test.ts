@@ -1,5 +1,5 @@
-// Exactly once in every order: the product's own ledger and publisher, two collectors, and everything that can happen
-// between their requests, within the bounds that each test names.
+// Exactly once in every order: the product's own ledger and publisher, two collectors, and everything that
+// can happen between their requests, within the bounds that each test names.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { explore, summaryOf } from './explore.ts';

@@ -1,5 +1,5 @@
-// Every state that a scenario can reach, each once, and the promises in each. Depth first, so that the way to a broken
-// promise is at hand, and so that running collectors are mostly led on and seldom begun anew.
+// Every state that a scenario can reach, each once, and the promises in each. Depth first, so that the way to
+// a broken promise is at hand, and so that running collectors are mostly led on and seldom begun anew.
 import { memoised, StateSet } from './interner.ts';
 import { ackedAndNotVisible, brokenPromise, unfinished } from './oracle.ts';
 import { type Scenario, type State, type Step, System, takenBack } from './system.ts';

@@ -1,6 +1,6 @@
-// A collector's behaviour is a function of the answers it got, in their order. Each such history is a node here, with what
-// the collector asks next and what it has acknowledged; the product's code runs once for each node, however many states of
-// the whole system share it.
+// A collector's behaviour is a function of the answers it got, in their order. Each such history is a node
+// here, with what the collector asks next and what it has acknowledged; the product's code runs once for each
+// node, however many states of the whole system share it.
 import { type CollectorPlan, CollectorRun, settled } from './collector-run.ts';
 import { Interner } from './interner.ts';
 import type { Operation } from './operation.ts';

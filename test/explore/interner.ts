@@ -1,4 +1,5 @@
-// Values as small numbers: equal values have one number, so that a state of the exploration is a handful of them.
+// Values as small numbers: equal values have one number, so that a state of the exploration is a handful of
+// them.
 
 export class Interner {
   readonly #numbers = new Map<string, number>();

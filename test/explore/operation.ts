@@ -1,5 +1,6 @@
-// What a collector asks of the world, one scheduling point each, as text: equal questions are equal texts. The two
-// collectors are named by two signs, so that a state with both exchanged can be recognised as the same.
+// What a collector asks of the world, one scheduling point each, as text: equal questions are equal texts.
+// The two collectors are named by two signs, so that a state with both exchanged can be recognised as the
+// same.
 
 export const SELF = '§';
 export const OTHER = '¤';

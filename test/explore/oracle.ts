@@ -1,6 +1,7 @@
-// What must hold in every world that can be reached, judged from the objects alone and without the product's own fold:
-// no row visible before its commit, none twice, none taken back, acknowledged implies visible, no committed entry without
-// its bytes, ranges contiguous. Since final objects may only come, "none twice" of what stands is none twice over time.
+// What must hold in every world that can be reached, judged from the objects alone and without the product's
+// own fold: no row visible before its commit, none twice, none taken back, acknowledged implies visible, no
+// committed entry without its bytes, ranges contiguous. Since final objects may only come, "none twice" of
+// what stands is none twice over time.
 import type { WindowEntry } from '@sluice/collector/contracts.ts';
 import { isFinal, type World } from './world.ts';
 
@@ -99,7 +100,10 @@ interface Entry {
   readonly partitions?: readonly { partition: number; start: number }[];
 }
 
-/** Ranges follow each other, per partition; a hole in the numbers is no matter here: it may have been made on purpose. */
+/**
+ * Ranges follow each other, per partition; a hole in the numbers is no matter here: it may have been made on
+ * purpose.
+ */
 function readLedger(world: World, table: string): Committed | string {
   const prefix = `_sluice/ledger/${table}/`;
   const keys = [...world.keys()].filter((key) => key.startsWith(prefix)).sort();

@@ -1,5 +1,5 @@
-// What is explored, with its bounds. Each is explored whole, or says that it was stopped; the larger ones take minutes and
-// are run by hand.
+// What is explored, with its bounds. Each is explored whole, or says that it was stopped; the larger ones
+// take minutes and are run by hand.
 import type { CollectorPlan, WindowPlan } from './collector-run.ts';
 import type { ExploreOptions } from './explore.ts';
 import type { Scenario } from './system.ts';
@@ -78,7 +78,9 @@ export function isBelowCheckpoint(world: World, key: string): boolean {
   );
 }
 
-/** Anything but the newest entry: whoever creates such a number anew finds one behind it that names another. */
+/**
+ * Anything but the newest entry: whoever creates such a number anew finds one behind it that names another.
+ */
 export function isNotLast(world: World, key: string): boolean {
   const numbers = [...world.keys()].filter((k) => k.startsWith('_sluice/ledger/')).map(sequence);
   return sequence(key) < Math.max(...numbers);

@@ -1,5 +1,5 @@
-// An exploration that finds nothing proves something only if it finds what is there: each mistake is made on purpose, around
-// the product's code, and must be found as the promise that it breaks.
+// An exploration that finds nothing proves something only if it finds what is there: each mistake is made on
+// purpose, around the product's code, and must be found as the promise that it breaks.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {

@@ -1,6 +1,7 @@
-// Two collectors, one world, and what may go wrong between them: the states of the whole and the steps from each. A step
-// is one operation that takes effect and is answered, or one fault: a crash, a reply that is lost, a request that takes
-// effect after its sender gave it up, an entry that someone deletes. Time does not exist: who is not stepped sleeps.
+// Two collectors, one world, and what may go wrong between them: the states of the whole and the steps from
+// each. A step is one operation that takes effect and is answered, or one fault: a crash, a reply that is
+// lost, a request that takes effect after its sender gave it up, an entry that someone deletes. Time does not
+// exist: who is not stepped sleeps.
 import { type CollectorPlan, CollectorRun, settled } from './collector-run.ts';
 import { Histories } from './histories.ts';
 import { Interner, memoised } from './interner.ts';
@@ -124,7 +125,10 @@ export class System {
     return this.#unknown.length === 0 ? steps : this.#learned(() => this.#stepsOf(state));
   }
 
-  /** What `attempt` gives once every history that it needs was run: seldom, and the only thing that takes promises. */
+  /**
+   * What `attempt` gives once every history that it needs was run: seldom, and the only thing that takes
+   * promises.
+   */
   async #learned(attempt: () => Step[]): Promise<Step[]> {
     for (;;) {
       for (const run of this.#unknown.splice(0)) await run();
@@ -145,7 +149,9 @@ export class System {
     return steps;
   }
 
-  /** An operation that nobody else can tell from its absence: no other order than it first has to be tried. */
+  /**
+   * An operation that nobody else can tell from its absence: no other order than it first has to be tried.
+   */
   #eager([world, one, other, rest]: State) {
     const { lost, deletions } = this.rest(rest);
     for (const by of [0, 1] as const)
@@ -157,7 +163,10 @@ export class System {
     return undefined;
   }
 
-  /** Whether nobody else ever sees a difference: what never changes is read; what nobody looks for comes or goes. */
+  /**
+   * Whether nobody else ever sees a difference: what never changes is read; what nobody looks for comes or
+   * goes.
+   */
   #isOnlyIts(asked: Operation, { world, deletions }: { world: number; deletions: number }): boolean {
     const { plan, hintsAtOnce } = this.#scenario;
     const isSwept = plan.sweeps > 0 || plan.bug?.touchesStaged === true;
@@ -263,7 +272,10 @@ export class System {
       });
   }
 
-  /** The state after one collector was told `reply`; the world stays as it is. No matter what where it is not known yet. */
+  /**
+   * The state after one collector was told `reply`; the world stays as it is. No matter what where it is not
+   * known yet.
+   */
   #led([world, one, other, rest]: State, by: 0 | 1, { slot, reply }: { slot: number; reply: number }): State {
     const parent = by === 0 ? one : other;
     const child = this.histories.known(parent, slot, reply);

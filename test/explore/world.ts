@@ -1,5 +1,6 @@
-// The object store and the catalog of the exploration: what stands, as text, and what each operation makes of it. Pure:
-// a world is never changed, an operation makes another one. Every operation is atomic, as it is for S3 and for Glue.
+// The object store and the catalog of the exploration: what stands, as text, and what each operation makes of
+// it. Pure: a world is never changed, an operation makes another one. Every operation is atomic, as it is for
+// S3 and for Glue.
 import type { Operation } from './operation.ts';
 import { MISSING } from './operation.ts';
 

@@ -1,6 +1,6 @@
-// Both ends of the journey at their worst: what Kafka's log did to records before we read them - compacted, aborted,
-// packed, deleted by retention - and a table that takes nothing. The lake holds what Java's read_committed consumer
-// reads, the ledger names the rest, and neighbours flow.
+// Both ends of the journey at their worst: what Kafka's log did to records before we read them - compacted,
+// aborted, packed, deleted by retention - and a table that takes nothing. The lake holds what Java's
+// read_committed consumer reads, the ledger names the rest, and neighbours flow.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { CommitEntry } from '@sluice/collector/contracts.ts';
@@ -50,7 +50,9 @@ const textTable = (name: string) => ({
   provenance: 'full',
 });
 
-/** Every record of a topic that is in the lake, in offset order, as `readByJava` writes them; tombstones too. */
+/**
+ * Every record of a topic that is in the lake, in offset order, as `readByJava` writes them; tombstones too.
+ */
 async function readLake(site: Site, table: string): Promise<string[]> {
   const found = await query(
     site,

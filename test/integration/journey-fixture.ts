@@ -1,5 +1,5 @@
-// What every test of the whole journey stands on: a real broker that demands certificates, both programs as processes of
-// their own, and what an operator would ask of them.
+// What every test of the whole journey stands on: a real broker that demands certificates, both programs as
+// processes of their own, and what an operator would ask of them.
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -50,7 +50,8 @@ export async function startJourney(users: Readonly<Record<string, string>> = {})
   const broker = await startBroker({ directory: join(directory, 'kafka'), tls, users });
   const kafka = new Kafka({ brokers: [broker.plaintext], logLevel: logLevel.NOTHING });
   const admin = kafka.admin();
-  // Idempotent: kafkajs repeats a whole request, also for partitions that took it, when one leader is not there yet.
+  // Idempotent: kafkajs repeats a whole request, also for partitions that took it, when one leader is not
+  // there yet.
   const producer = kafka.producer({
     allowAutoTopicCreation: false,
     idempotent: true,

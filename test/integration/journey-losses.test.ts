@@ -1,5 +1,5 @@
-// Links that are cut, disks that are lost or old, topics that nobody may send: what exists arrives once, and neighbours
-// flow.
+// Links that are cut, disks that are lost or old, topics that nobody may send: what exists arrives once, and
+// neighbours flow.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// The whole journey on real parts: Kafka that demands proof, both programs as processes of their own, S3 and Glue over
-// HTTP. What was produced is in the lake exactly once, whatever was killed meanwhile.
+// The whole journey on real parts: Kafka that demands proof, both programs as processes of their own, S3 and
+// Glue over HTTP. What was produced is in the lake exactly once, whatever was killed meanwhile.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
-// A line that breaks every second, by reset or by a half-close from the middle: everything arrives, once and in order.
+// A line that breaks every second, by reset or by a half-close from the middle: everything arrives, once and
+// in order.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { NO_TOPIC_ID } from '@sluice/shared/position.ts';

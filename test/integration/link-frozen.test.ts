@@ -1,5 +1,6 @@
-// A line that dies in silence, as behind a firewall that forgot it: no end, no reset, bytes on the way are gone. Both ends
-// notice by themselves in the time that is set, and go on over the next connection where they were.
+// A line that dies in silence, as behind a firewall that forgot it: no end, no reset, bytes on the way are
+// gone. Both ends notice by themselves in the time that is set, and go on over the next connection where they
+// were.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { NO_TOPIC_ID } from '@sluice/shared/position.ts';

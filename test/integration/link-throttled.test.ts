@@ -1,4 +1,5 @@
-// A slow line with a full queue behind it: receipts stay quick, nobody takes it for dead, and it is used to the full.
+// A slow line with a full queue behind it: receipts stay quick, nobody takes it for dead, and it is used to
+// the full.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Uplink } from '@sluice/agent/contracts.ts';
@@ -15,7 +16,9 @@ const claims = { topic: 'claims', topicId: NO_TOPIC_ID, partition: 0 };
 const MIB = 2 ** 20;
 const SAMPLE_MS = 5;
 
-/** From handing a segment over to its receipt, for each segment of `bytes`, as the agent's status shows it. */
+/**
+ * From handing a segment over to its receipt, for each segment of `bytes`, as the agent's status shows it.
+ */
 function watchReceipts(uplink: Uplink, bytes: number) {
   const sentMs: number[] = [];
   const delaysMs: number[] = [];

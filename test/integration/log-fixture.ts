@@ -1,5 +1,6 @@
-// Logs that a consumer must read with care - every codec, interleaved aborts, huge batches, holes that the log cleaner
-// left - and what Java's read_committed console consumer makes of them, which is the truth for everyone.
+// Logs that a consumer must read with care - every codec, interleaved aborts, huge batches, holes that the
+// log cleaner left - and what Java's read_committed console consumer makes of them, which is the truth for
+// everyone.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -74,7 +75,10 @@ const HUGE_BATCH: JavaRecords = {
   settings: ['batch.size=8000000', 'linger.ms=3000', 'max.request.size=8000000'],
 };
 
-/** A topic of one partition with every codec, aborted transactions, a batch of 200,000 and messages of 6 MB, mixed. */
+/**
+ * A topic of one partition with every codec, aborted transactions, a batch of 200,000 and messages of 6 MB,
+ * mixed.
+ */
 export async function createMixture(broker: ToolBroker, { kafka, admin, topic }: NewLog): Promise<void> {
   await admin.createTopics({ topics: [{ topic, numPartitions: 1, replicationFactor: 1 }] });
   const small = BATCH_CODECS.map((codec) => ({ codec, count: 2_000, bytes: 100 }));
@@ -139,8 +143,9 @@ const ROUNDS = 12;
 const KEYS_PER_ROUND = 20;
 
 /**
- * A topic of one partition whose log the cleaner has really compacted up to its last record: single offsets are gone,
- * whole batches are, batches stand empty, tombstones stay, and the transactions in between were cleaned as well.
+ * A topic of one partition whose log the cleaner has really compacted up to its last record: single offsets
+ * are gone, whole batches are, batches stand empty, tombstones stay, and the transactions in between were
+ * cleaned as well.
  */
 export async function createCompacted(
   { dataDirectory }: Pick<ToolBroker, 'dataDirectory'>,
@@ -153,7 +158,8 @@ export async function createCompacted(
   };
   const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }));
   await admin.createTopics({ topics: [{ topic, numPartitions: 1, replicationFactor: 1, configEntries }] });
-  // Each round is minutes after the one before by its timestamps, and rolls a segment: only closed ones are cleaned.
+  // Each round is minutes after the one before by its timestamps, and rolls a segment: only closed ones are
+  // cleaned.
   const sinceMs = Date.now() - 3_600_000;
   for (let round = 0; round < ROUNDS; round++) {
     const timestamp = String(sinceMs + round * 120_000);

@@ -1,5 +1,5 @@
-// The collector dies, or its S3 does, at each step of publishing, as processes over HTTP. Whatever was produced is in the
-// lake exactly once in the end, and nothing is acknowledged before it is there.
+// The collector dies, or its S3 does, at each step of publishing, as processes over HTTP. Whatever was
+// produced is in the lake exactly once in the end, and nothing is acknowledged before it is there.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { type Ministack, startMinistack } from '@sluice/deploy/local/ministack.ts';

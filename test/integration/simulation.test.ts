@@ -1,5 +1,6 @@
-// Exactly once by seed: a thousand different lives of a site and a lake, in which every kind of fault happens, and nothing
-// is lost, doubled, shown too early, taken back or acknowledged too soon, and all comes through once the faults are over.
+// Exactly once by seed: a thousand different lives of a site and a lake, in which every kind of fault
+// happens, and nothing is lost, doubled, shown too early, taken back or acknowledged too soon, and all comes
+// through once the faults are over.
 import assert from 'node:assert/strict';
 import { availableParallelism } from 'node:os';
 import { test } from 'node:test';

@@ -1,5 +1,5 @@
-// One Kafka broker from its own jars for the source's tests, Java's tools beside it, and a source whose handler keeps
-// positions as the wiring does and writes down everything it is told.
+// One Kafka broker from its own jars for the source's tests, Java's tools beside it, and a source whose
+// handler keeps positions as the wiring does and writes down everything it is told.
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';

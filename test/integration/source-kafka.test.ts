@@ -1,5 +1,5 @@
-// The source on a real broker: what it hands over is what Java's read_committed consumer sees, and nothing is skipped,
-// repeated or reset, whatever happens to the log, the group or the broker.
+// The source on a real broker: what it hands over is what Java's read_committed consumer sees, and nothing is
+// skipped, repeated or reset, whatever happens to the log, the group or the broker.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { SourceBatch } from '@sluice/agent/contracts.ts';

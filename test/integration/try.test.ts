@@ -1,5 +1,6 @@
-// `npm run try` against a real Kafka that demands proof: a stranger's topic becomes a typed table, nothing is written to
-// the brokers, nothing is left on the machine but the lake, and what is wrong is said at once and without a stack.
+// `npm run try` against a real Kafka that demands proof: a stranger's topic becomes a typed table, nothing is
+// written to the brokers, nothing is left on the machine but the lake, and what is wrong is said at once and
+// without a stack.
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// A collector that is replaced has told the agent what it committed before it ends the stream, so that nothing crosses the
-// link twice: two whole collectors, one after the other, on one lake.
+// A collector that is replaced has told the agent what it committed before it ends the stream, so that
+// nothing crosses the link twice: two whole collectors, one after the other, on one lake.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

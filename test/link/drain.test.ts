@@ -1,5 +1,5 @@
-// A collector that is being replaced: streams end in good order, nobody new is let in, and nothing is lost on the way to
-// the next one.
+// A collector that is being replaced: streams end in good order, nobody new is let in, and nothing is lost on
+// the way to the next one.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';

@@ -1,5 +1,5 @@
-// Whoever is refused is told why, and so is the other side: the same reason and remedy in the agent's status and log and
-// in the collector's log. Real TLS, real gRPC.
+// Whoever is refused is told why, and so is the other side: the same reason and remedy in the agent's status
+// and log and in the collector's log. Real TLS, real gRPC.
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,5 @@
-// Certificates change under a running stream: nothing is lost, and what was demanded before is demanded after.
+// Certificates change under a running stream: nothing is lost, and what was demanded before is demanded
+// after.
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';

@@ -1,4 +1,5 @@
-// What the golden bytes of the link say. Every field has a value of its own, so that two fields that change places show.
+// What the golden bytes of the link say. Every field has a value of its own, so that two fields that change
+// places show.
 import type { ConnectRequest, ConnectResponse } from '@sluice/proto/gen/sluice/v1/link.ts';
 
 type Bodies<M extends { body?: { $case: string; value: unknown } | undefined }> = {

@@ -1,5 +1,5 @@
-// An agent and a collector of different versions meet on the wire: the bytes of each released version must read the same
-// for ever.
+// An agent and a collector of different versions meet on the wire: the bytes of each released version must
+// read the same for ever.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';

@@ -1,5 +1,5 @@
-// The reference of both config files and their JSON Schemas, from the schemas that the programs parse with. A key without
-// a description is refused, so that none is left out.
+// The reference of both config files and their JSON Schemas, from the schemas that the programs parse with. A
+// key without a description is refused, so that none is left out.
 import { agentSchema } from '@sluice/agent/config.ts';
 import { collectorSchema } from '@sluice/collector/config.ts';
 import { UNIT_NAMES } from '@sluice/shared/units.ts';

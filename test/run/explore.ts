@@ -1,5 +1,6 @@
-// npm run explore [-- --minutes N] [words]: the ledger protocol in every order, the larger bounds included. Each scenario
-// ends when it is explored or after N minutes (10), and says which; words choose scenarios by name.
+// npm run explore [-- --minutes N] [words]: the ledger protocol in every order, the larger bounds included.
+// Each scenario ends when it is explored or after N minutes (10), and says which; words choose scenarios by
+// name.
 import { parseArgs } from 'node:util';
 import { explore, summaryOf } from '../explore/explore.ts';
 import { boundsOf, CLEAN, DELETING, LARGER } from '../explore/scenarios.ts';

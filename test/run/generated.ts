@@ -1,5 +1,5 @@
-// What is generated and committed: the wire code from link.proto, the references of errors and of what `verify` finds from
-// their tables, and the config reference from the config schemas.
+// What is generated and committed: the wire code from link.proto, the references of errors and of what
+// `verify` finds from their tables, and the config reference from the config schemas.
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';

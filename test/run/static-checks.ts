@@ -1,4 +1,5 @@
-// The checks that run no code of ours: format and lint, types, generated code. Side by side, each with its seconds.
+// The checks that run no code of ours: format and lint, types, generated code. Side by side, each with its
+// seconds.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,5 @@
-// Finds and runs test files, each in a process of its own, and counts. A file that crashes on load or hangs counts as
-// failed; so does a file that holds no test.
+// Finds and runs test files, each in a process of its own, and counts. A file that crashes on load or hangs
+// counts as failed; so does a file that holds no test.
 import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -46,7 +46,10 @@ const FILE_TIMEOUT_MS: Readonly<Record<TestKind, number>> = {
   integration: 300_000,
 };
 
-/** Prints failures as they come, what was explored, and a line per test for integration. Resolves with the counts and the slowest tests. */
+/**
+ * Prints failures as they come, what was explored, and a line per test for integration. Resolves with the
+ * counts and the slowest tests.
+ */
 export async function runTests(
   kind: TestKind,
   files: readonly string[],

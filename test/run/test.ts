@@ -1,4 +1,5 @@
-// npm test: check, then the ledger explored in every order, then integration on a real broker and an emulated AWS. Arguments filter test files by name.
+// npm test: check, then the ledger explored in every order, then integration on a real broker and an emulated
+// AWS. Arguments filter test files by name.
 import { runStaticChecks } from './static-checks.ts';
 import { add, printSlowest, printTally, runTests, testFiles } from './test-files.ts';
 

@@ -22,7 +22,10 @@ const i32be = (value: number) => {
   return bytes;
 };
 
-/** LZ4 frame header of 64 KiB blocks: magic, flags, block size and the header's checksum (lz4_Frame_format.md). */
+/**
+ * LZ4 frame header of 64 KiB blocks: magic, flags, block size and the header's checksum
+ * (lz4_Frame_format.md).
+ */
 const LINKED = Buffer.from('04224d184040c0', 'hex');
 const INDEPENDENT = Buffer.from('04224d18604082', 'hex');
 const STORED = 0x8000_0000;

@@ -1,4 +1,5 @@
-// Offsets stay exact, partitions are never mistaken for each other, and a cut through a segment counts every offset once.
+// Offsets stay exact, partitions are never mistaken for each other, and a cut through a segment counts every
+// offset once.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {

@@ -1,5 +1,5 @@
-// A machine with an agent: its disk stays, its processes come and go. The agent is the product's own, on doubles for
-// Kafka, disk and link.
+// A machine with an agent: its disk stays, its processes come and go. The agent is the product's own, on
+// doubles for Kafka, disk and link.
 import { createAgent } from '@sluice/agent/agent.ts';
 import { type AgentConfig, agentSchema } from '@sluice/agent/config.ts';
 import { createEvents } from '@sluice/agent/events.ts';

@@ -1,5 +1,6 @@
-// Requests to AWS as a client meets them: each arrives once, or never, or long after the client has given it up; its reply
-// may be lost; the service may say 503, 409 or no. Those on their way when their sender dies arrive, or do not.
+// Requests to AWS as a client meets them: each arrives once, or never, or long after the client has given it
+// up; its reply may be lost; the service may say 503, 409 or no. Those on their way when their sender dies
+// arrive, or do not.
 import { type ErrorCode, SluiceError } from '@sluice/shared/errors.ts';
 import type { Chance } from './chance.ts';
 import type { SimProcess } from './process.ts';

@@ -1,5 +1,5 @@
-// S3 in memory: what one request does to one bucket, at one instant. Who asks, when it arrives and whether the reply comes
-// back is the client's side (store.ts). Tells of every object that appears or goes.
+// S3 in memory: what one request does to one bucket, at one instant. Who asks, when it arrives and whether
+// the reply comes back is the client's side (store.ts). Tells of every object that appears or goes.
 import { createHash } from 'node:crypto';
 
 export interface StoredObject {

@@ -1,4 +1,5 @@
-// Glue in memory: tables and the partitions that are registered, behind requests that fail as those of the store do.
+// Glue in memory: tables and the partitions that are registered, behind requests that fail as those of the
+// store do.
 import type { Catalog, TableDefinition } from '@sluice/collector/contracts.ts';
 import { AwsClient } from './aws-requests.ts';
 import type { SimProcess } from './process.ts';

@@ -1,4 +1,5 @@
-// Everything that one seed decides, in streams of their own: a draw more in one place does not change all others.
+// Everything that one seed decides, in streams of their own: a draw more in one place does not change all
+// others.
 import type { Random } from '@sluice/shared/random.ts';
 import { seededRandom } from '../support/seeded-random.ts';
 

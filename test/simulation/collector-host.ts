@@ -1,5 +1,5 @@
-// A place where collectors run, one after the other: each starts with nothing but the lake. The collector is the product's
-// own, on doubles for the link's door, DuckDB, S3 and Glue.
+// A place where collectors run, one after the other: each starts with nothing but the lake. The collector is
+// the product's own, on doubles for the link's door, DuckDB, S3 and Glue.
 import { createCollector } from '@sluice/collector/collector.ts';
 import { type CollectorConfig, collectorSchema } from '@sluice/collector/config.ts';
 import type { TableConfig } from '@sluice/collector/contracts.ts';

@@ -1,5 +1,6 @@
-// An agent's data directory in memory: it outlives the agent's process, may be copied, lost or set back to an older copy,
-// and fails as disks do. Files of the spool are maps of rows; the spool's own code decides what is in them.
+// An agent's data directory in memory: it outlives the agent's process, may be copied, lost or set back to an
+// older copy, and fails as disks do. Files of the spool are maps of rows; the spool's own code decides what
+// is in them.
 import type { SpoolDisk } from '@sluice/agent/spool/spool-disk.ts';
 import type { SpooledHeader, SpoolFile } from '@sluice/agent/spool/sqlite-file.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';

@@ -1,5 +1,5 @@
-// The faults of one seed, each kind in its own rhythm, until they stop; then everything that they left behind is set right,
-// as people and machines would do it.
+// The faults of one seed, each kind in its own rhythm, until they stop; then everything that they left behind
+// is set right, as people and machines would do it.
 import type { AgentHost } from './agent-host.ts';
 import type { Chance } from './chance.ts';
 import type { CollectorHost } from './collector-host.ts';

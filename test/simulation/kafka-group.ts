@@ -1,5 +1,6 @@
-// The consumer group's coordinator: members join, beat and leave; whenever that changes, all that live join again within a
-// time and the partitions are dealt out anew. It keeps the group's offsets and refuses those of an earlier generation.
+// The consumer group's coordinator: members join, beat and leave; whenever that changes, all that live join
+// again within a time and the partitions are dealt out anew. It keeps the group's offsets and refuses those
+// of an earlier generation.
 import type { GroupOffset, TopicPartition } from '@sluice/agent/source/kafka-client.ts';
 import type { SimKafka } from './kafka.ts';
 

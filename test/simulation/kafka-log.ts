@@ -1,5 +1,6 @@
-// One partition of a topic as its leader stores it: real record batches as bytes, transactions with their markers, and a
-// start that moves when retention or DeleteRecords come by. What a producer was promised is kept beside it.
+// One partition of a topic as its leader stores it: real record batches as bytes, transactions with their
+// markers, and a start that moves when retention or DeleteRecords come by. What a producer was promised is
+// kept beside it.
 import type { FetchedBounds } from '@sluice/agent/contracts.ts';
 import type { AbortedTransaction } from '@sluice/agent/source/record-set.ts';
 import type { BatchCodec } from '@sluice/shared/codecs.ts';
@@ -122,7 +123,10 @@ export class PartitionLog {
     return { set, aborted, bounds };
   }
 
-  /** Retention takes whole batches from the front; DeleteRecords may cut inside one, and the broker keeps that. */
+  /**
+   * Retention takes whole batches from the front; DeleteRecords may cut inside one, and the broker keeps
+   * that.
+   */
   deleteTo(offset: number): void {
     this.start = Math.max(this.start, Math.min(offset, this.lastStableOffset));
     this.#batches = this.#batches.filter((batch) => batch.lastOffset >= this.start);

@@ -1,5 +1,6 @@
-// A group member with kafkajs's habits: it fetches what is assigned and not paused, forgets seeks and pauses with its
-// life, joins again when a heartbeat says so, may resolve a commit that it did not send, and dies of a cluster that is gone.
+// A group member with kafkajs's habits: it fetches what is assigned and not paused, forgets seeks and pauses
+// with its life, joins again when a heartbeat says so, may resolve a commit that it did not send, and dies of
+// a cluster that is gone.
 import type {
   GroupMember,
   GroupOffset,
@@ -27,7 +28,9 @@ interface Reading {
   readonly slot: TopicPartition;
   position: number | undefined;
   paused: boolean;
-  /** How often it was sought: answers from before are not taken, and what is sought while one is taken wins. */
+  /**
+   * How often it was sought: answers from before are not taken, and what is sought while one is taken wins.
+   */
   seeks: number;
 }
 

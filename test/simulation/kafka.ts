@@ -1,5 +1,5 @@
-// A Kafka cluster in memory, behind a network that may fail: logs, one consumer group, and questions about both. Brokers
-// may be down as a whole, or out of one agent's reach.
+// A Kafka cluster in memory, behind a network that may fail: logs, one consumer group, and questions about
+// both. Brokers may be down as a whole, or out of one agent's reach.
 import type { KafkaAdapter } from '@sluice/agent/source/kafka-adapter.ts';
 import type { KafkaCluster } from '@sluice/agent/source/kafka-cluster.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
@@ -35,7 +35,10 @@ export class SimKafka {
     return this.logs.find((log) => log.topic === topic && log.partition === partition);
   }
 
-  /** Asks the cluster and hears the answer, if the process lives to hear it. What reaches the broker is done there. */
+  /**
+   * Asks the cluster and hears the answer, if the process lives to hear it. What reaches the broker is done
+   * there.
+   */
   request<T>(process: SimProcess, answer: () => T): Promise<T> {
     const { time, network } = this.world;
     return new Promise((resolve, reject) => {

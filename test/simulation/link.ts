@@ -1,5 +1,6 @@
-// The network between agents and collectors: streams with the real messages as bytes, in order in each direction, that may
-// be reset, fall silent both ways or one way, and come back late. Whoever hears nothing gives up by its keepalive.
+// The network between agents and collectors: streams with the real messages as bytes, in order in each
+// direction, that may be reset, fall silent both ways or one way, and come back late. Whoever hears nothing
+// gives up by its keepalive.
 import { EventEmitter } from 'node:events';
 import type { LinkCall, LinkStream, Outgoing } from '@sluice/agent/uplink/link-client.ts';
 import type { AgentStream } from '@sluice/collector/ingest/agent-session.ts';
@@ -21,7 +22,10 @@ interface OpenDoor {
   readonly accept: DoorOptions['accept'];
 }
 
-/** One direction of a stream: what is sent arrives in order, later while it is held, and not at all after a cut. */
+/**
+ * One direction of a stream: what is sent arrives in order, later while it is held, and not at all after a
+ * cut.
+ */
 class Pipe {
   readonly #world: World;
   readonly #to: SimProcess;

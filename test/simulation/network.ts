@@ -1,4 +1,5 @@
-// How long messages take, and which of them are lost: all of it drawn from the seed, and calm once the faults are over.
+// How long messages take, and which of them are lost: all of it drawn from the seed, and calm once the faults
+// are over.
 import type { Chance } from './chance.ts';
 import type { World } from './world.ts';
 

@@ -1,5 +1,6 @@
-// One process of a simulation: it may die or sleep at any event, and from then on nothing that was meant for it arrives,
-// or all of it later. Its wall clock is its own and may jump; its other clock is the simulation's.
+// One process of a simulation: it may die or sleep at any event, and from then on nothing that was meant for
+// it arrives, or all of it later. Its wall clock is its own and may jump; its other clock is the
+// simulation's.
 import type { Cancel, Clock } from '@sluice/shared/clock.ts';
 import type { World } from './world.ts';
 

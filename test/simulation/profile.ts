@@ -1,8 +1,10 @@
-// What a seed decides before anything runs: how large the site is, how it is set up, and which faults it gets how often.
-// Each seed leaves most faults out, so that what is left meets long stretches of ordinary work.
+// What a seed decides before anything runs: how large the site is, how it is set up, and which faults it gets
+// how often. Each seed leaves most faults out, so that what is left meets long stretches of ordinary work.
 import type { Chance } from './chance.ts';
 
-/** Faults that come at an instant, and how many ms lie between two of them on average where a seed has them. */
+/**
+ * Faults that come at an instant, and how many ms lie between two of them on average where a seed has them.
+ */
 export const FAULT_EVERY_MS = {
   'agent crash': 25_000,
   'agent restart': 40_000,

@@ -1,5 +1,5 @@
-// npm run simulate -- [--seeds N] [--from S] [--trace]: the simulation for as many seeds as one likes; with --trace each
-// seed's steps in words, in this process.
+// npm run simulate -- [--seeds N] [--from S] [--trace]: the simulation for as many seeds as one likes; with
+// --trace each seed's steps in words, in this process.
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { describeSeeds, repeatCommand, runSeeds, type SeedReport } from './seeds.ts';

@@ -1,5 +1,5 @@
-// Bugs put in on purpose, at the edges of the product and in tests only: what each of them would do to a user's data must
-// be seen by the oracle.
+// Bugs put in on purpose, at the edges of the product and in tests only: what each of them would do to a
+// user's data must be seen by the oracle.
 
 export const SABOTAGES = [
   'acknowledged before published',

@@ -1,4 +1,5 @@
-// What the simulation itself must hold: a seed repeats, to the letter, and each bug that is put in on purpose is seen.
+// What the simulation itself must hold: a seed repeats, to the letter, and each bug that is put in on purpose
+// is seen.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SABOTAGES, type Sabotage } from './sabotage.ts';
@@ -17,7 +18,10 @@ for (const seed of [3, 11, 77]) {
   });
 }
 
-/** What the oracle says of each, and how many seeds it may take until the fault meets a moment in which it shows. */
+/**
+ * What the oracle says of each, and how many seeds it may take until the fault meets a moment in which it
+ * shows.
+ */
 const SAYS: Readonly<Record<Sabotage, RegExp>> = {
   'acknowledged before published': /is acknowledged and \d+ is queryable/,
   'spool drops what was sent': /the spool: .* is acknowledged and \d+ is queryable/,

@@ -1,5 +1,6 @@
-// One seed from beginning to end: a site and a lake that work while producers write and faults happen, then a calm in which
-// everything must come through within a bound, then an orderly end. The same seed gives the same trace.
+// One seed from beginning to end: a site and a lake that work while producers write and faults happen, then a
+// calm in which everything must come through within a bound, then an orderly end. The same seed gives the
+// same trace.
 
 import { X509Certificate } from 'node:crypto';
 import fsPromises from 'node:fs/promises';
@@ -135,8 +136,8 @@ async function end(
 }
 
 /**
- * The few things that the product takes from Node without being given them: a turn of the event loop, and the directories
- * in which DuckDB would write. Both would bring the machine's own order into a simulation.
+ * The few things that the product takes from Node without being given them: a turn of the event loop, and the
+ * directories in which DuckDB would write. Both would bring the machine's own order into a simulation.
  */
 function takeOver(world: World): () => void {
   const { setImmediate: turn } = globalThis;

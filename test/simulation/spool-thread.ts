@@ -1,5 +1,6 @@
-// The spool's worker thread on a disk in memory: the spool's own service answers each call, one after the other, after as
-// long as the disk takes. A crash loses the calls that have not reached the disk, and the answers on their way back.
+// The spool's worker thread on a disk in memory: the spool's own service answers each call, one after the
+// other, after as long as the disk takes. A crash loses the calls that have not reached the disk, and the
+// answers on their way back.
 import { createSpoolService } from '@sluice/agent/spool/spool-service.ts';
 import type { openSpoolThread } from '@sluice/agent/spool/spool-thread.ts';
 import type { SpoolCall, SpoolReply } from '@sluice/agent/spool/worker-protocol.ts';

@@ -1,5 +1,5 @@
-// The object store on the bucket in memory, as the S3 adapter does it: creation is conditional, publishing is a copy, and
-// what stands at a key is proved by its length and hash.
+// The object store on the bucket in memory, as the S3 adapter does it: creation is conditional, publishing is
+// a copy, and what stands at a key is proved by its length and hash.
 import type { ObjectStore } from '@sluice/collector/contracts.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { AwsClient } from './aws-requests.ts';
@@ -86,7 +86,8 @@ export function simObjectStore({ world, process, bucket, files }: SimStoreOption
   };
 
   function deleted(keys: readonly string[]): void {
-    // A fault that tests must see caught: what is staged goes before it is published, or what is published goes.
+    // A fault that tests must see caught: what is staged goes before it is published, or what is published
+    // goes.
     bucket.remove(keys);
     if (world.sabotage !== 'published objects are deleted') return;
     bucket.remove([...bucket.objects.keys()].filter((key) => !key.startsWith('_sluice/')).slice(0, 1));

@@ -1,4 +1,5 @@
-// What happened in a simulation, line by line: kept as a hash and as counts, and as text for whoever wants to read it.
+// What happened in a simulation, line by line: kept as a hash and as counts, and as text for whoever wants to
+// read it.
 
 export class Trace {
   readonly counts = new Map<string, number>();

@@ -1,5 +1,6 @@
-// The transform, a row at a time: opens the segments' batches with the shared decoder, sorts records into rows, filtered
-// and quarantined, and writes files (in memory) whose lines say which record each is. Same contract as DuckDB's.
+// The transform, a row at a time: opens the segments' batches with the shared decoder, sorts records into
+// rows, filtered and quarantined, and writes files (in memory) whose lines say which record each is. Same
+// contract as DuckDB's.
 import { createHash } from 'node:crypto';
 import type {
   Classes,

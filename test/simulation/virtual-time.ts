@@ -1,5 +1,6 @@
-// The one clock of a simulation: events in order of their time, and everything that waits on promises alone runs to its end
-// between two of them. Whoever runs nothing but this, promises and plain code runs the same way each time.
+// The one clock of a simulation: events in order of their time, and everything that waits on promises alone
+// runs to its end between two of them. Whoever runs nothing but this, promises and plain code runs the same
+// way each time.
 
 /** Node's own, whatever the simulation puts in its place. */
 const turnOfTheLoop = globalThis.setImmediate;

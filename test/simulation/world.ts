@@ -1,5 +1,5 @@
-// Everything that one seed's simulation is made of, and what its parts tell each other: time, chance, trace, network, the
-// two clouds, and the oracle that hears of every effect.
+// Everything that one seed's simulation is made of, and what its parts tell each other: time, chance, trace,
+// network, the two clouds, and the oracle that hears of every effect.
 import { type LakeObject, LakeOracle, type OracleTable } from '../support/lake-oracle.ts';
 import { SimBucket } from './bucket.ts';
 import { SimGlue } from './catalog.ts';

@@ -32,7 +32,10 @@ const anything: object = new Proxy(
   { get: (_t, key) => (key === 'toJSON' || key === Symbol.toPrimitive ? () => 'x' : 1) },
 );
 
-/** What Prometheus's guide asks of a name (https://prometheus.io/docs/practices/naming/), and labels that are bounded. */
+/**
+ * What Prometheus's guide asks of a name (https://prometheus.io/docs/practices/naming/), and labels that are
+ * bounded.
+ */
 const LABELS = ['topic', 'table', 'partition', 'code', 'reason'];
 
 for (const [program, { create, register }] of Object.entries(PROGRAMS)) {

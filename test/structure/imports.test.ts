@@ -1,5 +1,6 @@
-// The house stands as it was drawn: imports go main → wiring → ops → stages → config, events, contracts → proto, shared, and
-// each library, clock and dice has its one door. Every exception is listed with its reason, and is gone when it is not needed.
+// The house stands as it was drawn: imports go main → wiring → ops → stages → config, events, contracts →
+// proto, shared, and each library, clock and dice has its one door. Every exception is listed with its
+// reason, and is gone when it is not needed.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { codeOf, type Import, importsOf, productFiles, textOf } from './source-tree.ts';
@@ -7,7 +8,10 @@ import { codeOf, type Import, importsOf, productFiles, textOf } from './source-t
 const imports: readonly Import[] = productFiles.flatMap(importsOf);
 const own = imports.flatMap((one) => (one.target?.endsWith('.ts') ? [{ ...one, target: one.target }] : []));
 
-/** Lower may not import higher. Files of one program beside each other at the root of `src` are one layer each. */
+/**
+ * Lower may not import higher. Files of one program beside each other at the root of `src` are one layer
+ * each.
+ */
 type Layer = 'main' | 'wiring' | 'ops' | 'stage' | 'base' | 'proto' | 'shared';
 const ORDER: readonly Layer[] = ['main', 'wiring', 'ops', 'stage', 'base', 'proto', 'shared'];
 const WIRINGS = ['agent/src/agent.ts', 'collector/src/collector.ts'];

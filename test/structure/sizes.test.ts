@@ -1,10 +1,12 @@
-// Files and functions stay small enough to be read, and nothing that is committed knows the machine it was written on.
+// Files and functions stay small enough to be read, and nothing that is committed knows the machine it was
+// written on.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { allFiles, functionsOf, textOf } from './source-tree.ts';
 
 const FILE_LINES_MAX = 400;
 const FUNCTION_LINES_MAX = 70;
+const COMMENT_COLUMNS_MAX = 110;
 
 const ours = allFiles.filter(
   (file) => /\.(ts|mjs|mts)$/.test(file) && !file.startsWith('proto/src/gen/') && !file.endsWith('.d.ts'),
@@ -26,6 +28,22 @@ test(`no function has more than ${FUNCTION_LINES_MAX} lines of its own`, () => {
   const long = measured.filter(({ ownLines }) => ownLines > FUNCTION_LINES_MAX);
   assert.deepEqual(
     long.map(({ place, ownLines }) => `${place}: ${ownLines}`),
+    [],
+  );
+});
+
+test(`no line of a comment is wider than ${COMMENT_COLUMNS_MAX} columns`, () => {
+  const comment = /^\s*(\/\/|\/\*|\*) /;
+  const lines = ours.flatMap((file) =>
+    textOf(file)
+      .split('\n')
+      .map((line, index) => ({ line, place: `${file}:${index + 1}` })),
+  );
+  const comments = lines.filter(({ line }) => comment.test(line) && !line.includes('biome-ignore'));
+  assert.ok(comments.length > 1_000, `only ${comments.length} lines of comments were found`);
+  const wide = comments.filter(({ line }) => [...line].length > COMMENT_COLUMNS_MAX);
+  assert.deepEqual(
+    wide.map(({ place }) => place),
     [],
   );
 });

@@ -1,5 +1,5 @@
-// The repository's own sources as text: which file imports what, which lines are code, which functions are how long. Reads
-// the layout that Biome gives every file, so that it needs no parser.
+// The repository's own sources as text: which file imports what, which lines are code, which functions are
+// how long. Reads the layout that Biome gives every file, so that it needs no parser.
 import { globSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { ROOT } from '../run/test-files.ts';
@@ -69,7 +69,9 @@ export interface MeasuredFunction {
 const OPENS_FUNCTION = /(=>|\)(: .+)?) \{$/;
 const NO_FUNCTION = /^\s*(\} )?(else )?(if|for|while|switch|catch)\b/;
 
-/** Functions with a body of their own lines, found by indentation. */
+const COMMENT = /^\s*(\/\/|\/\*|\*[ /])/;
+
+/** Functions with a body of their own lines, comments apart, found by indentation. */
 export function functionsOf(file: string): MeasuredFunction[] {
   const lines = textOf(file).split('\n');
   const indentOf = (line: string) => line.length - line.trimStart().length;
@@ -77,6 +79,7 @@ export function functionsOf(file: string): MeasuredFunction[] {
   const measured: MeasuredFunction[] = [];
   lines.forEach((line, at) => {
     const top = open.at(-1);
+    if (top !== undefined && COMMENT.test(line)) top.inside++;
     if (top !== undefined && indentOf(line) === top.indent && /^\s*\}/.test(line)) {
       open.pop();
       const total = at - top.from + 1;

@@ -1,4 +1,5 @@
-// A request that hangs is what it is called: with or without its effect upstream, and without an answer until it is broken.
+// A request that hangs is what it is called: with or without its effect upstream, and without an answer until
+// it is broken.
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';

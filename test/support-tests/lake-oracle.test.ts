@@ -1,4 +1,5 @@
-// The oracle of a whole lake is shown each thing that it must never see, and says so; and a lake in order, and says nothing.
+// The oracle of a whole lake is shown each thing that it must never see, and says so; and a lake in order,
+// and says nothing.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';

@@ -1,5 +1,6 @@
-// Stands between a collector and its emulated S3 and Glue. Bytes and headers pass as they are, `Host` too, so that what
-// was signed stays true. A rule may stop a request before or after its effect, lose its reply, or answer in its place.
+// Stands between a collector and its emulated S3 and Glue. Bytes and headers pass as they are, `Host` too, so
+// that what was signed stays true. A rule may stop a request before or after its effect, lose its reply, or
+// answer in its place.
 import {
   Agent,
   createServer,
@@ -18,7 +19,10 @@ export interface AwsRequest {
   readonly conditional: boolean;
 }
 
-/** `after`: the request has taken effect, its reply is not sent; `hang`: nor is anything else. Undefined: it passes. */
+/**
+ * `after`: the request has taken effect, its reply is not sent; `hang`: nor is anything else. Undefined: it
+ * passes.
+ */
 export type Intervention =
   | { readonly when: 'before' | 'after'; readonly how: 'stop' | 'cut' | 'hang' }
   | { readonly when: 'before' | 'after'; readonly how: { readonly status: number; readonly code: string } }

@@ -1,5 +1,5 @@
-// CloudFormation templates as data, and as stacks on the emulated AWS. Short intrinsics (`!Ref`) are read in their long
-// form, which templates in JSON spell.
+// CloudFormation templates as data, and as stacks on the emulated AWS. Short intrinsics (`!Ref`) are read in
+// their long form, which templates in JSON spell.
 import { readFileSync } from 'node:fs';
 import { Pair, parse, Scalar, type Tags, YAMLMap, YAMLSeq } from 'yaml';
 import { eventually } from './eventually.ts';

@@ -1,5 +1,5 @@
-// Glue with the limits that no emulator keeps: 100 partitions a call, lower-cased names, one value per partition column,
-// and faults by script: throttling, denial, a reply lost after its effect.
+// Glue with the limits that no emulator keeps: 100 partitions a call, lower-cased names, one value per
+// partition column, and faults by script: throttling, denial, a reply lost after its effect.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 
 type Json = Record<string, unknown>;

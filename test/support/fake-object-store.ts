@@ -1,5 +1,5 @@
-// An object store in memory, with the faults that no emulator makes: a call that fails before its effect, after it (the
-// reply is lost), or that never comes back because the process died there.
+// An object store in memory, with the faults that no emulator makes: a call that fails before its effect,
+// after it (the reply is lost), or that never comes back because the process died there.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { ObjectStore } from '@sluice/collector/contracts.ts';

@@ -1,5 +1,5 @@
-// A spool in memory, for one partition a key, with the real one's semantics: segments by start offset, the last contiguous
-// run is what `status` shows, committed ones are forgotten. Files may be lost.
+// A spool in memory, for one partition a key, with the real one's semantics: segments by start offset, the
+// last contiguous run is what `status` shows, committed ones are forgotten. Files may be lost.
 import type { Spool, SpoolPartition } from '@sluice/agent/contracts.ts';
 import { NO_TOPIC_ID, type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';

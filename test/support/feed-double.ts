@@ -1,5 +1,5 @@
-// What an agent's own stages are to the uplink: partitions with segments that go on for ever or end, positions that follow
-// the collector's word, and a note of everything the collector said.
+// What an agent's own stages are to the uplink: partitions with segments that go on for ever or end,
+// positions that follow the collector's word, and a note of everything the collector said.
 import type { DeclaredPartition, UplinkFeed, UplinkHandler, UplinkItem } from '@sluice/agent/contracts.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';

@@ -1,5 +1,5 @@
-// A table of integers on a fake lake: windows whose files spell their offsets, so that what a reader sees can be compared
-// with what was committed.
+// A table of integers on a fake lake: windows whose files spell their offsets, so that what a reader sees can
+// be compared with what was committed.
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,7 @@
-// The oracle of a whole lake, entry by entry and object by object as they appear: every record that a producer was promised
-// has one fate by name, nothing is seen before its commit, twice, or taken back, and acknowledged means queryable. It
-// knows nothing of the product's code but the bytes that it leaves behind. Pure; its own tests show that each rule can fail.
+// The oracle of a whole lake, entry by entry and object by object as they appear: every record that a
+// producer was promised has one fate by name, nothing is seen before its commit, twice, or taken back, and
+// acknowledged means queryable. It knows nothing of the product's code but the bytes that it leaves behind.
+// Pure; its own tests show that each rule can fail.
 import type { LedgerEntry, LedgerOutput, WindowEntry } from '@sluice/collector/contracts.ts';
 
 export type ProducedKind = 'good' | 'void' | 'malformed';

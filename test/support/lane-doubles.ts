@@ -1,5 +1,5 @@
-// What stands around a lane: a transform that ends when the test says so, and a ledger in memory that holds each table to
-// its own order.
+// What stands around a lane: a transform that ends when the test says so, and a ledger in memory that holds
+// each table to its own order.
 import type {
   Classes,
   LedgerRange,

@@ -1,4 +1,5 @@
-// Both ends of the link as the programs run them, each with a log that the test can read. Stopped after the test.
+// Both ends of the link as the programs run them, each with a log that the test can read. Stopped after the
+// test.
 import type { TestContext } from 'node:test';
 import type { Uplink } from '@sluice/agent/contracts.ts';
 import { createEvents as createAgentEvents } from '@sluice/agent/events.ts';

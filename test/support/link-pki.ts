@@ -1,4 +1,5 @@
-// Certificates for link tests: one authority, and leaves of every kind that a listener must tell apart, as PEM files.
+// Certificates for link tests: one authority, and leaves of every kind that a listener must tell apart, as
+// PEM files.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {

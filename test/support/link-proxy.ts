@@ -1,5 +1,6 @@
-// A bad network in user space: a TCP proxy before one port that delays, throttles, cuts, half-closes and falls silent. Each direction of
-// each connection is one queue of bounded length, so that a sender feels a slow link as it would a real one.
+// A bad network in user space: a TCP proxy before one port that delays, throttles, cuts, half-closes and
+// falls silent. Each direction of each connection is one queue of bounded length, so that a sender feels a
+// slow link as it would a real one.
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
 export interface LinkShape {
@@ -20,7 +21,9 @@ export interface LinkProxy {
   cut(): void;
   /** As if the client had ended its direction of every connection. */
   halfClose(): void;
-  /** Every connection dies in silence: nothing passes any more, no end or reset either; new ones are taken. */
+  /**
+   * Every connection dies in silence: nothing passes any more, no end or reset either; new ones are taken.
+   */
   freeze(): void;
   close(): Promise<void>;
 }

@@ -1,4 +1,5 @@
-// Linters of what deploys, as a test calls them. The bootstrap has set them up; a file that runs by itself does it here.
+// Linters of what deploys, as a test calls them. The bootstrap has set them up; a file that runs by itself
+// does it here.
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { ensureLinters, type Linter, linterProgram } from '@sluice/deploy/local/linters-venv.mjs';

@@ -1,4 +1,5 @@
-// A clock that stands still until the test moves it. Timers run in order, and what they start may finish in between.
+// A clock that stands still until the test moves it. Timers run in order, and what they start may finish in
+// between.
 import type { Cancel, Clock } from '@sluice/shared/clock.ts';
 
 export interface ManualClock extends Clock {

@@ -1,4 +1,5 @@
-// S3 and Glue emulated by MiniStack for one test process: on a free loopback port, in memory, ended with the test.
+// S3 and Glue emulated by MiniStack for one test process: on a free loopback port, in memory, ended with the
+// test.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import { ensureMinistack, ministackProgram } from '../../deploy/local/ministack-venv.mjs';

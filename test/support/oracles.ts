@@ -1,4 +1,5 @@
-// The oracles that every end-to-end test shares: what was produced is in the lake once. Pure, and tested themselves.
+// The oracles that every end-to-end test shares: what was produced is in the lake once. Pure, and tested
+// themselves.
 
 export interface Comparison {
   readonly missing: readonly string[];

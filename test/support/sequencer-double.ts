@@ -1,5 +1,5 @@
-// A sequencer in memory that keeps the order of each partition as the real one does, and remembers what it took. What it
-// took is staged until `commitAll`; `roomBytes` is what it may stage at all.
+// A sequencer in memory that keeps the order of each partition as the real one does, and remembers what it
+// took. What it took is staged until `commitAll`; `roomBytes` is what it may stage at all.
 import type { AgentLink, PartitionPosition, Sequencer } from '@sluice/collector/contracts.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { Range } from './oracles.ts';

@@ -1,5 +1,5 @@
-// The two ends of a gRPC stream without gRPC between: what one side wrote can be read, and the test says what the other
-// side answers.
+// The two ends of a gRPC stream without gRPC between: what one side wrote can be read, and the test says what
+// the other side answers.
 import { EventEmitter } from 'node:events';
 import type { LinkCall, LinkStream, Outgoing } from '@sluice/agent/uplink/link-client.ts';
 import type { AgentStream } from '@sluice/collector/ingest/agent-session.ts';

@@ -1,5 +1,5 @@
-// systemd's own tools for tests of the unit and of what the agent tells systemd. On a machine without them they are
-// installed where that can be done without asking; elsewhere the error says how.
+// systemd's own tools for tests of the unit and of what the agent tells systemd. On a machine without them
+// they are installed where that can be done without asking; elsewhere the error says how.
 import { execFileSync, spawnSync } from 'node:child_process';
 
 const PACKAGE = 'systemd';

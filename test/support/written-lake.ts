@@ -1,5 +1,5 @@
-// A lake that holds what the collector itself would have written: real transform, real ledger, real files, on an object
-// store in memory. For everything that reads a lake: query, verify, the catalog.
+// A lake that holds what the collector itself would have written: real transform, real ledger, real files, on
+// an object store in memory. For everything that reads a lake: query, verify, the catalog.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createFileCatalog } from '@sluice/collector/catalog/file-catalog.ts';

@@ -1,4 +1,5 @@
-// `sluice-agent check`: tries once what `run` will need and says for each part whether it holds, with a remedy.
+// `sluice-agent check`: tries once what `run` will need and says for each part whether it holds, with a
+// remedy.
 import { accessSync, constants, mkdirSync, statfsSync } from 'node:fs';
 import tls from 'node:tls';
 import { type CheckResult, tryParts } from '@sluice/shared/checks.ts';

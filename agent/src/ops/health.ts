@@ -1,5 +1,5 @@
-// What the agent says about itself: a verdict, and for everything that waits who waits for whom and since when. Never
-// flowing while something waits and does not move. Pure.
+// What the agent says about itself: a verdict, and for everything that waits who waits for whom and since
+// when. Never flowing while something waits and does not move. Pure.
 import type { HealthReport, Verdict } from '@sluice/shared/ops-server.ts';
 import { partitionName } from '@sluice/shared/position.ts';
 import { formatBytes, formatDuration } from '@sluice/shared/units.ts';
@@ -9,7 +9,9 @@ import type { GapNotice, SourceStatus, SpoolStatus, UplinkStatus } from '../cont
 export const UNACKNOWLEDGED_MS_MAX = 300_000;
 /** A link or source that is down for less than this is a reconnect, not a state. */
 const SETTLING_MS = 15_000;
-/** An fsync may take its time on a bad disk; a thread that is silent for longer than this will not come back. */
+/**
+ * An fsync may take its time on a bad disk; a thread that is silent for longer than this will not come back.
+ */
 const SPOOL_SILENT_MS_MAX = 120_000;
 
 export interface AgentFacts {
@@ -54,8 +56,8 @@ export function judgeHealth(facts: AgentFacts): HealthReport {
 }
 
 /**
- * What the watchdog asks: would a restart help? Kafka, the collector and a full disk are waited for; a spool thread that
- * ended or hangs is not. That the event loop turns needs no question: a timer of it asks.
+ * What the watchdog asks: would a restart help? Kafka, the collector and a full disk are waited for; a spool
+ * thread that ended or hangs is not. That the event loop turns needs no question: a timer of it asks.
  */
 export function isAlive(spool: SpoolStatus): boolean {
   return spool.silentMs <= SPOOL_SILENT_MS_MAX;

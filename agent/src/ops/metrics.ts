@@ -1,4 +1,5 @@
-// Gauges that are read at each exposition: positions, spool and link, from the status that the stages keep anyway.
+// Gauges that are read at each exposition: positions, spool and link, from the status that the stages keep
+// anyway.
 import type { Clock } from '@sluice/shared/clock.ts';
 import type { Metrics } from '@sluice/shared/metrics.ts';
 import type { Source, Spool, Uplink } from '../contracts.ts';

@@ -1,5 +1,6 @@
-// Speaks to systemd (Type=notify) where it started us: READY and STATUS by the package, WATCHDOG by its own call, since
-// the package knows only those two and Node has no datagram sockets. Without NOTIFY_SOCKET every call is a no-op.
+// Speaks to systemd (Type=notify) where it started us: READY and STATUS by the package, WATCHDOG by its own
+// call, since the package knows only those two and Node has no datagram sockets. Without NOTIFY_SOCKET every
+// call is a no-op.
 import { spawn } from 'node:child_process';
 import type { Cancel, Clock } from '@sluice/shared/clock.ts';
 import notify from 'systemd-notify';

@@ -1,5 +1,6 @@
-// Which partition is where: read from Kafka, on disk, sent, committed. The one place in the agent that decides where
-// Kafka is read next. Positions are the collector's word; until it has spoken the spool and the group offset stand in.
+// Which partition is where: read from Kafka, on disk, sent, committed. The one place in the agent that
+// decides where Kafka is read next. Positions are the collector's word; until it has spoken the spool and the
+// group offset stand in.
 import { assert } from '@sluice/shared/errors.ts';
 import { type PartitionId, type Position, partitionKey, slotKey } from '@sluice/shared/position.ts';
 import type {
@@ -28,7 +29,9 @@ export interface PartitionBookOptions {
   revoke(partitions: readonly PartitionId[]): void;
   /** Pending batches of a partition must not be joined with what is read next: they are read again. */
   positionMoved(id: PartitionId): void;
-  /** What is read now is missing in front of spooled data, which cannot be sent without it; or that is over. */
+  /**
+   * What is read now is missing in front of spooled data, which cannot be sent without it; or that is over.
+   */
   refills(id: PartitionId, isMissing: boolean): void;
   /** Pending batches of a partition go to disk as they are: what is read next is somewhere else. */
   finish(id: PartitionId): void;
@@ -238,7 +241,10 @@ export class PartitionBook {
       if (state.sendNext !== undefined) this.lost(state.id, this.#firstHole(state, state.sendNext).at);
   }
 
-  /** Kafka no longer has this range. What the spool still holds of it is not a gap; the rest is told, part by part. */
+  /**
+   * Kafka no longer has this range. What the spool still holds of it is not a gap; the rest is told, part by
+   * part.
+   */
   gap(slot: Slot, notice: { startOffset: number; nextOffset: number; reason: string }): GapNotice[] {
     const state = this.stateOf(slot);
     if (state === undefined) return [];

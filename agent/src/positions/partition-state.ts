@@ -1,5 +1,6 @@
-// What the agent knows of one partition, as values and pure decisions: where to read on in Kafka, where to send on to
-// the collector, and when a range must be read again. The book drives these; nothing here does I/O.
+// What the agent knows of one partition, as values and pure decisions: where to read on in Kafka, where to
+// send on to the collector, and when a range must be read again. The book drives these; nothing here does
+// I/O.
 import type { PartitionId } from '@sluice/shared/position.ts';
 import type { GapNotice, OffsetRange, PartitionInfo } from '../contracts.ts';
 
@@ -22,8 +23,8 @@ export interface PartitionState {
 }
 
 /**
- * Where to read without a word from the collector: the end of the spool if it is contiguous with or above the group
- * offset, else the group offset (never above the ledger, since it is committed after it), else wait.
+ * Where to read without a word from the collector: the end of the spool if it is contiguous with or above the
+ * group offset, else the group offset (never above the ledger, since it is committed after it), else wait.
  */
 export function readPositionBeforeWelcome(
   spool: OffsetRange | undefined,
@@ -80,8 +81,8 @@ export function decideSend(
   const { at, until } = holeFrom(there, expected);
   if (until !== undefined) return { durableNext: at, readFrom: at, refillUntil: until };
   const joins = there.some((r) => r.startOffset <= expected && expected <= r.nextOffset);
-  // Behind what is spooled more may be on its way to the disk, unless it was there and was lost; elsewhere nothing
-  // that was read counts.
+  // Behind what is spooled more may be on its way to the disk, unless it was there and was lost; elsewhere
+  // nothing that was read counts.
   const isOnItsWay = joins && readNext !== undefined && readNext >= at && durableNext <= at;
   const goesOn = isOnItsWay || readNext === at;
   return { durableNext: at, readFrom: goesOn ? undefined : at, refillUntil: undefined };

@@ -1,5 +1,6 @@
-// What is sent next: per partition the durable segments from its send position on, and the gaps between them, in offset
-// order; over partitions in turn, so that no busy one starves the others. Reads a little ahead of the link.
+// What is sent next: per partition the durable segments from its send position on, and the gaps between them,
+// in offset order; over partitions in turn, so that no busy one starves the others. Reads a little ahead of
+// the link.
 import type { Clock } from '@sluice/shared/clock.ts';
 import { isKind } from '@sluice/shared/errors.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';

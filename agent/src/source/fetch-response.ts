@@ -1,5 +1,6 @@
-// Kafka's fetch responses v4 to v11 as bytes, turned into what kafkajs expects of a decoded response: each partition
-// carries one pseudo-message, which holds the batches of its record set unopened. kafkajs schedules; we read.
+// Kafka's fetch responses v4 to v11 as bytes, turned into what kafkajs expects of a decoded response: each
+// partition carries one pseudo-message, which holds the batches of its record set unopened. kafkajs
+// schedules; we read.
 import { offsetFromWire } from '@sluice/shared/position.ts';
 import type { FetchedBounds, SourceBatch } from '../contracts.ts';
 import { type AbortedTransaction, walkRecordSet } from './record-set.ts';
@@ -10,7 +11,10 @@ export interface PartitionFetch {
   readonly bounds: FetchedBounds;
 }
 
-/** The only "message" that kafkajs sees of a partition, also when nothing came, so that bounds arrive while it idles. */
+/**
+ * The only "message" that kafkajs sees of a partition, also when nothing came, so that bounds arrive while it
+ * idles.
+ */
 export interface PseudoMessage {
   /** Never below the fetched offset, or kafkajs would filter it. It is not what gets resolved. */
   readonly offset: string;

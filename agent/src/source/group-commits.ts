@@ -1,10 +1,13 @@
-// Offsets on their way to the group: the newest per partition, repeated until Kafka confirms it, never backwards.
-// kafkajs may resolve a commit that it did not send, so only `confirmed` counts.
+// Offsets on their way to the group: the newest per partition, repeated until Kafka confirms it, never
+// backwards. kafkajs may resolve a commit that it did not send, so only `confirmed` counts.
 import { slotKey } from '@sluice/shared/position.ts';
 import type { GroupOffset, TopicPartition } from './kafka-client.ts';
 
 export class GroupCommits {
-  /** Whose group offset was read since they were assigned: of others it is not known what would be a step back. */
+  /**
+   * Whose group offset was read since they were assigned: of others it is not known what would be a step
+   * back.
+   */
   readonly #read = new Set<string>();
   readonly #wanted = new Map<string, GroupOffset>();
   readonly #confirmed = new Map<string, number>();

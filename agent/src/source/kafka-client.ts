@@ -1,6 +1,6 @@
-// The only file that imports kafkajs itself: one consumer group member that hands over record batches unopened. It never
-// restarts by itself, never commits by itself and never resets an offset; whoever owns it decides. Clients
-// are made here too; kafka-cluster.ts asks through a connection of one of them.
+// The only file that imports kafkajs itself: one consumer group member that hands over record batches
+// unopened. It never restarts by itself, never commits by itself and never resets an offset; whoever owns it
+// decides. Clients are made here too; kafka-cluster.ts asks through a connection of one of them.
 import type { Clock } from '@sluice/shared/clock.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { type Consumer, type EachBatchPayload, Kafka, logLevel, type SASLOptions } from 'kafkajs';
@@ -36,7 +36,9 @@ export interface GroupOffset extends TopicPartition {
   readonly nextOffset: number;
 }
 
-/** What a group member tells its owner, all synchronously from inside kafkajs: nothing here may throw or wait. */
+/**
+ * What a group member tells its owner, all synchronously from inside kafkajs: nothing here may throw or wait.
+ */
 export interface MemberListener {
   joined(partitions: readonly TopicPartition[]): void;
   /** Returns the last offset taken, or undefined to take nothing: then the same offset is fetched again. */
@@ -151,7 +153,10 @@ export function createGroupMember(settings: KafkaSettings, listener: MemberListe
   };
 }
 
-/** Seeks and pauses are all applied again on the next join, so those of a member that is not running are not missed. */
+/**
+ * Seeks and pauses are all applied again on the next join, so those of a member that is not running are not
+ * missed.
+ */
 function whileRunning(action: () => void): void {
   try {
     action();
@@ -170,7 +175,10 @@ function byTopic(partitions: readonly TopicPartition[]): { topic: string; partit
   return [...topics].map(([topic, list]) => ({ topic, partitions: list }));
 }
 
-/** Called for every partition of a response, also for one that brought nothing: bounds come even while it idles. */
+/**
+ * Called for every partition of a response, also for one that brought nothing: bounds come even while it
+ * idles.
+ */
 function takeBatch(payload: EachBatchPayload, listener: MemberListener): void {
   // A seek is pending: these batches are from before it.
   if (payload.isStale()) return;

@@ -1,6 +1,6 @@
-// Questions to the cluster outside the group: which topics exist and under which ids, where their logs begin and end,
-// what the group has committed. They go over a connection of kafkajs's own cluster object, so TLS and SASL are the
-// consumer's. A failed answer closes the connection; the next question opens a new one.
+// Questions to the cluster outside the group: which topics exist and under which ids, where their logs begin
+// and end, what the group has committed. They go over a connection of kafkajs's own cluster object, so TLS
+// and SASL are the consumer's. A failed answer closes the connection; the next question opens a new one.
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { NO_TOPIC_ID, offsetFromWire, slotKey } from '@sluice/shared/position.ts';
 import type { KafkaSettings } from '../contracts.ts';
@@ -50,7 +50,10 @@ export interface KafkaCluster {
   groupOffsets(partitions: readonly TopicPartition[]): Promise<readonly GroupPosition[]>;
   /** Fails where the group may not be used; kafkajs itself would say that no coordinator was found. */
   checkGroup(): Promise<void>;
-  /** Batches from the offsets named, asked of each leader once, outside any group. Needs `prepareKafkajs` before. */
+  /**
+   * Batches from the offsets named, asked of each leader once, outside any group. Needs `prepareKafkajs`
+   * before.
+   */
   fetch(questions: readonly FetchQuestion[]): Promise<readonly FetchAnswer[]>;
   close(): Promise<void>;
 }

@@ -1,7 +1,8 @@
-// Kafka as the agent's source. One session after the other: find the topics, join the group, hand over batches, until
-// the client crashes, the topics change or the source stops; then the next one, after a back-off. Positions, pauses and
-// commits are ours and survive sessions. Promises: no batch twice below its position, none skipped without a gap, no
-// offset ever reset. Where a partition begins is for the handler to decide.
+// Kafka as the agent's source. One session after the other: find the topics, join the group, hand over
+// batches, until the client crashes, the topics change or the source stops; then the next one, after a
+// back-off. Positions, pauses and commits are ours and survive sessions. Promises: no batch twice below its
+// position, none skipped without a gap, no offset ever reset. Where a partition begins is for the handler to
+// decide.
 import { type Cancel, type Clock, within } from '@sluice/shared/clock.ts';
 import { describeError, SluiceError } from '@sluice/shared/errors.ts';
 import { partitionName, slotKey } from '@sluice/shared/position.ts';
@@ -266,7 +267,10 @@ class KafkaSource implements Source {
     };
   }
 
-  /** Inside GROUP_JOIN: whatever is not sought and paused before this returns is fetched from the group's offset. */
+  /**
+   * Inside GROUP_JOIN: whatever is not sought and paused before this returns is fetched from the group's
+   * offset.
+   */
   #joined(partitions: readonly TopicPartition[]): void {
     const rows = this.#table.assign(partitions, this.#options.topics);
     this.#commits.assigned();

@@ -1,5 +1,6 @@
-// Message formats v0 and v1, as topics written before Kafka 0.11 still hold them: each message, or compressed wrapper of
-// messages, becomes one v2 batch with the same offsets, keys, values and timestamps. Everything after this knows v2 only.
+// Message formats v0 and v1, as topics written before Kafka 0.11 still hold them: each message, or compressed
+// wrapper of messages, becomes one v2 batch with the same offsets, keys, values and timestamps. Everything
+// after this knows v2 only.
 import { BATCH_CODECS, decompressBatch } from '@sluice/shared/codecs.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { offsetFromWire } from '@sluice/shared/position.ts';
@@ -18,7 +19,10 @@ interface LegacyMessage {
   readonly value: Buffer | null;
 }
 
-/** One entry of a v0 or v1 message set (offset, size and message) as a v2 batch. RECORD_BATCH_CORRUPT if malformed. */
+/**
+ * One entry of a v0 or v1 message set (offset, size and message) as a v2 batch. RECORD_BATCH_CORRUPT if
+ * malformed.
+ */
 export function reframeLegacyEntry(entry: Buffer): Buffer {
   const outer = readMessage(entry);
   const codec = BATCH_CODECS[outer.attributes & 7];

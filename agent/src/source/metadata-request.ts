@@ -1,5 +1,5 @@
-// Metadata v10, which kafkajs does not speak: topic ids (KIP-516) and leader epochs. Pure encoding and decoding of a
-// flexible request; kafkajs's own connection carries it.
+// Metadata v10, which kafkajs does not speak: topic ids (KIP-516) and leader epochs. Pure encoding and
+// decoding of a flexible request; kafkajs's own connection carries it.
 
 export interface TopicMetadata {
   readonly topic: string;
@@ -15,7 +15,9 @@ export const METADATA_API_KEY = 3;
 export const METADATA_VERSION = 10;
 export const UNKNOWN_TOPIC = 3;
 
-/** kafkajs writes request header v1; flexible requests have v2, which ends in one more (empty) tag section. */
+/**
+ * kafkajs writes request header v1; flexible requests have v2, which ends in one more (empty) tag section.
+ */
 const NO_TAGS = Buffer.from([0]);
 const TOPIC_ID_BYTES = 16;
 

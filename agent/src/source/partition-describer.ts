@@ -1,6 +1,7 @@
-// Asks Kafka about the assigned partitions - after each join, when a position fell out of the log, and now and then - and
-// acts on the answer: tells the handler what is new, turns a position before the log into a gap, and leaves one beyond
-// it paused. A failed question is asked again; an answer about an assignment that is over is thrown away.
+// Asks Kafka about the assigned partitions - after each join, when a position fell out of the log, and now
+// and then - and acts on the answer: tells the handler what is new, turns a position before the log into a
+// gap, and leaves one beyond it paused. A failed question is asked again; an answer about an assignment that
+// is over is thrown away.
 import type { Clock } from '@sluice/shared/clock.ts';
 import { describeError } from '@sluice/shared/errors.ts';
 import type { SourceHandler } from '../contracts.ts';

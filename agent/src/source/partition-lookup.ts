@@ -1,5 +1,6 @@
-// What Kafka's answers mean for the assigned partitions: which topics were created again, which positions lie before the
-// log, beyond it, or are fine after all. Changes the table and says what must be done; does nothing itself.
+// What Kafka's answers mean for the assigned partitions: which topics were created again, which positions lie
+// before the log, beyond it, or are fine after all. Changes the table and says what must be done; does
+// nothing itself.
 import type { GroupOffset } from './kafka-client.ts';
 import type { GroupPosition, PartitionLog } from './kafka-cluster.ts';
 import type { TopicMetadata } from './metadata-request.ts';
@@ -21,7 +22,10 @@ export interface LookupOutcome {
   readonly groupOffsets: readonly GroupOffset[];
 }
 
-/** Topic ids and leader epochs. Returns the rows of topics created again, which wait for a position from now on. */
+/**
+ * Topic ids and leader epochs. Returns the rows of topics created again, which wait for a position from now
+ * on.
+ */
 export function applyTopics(
   table: PartitionTable,
   topics: readonly TopicMetadata[],

@@ -1,5 +1,6 @@
-// The partitions assigned to this agent: where each one is read next, what Kafka said about it, and every reason why it
-// must not flow. Pure bookkeeping: kafka-source.ts applies it to the client and tells the wiring.
+// The partitions assigned to this agent: where each one is read next, what Kafka said about it, and every
+// reason why it must not flow. Pure bookkeeping: kafka-source.ts applies it to the client and tells the
+// wiring.
 import { NO_TOPIC_ID, slotKey } from '@sluice/shared/position.ts';
 import type {
   BoundedRead,

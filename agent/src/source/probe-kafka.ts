@@ -5,7 +5,10 @@ import type { KafkaSettings, TopicSelection } from '../contracts.ts';
 import { prepareKafkajs } from './kafka-client.ts';
 import { createKafkaCluster } from './kafka-cluster.ts';
 
-/** What was found, in one line. KAFKA_UNREACHABLE, KAFKA_AUTHENTICATION, KAFKA_AUTHORIZATION, KAFKA_TOPIC_UNKNOWN. */
+/**
+ * What was found, in one line. KAFKA_UNREACHABLE, KAFKA_AUTHENTICATION, KAFKA_AUTHORIZATION,
+ * KAFKA_TOPIC_UNKNOWN.
+ */
 export async function probeKafka(
   settings: KafkaSettings,
   topics: readonly TopicSelection[],

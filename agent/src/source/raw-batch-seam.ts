@@ -1,6 +1,7 @@
-// Makes kafkajs 2.2.4 hand over record batches unopened, never reset an offset by itself, and not spin a timer. It
-// replaces functions on objects that kafkajs exports and looks up at call time; no file of it is changed, so bundles
-// work too. Version and shapes are checked: anything else is KAFKA_CLIENT_CHANGED before a single fetch.
+// Makes kafkajs 2.2.4 hand over record batches unopened, never reset an offset by itself, and not spin a
+// timer. It replaces functions on objects that kafkajs exports and looks up at call time; no file of it is
+// changed, so bundles work too. Version and shapes are checked: anything else is KAFKA_CLIENT_CHANGED before
+// a single fetch.
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { fetchResponseDecoder } from './fetch-response.ts';
 

@@ -1,12 +1,15 @@
-// One partition's record set of a fetch response, as SourceBatches: which batches hold committed data, which are
-// control, aborted or empty. Promises what Java's read_committed consumer promises, from batch headers alone; records
-// are never opened. Bytes are views on the response: whoever keeps them copies them.
+// One partition's record set of a fetch response, as SourceBatches: which batches hold committed data, which
+// are control, aborted or empty. Promises what Java's read_committed consumer promises, from batch headers
+// alone; records are never opened. Bytes are views on the response: whoever keeps them copies them.
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { controlType, MAGIC_END, readBatchHeader } from '@sluice/shared/record-batch.ts';
 import type { SourceBatch } from '../contracts.ts';
 import { reframeLegacyEntry } from './legacy-messages.ts';
 
-/** An entry of a fetch response's aborted list: from this offset to its abort marker the producer's data are void. */
+/**
+ * An entry of a fetch response's aborted list: from this offset to its abort marker the producer's data are
+ * void.
+ */
 export interface AbortedTransaction {
   readonly producerId: bigint;
   readonly firstOffset: number;
@@ -60,8 +63,8 @@ function describe(bytes: Buffer, transactions: AbortedTransactions): SourceBatch
 }
 
 /**
- * Java's algorithm (CompletedFetch): the wire lists transactions by their last offset, so they are sorted by their
- * first; a producer is void from there to its abort marker, and several may be at once.
+ * Java's algorithm (CompletedFetch): the wire lists transactions by their last offset, so they are sorted by
+ * their first; a producer is void from there to its abort marker, and several may be at once.
  */
 class AbortedTransactions {
   readonly #byFirstOffset: readonly AbortedTransaction[];
@@ -95,7 +98,10 @@ class AbortedTransactions {
   }
 }
 
-/** Copies the batches' bytes out of the response in one piece, so that a kept batch does not keep the response. */
+/**
+ * Copies the batches' bytes out of the response in one piece, so that a kept batch does not keep the
+ * response.
+ */
 export function copyBatches(batches: readonly SourceBatch[]): SourceBatch[] {
   const copy = Buffer.allocUnsafeSlow(batches.reduce((total, batch) => total + batch.bytes.length, 0));
   let at = 0;

@@ -1,5 +1,6 @@
-// Which topics the selections mean, as far as Kafka knew when it was asked last: present, missing, and created again
-// since. A topic's id decides that; without ids (brokers before 2.8) a topic that was missing once is another one.
+// Which topics the selections mean, as far as Kafka knew when it was asked last: present, missing, and
+// created again since. A topic's id decides that; without ids (brokers before 2.8) a topic that was missing
+// once is another one.
 import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
 import type { TopicSelection } from '../contracts.ts';
 import type { TopicMetadata } from './metadata-request.ts';
@@ -49,7 +50,10 @@ export class TopicRegister {
     return this.#selections.map((one) => (one.kind === 'name' ? one.name : String(one.pattern))).join(', ');
   }
 
-  /** An answer about all topics says of each named one that is absent that it is missing; so does an error code. */
+  /**
+   * An answer about all topics says of each named one that is absent that it is missing; so does an error
+   * code.
+   */
   update(answer: readonly TopicMetadata[]): TopicChanges {
     const before = this.present().join();
     const newlyMissing: string[] = [];

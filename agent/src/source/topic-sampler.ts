@@ -1,5 +1,5 @@
-// Some records of a topic, read without a group: nothing is joined, committed or left behind. For those who want to know
-// what a topic holds before they consume it.
+// Some records of a topic, read without a group: nothing is joined, committed or left behind. For those who
+// want to know what a topic holds before they consume it.
 import type { Clock } from '@sluice/shared/clock.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { decodeRecords, type KafkaRecord } from '@sluice/shared/records.ts';
@@ -79,7 +79,10 @@ async function sample(cluster: KafkaCluster, request: SampleRequest): Promise<re
   return [...records.values()];
 }
 
-/** One set of cursors at the beginnings, one before the ends: Kafka is asked for one offset per partition at a time. */
+/**
+ * One set of cursors at the beginnings, one before the ends: Kafka is asked for one offset per partition at a
+ * time.
+ */
 function cursorsOf({ ranges, recordsMax }: SampleRequest): Cursor[][] {
   const full = ranges.filter(({ from, to }) => to > from);
   const step = Math.max(1, full.length / PARTITIONS_MAX);

@@ -1,5 +1,5 @@
-// When the spool is full, for whom, and when it has room again. Half of the cap is shared out equally among the topics
-// and is theirs alone; the other half is common. Pure.
+// When the spool is full, for whom, and when it has room again. Half of the cap is shared out equally among
+// the topics and is theirs alone; the other half is common. Pure.
 import { formatBytes } from '@sluice/shared/units.ts';
 import type { SpoolPressure } from '../contracts.ts';
 import type { SpoolState } from './worker-protocol.ts';
@@ -7,7 +7,10 @@ import type { SpoolState } from './worker-protocol.ts';
 /** What was stopped flows again below this share of its limit. */
 const RESUME_SHARE = 0.9;
 
-/** Beyond the cap, and below the free space that must stay: for what is missing in front of spooled data, and nothing else. */
+/**
+ * Beyond the cap, and below the free space that must stay: for what is missing in front of spooled data, and
+ * nothing else.
+ */
 export const RESERVE_BYTES = 64 * 2 ** 20;
 
 export interface PressureLimits {

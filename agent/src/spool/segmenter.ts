@@ -1,5 +1,6 @@
-// Runs of record batches → segments. Batches of one partition are joined until the segment is large or old enough; what
-// holds no record for a reader is dropped and counted. Pure but for the clock; every offset ends up in exactly one count.
+// Runs of record batches → segments. Batches of one partition are joined until the segment is large or old
+// enough; what holds no record for a reader is dropped and counted. Pure but for the clock; every offset ends
+// up in exactly one count.
 import type { Clock } from '@sluice/shared/clock.ts';
 import { compressPayload } from '@sluice/shared/codecs.ts';
 import { crc32c } from '@sluice/shared/crc32c.ts';

@@ -1,6 +1,6 @@
-// All files of the spool, as the worker thread sees them: one run of files per topic, the newest takes appends, the
-// drained ones are unlinked, a broken segment is deleted alone, a broken file is renamed aside. Synchronous; it knows
-// nothing of threads.
+// All files of the spool, as the worker thread sees them: one run of files per topic, the newest takes
+// appends, the drained ones are unlinked, a broken segment is deleted alone, a broken file is renamed aside.
+// Synchronous; it knows nothing of threads.
 import { join } from 'node:path';
 import { crc32c } from '@sluice/shared/crc32c.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
@@ -128,7 +128,10 @@ export class SpoolFiles {
     }
   }
 
-  /** Without what was read twice: committed meanwhile, or part of a segment that is here. It must not replace that. */
+  /**
+   * Without what was read twice: committed meanwhile, or part of a segment that is here. It must not replace
+   * that.
+   */
   #fresh(segments: readonly Segment[]): Segment[] {
     const fresh = new Map<string, Segment[]>();
     for (const segment of segments) {
@@ -164,8 +167,8 @@ export class SpoolFiles {
   }
 
   /**
-   * From the segment that covers `fromOffset` on. SEGMENT_CORRUPT: a broken one was dropped; SPOOL_CORRUPT: its file is
-   * broken and was set aside; SPOOL_IO: later.
+   * From the segment that covers `fromOffset` on. SEGMENT_CORRUPT: a broken one was dropped; SPOOL_CORRUPT:
+   * its file is broken and was set aside; SPOOL_IO: later.
    */
   read(id: PartitionId, fromOffset: number, bytesMax: number): Segment[] {
     const entries = this.#entries.get(partitionKey(id)) ?? [];
@@ -208,7 +211,8 @@ export class SpoolFiles {
       state.file.remove(header, header.startOffset);
     } catch (error) {
       if (isCorrupt(error)) throw this.#setAside(state, error);
-      // A row that stays is found, and dropped again, after a restart, unless a good copy was spooled behind it.
+      // A row that stays is found, and dropped again, after a restart, unless a good copy was spooled behind
+      // it.
     }
     this.#entries.set(
       key,

@@ -1,4 +1,5 @@
-// The worker thread as the main thread holds it: calls go in, answers come out in order, and its end is told once.
+// The worker thread as the main thread holds it: calls go in, answers come out in order, and its end is told
+// once.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';

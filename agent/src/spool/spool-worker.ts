@@ -1,4 +1,5 @@
-// The spool's worker thread: fsync and reads happen here, so that a slow disk never delays a heartbeat to Kafka.
+// The spool's worker thread: fsync and reads happen here, so that a slow disk never delays a heartbeat to
+// Kafka.
 import { parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '@sluice/shared/clock.ts';
 import { sqliteDisk } from './spool-disk.ts';

@@ -1,5 +1,5 @@
-// One file of the spool: a SQLite database of segments. The only importer of better-sqlite3. Format 1; a newer one is
-// refused untouched.
+// One file of the spool: a SQLite database of segments. The only importer of better-sqlite3. Format 1; a
+// newer one is refused untouched.
 import { statSync } from 'node:fs';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';

@@ -1,6 +1,6 @@
-// The spool as the agent's main thread sees it: appends are grouped while the disk is busy, failures are waited through
-// with the data in hand, and pressure (cap, shares, free space) is told as it changes. Newest segments stay in memory for
-// the uplink, so that a link that keeps up never reads the disk.
+// The spool as the agent's main thread sees it: appends are grouped while the disk is busy, failures are
+// waited through with the data in hand, and pressure (cap, shares, free space) is told as it changes. Newest
+// segments stay in memory for the uplink, so that a link that keeps up never reads the disk.
 import type { Cancel, Clock } from '@sluice/shared/clock.ts';
 import { describeError, isKind, SluiceError } from '@sluice/shared/errors.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';

@@ -1,5 +1,5 @@
-// The link as the agent sees it: one stream at a time, opened again with jittered back-off whenever it ends. Why it
-// ended is kept for status and said once per reason.
+// The link as the agent sees it: one stream at a time, opened again with jittered back-off whenever it ends.
+// Why it ended is kept for status and said once per reason.
 import { type Clock, within } from '@sluice/shared/clock.ts';
 import { describeError } from '@sluice/shared/errors.ts';
 import type { Random } from '@sluice/shared/random.ts';

@@ -1,5 +1,5 @@
-// gRPC for the agent: one call over mutual TLS 1.3. The only importer of grpc-js in the agent. Certificates are read at
-// every connection; a server named by IP address is verified against its IP SAN.
+// gRPC for the agent: one call over mutual TLS 1.3. The only importer of grpc-js in the agent. Certificates
+// are read at every connection; a server named by IP address is verified against its IP SAN.
 import { isIP } from 'node:net';
 import tls from 'node:tls';
 import { Client, type ClientDuplexStream, credentials, type ServiceError, status } from '@grpc/grpc-js';
@@ -37,9 +37,15 @@ export interface LinkCall {
   close(): void;
 }
 
-/** A TLS 1.3 server that refuses us says nothing that grpc-js would hear; a time stamp would make each time another. */
+/**
+ * A TLS 1.3 server that refuses us says nothing that grpc-js would hear; a time stamp would make each time
+ * another.
+ */
 const HUNG_UP = 'the other end hung up before it spoke HTTP/2; it may refuse this agent';
-/** Any DNS-shaped name does where the server is named by its IP: TLS server names cannot be addresses (RFC 6066). */
+/**
+ * Any DNS-shaped name does where the server is named by its IP: TLS server names cannot be addresses (RFC
+ * 6066).
+ */
 const NAME_FOR_IP = 'sluice-collector';
 const KEEPALIVE: Keepalive = { everyMs: 20_000, timeoutMs: 20_000 };
 const RECEIVE_WINDOW_BYTES = 2 ** 20;

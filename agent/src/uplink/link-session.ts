@@ -1,5 +1,5 @@
-// One stream to a collector, from Hello to its end. It sends what the feed gives while window and credit have room, and
-// hands on what the collector says, in stream order.
+// One stream to a collector, from Hello to its end. It sends what the feed gives while window and credit have
+// room, and hands on what the collector says, in stream order.
 import type {
   ConnectRequest,
   ConnectResponse,
@@ -50,7 +50,10 @@ const WINDOW_BYTES_MAX = 16 * 2 ** 20;
 const RECEIPT_MS_MAX = 1_500;
 /** A collector that does not answer Hello in this time is not there. */
 const WELCOME_MS_MAX = 30_000;
-/** A collector that was told of the end says within its own drain time what it has committed, and ends the stream. */
+/**
+ * A collector that was told of the end says within its own drain time what it has committed, and ends the
+ * stream.
+ */
 const DRAIN_MS_MAX = 120_000;
 
 export class LinkSession {
@@ -141,7 +144,10 @@ export class LinkSession {
     return this.#draining || this.#failure !== undefined || this.#ended.signal.aborted;
   }
 
-  /** Half-closes: nothing more is sent. What the collector commits of what was sent is heard until it ends the stream. */
+  /**
+   * Half-closes: nothing more is sent. What the collector commits of what was sent is heard until it ends the
+   * stream.
+   */
   drain(): void {
     if (this.#draining) return;
     this.#draining = true;

@@ -1,6 +1,6 @@
-// How many bytes may be on the link without a receipt. Pure: times come in, a limit goes out. Node's HTTP/2 reads
-// nothing while a socket write is unfinished, so on a slow link everything the collector says waits behind what was
-// handed over before; the bound on bytes comes from a bound on time.
+// How many bytes may be on the link without a receipt. Pure: times come in, a limit goes out. Node's HTTP/2
+// reads nothing while a socket write is unfinished, so on a slow link everything the collector says waits
+// behind what was handed over before; the bound on bytes comes from a bound on time.
 
 export interface SendWindowLimits {
   /** Two segments, so that one is under way while the other's receipt comes back. The window begins here. */

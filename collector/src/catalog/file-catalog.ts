@@ -1,5 +1,5 @@
-// The catalog as objects beside the lake: one for each table and one for each partition, created if absent, so that any
-// number of collectors may register the same thing.
+// The catalog as objects beside the lake: one for each table and one for each partition, created if absent,
+// so that any number of collectors may register the same thing.
 import { createHash } from 'node:crypto';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { Catalog, CataloguedPartition, ObjectStore, TableDefinition } from '../contracts.ts';

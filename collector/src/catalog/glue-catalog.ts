@@ -1,5 +1,5 @@
-// The AWS Glue Data Catalog. Databases, tables and partitions are created where missing; "already there" is success, and
-// what stands there must be able to take our rows.
+// The AWS Glue Data Catalog. Databases, tables and partitions are created where missing; "already there" is
+// success, and what stands there must be able to take our rows.
 import {
   BatchCreatePartitionCommand,
   CreateDatabaseCommand,

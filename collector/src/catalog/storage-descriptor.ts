@@ -12,7 +12,9 @@ export interface FormatDescription {
 const TEXT_INPUT = 'org.apache.hadoop.mapred.TextInputFormat';
 const TEXT_OUTPUT = 'org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat';
 
-/** CSV needs escapeChar = quote, or backslashes are eaten; JSON the openx SerDe, which reads our timestamps. */
+/**
+ * CSV needs escapeChar = quote, or backslashes are eaten; JSON the openx SerDe, which reads our timestamps.
+ */
 export function describeFormat(output: OutputFormat): FormatDescription {
   switch (output.kind) {
     case 'parquet':

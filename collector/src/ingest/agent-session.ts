@@ -1,5 +1,5 @@
-// One agent's stream: Hello → Welcome, then segments in and receipts, commits and rewinds out. It proves who speaks and
-// that bytes arrived whole; what they mean is the sequencer's work.
+// One agent's stream: Hello → Welcome, then segments in and receipts, commits and rewinds out. It proves who
+// speaks and that bytes arrived whole; what they mean is the sequencer's work.
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type {
   ConnectRequest,
@@ -48,7 +48,10 @@ export interface AgentSessionOptions {
   ended(end: SessionEnd): void;
 }
 
-/** ended: the agent had nothing more to say. lost: the stream broke. refused: by this side, and the agent was told. */
+/**
+ * ended: the agent had nothing more to say. lost: the stream broke. refused: by this side, and the agent was
+ * told.
+ */
 export type SessionEnd =
   | { readonly kind: 'ended' }
   | { readonly kind: 'lost'; readonly error: unknown }
@@ -95,7 +98,10 @@ export class AgentSession implements AgentLink {
     return this.#state === 'finishing';
   }
 
-  /** Takes nothing more, and ends once what came is committed and the agent was told, or the time for that is over. */
+  /**
+   * Takes nothing more, and ends once what came is committed and the agent was told, or the time for that is
+   * over.
+   */
   async finish(): Promise<void> {
     if (this.#state === 'finishing' || this.#state === 'over') return;
     const { sequencer, clock, drainMs, credit } = this.#options;

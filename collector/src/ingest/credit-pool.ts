@@ -1,7 +1,7 @@
-// How many payload bytes the streams together may still send. While the sequencer has room, every stream always has some
-// credit, so that a few streams that hold theirs and send nothing cannot starve the others; beyond that, shares of the
-// room. Staging may therefore be exceeded by CREDIT_BYTES_MIN and one segment per stream, and by nothing more. Pure
-// bookkeeping.
+// How many payload bytes the streams together may still send. While the sequencer has room, every stream
+// always has some credit, so that a few streams that hold theirs and send nothing cannot starve the others;
+// beyond that, shares of the room. Staging may therefore be exceeded by CREDIT_BYTES_MIN and one segment per
+// stream, and by nothing more. Pure bookkeeping.
 
 export interface CreditPool {
   /** Raises the stream's credit as far as there is room; returns its new total. */

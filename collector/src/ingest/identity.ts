@@ -1,4 +1,5 @@
-// Who an agent is: its certificate's URI SAN `sluice://agent/<id>`, exactly one, or where config allows it the CN. Pure.
+// Who an agent is: its certificate's URI SAN `sluice://agent/<id>`, exactly one, or where config allows it
+// the CN. Pure.
 import { X509Certificate } from 'node:crypto';
 import { SluiceError } from '@sluice/shared/errors.ts';
 

@@ -1,4 +1,5 @@
-// The link as the collector sees it: agents come in through the listener, prove who they are, and each gets a session.
+// The link as the collector sees it: agents come in through the listener, prove who they are, and each gets a
+// session.
 import { type ServiceError, status } from '@grpc/grpc-js';
 import { type Clock, within } from '@sluice/shared/clock.ts';
 import { describeError, SluiceError } from '@sluice/shared/errors.ts';
@@ -54,9 +55,15 @@ export interface Ingest {
   reload(): void;
   /** Staged bytes were freed: streams that wait for credit get it. */
   roomChanged(): void;
-  /** Asks every agent to go elsewhere. Resolves when none sends any more; who does not obey is not heard after `obeyMs`. */
+  /**
+   * Asks every agent to go elsewhere. Resolves when none sends any more; who does not obey is not heard after
+   * `obeyMs`.
+   */
   drain(reason: string, obeyMs: number): Promise<void>;
-  /** Waits until every stream has ended, which it does once it is committed; cuts what is left after `graceMs`. */
+  /**
+   * Waits until every stream has ended, which it does once it is committed; cuts what is left after
+   * `graceMs`.
+   */
   close(graceMs: number): Promise<void>;
   status(): IngestStatus;
 }

@@ -1,4 +1,5 @@
-// Where agents' streams come in: a gRPC service behind our own TLS listener. Who they are and what they say is for others.
+// Where agents' streams come in: a gRPC service behind our own TLS listener. Who they are and what they say
+// is for others.
 import { Server } from '@grpc/grpc-js';
 import { ConnectRequest, ConnectResponse } from '@sluice/proto/gen/sluice/v1/link.ts';
 import { CONNECT_PATH, MESSAGE_BYTES_MAX } from '@sluice/proto/wire.ts';

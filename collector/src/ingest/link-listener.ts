@@ -1,6 +1,6 @@
-// The collector's front door: our own TLS 1.3 listener with gRPC behind it. It raises HTTP/2's receive windows, without
-// which an upload stops at 2 MiB/s over 20 ms, and proves at start that they are raised; and it tells a refused agent
-// why, in gRPC, since a TLS 1.3 client cannot hear it from the handshake.
+// The collector's front door: our own TLS 1.3 listener with gRPC behind it. It raises HTTP/2's receive
+// windows, without which an upload stops at 2 MiB/s over 20 ms, and proves at start that they are raised; and
+// it tells a refused agent why, in gRPC, since a TLS 1.3 client cannot hear it from the handshake.
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import http2, { type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo, Socket } from 'node:net';
@@ -149,7 +149,10 @@ function withFloor(material: SecureContextOptions): SecureContextOptions {
   return { ...material, minVersion: 'TLSv1.3' };
 }
 
-/** Raises both receive windows of every HTTP/2 server session in this process, at its first stream (RFC 9113, 6.9.2). */
+/**
+ * Raises both receive windows of every HTTP/2 server session in this process, at its first stream (RFC 9113,
+ * 6.9.2).
+ */
 function raiseWindows(windowBytes: number): () => void {
   const raised = new WeakSet<ServerHttp2Session>();
   const onStream = (message: unknown): void => {
@@ -200,7 +203,10 @@ export async function assertWindows(
   }
 }
 
-/** A bare HTTP/2 server that answers every request with gRPC status 16 and the reason; refused peers meet nothing else. */
+/**
+ * A bare HTTP/2 server that answers every request with gRPC status 16 and the reason; refused peers meet
+ * nothing else.
+ */
 function createRefuser(clock: Clock): (socket: TLSSocket, reason: string) => void {
   const reasons = new WeakMap<ServerHttp2Session, string>();
   let next = '';
@@ -217,7 +223,8 @@ function createRefuser(clock: Clock): (socket: TLSSocket, reason: string) => voi
     session.close();
   });
   return (socket, reason) => {
-    next = reason.toWellFormed().slice(0, REASON_LENGTH_MAX); // from 'connection' to 'session' is one synchronous step
+    // from 'connection' to 'session' is one synchronous step
+    next = reason.toWellFormed().slice(0, REASON_LENGTH_MAX);
     server.emit('connection', socket);
     const cancel = clock.after(REFUSED_MS_MAX, () => socket.destroy());
     socket.once('close', cancel);

@@ -1,8 +1,11 @@
-// Which rules of a bucket's lifecycle would take objects away that the lake stands on. Pure: rules as S3 tells them in,
-// sentences for people out. What only tidies (incomplete uploads, old versions, delete markers) takes nothing away.
+// Which rules of a bucket's lifecycle would take objects away that the lake stands on. Pure: rules as S3
+// tells them in, sentences for people out. What only tidies (incomplete uploads, old versions, delete
+// markers) takes nothing away.
 import type { LifecycleRule } from '@aws-sdk/client-s3';
 
-/** Objects in these classes cannot be read without a restore first (Amazon S3 User Guide, storage classes). */
+/**
+ * Objects in these classes cannot be read without a restore first (Amazon S3 User Guide, storage classes).
+ */
 const ARCHIVES: readonly string[] = ['GLACIER', 'DEEP_ARCHIVE'];
 
 /** One sentence for each enabled rule that would delete or archive objects under one of the key prefixes. */

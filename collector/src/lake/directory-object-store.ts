@@ -1,5 +1,6 @@
-// The object store as a directory: objects are files, created whole by a temporary file and link(2), which fails where
-// the name exists. Files and the directories that name them are synced before anything is said to stand.
+// The object store as a directory: objects are files, created whole by a temporary file and link(2), which
+// fails where the name exists. Files and the directories that name them are synced before anything is said to
+// stand.
 
 import { copyFile, link, mkdir, open, readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';

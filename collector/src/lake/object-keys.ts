@@ -1,5 +1,5 @@
-// Where every object of the lake lies. Pure; all keys are relative to the lake root. `_sluice/` is ours and is read by
-// no lake client, because names that begin with an underscore are hidden from them.
+// Where every object of the lake lies. Pure; all keys are relative to the lake root. `_sluice/` is ours and
+// is read by no lake client, because names that begin with an underscore are hidden from them.
 import type { TableConfig } from '../contracts.ts';
 
 export type PartitionValues = readonly { readonly column: string; readonly value: string | null }[];
@@ -9,7 +9,10 @@ const HIVE_DEFAULT_PARTITION = '__HIVE_DEFAULT_PARTITION__';
 
 const SEQUENCE_DIGITS = 20;
 
-/** What nothing but Sluice may ever delete; every other name under `_sluice/` can be lost without harm to what stands. */
+/**
+ * What nothing but Sluice may ever delete; every other name under `_sluice/` can be lost without harm to what
+ * stands.
+ */
 export const KEPT_PREFIXES: readonly string[] = [
   '_sluice/ledger/',
   '_sluice/checkpoints/',

@@ -1,5 +1,6 @@
-// The object store on S3. Creation is conditional (If-None-Match: *), publishing is a server-side copy, and what stands
-// at a key is proved by its length and the SHA-256 in its metadata. Errors become STORE_* with the action and the key.
+// The object store on S3. Creation is conditional (If-None-Match: *), publishing is a server-side copy, and
+// what stands at a key is proved by its length and the SHA-256 in its metadata. Errors become STORE_* with
+// the action and the key.
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import {

@@ -1,7 +1,8 @@
-// The fold as bytes, so that a start reads few objects however long the ledger is. Pure. A checkpoint is only a short cut:
-// entries are never deleted, and without it the ledger is read from its first entry. It stands at fixed numbers, so that a
-// writer finds the one behind its own entry without asking for the newest. The hint names the newest one and the newest
-// entry; it is overwritten without a fence, so an old one may stand there and only costs requests.
+// The fold as bytes, so that a start reads few objects however long the ledger is. Pure. A checkpoint is only
+// a short cut: entries are never deleted, and without it the ledger is read from its first entry. It stands
+// at fixed numbers, so that a writer finds the one behind its own entry without asking for the newest. The
+// hint names the newest one and the newest entry; it is overwritten without a fence, so an old one may stand
+// there and only costs requests.
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { partitionKey } from '@sluice/shared/position.ts';
 import { z } from 'zod';
@@ -18,7 +19,10 @@ const checkpoint = z.strictObject({
   token: z.string(),
   publishedThrough: z.int().min(-1),
   lastTelling: z.int().min(-1),
-  /** Entries above publishedThrough, which a reader reads as well: these and no others that may stand there now. */
+  /**
+   * Entries above publishedThrough, which a reader reads as well: these and no others that may stand there
+   * now.
+   */
   unpublished: z.array(z.strictObject({ sequence: offset, token: z.string() })),
   partitions: z.array(
     z.strictObject({
@@ -44,7 +48,10 @@ const checkpoint = z.strictObject({
   }),
 });
 
-/** Entries from one checkpoint to the next: what a start reads at most, once a checkpoint is written. Never changes. */
+/**
+ * Entries from one checkpoint to the next: what a start reads at most, once a checkpoint is written. Never
+ * changes.
+ */
 export const CHECKPOINT_EVERY = 100;
 
 /** The entry that the checkpoint behind `sequence` ends with. */

@@ -1,5 +1,6 @@
-// How a table is: whether it is ready, waits for something that may pass, is parked until a human acts, or is halted for
-// good. Every call to the store or the catalog runs under `retrying`, which waits through what may pass.
+// How a table is: whether it is ready, waits for something that may pass, is parked until a human acts, or is
+// halted for good. Every call to the store or the catalog runs under `retrying`, which waits through what may
+// pass.
 import type { Clock } from '@sluice/shared/clock.ts';
 import { describeError, isKind } from '@sluice/shared/errors.ts';
 import type { Random } from '@sluice/shared/random.ts';
@@ -48,7 +49,10 @@ export class TableCondition {
     if (this.#state === 'halted') throw this.#haltedBy;
   }
 
-  /** Waits through failures that may pass ('retry') and those that a human ends ('reject'); others end the call. */
+  /**
+   * Waits through failures that may pass ('retry') and those that a human ends ('reject'); others end the
+   * call.
+   */
   async retrying<T>(doing: string, task: () => Promise<T>): Promise<T> {
     const { clock, random, signal } = this.#options;
     let waits = false;

@@ -1,6 +1,6 @@
-// Whether an entry may follow what is folded: asked before it is written and again when it is read, because an entry is
-// for ever. Pure. Ranges are contiguous per partition, offsets and classes balance, numbers have no hole, and each entry
-// names the one before it.
+// Whether an entry may follow what is folded: asked before it is written and again when it is read, because
+// an entry is for ever. Pure. Ranges are contiguous per partition, offsets and classes balance, numbers have
+// no hole, and each entry names the one before it.
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
 import type { ForkEntry, GapEntry, LedgerEntry, LedgerRange, OpenEntry, WindowEntry } from '../contracts.ts';

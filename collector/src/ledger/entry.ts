@@ -1,5 +1,5 @@
-// A ledger entry as bytes. Strict in both directions: what cannot be understood wholly is refused, because a fold that
-// skips a part of an entry would acknowledge what it does not know.
+// A ledger entry as bytes. Strict in both directions: what cannot be understood wholly is refused, because a
+// fold that skips a part of an entry would acknowledge what it does not know.
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { z } from 'zod';
 import type { LedgerEntry } from '../contracts.ts';

@@ -1,5 +1,6 @@
-// What a table's ledger says, folded entry by entry. Pure. What the entries promise each other is asserted before one is
-// folded (entry-check.ts); what has to be published before a position may be acknowledged is kept here.
+// What a table's ledger says, folded entry by entry. Pure. What the entries promise each other is asserted
+// before one is folded (entry-check.ts); what has to be published before a position may be acknowledged is
+// kept here.
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { LedgerEntry, WindowEntry } from '../contracts.ts';
 import { checkEntry } from './entry-check.ts';

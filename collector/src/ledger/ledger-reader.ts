@@ -1,5 +1,6 @@
-// How a ledger is read: hint, newest checkpoint, then each entry behind it. A number that is gone is never taken for the
-// end of a shorter ledger, nor an empty ledger for a new one, as far as entries or the hint prove that more was there.
+// How a ledger is read: hint, newest checkpoint, then each entry behind it. A number that is gone is never
+// taken for the end of a shorter ledger, nor an empty ledger for a new one, as far as entries or the hint
+// prove that more was there.
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { LedgerEntry, ObjectStore } from '../contracts.ts';
 import {

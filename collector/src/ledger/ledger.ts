@@ -1,7 +1,8 @@
-// A table's ledger in the object store: read from its newest checkpoint to its last entry, and appended to with the
-// store's own compare-and-set. Whoever creates entry N decides what N is; a loser reads N, folds it in and tries the next
-// number. Nothing of an append is acted upon before the entries behind it, and the checkpoint that would hold it, were
-// asked for: a number that could be created because an entry had been deleted stops the table.
+// A table's ledger in the object store: read from its newest checkpoint to its last entry, and appended to
+// with the store's own compare-and-set. Whoever creates entry N decides what N is; a loser reads N, folds it
+// in and tries the next number. Nothing of an append is acted upon before the entries behind it, and the
+// checkpoint that would hold it, were asked for: a number that could be created because an entry had been
+// deleted stops the table.
 
 import type { Clock } from '@sluice/shared/clock.ts';
 import { describeError, SluiceError } from '@sluice/shared/errors.ts';
@@ -35,7 +36,10 @@ export interface LedgerOptions extends LedgerPlace {
   readonly checkpointEvery?: number;
   /** Told of every entry when it is folded, before anything is proposed behind it. */
   readonly onFolded?: (entry: LedgerEntry) => void;
-  /** Told of every entry when it is known to stand for good, and whether this process wrote it: now it may be acted on. */
+  /**
+   * Told of every entry when it is known to stand for good, and whether this process wrote it: now it may be
+   * acted on.
+   */
   readonly onConfirmed?: (entry: LedgerEntry, own: boolean) => void;
 }
 
@@ -43,12 +47,15 @@ export interface Ledger {
   readonly fold: Fold;
   /** For one append and all repetitions of it. */
   newToken(): string;
-  /** Reads entries that others wrote since. LEDGER_MISSING_ENTRY, LEDGER_ENTRY_INVALID. Not beside an append. */
+  /**
+   * Reads entries that others wrote since. LEDGER_MISSING_ENTRY, LEDGER_ENTRY_INVALID. Not beside an append.
+   */
   refresh(): Promise<void>;
   /**
-   * Appends what `propose` makes of the present fold; it is asked again whenever another writer was first, and says no
-   * by throwing or by undefined. A success behind a lost reply is recognised by its token: whoever repeats a call whose
-   * outcome is unknown must bring the same one, or would take its own entry for another's. One call at a time.
+   * Appends what `propose` makes of the present fold; it is asked again whenever another writer was first,
+   * and says no by throwing or by undefined. A success behind a lost reply is recognised by its token:
+   * whoever repeats a call whose outcome is unknown must bring the same one, or would take its own entry for
+   * another's. One call at a time.
    */
   append(token: string, propose: (fold: Fold) => Proposal | undefined): Promise<LedgerEntry | undefined>;
   /** Writes the checkpoint that should stand behind what was folded, if there is one, and the hint to it. */
@@ -57,7 +64,10 @@ export interface Ledger {
   writeHint(): Promise<void>;
 }
 
-/** `from: 'first'` reads every entry and no checkpoint: for an audit. LEDGER_MISSING_ENTRY, LEDGER_ENTRY_INVALID. */
+/**
+ * `from: 'first'` reads every entry and no checkpoint: for an audit. LEDGER_MISSING_ENTRY,
+ * LEDGER_ENTRY_INVALID.
+ */
 export async function openLedger(
   options: LedgerOptions,
   from: 'checkpoint' | 'first' = 'checkpoint',
@@ -102,7 +112,9 @@ function createLedger(options: LedgerOptions, read: ReadFold): Ledger {
     }
   }
 
-  /** Hands on what was folded, once the checkpoint behind the newest of it was asked for after it was read. */
+  /**
+   * Hands on what was folded, once the checkpoint behind the newest of it was asked for after it was read.
+   */
   async function confirm(): Promise<void> {
     for (let newest = unconfirmed.at(-1); newest !== undefined; ) {
       await confirmOnce(newest.entry.sequence);
@@ -116,8 +128,9 @@ function createLedger(options: LedgerOptions, read: ReadFold): Ledger {
   }
 
   /**
-   * What was folded is the ledger's end, or is followed by entries that name it, and no checkpoint tells of an end farther
-   * on or of another entry. Checkpoints are created once: no sleeper can put an old one over a new one.
+   * What was folded is the ledger's end, or is followed by entries that name it, and no checkpoint tells of
+   * an end farther on or of another entry. Checkpoints are created once: no sleeper can put an old one over a
+   * new one.
    */
   async function confirmOnce(sequence: number): Promise<void> {
     const through = checkpointBehind(sequence, checkpointEvery);

@@ -1,5 +1,5 @@
-// What a writer proposes to the ledger, given the present fold. Pure: asked again whenever another collector was first,
-// each says what is still to be said, or that another has committed what it would.
+// What a writer proposes to the ledger, given the present fold. Pure: asked again whenever another collector
+// was first, each says what is still to be said, or that another has committed what it would.
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
 import type { LedgerOutput, Proposal, TableConfig, WindowCommit } from '../contracts.ts';
@@ -9,7 +9,10 @@ export type Opening = PartitionId & { leaderEpoch: number; start: number; why: s
 export type GapRange = PartitionId & { leaderEpoch: number; start: number; next: number; reason: string };
 export type Forking = PartitionId & { leaderEpoch: number; offset: number; reason: string };
 
-/** What a window proposes, fixed when it opened: a retry after a lost append keeps config version and opening time. */
+/**
+ * What a window proposes, fixed when it opened: a retry after a lost append keeps config version and opening
+ * time.
+ */
 export function windowProposal(
   kind: 'commit' | 'fill',
   { table, window }: { table: TableConfig; window: WindowCommit },
@@ -64,7 +67,9 @@ export function openProposal(fold: Fold, openings: readonly Opening[]): Proposal
   return { kind: 'open', partitions };
 }
 
-/** The parts that are still to be said. LEDGER_RANGE_CONFLICT where records before them are not committed yet. */
+/**
+ * The parts that are still to be said. LEDGER_RANGE_CONFLICT where records before them are not committed yet.
+ */
 export function gapProposal(fold: Fold, gaps: readonly GapRange[]): Proposal | undefined {
   const left = gaps.flatMap((gap) => {
     const { topic, topicId, partition, leaderEpoch, next, reason } = gap;

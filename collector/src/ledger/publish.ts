@@ -1,5 +1,5 @@
-// Publishing one committed entry: every staged object to its final key, then its partitions into the catalog. A function
-// of the entry alone, so that any collector may do, repeat or finish it at any time.
+// Publishing one committed entry: every staged object to its final key, then its partitions into the catalog.
+// A function of the entry alone, so that any collector may do, repeat or finish it at any time.
 import type {
   Catalog,
   LedgerOutput,

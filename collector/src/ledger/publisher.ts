@@ -1,6 +1,7 @@
-// Brings committed entries to their final place, and says which positions that acknowledges. Own entries at once; those of
-// other collectors are left to them for a while and then published by whoever knows of them, so that nobody's crash holds
-// up the others. Publishing twice does no harm; a position is acknowledged only when every entry up to it stands.
+// Brings committed entries to their final place, and says which positions that acknowledges. Own entries at
+// once; those of other collectors are left to them for a while and then published by whoever knows of them,
+// so that nobody's crash holds up the others. Publishing twice does no harm; a position is acknowledged only
+// when every entry up to it stands.
 import type { Clock } from '@sluice/shared/clock.ts';
 import { describeError } from '@sluice/shared/errors.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';

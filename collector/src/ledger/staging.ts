@@ -1,5 +1,6 @@
-// The files of one window under staged keys, which no reader lists, until an entry names them. Each attempt has a random
-// name of its own. A sweep that names a key is heard here: what was staged is then taken for gone, and staged again.
+// The files of one window under staged keys, which no reader lists, until an entry names them. Each attempt
+// has a random name of its own. A sweep that names a key is heard here: what was staged is then taken for
+// gone, and staged again.
 import type { Random } from '@sluice/shared/random.ts';
 import type { LedgerEntry, LedgerOutput, ObjectStore, TableConfig, WindowCommit } from '../contracts.ts';
 import { finalKey, outputLocation, stagedKey } from '../lake/object-keys.ts';

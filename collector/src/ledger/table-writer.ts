@@ -41,10 +41,15 @@ import { type PublishTarget, tableDefinitions } from './publish.ts';
 import { Publisher } from './publisher.ts';
 import { Staging } from './staging.ts';
 
-/** How often the ledger is read for what others have appended: while agents wait for the table, and otherwise. */
+/**
+ * How often the ledger is read for what others have appended: while agents wait for the table, and otherwise.
+ */
 const FOLLOW_MS = 2_000;
 const LOOK_MS = 60_000;
-/** A staged object that no entry names is removed when it is seen in two sweeps: the second comes this much later. */
+/**
+ * A staged object that no entry names is removed when it is seen in two sweeps: the second comes this much
+ * later.
+ */
 const SWEEP_EVERY_MS = 30 * 60_000;
 /** After so long without an entry of this process, what is published is said in one of its own. */
 const IDLE_MS = 60_000;
@@ -200,7 +205,8 @@ class LedgerTableWriter implements TableWriter {
           if (appended !== undefined) return appended;
           events.windowStagedAgain({ table: table.name, window: window.windowId });
         } catch (error) {
-          // A fence is proof that no entry names these objects: the append was lost to entries that were read.
+          // A fence is proof that no entry names these objects: the append was lost to entries that were
+          // read.
           if (isKind(error, 'fence'))
             await this.#opened().publisher.removeStaged(staged.outputs.map((o) => o.stagedKey));
           throw error;

@@ -1,5 +1,6 @@
-// `sluice-collector check`, and what `run` insists on before it starts: tables whose SQL DuckDB accepts, certificates,
-// a lake that keeps its word about conditional writes and deletes nothing by itself, a catalog that answers.
+// `sluice-collector check`, and what `run` insists on before it starts: tables whose SQL DuckDB accepts,
+// certificates, a lake that keeps its word about conditional writes and deletes nothing by itself, a catalog
+// that answers.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
-// What the collector says about itself: a verdict, and for everything that waits who waits for whom and since when.
-// Never flowing while something waits and does not move. Pure.
+// What the collector says about itself: a verdict, and for everything that waits who waits for whom and since
+// when. Never flowing while something waits and does not move. Pure.
 import type { HealthReport, Verdict } from '@sluice/shared/ops-server.ts';
 import { partitionName } from '@sluice/shared/position.ts';
 import { formatBytes, formatDuration } from '@sluice/shared/units.ts';

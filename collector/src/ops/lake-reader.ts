@@ -1,5 +1,5 @@
-// What is committed to the lake, for `query` and `verify`: the ledger says which objects belong to a table, the catalog
-// which partitions readers see. Objects of a bucket are fetched into a scratch directory first.
+// What is committed to the lake, for `query` and `verify`: the ledger says which objects belong to a table,
+// the catalog which partitions readers see. Objects of a bucket are fetched into a scratch directory first.
 import { existsSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
@@ -148,7 +148,10 @@ export class LakeReader {
   }
 }
 
-/** A table function over files of the table's format. Partition columns come from the ledger, never from the path. */
+/**
+ * A table function over files of the table's format. Partition columns come from the ledger, never from the
+ * path.
+ */
 export function readerOf(definition: TableDefinition, paths: readonly string[]): string {
   const files = `[${paths.map(literal).join(', ')}]`;
   if (definition.output.kind === 'parquet')

@@ -1,5 +1,6 @@
-// `sluice-collector pki`: a certificate authority for those who have none, and certificates with the names and usages
-// that agents and collectors need. Keys are written readable by their owner alone and never over an existing file.
+// `sluice-collector pki`: a certificate authority for those who have none, and certificates with the names
+// and usages that agents and collectors need. Keys are written readable by their owner alone and never over
+// an existing file.
 import { existsSync, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join } from 'node:path';

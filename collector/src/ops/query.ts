@@ -1,5 +1,5 @@
-// `sluice-collector query`: one SELECT over the configured tables and their quarantines, reading registered partitions
-// and committed objects only.
+// `sluice-collector query`: one SELECT over the configured tables and their quarantines, reading registered
+// partitions and committed objects only.
 import type { CollectorConfig } from '../config.ts';
 import type { TableDefinition } from '../contracts.ts';
 import { tableDefinitions } from '../ledger/publish.ts';

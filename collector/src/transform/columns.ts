@@ -1,6 +1,7 @@
-// Record batches → columns for DuckDB, one pass, no allocation per record. Values are joined by a separator that cannot
-// be foreseen (eight bytes, drawn per process), so that SQL splits them again without looking at them; what DuckDB cannot
-// take (tombstones, invalid UTF-8) is set aside with its reason. The batch's CRC is checked here: the producer's own.
+// Record batches → columns for DuckDB, one pass, no allocation per record. Values are joined by a separator
+// that cannot be foreseen (eight bytes, drawn per process), so that SQL splits them again without looking at
+// them; what DuckDB cannot take (tombstones, invalid UTF-8) is set aside with its reason. The batch's CRC is
+// checked here: the producer's own.
 import { isUtf8 } from 'node:buffer';
 import { decompressBatch } from '@sluice/shared/codecs.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
@@ -31,7 +32,9 @@ export type OddCode =
   | 'RECORD_BATCH_CORRUPT'
   | 'RECORD_BATCH_TOO_LARGE';
 
-/** Rows [rowStart, rowEnd) of the chunk, all of one partition; the joined bytes of each column beside them. */
+/**
+ * Rows [rowStart, rowEnd) of the chunk, all of one partition; the joined bytes of each column beside them.
+ */
 export interface ChunkPart {
   readonly partition: number;
   readonly rowStart: number;
@@ -62,8 +65,8 @@ export interface ColumnOptions {
 }
 
 /**
- * Rows of several partitions, reused from chunk to chunk. `offsets` and `timestamps` (ms) hold int64 little-endian, as
- * DuckDB's BIGINT vectors do.
+ * Rows of several partitions, reused from chunk to chunk. `offsets` and `timestamps` (ms) hold int64
+ * little-endian, as DuckDB's BIGINT vectors do.
  */
 export class ColumnChunk {
   rows = 0;
@@ -148,8 +151,9 @@ export class ColumnChunk {
   }
 
   /**
-   * Appends the records of one batch with fromOffset ≤ offset < nextOffset to the current part and returns how many
-   * there were, odd ones included. All of the batch or nothing: RECORD_BATCH_CORRUPT where CRC or lengths are wrong.
+   * Appends the records of one batch with fromOffset ≤ offset < nextOffset to the current part and returns
+   * how many there were, odd ones included. All of the batch or nothing: RECORD_BATCH_CORRUPT where CRC or
+   * lengths are wrong.
    */
   appendBatch(
     batch: Buffer,
@@ -326,7 +330,10 @@ function corrupt(header: RecordBatchHeader, message: string): SluiceError {
   return new SluiceError('RECORD_BATCH_CORRUPT', message, { place: `offset ${header.baseOffset}` });
 }
 
-/** Headers as [name, value] pairs in order; a value that is not UTF-8 is written `base64:...`, a null one null. */
+/**
+ * Headers as [name, value] pairs in order; a value that is not UTF-8 is written `base64:...`, a null one
+ * null.
+ */
 function readHeaders(bytes: Buffer, header: RecordBatchHeader): [string, string | null][] {
   let at = 0;
   const number = (): number => {

@@ -1,6 +1,6 @@
-// Record batches whose records cannot be read, in segments that are themselves whole: the bytes broke before they were
-// spooled. Such a batch goes to quarantine as one piece, one row for each record that its header counts, so that ranges and
-// classes still add up and its neighbours flow (decision 0004). Pure.
+// Record batches whose records cannot be read, in segments that are themselves whole: the bytes broke before
+// they were spooled. Such a batch goes to quarantine as one piece, one row for each record that its header
+// counts, so that ranges and classes still add up and its neighbours flow (decision 0004). Pure.
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { type RecordBatchHeader, walkBatches } from '@sluice/shared/record-batch.ts';
 import { countRecordsFrom } from '@sluice/shared/records.ts';
@@ -43,7 +43,10 @@ export function* piecesOf(payload: Buffer): Generator<PayloadPiece> {
   }
 }
 
-/** A broken batch, or one that no limit admits. A compression that is unknown here is not broken: it waits for an upgrade. */
+/**
+ * A broken batch, or one that no limit admits. A compression that is unknown here is not broken: it waits for
+ * an upgrade.
+ */
 export function isUnreadable(error: unknown): error is Unreadable {
   return (
     error instanceof SluiceError &&
@@ -51,7 +54,10 @@ export function isUnreadable(error: unknown): error is Unreadable {
   );
 }
 
-/** As many records as the agent has counted for this batch. Throws what was caught where no count can be believed. */
+/**
+ * As many records as the agent has counted for this batch. Throws what was caught where no count can be
+ * believed.
+ */
 export function corruptBatch(
   { segment, fromOffset }: StagedSegment,
   { header, bytes }: { readonly header: RecordBatchHeader; readonly bytes: Buffer },
@@ -65,7 +71,10 @@ export function corruptBatch(
   return run(segment, { startOffset, records, timestamp: header.baseTimestamp, bytes, error });
 }
 
-/** What the agent has counted and is not accounted for yet. `told`: records of this segment so far, at `nextOffset` now. */
+/**
+ * What the agent has counted and is not accounted for yet. `told`: records of this segment so far, at
+ * `nextOffset` now.
+ */
 export function corruptRest(
   { segment, fromOffset }: StagedSegment,
   { bytes, error }: { readonly bytes: Buffer; readonly error: Unreadable },

@@ -1,5 +1,5 @@
-// One CSV line a record (RFC 4180, delimiter and quote as configured): into a JSON array that SQL reads on, the line
-// itself in front. An empty field without quotes is null; a quoted one is an empty string.
+// One CSV line a record (RFC 4180, delimiter and quote as configured): into a JSON array that SQL reads on,
+// the line itself in front. An empty field without quotes is null; a quoted one is an empty string.
 import type { OddCode } from './columns.ts';
 
 export interface CsvFormat {
@@ -19,7 +19,10 @@ export function csvConverter(format: CsvFormat): (value: Buffer) => Uint8Array |
   };
 }
 
-/** undefined where a quote is not closed or text follows a closing quote. A line end at the end is not part of it. */
+/**
+ * undefined where a quote is not closed or text follows a closing quote. A line end at the end is not part of
+ * it.
+ */
 export function splitCsvLine(
   text: string,
   { delimiter, quote }: Omit<CsvFormat, 'columns'>,

@@ -1,6 +1,7 @@
-// What table a sample of a topic's values suggests: JSON objects become typed columns, nested ones flattened by dotted
-// path; anything else is text, or bytes where it is not UTF-8. Promises that, mapped as proposed, no JSON object of the
-// sample is quarantined (digits beyond a double's apart). Pure: others bring the sample and write the config.
+// What table a sample of a topic's values suggests: JSON objects become typed columns, nested ones flattened
+// by dotted path; anything else is text, or bytes where it is not UTF-8. Promises that, mapped as proposed,
+// no JSON object of the sample is quarantined (digits beyond a double's apart). Pure: others bring the sample
+// and write the config.
 import { isUtf8 } from 'node:buffer';
 import { safeNames } from './column-names.ts';
 import { splitCsvLine } from './csv-line.ts';

@@ -1,6 +1,6 @@
-// One DuckDB for one window or one command: in memory, one connection, locked down to the directories it was given. The
-// only importer of DuckDB in the collector. Calls block the thread: windows run in workers; query and verify, which
-// serve nobody meanwhile, use it on the main thread.
+// One DuckDB for one window or one command: in memory, one connection, locked down to the directories it was
+// given. The only importer of DuckDB in the collector. Calls block the thread: windows run in workers; query
+// and verify, which serve nobody meanwhile, use it on the main thread.
 
 import { type DuckDBConnection, DuckDBDataChunk, DuckDBInstance, StatementType } from '@duckdb/node-api';
 import duckdb from '@duckdb/node-bindings';
@@ -22,7 +22,10 @@ export interface Database {
   /** Runs statements that return nothing. */
   run(sql: string): Promise<void>;
   rows(sql: string): Promise<Record<string, unknown>[]>;
-  /** One SELECT as text, cell by cell; null stays null. QUERY_REFUSED for any other statement and for what fails. */
+  /**
+   * One SELECT as text, cell by cell; null stays null. QUERY_REFUSED for any other statement and for what
+   * fails.
+   */
   select(sql: string): Promise<{ columns: string[]; rows: (string | null)[][] }>;
   /** Rows of a chunk into `raw`, one row a part: lists of offsets and timestamps beside the joined values. */
   appendChunk(chunk: ColumnChunk): Promise<void>;

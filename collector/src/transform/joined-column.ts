@@ -1,4 +1,5 @@
-// One column of a chunk as the bytes that DuckDB splits again: reused from chunk to chunk, grown as it must be.
+// One column of a chunk as the bytes that DuckDB splits again: reused from chunk to chunk, grown as it must
+// be.
 
 /** Texts joined by the separator, each ending where `ends` says; the separator follows. */
 export class JoinedColumn {

@@ -1,9 +1,13 @@
-// Where the numbers of a JSON text stand and how they are written. For the few records that are looked at one by one.
+// Where the numbers of a JSON text stand and how they are written. For the few records that are looked at one
+// by one.
 
 /** A string, with the colon behind it where it is a name; a number; what opens and closes. */
 const TOKEN = /("(?:[^"\\]|\\.)*")([ \t\r\n]*:)?|-?[0-9][-+.0-9eE]*|[{}[\]]/gs;
 
-/** Calls `seen` for each number of a valid text with its path, null for an array, and the number as it is written. */
+/**
+ * Calls `seen` for each number of a valid text with its path, null for an array, and the number as it is
+ * written.
+ */
 export function eachNumber(
   text: string,
   seen: (path: readonly (string | null)[], source: string) => void,
@@ -18,7 +22,9 @@ export function eachNumber(
   }
 }
 
-/** Integers of any length are exact in DuckDB; of other numbers the shortest double must have the same digits. */
+/**
+ * Integers of any length are exact in DuckDB; of other numbers the shortest double must have the same digits.
+ */
 export function losesDigits(source: string): boolean {
   const read = Number(source);
   return (

@@ -1,5 +1,6 @@
-// Everything seen of one field over a sample of JSON objects, and which fields become columns of which type. An object
-// is flattened into its fields; what is an array, a map with endless keys, or now this and now that, stays JSON text.
+// Everything seen of one field over a sample of JSON objects, and which fields become columns of which type.
+// An object is flattened into its fields; what is an array, a map with endless keys, or now this and now
+// that, stays JSON text.
 import { metadataColumns } from './sql/fields.ts';
 import { commonType, numberKind, type SeenKind, textKind } from './value-types.ts';
 
@@ -58,7 +59,9 @@ export class SeenObject {
   }
 }
 
-/** The columns of a sample, in the order in which fields first came. What is odd about one is said in `notes`. */
+/**
+ * The columns of a sample, in the order in which fields first came. What is odd about one is said in `notes`.
+ */
 export function fieldSources(seen: SeenObject, notes: string[]): FieldSource[] {
   const remarks = new Remarks();
   const found = walk(seen, [], remarks);

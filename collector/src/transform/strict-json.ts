@@ -1,14 +1,15 @@
-// What DuckDB's JSON reader lets through and RFC 8259 does not: commas before a closing bracket, NaN and Infinity, and
-// decimals that lose digits on their way through a double. A cheap pass over all values at once finds suspects; JSON.parse
-// decides. The same pass tells SQL whether a column of text may take an object or an array.
+// What DuckDB's JSON reader lets through and RFC 8259 does not: commas before a closing bracket, NaN and
+// Infinity, and decimals that lose digits on their way through a double. A cheap pass over all values at once
+// finds suspects; JSON.parse decides. The same pass tells SQL whether a column of text may take an object or
+// an array.
 import type { ColumnChunk } from './columns.ts';
 import { eachNumber, losesDigits } from './json-numbers.ts';
 import type { SourceField } from './sql/fields.ts';
 
 /**
- * Loose syntax can only begin there: a comma before a closing bracket, or a token like NaN or -Infinity in any case.
- * Compiled to native code, which reads a chunk four times as fast as a loop over its bytes. What stands inside strings
- * may match as well.
+ * Loose syntax can only begin there: a comma before a closing bracket, or a token like NaN or -Infinity in
+ * any case. Compiled to native code, which reads a chunk four times as fast as a loop over its bytes. What
+ * stands inside strings may match as well.
  */
 const TRAILING_COMMA = /,[ \t\r\n]*[}\]]/g;
 const NOT_A_NUMBER = /[:,[][ \t\r\n]*-?(?:[nN][aA]|[iI][nN])/g;
@@ -39,7 +40,9 @@ export function jsonRules(source: readonly SourceField[]): JsonRules {
   };
 }
 
-/** Looks for the bracket first, which is rarer, and back at its name: one of `names`, or one with an escape. */
+/**
+ * Looks for the bracket first, which is rarer, and back at its name: one of `names`, or one with an escape.
+ */
 function withDocuments(names: readonly string[]): RegExp {
   const space = String.raw`[ \t\r\n]*`;
   const known = String.raw`(?:"(?:${names.map(latin1Pattern).join('|')})|\\[^"]*)"`;
@@ -53,8 +56,8 @@ function latin1Pattern(name: string): string {
 }
 
 /**
- * Strikes the rows of the chunk that are not strict JSON, or whose digits would be lost where they matter. True where a
- * column of text may take an object or an array.
+ * Strikes the rows of the chunk that are not strict JSON, or whose digits would be lost where they matter.
+ * True where a column of text may take an object or an array.
  */
 export function strikeUnstrict(chunk: ColumnChunk, rules: JsonRules): boolean {
   const { bytes, ends } = chunk.joined();
@@ -120,7 +123,10 @@ function runAround(bytes: Buffer, at: number): number {
   return high - low;
 }
 
-/** The row whose value covers `at`: `ends` ascends, and what stands between two values belongs to the later one. */
+/**
+ * The row whose value covers `at`: `ends` ascends, and what stands between two values belongs to the later
+ * one.
+ */
 function rowAt(ends: Uint32Array, rows: number, at: number): number {
   let low = 0;
   let high = rows - 1;

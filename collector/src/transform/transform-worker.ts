@@ -1,5 +1,5 @@
-// The worker thread's entry: DuckDB and decoding, away from the thread that talks to agents. Of each job one message at a
-// time; while one window waits for DuckDB another is decoded.
+// The worker thread's entry: DuckDB and decoding, away from the thread that talks to agents. Of each job one
+// message at a time; while one window waits for DuckDB another is decoded.
 import { parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '@sluice/shared/clock.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';

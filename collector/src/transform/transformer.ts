@@ -1,5 +1,5 @@
-// The main thread's side of the transform: windows queue for places in one worker thread, segments are copied to it a few
-// at a time, and a worker that dies takes the attempts under way with it and nothing else.
+// The main thread's side of the transform: windows queue for places in one worker thread, segments are copied
+// to it a few at a time, and a worker that dies takes the attempts under way with it and nothing else.
 import { mkdir, rm } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
 import { SluiceError } from '@sluice/shared/errors.ts';
@@ -109,8 +109,8 @@ async function runWindow(
 }
 
 /**
- * Who may send the next segment: of those that wait, the window that came first. So an older window is done, and its
- * memory free, before a younger one grows.
+ * Who may send the next segment: of those that wait, the window that came first. So an older window is done,
+ * and its memory free, before a younger one grows.
  */
 class Turns {
   #free: number;
@@ -138,7 +138,10 @@ class Turns {
     };
   }
 
-  /** One at a time, each after all that runs now: a window that has just sent asks again before another is chosen. */
+  /**
+   * One at a time, each after all that runs now: a window that has just sent asks again before another is
+   * chosen.
+   */
   #grantSoon(): void {
     if (this.#granting) return;
     this.#granting = true;

@@ -1,5 +1,5 @@
-// Which column type holds every value seen of one field. Stricter than the conversions themselves: what is proposed here
-// must not send the records that were looked at to quarantine.
+// Which column type holds every value seen of one field. Stricter than the conversions themselves: what is
+// proposed here must not send the records that were looked at to quarantine.
 import { DATE_FORM, TIMESTAMP_FORM } from './sql/conversions.ts';
 
 const DATE = new RegExp(`^${DATE_FORM}$`);
@@ -61,7 +61,10 @@ function isCalendarDay(text: string): boolean {
   return year > 0 && at.getUTCMonth() === month - 1 && at.getUTCDate() === day;
 }
 
-/** The narrowest type that takes all of these kinds; string where they have nothing in common, or there are none. */
+/**
+ * The narrowest type that takes all of these kinds; string where they have nothing in common, or there are
+ * none.
+ */
 export function commonType(kinds: ReadonlySet<SeenKind>): string {
   const all = (...allowed: SeenKind[]) =>
     kinds.size > 0 && [...kinds].every((kind) => allowed.includes(kind));

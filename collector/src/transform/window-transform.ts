@@ -1,5 +1,6 @@
-// One window through DuckDB: segments are decoded while the chunk before is in SQL, then the good rows and the bad ones
-// are written as files. Nothing leaves but files below the request's own directory and counts that must add up.
+// One window through DuckDB: segments are decoded while the chunk before is in SQL, then the good rows and
+// the bad ones are written as files. Nothing leaves but files below the request's own directory and counts
+// that must add up.
 
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
-// One window of one table: segments in arrival order, contiguous per partition. Pure state; when to close it is the
-// lane's decision and what its ranges are is derived from the segments.
+// One window of one table: segments in arrival order, contiguous per partition. Pure state; when to close it
+// is the lane's decision and what its ranges are is derived from the segments.
 import { assert, SluiceError } from '@sluice/shared/errors.ts';
 import { type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
 import { skippedFrom } from '@sluice/shared/segment.ts';
@@ -56,7 +56,10 @@ export async function untilEnded(window: OpenWindow): Promise<void> {
   while (window.state === 'open') await new Promise<void>((resolve) => window.changed.add(resolve));
 }
 
-/** Its segments from the first on, also while they still arrive; ends when the window is closed, throws if given up. */
+/**
+ * Its segments from the first on, also while they still arrive; ends when the window is closed, throws if
+ * given up.
+ */
 export async function* segmentsOf(window: OpenWindow): AsyncGenerator<WindowSegment> {
   for (let i = 0; ; ) {
     const segment = window.segments[i];
@@ -99,7 +102,9 @@ export function trimWindow(
   window.segments = kept;
 }
 
-/** The ledger ranges of a window, given how many records were decoded per partition. SEGMENT_COUNTS_DISAGREE. */
+/**
+ * The ledger ranges of a window, given how many records were decoded per partition. SEGMENT_COUNTS_DISAGREE.
+ */
 export function windowRanges(window: OpenWindow, records: ReadonlyMap<string, number>): LedgerRange[] {
   const ranges = new Map<
     string,

@@ -1,6 +1,7 @@
-// Opens partitions in the ledgers of their tables: each table for itself, so that one which cannot write - it is parked,
-// or its store is gone - keeps no other waiting. Where a partition begins is resolved once, when it is asked for. What other
-// collectors have committed meanwhile is read first: an agent that comes from one of them sends nothing twice.
+// Opens partitions in the ledgers of their tables: each table for itself, so that one which cannot write - it
+// is parked, or its store is gone - keeps no other waiting. Where a partition begins is resolved once, when
+// it is asked for. What other collectors have committed meanwhile is read first: an agent that comes from one
+// of them sends nothing twice.
 import { describeError } from '@sluice/shared/errors.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { DeclaredPartition, TableWriter } from '../contracts.ts';
@@ -9,7 +10,9 @@ import type { SequencedTable } from './sequencer.ts';
 import { resolveStart } from './start-offset.ts';
 
 export interface PartitionOpener {
-  /** Resolves when every table has opened or refused what it lacks. Never rejects; asked twice, it opens once. */
+  /**
+   * Resolves when every table has opened or refused what it lacks. Never rejects; asked twice, it opens once.
+   */
   open(partitions: readonly DeclaredPartition[]): Promise<void>;
 }
 

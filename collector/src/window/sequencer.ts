@@ -1,7 +1,7 @@
-// Puts what the agents send into one order per partition and hands it to every table of the topic. It skips what is
-// already here, takes what is next, and answers a hole with one outstanding Rewind whose epoch later segments repeat.
-// Staged segments belong to the tables' windows, not to the stream: a reconnect to this process resends nothing. A topic
-// whose tables cannot take more is held, so that its neighbours flow.
+// Puts what the agents send into one order per partition and hands it to every table of the topic. It skips
+// what is already here, takes what is next, and answers a hole with one outstanding Rewind whose epoch later
+// segments repeat. Staged segments belong to the tables' windows, not to the stream: a reconnect to this
+// process resends nothing. A topic whose tables cannot take more is held, so that its neighbours flow.
 import { type Clock, within } from '@sluice/shared/clock.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
@@ -24,7 +24,10 @@ import { TopicHolds } from './topic-holds.ts';
 const OPEN_WAIT_MS = 5_000;
 /** A window whose stream ended closes at once, but not more often than this. */
 const STREAM_END_CLOSE_MS = 5_000;
-/** Of the staging budget, what one topic may use where there are several: a table that waits cannot stop its neighbours. */
+/**
+ * Of the staging budget, what one topic may use where there are several: a table that waits cannot stop its
+ * neighbours.
+ */
 const TOPIC_SHARE = 0.5;
 /** What was held flows again below this share of its limit. */
 const RESUME_SHARE = 0.9;
@@ -47,13 +50,15 @@ interface PartitionState {
   /** Streams that declared it and did not revoke it: they may send. */
   readonly links: Set<AgentLink>;
   /**
-   * Streams that have ever declared it: they may hold spooled data of it, and hear of commits to their end. With each the
-   * rewinds that it was asked for: what it sent before the last one is stale.
+   * Streams that have ever declared it: they may hold spooled data of it, and hear of commits to their end.
+   * With each the rewinds that it was asked for: what it sent before the last one is stale.
    */
   readonly hearers: Map<AgentLink, number>;
 }
 
-/** A stream that sends nothing more, and up to where each partition must be acknowledged before it may end. */
+/**
+ * A stream that sends nothing more, and up to where each partition must be acknowledged before it may end.
+ */
 interface FinishingStream {
   readonly wanted: ReadonlyMap<PartitionState, number>;
   resolve(): void;
@@ -82,7 +87,10 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     writer.onAcked(announceAcked);
   }
 
-  /** One topic's tables that cannot take more hold that topic alone: credit belongs to all of a stream's topics. */
+  /**
+   * One topic's tables that cannot take more hold that topic alone: credit belongs to all of a stream's
+   * topics.
+   */
   function updateHolds(): void {
     for (const topic of topics) {
       const reason = holdReason(topic);
@@ -191,7 +199,10 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     if (positions.length > 0) link.welcomed(positions);
   }
 
-  /** Positions of those that are open and still wanted: of what was revoked meanwhile only the commits are told. */
+  /**
+   * Positions of those that are open and still wanted: of what was revoked meanwhile only the commits are
+   * told.
+   */
   function join(link: AgentLink, declared: readonly DeclaredPartition[]): readonly PartitionPosition[] {
     const wanted = wantedBy.get(link);
     if (wanted === undefined) return []; // the stream has ended
@@ -334,7 +345,10 @@ function ackedOf({ id, tables }: PartitionState): number {
   return tables.reduce((low, { writer }) => Math.min(low, writer.acked(id) ?? 0), Number.MAX_SAFE_INTEGER);
 }
 
-/** As far as it can be: a parked table waits for an operator, and what a halted one has given up is not here any more. */
+/**
+ * As far as it can be: a parked table waits for an operator, and what a halted one has given up is not here
+ * any more.
+ */
 function isAcked({ id, tables }: PartitionState, offset: number): boolean {
   return tables.every(({ lane, writer }) => {
     const here = Math.min(offset, lane.next(id) ?? 0);

@@ -1,6 +1,6 @@
-// How many bytes of segments this process holds between the link and the ledger: one budget for all tables. At 75 % the
-// largest open window closes at once, like a memtable flush; at 100 % no stream gets credit. A segment that several
-// tables read is counted once, until the last of them has committed it.
+// How many bytes of segments this process holds between the link and the ledger: one budget for all tables.
+// At 75 % the largest open window closes at once, like a memtable flush; at 100 % no stream gets credit. A
+// segment that several tables read is counted once, until the last of them has committed it.
 
 export interface StagingBudget {
   readonly bytesMax: number;

@@ -1,5 +1,5 @@
-// Where a table begins a partition that it has never read. Pure; resolved once and written into the ledger's `open`
-// entry, so that `latest` means the same after a crash.
+// Where a table begins a partition that it has never read. Pure; resolved once and written into the ledger's
+// `open` entry, so that `latest` means the same after a crash.
 import type { DeclaredPartition } from '../contracts.ts';
 
 export interface StartQuestion {

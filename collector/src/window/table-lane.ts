@@ -1,6 +1,6 @@
-// One table's way from staged segments to acknowledged rows: an open window, and the closed ones behind it, transformed
-// side by side and committed in order. A lane never loses a segment: what fails waits and is tried again, and the stages
-// before it feel that through the staging budget.
+// One table's way from staged segments to acknowledged rows: an open window, and the closed ones behind it,
+// transformed side by side and committed in order. A lane never loses a segment: what fails waits and is
+// tried again, and the stages before it feel that through the staging budget.
 
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -46,7 +46,9 @@ export type CloseReason =
 
 export interface TableLane {
   readonly table: TableConfig;
-  /** Next offset this lane expects of a partition: staged or committed; undefined where it was never opened. */
+  /**
+   * Next offset this lane expects of a partition: staged or committed; undefined where it was never opened.
+   */
   next(partition: PartitionId): number | undefined;
   stage(segment: Segment, fromOffset: number, held: StagedBytes): void;
   gap(notice: GapNotice, fromOffset: number): void;

@@ -1,5 +1,5 @@
-// Topics that may not be sent now, and which streams were told so: each of them hears when that is over, also if it has
-// given the topic's partitions up meanwhile. Pure bookkeeping.
+// Topics that may not be sent now, and which streams were told so: each of them hears when that is over, also
+// if it has given the topic's partitions up meanwhile. Pure bookkeeping.
 import type { AgentLink } from '../contracts.ts';
 
 export class TopicHolds {

@@ -1,5 +1,5 @@
-// Where the agent reads and sends, through restarts, gaps, rewinds and lost disks: what is spooled is never read as a gap,
-// what is missing is read again, and nothing waits for ever.
+// Where the agent reads and sends, through restarts, gaps, rewinds and lost disks: what is spooled is never
+// read as a gap, what is missing is read again, and nothing waits for ever.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { seededRandom } from '../../support/seeded-random.ts';
@@ -175,7 +175,10 @@ const STEPS: readonly ((agent: SimulatedAgent, random: () => number) => unknown)
   },
 ];
 
-/** The last ones found what is rare: a false gap below the ledger, a hole that was taken for data on their way. */
+/**
+ * The last ones found what is rare: a false gap below the ledger, a hole that was taken for data on their
+ * way.
+ */
 const SEEDS = [...Array(300).keys(), 8_831, 22_739, 32_340];
 
 test('any order of reads, restarts, losses and gaps by seed: every offset arrives or is a gap, nothing is stuck', async () => {

@@ -1,4 +1,5 @@
-// What is sent next: in offset order with the gaps between, fair over partitions, and what the disk lost is asked for again.
+// What is sent next: in offset order with the gaps between, fair over partitions, and what the disk lost is
+// asked for again.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { UplinkItem } from '@sluice/agent/contracts.ts';

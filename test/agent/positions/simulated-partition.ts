@@ -1,5 +1,6 @@
-// One partition from its log to a collector's ledger, in memory and step by step: the real book, segmenter and feed
-// between a log, a disk and a collector that are three numbers and a list. Every step may come at any time.
+// One partition from its log to a collector's ledger, in memory and step by step: the real book, segmenter
+// and feed between a log, a disk and a collector that are three numbers and a list. Every step may come at
+// any time.
 import assert from 'node:assert/strict';
 import type { OffsetRange, SpoolPartition, UplinkItem } from '@sluice/agent/contracts.ts';
 import { PartitionBook } from '@sluice/agent/positions/partition-book.ts';

@@ -1,4 +1,5 @@
-// The look that `check` takes at the cluster says what it has to say in its own words, and nothing beside them.
+// The look that `check` takes at the cluster says what it has to say in its own words, and nothing beside
+// them.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';

@@ -1,4 +1,5 @@
-// Which batches of a record set reach the lake: decided by headers and the broker's list of aborted transactions.
+// Which batches of a record set reach the lake: decided by headers and the broker's list of aborted
+// transactions.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { copyBatches, walkRecordSet } from '@sluice/agent/source/record-set.ts';

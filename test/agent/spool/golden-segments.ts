@@ -1,5 +1,5 @@
-// What the golden spool file of format 1 holds: it was written once by the code that released that format and is never
-// written again. A new format gets a file of its own beside it.
+// What the golden spool file of format 1 holds: it was written once by the code that released that format and
+// is never written again. A new format gets a file of its own beside it.
 import { compressPayload } from '@sluice/shared/codecs.ts';
 import { crc32c } from '@sluice/shared/crc32c.ts';
 import { encodeRecordBatch } from '@sluice/shared/records.ts';

@@ -1,4 +1,5 @@
-// A spool outlives the agent that wrote it: files of every released format are opened, read and emptied by today's code.
+// A spool outlives the agent that wrote it: files of every released format are opened, read and emptied by
+// today's code.
 import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';

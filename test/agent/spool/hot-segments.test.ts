@@ -1,4 +1,5 @@
-// The newest segments are in memory and nothing else: bounded, contiguous from where it was asked, gone when committed.
+// The newest segments are in memory and nothing else: bounded, contiguous from where it was asked, gone when
+// committed.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { HotSegments } from '@sluice/agent/spool/hot-segments.ts';

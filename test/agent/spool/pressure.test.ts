@@ -1,4 +1,5 @@
-// A topic that is stuck stops at its share and never its neighbours; what was stopped flows again only with room to spare.
+// A topic that is stuck stops at its share and never its neighbours; what was stopped flows again only with
+// room to spare.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { SpoolPartition, SpoolPressure } from '@sluice/agent/contracts.ts';

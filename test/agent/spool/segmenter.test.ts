@@ -1,4 +1,5 @@
-// Segments follow each other without a gap, every offset is counted once, and payloads hold the batches as they were.
+// Segments follow each other without a gap, every offset is counted once, and payloads hold the batches as
+// they were.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { SourceBatch } from '@sluice/agent/contracts.ts';

@@ -1,5 +1,5 @@
-// The spool's files: what is on disk is never replaced by less, every run of it can be told, and a file that breaks takes
-// nothing with it but what it held.
+// The spool's files: what is on disk is never replaced by less, every run of it can be told, and a file that
+// breaks takes nothing with it but what it held.
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

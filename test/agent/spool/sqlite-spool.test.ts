@@ -1,4 +1,5 @@
-// What the spool says is on disk is there after a kill -9, in order and unaltered; what is committed leaves the disk.
+// What the spool says is on disk is there after a kill -9, in order and unaltered; what is committed leaves
+// the disk.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';

@@ -1,5 +1,5 @@
-// What went wrong with a call, as the operator of the agent reads it: grpc-js's and OpenSSL's words become a code of ours
-// with its remedy, and the reason alone.
+// What went wrong with a call, as the operator of the agent reads it: grpc-js's and OpenSSL's words become a
+// code of ours with its remedy, and the reason alone.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isGoodbye, linkError } from '@sluice/agent/uplink/link-client.ts';

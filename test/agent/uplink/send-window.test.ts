@@ -12,7 +12,9 @@ interface Link {
   readonly roundTripMs: number;
 }
 
-/** Sends for `seconds` with a full queue; returns the receipts' delays, in order, and the bytes that arrived. */
+/**
+ * Sends for `seconds` with a full queue; returns the receipts' delays, in order, and the bytes that arrived.
+ */
 function saturate(window: SendWindow, link: Link, { segmentBytes = MIB, seconds = 60 } = {}) {
   const receipts: { atMs: number; sentMs: number }[] = [];
   const delays: number[] = [];

@@ -1,5 +1,6 @@
-// Whole record batches into a broker: Produce v7 over a plain socket, several requests in flight. A producer library
-// would open and build every record again, and the bench would wait for it longer than for what it measures.
+// Whole record batches into a broker: Produce v7 over a plain socket, several requests in flight. A producer
+// library would open and build every record again, and the bench would wait for it longer than for what it
+// measures.
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 
@@ -42,7 +43,10 @@ export class RawProducer {
     return new RawProducer(socket, topic);
   }
 
-  /** At most one batch a partition: the protocol allows no more. Resolves when there is room for the next request. */
+  /**
+   * At most one batch a partition: the protocol allows no more. Resolves when there is room for the next
+   * request.
+   */
   async send(batches: readonly PartitionBatch[]): Promise<void> {
     this.#socket.cork();
     for (const part of produceRequest(this.#topic, this.#correlation++, batches)) this.#socket.write(part);

@@ -1,4 +1,5 @@
-// How much of the machine somebody else used meanwhile: a figure taken beside other work is marked, not believed.
+// How much of the machine somebody else used meanwhile: a figure taken beside other work is marked, not
+// believed.
 import { availableParallelism } from 'node:os';
 import { machineBusySeconds, treeCpuSeconds } from './process-usage.ts';
 

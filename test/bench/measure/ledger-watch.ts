@@ -1,5 +1,5 @@
-// Follows one table's ledger in a directory lake from outside, by looking at its files: the programs that are measured
-// have no part in it.
+// Follows one table's ledger in a directory lake from outside, by looking at its files: the programs that are
+// measured have no part in it.
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -20,7 +20,8 @@ function processTimes(pid: number | string): ProcessTimes | undefined {
   } catch {
     return undefined;
   }
-  // The name stands in parentheses and may hold anything. Behind it: state, parent ...; times are fields 14 to 17 of all.
+  // The name stands in parentheses and may hold anything. Behind it: state, parent ...; times are fields 14
+  // to 17 of all.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const seconds = (field: number) => Number(fields[field - 3]) / TICKS_PER_SECOND;
   return { parent: Number(fields[1]), own: seconds(14) + seconds(15), ended: seconds(16) + seconds(17) };

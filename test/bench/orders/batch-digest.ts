@@ -1,5 +1,6 @@
-// Whether record batches arrived as they were produced, each once and in order, without opening them: a digest over every
-// batch's place, count and checksum. The producer's checksum covers every byte of the records.
+// Whether record batches arrived as they were produced, each once and in order, without opening them: a
+// digest over every batch's place, count and checksum. The producer's checksum covers every byte of the
+// records.
 import { createHash, type Hash } from 'node:crypto';
 import { checkBatchCrc, type RecordBatchHeader, walkBatches } from '@sluice/shared/record-batch.ts';
 

@@ -1,5 +1,5 @@
-// Orders as Kafka record batches, as fast as one core can: values are written straight into the batch, which is then
-// compressed as the Java client does it (LZ4 frame of independent 64 KiB blocks).
+// Orders as Kafka record batches, as fast as one core can: values are written straight into the batch, which
+// is then compressed as the Java client does it (LZ4 frame of independent 64 KiB blocks).
 import { compressPayload } from '@sluice/shared/codecs.ts';
 import { crc32c } from '@sluice/shared/crc32c.ts';
 import { RECORD_BATCH_HEADER_BYTES } from '@sluice/shared/record-batch.ts';
@@ -49,7 +49,10 @@ export function* orderBatches(options: OrderOptions, timestamp: number): Generat
   }
 }
 
-/** Length, attributes, timestamp delta, offset delta, no key, value, no headers. The two lengths take two bytes each. */
+/**
+ * Length, attributes, timestamp delta, offset delta, no key, value, no headers. The two lengths take two
+ * bytes each.
+ */
 function writeRecord(
   generator: OrderGenerator,
   plain: Buffer,

@@ -1,4 +1,5 @@
-// The table that every row makes of the orders: fields renamed and cast, void ones filtered, zstd Parquet by date.
+// The table that every row makes of the orders: fields renamed and cast, void ones filtered, zstd Parquet by
+// date.
 import type { RecordSize } from './orders.ts';
 
 export const TABLE = 'orders';

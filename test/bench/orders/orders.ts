@@ -1,6 +1,6 @@
-// Orders as JSON, each a pure function of its number: small ones of about 163 bytes, big ones of about 1 KB with a nested
-// object and an array. What must survive the filter is known without reading anything back. The bytes are golden: figures
-// of other programs were measured on the same records.
+// Orders as JSON, each a pure function of its number: small ones of about 163 bytes, big ones of about 1 KB
+// with a nested object and an array. What must survive the filter is known without reading anything back. The
+// bytes are golden: figures of other programs were measured on the same records.
 import { SplitMix } from './split-mix.ts';
 
 export type RecordSize = 'small' | 'big';

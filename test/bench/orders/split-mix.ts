@@ -1,5 +1,5 @@
-// splitmix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators") in 32-bit halves: the generator draws
-// millions of numbers a second, and bigint would take most of its time.
+// splitmix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators") in 32-bit halves: the
+// generator draws millions of numbers a second, and bigint would take most of its time.
 
 const GAMMA_HIGH = 0x9e3779b9;
 const GAMMA_LOW = 0x7f4a7c15;

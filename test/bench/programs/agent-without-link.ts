@@ -1,5 +1,5 @@
-// The agent as it is, with a collector that takes nothing: Kafka is read into the spool, and everything stays there. What
-// lies on disk afterwards is read back and digested; that is not measured.
+// The agent as it is, with a collector that takes nothing: Kafka is read into the spool, and everything stays
+// there. What lies on disk afterwards is read back and digested; that is not measured.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createAgent } from '@sluice/agent/agent.ts';
 import { loadAgentConfig } from '@sluice/agent/config.ts';

@@ -1,5 +1,5 @@
-// The collector's transform by itself: windows of segments in memory through its worker thread into Parquet files.
-// Making the segments is not measured.
+// The collector's transform by itself: windows of segments in memory through its worker thread into Parquet
+// files. Making the segments is not measured.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadCollectorConfig } from '@sluice/collector/config.ts';

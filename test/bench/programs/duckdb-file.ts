@@ -1,5 +1,5 @@
-// Plain DuckDB over the same records in a file: what the transform would cost if records came from nowhere and every
-// value were as it should be.
+// Plain DuckDB over the same records in a file: what the transform would cost if records came from nowhere
+// and every value were as it should be.
 import { DuckDBInstance } from '@duckdb/node-api';
 import type { RecordSize } from '../orders/orders.ts';
 import { answer, Meter, programArguments } from './program.ts';

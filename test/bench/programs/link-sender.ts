@@ -1,5 +1,5 @@
-// The agent's end of the link by itself: segments that lie in memory, sent as fast as the uplink lets them go. Making them
-// is not measured; that they lie here is in its memory.
+// The agent's end of the link by itself: segments that lie in memory, sent as fast as the uplink lets them
+// go. Making them is not measured; that they lie here is in its memory.
 import { linkFiles, loadAgentConfig } from '@sluice/agent/config.ts';
 import type { UplinkFeed } from '@sluice/agent/contracts.ts';
 import { createEvents } from '@sluice/agent/events.ts';

@@ -1,4 +1,5 @@
-// What the bench's own programs have in common: arguments as one JSON text, the answer as the last line of stdout.
+// What the bench's own programs have in common: arguments as one JSON text, the answer as the last line of
+// stdout.
 import { cpuSeconds, peakRssBytes } from '../measure/process-usage.ts';
 import { READY_LINE, type Usage } from './run-program.ts';
 

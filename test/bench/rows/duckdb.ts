@@ -1,4 +1,5 @@
-// The limit of the engine: DuckDB's own reader over the same records in a file, with both cores and no questions asked.
+// The limit of the engine: DuckDB's own reader over the same records in a file, with both cores and no
+// questions asked.
 import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
-// Kafka's own consumer as its performance test drives it: how fast records can be had at all, opened but not looked at.
+// Kafka's own consumer as its performance test drives it: how fast records can be had at all, opened but not
+// looked at.
 import { join } from 'node:path';
 import { startProcess } from '@sluice/deploy/local/child-process.ts';
 import { kafkaJarsPath } from '@sluice/deploy/local/kafka-jars.mjs';
@@ -58,7 +59,9 @@ export async function javaConsumer(stage: Stage): Promise<Row> {
   });
 }
 
-/** Names over values, comma-separated: start, end, MB, MB/s, records, records/s, rebalance ms, fetch ms, ... */
+/**
+ * Names over values, comma-separated: start, end, MB, MB/s, records, records/s, rebalance ms, fetch ms, ...
+ */
 function parse(output: string) {
   const lines = output.split('\n').map((line) => line.split(',').map((cell) => cell.trim()));
   const head = lines.findIndex(([first]) => first === 'start.time');

@@ -1,6 +1,7 @@
-// The whole journey: agent and collector as processes of their own, from a filled topic to the ledger commit of its last
-// record. The clock runs from the agent's own line that says it has started: its process is up, it has neither looked for
-// Kafka nor for its collector. The collector is up before. Both are looked at from outside, which costs them nothing.
+// The whole journey: agent and collector as processes of their own, from a filled topic to the ledger commit
+// of its last record. The clock runs from the agent's own line that says it has started: its process is up,
+// it has neither looked for Kafka nor for its collector. The collector is up before. Both are looked at from
+// outside, which costs them nothing.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,5 +1,5 @@
-// For scale: Spark Structured Streaming with the same mapping over the same topic. Its first batch pays for compiling its
-// code, so that what a job reaches that has run for a while stands beside the whole.
+// For scale: Spark Structured Streaming with the same mapping over the same topic. Its first batch pays for
+// compiling its code, so that what a job reaches that has run for a while stands beside the whole.
 import { join } from 'node:path';
 import { startProcess } from '@sluice/deploy/local/child-process.ts';
 import { ForeignLoad } from '../measure/foreign-load.ts';

@@ -1,5 +1,5 @@
-// Spark for the `spark` row: PySpark in a Python venv of its own and the Kafka connector's jars, under .cache, made when
-// first asked for. The versions are those that resolve together.
+// Spark for the `spark` row: PySpark in a Python venv of its own and the Kafka connector's jars, under
+// .cache, made when first asked for. The versions are those that resolve together.
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

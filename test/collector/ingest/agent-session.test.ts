@@ -1,5 +1,5 @@
-// One agent's stream as the collector serves it: what it takes, and what it ends the stream for, with the code that goes
-// out on the wire.
+// One agent's stream as the collector serves it: what it takes, and what it ends the stream for, with the
+// code that goes out on the wire.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createEvents } from '@sluice/collector/events.ts';

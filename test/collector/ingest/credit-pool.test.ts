@@ -1,4 +1,5 @@
-// Credit: what agents may still send, kept within what the collector has room for, and never taken by a few from the rest.
+// Credit: what agents may still send, kept within what the collector has room for, and never taken by a few
+// from the rest.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {

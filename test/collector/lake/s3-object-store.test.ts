@@ -1,5 +1,5 @@
-// The S3 store against an S3 that fails on cue, as no emulator does: 409 and 503 replies, replies lost after their effect,
-// denials. What the ledger hears must be the truth or "unknown", never a wrong "created".
+// The S3 store against an S3 that fails on cue, as no emulator does: 409 and 503 replies, replies lost after
+// their effect, denials. What the ledger hears must be the truth or "unknown", never a wrong "created".
 import assert from 'node:assert/strict';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { after, afterEach, before, beforeEach, test } from 'node:test';

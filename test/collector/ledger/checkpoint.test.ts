@@ -1,5 +1,5 @@
-// A start reads few objects however long the ledger is, from checkpoints that say what the entries say; without them, or
-// with an old hint, it only reads more.
+// A start reads few objects however long the ledger is, from checkpoints that say what the entries say;
+// without them, or with an old hint, it only reads more.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { checkpointKey, checkpointPrefix, hintKey, ledgerKey } from '@sluice/collector/lake/object-keys.ts';

@@ -1,4 +1,5 @@
-// The fold holds entries to what they promise each other: whatever contradicts the ones before is refused and changes nothing.
+// The fold holds entries to what they promise each other: whatever contradicts the ones before is refused and
+// changes nothing.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { LedgerEntry, LedgerRange } from '@sluice/collector/contracts.ts';

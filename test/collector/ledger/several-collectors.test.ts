@@ -1,5 +1,6 @@
-// Several collectors on one table, without a word between them but the ledger: whoever needs an entry publishes it, what is
-// swept is staged again, and an acknowledgement reaches the agent wherever it is connected.
+// Several collectors on one table, without a word between them but the ledger: whoever needs an entry
+// publishes it, what is swept is staged again, and an acknowledgement reaches the agent wherever it is
+// connected.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TableWriter } from '@sluice/collector/contracts.ts';

@@ -1,5 +1,5 @@
-// Exactly once through every crash: a window is in the lake whole, once, and acknowledged only then, wherever the
-// collector died and whoever goes on.
+// Exactly once through every crash: a window is in the lake whole, once, and acknowledged only then, wherever
+// the collector died and whoever goes on.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TableWriter } from '@sluice/collector/contracts.ts';

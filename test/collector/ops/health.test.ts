@@ -1,4 +1,5 @@
-// Never green while something waits: every way to wait has its reason in words, and an idle collector is green.
+// Never green while something waits: every way to wait has its reason in words, and an idle collector is
+// green.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type CollectorFacts, judgeHealth, type TableFacts } from '@sluice/collector/ops/health.ts';

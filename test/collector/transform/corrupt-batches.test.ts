@@ -1,5 +1,5 @@
-// A record batch that broke before it was spooled costs its own records and nothing else: they are in quarantine by their
-// offsets, its bytes are kept once, and what agent and collector count still adds up.
+// A record batch that broke before it was spooled costs its own records and nothing else: they are in
+// quarantine by their offsets, its bytes are kept once, and what agent and collector count still adds up.
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';

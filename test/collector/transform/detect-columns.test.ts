@@ -1,4 +1,5 @@
-// What a sample suggests: typed columns that take every object of the sample, safe names, and a word on what is odd.
+// What a sample suggests: typed columns that take every object of the sample, safe names, and a word on what
+// is odd.
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
-// Numbers keep their digits: in objects and arrays that a column of text takes, and wherever they are read by themselves, or
-// the record is quarantined by name.
+// Numbers keep their digits: in objects and arrays that a column of text takes, and wherever they are read by
+// themselves, or the record is quarantined by name.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Step } from '@sluice/collector/contracts.ts';
@@ -64,7 +64,10 @@ function objectOf(members: readonly (readonly [string, Tokens])[]): Tokens {
 const printed = (tokens: Tokens): Tokens =>
   tokens.map((one) => (/^-?[0-9]/.test(one) && Number.isFinite(Number(one)) ? String(Number(one)) : one));
 
-/** Whether a column of text holds this value as it should: a number may be written otherwise with the same digits. */
+/**
+ * Whether a column of text holds this value as it should: a number may be written otherwise with the same
+ * digits.
+ */
 function holds(found: unknown, tokens: Tokens): boolean {
   const json = tokens.join('');
   if (json === 'null') return found === null;

@@ -1,4 +1,5 @@
-// JSON values, the type a column wants, and what becomes of them: the value, or the code under which it is quarantined.
+// JSON values, the type a column wants, and what becomes of them: the value, or the code under which it is
+// quarantined.
 
 interface Case {
   readonly type: string;

@@ -15,7 +15,9 @@ export interface Written {
   readonly result: TransformResult;
 }
 
-/** A transformer for the tests of one file, closed behind them, and what it makes of one window of `values`. */
+/**
+ * A transformer for the tests of one file, closed behind them, and what it makes of one window of `values`.
+ */
 export function oneWindows() {
   const transformer = createTransformer({ memoryBytesMax: 256e6, threads: 1 });
   const home = temporaryDirectory();

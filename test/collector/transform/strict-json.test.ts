@@ -1,4 +1,5 @@
-// Loose JSON is found wherever it stands in a chunk: chunks are read in pieces, and a value may be larger than one.
+// Loose JSON is found wherever it stands in a chunk: chunks are read in pieces, and a value may be larger
+// than one.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ColumnChunk } from '@sluice/collector/transform/columns.ts';

@@ -1,5 +1,5 @@
-// The transform's thread: windows queue for it; one that fails takes its attempt and nothing else, a thread that dies the
-// attempts under way.
+// The transform's thread: windows queue for it; one that fails takes its attempt and nothing else, a thread
+// that dies the attempts under way.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, test } from 'node:test';

@@ -1,4 +1,5 @@
-// What a window makes of hostile and ordinary values: exact, quarantined by name, or filtered. Never NULL in silence.
+// What a window makes of hostile and ordinary values: exact, quarantined by name, or filtered. Never NULL in
+// silence.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Step, TableConfig } from '@sluice/collector/contracts.ts';

@@ -1,4 +1,5 @@
-// A table that waits stops its own topic and nothing else: shares of staging, and streams that are told what to keep.
+// A table that waits stops its own topic and nothing else: shares of staging, and streams that are told what
+// to keep.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { WINDOWS_IN_FLIGHT_MAX } from '@sluice/collector/window/table-lane.ts';

@@ -1,5 +1,5 @@
-// One order per partition: what is here is skipped, what is next is taken, a hole is asked for once. Real lanes, a ledger in
-// memory.
+// One order per partition: what is here is skipped, what is next is taken, a hole is asked for once. Real
+// lanes, a ledger in memory.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { PartitionId } from '@sluice/shared/position.ts';

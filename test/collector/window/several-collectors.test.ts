@@ -1,5 +1,5 @@
-// Lanes of several collectors over one real ledger: whoever was second trims what the first has committed, record by record
-// and partition by partition, and nothing else of its window.
+// Lanes of several collectors over one real ledger: whoever was second trims what the first has committed,
+// record by record and partition by partition, and nothing else of its window.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TableConfig, TableWriter } from '@sluice/collector/contracts.ts';

@@ -1,4 +1,5 @@
-// Bytes between link and ledger: counted once however many tables read them, and free when the last has committed.
+// Bytes between link and ledger: counted once however many tables read them, and free when the last has
+// committed.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createStagingBudget } from '@sluice/collector/window/staging-budget.ts';

@@ -1,4 +1,5 @@
-// Where a table begins a partition: what was told wins, a live topic is not rewound, a topic created again loses nothing.
+// Where a table begins a partition: what was told wins, a live topic is not rewound, a topic created again
+// loses nothing.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { resolveStart, type StartQuestion } from '@sluice/collector/window/start-offset.ts';

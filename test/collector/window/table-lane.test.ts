@@ -1,5 +1,5 @@
-// A lane never loses a segment: windows close by time, bytes or drain, are transformed side by side and committed in
-// order, and what fails waits and is tried again.
+// A lane never loses a segment: windows close by time, bytes or drain, are transformed side by side and
+// committed in order, and what fails waits and is tried again.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TableConfig } from '@sluice/collector/contracts.ts';

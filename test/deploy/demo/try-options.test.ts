@@ -1,4 +1,5 @@
-// What can be wrong with the options of `npm run try`: all of it is told at once, and no password is ever an argument.
+// What can be wrong with the options of `npm run try`: all of it is told at once, and no password is ever an
+// argument.
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
-// What install.sh lays out on a host: a tree that runs with nothing around it, and a unit that systemd takes as it is.
+// What install.sh lays out on a host: a tree that runs with nothing around it, and a unit that systemd takes
+// as it is.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';

@@ -1,6 +1,7 @@
-// The template as a stack on an emulated AWS that enforces roles: with the task role the collector can do its work, and
-// hardly anything else. Two resources are left out: the bucket's policy, which refuses plain HTTP, since the emulator
-// speaks nothing else; and ECS's service, since the emulator cannot count tasks that come as a parameter.
+// The template as a stack on an emulated AWS that enforces roles: with the task role the collector can do its
+// work, and hardly anything else. Two resources are left out: the bucket's policy, which refuses plain HTTP,
+// since the emulator speaks nothing else; and ECS's service, since the emulator cannot count tasks that come
+// as a parameter.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { PutBucketLifecycleConfigurationCommand, S3Client } from '@aws-sdk/client-s3';

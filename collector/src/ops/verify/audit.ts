@@ -1,6 +1,6 @@
-// One table's audit: the fold has checked its ledger against itself; here each object is held to what its entry says, one
-// window at a time. Memory holds the keys of the table's objects and one window's offsets; the scratch directory one
-// window's objects.
+// One table's audit: the fold has checked its ledger against itself; here each object is held to what its
+// entry says, one window at a time. Memory holds the keys of the table's objects and one window's offsets;
+// the scratch directory one window's objects.
 import { partitionName } from '@sluice/shared/position.ts';
 import type { LedgerOutput, TableConfig, WindowEntry } from '../../contracts.ts';
 import { outputLocation } from '../../lake/object-keys.ts';

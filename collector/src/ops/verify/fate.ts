@@ -1,5 +1,5 @@
-// What became of one offset in one table: the entry that answers for it, its window, and the object and row that hold it.
-// The ledger is walked once; only the objects of the entry that answers are read.
+// What became of one offset in one table: the entry that answers for it, its window, and the object and row
+// that hold it. The ledger is walked once; only the objects of the entry that answers are read.
 import { partitionName } from '@sluice/shared/position.ts';
 import type { LedgerOutput, LedgerRange, WindowEntry } from '../../contracts.ts';
 import type { Database } from '../../transform/duckdb.ts';
@@ -9,9 +9,10 @@ import { type AskedOffset, type Word, wordsOn } from './ledger-word.ts';
 import { type Audited, fetched, type Standing, standingOf, unreadable } from './objects.ts';
 
 /**
- * emitted, quarantined: a row says so. unseen: committed, and its rows do not say which record they are. absent: its entry
- * left it out (filtered, or Kafka holds no record there). waiting: committed, not published. gap: Kafka lost it.
- * uncommitted: not yet. outside: below the table's beginning, or its partition was never opened. broken: see the findings.
+ * emitted, quarantined: a row says so. unseen: committed, and its rows do not say which record they are.
+ * absent: its entry left it out (filtered, or Kafka holds no record there). waiting: committed, not
+ * published. gap: Kafka lost it. uncommitted: not yet. outside: below the table's beginning, or its partition
+ * was never opened. broken: see the findings.
  */
 export type FateKind =
   | 'emitted'

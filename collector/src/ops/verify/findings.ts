@@ -1,5 +1,5 @@
-// What `verify` can find wrong, by name: each code says what to do about it. docs/findings.md is generated from this table.
-// A ledger that cannot be read is found under its error's own code (docs/errors.md).
+// What `verify` can find wrong, by name: each code says what to do about it. docs/findings.md is generated
+// from this table. A ledger that cannot be read is found under its error's own code (docs/errors.md).
 import { SluiceError } from '@sluice/shared/errors.ts';
 
 export const FINDINGS = {

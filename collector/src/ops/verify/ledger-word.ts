@@ -1,5 +1,6 @@
-// What a ledger's entries say of one offset, the last word of it: which window holds it, or why none does. Pure but for the
-// entries it is given; an offset of a log that was truncated, or of a gap that was filled, has the later fate.
+// What a ledger's entries say of one offset, the last word of it: which window holds it, or why none does.
+// Pure but for the entries it is given; an offset of a log that was truncated, or of a gap that was filled,
+// has the later fate.
 import { UsageError } from '@sluice/shared/command-line.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { LedgerEntry, LedgerRange, WindowEntry } from '../../contracts.ts';

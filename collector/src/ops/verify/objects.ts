@@ -1,5 +1,5 @@
-// Where the objects of an entry are: at their final place for readers to see, on their way there, or gone. Told from the
-// ledger, the store and the catalog; what is in them is the business of offsets.ts.
+// Where the objects of an entry are: at their final place for readers to see, on their way there, or gone.
+// Told from the ledger, the store and the catalog; what is in them is the business of offsets.ts.
 import { assert } from '@sluice/shared/errors.ts';
 import { sha256OfFile } from '@sluice/shared/file-hash.ts';
 import type { LedgerOutput, TableConfig, TableDefinition, WindowEntry } from '../../contracts.ts';
@@ -9,7 +9,10 @@ import type { LakeReader } from '../lake-reader.ts';
 import { definitionsOf, type QueryOptions } from '../query.ts';
 import { type Finding, finding } from './findings.ts';
 
-/** What is staged for longer is not on its way any more: far above what a collector needs from commit to publication. */
+/**
+ * What is staged for longer is not on its way any more: far above what a collector needs from commit to
+ * publication.
+ */
 const PUBLISHING_MS_MAX = 600_000;
 
 /** One output of a table: how it is read, and what readers see of it. */
@@ -30,7 +33,9 @@ export interface Audited {
   readonly nowMs: number;
 }
 
-/** The catalog is asked after the ledger was folded: what the ledger calls published is registered by then. */
+/**
+ * The catalog is asked after the ledger was folded: what the ledger calls published is registered by then.
+ */
 export async function outputsOf(
   table: TableConfig,
   { config, transformer, reader }: Pick<QueryOptions, 'config' | 'transformer' | 'reader'>,
@@ -55,7 +60,10 @@ export interface Standing {
   readonly findings: readonly Finding[];
 }
 
-/** Where one object of an entry is, and whether it is what was committed as far as the store says without reading it. */
+/**
+ * Where one object of an entry is, and whether it is what was committed as far as the store says without
+ * reading it.
+ */
 export async function standingOf(
   audited: Audited,
   entry: WindowEntry,

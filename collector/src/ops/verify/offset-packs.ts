@@ -1,4 +1,5 @@
-// Offset ranges cut and put together into packs of a bounded number of offsets: what is compared at a time. Pure.
+// Offset ranges cut and put together into packs of a bounded number of offsets: what is compared at a time.
+// Pure.
 
 export interface OffsetRange {
   readonly partition: number;
@@ -28,7 +29,9 @@ export function* packs(
   if (pack.length > 0) yield pack;
 }
 
-/** The same offsets by ascending partition and offset, where ranges of a topic that was created again overlap. */
+/**
+ * The same offsets by ascending partition and offset, where ranges of a topic that was created again overlap.
+ */
 function united(ranges: readonly OffsetRange[]): OffsetRange[] {
   const sorted = ranges.toSorted((a, b) => a.partition - b.partition || a.start - b.start);
   const one: OffsetRange[] = [];

@@ -1,7 +1,8 @@
-// The offsets that the objects of one entry hold, against what the entry says of them: each once, inside its ranges, as
-// many emitted and quarantined as its classes, and none missing that it does not call left out. Entries are read one at a
-// time, and at most OFFSETS_AT_ONCE_MAX offsets of one are compared at a time: ranges of different entries do not overlap
-// (the fold asserts it), so what holds inside each holds across all.
+// The offsets that the objects of one entry hold, against what the entry says of them: each once, inside its
+// ranges, as many emitted and quarantined as its classes, and none missing that it does not call left out.
+// Entries are read one at a time, and at most OFFSETS_AT_ONCE_MAX offsets of one are compared at a time:
+// ranges of different entries do not overlap (the fold asserts it), so what holds inside each holds across
+// all.
 import { partitionName } from '@sluice/shared/position.ts';
 import type { LedgerOutput, TableDefinition, WindowEntry } from '../../contracts.ts';
 import type { Database } from '../../transform/duckdb.ts';
@@ -108,7 +109,10 @@ function within(ranges: readonly OffsetRange[]): string {
   return conditions.length === 0 ? 'false' : conditions.join(' OR ');
 }
 
-/** How often an offset may be there: more than once only where a topic that was created again has the same numbers. */
+/**
+ * How often an offset may be there: more than once only where a topic that was created again has the same
+ * numbers.
+ */
 function timesSql({ ranges }: WindowEntry): string {
   if (new Set(ranges.map(({ partition }) => partition)).size === ranges.length) return '1';
   return `(${ranges.map((range) => `(${within([range])})::INTEGER`).join(' + ')})`;
@@ -150,7 +154,9 @@ async function duplicates({ database, entry, files }: EntryFiles): Promise<Findi
   return [finding('OFFSET_DUPLICATED', placeOf(entry), message)];
 }
 
-/** Only where no record was left out and no offset is Kafka's own is each offset that is not there missing. */
+/**
+ * Only where no record was left out and no offset is Kafka's own is each offset that is not there missing.
+ */
 function namesMissing({ entry, isComplete, rowsHaveOffsets }: EntryFiles): boolean {
   const { filtered, merged } = entry.classes;
   const full = entry.ranges.every(({ start, next, counts }) => next - start === counts.records);

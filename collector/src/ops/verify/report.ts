@@ -1,5 +1,5 @@
-// What `verify` prints for people: balance and ranges of each table, what could not be proven, and each finding with its
-// remedy.
+// What `verify` prints for people: balance and ranges of each table, what could not be proven, and each
+// finding with its remedy.
 import type { TableVerdict } from './audit.ts';
 import type { Fate } from './fate.ts';
 import type { Finding } from './findings.ts';

@@ -1,4 +1,5 @@
-// Whose the records are that lie in an object of another entry: where an entry answers for them, readers see them twice.
+// Whose the records are that lie in an object of another entry: where an entry answers for them, readers see
+// them twice.
 import { partitionName } from '@sluice/shared/position.ts';
 import type { WindowEntry } from '../../contracts.ts';
 import { isWindow } from '../../ledger/fold.ts';

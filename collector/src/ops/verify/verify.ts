@@ -1,5 +1,6 @@
-// `sluice-collector verify`: proves from ledger, catalog and objects that every offset of every partition has exactly one
-// fate, or says what became of one offset. Without `deep` no object is read: each is only asked for.
+// `sluice-collector verify`: proves from ledger, catalog and objects that every offset of every partition has
+// exactly one fate, or says what became of one offset. Without `deep` no object is read: each is only asked
+// for.
 import { UsageError } from '@sluice/shared/command-line.ts';
 import type { TableConfig } from '../../contracts.ts';
 import { type Database, openDatabase } from '../../transform/duckdb.ts';
@@ -75,7 +76,10 @@ function tablesOf({ config, only = [] }: VerifyOptions): readonly TableConfig[] 
   return tables;
 }
 
-/** Each table by itself: what keeps one from being judged is a finding, and the others are judged all the same. */
+/**
+ * Each table by itself: what keeps one from being judged is a finding, and the others are judged all the
+ * same.
+ */
 async function judged(
   options: VerifyOptions,
   mode: VerifyMode,

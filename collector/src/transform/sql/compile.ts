@@ -1,6 +1,6 @@
-// A table's config becomes SQL for DuckDB: records are read as text, cast with a check for each value, filtered, and
-// staged with the reason of those that failed; the good rows and the bad ones leave by two COPYs. Pure and printable:
-// `explain` shows exactly this.
+// A table's config becomes SQL for DuckDB: records are read as text, cast with a check for each value,
+// filtered, and staged with the reason of those that failed; the good rows and the bad ones leave by two
+// COPYs. Pure and printable: `explain` shows exactly this.
 import type { Column, TableConfig, TableSchemas } from '../../contracts.ts';
 import { fromJson, fromText, wantsJsonToken } from './conversions.ts';
 import { exactText } from './exact-text.ts';
@@ -12,8 +12,8 @@ import { identifier, literal } from './types.ts';
 export interface CompiledTable {
   readonly createStaged: string;
   /**
-   * `raw` → `staged`, all rows or, where the form does not fit them, none. `exactText` where a text of a JSON record may
-   * be an object or an array.
+   * `raw` → `staged`, all rows or, where the form does not fit them, none. `exactText` where a text of a JSON
+   * record may be an object or an array.
    */
   insertStaged(form: InsertForm, how?: { readonly exactText: boolean }): string;
   readonly countStaged: string;
@@ -28,12 +28,12 @@ export interface CompiledTable {
 }
 
 /**
- * clean: fails where a value is not JSON. checked: each value is validated before it is read, a tenth slower. guarded:
- * survives a filter that throws too, at a fifth of the speed.
+ * clean: fails where a value is not JSON. checked: each value is validated before it is read, a tenth slower.
+ * guarded: survives a filter that throws too, at a fifth of the speed.
  */
 export type InsertForm = 'clean' | 'checked' | 'guarded';
 
-/** What stands between two values of a joined column, and what stands for a null key or beside a number of a text. */
+/** What stands between two values of a joined column, and for a null key or beside a number of a text. */
 export interface Marks {
   readonly separator: string;
   readonly nullMark: string;
@@ -109,7 +109,10 @@ function createStaged({ plan, needsKeys, needsHeaders }: Context): string {
   return `CREATE OR REPLACE TEMP TABLE staged (${columns.join(', ')})`;
 }
 
-/** One common table expression a layer, so that each expression is evaluated once and has a name for `explain`. */
+/**
+ * One common table expression a layer, so that each expression is evaluated once and has a name for
+ * `explain`.
+ */
 function insertStaged(context: Context, form: InsertForm): string {
   const { table, plan } = context;
   const layers: string[] = [inputLayer(context), ...readLayers(context, form)];
@@ -220,7 +223,10 @@ function jsonLayers({ plan, marks, exactText }: Context, form: InsertForm): stri
   ];
 }
 
-/** from_json's structure: objects nested by path, JSON where the token matters and VARCHAR where its text does. */
+/**
+ * from_json's structure: objects nested by path, JSON where the token matters and VARCHAR where its text
+ * does.
+ */
 function structureOf(source: readonly SourceField[]): string {
   const root: Record<string, unknown> = Object.create(null);
   for (const { path, type } of source) {
@@ -330,7 +336,10 @@ function mapLayers(
   ];
 }
 
-/** A record whose filter is false or NULL is filtered; one that failed before is quarantined whatever the filter says. */
+/**
+ * A record whose filter is false or NULL is filtered; one that failed before is quarantined whatever the
+ * filter says.
+ */
 function filterLayers(
   step: Extract<FieldPlan['steps'][number], { kind: 'filter' }>,
   at: { from: string; name: string; form: InsertForm },

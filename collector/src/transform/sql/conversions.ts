@@ -1,6 +1,6 @@
-// How one value becomes another type without loss: an expression for the value (NULL where it cannot be had) and a
-// condition that says when what came out is not what was meant. DuckDB's casts round, guess and drop offsets; each rule
-// here closes one of those doors.
+// How one value becomes another type without loss: an expression for the value (NULL where it cannot be had)
+// and a condition that says when what came out is not what was meant. DuckDB's casts round, guess and drop
+// offsets; each rule here closes one of those doors.
 import type { ScalarType } from './types.ts';
 
 export interface Conversion {

@@ -1,7 +1,7 @@
-// The text of an object or an array in a column of text, its numbers digit for digit. DuckDB reads a number with a point
-// or an exponent as a double and prints that: 1.50 comes out as 1.5, and a long decimal with other digits. Where that may
-// be so, the record is read again with its numbers as strings. What stays DuckDB's: no white space between tokens, and the
-// shortest escapes in strings.
+// The text of an object or an array in a column of text, its numbers digit for digit. DuckDB reads a number
+// with a point or an exponent as a double and prints that: 1.50 comes out as 1.5, and a long decimal with
+// other digits. Where that may be so, the record is read again with its numbers as strings. What stays
+// DuckDB's: no white space between tokens, and the shortest escapes in strings.
 import { literal } from './types.ts';
 
 /** A string and what follows it up to the next number or string, again and again; or a number. */
@@ -11,8 +11,8 @@ const OPEN = 'chr(4)';
 const CLOSE = 'chr(5)';
 
 /**
- * SQL for the text at `path` of `__value`, where `from` is the text that DuckDB made of it. `mark` must be unforeseeable
- * and mean itself inside a JSON string.
+ * SQL for the text at `path` of `__value`, where `from` is the text that DuckDB made of it. `mark` must be
+ * unforeseeable and mean itself inside a JSON string.
  */
 export function exactText(path: readonly string[], mark: string): (from: string) => string {
   return (from) =>
@@ -27,8 +27,8 @@ function mayBePrinted(from: string): string {
 }
 
 /**
- * True where `from` is, for certain, what the record says: the name occurs once and without an escape, so it is this
- * field's, and `from` stands behind it.
+ * True where `from` is, for certain, what the record says: the name occurs once and without an escape, so it
+ * is this field's, and `from` stands behind it.
  */
 function standsThere(name: string, from: string): string {
   if (!/^[A-Za-z0-9_.-]+$/.test(name)) return 'false';

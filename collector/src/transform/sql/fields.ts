@@ -1,5 +1,5 @@
-// The columns of a table from its config alone: what is read, what the steps make of it, and everything that can be
-// wrong with that. Pure; the SQL is built from the plan in compile.ts.
+// The columns of a table from its config alone: what is read, what the steps make of it, and everything that
+// can be wrong with that. Pure; the SQL is built from the plan in compile.ts.
 import type { Column, FieldMapping, Step, TableConfig } from '../../contracts.ts';
 import { type Conversion, fromTyped } from './conversions.ts';
 import { parseType, type ScalarType } from './types.ts';

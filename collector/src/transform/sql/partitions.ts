@@ -1,4 +1,5 @@
-// The partition columns of a table in SQL: which values a window holds, and which of them no path can spell. Pure.
+// The partition columns of a table in SQL: which values a window holds, and which of them no path can spell.
+// Pure.
 import type { PartitionSpec, TableConfig } from '../../contracts.ts';
 import type { FieldPlan } from './fields.ts';
 import { problem } from './quarantine.ts';
@@ -17,7 +18,10 @@ function partitionValue(spec: PartitionSpec): string {
 
 const HOUR = "'%Y-%m-%d-%H'";
 
-/** That a timestamp lies in the hour spelled so; years that are not of four digits are compared as they are spelled. */
+/**
+ * That a timestamp lies in the hour spelled so; years that are not of four digits are compared as they are
+ * spelled.
+ */
 export function hourIs(field: string, value: string): string {
   const [, day, hour] = /^(\d{4}-\d\d-\d\d)-(\d\d)$/.exec(value) ?? [];
   if (day === undefined) return `strftime(${field}, ${HOUR}) = ${literal(value)}`;

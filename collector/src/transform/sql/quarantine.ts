@@ -1,5 +1,5 @@
-// Records that a table could not take: how a problem is written down while SQL finds it, and the quarantine's columns and
-// SELECT that tell it to people, with or without the record itself.
+// Records that a table could not take: how a problem is written down while SQL finds it, and the quarantine's
+// columns and SELECT that tell it to people, with or without the record itself.
 import type { Column, TableConfig } from '../../contracts.ts';
 import { metadataColumns } from './fields.ts';
 import { literal } from './types.ts';

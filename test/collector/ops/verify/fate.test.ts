@@ -1,4 +1,5 @@
-// `verify --offset` says what became of one record: the entry, window and object that hold it, or why none does.
+// `verify --offset` says what became of one record: the entry, window and object that hold it, or why none
+// does.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { main } from '@sluice/collector/main.ts';

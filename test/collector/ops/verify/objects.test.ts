@@ -1,5 +1,5 @@
-// `verify` tells where each object of an entry is: as committed, replaced, deleted, on its way, never published, or one too
-// many.
+// `verify` tells where each object of an entry is: as committed, replaced, deleted, on its way, never
+// published, or one too many.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { WindowEntry } from '@sluice/collector/contracts.ts';

@@ -1,5 +1,5 @@
-// `verify --deep` reads which record each row is: none twice, none missing, none that its entry does not answer for, and as
-// many of each class as the ledger says.
+// `verify --deep` reads which record each row is: none twice, none missing, none that its entry does not
+// answer for, and as many of each class as the ledger says.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { packs } from '@sluice/collector/ops/verify/offset-packs.ts';

@@ -1,5 +1,5 @@
-// `verify` proves what it can see, finds faults of ledger and catalog by their place, and says in weaker words what it could
-// not see.
+// `verify` proves what it can see, finds faults of ledger and catalog by their place, and says in weaker
+// words what it could not see.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatVerification } from '@sluice/collector/ops/verify/report.ts';
