@@ -181,8 +181,10 @@ test('rows are sorted within a file, row groups and files have the size that is 
     );
     assert.ok(groups.every(({ n }) => Number(n) <= 4_096) && groups[0]?.['compression'] === 'GZIP');
   }
-  assert.deepEqual(
-    seen,
-    Array.from({ length: 30_000 }, (_, n) => n),
+  assert.equal(seen.length, 30_000);
+  assert.equal(
+    seen.findIndex((n, i) => n !== i),
+    -1,
+    'rows are not in the order of n',
   );
 });
