@@ -8,6 +8,7 @@ import type { TlsFiles } from '@sluice/shared/tls-material.ts';
 import { byteSize, duration, hostPort } from '@sluice/shared/units.ts';
 import { z } from 'zod';
 import type { FieldMapping, InputFormat, Step, TableConfig } from './contracts.ts';
+import { examplesSchema, type TableExample } from './table-examples.ts';
 import { compileOutput, compilePartition, outputSchema, partitionSchema } from './table-output.ts';
 
 const mapping = z.tuple([z.string().min(1), z.string().min(1), z.string().min(1), z.string().min(1)]);
@@ -90,6 +91,7 @@ const table = z.strictObject({
       'Where it begins a partition that it has never read; else where the topic’s other tables are, else as the agent says',
     ),
   location: z.string().optional().describe('Path below the lake; else the table’s name'),
+  examples: examplesSchema,
 });
 
 /** The schema of collector.yaml. What `describe` says is the reference in docs/config.md. */
@@ -173,6 +175,8 @@ type ParsedTable = Parsed['tables'][number];
 export type CollectorConfig = Omit<Parsed, 'tables'> & {
   readonly directory: string;
   readonly tables: readonly TableConfig[];
+  /** By table name; not part of a table's version. */
+  readonly examples: ReadonlyMap<string, readonly TableExample[]>;
 };
 
 /** Below these every segment would be a window, and a table of files that nobody wants to read. */
@@ -273,6 +277,7 @@ export function loadCollectorConfig(file: string): CollectorConfig {
     ...config,
     directory: dirname(resolve(file)),
     tables: config.tables.map(compileTable),
+    examples: new Map(config.tables.map(({ name, examples }) => [name, examples])),
   });
 }
 
