@@ -2,8 +2,10 @@
 import type { PartitionId } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { Classes, LedgerRange } from './entries.ts';
+import type { OnError, Step } from './step-config.ts';
 
 export type * from './entries.ts';
+export type { Step } from './step-config.ts';
 
 // ---- tables, as config compiles them --------------------------------------------------------------------
 
@@ -13,24 +15,6 @@ export type ColumnType = string;
 export interface Column {
   readonly name: string;
   readonly type: ColumnType;
-}
-
-/** The declarative steps of a table, in the order written. */
-export type Step =
-  | { readonly kind: 'apply_mapping'; readonly mappings: readonly FieldMapping[] }
-  | { readonly kind: 'select_fields'; readonly fields: readonly string[] }
-  | { readonly kind: 'drop_fields'; readonly fields: readonly string[] }
-  | { readonly kind: 'filter'; readonly expression: string };
-
-/**
- * source path (dots go into objects), source type, target column, target type: Glue's apply_mapping
- * quadruple.
- */
-export interface FieldMapping {
-  readonly source: string;
-  readonly sourceType: ColumnType;
-  readonly target: string;
-  readonly targetType: ColumnType;
 }
 
 export type InputFormat =
@@ -49,6 +33,12 @@ export type OutputFormat =
   | { readonly kind: 'csv'; readonly compression: 'none' | 'gzip' }
   | { readonly kind: 'json'; readonly compression: 'none' | 'gzip' };
 
+/** A column as it is read. */
+export interface ReadColumn extends Column {
+  /** What becomes of a value that is not of the type; quarantine where nothing is said. */
+  readonly onError?: OnError | undefined;
+}
+
 /**
  * One partition column of the lake. `ingest`: by the window's opening time; `field`: a time column cut to
  * `by`, or a value as it is.
@@ -63,7 +53,7 @@ export interface TableConfig {
   readonly topic: string;
   readonly input: InputFormat;
   /** Typed columns as read; the steps may rename, cast and drop them. */
-  readonly columns: readonly Column[];
+  readonly columns: readonly ReadColumn[];
   readonly steps: readonly Step[];
   readonly partitionBy: readonly PartitionSpec[];
   readonly output: OutputFormat;
@@ -198,6 +188,8 @@ export interface TransformResult {
   readonly classes: Classes;
   /** Records with an offset in range, per partition key (`partitionKey`). */
   readonly recordsPerPartition: ReadonlyMap<string, number>;
+  /** Values that the config let become NULL where they failed: columns, and how often. */
+  readonly nulled: readonly { readonly column: string; readonly values: number }[];
   /** Batches whose records could not be read. */
   readonly corrupt: readonly QuarantinedBatch[];
   /** Milliseconds spent decoding and in SQL, for metrics. */
