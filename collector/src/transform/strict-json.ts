@@ -1,7 +1,7 @@
 // What DuckDB's JSON reader lets through and RFC 8259 does not: commas before a closing bracket, NaN and
-// Infinity, and numbers that lose digits on their way through a double, or vanish in it. A cheap pass over all
-// values at once finds suspects; JSON.parse decides. The same pass tells SQL whether a column of text may take an object or
-// an array.
+// Infinity, and numbers that lose digits on their way through a double, or vanish in it. A cheap pass over
+// all values at once finds suspects; JSON.parse decides. The same pass tells SQL whether a column of text may
+// take an object or an array.
 import type { ColumnChunk } from './columns.ts';
 import { eachNumber, losesDigits } from './json-numbers.ts';
 import type { SourceField } from './sql/fields.ts';
