@@ -67,8 +67,8 @@ const OUTPUT_IDLE_MS_MAX = 5 * 60_000;
 
 /**
  * Ends the process once everything printed has been taken: `process.exit` alone drops what a pipe has no room
- * for. A reader that has gone (`| head`) is no failure. One that takes nothing for `idleMs` is not waited for,
- * and standard error hears of it; however slow, one that takes something is.
+ * for. A reader that has gone (`| head`) is no failure. One that takes something is waited for, however slow;
+ * one that takes nothing for `idleMs` is not, and standard error hears of it.
  */
 export async function exitProcess(code: number, idleMs = OUTPUT_IDLE_MS_MAX): Promise<never> {
   const [out] = await Promise.all([taken(process.stdout, idleMs), taken(process.stderr, idleMs)]);
