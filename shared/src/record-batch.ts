@@ -95,6 +95,10 @@ export function* walkBatches(payload: Buffer): Generator<{ header: RecordBatchHe
   }
 }
 
+export function isBatchWhole(bytes: Buffer, header: RecordBatchHeader): boolean {
+  return crc32c(bytes.subarray(CRC_FROM)) === header.crc;
+}
+
 /** The producer's own CRC-32C over attributes to end: it protects the bytes from producer to collector. */
 export function checkBatchCrc(bytes: Buffer, header: RecordBatchHeader): void {
   const computed = crc32c(bytes.subarray(CRC_FROM));
