@@ -5,9 +5,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Broker, startBroker } from '@sluice/deploy/local/kafka-broker.ts';
+import { createKafkaClient } from '@sluice/deploy/local/kafka-client.ts';
 import { type Ministack, startMinistack } from '@sluice/deploy/local/ministack.ts';
 import { createSite, createSitePki, type Json, type Site, type SitePki } from '@sluice/deploy/local/site.ts';
-import { type Admin, Kafka, logLevel } from 'kafkajs';
+import type { Admin, Kafka } from 'kafkajs';
 import { type AwsProxy, startAwsProxy } from '../support/aws-proxy.ts';
 import { createLinkProxy, type LinkProxy } from '../support/link-proxy.ts';
 import type { NonEmpty } from './lane.ts';
@@ -98,7 +99,7 @@ export async function setStage(count: number): Promise<Stage> {
     startMinistack(),
   ]);
   await fetch(`${lake.endpoint}/${BUCKET}`, { method: 'PUT' });
-  const kafka = new Kafka({ brokers: [broker.plaintext], logLevel: logLevel.NOTHING, retry: { retries: 8 } });
+  const kafka = createKafkaClient({ brokers: [broker.plaintext], retry: { retries: 8 } });
   const admin = kafka.admin();
   await admin.connect();
   const topics = TOPICS.map(({ topic, partitions }) => ({ topic, numPartitions: partitions }));
