@@ -73,32 +73,61 @@ function removeIfInterrupted(directory: string): void {
     });
 }
 
-/** The whole of it; what is wrong is in the journal. */
+/** The whole of it; what is wrong is in the journal. No program runs any more when it is over. */
 async function run(options: ChaosOptions, stage: Stage, journal: Journal): Promise<NumberedProducer[]> {
-  const producers = await underFire(options, stage, journal);
+  const crew = crewOf(stage, journal);
+  try {
+    const producers = await underFire(options, { stage, journal, crew });
+    await drain(producers, stage, journal);
+    process.stderr.write('  reading the lake\n');
+    await judgeLake(stage, producers, journal);
+    return producers;
+  } finally {
+    await Promise.all([...crew.agents, ...crew.collectors].map(({ member }) => member.kill()));
+  }
+}
+
+/** What is not drained in time is a violation, and the lake is judged all the same. */
+async function drain(producers: readonly NumberedProducer[], stage: Stage, journal: Journal): Promise<void> {
   const calmMs = journal.elapsedMs;
   const progress = showProgress('draining', undefined, { stage, journal, producers, clock });
   try {
     await untilDrained(stage);
     journal.say(`drained in ${((journal.elapsedMs - calmMs) / 1e3).toFixed(1)} s`);
     await judgeHealth(stage, journal);
+  } catch (error) {
+    journal.violated((error as Error).message);
   } finally {
     progress.stop();
   }
-  process.stderr.write('  reading the lake\n');
-  await judgeLake(stage, producers, journal);
-  return producers;
+}
+
+type Crew = ReturnType<typeof crewOf>;
+
+function crewOf({ places }: Stage, journal: Journal) {
+  return {
+    agents: each(places, ({ number, site, agentDisk: disk }) => ({
+      member: new Member(`agent ${number}`, site.agent, journal),
+      dataDirectory: site.agentDirectory,
+      disk,
+    })),
+    collectors: each(places, ({ number, site, collectorDisk: disk }) => ({
+      member: new Member(`collector ${number}`, site.collector, journal),
+      disk,
+    })),
+  };
 }
 
 /** Resolves once the time is over, each lane at rest and the last send answered. */
 async function underFire(
   { minutes, seed }: ChaosOptions,
-  stage: Stage,
-  journal: Journal,
+  { stage, journal, crew }: { stage: Stage; journal: Journal; crew: Crew },
 ): Promise<NumberedProducer[]> {
   const chance = new Chance(seed);
   const wholeRound = minutes >= EVERY_KIND_MINUTES;
-  const lanes = await lanesOf(stage, journal);
+  const lanes = lanesOf(crew, stage, journal);
+  for (const { member } of [...crew.collectors, ...crew.agents]) await member.start();
+  if (journal.violations.length > 0) throw new Error('the programs do not even start');
   const over = { faults: new AbortController(), records: new AbortController() };
   const producing = { kafka: stage.kafka, chance, clock, journal, signal: over.records.signal };
   const producers = TOPICS.map((topic) => startNumberedProducer(topic, producing));
@@ -122,20 +151,7 @@ async function underFire(
 
 type Lane = Pick<LaneOptions, 'name' | 'faults' | 'pauseMs'>;
 
-/** Starts the programs, too. */
-async function lanesOf(stage: Stage, journal: Journal): Promise<Lane[]> {
-  const { places, broker } = stage;
-  const agents = each(places, ({ number, site, agentDisk: disk }) => ({
-    member: new Member(`agent ${number}`, site.agent, journal),
-    dataDirectory: site.agentDirectory,
-    disk,
-  }));
-  const collectors = each(places, ({ number, site, collectorDisk: disk }) => ({
-    member: new Member(`collector ${number}`, site.collector, journal),
-    disk,
-  }));
-  for (const { member } of [...collectors, ...agents]) await member.start();
-  if (journal.violations.length > 0) throw new Error('the programs do not even start');
+function lanesOf({ agents, collectors }: Crew, { places, broker }: Stage, journal: Journal): Lane[] {
   const tools = { clock, journal };
   const aws = awsFaults(places, tools);
   const lane = (name: string, faults: readonly Fault[], pauseMs: readonly [number, number]) => ({
