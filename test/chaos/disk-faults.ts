@@ -1,6 +1,6 @@
 // A disk without room: filled to the last byte where this user may mount a small file system; where not, an
-// agent is told to leave more room free than the disk has, and stops at that floor as it would at a full disk.
-// The agent must say so by name; a collector notices only what it has to write meanwhile.
+// agent is told to leave more room free than the disk has, and stops at that floor as at a full disk. The
+// agent must say so by name; a collector notices only what it has to write meanwhile.
 import { readFileSync, statfsSync, writeFileSync } from 'node:fs';
 import { parse, stringify } from 'yaml';
 import { eventually, holdsWithin } from '../support/eventually.ts';
