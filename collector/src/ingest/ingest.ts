@@ -2,6 +2,7 @@
 // session. A stream that has reached its age is handed on: its agent connects anew, and whatever stands before
 // the collectors spreads the agents again.
 import { type ServiceError, status } from '@grpc/grpc-js';
+import type { Protocols } from '@sluice/proto/protocol.ts';
 import { type Cancel, type Clock, within } from '@sluice/shared/clock.ts';
 import { describeError, SluiceError } from '@sluice/shared/errors.ts';
 import type { Random } from '@sluice/shared/random.ts';
@@ -35,6 +36,8 @@ export interface IngestOptions {
   /** Default: gRPC behind our own TLS listener. */
   readonly openDoor?: (options: DoorOptions) => LinkDoor;
   readonly keepalive?: DoorOptions['keepalive'];
+  /** Default: those of this version. */
+  readonly protocols?: Protocols;
 }
 
 export interface ConnectedAgent {
@@ -154,7 +157,7 @@ class GrpcIngest implements Ingest {
   }
 
   #open(stream: AgentStream, agentId: string): void {
-    const { agents, sequencer, collectorId, version, drainMs, clock, events } = this.#options;
+    const { agents, sequencer, collectorId, version, drainMs, clock, events, protocols } = this.#options;
     const session = new AgentSession({
       stream,
       streamId: ++this.#streams,
@@ -167,6 +170,7 @@ class GrpcIngest implements Ingest {
       drainMs,
       clock,
       events,
+      protocols,
       greeted: () => this.#greeted(connected),
       finishing: () => {
         this.#streamsMoved();
