@@ -83,7 +83,8 @@ test('this version’s Hello and Welcome are the golden bytes', async () => {
 
 test('fields and messages that a newer agent adds are passed over', async () => {
   const collector = startCollector();
-  const segment = encodeSegmentRequest(opaqueSegment(0, 10, { ...claims, payloadBytes: 10 }), 0);
+  const opaque = opaqueSegment(0, 10, { payloadBytes: 10 });
+  const segment = encodeSegmentRequest({ ...opaque, ...claims }, 0);
   await collector.hear(withUnknownField(golden('hello')), UNKNOWN_MESSAGE, withUnknownField(segment));
   assert.equal(collector.says()[0]?.equals(golden('welcome')), true);
   assert.deepEqual(collector.sequencer.taken(claims), [{ start: 0, next: 10 }]);
