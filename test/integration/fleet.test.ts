@@ -116,7 +116,7 @@ const rangesOf = (fleet: Fleet, topic: string) =>
 
 function assertEachOnce(fleet: Fleet, topic: string): void {
   const entries = ledgerOf(fleet, topic);
-  assert.deepEqual(new Set(entries.map(({ kind }) => kind)), new Set(['open', 'commit']));
+  assert.ok(entries.every(({ kind }) => kind !== 'gap'));
   for (const list of Map.groupBy(rangesOf(fleet, topic), ({ partition }) => partition).values())
     assertContiguous(list);
 }
@@ -195,24 +195,29 @@ test('partitions move to another agent and back while their spooled data are una
   const fleet = await createFleet(topic);
   const { sites, balancer } = fleet;
   const [{ agent: first }, { agent: second }] = sites;
+  const collectors = sites.map(({ collector }) => collector);
   const produce = (from: number, to: number) =>
     journey.producer.send({
       topic,
       messages: numbers(from, to).map((value, i) => ({ value, partition: i % PARTITIONS })),
     });
-  await Promise.all([first.start(), second.start()]);
-  await produce(0, 400);
+  for (const site of sites) balancer.add(portOf(site));
+  await Promise.all([...collectors, first, second].map((program) => program.start()));
+  await produce(0, 40);
+  await untilAllAcknowledged(fleet, topic, 40);
+  await Promise.all(collectors.map((collector) => collector.stop()));
   // No collector is there: what is read stays in the spools.
-  await eventually('both have spooled a part', async () => {
+  await produce(40, 400);
+  await eventually('both have spooled their part', async () => {
     const [mine, others] = [await spooled(first), await spooled(second)];
-    return mine > 0 && others > 0 && mine + others >= 400;
+    return mine > 0 && others > 0 && mine + others === 400;
   });
   await second.stop();
-  await eventually('the first has spooled all', async () => (await spooled(first)) >= 400);
+  await eventually('the first has spooled all', async () => (await spooled(first)) === 400);
   await second.start();
   await produce(400, 800);
-  await Promise.all(sites.map(({ collector }) => collector.start()));
-  for (const site of sites) balancer.add(portOf(site));
+  await eventually('the second reads again', async () => (await spooled(second)) > 200);
+  await Promise.all(collectors.map((collector) => collector.start()));
   await untilAllAcknowledged(fleet, topic, 800);
   assertEachOnce(fleet, topic);
   const values = await query(sites[0], `select value from ${topic}`);
@@ -248,7 +253,10 @@ test('a data directory in use is refused; a reset says what Kafka no longer has,
     );
   }
   await agent.stop();
-  await journey.admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '20' }] });
+  await eventually('Kafka has forgotten some', async () => {
+    await journey.admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '20' }] });
+    return true;
+  });
   const asked = await agent.command(['spool', 'reset']);
   assert.equal(asked.code, 1, asked.output);
   assert.match(asked.output, /reset-0 \[10, 40\) not acknowledged: 30 records/);
