@@ -101,6 +101,7 @@ function collectorConfig(world: World): CollectorConfig {
     listen: { ...parsed.listen, streamAgeMax },
     directory: 'collector',
     tables: tables.map((table) => tableConfig(world, table)),
+    examples: new Map(),
   };
 }
 
