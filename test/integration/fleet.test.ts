@@ -1,14 +1,21 @@
-// Two agents in one group, two collectors behind one balancer, one lake: collectors are replaced one by one while
-// records come, partitions move while their data are unacknowledged, a spool is reset, and nothing is lost,
-// doubled or late by more than a window and ten seconds.
+// Two agents in one group, two collectors behind one balancer, one lake: collectors are replaced one by one
+// while records come, partitions move while their data are unacknowledged, a spool is reset, and nothing is
+// lost, doubled or late by more than a window and ten seconds.
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import type { Site, SiteProgram } from '@sluice/deploy/local/site.ts';
-import { createBalancer } from '../support/balancer.ts';
 import { eventually } from '../support/eventually.ts';
-import { createLinkProxy, type LinkProxy } from '../support/link-proxy.ts';
 import { assertContiguous, assertExactlyOnce } from '../support/oracles.ts';
+import {
+  type AgentStatus,
+  createFleet,
+  type Fleet,
+  FURTHER_AGENTS,
+  numbers,
+  portOf,
+  spooled,
+  textTable,
+  WINDOW_MS,
+} from './fleet-fixture.ts';
 import {
   type Journey,
   ledgerOf,
@@ -19,7 +26,6 @@ import {
 } from './journey-fixture.ts';
 
 const PARTITIONS = 4;
-const WINDOW_MS = 2_000;
 /** What ECS gives a task to end. */
 const REPLACED_MS_MAX = 110_000;
 const LATE_MS_MAX = WINDOW_MS + 10_000;
@@ -27,54 +33,10 @@ const LATE_MS_MAX = WINDOW_MS + 10_000;
 let journey: Journey;
 
 before(async () => {
-  journey = await startJourney({}, ['site-2']);
+  journey = await startJourney({}, FURTHER_AGENTS);
 });
 
 after(() => journey?.stop());
-
-const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => String(from + i));
-const textTable = (name: string) => ({
-  name,
-  topic: name,
-  format: 'text',
-  window: { every: `${WINDOW_MS / 1_000}s` },
-});
-
-interface Fleet {
-  readonly sites: readonly [Site, Site];
-  readonly lakeDirectory: string;
-  readonly proxy: LinkProxy;
-  readonly balancer: ReturnType<typeof createBalancer>;
-  stop(): Promise<void>;
-}
-
-const portOf = ({ linkAddress }: Site) => Number(linkAddress.split(':')[1]);
-
-/** Both sites share group, lake and balancer; nothing runs yet. */
-async function createFleet(topic: string): Promise<Fleet> {
-  const balancer = createBalancer();
-  const proxy = await createLinkProxy(balancer.next);
-  const lakeDirectory = join(journey.directory, `${topic}-lake`);
-  const create = (id: string, certificate: string) =>
-    journey.site(`${topic}-${id}`, {
-      topics: [topic],
-      tables: [textTable(topic)],
-      agentId: id,
-      agentCertificate: certificate,
-      allowedAgents: 'site-*',
-      collectorId: `collector-of-${id}`,
-      kafka: journey.mutualTls(topic),
-      lake: { store: lakeDirectory, catalog: 'file', database: 'sluice' },
-      collectorAddress: `127.0.0.1:${proxy.port}`,
-    });
-  const sites = [await create('site-1', 'agent'), await create('site-2', 'agent-site-2')] as const;
-  const programs = sites.flatMap(({ agent, collector }) => [agent, collector]);
-  const stop = async () => {
-    await Promise.all(programs.map((program) => program.stop()));
-    await proxy.close();
-  };
-  return { sites: [sites[0], sites[1]], lakeDirectory, proxy, balancer, stop };
-}
 
 interface Sent {
   readonly partition: number;
@@ -143,7 +105,7 @@ async function untilAllAcknowledged(fleet: Fleet, topic: string, total: number):
 test('collectors are replaced one by one under load: nothing lost, doubled, or late by a window and 10 s', async (t) => {
   const topic = 'rolling';
   await journey.createTopics(PARTITIONS, topic);
-  const fleet = await createFleet(topic);
+  const fleet = await createFleet(journey, topic);
   const { sites, balancer } = fleet;
   await Promise.all(sites.map(({ collector }) => collector.start()));
   for (const site of sites) balancer.add(portOf(site));
@@ -180,19 +142,10 @@ test('collectors are replaced one by one under load: nothing lost, doubled, or l
   await fleet.stop();
 });
 
-interface AgentStatus {
-  readonly spool: { readonly partitions: readonly { nextOffset: number }[] };
-}
-
-async function spooled(agent: SiteProgram): Promise<number> {
-  const { spool } = await agent.status<AgentStatus>();
-  return spool.partitions.reduce((sum, { nextOffset }) => sum + nextOffset, 0);
-}
-
 test('partitions move to another agent and back while their spooled data are unacknowledged: each record once', async () => {
   const topic = 'moving';
   await journey.createTopics(PARTITIONS, topic);
-  const fleet = await createFleet(topic);
+  const fleet = await createFleet(journey, topic);
   const { sites, balancer } = fleet;
   const [{ agent: first }, { agent: second }] = sites;
   const collectors = sites.map(({ collector }) => collector);
