@@ -67,6 +67,7 @@ const commands: Readonly<Record<string, Command>> = {
         directory: configPath(config, config.agent.dataDir),
         kafka: kafkaSettings(config),
         yes: flags['yes'] === true,
+        clock: systemClock,
         write: (text) => void process.stdout.write(text),
       });
     },

@@ -1,5 +1,5 @@
-// An agent that has lost a partition to another: it sends nothing of it on its own, commits nothing, keeps what
-// it has spooled until that is committed, and sends it to a collector that names a place to send from.
+// An agent that has lost a partition to another: it sends nothing of it on its own, commits nothing, keeps
+// what it has spooled until that is committed, and sends it to a collector that names a place to send from.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { UplinkItem } from '@sluice/agent/contracts.ts';

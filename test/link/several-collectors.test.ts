@@ -1,5 +1,5 @@
-// Several collectors behind one balancer, on one lake: agents that all went to one are spread again by the age
-// of their streams, and links that live shorter than a window still bring everything through.
+// Several collectors behind one balancer, on one lake: agents that all went to one are spread again by the
+// age of their streams, and links that live shorter than a window still bring everything through.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';

@@ -1,5 +1,5 @@
-// What a load balancer decides: each new connection goes to the next of its targets, whether that one is up or
-// not. A target that was taken out keeps the connections it has.
+// What a load balancer decides: each new connection goes to the next of its targets, whether that one is up
+// or not. A target that was taken out keeps the connections it has.
 
 export interface Balancer {
   /** A target takes its turn from now on; one that is there already is not there twice. */

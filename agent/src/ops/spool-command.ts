@@ -1,16 +1,14 @@
 // `sluice-agent spool status|reset`: what a spool holds while the agent does not run, whether Kafka still has
-// it, and a way past a spool that cannot be used. A reset renames, and never deletes; it says first what would
-// be missed.
+// it, and a way past a spool that cannot be used. A reset renames, and never deletes; it says first what
+// would be missed.
 import { existsSync, renameSync } from 'node:fs';
-import { join } from 'node:path';
-import { type Clock, systemClock } from '@sluice/shared/clock.ts';
+import type { Clock } from '@sluice/shared/clock.ts';
 import { UsageError } from '@sluice/shared/command-line.ts';
 import { describeError } from '@sluice/shared/errors.ts';
 import { EXIT } from '@sluice/shared/process-life.ts';
 import type { KafkaSettings } from '../contracts.ts';
 import { askLogBounds, type LogBounds } from '../source/log-bounds.ts';
-import { inspectSpool, spoolRoot } from '../spool/inspect-spool.ts';
-import { lockDirectory } from '../spool/sqlite-file.ts';
+import { holdSpool, inspectSpool, spoolRoot } from '../spool/inspect-spool.ts';
 import { type KafkaAnswer, reportSpool, type SpoolReport } from './spool-report.ts';
 
 export interface SpoolCommandOptions {
@@ -19,7 +17,7 @@ export interface SpoolCommandOptions {
   readonly kafka: KafkaSettings;
   readonly yes: boolean;
   write(text: string): void;
-  readonly clock?: Clock;
+  readonly clock: Clock;
   /** Default: the cluster itself. */
   readonly askKafka?: (topics: readonly string[]) => Promise<readonly LogBounds[]>;
 }
@@ -38,7 +36,7 @@ export async function runSpoolCommand(
     write(`${root} does not exist: there is nothing to ${verb === 'status' ? 'tell' : 'reset'}\n`);
     return EXIT.ok;
   }
-  const lock = lockDirectory(join(directory, 'lock.db'));
+  const lock = holdSpool(directory);
   try {
     const report = await examine(options);
     write(`${[`spool ${root}`, ...report.lines].join('\n')}\n`);
@@ -49,7 +47,7 @@ export async function runSpoolCommand(
 }
 
 async function examine(options: SpoolCommandOptions): Promise<SpoolReport> {
-  const { directory, kafka, clock = systemClock } = options;
+  const { directory, kafka, clock } = options;
   const askKafka = options.askKafka ?? ((topics) => askLogBounds(kafka, topics, clock));
   const contents = inspectSpool(directory);
   const topics = new Set([...contents.partitions, ...contents.unreadable].map(({ topic }) => topic));
@@ -62,7 +60,7 @@ async function examine(options: SpoolCommandOptions): Promise<SpoolReport> {
 }
 
 function reset(options: SpoolCommandOptions, { onlyHere, uncertain }: SpoolReport): number {
-  const { directory, yes, write, clock = systemClock } = options;
+  const { directory, yes, write, clock } = options;
   const missed =
     onlyHere > 0
       ? `${onlyHere} offsets are nowhere but here: after a reset they are a gap, by name, in the ledger`

@@ -1,5 +1,5 @@
-// What would be lost with a spool: per partition what it holds unacknowledged, and whether Kafka has it still.
-// Pure: the contents and Kafka's answer go in, lines for people come out.
+// What would be lost with a spool: per partition what it holds unacknowledged, and whether Kafka has it
+// still. Pure: the contents and Kafka's answer go in, lines for people come out.
 import { type PartitionId, partitionName, slotKey } from '@sluice/shared/position.ts';
 import { formatBytes } from '@sluice/shared/units.ts';
 import type { OffsetRange } from '../contracts.ts';

@@ -14,7 +14,7 @@ export interface LogBounds extends PartitionId {
   readonly groupOffset: number | undefined;
 }
 
-/** Of every partition of those topics that exist. KAFKA_UNREACHABLE, KAFKA_AUTHENTICATION, KAFKA_AUTHORIZATION. */
+/** Of each partition of those topics that exist. KAFKA_UNREACHABLE, _AUTHENTICATION, _AUTHORIZATION. */
 export async function askLogBounds(
   settings: KafkaSettings,
   topics: readonly string[],

@@ -1,11 +1,11 @@
-// A spool at rest, looked at without a change: what each partition holds that is not committed, and which files
-// are of a newer format. Whoever opens a spool asks here first, since SQLite alters a file by opening it.
+// A spool at rest, looked at without a change: what each partition holds that is not committed, and which
+// files are of a newer format. Whoever opens a spool asks here first: SQLite alters a file by opening it.
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { OffsetRange } from '../contracts.ts';
-import { readSpoolFile, SPOOL_FORMAT } from './sqlite-file.ts';
+import { lockDirectory, readSpoolFile, SPOOL_FORMAT } from './sqlite-file.ts';
 
 export interface SpooledPartition extends PartitionId {
   /** Spooled and not committed, ascending; ranges that touch are one. */
@@ -34,6 +34,11 @@ interface FoundFile {
 
 export function spoolRoot(dataDirectory: string): string {
   return join(dataDirectory, 'spool');
+}
+
+/** SPOOL_LOCKED where another process has the directory, which must exist. */
+export function holdSpool(dataDirectory: string): { release(): void } {
+  return lockDirectory(join(dataDirectory, 'lock.db'));
 }
 
 /** SPOOL_FORMAT_NEWER where any file is of a format that this version does not know; nothing is changed. */

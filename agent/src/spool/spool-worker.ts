@@ -2,10 +2,9 @@
 // Kafka.
 import { parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '@sluice/shared/clock.ts';
-import { assertFormats } from './inspect-spool.ts';
+import { assertFormats, holdSpool } from './inspect-spool.ts';
 import { sqliteDisk } from './spool-disk.ts';
 import { createSpoolService } from './spool-service.ts';
-import { lockDirectory } from './sqlite-file.ts';
 import type { SpoolCall, SpoolWorkerData } from './worker-protocol.ts';
 
 const data = workerData as SpoolWorkerData;
@@ -18,7 +17,7 @@ const answer = createSpoolService({
 
 /** Every file is asked for its format before the first is opened: a newer spool is refused untouched. */
 function lockForUse(directory: string) {
-  const lock = lockDirectory(`${directory}/lock.db`);
+  const lock = holdSpool(directory);
   try {
     assertFormats(directory);
     return lock;

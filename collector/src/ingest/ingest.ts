@@ -1,6 +1,6 @@
 // The link as the collector sees it: agents come in through the listener, prove who they are, and each gets a
-// session. A stream that has reached its age is handed on: its agent connects anew, and whatever stands before
-// the collectors spreads the agents again.
+// session. A stream that has reached its age is handed on: its agent connects anew, and whatever stands
+// before the collectors spreads the agents again.
 import { type ServiceError, status } from '@grpc/grpc-js';
 import type { Protocols } from '@sluice/proto/protocol.ts';
 import { type Cancel, type Clock, within } from '@sluice/shared/clock.ts';

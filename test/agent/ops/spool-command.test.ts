@@ -186,7 +186,7 @@ test('a spool of a newer version is refused untouched, and the reset says by the
 test('what is not a question, or is asked where there is no spool, is answered without a lock', async () => {
   const directory = temporaryDirectory();
   await assert.rejects(
-    runSpoolCommand(['drop'], { directory, kafka: {} as never, yes: true, write() {} }),
+    runSpoolCommand(['drop'], { directory, kafka: {} as never, yes: true, clock, write() {} }),
     UsageError,
   );
   const { code, output } = await call({ directory, yes: true });
