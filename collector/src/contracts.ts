@@ -127,6 +127,8 @@ export interface TransformResult {
   readonly classes: Classes;
   /** Records with an offset in range, per partition key (`partitionKey`). */
   readonly recordsPerPartition: ReadonlyMap<string, number>;
+  /** Values that the config let become NULL where they failed: columns, and how often. */
+  readonly nulled: readonly { readonly column: string; readonly values: number }[];
   /** Batches whose records could not be read. */
   readonly corrupt: readonly QuarantinedBatch[];
   /** Milliseconds spent decoding and in SQL, for metrics. */

@@ -5,6 +5,7 @@
 import type { ColumnChunk } from './columns.ts';
 import { eachNumber, losesDigits } from './json-numbers.ts';
 import type { SourceField } from './sql/fields.ts';
+import { type FieldType, isScalar } from './sql/types.ts';
 
 /**
  * Loose syntax can only begin there: a comma before a closing bracket, or a token like NaN or -Infinity in
@@ -27,15 +28,18 @@ const SCANNED_BYTES = 2 ** 19;
 export interface JsonRules {
   /** Paths of fields whose digits matter, as JSON. */
   readonly exactPaths: ReadonlySet<string>;
+  /** Fields that hold others. */
+  readonly nested: readonly SourceField[];
   /** TRAILING_COMMA, and the colon before an object or an array where a text is wanted. */
   readonly brackets: RegExp;
 }
 
 export function jsonRules(source: readonly SourceField[]): JsonRules {
-  const exact = source.filter(({ type }) => type.kind !== 'float');
+  const exact = source.filter(({ type }) => isScalar(type) && type.kind !== 'float');
   const texts = source.filter(({ type }) => type.kind === 'string').map(({ path }) => path.at(-1) ?? '');
   return {
     exactPaths: new Set(exact.map(({ path }) => JSON.stringify(path))),
+    nested: source.filter(({ type }) => !isScalar(type)),
     brackets: texts.length === 0 ? TRAILING_COMMA : withDocuments(texts),
   };
 }
@@ -75,7 +79,7 @@ export function strikeUnstrict(chunk: ColumnChunk, rules: JsonRules): boolean {
   }
   const rows = new Set(places.map((at) => rowAt(ends, chunk.rows, at)));
   for (const row of [...rows].sort((a, b) => a - b)) {
-    const code = verdict(chunk.value(row), rules.exactPaths);
+    const code = verdict(chunk.value(row), rules);
     if (code !== undefined) chunk.strike(row, code);
   }
   return documents;
@@ -138,10 +142,7 @@ function rowAt(ends: Uint32Array, rows: number, at: number): number {
   return low;
 }
 
-function verdict(
-  value: Buffer,
-  exactPaths: ReadonlySet<string>,
-): 'JSON_INVALID' | 'NUMBER_INEXACT' | undefined {
+function verdict(value: Buffer, rules: JsonRules): 'JSON_INVALID' | 'NUMBER_INEXACT' | undefined {
   const text = value.toString();
   try {
     JSON.parse(text);
@@ -150,7 +151,27 @@ function verdict(
   }
   let inexact = false;
   eachNumber(text, (path, source) => {
-    if (!inexact && losesDigits(source)) inexact = exactPaths.has(JSON.stringify(path));
+    if (!inexact && losesDigits(source)) inexact = digitsMatter(path, rules);
   });
   return inexact ? 'NUMBER_INEXACT' : undefined;
+}
+
+function digitsMatter(path: readonly (string | null)[], { exactPaths, nested }: JsonRules): boolean {
+  if (exactPaths.has(JSON.stringify(path))) return true;
+  return nested.some(
+    (field) =>
+      field.path.every((part, i) => part === path[i]) &&
+      isExactInside(field.type, path.slice(field.path.length)),
+  );
+}
+
+/** Whether a number at this path of a nested value is read, and not as a double. */
+function isExactInside(type: FieldType, path: readonly (string | null)[]): boolean {
+  const [part, ...rest] = path;
+  if (type.kind === 'choice') return type.members.some((member) => isExactInside(member.type, path));
+  if (part === undefined) return isScalar(type) && type.kind !== 'float';
+  if (type.kind === 'array') return part === null && isExactInside(type.element, rest);
+  if (type.kind === 'map') return part !== null && isExactInside(type.value, rest);
+  const field = type.kind === 'struct' ? type.fields.find(({ source }) => source === part) : undefined;
+  return field !== undefined && isExactInside(field.type, rest);
 }
