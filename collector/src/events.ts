@@ -17,6 +17,7 @@ export function createEvents(log: Logger, metrics: Metrics) {
 function ingestEvents(log: Logger, metrics: Metrics) {
   const agents = metrics.gauge('sluice_agents_connected', 'Streams of agents', []);
   const refused = metrics.counter('sluice_connections_refused_total', 'Connections refused', []);
+  const handedOn = metrics.counter('sluice_streams_handed_on_total', 'Streams that reached their age', []);
   return {
     agentConnected(a: { agent: string; peer: string }) {
       agents.inc();
@@ -28,6 +29,10 @@ function ingestEvents(log: Logger, metrics: Metrics) {
     },
     agentTwice: (a: { agent: string; peers: readonly string[]; instances: readonly string[] }) =>
       log.warn(a, 'two streams with one agent id; both are served'),
+    streamHandedOn(a: { agent: string; peer: string }) {
+      handedOn.inc();
+      log.info(a, 'stream handed on: its agent connects anew, here or elsewhere');
+    },
     connectionRefused(c: { peer: string; agent?: string; reason: string; remedy: string }) {
       refused.inc();
       log.warn(c, 'connection refused');
