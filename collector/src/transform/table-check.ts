@@ -48,7 +48,8 @@ export async function tableProblems(
 
 async function runEmpty(database: Database, compiled: CompiledTable): Promise<void> {
   await database.run(compiled.createStaged);
-  await database.run(compiled.insertStaged('checked', { exactText: true }));
+  for (const form of ['checked', 'guarded'] as const)
+    await database.run(compiled.insertStaged(form, { exactText: true }));
   await database.rows(compiled.partitionValues);
 }
 

@@ -48,7 +48,7 @@ function fromJsonText(type: FieldType) {
   const inner = fromToken(type);
   const noStrings = (text: string) => String.raw`regexp_replace(${text}, '"(?:[^"\\]|\\.)*"', '""', 'g')`;
   const long = (text: string) =>
-    `list_filter(regexp_extract_all(${noStrings(text)}, '[-+0-9.eE]{17,}'), lambda n: regexp_matches(n, '[.eE]'))`;
+    `list_filter(regexp_extract_all(${noStrings(text)}, '[-+0-9.eE]{17,}'), lambda __n: regexp_matches(__n, '[.eE]'))`;
   const readable = (text: string) => `(json_valid(${text}) AND len(${long(text)}) = 0)`;
   const token = (text: string) =>
     `CASE WHEN ${readable(text)} THEN nullif(${text}::JSON::VARCHAR, 'null') END`;
