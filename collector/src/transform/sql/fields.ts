@@ -52,6 +52,7 @@ export function planFields(table: TableConfig): FieldPlan {
   }
   checkNames(fields, problems);
   checkPartitions(table, fields, problems);
+  checkSort(table, fields, problems);
   if (fields.length === 0) problems.push('no column is left to write');
   const nulls = source.some(({ nullOnError }) => nullOnError) || steps.some((step) => step.nulls === true);
   const mayThrow = steps.some((step) => step.mayThrow === true);
@@ -169,6 +170,13 @@ function checkNames(fields: readonly Field[], problems: string[]): void {
   }
 }
 
+function checkSort({ output }: TableConfig, fields: readonly Field[], problems: string[]): void {
+  for (const name of output.sortBy ?? []) {
+    const known = [...fields, ...metadataFields].some((field) => field.name === name);
+    if (!known) problems.push(`output.sortBy names '${name}', which is no column after the steps`);
+  }
+}
+
 function checkPartitions(table: TableConfig, fields: readonly Field[], problems: string[]): void {
   const taken = new Set(fields.map(({ name }) => name));
   for (const spec of table.partitionBy) {
@@ -186,6 +194,10 @@ function checkPartitions(table: TableConfig, fields: readonly Field[], problems:
       problems.push(
         `partitionBy '${spec.field}' by ${spec.by} needs a timestamp or date, and it is ${field.type.glue}`,
       );
+    } else if (spec.kind === 'time' && field.type.kind === 'date' && ['hour', 'minute'].includes(spec.by)) {
+      problems.push(`partitionBy '${spec.field}' by ${spec.by} needs a timestamp, and it is a date`);
+    } else if (spec.kind === 'time' && field.type.kind === 'date' && spec.zone !== undefined) {
+      problems.push(`partitionBy '${spec.field}': a date has no time zone`);
     } else if (
       spec.kind === 'value' &&
       (!isScalar(field.type) || ['binary', 'float'].includes(field.type.kind))

@@ -1,5 +1,5 @@
-// add_uuid: a UUID (version 8, RFC 9562) of where the record stands in Kafka and of its timestamp, so that the
-// same record has the same one whenever it is read.
+// add_uuid: a UUID (version 8, RFC 9562) of where the record stands in Kafka and of its timestamp, so that
+// the same record has the same one whenever it is read.
 import type { Step } from '../../../step-config.ts';
 import { literal } from '../types.ts';
 import { type PlannedStep, rowStep, type Scope, sure, TEXT, withColumns } from './step.ts';

@@ -1,5 +1,5 @@
-// select_fields, drop_fields and rename_field: columns are kept, left out or named anew, and no value is looked
-// at.
+// select_fields, drop_fields and rename_field: columns are kept, left out or named anew, and no value is
+// looked at.
 import type { Step } from '../../../step-config.ts';
 import { kept, type Made, type PlannedStep, rowStep, type Scope } from './step.ts';
 

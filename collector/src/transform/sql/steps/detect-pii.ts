@@ -1,6 +1,6 @@
 // detect_pii: personal data inside texts, found by form and, where it has one, by its check sum: card numbers
-// by Luhn's, IBANs by mod 97. Finds are redacted, masked or hashed where they stand, or only reported. What has
-// no form - a name, an address - is not found.
+// by Luhn's, IBANs by mod 97. Finds are redacted, masked or hashed where they stand, or only reported. What
+// has no form - a name, an address - is not found.
 import type { PiiEntity, Step } from '../../../step-config.ts';
 import { arrayOf, literal } from '../types.ts';
 import { hmac, masked } from './hiding.ts';

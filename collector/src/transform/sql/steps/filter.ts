@@ -1,5 +1,5 @@
-// filter: a record whose condition is false or NULL is filtered. One that failed before is quarantined whatever
-// the condition says, and so is one for which it cannot be evaluated.
+// filter: a record whose condition is false or NULL is filtered. One that failed before is quarantined
+// whatever the condition says, and so is one for which it cannot be evaluated.
 import type { Step } from '../../../step-config.ts';
 import { problem } from '../problems.ts';
 import { columns, type Place, type PlannedStep, type Scope } from './step.ts';

@@ -1,5 +1,5 @@
-// apply_mapping: AWS Glue's quadruples. Each column is one of before under its new name and type; a value that
-// the type does not hold exactly goes to quarantine, or is NULL and counted where the mapping says so.
+// apply_mapping: AWS Glue's quadruples. Each column is one of before under its new name and type; a value
+// that the type does not hold exactly goes to quarantine, or is NULL and counted where the mapping says so.
 import type { Step } from '../../../step-config.ts';
 import { convert } from '../convert.ts';
 import { castFailed, type Made, type PlannedStep, rowStep, type Scope, TEXT } from './step.ts';

@@ -1,6 +1,6 @@
-// How a time is written, as people spell it: with the letters of Java and AWS Glue (yyyy-MM-dd) or with percent
-// signs (%Y-%m-%d). Either becomes what DuckDB parses and prints, and a regular expression that a text must
-// match first: DuckDB's parser takes 26 for a year of four digits, and 'infinity' for one.
+// How a time is written, as people spell it: with the letters of Java and AWS Glue (yyyy-MM-dd) or with
+// percent signs (%Y-%m-%d). Either becomes what DuckDB parses and prints, and a regular expression that a
+// text must match first: DuckDB's parser takes 26 for a year of four digits, and 'infinity' for one.
 
 export interface TimePattern {
   readonly strftime: string;

@@ -1,6 +1,6 @@
 // Points in time: out of texts and numbers, into texts and numbers, and cut. Timestamps are UTC throughout; a
-// zone says what the text means, or what it shall say. A local time that its zone skips is no time and goes to
-// quarantine; of one that comes twice the later is meant.
+// zone says what the text means, or what it shall say. A local time that its zone skips is no time and goes
+// to quarantine; of one that comes twice the later is meant.
 import type { Step } from '../../../step-config.ts';
 import { isScalar, literal, parseType, type ScalarType } from '../types.ts';
 import {
