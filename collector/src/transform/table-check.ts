@@ -105,6 +105,8 @@ function foreignPart(tree: unknown): string | undefined {
   if (FOREIGN.includes(String(kind))) return `looks beyond its row: ${String(kind).toLowerCase()}`;
   if (typeof called === 'string' && REFUSED_FUNCTIONS.has(called.toLowerCase()))
     return `calls ${called}, which is not of the record alone`;
+  if (Array.isArray(names) && names.length === 1 && REFUSED_FUNCTIONS.has(String(names[0]).toLowerCase()))
+    return `names ${names[0]}, which is not of the record alone`;
   if (Array.isArray(names) && names.some((name) => String(name).startsWith('__')))
     return `names '${names.join('.')}', which is no column`;
   for (const part of Object.values(tree)) {
