@@ -60,6 +60,10 @@ function windowEvents(log: Logger, metrics: Metrics) {
     windowAbandoned(w: { table: string; window: string; reason: string }) {
       log.error(w, 'window given up here; the agent still has its data');
     },
+    workNotRemoved: (w: { table: string; window: string; reason: string }) =>
+      log.warn(w, 'files of a finished window were not removed from collector.workDir'),
+    workNotSwept: (w: { directory: string; reason: string }) =>
+      log.warn(w, 'files of an earlier run were not removed from collector.workDir'),
     gapRecorded(g: {
       table: string;
       topic: string;

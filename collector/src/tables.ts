@@ -1,4 +1,7 @@
 // Tables, as config compiles them: what is read, what is made of it, and how it is written.
+import type { OnError, Step } from './step-config.ts';
+
+export type { Step } from './step-config.ts';
 
 import type { OnError, Step } from './step-config.ts';
 
