@@ -468,6 +468,11 @@ export function isPlural(steps: readonly Step[]): boolean {
   return steps.some(({ kind }) => MULTIPLYING.includes(kind));
 }
 
+/** Whether each row is of one record, and each record has at most one. */
+export function rowsAreRecords(steps: readonly Step[]): boolean {
+  return !isPlural(steps);
+}
+
 /** The outputs beside the table itself and its quarantine. */
 export function outputNames(steps: readonly Step[]): readonly string[] {
   return steps.flatMap((step) => {
