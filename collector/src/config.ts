@@ -8,7 +8,7 @@ import type { TlsFiles } from '@sluice/shared/tls-material.ts';
 import { byteSize, duration, hostPort } from '@sluice/shared/units.ts';
 import { z } from 'zod';
 import type { InputFormat, ReadColumn, Step, TableConfig } from './contracts.ts';
-import { columnType, outputNames, plainType, stepSchema } from './step-config.ts';
+import { columnType, isGrouped, outputNames, plainType, stepSchema } from './step-config.ts';
 import { examplesSchema, type TableExample } from './table-examples.ts';
 import { compileOutput, compilePartition, outputSchema, partitionSchema } from './table-output.ts';
 
@@ -61,6 +61,14 @@ const table = z.strictObject({
         .enum(['keep', 'hash', 'drop'])
         .default('keep')
         .describe('What is kept of a bad record itself: all, its SHA-256, or nothing'),
+      ratioMax: z
+        .number()
+        .min(0)
+        .max(1)
+        .optional()
+        .describe(
+          'Share of a window’s records that may be bad, 0 to 1: above it, with 10 or more, the table waits',
+        ),
     })
     .prefault({})
     .describe('Records that the table cannot take'),
@@ -301,8 +309,9 @@ function compileTable(parsed: ParsedTable, directory: string): TableConfig {
     steps: parsed.steps,
     partitionBy: parsed.partitionBy.map(compilePartition),
     output: compileOutput(parsed.output),
-    provenance: parsed.provenance,
+    provenance: isGrouped(parsed.steps) ? ('none' as const) : parsed.provenance,
     quarantineRaw: parsed.quarantine.raw,
+    ...(parsed.quarantine.ratioMax === undefined ? {} : { quarantineRatioMax: parsed.quarantine.ratioMax }),
     startAt: parsed.startAt,
     location: locationOf(parsed),
   };
