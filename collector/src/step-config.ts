@@ -77,7 +77,7 @@ export function isGrouped(steps: readonly Step[]): boolean {
   return steps.some((step) => {
     if (step.kind === 'split_rows')
       return step.splits.some(({ steps: own }) => isGrouped(own as readonly Step[]));
-    return step.kind === 'aggregate' || step.kind === 'pivot';
+    return ['aggregate', 'pivot', 'sql'].includes(step.kind);
   });
 }
 

@@ -1,6 +1,6 @@
 // Steps that make several rows of one, or look at all rows of a window. Part of step-config.ts.
 import { z } from 'zod';
-import { name, names } from './step-values.ts';
+import { name, names, plainType } from './step-values.ts';
 
 export const rows = [
   z
@@ -154,5 +154,19 @@ export const windowWise = [
     .transform(({ evaluate_data_quality }) => ({
       kind: 'evaluate_data_quality' as const,
       ...evaluate_data_quality,
+    })),
+  z
+    .strictObject({
+      sql: z
+        .strictObject({
+          query: name().describe('One SELECT over `rows`, the good rows of a window'),
+          columns: z.record(name(), name()).describe('Column: its type, which the query must give exactly'),
+        })
+        .describe('The way out: SQL of your own over a window; its records are merged'),
+    })
+    .transform(({ sql: { query, columns } }) => ({
+      kind: 'sql' as const,
+      query,
+      columns: Object.entries(columns).map(([column, type]) => ({ column, type: plainType(type) })),
     })),
 ] as const;

@@ -252,7 +252,12 @@ export class WindowTransform {
   async #runWindowWise({ name, windowWise }: CompiledOutput): Promise<void> {
     for (const statement of windowWise) {
       const [row] = await this.#database.rows(statement.sql);
-      if (statement.rule === undefined) continue;
+      if (statement.rule === undefined) {
+        const { asserts } = statement;
+        if (asserts !== undefined && row?.['holds'] !== true)
+          throw new SluiceError('TRANSFORM_FAILED', asserts, { place: this.#request.table.name });
+        continue;
+      }
       const rows = Number(Object.values(row ?? {})[0] ?? 0);
       if (rows === 0) continue;
       const { rule, action } = statement;

@@ -39,6 +39,8 @@ export interface FieldPlan {
 export interface Asked {
   /** Must be one expression each. */
   readonly expressions: string[];
+  /** Must be one SELECT each, over `rows` alone. */
+  readonly queries: string[];
   /** SELECT of one boolean that must be true, and what is wrong where it is not. */
   readonly checks: { readonly sql: string; readonly message: string }[];
 }
@@ -46,7 +48,7 @@ export interface Asked {
 export function planFields(table: TableConfig): FieldPlan {
   const problems: string[] = [];
   const keyFiles: string[] = [];
-  const asked: Asked = { expressions: [], checks: [] };
+  const asked: Asked = { expressions: [], queries: [], checks: [] };
   const source = sourceFields(table, problems);
   const planning = { table, problems, asked, keyFiles, plural: isPlural(table.steps) };
   const steps = planSteps(table.steps, source, planning);
@@ -137,6 +139,10 @@ function scopeOf({ kind: step }: Step, planning: Planning): Scope {
       asked.expressions.push(sql);
       // A comment at its end must not take what stands behind it.
       return sql.includes('--') ? `${sql}\n` : sql;
+    },
+    query(sql) {
+      asked.queries.push(sql);
+      return sql;
     },
     check: (sql, message) => void asked.checks.push({ sql, message }),
     secret(keyFile) {

@@ -63,6 +63,8 @@ export interface Branch {
 export interface WindowStep {
   /** CREATE of table `to` from the good rows of `from`; without it rows stay as they are. */
   readonly create?: (at: { readonly from: string; readonly to: string }) => string;
+  /** SELECT of one boolean that must be true, whatever the rows are. */
+  readonly asserts?: { readonly sql: (from: string) => string; readonly message: string };
   /** What the rows are held to. */
   readonly rules?: readonly WindowRule[];
   /** What comes out are rows of single records still. */
@@ -88,6 +90,8 @@ export interface Scope {
   column(field: Field): string;
   /** SQL of the config's author, to be checked as one expression when the table is. */
   expression(sql: string): string;
+  /** A SELECT of the config's author over `rows`, to be checked when the table is. */
+  query(sql: string): string;
   /** SELECT of one boolean that must be true, asked when the table is checked. */
   check(sql: string, message: string): void;
   type(text: string, name: string): FieldType;
