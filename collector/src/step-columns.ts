@@ -126,6 +126,40 @@ export const compute = [
         .describe('Something in place of NULL'),
     })
     .transform(({ fill_missing: fills }) => ({ kind: 'fill_missing' as const, fills })),
+  z
+    .strictObject({
+      lookup: z
+        .strictObject({
+          file: name()
+            .regex(
+              /\.(csv|json|parquet)$/,
+              'a file named .csv (with a header), .json (a line each) or .parquet',
+            )
+            .describe('Reference file beside the config; read again with each window'),
+          keys: z.record(name(), name()).describe('Column: the column of the file that it must equal'),
+          columns: z
+            .array(
+              z.strictObject({
+                from: name().describe('Column of the file'),
+                column: name().describe('Column to add'),
+                type: name().describe('Its type'),
+              }),
+            )
+            .min(1)
+            .describe('What is taken from the file'),
+          missing: z
+            .enum(['quarantine', 'null', 'filter'])
+            .default('quarantine')
+            .describe('Where the file has no such key: quarantine the record, NULLs, or filter it'),
+        })
+        .describe('Columns of a reference file, by key'),
+    })
+    .transform(({ lookup: { keys, columns, ...rest } }) => ({
+      kind: 'lookup' as const,
+      ...rest,
+      keys: Object.entries(keys).map(([column, of]) => ({ column, of })),
+      columns: columns.map(({ from: of, column, type }) => ({ of, column, type: plainType(type) })),
+    })),
 ] as const;
 
 export const texts = [

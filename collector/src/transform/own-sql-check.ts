@@ -1,6 +1,6 @@
-// SQL of the config's author, looked at as DuckDB's own parse tree before it runs: an expression is one, of its
-// row alone and the same at every try; a query is one SELECT over `rows` and nothing else. DuckDB is locked
-// down besides.
+// SQL of the config's author, looked at as DuckDB's own parse tree before it runs: an expression is one, of
+// its row alone and the same at every try; a query is one SELECT over `rows` and nothing else. DuckDB is
+// locked down besides.
 import type { Database } from './duckdb.ts';
 import { literal } from './sql/types.ts';
 

@@ -6,6 +6,7 @@ import type { TableConfig } from '../contracts.ts';
 import { type Database, openDatabase } from './duckdb.ts';
 import { setKeys } from './key-files.ts';
 import { expressionProblem, queryProblem } from './own-sql-check.ts';
+import { loadReferences } from './references.ts';
 import { type CompiledTable, compileTable, type Marks } from './sql/compile.ts';
 import { type FieldPlan, planFields } from './sql/fields.ts';
 
@@ -26,6 +27,7 @@ export async function tableProblems(
     const problems = await askedProblems(database, plan);
     if (problems.length > 0) return problems;
     await setKeys(database, plan.keyFiles);
+    await loadReferences(database, plan.references, directory);
     return await runEmpty(database, compileTable(table, plan, marks));
   } catch (error) {
     return [`its SQL is refused: ${firstLine(error)}`];

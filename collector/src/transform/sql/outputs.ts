@@ -1,6 +1,6 @@
 // The tables that leave one window: for each, which of its columns are written, how its rows are found by the
-// values of their partition, and what is left of the records. A table that makes one row of one record has one
-// of these; others are named.
+// values of their partition, and what is left of the records. A table that makes one row of one record has
+// one of these; others are named.
 import type { Column, TableConfig } from '../../contracts.ts';
 import { metadataColumns } from './metadata.ts';
 import { GOOD, partitionConditions, partitionValues, placeRows } from './partitions.ts';

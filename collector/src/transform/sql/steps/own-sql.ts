@@ -1,5 +1,5 @@
-// sql: the way out. One SELECT over the good rows of a window, called `rows`; what it gives must be of the types
-// that the config declares. It sees that table and nothing else: no file, no setting, no key.
+// sql: the way out. One SELECT over the good rows of a window, called `rows`; what it gives must be of the
+// types that the config declares. It sees that table and nothing else: no file, no setting, no key.
 import type { Step } from '../../../step-config.ts';
 import { metadataColumns } from '../metadata.ts';
 import { GOOD } from '../partitions.ts';

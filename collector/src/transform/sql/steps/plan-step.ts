@@ -10,6 +10,7 @@ import { planDropNullFields } from './drop-null-fields.ts';
 import { planExplode, planUnnest, planUnpivot } from './explode.ts';
 import { planFilter } from './filter.ts';
 import { planHash, planMask, planPartialMask, planRedact } from './hiding.ts';
+import { planLookup } from './lookup.ts';
 import { planApplyMapping } from './mapping.ts';
 import { planSql } from './own-sql.ts';
 import { planResolveChoice } from './resolve-choice.ts';
@@ -61,6 +62,7 @@ const PLANNERS: { readonly [Kind in Step['kind']]: Planner<Kind> } = {
   pivot: planPivot,
   evaluate_data_quality: planDataQuality,
   sql: planSql,
+  lookup: planLookup,
 };
 
 export function planStep(step: Step, scope: Scope): PlannedStep {

@@ -78,6 +78,14 @@ export interface WindowRule {
   readonly action: 'fail' | 'report';
 }
 
+export interface Reference {
+  readonly file: string;
+  /** Columns of the file that are the key: k0, k1 ... */
+  readonly keys: readonly { readonly of: string; readonly type: FieldType }[];
+  /** Columns of the file that are looked up: c0, c1 ... */
+  readonly columns: readonly { readonly of: string; readonly type: FieldType }[];
+}
+
 /** The columns a step may name, and where it says what is wrong with it. */
 export interface Scope {
   /** As the config writes the step. */
@@ -101,6 +109,8 @@ export interface Scope {
   readonly topic: string;
   /** SQL, behind a comma, of where a row stands among those of its record; empty where each has one. */
   readonly rowPath: string;
+  /** The table that a reference file is read into when a window opens. */
+  reference(reference: Reference): string;
   /** Plans steps of a way of their own. */
   plan(steps: readonly Step[], fields: readonly Field[]): readonly PlannedStep[];
 }
