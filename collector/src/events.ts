@@ -95,6 +95,10 @@ function ledgerEvents(log: Logger, metrics: Metrics) {
     'table',
   ]);
   const bad = metrics.counter('sluice_records_quarantined_total', 'Records in quarantine', ['table']);
+  const nulled = metrics.counter('sluice_values_nulled_total', 'Values that failed and are NULL', [
+    'table',
+    'column',
+  ]);
   const windows = metrics.counter('sluice_windows_committed_total', 'Windows committed', ['table']);
   const waits = metrics.counter('sluice_table_waits_total', 'Failures that a table waited through', [
     'table',
@@ -111,6 +115,10 @@ function ledgerEvents(log: Logger, metrics: Metrics) {
       bad.inc({ table: w.table }, w.quarantined);
       windows.inc({ table: w.table });
       log.info(w, 'window committed');
+    },
+    valuesNulled(n: { table: string; column: string; values: number }) {
+      nulled.inc({ table: n.table, column: n.column }, n.values);
+      log.info(n, 'values that failed are NULL, as the column says');
     },
     recordBatchQuarantined: (b: {
       table: string;

@@ -5,6 +5,7 @@
 import type { ColumnChunk } from './columns.ts';
 import { eachNumber, losesDigits } from './json-numbers.ts';
 import type { SourceField } from './sql/fields.ts';
+import { type FieldType, isScalar } from './sql/types.ts';
 
 /**
  * Loose syntax can only begin there: a comma before a closing bracket, or a token like NaN or -Infinity in
@@ -31,17 +32,22 @@ export interface JsonRules {
   readonly exactPaths: ReadonlySet<string>;
   /** Paths of fields that are doubles: digits may be rounded, but no number becomes 0. */
   readonly doublePaths: ReadonlySet<string>;
+  /** Fields that hold others. */
+  readonly nested: readonly SourceField[];
   /** TRAILING_COMMA, and the colon before an object or an array where a text is wanted. */
   readonly brackets: RegExp;
 }
 
 export function jsonRules(source: readonly SourceField[]): JsonRules {
   const pathsOf = (isDouble: boolean) =>
-    source.filter(({ type }) => (type.kind === 'float') === isDouble).map(({ path }) => JSON.stringify(path));
+    source
+      .filter(({ type }) => isScalar(type) && (type.kind === 'float') === isDouble)
+      .map(({ path }) => JSON.stringify(path));
   const texts = source.filter(({ type }) => type.kind === 'string').map(({ path }) => path.at(-1) ?? '');
   return {
     exactPaths: new Set(pathsOf(false)),
     doublePaths: new Set(pathsOf(true)),
+    nested: source.filter(({ type }) => !isScalar(type)),
     brackets: texts.length === 0 ? TRAILING_COMMA : withDocuments(texts),
   };
 }
@@ -154,9 +160,34 @@ function verdict(value: Buffer, rules: JsonRules): 'JSON_INVALID' | 'NUMBER_INEX
   }
   let inexact = false;
   eachNumber(text, (path, source) => {
-    if (inexact || !losesDigits(source)) return;
-    const key = JSON.stringify(path);
-    inexact = rules.exactPaths.has(key) || (rules.doublePaths.has(key) && Number(source) === 0);
+    if (!inexact && losesDigits(source)) inexact = isMissed(path, rules, Number(source) === 0);
   });
   return inexact ? 'NUMBER_INEXACT' : undefined;
+}
+
+/** Whether what a number loses is missed where it is read: any digit, or by a double all of them. */
+function isMissed(path: readonly (string | null)[], rules: JsonRules, vanishes: boolean): boolean {
+  const key = JSON.stringify(path);
+  if (rules.exactPaths.has(key) || (vanishes && rules.doublePaths.has(key))) return true;
+  const misses = (type: FieldType) => isScalar(type) && (vanishes || type.kind !== 'float');
+  return rules.nested.some(
+    (field) =>
+      field.path.every((part, i) => part === path[i]) &&
+      isMissedInside(field.type, path.slice(field.path.length), misses),
+  );
+}
+
+/** Whether a number at this path of a nested value is read, as a type that misses what it loses. */
+function isMissedInside(
+  type: FieldType,
+  path: readonly (string | null)[],
+  misses: (type: FieldType) => boolean,
+): boolean {
+  const [part, ...rest] = path;
+  if (type.kind === 'choice') return type.members.some((member) => isMissedInside(member.type, path, misses));
+  if (part === undefined) return misses(type);
+  if (type.kind === 'array') return part === null && isMissedInside(type.element, rest, misses);
+  if (type.kind === 'map') return part !== null && isMissedInside(type.value, rest, misses);
+  const field = type.kind === 'struct' ? type.fields.find(({ source }) => source === part) : undefined;
+  return field !== undefined && isMissedInside(field.type, rest, misses);
 }

@@ -219,6 +219,7 @@ export function createTableLane(options: LaneOptions): TableLane {
       try {
         const { classes, files } = result;
         await writer.commitWindow({ windowId: window.id, openedMs: window.openedMs, ranges, classes, files });
+        for (const nulled of result.nulled) events.valuesNulled({ table: table.name, ...nulled });
         for (const batch of result.corrupt) events.recordBatchQuarantined({ table: table.name, ...batch });
         totals.windows++;
         totals.records += classes.in;

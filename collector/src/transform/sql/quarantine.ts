@@ -1,18 +1,9 @@
 // Records that a table could not take: how a problem is written down while SQL finds it, and the quarantine's
 // columns and SELECT that tell it to people, with or without the record itself.
 import type { Column, TableConfig } from '../../contracts.ts';
-import { metadataColumns } from './fields.ts';
+import { metadataColumns } from './metadata.ts';
+import { US } from './problems.ts';
 import { literal } from './types.ts';
-
-/** Unit separator (ASCII 31): between code, field, value and type of a problem. */
-const US = 'chr(31)';
-const VALUE_SHOWN_MAX = 120;
-
-/** SQL for a problem as one text: code, field, value shown and the type that was wanted. */
-export function problem(code: string, field: string, what: { value: string; type: string }): string {
-  const shown = `coalesce(left(${what.value}::VARCHAR, ${VALUE_SHOWN_MAX}), '')`;
-  return `${literal(code)} || ${US} || ${literal(field)} || ${US} || ${shown} || ${US} || ${literal(what.type)}`;
-}
 
 export function quarantineColumns(table: TableConfig): readonly Column[] {
   const raw = { keep: ['raw', 'binary'], hash: ['raw_sha256', 'string'], drop: undefined }[
@@ -64,4 +55,5 @@ const REASONS: Readonly<Record<string, string>> = {
   RECORD_BATCH_TOO_LARGE:
     'its record batch is larger than may be decompressed; all of the batch stands as raw of its first record',
   FILTER_FAILED: 'the filter cannot be evaluated for this record',
+  DERIVE_FAILED: 'an expression cannot be evaluated for this record',
 };
