@@ -116,7 +116,9 @@ class RunningCollector implements Collector {
   async start(): Promise<number> {
     const { config, clock, events } = this.#parts;
     const windows = join(configPath(config, config.collector.workDir), 'windows');
-    await rm(windows, { recursive: true, force: true });
+    await rm(windows, { recursive: true, force: true }).catch((error: unknown) =>
+      events.workNotSwept({ directory: windows, reason: describeError(error) }),
+    );
     await mkdir(windows, { recursive: true, mode: 0o700 });
     const loads = this.#tables.map(({ writer, lane }) =>
       writer.load().catch((error: unknown) => {

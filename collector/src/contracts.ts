@@ -66,10 +66,14 @@ export interface Sequencer {
   declare(link: AgentLink, partitions: readonly DeclaredPartition[]): Promise<readonly PartitionPosition[]>;
   revoke(link: AgentLink, partitions: readonly PartitionId[]): void;
   /**
-   * Synchronous: the segment is staged, skipped or answered with a rewind. Its bytes count against staging
-   * until its windows end.
+   * Synchronous: the segment is staged, skipped or answered with a rewind; or its topic is refused, where it
+   * cannot be. Its bytes count against staging until its windows end.
    */
-  segment(link: AgentLink, segment: Segment, rewindEpoch: number): 'staged' | 'skipped' | 'rewound' | 'stale';
+  segment(
+    link: AgentLink,
+    segment: Segment,
+    rewindEpoch: number,
+  ): 'staged' | 'skipped' | 'rewound' | 'refused' | 'stale';
   gap(link: AgentLink, gap: GapNotice, rewindEpoch: number): void;
   /**
    * The stream sends nothing more: the windows that hold what it sent close soon. Resolves when that is

@@ -65,6 +65,10 @@ function windowEvents(log: Logger, metrics: Metrics) {
     windowAbandoned(w: { table: string; window: string; reason: string }) {
       log.error(w, 'window given up here; the agent still has its data');
     },
+    workNotRemoved: (w: { table: string; window: string; reason: string }) =>
+      log.warn(w, 'files of a finished window were not removed from collector.workDir'),
+    workNotSwept: (w: { directory: string; reason: string }) =>
+      log.warn(w, 'files of an earlier run were not removed from collector.workDir'),
     gapRecorded(g: {
       table: string;
       topic: string;
@@ -96,10 +100,7 @@ function ledgerEvents(log: Logger, metrics: Metrics) {
     'table',
   ]);
   const bad = metrics.counter('sluice_records_quarantined_total', 'Records in quarantine', ['table']);
-  const nulled = metrics.counter('sluice_values_nulled_total', 'Values that failed and are NULL', [
-    'table',
-    'column',
-  ]);
+  const nulled = metrics.counter('sluice_values_nulled_total', 'Values that failed and are NULL', ['table']);
   const windows = metrics.counter('sluice_windows_committed_total', 'Windows committed', ['table']);
   const waits = metrics.counter('sluice_table_waits_total', 'Failures that a table waited through', [
     'table',
@@ -118,7 +119,7 @@ function ledgerEvents(log: Logger, metrics: Metrics) {
       log.info(w, 'window committed');
     },
     valuesNulled(n: { table: string; column: string; values: number }) {
-      nulled.inc({ table: n.table, column: n.column }, n.values);
+      nulled.inc({ table: n.table }, n.values);
       log.info(n, 'values that failed are NULL, as the column says');
     },
     recordBatchQuarantined: (b: {

@@ -3,6 +3,10 @@ import type { OnError, Step } from './step-config.ts';
 
 export type { Step } from './step-config.ts';
 
+import type { OnError, Step } from './step-config.ts';
+
+export type { Step };
+
 // a Glue type string: boolean, int, bigint, double, decimal(12,2), string, timestamp ...
 export type ColumnType = string;
 

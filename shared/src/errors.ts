@@ -142,7 +142,8 @@ export const ERRORS = {
   },
   SEGMENT_CORRUPT: {
     kind: 'reject',
-    remedy: 'The segment’s CRC-32C is wrong. Check the host that names it; it is sent again.',
+    remedy:
+      'The segment’s CRC-32C is wrong, and it is sent again; or its payload cannot be decompressed, and its records are in quarantine. Check memory and disk of the host that sent it.',
   },
   SEGMENT_COUNTS_DISAGREE: {
     kind: 'halt',

@@ -5,7 +5,6 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '@sluice/shared/clock.ts';
-import { decompressPayload } from '@sluice/shared/codecs.ts';
 import { assert, SluiceError } from '@sluice/shared/errors.ts';
 import { sha256OfFile } from '@sluice/shared/file-hash.ts';
 import { partitionKey } from '@sluice/shared/position.ts';
@@ -115,12 +114,11 @@ export class WindowTransform {
   async add(staged: StagedSegment): Promise<void> {
     const { segment, fromOffset } = staged;
     let started = this.#clock.monotonicMs();
-    const payload = decompressPayload(segment.codec, view(segment.payload), segment.plainBytes);
     const key = partitionKey(segment);
     let decoded = 0;
     let nextOffset = fromOffset;
     this.#chunk.beginPart(segment.partition);
-    for (const piece of piecesOf(payload)) {
+    for (const piece of piecesOf(segment)) {
       const read = this.#read(staged, piece, { told: decoded, nextOffset });
       decoded += typeof read === 'number' ? read : read.records;
       if (typeof read !== 'number') await this.#quarantine(staged, read);
@@ -303,11 +301,6 @@ export class WindowTransform {
     await this.#inserting.catch(() => {});
     this.#database.close();
   }
-}
-
-/** What comes from another thread is a plain Uint8Array. */
-function view({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
-  return Buffer.from(buffer, byteOffset, byteLength);
 }
 
 function converterOf(table: TableConfig) {

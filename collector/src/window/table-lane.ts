@@ -239,7 +239,10 @@ export function createTableLane(options: LaneOptions): TableLane {
     releaseWindow(window);
     forgetSettled();
     changed();
-    await rm(windowDirectory(window), { recursive: true, force: true });
+    // What stays is in nobody's way, and the next start takes it: the window is in the ledger.
+    await rm(windowDirectory(window), { recursive: true, force: true }).catch((error: unknown) =>
+      events.workNotRemoved({ table: table.name, window: window.id, reason: describeError(error) }),
+    );
   }
 
   /** With nothing on its way the ledger alone says what is expected. */
@@ -253,7 +256,7 @@ export function createTableLane(options: LaneOptions): TableLane {
       halt(error);
       events.windowAbandoned({ table: table.name, window: window.id, reason: describeError(error) });
     }
-    await finish(window).catch(() => {});
+    await finish(window);
   }
 
   function halt(error: unknown): void {

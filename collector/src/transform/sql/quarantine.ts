@@ -46,8 +46,10 @@ const REASONS: Readonly<Record<string, string>> = {
   CSV_INVALID: 'the value is not one CSV line: a quote is not closed, or text follows one',
   CSV_COLUMNS: 'the line has not as many fields as the table has columns',
   CSV_LINE_BREAK: 'a text holds a line break, which no reader of CSV tables takes: write Parquet or JSON',
-  NUMBER_INEXACT: 'a number has more digits than can be read exactly',
+  NUMBER_INEXACT: 'a number has more digits than can be read exactly, or is too small to be told from 0',
   PARTITION_TOO_LONG: 'the value of a partition column is longer than a path may name',
+  SEGMENT_CORRUPT:
+    'the payload that came with it cannot be decompressed; all of it stands as raw of its first record',
   RECORD_BATCH_CORRUPT:
     'its record batch is not what the producer wrote; all of the batch stands as raw of its first record',
   RECORD_BATCH_TOO_LARGE:
