@@ -19,6 +19,7 @@ import { decodeEntry } from '../ledger/entry.ts';
 import { isWindow } from '../ledger/fold.ts';
 import { type Ledger, openLedger } from '../ledger/ledger.ts';
 import { identifier, literal, parseType } from '../transform/sql/types.ts';
+import { entriesOnce, tablesOnce } from './read-once.ts';
 
 /** Entries that are read, and in memory, at the same time. */
 const READS_MAX = 32;
@@ -42,6 +43,12 @@ export class LakeReader {
 
   constructor(options: LakeReaderOptions) {
     this.#options = options;
+  }
+
+  /** The same lake as it is now, for a command that walks its ledgers more than once. */
+  readingOnce(): LakeReader {
+    const { store, catalog } = this.#options;
+    return new LakeReader({ ...this.#options, store: entriesOnce(store), catalog: tablesOnce(catalog) });
   }
 
   /** The folded ledger of a table; every entry in it was checked against the ones before. */
