@@ -107,6 +107,10 @@ export const collectorSchema = z.strictObject({
         .boolean()
         .default(false)
         .describe('Takes an agent’s name from the CN where its certificate has no URI `sluice://agent/<id>`'),
+      streamAgeMax: duration()
+        .refine((ms) => ms >= 10_000 && ms <= 86_400_000, 'must be between 10s and 24h')
+        .prefault('30m')
+        .describe('At this age, ± a fifth, a stream ends and its agent connects anew, here or elsewhere'),
     })
     .describe('The agents’ side'),
   agents: z

@@ -381,3 +381,8 @@ export type Step = z.output<typeof stepSchema>;
 export function plainType(type: string): string {
   return type.includes('<') ? type.trim() : type.toLowerCase();
 }
+
+/** As the config writes them. */
+export const STEP_NAMES: readonly string[] = stepSchema.options.flatMap((option) =>
+  Object.keys(option.def.in.shape),
+);

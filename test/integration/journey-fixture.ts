@@ -43,10 +43,14 @@ export interface Journey {
 
 export type SiteSketch = Pick<SiteOptions, 'topics' | 'tables'> & Partial<SiteOptions>;
 
-export async function startJourney(users: Readonly<Record<string, string>> = {}): Promise<Journey> {
+/** `furtherAgents`: beside site-1, each with a certificate of its own. */
+export async function startJourney(
+  users: Readonly<Record<string, string>> = {},
+  furtherAgents: readonly string[] = [],
+): Promise<Journey> {
   await ensureKafkaJars();
   const directory = temporaryDirectory();
-  const pki = await createSitePki(directory);
+  const pki = await createSitePki(directory, 'site-1', furtherAgents);
   const tls = { certificate: pki.broker, caPem: pki.caPem };
   const broker = await startBroker({ directory: join(directory, 'kafka'), tls, users });
   const kafka = createKafkaClient({ brokers: [broker.plaintext] });
@@ -158,7 +162,7 @@ export async function verified(site: Site): Promise<string> {
 }
 
 /** Every entry of a table's ledger, from a lake that is a directory. */
-export function ledgerOf(site: Site, table: string): LedgerEntry[] {
+export function ledgerOf(site: Pick<Site, 'lakeDirectory'>, table: string): LedgerEntry[] {
   const directory = join(site.lakeDirectory, ledgerPrefix(table));
   const files = readdirSync(directory).sort();
   return files.map((file) => JSON.parse(readFileSync(join(directory, file), 'utf8')) as LedgerEntry);

@@ -95,6 +95,20 @@ export function openSpoolFile(path: string, topic: string): SpoolFile {
   }
 }
 
+/** What a file at rest holds, read without changing it; only the format of one that is newer. */
+export function readSpoolFile(path: string, topic: string) {
+  const nothing = { format: 0, headers: [], committed: [] } as const;
+  if (sizeOf(path) + sizeOf(`${path}-wal`) === 0) return nothing;
+  const database = new Database(path, { readonly: true, fileMustExist: true });
+  try {
+    const format = database.pragma('user_version', { simple: true }) as number;
+    if (format === 0 || format > SPOOL_FORMAT) return { ...nothing, format };
+    return { format, headers: headersOf(database, topic), committed: committedOf(database) };
+  } finally {
+    database.close();
+  }
+}
+
 function prepare(database: Database.Database, path: string, topic: string): string {
   const version = database.pragma('user_version', { simple: true }) as number;
   if (version > SPOOL_FORMAT)
@@ -158,17 +172,8 @@ function wrap(database: Database.Database, path: string, topic: string): SpoolFi
   return {
     path,
     topic,
-    headers: () =>
-      (database.prepare(`SELECT ${HEADER} FROM segments ORDER BY rowid`).all() as Row[]).map((row) => ({
-        ...headerOf(topic, row),
-        payloadBytes: row.payload_bytes,
-        spooledMs: row.spooled_ms,
-        ...brokenOf(row),
-      })),
-    committed: () =>
-      database
-        .prepare('SELECT topic_id AS topicId, partition, next_offset AS nextOffset FROM committed')
-        .all() as { topicId: string; partition: number; nextOffset: number }[],
+    headers: () => headersOf(database, topic),
+    committed: () => committedOf(database),
     append: (segments, spooledMs) => append(segments, spooledMs),
     read(id, startOffset) {
       const row = select.get(id.topicId, id.partition, startOffset) as Row | undefined;
@@ -181,6 +186,22 @@ function wrap(database: Database.Database, path: string, topic: string): SpoolFi
     diskBytes: () => sizeOf(path) + sizeOf(`${path}-wal`),
     close: () => void database.close(),
   };
+}
+
+function headersOf(database: Database.Database, topic: string): SpooledHeader[] {
+  const rows = database.prepare(`SELECT ${HEADER} FROM segments ORDER BY rowid`).all() as Row[];
+  return rows.map((row) => ({
+    ...headerOf(topic, row),
+    payloadBytes: row.payload_bytes,
+    spooledMs: row.spooled_ms,
+    ...brokenOf(row),
+  }));
+}
+
+function committedOf(database: Database.Database) {
+  return database
+    .prepare('SELECT topic_id AS topicId, partition, next_offset AS nextOffset FROM committed')
+    .all() as { topicId: string; partition: number; nextOffset: number }[];
 }
 
 function headerOf(topic: string, row: Row) {

@@ -79,7 +79,9 @@ export function encodeCheckpoint(fold: Fold): Buffer {
 /** Without a checkpoint the ledger is read from its first entry. */
 const FORM = { schema: checkpoint, format: CHECKPOINT_FORMAT, what: 'a checkpoint' };
 
-/** LEDGER_ENTRY_INVALID where the bytes are no checkpoint of this table at this place. */
+/**
+ * LEDGER_FORMAT_NEWER; LEDGER_ENTRY_INVALID where the bytes are no checkpoint of this table at this place.
+ */
 export function decodeCheckpoint(
   bytes: Uint8Array,
   at: { key: string; table: string; through: number },

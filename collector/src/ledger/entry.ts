@@ -89,7 +89,7 @@ export function encodeEntry(value: LedgerEntry): Buffer {
   return Buffer.from(`${JSON.stringify(value)}\n`);
 }
 
-/** LEDGER_ENTRY_INVALID where the bytes are not an entry of this format, of this table, under this number. */
+/** LEDGER_FORMAT_NEWER; LEDGER_ENTRY_INVALID where the bytes are no entry of this table under this number. */
 export function decodeEntry(
   bytes: Uint8Array,
   at: { key: string; table: string; sequence: number },

@@ -24,7 +24,7 @@ export function invalidStored({ what }: { readonly what: string }, message: stri
   return new SluiceError('LEDGER_ENTRY_INVALID', `${what} ${message}`, { place: key });
 }
 
-/** LEDGER_ENTRY_INVALID for anything but the form; a newer format is told apart. */
+/** LEDGER_FORMAT_NEWER; LEDGER_ENTRY_INVALID for anything else but the form. */
 export function decodeStored<T>(bytes: Uint8Array, form: StoredForm<T>, key: string): T {
   let json: unknown;
   try {
@@ -34,10 +34,10 @@ export function decodeStored<T>(bytes: Uint8Array, form: StoredForm<T>, key: str
   }
   const { format } = (json ?? {}) as { format?: unknown };
   if (typeof format === 'number' && format > form.format)
-    throw invalidStored(
-      form,
-      `has format ${format}, and this collector knows ${form.format}: upgrade it`,
-      key,
+    throw new SluiceError(
+      'LEDGER_FORMAT_NEWER',
+      `${form.what} has format ${format}, this collector knows ${form.format}`,
+      { place: key },
     );
   const parsed = form.schema.safeParse(json);
   if (parsed.success) return parsed.data;

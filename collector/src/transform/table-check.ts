@@ -48,7 +48,8 @@ export async function tableProblems(
 
 async function runEmpty(database: Database, compiled: CompiledTable): Promise<void> {
   await database.run(compiled.createStaged);
-  await database.run(compiled.insertStaged('checked', { exactText: true }));
+  for (const form of ['checked', 'guarded'] as const)
+    await database.run(compiled.insertStaged(form, { exactText: true }));
   await database.rows(compiled.partitionValues);
 }
 
@@ -104,6 +105,8 @@ function foreignPart(tree: unknown): string | undefined {
   if (FOREIGN.includes(String(kind))) return `looks beyond its row: ${String(kind).toLowerCase()}`;
   if (typeof called === 'string' && REFUSED_FUNCTIONS.has(called.toLowerCase()))
     return `calls ${called}, which is not of the record alone`;
+  if (Array.isArray(names) && names.length === 1 && REFUSED_FUNCTIONS.has(String(names[0]).toLowerCase()))
+    return `names ${names[0]}, which is not of the record alone`;
   if (Array.isArray(names) && names.some((name) => String(name).startsWith('__')))
     return `names '${names.join('.')}', which is no column`;
   for (const part of Object.values(tree)) {

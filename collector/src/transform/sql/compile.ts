@@ -80,8 +80,8 @@ export function compileTable(table: TableConfig, plan: FieldPlan, marks: Marks):
 }
 
 const COUNT_NULLED =
-  "SELECT unnest(string_split(ltrim(__nulled, ','), ',')) AS name, count(*) AS n FROM staged " +
-  `WHERE ${GOOD} AND __nulled <> '' GROUP BY ALL ORDER BY ALL`;
+  "SELECT name, count(*) AS n FROM (SELECT unnest(string_split(ltrim(__nulled, ','), ',')) AS name " +
+  `FROM staged WHERE ${GOOD} AND __nulled <> '') GROUP BY ALL ORDER BY ALL`;
 
 interface Context {
   readonly table: TableConfig;

@@ -36,10 +36,11 @@ function castProblem(field: string, from: string, type: FieldType): string {
   return problem('CAST_FAILED', field, { value: from, type: type.glue });
 }
 
-/** Names the inner value by its path and shows it. */
+/** Names the inner value by its path and shows it; the whole where a name in the path is more than a word. */
 function nestedProblem(field: string, token: string, wrong: string): string {
   const path = wrongPath(wrong);
-  const value = `CASE WHEN ${path} = '' THEN ${token} ELSE json_extract_string(${token}, '$' || ${path}) END`;
+  const isPlain = `regexp_full_match(${path}, '(\\.[A-Za-z_][A-Za-z0-9_]*|\\[[0-9]+\\])+')`;
+  const value = `CASE WHEN ${isPlain} THEN json_extract_string(${token}, '$' || ${path}) ELSE ${token} END`;
   return problem('CAST_FAILED', field, { value, type: { sql: wrongType(wrong) }, path });
 }
 
@@ -51,10 +52,10 @@ function fromJsonText(type: FieldType) {
   const inner = fromToken(type);
   const noStrings = (text: string) => String.raw`regexp_replace(${text}, '"(?:[^"\\]|\\.)*"', '""', 'g')`;
   const long = (text: string) =>
-    `list_filter(regexp_extract_all(${noStrings(text)}, ${INEXACT}), lambda n: regexp_matches(n, '[.eE]'))`;
+    `list_filter(regexp_extract_all(${noStrings(text)}, ${INEXACT}), lambda __n: regexp_matches(__n, '[.eE]'))`;
   const readable = (text: string) => `(json_valid(${text}) AND len(${long(text)}) = 0)`;
   const token = (text: string) =>
-    `CASE WHEN ${readable(text)} THEN nullif(${text}::JSON::VARCHAR, 'null') END`;
+    `CASE WHEN ${readable(text)} THEN nullif(json(${text})::VARCHAR, 'null') END`;
   return {
     value: (text: string) => inner.value(token(text)),
     fails: (text: string) =>

@@ -85,7 +85,8 @@ function scopeOf({ kind: step }: Step, { table, fields, problems, asked, keyFile
     problem: (message) => void problems.push(message),
     expression(sql) {
       asked.expressions.push(sql);
-      return sql;
+      // A comment at its end must not take what stands behind it.
+      return sql.includes('--') ? `${sql}\n` : sql;
     },
     check: (sql, message) => void asked.checks.push({ sql, message }),
     secret(keyFile) {

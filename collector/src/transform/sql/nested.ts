@@ -47,7 +47,7 @@ const isWrong = (type: string) => `${MARK} || ${literal(type)}`;
 const inside = (list: string, name: string, of: string) => `list_transform(${list}, lambda ${name}: ${of})`;
 /** The value under a name that is computed once. */
 const once = (value: string, name: string, of: string) => `${inside(`[${value}]`, name, of)}[1]`;
-const firstOf = (list: string) => `list_filter(${list}, lambda w: w IS NOT NULL)[1]`;
+const firstOf = (list: string) => `list_filter(${list}, lambda __w: __w IS NOT NULL)[1]`;
 const token = (json: string) => `nullif(${json}::VARCHAR, 'null')`;
 
 function scalarReader(type: ScalarType): Reader {
@@ -71,14 +71,14 @@ function scalarReader(type: ScalarType): Reader {
 
 function arrayReader(element: FieldType, glue: string, depth: number): Reader {
   const inner = readerOf(element, depth + 1);
-  const each = `e${depth}`;
+  const each = `__e${depth}`;
   const items = (from: string) => `from_json(${from}, '["JSON"]')`;
   const read = (from: string) => inside(items(from), each, token(each));
   return {
     value: (from) =>
-      `CASE WHEN starts_with(${from}, '[') THEN ${inside(read(from), `v${depth}`, inner.value(`v${depth}`))} END`,
+      `CASE WHEN starts_with(${from}, '[') THEN ${inside(read(from), `__v${depth}`, inner.value(`__v${depth}`))} END`,
     wrong: (from) => {
-      const told = `list_transform(${read(from)}, lambda v${depth}, i${depth}: '[' || (i${depth} - 1) || ']' || ${inner.wrong(`v${depth}`)})`;
+      const told = `list_transform(${read(from)}, lambda __v${depth}, __i${depth}: '[' || (__i${depth} - 1) || ']' || ${inner.wrong(`__v${depth}`)})`;
       return `CASE WHEN starts_with(${from}, '[') THEN ${firstOf(told)} WHEN ${from} IS NOT NULL THEN ${isWrong(glue)} END`;
     },
   };
@@ -87,12 +87,12 @@ function arrayReader(element: FieldType, glue: string, depth: number): Reader {
 /** A name twice is two values of one key: DuckDB's maps would fail. */
 function mapReader(value: FieldType, glue: string, depth: number): Reader {
   const inner = readerOf(value, depth + 1);
-  const key = `k${depth}`;
+  const key = `__k${depth}`;
   const pointer = `'/' || replace(replace(${key}, '~', '~0'), '/', '~1')`;
   const at = (from: string) => token(`json_extract(${from}, ${pointer})`);
   const isMap = (from: string) =>
     `starts_with(${from}, '{') AND len(json_keys(${from})) = len(list_distinct(json_keys(${from})))`;
-  const entry = (from: string) => once(at(from), `v${depth}`, inner.value(`v${depth}`));
+  const entry = (from: string) => once(at(from), `__v${depth}`, inner.value(`__v${depth}`));
   return {
     value: (from) =>
       `CASE WHEN ${isMap(from)} THEN map_from_entries(${inside(`json_keys(${from})`, key, `{'k': ${key}, 'v': ${entry(from)}}`)}) END`,
@@ -101,7 +101,7 @@ function mapReader(value: FieldType, glue: string, depth: number): Reader {
       const told = inside(
         `json_keys(${from})`,
         key,
-        `${path} || ${once(at(from), `v${depth}`, inner.wrong(`v${depth}`))}`,
+        `${path} || ${once(at(from), `__v${depth}`, inner.wrong(`__v${depth}`))}`,
       );
       return `CASE WHEN ${isMap(from)} THEN ${firstOf(told)} WHEN ${from} IS NOT NULL THEN ${isWrong(glue)} END`;
     },
@@ -121,11 +121,11 @@ function structReader(
   const inner = fields.map(({ type }) => readerOf(type, depth + 1));
   const structure = literal(JSON.stringify(Object.fromEntries(fields.map(({ source }) => [source, 'JSON']))));
   const read = (from: string) => `from_json(${from}, ${structure})`;
-  const part = (name: string) => token(`struct_extract(s${depth}, ${literal(name)})`);
+  const part = (name: string) => token(`struct_extract(__s${depth}, ${literal(name)})`);
   const each = (of: (reader: Reader, from: string, i: number) => string) =>
     fields.map(({ source }, i) => {
       const reader = inner[i] as Reader;
-      return once(part(source), `v${depth}`, of(reader, `v${depth}`, i));
+      return once(part(source), `__v${depth}`, of(reader, `__v${depth}`, i));
     });
   const values = each((reader, from) => reader.value(from)).map(
     (value, i) => `${identifier(fields[i]?.name ?? '')} := ${value}`,
@@ -133,9 +133,10 @@ function structReader(
   const wrongs = each((reader, from, i) => `${literal(`.${fields[i]?.source}`)} || ${reader.wrong(from)}`);
   const packed = `struct_pack(${values.join(', ')})`;
   return {
-    value: (from) => `CASE WHEN starts_with(${from}, '{') THEN ${once(read(from), `s${depth}`, packed)} END`,
+    value: (from) =>
+      `CASE WHEN starts_with(${from}, '{') THEN ${once(read(from), `__s${depth}`, packed)} END`,
     wrong: (from) =>
-      `CASE WHEN starts_with(${from}, '{') THEN ${once(read(from), `s${depth}`, `coalesce(${[...wrongs, 'NULL'].join(', ')})`)} ` +
+      `CASE WHEN starts_with(${from}, '{') THEN ${once(read(from), `__s${depth}`, `coalesce(${[...wrongs, 'NULL'].join(', ')})`)} ` +
       `WHEN ${from} IS NOT NULL THEN ${isWrong(glue)} END`,
   };
 }

@@ -34,11 +34,14 @@ function fromExpression(type: FieldType): Conversion {
     };
   }
   const text = fromText(type);
+  // A double and a decimal print a whole number as 8.0.
+  const printed = (from: string) =>
+    type.kind === 'integer' ? String.raw`regexp_replace(${from}::VARCHAR, '\.0+$', '')` : `${from}::VARCHAR`;
   return {
     value: (from) =>
-      `CASE WHEN ${isOfType(from)} THEN try_cast(${from} AS ${type.duckdb}) ELSE ${text.value(`${from}::VARCHAR`)} END`,
+      `CASE WHEN ${isOfType(from)} THEN try_cast(${from} AS ${type.duckdb}) ELSE ${text.value(printed(from))} END`,
     fails: (from, to) => {
-      const failed = text.fails(`${from}::VARCHAR`, to);
+      const failed = text.fails(printed(from), to);
       const strange = type.kind === 'float' ? `NOT isfinite(${to})` : 'false';
       return failed === 'false' ? 'false' : `CASE WHEN ${isOfType(from)} THEN ${strange} ELSE ${failed} END`;
     },

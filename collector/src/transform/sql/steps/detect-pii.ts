@@ -91,7 +91,7 @@ function replacement(
 function finds(text: string, entity: PiiEntity): string {
   const { pattern, valid } = ENTITIES[entity];
   const all = `regexp_extract_all(${text}, ${literal(pattern)})`;
-  return valid === undefined ? all : `list_filter(${all}, lambda f: ${valid('f')})`;
+  return valid === undefined ? all : `list_filter(${all}, lambda __f: ${valid('__f')})`;
 }
 
 function isIn(text: string, entity: PiiEntity): string {
@@ -101,9 +101,9 @@ function isIn(text: string, entity: PiiEntity): string {
 
 /** Longer finds first: a short one may be part of a long one. */
 function replaced(text: string, entity: PiiEntity, instead: (find: string) => string): string {
-  const byLength = `list_sort(list_transform(list_distinct(${finds(text, entity)}), lambda f: {'n': -length(f), 'f': f}))`;
-  const each = `list_transform(${byLength}, lambda s: s.f)`;
-  const told = `list_reduce(list_prepend(${text}, ${each}), lambda t, f: replace(t, f, ${instead('f')}))`;
+  const byLength = `list_sort(list_transform(list_distinct(${finds(text, entity)}), lambda __f: {'n': -length(__f), 'f': __f}))`;
+  const each = `list_transform(${byLength}, lambda __s: __s.f)`;
+  const told = `list_reduce(list_prepend(${text}, ${each}), lambda __t, __f: replace(__t, __f, ${instead('__f')}))`;
   return `CASE WHEN ${isIn(text, entity)} THEN ${told} ELSE ${text} END`;
 }
 
@@ -115,7 +115,7 @@ function found(
     const anywhere = fields.map((field) => isIn(scope.column(field), entity)).join(' OR ');
     return `CASE WHEN ${anywhere} THEN ${literal(entity)} END`;
   });
-  const computed = sure(column, `list_filter([${each.join(', ')}], lambda x: x IS NOT NULL)`);
+  const computed = sure(column, `list_filter([${each.join(', ')}], lambda __x: __x IS NOT NULL)`);
   return { name: column, type: arrayOf(TEXT) ?? TEXT, computed };
 }
 
@@ -137,7 +137,7 @@ function chained(steps: readonly PlannedStep[], fields: readonly Field[]): Plann
 /** Luhn: from the right every second digit is doubled, and its digits added. */
 function validCard(find: string): string {
   const digits = `reverse(regexp_replace(${find}, '[^0-9]', '', 'g'))`;
-  const values = `list_transform(string_split(${digits}, ''), lambda d, i: CASE WHEN i % 2 = 0 THEN (d::INT * 2) // 10 + (d::INT * 2) % 10 ELSE d::INT END)`;
+  const values = `list_transform(string_split(${digits}, ''), lambda __d, __i: CASE WHEN __i % 2 = 0 THEN (__d::INT * 2) // 10 + (__d::INT * 2) % 10 ELSE __d::INT END)`;
   return `list_sum(${values}) % 10 = 0`;
 }
 
@@ -145,7 +145,7 @@ function validCard(find: string): string {
 function validIban(find: string): string {
   const text = `replace(${find}, ' ', '')`;
   const turned = `string_split(substr(${text}, 5) || substr(${text}, 1, 4), '')`;
-  const values = `list_transform(${turned}, lambda c: CASE WHEN c >= 'A' THEN ascii(c) - 55 ELSE c::INT END)`;
-  const rest = `list_reduce(list_prepend(0, ${values}), lambda r, v: (CASE WHEN v > 9 THEN r * 100 ELSE r * 10 END + v) % 97)`;
+  const values = `list_transform(${turned}, lambda __c: CASE WHEN __c >= 'A' THEN ascii(__c) - 55 ELSE __c::INT END)`;
+  const rest = `list_reduce(list_prepend(0, ${values}), lambda __r, __v: (CASE WHEN __v > 9 THEN __r * 100 ELSE __r * 10 END + __v) % 97)`;
   return `${rest} = 1`;
 }

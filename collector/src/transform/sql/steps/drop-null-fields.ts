@@ -18,9 +18,9 @@ export function planDropNullFields(
 
 function withoutNulls(field: Field, asNull: readonly string[], scope: Scope): string {
   const sql = scope.column(field);
-  if (field.type.kind === 'array') return `list_filter(${sql}, lambda x: x IS NOT NULL)`;
+  if (field.type.kind === 'array') return `list_filter(${sql}, lambda __x: __x IS NOT NULL)`;
   if (field.type.kind === 'map')
-    return `map_from_entries(list_filter(map_entries(${sql}), lambda x: x.value IS NOT NULL))`;
+    return `map_from_entries(list_filter(map_entries(${sql}), lambda __x: __x.value IS NOT NULL))`;
   if (field.type.kind !== 'string' || asNull.length === 0)
     scope.problem(
       `drop_null_fields: '${field.name}' is ${field.type.glue}: arrays and maps lose nulls, texts with 'as_null'`,

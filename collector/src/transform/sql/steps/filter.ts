@@ -19,12 +19,12 @@ function filterLayers(expression: string, fields: string, at: Place): string[] {
   const tried = `TRY({'passes': (${expression})::BOOLEAN})`;
   const told = problem('FILTER_FAILED', '', { value: "''", type: 'a boolean' });
   const changed = {
-    problem: `CASE WHEN __problem IS NULL AND NOT __filtered AND tried IS NULL THEN ${told} ELSE __problem END`,
-    filtered: '(__filtered OR (tried IS NOT NULL AND NOT coalesce(tried.passes, false)))',
+    problem: `CASE WHEN __problem IS NULL AND NOT __filtered AND __tried IS NULL THEN ${told} ELSE __problem END`,
+    filtered: '(__filtered OR (__tried IS NOT NULL AND NOT coalesce(__tried.passes, false)))',
   };
   const live = '__problem IS NULL AND NOT __filtered';
   return [
-    `${at.name}tried AS (SELECT *, CASE WHEN ${live} THEN ${tried} END AS tried FROM ${at.from})`,
+    `${at.name}tried AS (SELECT *, CASE WHEN ${live} THEN ${tried} END AS __tried FROM ${at.from})`,
     `${at.name} AS (SELECT ${at.carry(changed)}${fields} FROM ${at.name}tried)`,
   ];
 }

@@ -123,19 +123,20 @@ export function rowStep(made: readonly Made[]): PlannedStep {
 }
 
 function rowLayers(made: readonly Made[], computed: readonly Computed[], at: Place): string[] {
-  const value = (one: Made) => ('of' in one ? identifier(one.of.name) : `m${computed.indexOf(one.computed)}`);
+  const value = (one: Made) =>
+    'of' in one ? identifier(one.of.name) : `__m${computed.indexOf(one.computed)}`;
   const named = made.map((one) => `, ${value(one)} AS ${identifier(one.name)}`).join('');
   if (computed.length === 0) return [`${at.name} AS (SELECT ${at.carry()}${named} FROM ${at.from})`];
   const layers: string[] = [];
   let { from } = at;
   const owned = computed.flatMap((one, i) => (one.mayThrow === true ? [{ one, i }] : []));
   if (owned.length > 0) {
-    const tried = owned.map(({ one, i }) => `${evaluated(one.from, at)} AS e${i}`);
+    const tried = owned.map(({ one, i }) => `${evaluated(one.from, at)} AS __e${i}`);
     layers.push(`${at.name}tried AS (SELECT *, ${tried.join(', ')} FROM ${from})`);
     from = `${at.name}tried`;
   }
-  const source = (i: number) => sourceOf(computed[i] as Computed, `e${i}`, at);
-  const values = computed.map((one, i) => `${one.value(source(i))} AS m${i}`);
+  const source = (i: number) => sourceOf(computed[i] as Computed, `__e${i}`, at);
+  const values = computed.map((one, i) => `${one.value(source(i))} AS __m${i}`);
   layers.push(`${at.name}cast AS (SELECT *, ${values.join(', ')} FROM ${from})`);
   const { told, nulled, values: final } = verdicts(computed, { source, at });
   const outputs = made
@@ -179,19 +180,19 @@ function verdicts(
   const found: Verdicts = { told: [], nulled: [], values: [] };
   computed.forEach((one, i) => {
     const thrown =
-      one.mayThrow === true && at.form === 'guarded' ? `(NOT __filtered AND e${i} IS NULL)` : 'false';
-    const fails = one.fails(source(i), `m${i}`);
+      one.mayThrow === true && at.form === 'guarded' ? `(NOT __filtered AND __e${i} IS NULL)` : 'false';
+    const fails = one.fails(source(i), `__m${i}`);
     if (one.onError === 'quarantine') {
       if (thrown !== 'false')
         found.told.push(
           `WHEN ${thrown} THEN ${problem('DERIVE_FAILED', one.name, { value: "''", type: 'computable' })}`,
         );
-      if (fails !== 'false') found.told.push(`WHEN ${fails} THEN ${one.told(source(i), `m${i}`)}`);
+      if (fails !== 'false') found.told.push(`WHEN ${fails} THEN ${one.told(source(i), `__m${i}`)}`);
       return;
     }
     const failed = [thrown, fails].filter((sql) => sql !== 'false').join(' OR ');
     if (failed === '') return;
-    found.values[i] = `CASE WHEN ${failed} THEN NULL ELSE m${i} END`;
+    found.values[i] = `CASE WHEN ${failed} THEN NULL ELSE __m${i} END`;
     found.nulled.push(
       `CASE WHEN __problem IS NULL AND NOT __filtered AND (${failed}) THEN ${literal(`,${one.name}`)} ELSE '' END`,
     );
