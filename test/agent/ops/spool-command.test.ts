@@ -40,9 +40,8 @@ async function spoolAtRest(): Promise<string> {
   const spool = await openSpool(directory);
   const values = (count: number) => Array.from({ length: count }, () => 'value');
   await spool.append([segmentOf(values(10), { baseOffset: 10 }), segmentOf(values(5), { baseOffset: 30 })]);
-  await spool.committed([
-    { partition: claims, nextOffset: 12 } as Parameters<typeof spool.committed>[0][number],
-  ]);
+  const committed = { partition: claims, nextOffset: 12, openGaps: [], setsBack: false };
+  await spool.committed([committed]);
   await spool.close();
   return directory;
 }

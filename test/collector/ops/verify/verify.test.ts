@@ -176,10 +176,12 @@ test('each ledger entry and the list of tables are read once, whatever is asked'
   for (const ask of asked) {
     reads.clear();
     assert.deepEqual((await ask()).findings, []);
+    const entries = keysOf(store, '_sluice/ledger/').map((key) => [key, reads.get(key)]);
     assert.deepEqual(
-      keysOf(store, '_sluice/ledger/').filter((key) => reads.get(key) !== 1),
+      entries.filter(([, times]) => times !== 1),
       [],
     );
+    assert.ok(entries.length > 0);
   }
 });
 
