@@ -5,10 +5,12 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Broker, startBroker } from '@sluice/deploy/local/kafka-broker.ts';
+import { createKafkaClient } from '@sluice/deploy/local/kafka-client.ts';
 import { type Ministack, startMinistack } from '@sluice/deploy/local/ministack.ts';
 import { createSite, createSitePki, type Json, type Site, type SitePki } from '@sluice/deploy/local/site.ts';
-import { type Admin, Kafka, logLevel } from 'kafkajs';
+import type { Admin, Kafka } from 'kafkajs';
 import { type AwsProxy, startAwsProxy } from '../support/aws-proxy.ts';
+import { type Balancer, createBalancer } from '../support/balancer.ts';
 import { createLinkProxy, type LinkProxy } from '../support/link-proxy.ts';
 import type { NonEmpty } from './lane.ts';
 import type { NumberedTopic } from './numbered-producer.ts';
@@ -101,7 +103,7 @@ export async function setStage(directory: string, count: number): Promise<Stage>
     startMinistack(),
   ]);
   await fetch(`${lake.endpoint}/${BUCKET}`, { method: 'PUT' });
-  const kafka = new Kafka({ brokers: [broker.plaintext], logLevel: logLevel.NOTHING, retry: { retries: 8 } });
+  const kafka = createKafkaClient({ brokers: [broker.plaintext], retry: { retries: 8 } });
   const admin = kafka.admin();
   await admin.connect();
   const topics = TOPICS.map(({ topic, partitions }) => ({ topic, numPartitions: partitions }));
@@ -131,19 +133,12 @@ export async function setStage(directory: string, count: number): Promise<Stage>
   };
 }
 
-/** Each connection goes to the next collector, whether it is up or not. */
-function createBalancer() {
-  const ports: number[] = [];
-  let turn = 0;
-  return { add: (port: number) => void ports.push(port), next: () => ports[turn++ % ports.length] ?? 0 };
-}
-
 interface PlaceOptions {
   readonly directory: string;
   readonly pki: SitePki;
   readonly broker: Broker;
   readonly lake: Ministack;
-  readonly balancer: ReturnType<typeof createBalancer>;
+  readonly balancer: Balancer;
   readonly number: number;
   readonly name: string;
 }
