@@ -76,7 +76,9 @@ export function encodeCheckpoint(fold: Fold): Buffer {
   return Buffer.from(`${JSON.stringify(value)}\n`);
 }
 
-/** LEDGER_FORMAT_NEWER; LEDGER_ENTRY_INVALID where the bytes are no checkpoint of this table at this place. */
+/**
+ * LEDGER_FORMAT_NEWER; LEDGER_ENTRY_INVALID where the bytes are no checkpoint of this table at this place.
+ */
 export function decodeCheckpoint(
   bytes: Uint8Array,
   at: { key: string; table: string; through: number },

@@ -32,7 +32,9 @@ const openSpool = (directory: string) =>
     events: createEvents(silentLogger, createMetrics()),
   });
 
-/** A stopped agent's: claims-0 holds [10, 20) and, behind a hole, [30, 35), of which up to 12 is committed. */
+/**
+ * A stopped agent's: claims-0 holds [10, 20) and, behind a hole, [30, 35), of which up to 12 is committed.
+ */
 async function spoolAtRest(): Promise<string> {
   const directory = temporaryDirectory();
   const spool = await openSpool(directory);
