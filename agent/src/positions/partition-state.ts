@@ -36,7 +36,7 @@ export function readPositionBeforeWelcome(
 }
 
 /**
- * Where sending goes on. A collector that asks for what another one has committed has not read the ledger that
+ * Where sending goes on. A collector that asks for what another one has committed has not read the ledger so
  * far yet: it is waited for, since what is committed is here no more, and nobody needs it again.
  */
 export function sendPosition({
