@@ -7,14 +7,8 @@ import { httpSection, logSection } from '@sluice/shared/config-sections.ts';
 import type { TlsFiles } from '@sluice/shared/tls-material.ts';
 import { byteSize, duration, hostPort } from '@sluice/shared/units.ts';
 import { z } from 'zod';
-import type {
-  FieldMapping,
-  InputFormat,
-  OutputFormat,
-  PartitionSpec,
-  Step,
-  TableConfig,
-} from './contracts.ts';
+import { compileInput, compileRecord, inputFormat, inputProblems, recordKeys } from './config-input.ts';
+import type { FieldMapping, OutputFormat, PartitionSpec, Step, TableConfig } from './contracts.ts';
 
 const mapping = z.tuple([z.string().min(1), z.string().min(1), z.string().min(1), z.string().min(1)]);
 
@@ -53,18 +47,6 @@ const partition = z.union([
   }),
 ]);
 
-const inputFormat = z.union([
-  z.enum(['json', 'csv', 'text', 'bytes']),
-  z.strictObject({
-    csv: z
-      .strictObject({
-        delimiter: z.string().length(1).default(',').describe('Character between fields'),
-        quote: z.string().length(1).default('"').describe('Character around fields'),
-      })
-      .describe('CSV of another kind'),
-  }),
-]);
-
 const compression = 'Of the files';
 const format = 'Kind of files';
 const output = z.union([
@@ -85,6 +67,7 @@ const table = z.strictObject({
     .describe('Name in the catalog; bad records are in `<name>_quarantine`'),
   topic: z.string().min(1).describe('The topic whose records it takes; a topic may feed several tables'),
   format: inputFormat.describe('What a record’s value is'),
+  ...recordKeys,
   columns: z
     .record(z.string(), z.string())
     .optional()
@@ -233,14 +216,8 @@ const refine: Refine<Parsed> = (config) => {
         remedy,
       });
     }
-    if (typeof format === 'object' && format.csv.delimiter === format.csv.quote) {
-      const remedy = 'name two different characters';
-      problems.push({
-        path: ['tables', index, 'format'],
-        message: 'delimiter and quote are the same',
-        remedy,
-      });
-    }
+    const at = ['tables', index, 'format'];
+    problems.push(...inputProblems(format).map((problem) => ({ path: at, ...problem })));
   });
   const { store, catalog } = config.lake;
   const remedy = 'write store: "s3://bucket/prefix", or catalog: file';
@@ -333,9 +310,10 @@ function compileTable(parsed: ParsedTable): TableConfig {
     topic: parsed.topic,
     columns,
     input: compileInput(
-      parsed,
+      parsed.format,
       columns.map((c) => c.name),
     ),
+    record: compileRecord(parsed),
     steps,
     partitionBy: parsed.partitionBy.map(compilePartition),
     output: compileOutput(parsed.output),
@@ -351,13 +329,6 @@ function compileTable(parsed: ParsedTable): TableConfig {
     windowBytesMax: parsed.window.bytesMax,
     configVersion,
   });
-}
-
-function compileInput(parsed: ParsedTable, columns: readonly string[]): InputFormat {
-  const { format } = parsed;
-  if (typeof format === 'object') return { kind: 'csv', ...format.csv, columns };
-  if (format === 'csv') return { kind: 'csv', delimiter: ',', quote: '"', columns };
-  return { kind: format };
 }
 
 function compileStep(parsed: z.output<typeof step>): Step {

@@ -19,6 +19,7 @@ import type {
   TransformResult,
 } from '../contracts.ts';
 import { ColumnChunk } from './columns.ts';
+import { converterOf } from './converters.ts';
 import {
   type CorruptRun,
   corruptBatch,
@@ -27,8 +28,8 @@ import {
   type PayloadPiece,
   piecesOf,
 } from './corrupt-batches.ts';
-import { csvConverter } from './csv-line.ts';
 import { type Database, openDatabase } from './duckdb.ts';
+import { base64Key, jsonKey, mapText, pairsText, textKey } from './record-texts.ts';
 import { type CompiledTable, compileTable, type InsertForm, type Marks } from './sql/compile.ts';
 import { type FieldPlan, planFields } from './sql/fields.ts';
 import { literal } from './sql/types.ts';
@@ -63,6 +64,7 @@ export class WindowTransform {
   readonly #corrupt: QuarantinedBatch[] = [];
   #staged = 0;
   #odd = 0;
+  #filtered = 0;
   #decodeMs = 0;
   #sqlMs = 0;
 
@@ -84,6 +86,10 @@ export class WindowTransform {
       headers: this.#compiled.needsHeaders,
       text: table.input.kind !== 'bytes',
       convert: converterOf(table),
+      tombstones: table.record.tombstones,
+      keyText: { text: textKey, bytes: base64Key, json: jsonKey }[table.record.key],
+      headersText: { pairs: pairsText, map: mapText }[table.record.headers],
+      originals: this.#compiled.needsOriginals,
     });
   }
 
@@ -163,6 +169,7 @@ export class WindowTransform {
       this.#inserting.catch(() => {});
     }
     this.#staged += this.#chunk.rows;
+    this.#filtered += this.#chunk.filtered;
     this.#chunk.reset();
   }
 
@@ -221,7 +228,7 @@ export class WindowTransform {
     const [odd] = await this.#database.rows('SELECT count(*) AS n FROM odd');
     assert(Number(odd?.['n']) === this.#odd, 'records set aside went missing');
     return {
-      filtered: Number(row?.['filtered']),
+      filtered: Number(row?.['filtered']) + this.#filtered,
       quarantined: Number(row?.['quarantined']) + this.#odd,
     };
   }
@@ -275,13 +282,6 @@ export class WindowTransform {
 /** What comes from another thread is a plain Uint8Array. */
 function view({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
   return Buffer.from(buffer, byteOffset, byteLength);
-}
-
-function converterOf(table: TableConfig) {
-  const { input } = table;
-  if (input.kind === 'csv') return csvConverter(input);
-  if (input.kind === 'bytes') return (value: Buffer) => Buffer.from(value.toString('base64'));
-  return undefined;
 }
 
 function fileFormat({ output }: TableConfig): { extension: string; options: string } {

@@ -2,12 +2,21 @@
 // filtered, and staged with the reason of those that failed; the good rows and the bad ones leave by two
 // COPYs. Pure and printable: `explain` shows exactly this.
 import type { Column, TableConfig, TableSchemas } from '../../contracts.ts';
-import { fromJson, fromText, wantsJsonToken } from './conversions.ts';
-import { exactText } from './exact-text.ts';
-import { type Field, type FieldPlan, metadataColumns, type SourceField } from './fields.ts';
+import { DELETED, type Field, type FieldPlan, METADATA, metadataColumns } from './fields.ts';
 import { GOOD, hourIs, longPartitions, partitionValues } from './partitions.ts';
 import { problem, quarantineColumns, selectQuarantine } from './quarantine.ts';
+import {
+  type Context,
+  type InsertForm,
+  inputLayer,
+  isConverted,
+  type Marks,
+  rawBytes,
+  readLayers,
+} from './read-layers.ts';
 import { identifier, literal } from './types.ts';
+
+export type { InsertForm, Marks } from './read-layers.ts';
 
 export interface CompiledTable {
   readonly createStaged: string;
@@ -25,26 +34,19 @@ export interface CompiledTable {
   readonly schemas: TableSchemas;
   readonly needsKeys: boolean;
   readonly needsHeaders: boolean;
-}
-
-/**
- * clean: fails where a value is not JSON. checked: each value is validated before it is read, a tenth slower.
- * guarded: survives a filter that throws too, at a fifth of the speed.
- */
-export type InsertForm = 'clean' | 'checked' | 'guarded';
-
-/** What stands between two values of a joined column, and for a null key or beside a number of a text. */
-export interface Marks {
-  readonly separator: string;
-  readonly nullMark: string;
+  /** Whether quarantine needs the value as the record had it, which what SQL reads does not tell. */
+  readonly needsOriginals: boolean;
 }
 
 export function compileTable(table: TableConfig, plan: FieldPlan, marks: Marks): CompiledTable {
   const needs = (column: string) =>
     table.provenance === 'full' || JSON.stringify(table.steps).includes(column);
-  const needsKeys = needs('_key');
+  const keepsDeleted = table.record.tombstones === 'keep';
+  const needsKeys = needs('_key') || keepsDeleted;
   const needsHeaders = needs('_headers');
-  const context: Context = { table, plan, marks, needsKeys, needsHeaders, exactText: false };
+  const needsOriginals = isConverted(table) && table.quarantineRaw !== 'drop';
+  const needed = { needsKeys, needsHeaders, needsOriginals };
+  const context: Context = { table, plan, marks, ...needed, keepsDeleted, exactText: false };
   const written = writtenFields(table, plan);
   return {
     createStaged: createStaged(context),
@@ -64,24 +66,20 @@ export function compileTable(table: TableConfig, plan: FieldPlan, marks: Marks):
       partitionColumns: table.partitionBy.map(({ column }) => ({ name: column, type: 'string' })),
       quarantinePartitionColumns: [{ name: 'ingest_day', type: 'string' }],
     },
-    needsKeys,
-    needsHeaders,
+    ...needed,
   };
 }
 
-interface Context {
-  readonly table: TableConfig;
-  readonly plan: FieldPlan;
-  readonly marks: Marks;
-  readonly needsKeys: boolean;
-  readonly needsHeaders: boolean;
-  readonly exactText: boolean;
-}
-
+/** A deleted row says by its key what was deleted. */
 function provenanceColumns(table: TableConfig): readonly Column[] {
-  if (table.provenance === 'none') return [];
-  if (table.provenance === 'full') return metadataColumns;
-  return metadataColumns.filter(({ name }) => name === '_partition' || name === '_offset');
+  const wanted: readonly string[] = { none: [], position: ['_partition', '_offset'], full: METADATA }[
+    table.provenance
+  ];
+  const keepsDeleted = table.record.tombstones === 'keep';
+  const columns = metadataColumns(table).filter(
+    ({ name }) => wanted.includes(name) || (keepsDeleted && name === '_key'),
+  );
+  return keepsDeleted ? [...columns, { name: DELETED, type: 'boolean' }] : columns;
 }
 
 /** A value partition column stands in the path and not in the file as well. */
@@ -94,13 +92,15 @@ function writtenFields(table: TableConfig, plan: FieldPlan): readonly Column[] {
     .map(({ name, type }) => ({ name, type: type.glue }));
 }
 
-function createStaged({ plan, needsKeys, needsHeaders }: Context): string {
+function createStaged({ table, plan, needsKeys, needsHeaders, keepsDeleted }: Context): string {
+  const { key, headers } = table.record;
   const columns = [
     '_partition INTEGER',
     '_offset BIGINT',
     '_timestamp TIMESTAMP',
-    ...(needsKeys ? ['_key VARCHAR'] : []),
-    ...(needsHeaders ? ['_headers VARCHAR'] : []),
+    ...(needsKeys ? [`_key ${key === 'bytes' ? 'BLOB' : 'VARCHAR'}`] : []),
+    ...(needsHeaders ? [`_headers ${headers === 'map' ? 'MAP(VARCHAR, VARCHAR)' : 'VARCHAR'}`] : []),
+    ...(keepsDeleted ? [`${DELETED} BOOLEAN`] : []),
     '__problem VARCHAR',
     '__filtered BOOLEAN',
     '__raw BLOB',
@@ -126,7 +126,7 @@ function insertStaged(context: Context, form: InsertForm): string {
       layers.push(`${name} AS (SELECT ${carried()}${list(step.fields)} FROM ${last})`);
       last = name;
     } else {
-      layers.push(...filterLayers(step, { from: last, name, form }));
+      layers.push(...filterLayers(step, { from: last, name, form, keepsDeleted: context.keepsDeleted }));
       last = name;
     }
   });
@@ -147,6 +147,7 @@ function insertStaged(context: Context, form: InsertForm): string {
   const metadata = ['_partition', '_offset', '_timestamp'];
   if (context.needsKeys) metadata.push('_key');
   if (context.needsHeaders) metadata.push('_headers');
+  if (context.keepsDeleted) metadata.push('__value IS NULL');
   const raw = `CASE WHEN __problem IS NOT NULL THEN ${rawBytes(table)} END`;
   return (
     `INSERT INTO staged\nWITH ${layers.join(',\n')}\n` +
@@ -167,148 +168,8 @@ function lineBreakLayer(plan: FieldPlan, from: string): string {
 }
 
 const carried = () =>
-  '_topic, _partition, _offset, _timestamp, _key, _headers, __value, __problem, __filtered';
+  '_topic, _partition, _offset, _timestamp, _key, _headers, __value, __original, __problem, __filtered';
 const list = (fields: readonly Field[]) => fields.map(({ name }) => `, ${identifier(name)}`).join('');
-
-/** The record as it was: CSV lines travel in front of their fields, bytes as base64. */
-function rawBytes(table: TableConfig): string {
-  if (table.input.kind === 'csv') return "encode(json_extract_string(__value, '$[0]'))";
-  return table.input.kind === 'bytes' ? 'from_base64(__value)' : 'encode(__value)';
-}
-
-function inputLayer({ table, marks, needsKeys, needsHeaders }: Context): string {
-  const split = (column: string) =>
-    `unnest(string_split(decode(joined.${column}), ${literal(marks.separator)}))`;
-  const key = needsKeys ? `${split('k')} AS k` : 'NULL::VARCHAR AS k';
-  const headers = needsHeaders ? `${split('h')} AS h` : 'NULL::VARCHAR AS h';
-  return (
-    `unnested AS (SELECT p, unnest(o) AS o, unnest(t) AS t, ${split('v')} AS v, ${key}, ${headers} FROM raw),\n` +
-    `input AS (SELECT ${literal(table.topic)} AS _topic, p AS _partition, o AS _offset, ` +
-    'CASE WHEN t BETWEEN 0 AND 9223372036854775 THEN make_timestamp(t * 1000) END AS _timestamp, ' +
-    `nullif(k, ${literal(marks.nullMark)}) AS _key, h AS _headers, v AS __value FROM unnested WHERE o >= 0)`
-  );
-}
-
-function readLayers(context: Context, form: InsertForm): string[] {
-  const { table, plan } = context;
-  switch (table.input.kind) {
-    case 'json':
-      return jsonLayers(context, form);
-    case 'csv':
-      return csvLayers(plan.source);
-    default: {
-      const value = table.input.kind === 'bytes' ? 'from_base64(__value)' : '__value';
-      return [
-        `read AS (SELECT *, NULL::VARCHAR AS __problem, false AS __filtered, ${value} AS value FROM input)`,
-      ];
-    }
-  }
-}
-
-function jsonLayers({ plan, marks, exactText }: Context, form: InsertForm): string[] {
-  const { source } = plan;
-  const object =
-    "(starts_with(__value, '{') OR starts_with(ltrim(__value, ' ' || chr(9) || chr(10) || chr(13)), '{'))";
-  const readable = form === 'clean' ? object : `${object} AND json_valid(__value)`;
-  const parse = `from_json(__value, ${literal(structureOf(source))})`;
-  const notObject = `CASE WHEN r IS NOT NULL THEN NULL WHEN json_valid(__value) THEN 'NOT_AN_OBJECT' ELSE 'JSON_INVALID' END`;
-  const texts = source.map((field, i) => {
-    const at = field.path.reduce((inner, part) => `struct_extract(${inner}, ${literal(part)})`, 'r');
-    return wantsJsonToken(field.type) ? `nullif(${at}::VARCHAR, 'null') AS t${i}` : `${at} AS t${i}`;
-  });
-  return [
-    `parsed AS (SELECT *, CASE WHEN ${readable} THEN ${parse} END AS r FROM input)`,
-    `texts AS (SELECT *, ${notObject} AS __unread, ${[...texts].join(', ')} FROM parsed)`,
-    ...typedLayers(source, { from: 'texts', json: true, mark: exactText ? marks.nullMark : undefined }),
-  ];
-}
-
-/**
- * from_json's structure: objects nested by path, JSON where the token matters and VARCHAR where its text
- * does.
- */
-function structureOf(source: readonly SourceField[]): string {
-  const root: Record<string, unknown> = Object.create(null);
-  for (const { path, type } of source) {
-    let at = root;
-    for (const part of path.slice(0, -1)) {
-      const inner = (at[part] ?? Object.create(null)) as Record<string, unknown>;
-      at[part] = inner;
-      at = inner;
-    }
-    at[path.at(-1) ?? ''] = wantsJsonToken(type) ? 'JSON' : 'VARCHAR';
-  }
-  return JSON.stringify(root);
-}
-
-/** The converter made a JSON array of the line: the line itself, then its fields; null for an empty one. */
-function csvLayers(source: readonly SourceField[]): string[] {
-  const texts = source.map((_field, i) => `r[${i + 2}] AS t${i}`);
-  return [
-    `parsed AS (SELECT *, from_json(__value, '["VARCHAR"]') AS r FROM input)`,
-    `texts AS (SELECT *, NULL::VARCHAR AS __unread, ${texts.join(', ')} FROM parsed)`,
-    ...typedLayers(source, { from: 'texts', json: false }),
-  ];
-}
-
-function typedLayers(
-  source: readonly SourceField[],
-  at: { from: string; json: boolean; mark?: string | undefined },
-): string[] {
-  const { mark } = at;
-  const conversions = source.map(({ type, path }) => {
-    if (mark !== undefined && type.kind === 'string')
-      return { value: exactText(path, mark), fails: () => 'false' };
-    return at.json ? fromJson(type) : fromText(type);
-  });
-  const values = conversions.map((conversion, i) => `${conversion.value(`t${i}`)} AS c${i}`);
-  const parents = at.json ? parentsOf(source) : [];
-  const problems = [
-    'WHEN __unread IS NOT NULL THEN __unread',
-    ...parents.map((path) => {
-      const pointer = literal(`$${path.map((part) => `."${part.replaceAll('"', '\\"')}"`).join('')}`);
-      // A parent with a value below it is an object; asking would parse the whole record once more.
-      const below = source.flatMap((field, i) => (startsWith(field.path, path) ? [`t${i} IS NULL`] : []));
-      const isOther = `coalesce(json_type(__value, ${pointer}), 'NULL') NOT IN ('OBJECT', 'NULL')`;
-      const found = `json_extract_string(__value, ${pointer})`;
-      const told = problem('NOT_AN_OBJECT', path.join('.'), { value: found, type: 'an object' });
-      return `WHEN CASE WHEN ${below.join(' AND ')} THEN ${isOther} ELSE false END THEN ${told}`;
-    }),
-    ...source.flatMap((field, i) => {
-      const fails = conversions[i]?.fails(`t${i}`, `c${i}`) ?? 'false';
-      const told = problem('CAST_FAILED', field.path.join('.'), {
-        value: at.json ? shownToken(`t${i}`) : `t${i}`,
-        type: field.type.glue,
-      });
-      return fails === 'false' ? [] : [`WHEN ${fails} THEN ${told}`];
-    }),
-  ];
-  const named = source.map(({ name }, i) => `, c${i} AS ${identifier(name)}`).join('');
-  return [
-    `typed AS (SELECT *, ${values.join(', ')} FROM ${at.from})`,
-    'read AS (SELECT _topic, _partition, _offset, _timestamp, _key, _headers, __value, ' +
-      `CASE ${problems.join('\n  ')} END AS __problem, false AS __filtered${named} FROM typed)`,
-  ];
-}
-
-/** A JSON string as its text: people read 'abc' and not '"abc"'. */
-function shownToken(token: string): string {
-  return `CASE WHEN starts_with(${token}, '"') THEN json_extract_string(${token}, '$') ELSE ${token} END`;
-}
-
-function startsWith(path: readonly string[], parent: readonly string[]): boolean {
-  return path.length > parent.length && parent.every((part, i) => part === path[i]);
-}
-
-function parentsOf(source: readonly SourceField[]): string[][] {
-  const parents = new Map<string, string[]>();
-  for (const { path } of source)
-    for (let length = 1; length < path.length; length++) {
-      const parent = path.slice(0, length);
-      parents.set(JSON.stringify(parent), parent);
-    }
-  return [...parents.values()];
-}
 
 function mapLayers(
   mappings: Extract<FieldPlan['steps'][number], { kind: 'map' }>['mappings'],
@@ -342,17 +203,21 @@ function mapLayers(
  */
 function filterLayers(
   step: Extract<FieldPlan['steps'][number], { kind: 'filter' }>,
-  at: { from: string; name: string; form: InsertForm },
+  at: { from: string; name: string; form: InsertForm; keepsDeleted: boolean },
 ): string[] {
   const fields = list(step.fields);
+  // What says that something was deleted has no values that a filter could judge.
+  const passing = at.keepsDeleted
+    ? `CASE WHEN __value IS NULL THEN true ELSE (${step.expression})::BOOLEAN END`
+    : `(${step.expression})::BOOLEAN`;
   if (at.form !== 'guarded') {
-    const passes = `coalesce((${step.expression})::BOOLEAN, false)`;
+    const passes = `coalesce(${passing}, false)`;
     const filtered = `CASE WHEN __filtered OR __problem IS NOT NULL THEN __filtered ELSE NOT ${passes} END AS __filtered`;
     return [
       `${at.name} AS (SELECT ${carried().replace('__filtered', () => filtered)}${fields} FROM ${at.from})`,
     ];
   }
-  const tried = `TRY({'passes': (${step.expression})::BOOLEAN})`;
+  const tried = `TRY({'passes': ${passing}})`;
   const told = problem('FILTER_FAILED', '', { value: "''", type: 'a boolean' });
   const problemNow = `CASE WHEN __problem IS NULL AND tried IS NULL THEN ${told} ELSE __problem END AS __problem`;
   const filteredNow =
@@ -393,6 +258,8 @@ function outputExpression(name: string, type: string, table: TableConfig): strin
   if (name === '_topic') return `${literal(table.topic)} AS _topic`;
   if (type === 'timestamp' && table.output.kind !== 'parquet')
     return `strftime(${column}, '%Y-%m-%d %H:%M:%S.%f') AS ${column}`;
+  if (type.startsWith('map<') && table.output.kind === 'csv')
+    return `to_json(${column})::VARCHAR AS ${column}`;
   if (type === 'binary' && table.output.kind !== 'parquet') return `to_base64(${column}) AS ${column}`;
   return column;
 }

@@ -66,6 +66,7 @@ export function fromText(type: ScalarType): Conversion {
   const shaped = (pattern: string) => (from: string) => `NOT regexp_full_match(${from}, ${pattern})`;
   switch (type.kind) {
     case 'string':
+    case 'map':
       return keep;
     case 'binary':
       return { value: (from) => `encode(${from})`, fails: () => 'false' };
@@ -97,6 +98,7 @@ export function fromText(type: ScalarType): Conversion {
 /** Between typed columns, for a cast in apply_mapping. undefined where the two do not convert. */
 export function fromTyped(from: ScalarType, to: ScalarType): Conversion | undefined {
   if (from.duckdb === to.duckdb) return keep;
+  if (from.kind === 'map' || to.kind === 'map') return undefined;
   if (from.kind === 'string') return fromText(to);
   if (from.kind === 'binary' || to.kind === 'binary') return undefined;
   if (to.kind === 'string') return toText(from);

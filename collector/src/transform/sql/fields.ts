@@ -31,36 +31,51 @@ export interface FieldPlan {
 }
 
 const text = parseType('string') as ScalarType;
-const METADATA: Readonly<Record<string, string>> = {
-  _topic: 'string',
-  _partition: 'int',
-  _offset: 'bigint',
-  _timestamp: 'timestamp',
-  _key: 'string',
-  _headers: 'string',
+/** Names of what a table is told of its records. */
+export const METADATA: readonly string[] = [
+  '_topic',
+  '_partition',
+  '_offset',
+  '_timestamp',
+  '_key',
+  '_headers',
+];
+
+const headerMap: ScalarType = {
+  kind: 'map',
+  glue: 'map<string,string>',
+  duckdb: 'MAP(VARCHAR, VARCHAR)',
+  scale: 0,
 };
 
-export const metadataColumns: readonly Column[] = Object.entries(METADATA).map(([name, type]) => ({
-  name,
-  type,
-}));
+/** With the types that the table gives them. */
+export function metadataFields({ record }: TableConfig): readonly Field[] {
+  const types = ['string', 'int', 'bigint', 'timestamp', record.key === 'bytes' ? 'binary' : 'string', ''];
+  return METADATA.map((name, i) => ({
+    name,
+    type: parseType(types[i] ?? '') ?? (record.headers === 'map' ? headerMap : text),
+  }));
+}
 
-const metadataFields: readonly Field[] = metadataColumns.map(({ name, type }) => ({
-  name,
-  type: parseType(type) ?? text,
-}));
+export function metadataColumns(table: TableConfig): readonly Column[] {
+  return metadataFields(table).map(({ name, type }) => ({ name, type: type.glue }));
+}
+
+/** True for a tombstone that is kept; written, and no column that a step could read. */
+export const DELETED = '_deleted';
 
 export function planFields(table: TableConfig): FieldPlan {
   const problems: string[] = [];
   const source = sourceFields(table, problems);
   let fields: readonly Field[] = source;
   const steps: PlannedStep[] = [];
+  const metadata = metadataFields(table);
   for (const step of table.steps) {
-    const planned = planStep(step, fields, problems);
+    const planned = planStep(step, { fields, known: [...fields, ...metadata], problems });
     steps.push(planned);
     fields = planned.kind === 'map' ? planned.mappings.map(({ to }) => to) : planned.fields;
   }
-  checkNames(fields, problems);
+  checkNames(table, fields, problems);
   checkPartitions(table, fields, problems);
   if (fields.length === 0) problems.push('no column is left to write');
   return { source, steps, result: fields, problems };
@@ -85,7 +100,7 @@ function mappedSources(table: TableConfig) {
   if (first?.kind !== 'apply_mapping') return [];
   const seen = new Map<string, { name: string; type: string; path: string[] }>();
   for (const { source, sourceType } of first.mappings) {
-    if (Object.hasOwn(METADATA, source)) continue;
+    if (METADATA.includes(source)) continue;
     seen.set(source, { name: source, type: sourceType, path: source.split('.') });
   }
   return [...seen.values()];
@@ -116,20 +131,28 @@ function checkPaths(fields: readonly SourceField[], problems: string[]): void {
     }
 }
 
-function planStep(step: Step, fields: readonly Field[], problems: string[]): PlannedStep {
+interface Scope {
+  readonly fields: readonly Field[];
+  /** The fields, and what is known of the record. */
+  readonly known: readonly Field[];
+  readonly problems: string[];
+}
+
+function planStep(step: Step, scope: Scope): PlannedStep {
+  const { fields } = scope;
   switch (step.kind) {
     case 'apply_mapping':
       return {
         kind: 'map',
-        mappings: step.mappings.map((mapping) => planMapping(mapping, fields, problems)),
+        mappings: step.mappings.map((mapping) => planMapping(mapping, scope)),
       };
     case 'select_fields':
       return {
         kind: 'keep',
-        fields: step.fields.flatMap((name) => find(name, fields, 'select_fields', problems) ?? []),
+        fields: step.fields.flatMap((name) => find(name, 'select_fields', scope) ?? []),
       };
     case 'drop_fields': {
-      const dropped = step.fields.map((name) => find(name, fields, 'drop_fields', problems));
+      const dropped = step.fields.map((name) => find(name, 'drop_fields', scope));
       return { kind: 'keep', fields: fields.filter((field) => !dropped.includes(field)) };
     }
     case 'filter':
@@ -137,15 +160,16 @@ function planStep(step: Step, fields: readonly Field[], problems: string[]): Pla
   }
 }
 
-function find(name: string, fields: readonly Field[], where: string, problems: string[]): Field | undefined {
-  const field = fields.find((f) => f.name === name) ?? metadataFields.find((f) => f.name === name);
+function find(name: string, where: string, { known, problems }: Scope): Field | undefined {
+  const field = known.find((f) => f.name === name);
   if (field === undefined) problems.push(`${where} names '${name}', which is no column at that step`);
   return field;
 }
 
-function planMapping(mapping: FieldMapping, fields: readonly Field[], problems: string[]) {
+function planMapping(mapping: FieldMapping, scope: Scope) {
+  const { problems } = scope;
   const { source, sourceType, target, targetType } = mapping;
-  const from = find(source, fields, 'apply_mapping', problems) ?? { name: source, type: text };
+  const from = find(source, 'apply_mapping', scope) ?? { name: source, type: text };
   const declared = typeOf(sourceType, source, problems);
   if (declared.duckdb !== from.type.duckdb && from.type !== text) {
     problems.push(`apply_mapping reads '${source}' as ${sourceType}, and it is ${from.type.glue}`);
@@ -157,13 +181,13 @@ function planMapping(mapping: FieldMapping, fields: readonly Field[], problems: 
   return { from, to, conversion: conversion ?? { value: (x: string) => x, fails: () => 'false' } };
 }
 
-function checkNames(fields: readonly Field[], problems: string[]): void {
+function checkNames(table: TableConfig, fields: readonly Field[], problems: string[]): void {
   const seen = new Set<string>();
   for (const { name } of fields) {
     if (!/^[a-z_][a-z0-9_]{0,254}$/.test(name) || name.startsWith('__')) {
       const rule = 'lower-case letters, digits and underscore, not starting with a digit or two underscores';
       problems.push(`column '${name}' must be renamed by apply_mapping: ${rule}`);
-    } else if (Object.hasOwn(METADATA, name)) {
+    } else if (METADATA.includes(name) || (name === DELETED && table.record.tombstones === 'keep')) {
       problems.push(`column '${name}' has the name of a metadata column: see 'provenance'`);
     }
     if (seen.has(name.toLowerCase())) problems.push(`two columns are named '${name}'`);

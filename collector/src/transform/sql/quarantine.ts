@@ -20,7 +20,7 @@ export function quarantineColumns(table: TableConfig): readonly Column[] {
   ];
   const column = (name: string, type: string) => ({ name, type });
   return [
-    ...metadataColumns.filter(({ name }) => name !== '_key' && name !== '_headers'),
+    ...metadataColumns(table).filter(({ name }) => name !== '_key' && name !== '_headers'),
     ...['code', 'field', 'reason'].map((name) => column(name, 'string')),
     ...(raw === undefined ? [] : [column(raw[0] ?? '', raw[1] ?? '')]),
     column('config_version', 'string'),
@@ -53,6 +53,11 @@ const REASONS: Readonly<Record<string, string>> = {
   TOMBSTONE: 'the record has no value (a tombstone)',
   UTF8_INVALID: 'the value is not UTF-8',
   CSV_INVALID: 'the value is not one CSV line: a quote is not closed, or text follows one',
+  KEY_INVALID: 'the key is not JSON',
+  VALUE_COMPRESSION: 'the value cannot be decompressed',
+  VALUE_TOO_LARGE: 'the value, or with its batch, is larger than may be decompressed or decoded',
+  CSV_LINES: 'the value has more lines than one',
+  CSV_HEADER: 'the line of names above the fields is missing, or lacks a column',
   CSV_COLUMNS: 'the line has not as many fields as the table has columns',
   CSV_LINE_BREAK: 'a text holds a line break, which no reader of CSV tables takes: write Parquet or JSON',
   NUMBER_INEXACT: 'a number has more digits than can be read exactly',

@@ -1,7 +1,16 @@
 // Column types: Glue's names, DuckDB's names, and which of them this version converts.
 
 export interface ScalarType {
-  readonly kind: 'boolean' | 'integer' | 'float' | 'decimal' | 'string' | 'binary' | 'date' | 'timestamp';
+  readonly kind:
+    | 'boolean'
+    | 'integer'
+    | 'float'
+    | 'decimal'
+    | 'string'
+    | 'binary'
+    | 'date'
+    | 'timestamp'
+    | 'map';
   /** As Glue writes it. */
   readonly glue: string;
   readonly duckdb: string;

@@ -1,0 +1,83 @@
+// What you can set about a table's records: what their values are, how they are packed, and what becomes of
+// keys, headers and tombstones.
+import { z } from 'zod';
+import type { CsvInput, InputFormat, RecordOptions } from './contracts.ts';
+
+const character = () => z.string().length(1);
+
+const csv = z
+  .strictObject({
+    delimiter: character().default(',').describe('Character between fields'),
+    quote: z.string().max(1).default('"').describe('Character around fields; empty: fields are never quoted'),
+    escape: character()
+      .optional()
+      .describe('Character that takes the next one as it is; else a quote inside quotes is doubled'),
+    header: z
+      .enum(['none', 'line', 'each'])
+      .default('none')
+      .describe(
+        '`line`: a record that is the names of the columns is filtered; `each`: every record has the line of ' +
+          'names above its own, and fields are found by name',
+      ),
+    nulls: z.array(z.string()).default(['']).describe('What stands for NULL where it is not quoted'),
+    trim: z.boolean().default(false).describe('Takes spaces and tabs around fields away'),
+  })
+  .describe('CSV of another kind: one record is one line');
+
+export const inputFormat = z.union([z.enum(['json', 'csv', 'text', 'bytes']), z.strictObject({ csv })]);
+
+type ParsedFormat = z.output<typeof inputFormat>;
+
+/** Keys of a table beside `format`. */
+export const recordKeys = {
+  compression: z
+    .enum(['none', 'gzip', 'zstd'])
+    .default('none')
+    .describe('How producers compress each value themselves, apart from Kafka’s own compression'),
+  tombstones: z
+    .enum(['quarantine', 'drop', 'keep'])
+    .default('quarantine')
+    .describe(
+      'What becomes of a record without a value; `keep`: a row whose `_deleted` is true, with its `_key`, ' +
+        'and NULL in every column read from the value',
+    ),
+  key: z
+    .enum(['text', 'bytes', 'json'])
+    .default('text')
+    .describe('What `_key` is: text, binary, or text that must be JSON'),
+  headers: z
+    .enum(['pairs', 'map'])
+    .default('pairs')
+    .describe(
+      'What `_headers` is: JSON text of [name, value] pairs, or map<string,string> with the last value of ' +
+        'a repeated name',
+    ),
+};
+
+type ParsedRecord = { readonly [Key in keyof typeof recordKeys]: z.output<(typeof recordKeys)[Key]> };
+
+export interface InputProblem {
+  readonly message: string;
+  readonly remedy: string;
+}
+
+export function inputProblems(format: ParsedFormat): InputProblem[] {
+  if (typeof format === 'string') return [];
+  const { delimiter, quote } = format.csv;
+  const remedy = 'name two different characters';
+  if (delimiter === quote) return [{ message: 'delimiter and quote are the same', remedy }];
+  return delimiter === format.csv.escape ? [{ message: 'delimiter and escape are the same', remedy }] : [];
+}
+
+export function compileInput(format: ParsedFormat, columns: readonly string[]): InputFormat {
+  if (typeof format === 'object') return csvInput(format.csv, columns);
+  return format === 'csv' ? csvInput(csv.parse({}), columns) : { kind: format };
+}
+
+function csvInput(parsed: z.output<typeof csv>, columns: readonly string[]): CsvInput {
+  return { kind: 'csv', ...parsed, escape: parsed.escape ?? parsed.quote, columns };
+}
+
+export function compileRecord({ compression, tombstones, key, headers }: ParsedRecord): RecordOptions {
+  return { compression, tombstones, key, headers };
+}
