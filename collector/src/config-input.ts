@@ -24,7 +24,33 @@ const csv = z
   })
   .describe('CSV of another kind: one record is one line');
 
-export const inputFormat = z.union([z.enum(['json', 'csv', 'text', 'bytes']), z.strictObject({ csv })]);
+const text = z
+  .union([
+    z.strictObject({
+      regex: z
+        .string()
+        .min(1)
+        .describe(
+          'Regular expression (RE2) that the whole line must match; its named groups are the columns',
+        ),
+    }),
+    z.strictObject({
+      grok: z
+        .string()
+        .min(1)
+        .describe(
+          'Grok pattern that the whole line must match; `%{NAME:field}` and `%{NAME:field:int}` are columns',
+        ),
+      patterns: z.record(z.string(), z.string()).default({}).describe('Grok patterns of your own, by name'),
+    }),
+  ])
+  .describe('One line of text that is taken apart');
+
+export const inputFormat = z.union([
+  z.enum(['json', 'csv', 'text', 'bytes']),
+  z.strictObject({ csv }),
+  z.strictObject({ text }),
+]);
 
 type ParsedFormat = z.output<typeof inputFormat>;
 
@@ -62,7 +88,7 @@ export interface InputProblem {
 }
 
 export function inputProblems(format: ParsedFormat): InputProblem[] {
-  if (typeof format === 'string') return [];
+  if (typeof format === 'string' || !('csv' in format)) return [];
   const { delimiter, quote } = format.csv;
   const remedy = 'name two different characters';
   if (delimiter === quote) return [{ message: 'delimiter and quote are the same', remedy }];
@@ -70,12 +96,18 @@ export function inputProblems(format: ParsedFormat): InputProblem[] {
 }
 
 export function compileInput(format: ParsedFormat, columns: readonly string[]): InputFormat {
+  if (typeof format === 'object' && 'text' in format) return patternInput(format.text);
   if (typeof format === 'object') return csvInput(format.csv, columns);
   return format === 'csv' ? csvInput(csv.parse({}), columns) : { kind: format };
 }
 
 function csvInput(parsed: z.output<typeof csv>, columns: readonly string[]): CsvInput {
   return { kind: 'csv', ...parsed, escape: parsed.escape ?? parsed.quote, columns };
+}
+
+function patternInput(parsed: z.output<typeof text>): InputFormat {
+  if ('regex' in parsed) return { kind: 'regex', pattern: parsed.regex };
+  return { kind: 'grok', pattern: parsed.grok, patterns: parsed.patterns };
 }
 
 export function compileRecord({ compression, tombstones, key, headers }: ParsedRecord): RecordOptions {

@@ -37,6 +37,7 @@ export type InputFormat =
   | { readonly kind: 'json' }
   | CsvInput
   | { readonly kind: 'text' }
+  | PatternInput
   | { readonly kind: 'bytes' };
 
 /** One line a record. */
@@ -55,6 +56,16 @@ export interface CsvInput {
   readonly trim: boolean;
   readonly columns: readonly string[];
 }
+
+/** One line of text a record, whose named groups are its fields. */
+export type PatternInput =
+  | { readonly kind: 'regex'; readonly pattern: string }
+  | {
+      readonly kind: 'grok';
+      readonly pattern: string;
+      /** Patterns of the table's own, by name; they come before the usual ones. */
+      readonly patterns: Readonly<Record<string, string>>;
+    };
 
 /** What becomes of a record's parts other than its value, and how the value is packed. */
 export interface RecordOptions {

@@ -260,3 +260,11 @@ test('records are taken as their keys say, and a CSV that cannot be split is ref
       (error: ConfigError) => error.message.includes(message),
     );
 });
+
+test('a text is taken apart by a regular expression or by grok', () => {
+  const input = (text: object) => tableOf({ format: { text } })?.input;
+  assert.deepEqual(input({ regex: '(?<a>x)' }), { kind: 'regex', pattern: '(?<a>x)' });
+  const patterns = { A: 'x' };
+  assert.deepEqual(input({ grok: '%{A:a}', patterns }), { kind: 'grok', pattern: '%{A:a}', patterns });
+  assert.throws(() => input({ regex: 'x', grok: 'y' }));
+});

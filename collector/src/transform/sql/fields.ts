@@ -1,6 +1,7 @@
 // The columns of a table from its config alone: what is read, what the steps make of it, and everything that
 // can be wrong with that. Pure; the SQL is built from the plan in compile.ts.
-import type { Column, FieldMapping, Step, TableConfig } from '../../contracts.ts';
+import type { Column, FieldMapping, PatternInput, Step, TableConfig } from '../../contracts.ts';
+import { textPattern } from '../text-pattern.ts';
 import { type Conversion, fromTyped } from './conversions.ts';
 import { parseType, type ScalarType } from './types.ts';
 
@@ -85,11 +86,24 @@ function sourceFields(table: TableConfig, problems: string[]): SourceField[] {
   const { input, columns } = table;
   if (input.kind === 'text') return [{ name: 'value', type: text, path: ['value'] }];
   if (input.kind === 'bytes') return [{ name: 'value', type: parseType('binary') ?? text, path: ['value'] }];
+  if (input.kind === 'regex' || input.kind === 'grok') return groupFields(input, columns, problems);
   const declared = columns.length > 0 ? columns.map((c) => ({ ...c, path: [c.name] })) : mappedSources(table);
   if (declared.length === 0) problems.push("'columns' is missing, or an apply_mapping as the first step");
   const fields = declared.map(({ name, type, path }) => ({ name, path, type: typeOf(type, name, problems) }));
   if (input.kind === 'csv' && columns.length === 0)
     problems.push("csv needs 'columns', in the order of the line");
+  checkPaths(fields, problems);
+  return fields;
+}
+
+/** The groups of a pattern; `columns` types those that it names, and the others are not read. */
+function groupFields(input: PatternInput, columns: readonly Column[], problems: string[]): SourceField[] {
+  const { groups, problems: found } = textPattern(input);
+  problems.push(...found);
+  const known = new Map(groups.map(({ name, type }) => [name, { name, type }]));
+  for (const { name } of columns) if (!known.has(name)) problems.push(`'${name}' is no group of the pattern`);
+  const read = columns.length > 0 ? columns : [...known.values()];
+  const fields = read.map(({ name, type }) => ({ name, path: [name], type: typeOf(type, name, problems) }));
   checkPaths(fields, problems);
   return fields;
 }

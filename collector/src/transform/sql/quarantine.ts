@@ -56,6 +56,7 @@ const REASONS: Readonly<Record<string, string>> = {
   KEY_INVALID: 'the key is not JSON',
   VALUE_COMPRESSION: 'the value cannot be decompressed',
   VALUE_TOO_LARGE: 'the value, or with its batch, is larger than may be decompressed or decoded',
+  TEXT_NO_MATCH: 'the line does not match the pattern',
   CSV_LINES: 'the value has more lines than one',
   CSV_HEADER: 'the line of names above the fields is missing, or lacks a column',
   CSV_COLUMNS: 'the line has not as many fields as the table has columns',

@@ -1,6 +1,7 @@
 // The first layers of a table's SQL: records come out of the joined columns, and their values become typed
 // columns, each with a check, by what the table's format is. Pure.
 import type { TableConfig } from '../../contracts.ts';
+import { type TextPattern, textPattern } from '../text-pattern.ts';
 import { fromJson, fromText, wantsJsonToken } from './conversions.ts';
 import { exactText } from './exact-text.ts';
 import type { FieldPlan, SourceField } from './fields.ts';
@@ -69,6 +70,9 @@ export function readLayers(context: Context, form: InsertForm): string[] {
       return jsonLayers(context, form);
     case 'csv':
       return csvLayers(plan.source);
+    case 'regex':
+    case 'grok':
+      return patternLayers(textPattern(table.input), plan.source);
     default: {
       const value = table.input.kind === 'bytes' ? 'from_base64(__value)' : '__value';
       return [
@@ -120,6 +124,22 @@ function csvLayers(source: readonly SourceField[]): string[] {
   return [
     `parsed AS (SELECT *, from_json(__value, '["VARCHAR"]') AS r FROM input)`,
     `texts AS (SELECT *, NULL::VARCHAR AS __unread, ${texts.join(', ')} FROM parsed)`,
+    ...typedLayers(source, { from: 'texts', json: false }),
+  ];
+}
+
+/** A line without a match gives empty groups; so does an empty one that matches, which is looked at again. */
+function patternLayers({ regex, groups }: TextPattern, source: readonly SourceField[]): string[] {
+  const pattern = literal(regex);
+  const names = ['line', ...groups.map((_group, i) => `g${i}`)].map(literal).join(', ');
+  const texts = source.map(({ name }, i) => {
+    const of = groups.flatMap((group, g) => (group.name === name ? [`nullif(r.g${g}, '')`] : []));
+    return `coalesce(${of.join(', ')}, NULL) AS t${i}`;
+  });
+  const unread = `CASE WHEN r.line = '' AND NOT regexp_matches(__value, ${pattern}) THEN 'TEXT_NO_MATCH' END AS __unread`;
+  return [
+    `parsed AS (SELECT *, regexp_extract(__value, ${pattern}, [${names}]) AS r FROM input)`,
+    `texts AS (SELECT *, ${[unread, ...texts].join(', ')} FROM parsed)`,
     ...typedLayers(source, { from: 'texts', json: false }),
   ];
 }
