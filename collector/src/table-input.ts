@@ -1,7 +1,7 @@
 // What you can set about a table's records: what their values are, how they are packed, and what becomes of
 // keys, headers and tombstones.
 import { z } from 'zod';
-import type { CsvInput, InputFormat, RecordOptions } from './contracts.ts';
+import type { CsvInput, InputFormat, RecordOptions } from './tables.ts';
 
 const character = () => z.string().length(1);
 
