@@ -1,6 +1,7 @@
 // What you can set on the collector. Parsed once, at the door: code inside sees only the frozen, compiled
 // `CollectorConfig`, whose tables are `TableConfig` of contracts.ts.
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { loadConfigFile, type Refine } from '@sluice/shared/config-file.ts';
 import { httpSection, logSection } from '@sluice/shared/config-sections.ts';
@@ -9,7 +10,14 @@ import { byteSize, duration, hostPort } from '@sluice/shared/units.ts';
 import { z } from 'zod';
 import type { FieldMapping, Step, TableConfig } from './contracts.ts';
 import { examplesSchema, type TableExample } from './table-examples.ts';
-import { compileInput, compileRecord, inputFormat, inputProblems, recordKeys } from './table-input.ts';
+import {
+  compileInput,
+  compileRecord,
+  inputFormat,
+  inputProblems,
+  type ReadFile,
+  recordKeys,
+} from './table-input.ts';
 import { compileOutput, compilePartition, outputSchema, partitionSchema } from './table-output.ts';
 
 const mapping = z.tuple([z.string().min(1), z.string().min(1), z.string().min(1), z.string().min(1)]);
@@ -179,40 +187,42 @@ interface Problem {
   readonly remedy: string;
 }
 
-const refine: Refine<Parsed> = (config) => {
-  const problems: Problem[] = [...nameProblems(config.tables), ...locationProblems(config.tables)];
-  config.tables.forEach(({ window, format }, index) => {
-    if (window.every < WINDOW_LENGTH_MS_MIN) {
-      const remedy = 'write 1s or more; the default is 100s';
-      problems.push({ path: ['tables', index, 'window', 'every'], message: 'must be at least 1s', remedy });
-    }
-    if (window.bytesMax < WINDOW_BYTES_MAX_MIN) {
-      const remedy = 'write 64KiB or more; the default is 64MiB';
-      problems.push({
-        path: ['tables', index, 'window', 'bytesMax'],
-        message: 'must be at least 64KiB',
-        remedy,
-      });
-    }
-    const at = ['tables', index, 'format'];
-    problems.push(...inputProblems(format).map((problem) => ({ path: at, ...problem })));
-  });
-  const { store, catalog } = config.lake;
-  const remedy = 'write store: "s3://bucket/prefix", or catalog: file';
-  if (catalog === 'glue' && !store.startsWith('s3://'))
-    problems.push({ path: ['lake', 'store'], message: 'Glue cannot catalogue a local directory', remedy });
-  if (/^s3:\/\/(\/|$)/.test(store))
-    problems.push({
-      path: ['lake', 'store'],
-      message: 'no bucket is named',
-      remedy: 'write "s3://bucket/prefix"',
+const refineWith =
+  (read: ReadFile): Refine<Parsed> =>
+  (config) => {
+    const problems: Problem[] = [...nameProblems(config.tables), ...locationProblems(config.tables)];
+    config.tables.forEach(({ window, format }, index) => {
+      if (window.every < WINDOW_LENGTH_MS_MIN) {
+        const remedy = 'write 1s or more; the default is 100s';
+        problems.push({ path: ['tables', index, 'window', 'every'], message: 'must be at least 1s', remedy });
+      }
+      if (window.bytesMax < WINDOW_BYTES_MAX_MIN) {
+        const remedy = 'write 64KiB or more; the default is 64MiB';
+        problems.push({
+          path: ['tables', index, 'window', 'bytesMax'],
+          message: 'must be at least 64KiB',
+          remedy,
+        });
+      }
+      const at = ['tables', index, 'format'];
+      problems.push(...inputProblems(format, read).map((problem) => ({ path: at, ...problem })));
     });
-  if (config.limits.creditBytesMax > config.limits.stagingBytesMax) {
-    const remedy = 'lower it or raise stagingBytesMax';
-    problems.push({ path: ['limits', 'creditBytesMax'], message: 'is above stagingBytesMax', remedy });
-  }
-  return problems;
-};
+    const { store, catalog } = config.lake;
+    const remedy = 'write store: "s3://bucket/prefix", or catalog: file';
+    if (catalog === 'glue' && !store.startsWith('s3://'))
+      problems.push({ path: ['lake', 'store'], message: 'Glue cannot catalogue a local directory', remedy });
+    if (/^s3:\/\/(\/|$)/.test(store))
+      problems.push({
+        path: ['lake', 'store'],
+        message: 'no bucket is named',
+        remedy: 'write "s3://bucket/prefix"',
+      });
+    if (config.limits.creditBytesMax > config.limits.stagingBytesMax) {
+      const remedy = 'lower it or raise stagingBytesMax';
+      problems.push({ path: ['limits', 'creditBytesMax'], message: 'is above stagingBytesMax', remedy });
+    }
+    return problems;
+  };
 
 function nameProblems(tables: readonly ParsedTable[]): Problem[] {
   const taken = new Set<string>();
@@ -256,11 +266,13 @@ function locationOf({ location, name }: ParsedTable): string {
 
 /** Throws ConfigError with every problem. Paths in the file are relative to its own directory. */
 export function loadCollectorConfig(file: string): CollectorConfig {
-  const config = loadConfigFile(file, collectorSchema, refine);
+  const directory = dirname(resolve(file));
+  const read: ReadFile = (path) => readFileSync(resolve(directory, path), 'utf8');
+  const config = loadConfigFile(file, collectorSchema, refineWith(read));
   return Object.freeze({
     ...config,
-    directory: dirname(resolve(file)),
-    tables: config.tables.map(compileTable),
+    directory,
+    tables: config.tables.map((table) => compileTable(table, read)),
     examples: new Map(config.tables.map(({ name, examples }) => [name, examples])),
   });
 }
@@ -278,7 +290,7 @@ export function listenerFiles(config: Pick<CollectorConfig, 'directory' | 'liste
   return crl === undefined ? files : { ...files, crl: path(crl) };
 }
 
-function compileTable(parsed: ParsedTable): TableConfig {
+function compileTable(parsed: ParsedTable, read: ReadFile): TableConfig {
   const steps = parsed.steps.map(compileStep);
   const columns = Object.entries(parsed.columns ?? {}).map(([name, type]) => ({
     name,
@@ -291,6 +303,7 @@ function compileTable(parsed: ParsedTable): TableConfig {
     input: compileInput(
       parsed.format,
       columns.map((c) => c.name),
+      read,
     ),
     record: compileRecord(parsed),
     steps,

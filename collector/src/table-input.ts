@@ -46,10 +46,30 @@ const text = z
   ])
   .describe('One line of text that is taken apart');
 
+const avro = z
+  .union([
+    z.strictObject({
+      schema: z.string().min(1).describe('File with the schema of every value, as JSON'),
+    }),
+    z.strictObject({
+      registry: z
+        .enum(['confluent', 'glue'])
+        .describe(
+          'Each value names its schema: Confluent’s frame, resolved by an agent of the topic, or AWS Glue’s, ' +
+            'resolved here',
+        ),
+    }),
+  ])
+  .describe('Avro');
+
+/** Files that a format names, read once when the config is. */
+export type ReadFile = (path: string) => string;
+
 export const inputFormat = z.union([
   z.enum(['json', 'csv', 'text', 'bytes']),
   z.strictObject({ csv }),
   z.strictObject({ text }),
+  z.strictObject({ avro }),
 ]);
 
 type ParsedFormat = z.output<typeof inputFormat>;
@@ -87,15 +107,22 @@ export interface InputProblem {
   readonly remedy: string;
 }
 
-export function inputProblems(format: ParsedFormat): InputProblem[] {
-  if (typeof format === 'string' || !('csv' in format)) return [];
+export function inputProblems(format: ParsedFormat, read: ReadFile): InputProblem[] {
+  if (typeof format === 'string' || 'text' in format) return [];
+  if (!('csv' in format)) return unreadable(() => compileInput(format, [], read));
   const { delimiter, quote } = format.csv;
   const remedy = 'name two different characters';
   if (delimiter === quote) return [{ message: 'delimiter and quote are the same', remedy }];
   return delimiter === format.csv.escape ? [{ message: 'delimiter and escape are the same', remedy }] : [];
 }
 
-export function compileInput(format: ParsedFormat, columns: readonly string[]): InputFormat {
+/** Throws what `read` throws. */
+export function compileInput(format: ParsedFormat, columns: readonly string[], read: ReadFile): InputFormat {
+  if (typeof format === 'object' && 'avro' in format) {
+    const { avro: parsed } = format;
+    if ('registry' in parsed) return { kind: 'avro', framing: parsed.registry };
+    return { kind: 'avro', framing: 'none', schema: read(parsed.schema) };
+  }
   if (typeof format === 'object' && 'text' in format) return patternInput(format.text);
   if (typeof format === 'object') return csvInput(format.csv, columns);
   return format === 'csv' ? csvInput(csv.parse({}), columns) : { kind: format };
@@ -108,6 +135,16 @@ function csvInput(parsed: z.output<typeof csv>, columns: readonly string[]): Csv
 function patternInput(parsed: z.output<typeof text>): InputFormat {
   if ('regex' in parsed) return { kind: 'regex', pattern: parsed.regex };
   return { kind: 'grok', pattern: parsed.grok, patterns: parsed.patterns };
+}
+
+function unreadable(task: () => unknown): InputProblem[] {
+  try {
+    task();
+    return [];
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    return [{ message, remedy: 'name a file that the collector can read, relative to this one' }];
+  }
 }
 
 export function compileRecord({ compression, tombstones, key, headers }: ParsedRecord): RecordOptions {

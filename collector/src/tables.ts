@@ -31,6 +31,7 @@ export type InputFormat =
   | CsvInput
   | { readonly kind: 'text' }
   | PatternInput
+  | AvroInput
   | { readonly kind: 'bytes' };
 
 /** One line a record. */
@@ -59,6 +60,14 @@ export type PatternInput =
       /** Patterns of the table's own, by name; they come before the usual ones. */
       readonly patterns: Readonly<Record<string, string>>;
     };
+
+/**
+ * Avro's binary encoding: of one schema, as JSON text, or behind the frame of a registry that names the
+ * schema of each value by an id.
+ */
+export type AvroInput =
+  | { readonly kind: 'avro'; readonly framing: 'none'; readonly schema: string }
+  | { readonly kind: 'avro'; readonly framing: 'confluent' | 'glue' };
 
 /** What becomes of a record's parts other than its value, and how the value is packed. */
 export interface RecordOptions {

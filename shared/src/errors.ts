@@ -152,6 +152,15 @@ export const ERRORS = {
     kind: 'retry',
     remedy: 'Run `sluice-collector explain` for the table named and correct the step; its data wait.',
   },
+  SCHEMA_INVALID: {
+    kind: 'reject',
+    remedy: 'Correct the schema file named, or the schema in the registry.',
+  },
+  SCHEMA_UNAVAILABLE: {
+    kind: 'retry',
+    remedy:
+      'Check that an agent of the topic is connected and that its schemaRegistry answers (for Glue: the collector’s role and route); the records wait.',
+  },
   TRANSFORM_OUT_OF_MEMORY: {
     kind: 'retry',
     remedy: 'Lower the table’s window.bytesMax or give the collector more memory.',

@@ -281,3 +281,14 @@ test('a text is taken apart by a regular expression or by grok', () => {
   assert.deepEqual(input({ grok: '%{A:a}', patterns }), { kind: 'grok', pattern: '%{A:a}', patterns });
   assert.throws(() => input({ regex: 'x', grok: 'y' }));
 });
+
+test('Avro is of the schema in a file, which is part of the version, or of a registry', () => {
+  const avro = (of: object) => tableOf({ format: { avro: of } });
+  writeFileSync(join(directory, 'claim.avsc'), '"long"');
+  const table = avro({ schema: 'claim.avsc' });
+  assert.deepEqual(table?.input, { kind: 'avro', framing: 'none', schema: '"long"' });
+  writeFileSync(join(directory, 'claim.avsc'), '"string"');
+  assert.notEqual(avro({ schema: 'claim.avsc' })?.configVersion, table?.configVersion);
+  assert.deepEqual(avro({ registry: 'glue' })?.input, { kind: 'avro', framing: 'glue' });
+  assert.throws(() => avro({ schema: 'absent.avsc' }), /tables\[0\]\.format: ENOENT.*absent\.avsc/s);
+});

@@ -29,6 +29,12 @@ export type OddCode =
   | 'KEY_INVALID'
   | 'VALUE_COMPRESSION'
   | 'VALUE_TOO_LARGE'
+  | 'FRAME_INVALID'
+  | 'SCHEMA_UNKNOWN'
+  | 'SCHEMA_UNUSABLE'
+  | 'MESSAGE_OTHER'
+  | `VALUE_UNDECODABLE${string}`
+  | `VALUE_TOO_LARGE\u001f${string}`
   | 'CSV_INVALID'
   | 'CSV_COLUMNS'
   | 'CSV_LINES'

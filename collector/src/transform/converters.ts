@@ -5,13 +5,15 @@ import { SluiceError } from '@sluice/shared/errors.ts';
 import type { InputFormat, TableConfig } from '../contracts.ts';
 import type { Converter } from './columns.ts';
 import { csvConverter } from './csv-line.ts';
+import { avroConverter } from './decode/decoders.ts';
+import type { WindowSchemas } from './decode/schemas.ts';
 
 /** One value, decompressed; Kafka's own default for a whole message is 1 MiB. */
 const VALUE_PLAIN_BYTES_MAX = 16 * 2 ** 20;
 
 /** undefined where values are handed over as they are. */
-export function converterOf({ input, record }: TableConfig): Converter | undefined {
-  const read = readerOf(input);
+export function converterOf({ input, record }: TableConfig, schemas: WindowSchemas): Converter | undefined {
+  const read = readerOf(input, schemas);
   const { compression } = record;
   if (compression === 'none') return read;
   return (value) => {
@@ -20,7 +22,8 @@ export function converterOf({ input, record }: TableConfig): Converter | undefin
   };
 }
 
-function readerOf(input: InputFormat): Converter | undefined {
+function readerOf(input: InputFormat, schemas: WindowSchemas): Converter | undefined {
+  if (input.kind === 'avro') return avroConverter(input, schemas);
   if (input.kind === 'csv') return csvConverter(input);
   if (input.kind === 'bytes') return (value) => Buffer.from(value.toString('base64'));
   return undefined;

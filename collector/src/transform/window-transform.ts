@@ -29,6 +29,7 @@ import {
   type PayloadPiece,
   piecesOf,
 } from './corrupt-batches.ts';
+import { type AskSchema, type SchemaShelf, SchemaWanted, WindowSchemas } from './decode/schemas.ts';
 import { type Database, openDatabase } from './duckdb.ts';
 import { base64Key, jsonKey, mapText, pairsText, textKey } from './record-texts.ts';
 import { type CompiledTable, compileTable, type InsertForm, type Marks } from './sql/compile.ts';
@@ -39,6 +40,14 @@ import { type JsonRules, jsonRules, strikeUnstrict } from './strict-json.ts';
 export interface TransformLimits {
   readonly memoryBytesMax: number;
   readonly threads: number;
+}
+
+/** What a window is made with; schemas are shared by all of a process. */
+export interface WindowParts {
+  readonly limits: TransformLimits;
+  readonly clock: Clock;
+  readonly shelf: SchemaShelf;
+  readonly askSchema: AskSchema;
 }
 
 export interface WindowRequest {
@@ -69,12 +78,17 @@ export class WindowTransform {
   #staged = 0;
   #odd = 0;
   #filtered = 0;
+  readonly #schemas: WindowSchemas;
   #decodeMs = 0;
   #sqlMs = 0;
 
-  private constructor(request: WindowRequest, parts: { database: Database; plan: FieldPlan; clock: Clock }) {
+  private constructor(
+    request: WindowRequest,
+    parts: WindowParts & { readonly database: Database; readonly plan: FieldPlan },
+  ) {
     const { table } = request;
     const { database, plan, clock } = parts;
+    this.#schemas = new WindowSchemas(parts.shelf, parts.askSchema);
     this.#request = request;
     this.#clock = clock;
     this.#database = database;
@@ -89,7 +103,7 @@ export class WindowTransform {
       keys: this.#compiled.needsKeys,
       headers: this.#compiled.needsHeaders,
       text: table.input.kind !== 'bytes',
-      convert: converterOf(table),
+      convert: converterOf(table, this.#schemas),
       tombstones: table.record.tombstones,
       keyText: { text: textKey, bytes: base64Key, json: jsonKey }[table.record.key],
       headersText: { pairs: pairsText, map: mapText }[table.record.headers],
@@ -97,16 +111,16 @@ export class WindowTransform {
     });
   }
 
-  static async open(request: WindowRequest, limits: TransformLimits, clock: Clock): Promise<WindowTransform> {
+  static async open(request: WindowRequest, parts: WindowParts): Promise<WindowTransform> {
     const plan = planFields(request.table);
     const [first] = plan.problems;
     if (first !== undefined) throw new SluiceError('TRANSFORM_FAILED', first, { place: request.table.name });
     const database = await openDatabase({
       directories: [request.directory],
       spillDirectory: join(request.directory, 'spill'),
-      ...limits,
+      ...parts.limits,
     });
-    const transform = new WindowTransform(request, { database, plan, clock });
+    const transform = new WindowTransform(request, { ...parts, database, plan });
     await database.run(transform.#compiled.createStaged);
     return transform;
   }
@@ -120,8 +134,9 @@ export class WindowTransform {
     let decoded = 0;
     let nextOffset = fromOffset;
     this.#chunk.beginPart(segment.partition);
+    this.#schemas.from = segment;
     for (const piece of piecesOf(payload)) {
-      const read = this.#read(staged, piece, { told: decoded, nextOffset });
+      const read = await this.#readWithSchemas(staged, piece, { told: decoded, nextOffset });
       decoded += typeof read === 'number' ? read : read.records;
       if (typeof read !== 'number') await this.#quarantine(staged, read);
       if (piece.kind === 'batch') nextOffset = piece.header.lastOffset + 1;
@@ -133,6 +148,23 @@ export class WindowTransform {
     }
     this.#decodeMs += this.#clock.monotonicMs() - started;
     this.#records.set(key, (this.#records.get(key) ?? 0) + decoded);
+  }
+
+  /** A batch whose schemas are not all here is read again when the missing one came. */
+  async #readWithSchemas(
+    staged: StagedSegment,
+    piece: PayloadPiece,
+    so: { readonly told: number; readonly nextOffset: number },
+  ): Promise<number | CorruptRun> {
+    for (;;) {
+      try {
+        return this.#read(staged, piece, so);
+      } catch (error) {
+        if (!(error instanceof SchemaWanted)) throw error;
+        await this.#schemas.fetch(error.want);
+        this.#schemas.from = staged.segment;
+      }
+    }
   }
 
   /** Records that went into the chunk, or what cannot be read. */

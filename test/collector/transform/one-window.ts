@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after } from 'node:test';
 import { DuckDBInstance } from '@duckdb/node-api';
-import type { TableConfig, TransformResult } from '@sluice/collector/contracts.ts';
+import type { SchemaSource, TableConfig, TransformResult } from '@sluice/collector/contracts.ts';
 import { createTransformer } from '@sluice/collector/transform/transformer.ts';
 import type { KafkaRecord } from '@sluice/shared/records.ts';
 import { segmentOfRecords } from '../../support/segments.ts';
@@ -30,8 +30,8 @@ export interface Written {
 /**
  * A transformer for the tests of one file, closed behind them, and what it makes of one window of `values`.
  */
-export function oneWindows() {
-  const transformer = createTransformer({ memoryBytesMax: 256e6, threads: 1 });
+export function oneWindows(schemas?: SchemaSource) {
+  const transformer = createTransformer({ memoryBytesMax: 256e6, threads: 1 }, schemas);
   const home = temporaryDirectory();
   let windows = 0;
   after(() => transformer.close());

@@ -1,6 +1,7 @@
 // The columns of a table from its config alone: what is read, what the steps make of it, and everything that
 // can be wrong with that. Pure; the SQL is built from the plan in compile.ts.
-import type { Column, FieldMapping, PatternInput, Step, TableConfig } from '../../contracts.ts';
+import type { Column, FieldMapping, InputFormat, PatternInput, Step, TableConfig } from '../../contracts.ts';
+import { avroDecoder } from '../decode/avro.ts';
 import { textPattern } from '../text-pattern.ts';
 import { type Conversion, fromTyped } from './conversions.ts';
 import { parseType, type ScalarType } from './types.ts';
@@ -93,8 +94,17 @@ function sourceFields(table: TableConfig, problems: string[]): SourceField[] {
   const fields = declared.map(({ name, type, path }) => ({ name, path, type: typeOf(type, name, problems) }));
   if (input.kind === 'csv' && columns.length === 0)
     problems.push("csv needs 'columns', in the order of the line");
-  checkPaths(fields, problems);
+  checkPaths(input, fields, problems);
+  if (input.kind === 'avro' && input.framing === 'none') checkSchema(input.schema, problems);
   return fields;
+}
+
+function checkSchema(schema: string, problems: string[]): void {
+  try {
+    avroDecoder(schema);
+  } catch (error) {
+    problems.push(error instanceof Error ? error.message : String(error));
+  }
 }
 
 /** The groups of a pattern; `columns` types those that it names, and the others are not read. */
@@ -105,7 +115,7 @@ function groupFields(input: PatternInput, columns: readonly Column[], problems: 
   for (const { name } of columns) if (!known.has(name)) problems.push(`'${name}' is no group of the pattern`);
   const read = columns.length > 0 ? columns : [...known.values()];
   const fields = read.map(({ name, type }) => ({ name, path: [name], type: typeOf(type, name, problems) }));
-  checkPaths(fields, problems);
+  checkPaths(input, fields, problems);
   return fields;
 }
 
@@ -128,7 +138,7 @@ function typeOf(type: string, name: string, problems: string[]): ScalarType {
 }
 
 /** DuckDB's struct fields do not tell upper from lower case, and a value cannot be an object as well. */
-function checkPaths(fields: readonly SourceField[], problems: string[]): void {
+function checkPaths(input: InputFormat, fields: readonly SourceField[], problems: string[]): void {
   const seen = new Map<string, string>();
   for (const { path, type } of fields) {
     const name = path.join('.');
@@ -136,7 +146,8 @@ function checkPaths(fields: readonly SourceField[], problems: string[]): void {
     if (twin !== undefined) problems.push(`'${twin}' and '${name}' differ in nothing or only in case`);
     seen.set(name.toLowerCase(), name);
     if (path.some((part) => part === '' || part.includes('\0'))) problems.push(`'${name}' has an empty part`);
-    if (type.kind === 'binary') problems.push(`'${name}': JSON and CSV hold no binary; read it as string`);
+    if (type.kind === 'binary' && input.kind !== 'avro')
+      problems.push(`'${name}': JSON and CSV hold no binary; read it as string`);
   }
   for (const { path } of fields)
     for (let length = 1; length < path.length; length++) {

@@ -2,11 +2,11 @@
 // columns, each with a check, by what the table's format is. Pure.
 import type { TableConfig } from '../../contracts.ts';
 import { type TextPattern, textPattern } from '../text-pattern.ts';
-import { fromJson, fromText, wantsJsonToken } from './conversions.ts';
+import { fromDecoded, fromJson, fromText, wantsJsonToken } from './conversions.ts';
 import { exactText } from './exact-text.ts';
 import type { FieldPlan, SourceField } from './fields.ts';
 import { problem } from './quarantine.ts';
-import { identifier, literal } from './types.ts';
+import { identifier, literal, type ScalarType } from './types.ts';
 
 /**
  * clean: fails where a value is not JSON. checked: each value is validated before it is read, a tenth slower.
@@ -31,9 +31,14 @@ export interface Context {
   readonly exactText: boolean;
 }
 
+/** Whether a value becomes JSON that a schema has typed: every field is read as text. */
+function isDecoded(input: TableConfig['input']): boolean {
+  return input.kind === 'avro';
+}
+
 /** Whether a value is rewritten so that its bytes cannot be had from what SQL reads. */
-export function isConverted({ record }: TableConfig): boolean {
-  return record.compression !== 'none';
+export function isConverted({ input, record }: TableConfig): boolean {
+  return record.compression !== 'none' || isDecoded(input);
 }
 
 /** The record as it was: CSV lines travel in front of their fields, bytes as base64. */
@@ -67,6 +72,7 @@ export function readLayers(context: Context, form: InsertForm): string[] {
   const { table, plan } = context;
   switch (table.input.kind) {
     case 'json':
+    case 'avro':
       return jsonLayers(context, form);
     case 'csv':
       return csvLayers(plan.source);
@@ -82,21 +88,23 @@ export function readLayers(context: Context, form: InsertForm): string[] {
   }
 }
 
-function jsonLayers({ plan, marks, exactText }: Context, form: InsertForm): string[] {
+function jsonLayers({ table, plan, marks, exactText }: Context, form: InsertForm): string[] {
   const { source } = plan;
+  const reads = isDecoded(table.input) ? 'decoded' : 'json';
+  const wantsToken = (type: ScalarType) => reads === 'json' && wantsJsonToken(type);
   const object =
     "(starts_with(__value, '{') OR starts_with(ltrim(__value, ' ' || chr(9) || chr(10) || chr(13)), '{'))";
   const readable = form === 'clean' ? object : `${object} AND json_valid(__value)`;
-  const parse = `from_json(__value, ${literal(structureOf(source))})`;
+  const parse = `from_json(__value, ${literal(structureOf(source, wantsToken))})`;
   const notObject = `CASE WHEN r IS NOT NULL OR __value IS NULL THEN NULL WHEN json_valid(__value) THEN 'NOT_AN_OBJECT' ELSE 'JSON_INVALID' END`;
   const texts = source.map((field, i) => {
     const at = field.path.reduce((inner, part) => `struct_extract(${inner}, ${literal(part)})`, 'r');
-    return wantsJsonToken(field.type) ? `nullif(${at}::VARCHAR, 'null') AS t${i}` : `${at} AS t${i}`;
+    return wantsToken(field.type) ? `nullif(${at}::VARCHAR, 'null') AS t${i}` : `${at} AS t${i}`;
   });
   return [
     `parsed AS (SELECT *, CASE WHEN ${readable} THEN ${parse} END AS r FROM input)`,
     `texts AS (SELECT *, ${notObject} AS __unread, ${[...texts].join(', ')} FROM parsed)`,
-    ...typedLayers(source, { from: 'texts', json: true, mark: exactText ? marks.nullMark : undefined }),
+    ...typedLayers(source, { reads, mark: exactText ? marks.nullMark : undefined }),
   ];
 }
 
@@ -104,7 +112,7 @@ function jsonLayers({ plan, marks, exactText }: Context, form: InsertForm): stri
  * from_json's structure: objects nested by path, JSON where the token matters and VARCHAR where its text
  * does.
  */
-function structureOf(source: readonly SourceField[]): string {
+function structureOf(source: readonly SourceField[], wantsToken: (type: ScalarType) => boolean): string {
   const root: Record<string, unknown> = Object.create(null);
   for (const { path, type } of source) {
     let at = root;
@@ -113,7 +121,7 @@ function structureOf(source: readonly SourceField[]): string {
       at[part] = inner;
       at = inner;
     }
-    at[path.at(-1) ?? ''] = wantsJsonToken(type) ? 'JSON' : 'VARCHAR';
+    at[path.at(-1) ?? ''] = wantsToken(type) ? 'JSON' : 'VARCHAR';
   }
   return JSON.stringify(root);
 }
@@ -124,7 +132,7 @@ function csvLayers(source: readonly SourceField[]): string[] {
   return [
     `parsed AS (SELECT *, from_json(__value, '["VARCHAR"]') AS r FROM input)`,
     `texts AS (SELECT *, NULL::VARCHAR AS __unread, ${texts.join(', ')} FROM parsed)`,
-    ...typedLayers(source, { from: 'texts', json: false }),
+    ...typedLayers(source, { reads: 'text' }),
   ];
 }
 
@@ -140,22 +148,22 @@ function patternLayers({ regex, groups }: TextPattern, source: readonly SourceFi
   return [
     `parsed AS (SELECT *, regexp_extract(__value, ${pattern}, [${names}]) AS r FROM input)`,
     `texts AS (SELECT *, ${[unread, ...texts].join(', ')} FROM parsed)`,
-    ...typedLayers(source, { from: 'texts', json: false }),
+    ...typedLayers(source, { reads: 'text' }),
   ];
 }
 
 function typedLayers(
   source: readonly SourceField[],
-  at: { from: string; json: boolean; mark?: string | undefined },
+  { reads, mark }: { reads: 'json' | 'decoded' | 'text'; mark?: string | undefined },
 ): string[] {
-  const { mark } = at;
+  const convert = { json: fromJson, decoded: fromDecoded, text: fromText }[reads];
   const conversions = source.map(({ type, path }) => {
     if (mark !== undefined && type.kind === 'string')
       return { value: exactText(path, mark), fails: () => 'false' };
-    return at.json ? fromJson(type) : fromText(type);
+    return convert(type);
   });
   const values = conversions.map((conversion, i) => `${conversion.value(`t${i}`)} AS c${i}`);
-  const parents = at.json ? parentsOf(source) : [];
+  const parents = reads === 'text' ? [] : parentsOf(source);
   const problems = [
     'WHEN __unread IS NOT NULL THEN __unread',
     ...parents.map((path) => {
@@ -170,7 +178,7 @@ function typedLayers(
     ...source.flatMap((field, i) => {
       const fails = conversions[i]?.fails(`t${i}`, `c${i}`) ?? 'false';
       const told = problem('CAST_FAILED', field.path.join('.'), {
-        value: at.json ? shownToken(`t${i}`) : `t${i}`,
+        value: reads === 'json' ? shownToken(`t${i}`) : `t${i}`,
         type: field.type.glue,
       });
       return fails === 'false' ? [] : [`WHEN ${fails} THEN ${told}`];
@@ -178,7 +186,7 @@ function typedLayers(
   ];
   const named = source.map(({ name }, i) => `, c${i} AS ${identifier(name)}`).join('');
   return [
-    `typed AS (SELECT *, ${values.join(', ')} FROM ${at.from})`,
+    `typed AS (SELECT *, ${values.join(', ')} FROM texts)`,
     'read AS (SELECT _topic, _partition, _offset, _timestamp, _key, _headers, __value, __original, ' +
       `CASE ${problems.join('\n  ')} END AS __problem, false AS __filtered${named} FROM typed)`,
   ];
