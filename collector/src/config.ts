@@ -8,7 +8,8 @@ import { httpSection, logSection } from '@sluice/shared/config-sections.ts';
 import type { TlsFiles } from '@sluice/shared/tls-material.ts';
 import { byteSize, duration, hostPort } from '@sluice/shared/units.ts';
 import { z } from 'zod';
-import type { FieldMapping, Step, TableConfig } from './contracts.ts';
+import type { ReadColumn, Step, TableConfig } from './contracts.ts';
+import { columnType, plainType, stepSchema } from './step-config.ts';
 import { examplesSchema, type TableExample } from './table-examples.ts';
 import {
   compileInput,
@@ -20,28 +21,7 @@ import {
 } from './table-input.ts';
 import { compileOutput, compilePartition, outputSchema, partitionSchema } from './table-output.ts';
 
-const mapping = z.tuple([z.string().min(1), z.string().min(1), z.string().min(1), z.string().min(1)]);
-
 const names = () => z.array(z.string().min(1)).min(1);
-
-const step = z.union([
-  z.strictObject({
-    apply_mapping: z
-      .array(mapping)
-      .min(1)
-      .describe(
-        'As in AWS Glue: [source, its type, column, its type]; dots reach into objects, the rest is dropped',
-      ),
-  }),
-  z.strictObject({ select_fields: names().describe('Keeps these columns, in this order') }),
-  z.strictObject({ drop_fields: names().describe('Drops these columns') }),
-  z.strictObject({
-    filter: z
-      .string()
-      .min(1)
-      .describe('SQL condition on the columns; a record that does not meet it is filtered'),
-  }),
-]);
 
 const table = z.strictObject({
   name: z
@@ -52,7 +32,7 @@ const table = z.strictObject({
   format: inputFormat.describe('What a record’s value is'),
   ...recordKeys,
   columns: z
-    .record(z.string(), z.string())
+    .record(z.string(), columnType)
     .optional()
     .describe(
       'Columns to read and their types; for csv in the order of the line. Else the first apply_mapping’s',
@@ -64,7 +44,7 @@ const table = z.strictObject({
     })
     .prefault({})
     .describe('What is published together'),
-  steps: z.array(step).default([]).describe('What is made of the columns, one after the other'),
+  steps: z.array(stepSchema).default([]).describe('What is made of the columns, one after the other'),
   partitionBy: z.array(partitionSchema).default([]).describe('Directories below the table, outermost first'),
   output: outputSchema.prefault({ format: 'parquet' }).describe('How rows are written'),
   provenance: z
@@ -125,6 +105,10 @@ export const collectorSchema = z.strictObject({
         .boolean()
         .default(false)
         .describe('Takes an agent’s name from the CN where its certificate has no URI `sluice://agent/<id>`'),
+      streamAgeMax: duration()
+        .refine((ms) => ms >= 10_000 && ms <= 86_400_000, 'must be between 10s and 24h')
+        .prefault('30m')
+        .describe('At this age, ± a fifth, a stream ends and its agent connects anew, here or elsewhere'),
     })
     .describe('The agents’ side'),
   agents: z
@@ -272,7 +256,7 @@ export function loadCollectorConfig(file: string): CollectorConfig {
   return Object.freeze({
     ...config,
     directory,
-    tables: config.tables.map((table) => compileTable(table, read)),
+    tables: config.tables.map((table) => compileTable(table, { directory, read })),
     examples: new Map(config.tables.map(({ name, examples }) => [name, examples])),
   });
 }
@@ -290,12 +274,14 @@ export function listenerFiles(config: Pick<CollectorConfig, 'directory' | 'liste
   return crl === undefined ? files : { ...files, crl: path(crl) };
 }
 
-function compileTable(parsed: ParsedTable, read: ReadFile): TableConfig {
-  const steps = parsed.steps.map(compileStep);
-  const columns = Object.entries(parsed.columns ?? {}).map(([name, type]) => ({
-    name,
-    type: type.toLowerCase(),
-  }));
+function compileTable(
+  parsed: ParsedTable,
+  { directory, read }: { readonly directory: string; readonly read: ReadFile },
+): TableConfig {
+  const columns = Object.entries(parsed.columns ?? {}).map(([name, column]): ReadColumn => {
+    if (typeof column === 'string') return { name, type: plainType(column) };
+    return { name, type: plainType(column.type), onError: column.on_error };
+  });
   const meaning = {
     name: parsed.name,
     topic: parsed.topic,
@@ -306,7 +292,7 @@ function compileTable(parsed: ParsedTable, read: ReadFile): TableConfig {
       read,
     ),
     record: compileRecord(parsed),
-    steps,
+    steps: parsed.steps,
     partitionBy: parsed.partitionBy.map(compilePartition),
     output: compileOutput(parsed.output),
     provenance: parsed.provenance,
@@ -317,23 +303,15 @@ function compileTable(parsed: ParsedTable, read: ReadFile): TableConfig {
   const configVersion = createHash('sha256').update(JSON.stringify(meaning)).digest('hex').slice(0, 16);
   return Object.freeze({
     ...meaning,
+    steps: meaning.steps.map((step) => withKeyFile(step, directory)),
     windowLengthMs: parsed.window.every,
     windowBytesMax: parsed.window.bytesMax,
     configVersion,
   });
 }
 
-function compileStep(parsed: z.output<typeof step>): Step {
-  if ('filter' in parsed) return { kind: 'filter', expression: parsed.filter };
-  if ('select_fields' in parsed) return { kind: 'select_fields', fields: parsed.select_fields };
-  if ('drop_fields' in parsed) return { kind: 'drop_fields', fields: parsed.drop_fields };
-  const mappings = parsed.apply_mapping.map(
-    ([source, sourceType, target, targetType]): FieldMapping => ({
-      source,
-      sourceType: sourceType.toLowerCase(),
-      target,
-      targetType: targetType.toLowerCase(),
-    }),
-  );
-  return { kind: 'apply_mapping', mappings };
+/** After the config version is taken: where the file lies means nothing. */
+function withKeyFile(step: Step, directory: string): Step {
+  if (!('keyFile' in step) || step.keyFile === undefined) return step;
+  return { ...step, keyFile: configPath({ directory }, step.keyFile) };
 }

@@ -12,37 +12,10 @@ import {
   type RecordBatchHeader,
 } from '@sluice/shared/record-batch.ts';
 import { JoinedColumn } from './joined-column.ts';
+import type { OddCode, OddRecord } from './odd-record.ts';
 import { type HeaderPairs, type KeyText, pairsText, readHeaders, textKey } from './record-texts.ts';
 
-/** A record that cannot go through SQL, and why. */
-export interface OddRecord {
-  readonly partition: number;
-  readonly offset: number;
-  readonly timestamp: number;
-  readonly code: OddCode;
-  readonly raw: Buffer | null;
-}
-
-export type OddCode =
-  | 'TOMBSTONE'
-  | 'UTF8_INVALID'
-  | 'KEY_INVALID'
-  | 'VALUE_COMPRESSION'
-  | 'VALUE_TOO_LARGE'
-  | 'FRAME_INVALID'
-  | 'SCHEMA_UNKNOWN'
-  | 'SCHEMA_UNUSABLE'
-  | 'MESSAGE_OTHER'
-  | `VALUE_UNDECODABLE${string}`
-  | `VALUE_TOO_LARGE\u001f${string}`
-  | 'CSV_INVALID'
-  | 'CSV_COLUMNS'
-  | 'CSV_LINES'
-  | 'CSV_HEADER'
-  | 'JSON_INVALID'
-  | 'NUMBER_INEXACT'
-  | 'RECORD_BATCH_CORRUPT'
-  | 'RECORD_BATCH_TOO_LARGE';
+export type { OddCode, OddRecord };
 
 /**
  * Rows [rowStart, rowEnd) of the chunk, all of one partition; the joined bytes of each column beside them.

@@ -2,21 +2,15 @@
 // filtered, and staged with the reason of those that failed; the good rows and the bad ones leave by two
 // COPYs. Pure and printable: `explain` shows exactly this.
 import type { Column, TableConfig, TableSchemas } from '../../contracts.ts';
-import { DELETED, type Field, type FieldPlan, METADATA, metadataColumns } from './fields.ts';
+import type { Field, FieldPlan } from './fields.ts';
+import { DELETED, METADATA, metadataColumns } from './metadata.ts';
 import { GOOD, partitionConditions, partitionProblems, partitionValues, placeRows } from './partitions.ts';
-import { problem, quarantineColumns, selectQuarantine } from './quarantine.ts';
-import {
-  type Context,
-  type InsertForm,
-  inputLayer,
-  isConverted,
-  type Marks,
-  rawBytes,
-  readLayers,
-} from './read-layers.ts';
+import { quarantineColumns, selectQuarantine } from './quarantine.ts';
+import { type Context, inputLayer, isConverted, type Marks, rawBytes, readLayers } from './read-layers.ts';
+import type { Changed, InsertForm } from './steps/step.ts';
 import { identifier, literal } from './types.ts';
 
-export type { InsertForm, Marks } from './read-layers.ts';
+export type { Marks } from './read-layers.ts';
 
 export interface CompiledTable {
   readonly createStaged: string;
@@ -26,6 +20,8 @@ export interface CompiledTable {
    */
   insertStaged(form: InsertForm, how?: { readonly exactText: boolean }): string;
   readonly countStaged: string;
+  /** Columns whose value was nulled, and how often; undefined where none can be. */
+  readonly countNulled: string | undefined;
   /** Distinct partition values of the rows to write: columns p0, p1 ... as text, then n. */
   readonly partitionValues: string;
   /** SELECT of the rows of one combination of partition values. */
@@ -57,6 +53,7 @@ export function compileTable(table: TableConfig, plan: FieldPlan, marks: Marks):
     countStaged:
       'SELECT count(*) AS staged, count(*) FILTER (__problem IS NOT NULL) AS quarantined, ' +
       'count(*) FILTER (__problem IS NULL AND __filtered) AS filtered FROM staged',
+    countNulled: plan.nulls ? COUNT_NULLED : undefined,
     partitionValues: partitionValues(table),
     selectRows: (values) =>
       selectRows(
@@ -79,6 +76,10 @@ export function compileTable(table: TableConfig, plan: FieldPlan, marks: Marks):
     ...needed,
   };
 }
+
+const COUNT_NULLED =
+  "SELECT name, count(*) AS n FROM (SELECT unnest(string_split(ltrim(__nulled, ','), ',')) AS name " +
+  `FROM staged WHERE ${GOOD} AND __nulled <> '') GROUP BY ALL ORDER BY ALL`;
 
 /** A deleted row says by its key what was deleted. */
 function provenanceColumns(table: TableConfig): readonly Column[] {
@@ -114,6 +115,7 @@ function createStaged({ table, plan, needsKeys, needsHeaders, keepsDeleted }: Co
     '__problem VARCHAR',
     '__filtered BOOLEAN',
     '__raw BLOB',
+    ...(plan.nulls ? ['__nulled VARCHAR'] : []),
     ...plan.result.map(({ name, type }) => `${identifier(name)} ${type.duckdb}`),
   ];
   return `CREATE OR REPLACE TEMP TABLE staged (${columns.join(', ')})`;
@@ -127,31 +129,20 @@ function insertStaged(context: Context, form: InsertForm): string {
   const { table, plan } = context;
   const layers: string[] = [inputLayer(context), ...readLayers(context, form)];
   let last = 'read';
+  const carry = (changed?: Changed) => carried(context, changed);
   plan.steps.forEach((step, index) => {
     const name = `step${index}`;
-    if (step.kind === 'map') {
-      layers.push(...mapLayers(step.mappings, last, name));
-      last = name;
-    } else if (step.kind === 'keep') {
-      layers.push(`${name} AS (SELECT ${carried()}${list(step.fields)} FROM ${last})`);
-      last = name;
-    } else {
-      layers.push(...filterLayers(step, { from: last, name, form, keepsDeleted: context.keepsDeleted }));
-      last = name;
-    }
+    layers.push(...step.layers({ from: last, name, form, carry, keepsDeleted: context.keepsDeleted }));
+    last = name;
   });
   if (table.output.kind === 'csv') {
-    layers.push(lineBreakLayer(plan, last));
+    layers.push(lineBreakLayer(context, last));
     last = 'checked';
   }
   const unplaced = partitionProblems(table, plan);
   if (unplaced.length > 0) {
-    const meta = carried().replace(
-      '__problem',
-      () =>
-        `CASE WHEN __problem IS NULL AND NOT __filtered THEN CASE ${unplaced.join(' ')} END ELSE __problem END AS __problem`,
-    );
-    layers.push(`placed AS (SELECT ${meta}${list(plan.result)} FROM ${last})`);
+    const problem = `CASE WHEN __problem IS NULL AND NOT __filtered THEN CASE ${unplaced.join(' ')} END ELSE __problem END`;
+    layers.push(`placed AS (SELECT ${carry({ problem })}${list(plan.result)} FROM ${last})`);
     last = 'placed';
   }
   const metadata = ['_partition', '_offset', '_timestamp'];
@@ -161,85 +152,31 @@ function insertStaged(context: Context, form: InsertForm): string {
   const raw = `CASE WHEN __problem IS NOT NULL THEN ${rawBytes(table)} END`;
   return (
     `INSERT INTO staged\nWITH ${layers.join(',\n')}\n` +
-    `SELECT ${metadata.join(', ')}, __problem, __filtered, ${raw}${list(plan.result)} FROM ${last}`
+    `SELECT ${metadata.join(', ')}, __problem, __filtered, ${raw}${plan.nulls ? ', __nulled' : ''}${list(plan.result)} FROM ${last}`
   );
 }
 
 /** Readers of CSV tables split at line breaks before they look at quotes. */
-function lineBreakLayer(plan: FieldPlan, from: string): string {
+function lineBreakLayer(context: Context, from: string): string {
+  const { plan } = context;
   const texts = plan.result.filter(({ type }) => type.kind === 'string').map(({ name }) => identifier(name));
   const breaks = texts.map((name) => `contains(${name}, chr(10)) OR contains(${name}, chr(13))`).join(' OR ');
   const told =
     breaks === ''
       ? '__problem'
       : `CASE WHEN __problem IS NULL AND NOT __filtered AND (${breaks}) THEN 'CSV_LINE_BREAK' ELSE __problem END`;
-  const meta = carried().replace('__problem', () => `${told} AS __problem`);
-  return `checked AS (SELECT ${meta}${list(plan.result)} FROM ${from})`;
+  return `checked AS (SELECT ${carried(context, { problem: told })}${list(plan.result)} FROM ${from})`;
 }
 
-const carried = () =>
-  '_topic, _partition, _offset, _timestamp, _key, _headers, __value, __original, __problem, __filtered';
+/** What every layer hands on of a record, some of it changed. */
+function carried({ plan }: Pick<Context, 'plan'>, { problem, filtered, nulled }: Changed = {}): string {
+  const as = (sql: string | undefined, name: string) => (sql === undefined ? name : `${sql} AS ${name}`);
+  const known = '_topic, _partition, _offset, _timestamp, _key, _headers, __value, __original';
+  const counted = plan.nulls ? `, ${as(nulled, '__nulled')}` : '';
+  return `${known}, ${as(problem, '__problem')}, ${as(filtered, '__filtered')}${counted}`;
+}
+
 const list = (fields: readonly Field[]) => fields.map(({ name }) => `, ${identifier(name)}`).join('');
-
-function mapLayers(
-  mappings: Extract<FieldPlan['steps'][number], { kind: 'map' }>['mappings'],
-  from: string,
-  name: string,
-): string[] {
-  const values = mappings.map((m, i) => `${m.conversion.value(identifier(m.from.name))} AS m${i}`);
-  const problems = mappings.flatMap((m, i) => {
-    const fails = m.conversion.fails(identifier(m.from.name), `m${i}`);
-    const told = problem('CAST_FAILED', m.from.name, {
-      value: identifier(m.from.name),
-      type: m.to.type.glue,
-    });
-    return fails === 'false' ? [] : [`WHEN ${fails} THEN ${told}`];
-  });
-  const found =
-    problems.length === 0
-      ? '__problem'
-      : `CASE WHEN __problem IS NOT NULL THEN __problem ${problems.join('\n  ')} END`;
-  const named = mappings.map((m, i) => `, m${i} AS ${identifier(m.to.name)}`).join('');
-  const meta = carried().replace('__problem', () => `${found} AS __problem`);
-  return [
-    `${name}cast AS (SELECT *, ${values.join(', ')} FROM ${from})`,
-    `${name} AS (SELECT ${meta}${named} FROM ${name}cast)`,
-  ];
-}
-
-/**
- * A record whose filter is false or NULL is filtered; one that failed before is quarantined whatever the
- * filter says.
- */
-function filterLayers(
-  step: Extract<FieldPlan['steps'][number], { kind: 'filter' }>,
-  at: { from: string; name: string; form: InsertForm; keepsDeleted: boolean },
-): string[] {
-  const fields = list(step.fields);
-  // What says that something was deleted has no values that a filter could judge.
-  const passing = at.keepsDeleted
-    ? `CASE WHEN __value IS NULL THEN true ELSE (${step.expression})::BOOLEAN END`
-    : `(${step.expression})::BOOLEAN`;
-  if (at.form !== 'guarded') {
-    const passes = `coalesce(${passing}, false)`;
-    const filtered = `CASE WHEN __filtered OR __problem IS NOT NULL THEN __filtered ELSE NOT ${passes} END AS __filtered`;
-    return [
-      `${at.name} AS (SELECT ${carried().replace('__filtered', () => filtered)}${fields} FROM ${at.from})`,
-    ];
-  }
-  const tried = `TRY({'passes': ${passing}})`;
-  const told = problem('FILTER_FAILED', '', { value: "''", type: 'a boolean' });
-  const problemNow = `CASE WHEN __problem IS NULL AND tried IS NULL THEN ${told} ELSE __problem END AS __problem`;
-  const filteredNow =
-    '(__filtered OR (tried IS NOT NULL AND NOT coalesce(tried.passes, false))) AS __filtered';
-  const meta = carried()
-    .replace('__problem', () => problemNow)
-    .replace('__filtered', () => filteredNow);
-  return [
-    `${at.name}tried AS (SELECT *, CASE WHEN __problem IS NULL THEN ${tried} END AS tried FROM ${at.from})`,
-    `${at.name} AS (SELECT ${meta}${fields} FROM ${at.name}tried)`,
-  ];
-}
 
 function selectRows({ table }: Context, written: readonly Column[], from: string): string {
   const columns = [...written, ...provenanceColumns(table)].map(({ name, type }) =>
@@ -256,8 +193,7 @@ function outputExpression(name: string, type: string, table: TableConfig): strin
   if (name === '_topic') return `${literal(table.topic)} AS _topic`;
   if (type === 'timestamp' && table.output.kind !== 'parquet')
     return `strftime(${column}, '%Y-%m-%d %H:%M:%S.%f') AS ${column}`;
-  if (type.startsWith('map<') && table.output.kind === 'csv')
-    return `to_json(${column})::VARCHAR AS ${column}`;
+  if (type.includes('<') && table.output.kind === 'csv') return `to_json(${column})::VARCHAR AS ${column}`;
   if (type === 'binary' && table.output.kind !== 'parquet') return `to_base64(${column}) AS ${column}`;
   return column;
 }

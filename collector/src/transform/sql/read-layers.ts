@@ -2,17 +2,12 @@
 // columns, each with a check, by what the table's format is. Pure.
 import type { TableConfig } from '../../contracts.ts';
 import { type TextPattern, textPattern } from '../text-pattern.ts';
-import { fromDecoded, fromJson, fromText, wantsJsonToken } from './conversions.ts';
+import { type Reads, readAs, wantsToken } from './convert.ts';
 import { exactText } from './exact-text.ts';
 import type { FieldPlan, SourceField } from './fields.ts';
-import { problem } from './quarantine.ts';
-import { identifier, literal, type ScalarType } from './types.ts';
-
-/**
- * clean: fails where a value is not JSON. checked: each value is validated before it is read, a tenth slower.
- * guarded: survives a filter that throws too, at a fifth of the speed.
- */
-export type InsertForm = 'clean' | 'checked' | 'guarded';
+import { problem } from './problems.ts';
+import type { InsertForm } from './steps/step.ts';
+import { type FieldType, identifier, isScalar, literal } from './types.ts';
 
 /** What stands between two values of a joined column, and for a null key or beside a number of a text. */
 export interface Marks {
@@ -75,14 +70,15 @@ export function readLayers(context: Context, form: InsertForm): string[] {
     case 'avro':
       return jsonLayers(context, form);
     case 'csv':
-      return csvLayers(plan.source);
+      return csvLayers(plan);
     case 'regex':
     case 'grok':
-      return patternLayers(textPattern(table.input), plan.source);
+      return patternLayers(textPattern(table.input), plan);
     default: {
+      const counted = plan.nulls ? ", '' AS __nulled" : '';
       const value = table.input.kind === 'bytes' ? 'from_base64(__value)' : '__value';
       return [
-        `read AS (SELECT *, NULL::VARCHAR AS __problem, false AS __filtered, ${value} AS value FROM input)`,
+        `read AS (SELECT *, NULL::VARCHAR AS __problem, false AS __filtered${counted}, ${value} AS value FROM input)`,
       ];
     }
   }
@@ -91,20 +87,20 @@ export function readLayers(context: Context, form: InsertForm): string[] {
 function jsonLayers({ table, plan, marks, exactText }: Context, form: InsertForm): string[] {
   const { source } = plan;
   const reads = isDecoded(table.input) ? 'decoded' : 'json';
-  const wantsToken = (type: ScalarType) => reads === 'json' && wantsJsonToken(type);
+  const asToken = (type: FieldType) => wantsToken(type, reads);
   const object =
     "(starts_with(__value, '{') OR starts_with(ltrim(__value, ' ' || chr(9) || chr(10) || chr(13)), '{'))";
   const readable = form === 'clean' ? object : `${object} AND json_valid(__value)`;
-  const parse = `from_json(__value, ${literal(structureOf(source, wantsToken))})`;
+  const parse = `from_json(__value, ${literal(structureOf(source, asToken))})`;
   const notObject = `CASE WHEN r IS NOT NULL OR __value IS NULL THEN NULL WHEN json_valid(__value) THEN 'NOT_AN_OBJECT' ELSE 'JSON_INVALID' END`;
   const texts = source.map((field, i) => {
     const at = field.path.reduce((inner, part) => `struct_extract(${inner}, ${literal(part)})`, 'r');
-    return wantsToken(field.type) ? `nullif(${at}::VARCHAR, 'null') AS t${i}` : `${at} AS t${i}`;
+    return asToken(field.type) ? `nullif(${at}::VARCHAR, 'null') AS t${i}` : `${at} AS t${i}`;
   });
   return [
     `parsed AS (SELECT *, CASE WHEN ${readable} THEN ${parse} END AS r FROM input)`,
     `texts AS (SELECT *, ${notObject} AS __unread, ${[...texts].join(', ')} FROM parsed)`,
-    ...typedLayers(source, { reads, mark: exactText ? marks.nullMark : undefined }),
+    ...typedLayers(plan, { reads, mark: exactText ? marks.nullMark : undefined }),
   ];
 }
 
@@ -112,7 +108,7 @@ function jsonLayers({ table, plan, marks, exactText }: Context, form: InsertForm
  * from_json's structure: objects nested by path, JSON where the token matters and VARCHAR where its text
  * does.
  */
-function structureOf(source: readonly SourceField[], wantsToken: (type: ScalarType) => boolean): string {
+function structureOf(source: readonly SourceField[], asToken: (type: FieldType) => boolean): string {
   const root: Record<string, unknown> = Object.create(null);
   for (const { path, type } of source) {
     let at = root;
@@ -121,26 +117,26 @@ function structureOf(source: readonly SourceField[], wantsToken: (type: ScalarTy
       at[part] = inner;
       at = inner;
     }
-    at[path.at(-1) ?? ''] = wantsToken(type) ? 'JSON' : 'VARCHAR';
+    at[path.at(-1) ?? ''] = asToken(type) ? 'JSON' : 'VARCHAR';
   }
   return JSON.stringify(root);
 }
 
 /** The converter made a JSON array of the line: the line itself, then its fields; null for an empty one. */
-function csvLayers(source: readonly SourceField[]): string[] {
-  const texts = source.map((_field, i) => `r[${i + 2}] AS t${i}`);
+function csvLayers(plan: FieldPlan): string[] {
+  const texts = plan.source.map((_field, i) => `r[${i + 2}] AS t${i}`);
   return [
     `parsed AS (SELECT *, from_json(__value, '["VARCHAR"]') AS r FROM input)`,
     `texts AS (SELECT *, NULL::VARCHAR AS __unread, ${texts.join(', ')} FROM parsed)`,
-    ...typedLayers(source, { reads: 'text' }),
+    ...typedLayers(plan, { reads: 'text' }),
   ];
 }
 
 /** A line without a match gives empty groups; so does an empty one that matches, which is looked at again. */
-function patternLayers({ regex, groups }: TextPattern, source: readonly SourceField[]): string[] {
+function patternLayers({ regex, groups }: TextPattern, plan: FieldPlan): string[] {
   const pattern = literal(regex);
   const names = ['line', ...groups.map((_group, i) => `g${i}`)].map(literal).join(', ');
-  const texts = source.map(({ name }, i) => {
+  const texts = plan.source.map(({ name }, i) => {
     const of = groups.flatMap((group, g) => (group.name === name ? [`nullif(r.g${g}, '')`] : []));
     return `coalesce(${of.join(', ')}, NULL) AS t${i}`;
   });
@@ -148,21 +144,22 @@ function patternLayers({ regex, groups }: TextPattern, source: readonly SourceFi
   return [
     `parsed AS (SELECT *, regexp_extract(__value, ${pattern}, [${names}]) AS r FROM input)`,
     `texts AS (SELECT *, ${[unread, ...texts].join(', ')} FROM parsed)`,
-    ...typedLayers(source, { reads: 'text' }),
+    ...typedLayers(plan, { reads: 'text' }),
   ];
 }
 
 function typedLayers(
-  source: readonly SourceField[],
-  { reads, mark }: { reads: 'json' | 'decoded' | 'text'; mark?: string | undefined },
+  plan: FieldPlan,
+  { reads, mark }: { reads: Reads; mark?: string | undefined },
 ): string[] {
-  const convert = { json: fromJson, decoded: fromDecoded, text: fromText }[reads];
+  const { source, nulls } = plan;
   const conversions = source.map(({ type, path }) => {
-    if (mark !== undefined && type.kind === 'string')
-      return { value: exactText(path, mark), fails: () => 'false' };
-    return convert(type);
+    const read = readAs(type, reads);
+    if (mark !== undefined && type.kind === 'string') return { ...read, value: exactText(path, mark) };
+    return read;
   });
   const values = conversions.map((conversion, i) => `${conversion.value(`t${i}`)} AS c${i}`);
+  const failing = conversions.map((conversion, i) => conversion.fails(`t${i}`, `c${i}`));
   const parents = reads === 'text' ? [] : parentsOf(source);
   const problems = [
     'WHEN __unread IS NOT NULL THEN __unread',
@@ -176,19 +173,25 @@ function typedLayers(
       return `WHEN CASE WHEN ${below.join(' AND ')} THEN ${isOther} ELSE false END THEN ${told}`;
     }),
     ...source.flatMap((field, i) => {
-      const fails = conversions[i]?.fails(`t${i}`, `c${i}`) ?? 'false';
-      const told = problem('CAST_FAILED', field.path.join('.'), {
-        value: reads === 'json' ? shownToken(`t${i}`) : `t${i}`,
-        type: field.type.glue,
-      });
-      return fails === 'false' ? [] : [`WHEN ${fails} THEN ${told}`];
+      const fails = failing[i] ?? 'false';
+      if (fails === 'false' || field.nullOnError) return [];
+      const shown = reads === 'json' && isScalar(field.type) ? shownToken(`t${i}`) : `t${i}`;
+      return [`WHEN ${fails} THEN ${conversions[i]?.told(field.path.join('.'), shown)}`];
     }),
   ];
-  const named = source.map(({ name }, i) => `, c${i} AS ${identifier(name)}`).join('');
+  const nulled = source.flatMap(({ name, nullOnError }, i) =>
+    nullOnError ? [`CASE WHEN ${failing[i]} THEN ${literal(`,${name}`)} ELSE '' END`] : [],
+  );
+  const value = (nullOnError: boolean, i: number) =>
+    nullOnError ? `CASE WHEN ${failing[i]} THEN NULL ELSE c${i} END` : `c${i}`;
+  const named = source
+    .map((field, i) => `, ${value(field.nullOnError, i)} AS ${identifier(field.name)}`)
+    .join('');
+  const counted = nulls ? `, ${["''", ...nulled].join(' || ')} AS __nulled` : '';
   return [
     `typed AS (SELECT *, ${values.join(', ')} FROM texts)`,
     'read AS (SELECT _topic, _partition, _offset, _timestamp, _key, _headers, __value, __original, ' +
-      `CASE ${problems.join('\n  ')} END AS __problem, false AS __filtered${named} FROM typed)`,
+      `CASE ${problems.join('\n  ')} END AS __problem, false AS __filtered${counted}${named} FROM typed)`,
   ];
 }
 
