@@ -372,10 +372,110 @@ const privacy = [
     })),
 ] as const;
 
-export const stepSchema = z.union([...reshape, ...compute, ...texts, ...times, ...privacy]);
+const rows = [
+  z
+    .strictObject({
+      explode: z
+        .strictObject({
+          field: name().describe('Column, an array or a map'),
+          column: name()
+            .optional()
+            .describe('Column of an element, or of a map’s value; else as the array, or value'),
+          key: name().optional().describe('Column of a map’s key; else key'),
+          position: name().optional().describe('Column to add: where the element stood, from 0'),
+          outer: z
+            .boolean()
+            .default(false)
+            .describe('Keeps a record with nothing to explode, with NULLs; else it is filtered'),
+        })
+        .describe('A row for each element'),
+    })
+    .transform(({ explode }) => ({ kind: 'explode' as const, ...explode, position: explode.position })),
+  z
+    .strictObject({ unnest: names().describe('Structs that become columns, named struct_field') })
+    .transform(({ unnest: fields }) => ({ kind: 'unnest' as const, fields })),
+  z
+    .strictObject({
+      unpivot: z
+        .strictObject({
+          fields: names().describe('Columns, all of one type'),
+          name: name().describe('Column of their names'),
+          value: name().describe('Column of their values'),
+          keep_nulls: z.boolean().default(false).describe('A row for a NULL as well'),
+        })
+        .describe('A row for each of several columns'),
+    })
+    .transform(({ unpivot: { keep_nulls: keepNulls, ...rest } }) => ({
+      kind: 'unpivot' as const,
+      ...rest,
+      keepNulls,
+    })),
+] as const;
+
+const outputName = z
+  .string()
+  .regex(/^[a-z][a-z0-9_]{0,99}$/, 'lower-case letters, digits and underscore, starting with a letter')
+  .refine((output) => !['rows', 'quarantine'].includes(output), 'rows and quarantine are taken')
+  .describe('The rows are in the table `<table>_<output>`');
+
+/** Steps of a way of their own; `Step[]`, which cannot be said here without going round in a circle. */
+const ownSteps = z
+  .lazy((): z.ZodType<readonly unknown[]> => z.array(stepSchema))
+  .default([])
+  .describe('Steps of these rows alone, as `steps`');
+
+const branches = [
+  z
+    .strictObject({
+      split_rows: z
+        .array(
+          z.strictObject({
+            output: outputName,
+            when: name().describe('SQL condition; the first that holds decides'),
+            steps: ownSteps,
+          }),
+        )
+        .min(1)
+        .describe('Rows go to tables of their own; those that meet no condition stay in this one'),
+    })
+    .transform(({ split_rows: splits }) => ({ kind: 'split_rows' as const, splits })),
+  z
+    .strictObject({
+      relationalize: names().describe(
+        'Arrays and maps, with dots also those inside, that become tables `<table>_<name>`; structs become columns',
+      ),
+    })
+    .transform(({ relationalize: fields }) => ({ kind: 'relationalize' as const, fields })),
+] as const;
+
+export const stepSchema = z.union([
+  ...reshape,
+  ...compute,
+  ...texts,
+  ...times,
+  ...privacy,
+  ...rows,
+  ...branches,
+]);
 
 /** A step of a table, compiled: `kind` names it. */
 export type Step = z.output<typeof stepSchema>;
+
+const MULTIPLYING: readonly Step['kind'][] = ['explode', 'unpivot', 'split_rows', 'relationalize'];
+
+/** Whether a record may have other than one row in one table. */
+export function isPlural(steps: readonly Step[]): boolean {
+  return steps.some(({ kind }) => MULTIPLYING.includes(kind));
+}
+
+/** The outputs beside the table itself and its quarantine. */
+export function outputNames(steps: readonly Step[]): readonly string[] {
+  return steps.flatMap((step) => {
+    if (step.kind === 'relationalize') return step.fields.map((path) => path.replaceAll('.', '_'));
+    if (step.kind !== 'split_rows') return [];
+    return step.splits.flatMap(({ output, steps: own }) => [output, ...outputNames(own as readonly Step[])]);
+  });
+}
 
 /** Names of struct fields keep their case, because JSON tells it. */
 export function plainType(type: string): string {

@@ -1,7 +1,7 @@
 // Tables, as config compiles them: what is read, what is made of it, and how it is written.
 import type { OnError, Step } from './step-config.ts';
 
-export type { Step } from './step-config.ts';
+export type { Step };
 
 // a Glue type string: boolean, int, bigint, double, decimal(12,2), string, timestamp ...
 export type ColumnType = string;

@@ -10,6 +10,7 @@ import { sha256OfFile } from '@sluice/shared/file-hash.ts';
 import { partitionKey } from '@sluice/shared/position.ts';
 import { systemRandom } from '@sluice/shared/random.ts';
 import type {
+  Classes,
   OutputFile,
   OutputFormat,
   QuarantinedBatch,
@@ -34,6 +35,7 @@ import { setKeys } from './key-files.ts';
 import { base64Key, jsonKey, mapText, pairsText, textKey } from './record-texts.ts';
 import { type CompiledTable, compileTable, type Marks } from './sql/compile.ts';
 import { type FieldPlan, planFields } from './sql/fields.ts';
+import type { CompiledOutput } from './sql/outputs.ts';
 import type { InsertForm } from './sql/steps/step.ts';
 import { literal } from './sql/types.ts';
 import { type JsonRules, jsonRules, strikeUnstrict } from './strict-json.ts';
@@ -122,7 +124,7 @@ export class WindowTransform {
     try {
       await setKeys(database, plan.keyFiles);
       const transform = new WindowTransform(request, { ...parts, database, plan });
-      await database.run(transform.#compiled.createStaged);
+      for (const sql of transform.#compiled.createStaged) await database.run(sql);
       return transform;
     } catch (error) {
       database.close();
@@ -225,7 +227,9 @@ export class WindowTransform {
     for (;;) {
       const [form = 'guarded', next] = this.#forms;
       try {
-        return await this.#database.run(this.#compiled.insertStaged(form, { exactText }));
+        const how = { exactText, firstId: this.#staged };
+        for (const sql of this.#compiled.insertStaged(form, how)) await this.#database.run(sql);
+        return;
       } catch (error) {
         if (next === undefined) throw error;
         this.#forms.shift();
@@ -237,22 +241,13 @@ export class WindowTransform {
     await this.#insertChunk();
     await this.#inserting;
     const started = this.#clock.monotonicMs();
-    const counts = await this.#counts();
-    const files = [...(await this.#writeRows()), ...(await this.#writeQuarantine(counts.quarantined))];
-    const emitted = files.reduce((sum, f) => sum + (f.output === 'rows' ? f.rows : 0), 0);
+    for (const { windowWise } of this.#compiled.outputs)
+      for (const sql of windowWise) await this.#database.run(sql);
+    const classes = await this.#classes();
+    const files: OutputFile[] = [];
+    for (const output of this.#compiled.outputs) files.push(...(await this.#writeRows(output)));
+    files.push(...(await this.#writeQuarantine(classes.quarantined)));
     this.#sqlMs += this.#clock.monotonicMs() - started;
-    const total = [...this.#records.values()].reduce((a, b) => a + b, 0);
-    const classes = {
-      in: total,
-      emitted,
-      merged: 0,
-      filtered: counts.filtered,
-      quarantined: counts.quarantined,
-    };
-    assert(
-      emitted + counts.filtered + counts.quarantined === total,
-      `${this.#request.table.name}: ${JSON.stringify(classes)} do not add up`,
-    );
     return {
       files: files.map((file, index) => ({ ...file, index })),
       classes,
@@ -264,14 +259,24 @@ export class WindowTransform {
     };
   }
 
-  async #counts(): Promise<{ filtered: number; quarantined: number }> {
-    const [row] = await this.#database.rows(this.#compiled.countStaged);
+  async #classes(): Promise<Classes> {
+    const [row] = await this.#database.rows(this.#compiled.countRecords);
     const [odd] = await this.#database.rows('SELECT count(*) AS n FROM odd');
     assert(Number(odd?.['n']) === this.#odd, 'records set aside went missing');
-    return {
+    const [good, emitted] = [Number(row?.['good']), Number(row?.['emitted'])];
+    const classes = {
+      in: [...this.#records.values()].reduce((a, b) => a + b, 0),
+      emitted,
+      merged: good - emitted,
       filtered: Number(row?.['filtered']) + this.#filtered,
       quarantined: Number(row?.['quarantined']) + this.#odd,
     };
+    assert(
+      emitted + classes.merged + classes.filtered + classes.quarantined === classes.in &&
+        (classes.merged === 0 || this.#compiled.outputs.some(({ windowWise }) => windowWise.length > 0)),
+      `${this.#request.table.name}: ${JSON.stringify(classes)} do not add up`,
+    );
+    return classes;
   }
 
   async #nulled(): Promise<TransformResult['nulled']> {
@@ -281,28 +286,26 @@ export class WindowTransform {
     return rows.map((row) => ({ column: String(row['name']), values: Number(row['n']) }));
   }
 
-  async #writeRows(): Promise<OutputFile[]> {
-    const { table } = this.#request;
+  async #writeRows(output: CompiledOutput): Promise<OutputFile[]> {
+    const { table, name } = output;
     const { extension, options } = fileFormat(table);
     const files: OutputFile[] = [];
-    const combinations = await this.#database.rows(this.#compiled.partitionValues);
+    const combinations = await this.#database.rows(output.partitionValues);
     const placed = combinations.length > PARTITIONS_SCANNED_MAX;
-    if (placed) await this.#database.run(this.#compiled.placeRows);
+    if (placed) await this.#database.run(output.placeRows);
     for (const [i, row] of combinations.entries()) {
       const expected = Number(row['n'] ?? 0);
       if (expected === 0) continue;
       const values = table.partitionBy.map((_spec, column) => (row[`p${column}`] ?? null) as string | null);
-      const select = placed ? this.#compiled.selectPlaced(i + 1) : this.#compiled.selectRows(values);
-      const written = await this.#copy(select, { name: `rows-${i}.${extension}`, options });
+      const select = placed ? output.selectPlaced(i + 1) : output.selectRows(values);
+      const written = await this.#copy(select, { name: `${name}-${i}.${extension}`, options });
       const rows = written.reduce((sum, file) => sum + file.rows, 0);
       assert(rows === expected, `${rows} rows written where ${expected} were staged`);
       const partition = table.partitionBy.map((spec, column) => ({
         column: spec.column,
         value: spec.kind === 'ingest' ? spellTime(spec, this.#request.openedMs) : (values[column] ?? null),
       }));
-      files.push(
-        ...written.map((file) => ({ output: 'rows' as const, index: 0, partition, extension, ...file })),
-      );
+      files.push(...written.map((file) => ({ output: name, index: 0, partition, extension, ...file })));
     }
     return files;
   }

@@ -24,6 +24,8 @@ export type Given =
 export interface Written {
   readonly rows: Record<string, unknown>[];
   readonly quarantine: Record<string, unknown>[];
+  /** Rows of any output. */
+  readonly read: (output: string) => Promise<Record<string, unknown>[]>;
   readonly result: TransformResult;
 }
 
@@ -54,7 +56,7 @@ export function oneWindows(schemas?: SchemaSource) {
         rows.push(...(await readFile(file.path)));
       return rows;
     };
-    return { rows: await read('rows'), quarantine: await read('quarantine'), result };
+    return { rows: await read('rows'), quarantine: await read('quarantine'), read, result };
   };
 
   return { transformer, transform };

@@ -5,6 +5,7 @@ import { type TextPattern, textPattern } from '../text-pattern.ts';
 import { type Reads, readAs, wantsToken } from './convert.ts';
 import { exactText } from './exact-text.ts';
 import type { FieldPlan, SourceField } from './fields.ts';
+import { DELETED } from './metadata.ts';
 import { problem } from './problems.ts';
 import type { InsertForm } from './steps/step.ts';
 import { type FieldType, identifier, isScalar, literal } from './types.ts';
@@ -24,6 +25,8 @@ export interface Context {
   readonly needsOriginals: boolean;
   readonly keepsDeleted: boolean;
   readonly exactText: boolean;
+  /** Records are numbered from here on, where a record may be several rows. */
+  readonly firstId: number;
 }
 
 /** Whether a value becomes JSON that a schema has typed: every field is read as text. */
@@ -43,13 +46,17 @@ export function rawBytes(table: TableConfig): string {
   return table.input.kind === 'bytes' ? 'from_base64(__value)' : 'encode(__value)';
 }
 
-export function inputLayer({ table, marks, ...context }: Context): string {
+export function inputLayer({ table, plan, marks, firstId, ...context }: Context): string {
   const { needsKeys, needsHeaders, needsOriginals, keepsDeleted } = context;
   const split = (column: string) =>
     `unnest(string_split(decode(joined.${column}), ${literal(marks.separator)}))`;
   const key = needsKeys ? `${split('k')} AS k` : 'NULL::VARCHAR AS k';
   const headers = needsHeaders ? `${split('h')} AS h` : 'NULL::VARCHAR AS h';
   const original = needsOriginals ? `${split('r')} AS r` : 'NULL::VARCHAR AS r';
+  const numbered = plan.plural
+    ? `, row_number() OVER () + ${firstId - 1} AS __id, []::INTEGER[] AS __nth`
+    : '';
+  const deleted = keepsDeleted ? `, v = ${literal(marks.nullMark)} AS ${DELETED}` : '';
   const nullOr = (column: string) => `nullif(${column}, ${literal(marks.nullMark)})`;
   const keyValue = table.record.key === 'bytes' ? `from_base64(${nullOr('k')})` : nullOr('k');
   const headersValue = table.record.headers === 'map' ? `from_json(h, '"MAP(VARCHAR, VARCHAR)"')` : 'h';
@@ -59,7 +66,7 @@ export function inputLayer({ table, marks, ...context }: Context): string {
     `input AS (SELECT ${literal(table.topic)} AS _topic, p AS _partition, o AS _offset, ` +
     'CASE WHEN t BETWEEN 0 AND 9223372036854775 THEN make_timestamp(t * 1000) END AS _timestamp, ' +
     `${keyValue} AS _key, ${headersValue} AS _headers, ${keepsDeleted ? nullOr('v') : 'v'} AS __value, ` +
-    'r AS __original FROM unnested WHERE o >= 0)'
+    `r AS __original${deleted}${numbered} FROM unnested WHERE o >= 0)`
   );
 }
 
@@ -70,10 +77,10 @@ export function readLayers(context: Context, form: InsertForm): string[] {
     case 'avro':
       return jsonLayers(context, form);
     case 'csv':
-      return csvLayers(plan);
+      return csvLayers(context);
     case 'regex':
     case 'grok':
-      return patternLayers(textPattern(table.input), plan);
+      return patternLayers(textPattern(table.input), context);
     default: {
       const counted = plan.nulls ? ", '' AS __nulled" : '';
       const value = table.input.kind === 'bytes' ? 'from_base64(__value)' : '__value';
@@ -84,7 +91,8 @@ export function readLayers(context: Context, form: InsertForm): string[] {
   }
 }
 
-function jsonLayers({ table, plan, marks, exactText }: Context, form: InsertForm): string[] {
+function jsonLayers(context: Context, form: InsertForm): string[] {
+  const { table, plan, marks, exactText } = context;
   const { source } = plan;
   const reads = isDecoded(table.input) ? 'decoded' : 'json';
   const asToken = (type: FieldType) => wantsToken(type, reads);
@@ -100,7 +108,7 @@ function jsonLayers({ table, plan, marks, exactText }: Context, form: InsertForm
   return [
     `parsed AS (SELECT *, CASE WHEN ${readable} THEN ${parse} END AS r FROM input)`,
     `texts AS (SELECT *, ${notObject} AS __unread, ${[...texts].join(', ')} FROM parsed)`,
-    ...typedLayers(plan, { reads, mark: exactText ? marks.nullMark : undefined }),
+    ...typedLayers(context, { reads, mark: exactText ? marks.nullMark : undefined }),
   ];
 }
 
@@ -123,20 +131,20 @@ function structureOf(source: readonly SourceField[], asToken: (type: FieldType) 
 }
 
 /** The converter made a JSON array of the line: the line itself, then its fields; null for an empty one. */
-function csvLayers(plan: FieldPlan): string[] {
-  const texts = plan.source.map((_field, i) => `r[${i + 2}] AS t${i}`);
+function csvLayers(context: Context): string[] {
+  const texts = context.plan.source.map((_field, i) => `r[${i + 2}] AS t${i}`);
   return [
     `parsed AS (SELECT *, from_json(__value, '["VARCHAR"]') AS r FROM input)`,
     `texts AS (SELECT *, NULL::VARCHAR AS __unread, ${texts.join(', ')} FROM parsed)`,
-    ...typedLayers(plan, { reads: 'text' }),
+    ...typedLayers(context, { reads: 'text' }),
   ];
 }
 
 /** A line without a match gives empty groups; so does an empty one that matches, which is looked at again. */
-function patternLayers({ regex, groups }: TextPattern, plan: FieldPlan): string[] {
+function patternLayers({ regex, groups }: TextPattern, context: Context): string[] {
   const pattern = literal(regex);
   const names = ['line', ...groups.map((_group, i) => `g${i}`)].map(literal).join(', ');
-  const texts = plan.source.map(({ name }, i) => {
+  const texts = context.plan.source.map(({ name }, i) => {
     const of = groups.flatMap((group, g) => (group.name === name ? [`nullif(r.g${g}, '')`] : []));
     return `coalesce(${of.join(', ')}, NULL) AS t${i}`;
   });
@@ -144,12 +152,12 @@ function patternLayers({ regex, groups }: TextPattern, plan: FieldPlan): string[
   return [
     `parsed AS (SELECT *, regexp_extract(__value, ${pattern}, [${names}]) AS r FROM input)`,
     `texts AS (SELECT *, ${[unread, ...texts].join(', ')} FROM parsed)`,
-    ...typedLayers(plan, { reads: 'text' }),
+    ...typedLayers(context, { reads: 'text' }),
   ];
 }
 
 function typedLayers(
-  plan: FieldPlan,
+  { plan, keepsDeleted }: Pick<Context, 'plan' | 'keepsDeleted'>,
   { reads, mark }: { reads: Reads; mark?: string | undefined },
 ): string[] {
   const { source, nulls } = plan;
@@ -184,13 +192,14 @@ function typedLayers(
   );
   const value = (nullOnError: boolean, i: number) =>
     nullOnError ? `CASE WHEN ${failing[i]} THEN NULL ELSE c${i} END` : `c${i}`;
+  const others = (keepsDeleted ? `, ${DELETED}` : '') + (plan.plural ? ', __id, __nth' : '');
   const named = source
     .map((field, i) => `, ${value(field.nullOnError, i)} AS ${identifier(field.name)}`)
     .join('');
   const counted = nulls ? `, ${["''", ...nulled].join(' || ')} AS __nulled` : '';
   return [
     `typed AS (SELECT *, ${values.join(', ')} FROM texts)`,
-    'read AS (SELECT _topic, _partition, _offset, _timestamp, _key, _headers, __value, __original, ' +
+    `read AS (SELECT _topic, _partition, _offset, _timestamp, _key, _headers, __value, __original${others}, ` +
       `CASE ${problems.join('\n  ')} END AS __problem, false AS __filtered${counted}${named} FROM typed)`,
   ];
 }

@@ -1,10 +1,12 @@
 // Which module plans a step: one line for each kind that a config may name.
 import type { Step } from '../../../step-config.ts';
 import { planAddUuid } from './add-uuid.ts';
+import { planRelationalize, planSplitRows } from './branches.ts';
 import { planDropFields, planRenameField, planSelectFields } from './choose-fields.ts';
 import { planDerive, planFillMissing } from './derive.ts';
 import { planDetectPii } from './detect-pii.ts';
 import { planDropNullFields } from './drop-null-fields.ts';
+import { planExplode, planUnnest, planUnpivot } from './explode.ts';
 import { planFilter } from './filter.ts';
 import { planHash, planMask, planPartialMask, planRedact } from './hiding.ts';
 import { planApplyMapping } from './mapping.ts';
@@ -45,6 +47,11 @@ const PLANNERS: { readonly [Kind in Step['kind']]: Planner<Kind> } = {
   redact: planRedact,
   hash: planHash,
   detect_pii: planDetectPii,
+  explode: planExplode,
+  unnest: planUnnest,
+  unpivot: planUnpivot,
+  split_rows: planSplitRows,
+  relationalize: planRelationalize,
 };
 
 export function planStep(step: Step, scope: Scope): PlannedStep {
