@@ -162,6 +162,16 @@ export const ERRORS = {
     remedy:
       'Check that an agent of the topic is connected and that its schemaRegistry answers (for Glue: the collector’s role and route); the records wait.',
   },
+  DATA_QUALITY_FAILED: {
+    kind: 'reject',
+    remedy:
+      'Correct the source, or the rule in the table’s evaluate_data_quality; the window waits and is tried again.',
+  },
+  QUARANTINE_BUDGET_EXCEEDED: {
+    kind: 'reject',
+    remedy:
+      'Look at what the source sends: correct it or the table’s columns, or raise quarantine.ratioMax; the window waits.',
+  },
   TRANSFORM_OUT_OF_MEMORY: {
     kind: 'retry',
     remedy: 'Lower the table’s window.bytesMax or give the collector more memory.',

@@ -53,7 +53,7 @@ export function createTransformer(limits: TransformLimits, schemas?: SchemaSourc
       const { createStaged, insertStaged, outputs, selectQuarantine } = compile(table);
       const written = outputs.flatMap(
         ({ table: { partitionBy }, windowWise, partitionValues, selectRows }) => [
-          ...windowWise,
+          ...windowWise.map(({ sql }) => sql),
           partitionValues,
           `COPY (${selectRows(partitionBy.map((spec) => `<${spec.column}>`))})`,
         ],
