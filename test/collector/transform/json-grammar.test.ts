@@ -109,6 +109,6 @@ for (const [offset, { what, text, code }] of cases.entries()) {
     const first = alone.quarantine[0]?.['code'];
     const isObject = /^[ \t\r\n]*\{/.test(text);
     if (code === undefined) assert.equal(first, isObject ? undefined : 'NOT_AN_OBJECT');
-    else assert.ok(first === 'JSON_INVALID' || first === 'NOT_AN_OBJECT', first);
+    else assert.ok(first === 'JSON_INVALID' || first === 'NOT_AN_OBJECT', String(first));
   });
 }
