@@ -48,8 +48,8 @@ export interface ChunkPart {
 const PART_ROWS_MAX = 1_024;
 
 /** A chunk is full once it holds this many bytes or records, those that are set aside included. */
-const CHUNK_BYTES = 8 * 2 ** 20;
-const CHUNK_RECORDS = 60_000;
+const CHUNK_BYTES = 16 * 2 ** 20;
+const CHUNK_RECORDS = 61_440;
 
 export interface ColumnOptions {
   /** UTF-8 text that stands between two values, and nowhere else. */

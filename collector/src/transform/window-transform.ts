@@ -33,6 +33,7 @@ import { type Database, openDatabase } from './duckdb.ts';
 import { type CompiledTable, compileTable, type InsertForm, type Marks } from './sql/compile.ts';
 import { type FieldPlan, planFields } from './sql/fields.ts';
 import { literal } from './sql/types.ts';
+import { type PartitionValues, StraightRows, type WrittenFile } from './straight-rows.ts';
 import { type JsonRules, jsonRules, strikeUnstrict } from './strict-json.ts';
 
 export interface TransformLimits {
@@ -60,6 +61,7 @@ export class WindowTransform {
   readonly #compiled: CompiledTable;
   readonly #chunk: ColumnChunk;
   readonly #jsonRules: JsonRules | undefined;
+  readonly #straight: StraightRows;
   readonly #records = new Map<string, number>();
   /** The fastest one first; each is correct for what the one before fails on. */
   readonly #forms: InsertForm[];
@@ -80,6 +82,10 @@ export class WindowTransform {
     this.#forms = table.steps.some(({ kind }) => kind === 'filter')
       ? ['clean', 'checked', 'guarded']
       : ['clean', 'checked'];
+    this.#straight = new StraightRows({
+      ...{ table, database, compiled: this.#compiled, directory: request.directory },
+      parquetOptions: table.output.kind === 'parquet' ? rowGroupOptions(table.output) : '',
+    });
     this.#jsonRules = table.input.kind === 'json' ? jsonRules(plan.source) : undefined;
     this.#chunk = new ColumnChunk({
       separator: Buffer.from(marks.separator),
@@ -102,6 +108,7 @@ export class WindowTransform {
     });
     const transform = new WindowTransform(request, { database, plan, clock });
     await database.run(transform.#compiled.createStaged);
+    await transform.#straight.open();
     return transform;
   }
 
@@ -163,16 +170,16 @@ export class WindowTransform {
     this.#odd += struck;
     if (this.#chunk.rows > 0) {
       await this.#database.appendChunk(this.#chunk);
-      this.#inserting = this.#insert(exactText);
+      this.#inserting = this.#insert(this.#chunk.rows, exactText);
       this.#inserting.catch(() => {});
     }
     this.#staged += this.#chunk.rows;
     this.#chunk.reset();
   }
 
-  async #insert(exactText: boolean): Promise<void> {
+  async #insert(rows: number, exactText: boolean): Promise<void> {
     const started = this.#clock.monotonicMs();
-    await this.#insertInForm(exactText);
+    if (!(await this.#straight.take(rows, exactText))) await this.#insertInForm(exactText);
     await this.#database.emptyRaw();
     this.#sqlMs += this.#clock.monotonicMs() - started;
   }
@@ -225,7 +232,7 @@ export class WindowTransform {
     const [odd] = await this.#database.rows('SELECT count(*) AS n FROM odd');
     assert(Number(odd?.['n']) === this.#odd, 'records set aside went missing');
     return {
-      filtered: Number(row?.['filtered']),
+      filtered: Number(row?.['filtered']) + this.#straight.filtered,
       quarantined: Number(row?.['quarantined']) + this.#odd,
     };
   }
@@ -245,15 +252,22 @@ export class WindowTransform {
       const written = await this.#copy(select, { name: `rows-${i}.${extension}`, options });
       const rows = written.reduce((sum, file) => sum + file.rows, 0);
       assert(rows === expected, `${rows} rows written where ${expected} were staged`);
-      const partition = table.partitionBy.map((spec, column) => ({
-        column: spec.column,
-        value: spec.kind === 'ingest' ? spellTime(spec, this.#request.openedMs) : (values[column] ?? null),
-      }));
-      files.push(
-        ...written.map((file) => ({ output: 'rows' as const, index: 0, partition, extension, ...file })),
-      );
+      const all = this.#straight.holds(values) ? await this.#straight.join(written) : written;
+      files.push(...this.#rowFiles(values, all));
     }
+    const { values } = this.#straight;
+    if (values !== undefined) files.push(...this.#rowFiles(values, await this.#straight.join([])));
     return files;
+  }
+
+  #rowFiles(values: PartitionValues, written: readonly WrittenFile[]): OutputFile[] {
+    const { table, openedMs } = this.#request;
+    const { extension } = fileFormat(table);
+    const partition = table.partitionBy.map((spec, column) => ({
+      column: spec.column,
+      value: spec.kind === 'ingest' ? spellTime(spec, openedMs) : (values[column] ?? null),
+    }));
+    return written.map((file) => ({ output: 'rows', index: 0, partition, extension, ...file }));
   }
 
   async #writeQuarantine(expected: number): Promise<OutputFile[]> {
@@ -304,13 +318,17 @@ function converterOf(table: TableConfig) {
 }
 
 /** Statistics of each column and row group are written anyway. */
-function parquetOptions(output: Extract<OutputFormat, { kind: 'parquet' }>): string {
-  const { compression, rowGroupRows, objectBytes } = output;
-  return [
-    `FORMAT parquet, COMPRESSION ${compression}`,
-    ...(rowGroupRows === undefined ? [] : [`ROW_GROUP_SIZE ${rowGroupRows}`]),
-    ...(objectBytes === undefined ? [] : [`FILE_SIZE_BYTES ${objectBytes}, RETURN_STATS`]),
-  ].join(', ');
+function parquetOptions(output: ParquetOutput): string {
+  const { objectBytes } = output;
+  const bounded = objectBytes === undefined ? '' : `, FILE_SIZE_BYTES ${objectBytes}, RETURN_STATS`;
+  return rowGroupOptions(output) + bounded;
+}
+
+type ParquetOutput = Extract<OutputFormat, { kind: 'parquet' }>;
+
+function rowGroupOptions({ compression, rowGroupRows }: ParquetOutput): string {
+  const groups = rowGroupRows === undefined ? '' : `, ROW_GROUP_SIZE ${rowGroupRows}`;
+  return `FORMAT parquet, COMPRESSION ${compression}${groups}`;
 }
 
 function fileFormat({ output }: TableConfig): { extension: string; options: string } {

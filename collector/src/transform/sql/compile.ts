@@ -7,6 +7,8 @@ import { exactText } from './exact-text.ts';
 import { type Field, type FieldPlan, metadataColumns, type SourceField } from './fields.ts';
 import { GOOD, partitionConditions, partitionProblems, partitionValues, placeRows } from './partitions.ts';
 import { problem, quarantineColumns, selectQuarantine } from './quarantine.ts';
+import { createStaged, stagedColumns } from './staged-columns.ts';
+import { type StraightSql, straightSql } from './straight.ts';
 import { identifier, literal } from './types.ts';
 
 export interface CompiledTable {
@@ -16,6 +18,8 @@ export interface CompiledTable {
    * record may be an object or an array.
    */
   insertStaged(form: InsertForm, how?: { readonly exactText: boolean }): string;
+  /** Writes rows of `raw` without staging them; undefined where the table does not allow it. */
+  readonly straight: StraightSql | undefined;
   readonly countStaged: string;
   /** Distinct partition values of the rows to write: columns p0, p1 ... as text, then n. */
   readonly partitionValues: string;
@@ -51,7 +55,13 @@ export function compileTable(table: TableConfig, plan: FieldPlan, marks: Marks):
   const written = writtenFields(table, plan);
   return {
     createStaged: createStaged(context),
-    insertStaged: (form, how) => insertStaged({ ...context, exactText: how?.exactText ?? false }, form),
+    insertStaged: (form, how) =>
+      `INSERT INTO staged\n${stagedRows({ ...context, exactText: how?.exactText ?? false }, form)}`,
+    straight: straightSql(table, {
+      columns: stagedColumns(context),
+      rows: (exactText) => stagedRows({ ...context, exactText }, 'clean'),
+      select: (from) => selectRows(context, written, from),
+    }),
     countStaged:
       'SELECT count(*) AS staged, count(*) FILTER (__problem IS NOT NULL) AS quarantined, ' +
       'count(*) FILTER (__problem IS NULL AND __filtered) AS filtered FROM staged',
@@ -104,26 +114,11 @@ function writtenFields(table: TableConfig, plan: FieldPlan): readonly Column[] {
     .map(({ name, type }) => ({ name, type: type.glue }));
 }
 
-function createStaged({ plan, needsKeys, needsHeaders }: Context): string {
-  const columns = [
-    '_partition INTEGER',
-    '_offset BIGINT',
-    '_timestamp TIMESTAMP',
-    ...(needsKeys ? ['_key VARCHAR'] : []),
-    ...(needsHeaders ? ['_headers VARCHAR'] : []),
-    '__problem VARCHAR',
-    '__filtered BOOLEAN',
-    '__raw BLOB',
-    ...plan.result.map(({ name, type }) => `${identifier(name)} ${type.duckdb}`),
-  ];
-  return `CREATE OR REPLACE TEMP TABLE staged (${columns.join(', ')})`;
-}
-
 /**
  * One common table expression a layer, so that each expression is evaluated once and has a name for
  * `explain`.
  */
-function insertStaged(context: Context, form: InsertForm): string {
+function stagedRows(context: Context, form: InsertForm): string {
   const { table, plan } = context;
   const layers: string[] = [inputLayer(context), ...readLayers(context, form)];
   let last = 'read';
@@ -159,8 +154,8 @@ function insertStaged(context: Context, form: InsertForm): string {
   if (context.needsHeaders) metadata.push('_headers');
   const raw = `CASE WHEN __problem IS NOT NULL THEN ${rawBytes(table)} END`;
   return (
-    `INSERT INTO staged\nWITH ${layers.join(',\n')}\n` +
-    `SELECT ${metadata.join(', ')}, __problem, __filtered, ${raw}${list(plan.result)} FROM ${last}`
+    `WITH ${layers.join(',\n')}\n` +
+    `SELECT ${metadata.join(', ')}, __problem, __filtered, ${raw} AS __raw${list(plan.result)} FROM ${last}`
   );
 }
 
