@@ -1,7 +1,7 @@
 // What the collector's stages hand to each other. Stages never import each other: they meet in collector.ts.
 import type { PartitionId } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
-import type { Classes, LedgerRange } from './entries.ts';
+import type { Classes, LedgerRange, OutputName } from './entries.ts';
 import type { Column, OutputFormat, TableConfig } from './tables.ts';
 
 export type * from './entries.ts';
@@ -66,10 +66,14 @@ export interface Sequencer {
   declare(link: AgentLink, partitions: readonly DeclaredPartition[]): Promise<readonly PartitionPosition[]>;
   revoke(link: AgentLink, partitions: readonly PartitionId[]): void;
   /**
-   * Synchronous: the segment is staged, skipped or answered with a rewind. Its bytes count against staging
-   * until its windows end.
+   * Synchronous: the segment is staged, skipped or answered with a rewind; or its topic is refused, where it
+   * cannot be. Its bytes count against staging until its windows end.
    */
-  segment(link: AgentLink, segment: Segment, rewindEpoch: number): 'staged' | 'skipped' | 'rewound' | 'stale';
+  segment(
+    link: AgentLink,
+    segment: Segment,
+    rewindEpoch: number,
+  ): 'staged' | 'skipped' | 'rewound' | 'refused' | 'stale';
   gap(link: AgentLink, gap: GapNotice, rewindEpoch: number): void;
   /**
    * The stream sends nothing more: the windows that hold what it sent close soon. Resolves when that is
@@ -96,7 +100,7 @@ export interface TransformRequest {
 }
 
 export interface OutputFile {
-  readonly output: 'rows' | 'quarantine';
+  readonly output: OutputName;
   readonly path: string;
   /** Order of this file in the window, from 0; part of the final key. */
   readonly index: number;
@@ -127,6 +131,8 @@ export interface TransformResult {
   readonly classes: Classes;
   /** Records with an offset in range, per partition key (`partitionKey`). */
   readonly recordsPerPartition: ReadonlyMap<string, number>;
+  /** Values that the config let become NULL where they failed: columns, and how often. */
+  readonly nulled: readonly { readonly column: string; readonly values: number }[];
   /** Batches whose records could not be read. */
   readonly corrupt: readonly QuarantinedBatch[];
   /** Milliseconds spent decoding and in SQL, for metrics. */
@@ -152,6 +158,10 @@ export interface TableSchemas {
   readonly quarantine: readonly Column[];
   readonly partitionColumns: readonly Column[];
   readonly quarantinePartitionColumns: readonly Column[];
+  /** Of the other tables that steps make, by the name of the output. */
+  readonly named?: Readonly<
+    Record<string, { readonly columns: readonly Column[]; readonly partitionColumns: readonly Column[] }>
+  >;
 }
 
 // ---- lake and catalog -----------------------------------------------------------------------------------

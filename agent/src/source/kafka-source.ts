@@ -7,8 +7,16 @@ import { type Cancel, type Clock, within } from '@sluice/shared/clock.ts';
 import { describeError, SluiceError } from '@sluice/shared/errors.ts';
 import { partitionName, slotKey } from '@sluice/shared/position.ts';
 import type { Random } from '@sluice/shared/random.ts';
-import type { KafkaSettings, Source, SourceHandler, SourceStatus, TopicSelection } from '../contracts.ts';
+import type {
+  KafkaSettings,
+  Source,
+  SourceBatch,
+  SourceHandler,
+  SourceStatus,
+  TopicSelection,
+} from '../contracts.ts';
 import type { Events } from '../events.ts';
+import { usableBatches } from './damaged-batches.ts';
 import type { PartitionFetch } from './fetch-response.ts';
 import { GroupCommits } from './group-commits.ts';
 import { type KafkaAdapter, kafkajsAdapter } from './kafka-adapter.ts';
@@ -18,6 +26,7 @@ import { PartitionDescriber } from './partition-describer.ts';
 import {
   AWAITS_POSITION,
   CREATED_AGAIN,
+  DAMAGED,
   noteBounds,
   OUT_OF_RANGE,
   type PartitionRow,
@@ -307,9 +316,10 @@ class KafkaSource implements Source {
     }
     const { position } = row;
     const end = row.range?.to ?? Number.MAX_SAFE_INTEGER;
-    const batches = fetch.batches.filter(
-      ({ baseOffset, lastOffset }) => lastOffset >= position && baseOffset < end,
+    const lacking = fetch.batches.filter(
+      ({ baseOffset, lastOffset, damaged }) => (damaged || lastOffset >= position) && baseOffset < end,
     );
+    const batches = this.#usable(row, lacking, fetch);
     const last = batches.at(-1)?.lastOffset;
     if (last !== undefined) {
       const copied = copyBatches(batches);
@@ -323,6 +333,16 @@ class KafkaSource implements Source {
     }
     noteBounds(row, fetch.bounds, this.#clock.wallMs());
     return last;
+  }
+
+  #usable(row: PartitionRow, lacking: readonly SourceBatch[], { bounds }: PartitionFetch) {
+    const { batches, seen, damage } = usableBatches(lacking, bounds, row);
+    row.damageSeen = seen;
+    if (damage === undefined) return batches;
+    this.#events.sourceBatchDamaged({ topic: row.topic, partition: row.partition, ...damage });
+    if (damage.fate === 'waits') row.waits.add(DAMAGED);
+    this.#applyPause([row]);
+    return batches;
   }
 
   #outOfRange(partition: TopicPartition): void {

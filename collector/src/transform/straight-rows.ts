@@ -45,6 +45,7 @@ export class StraightRows {
   #parts: { readonly path: string; readonly rows: number }[] = [];
   #values: PartitionValues | undefined;
   #over: boolean;
+  rows = 0;
   /** Records that the filter dropped, of what was taken. */
   filtered = 0;
 
@@ -87,6 +88,7 @@ export class StraightRows {
       const [written] = await database.rows(`COPY (${select}) TO ${literal(path)} (${parquetOptions})`);
       const rows = Number(written?.['Count']);
       this.#parts.push({ path, rows });
+      this.rows += rows;
       return rows;
     } catch (error) {
       await rm(path, { force: true });
@@ -100,17 +102,19 @@ export class StraightRows {
    */
   async #takeStaged(): Promise<PartitionValues | undefined> {
     const { database, compiled, table } = this.#options;
-    const [counts] = await database.rows(compiled.countStaged);
-    const combinations = (await database.rows(compiled.partitionValues)).filter(({ n }) => Number(n) > 0);
+    const [output] = compiled.outputs;
+    if (output === undefined) return undefined;
+    const [counts] = await database.rows(compiled.countRecords);
+    const combinations = (await database.rows(output.partitionValues)).filter(({ n }) => Number(n) > 0);
     const [row] = combinations;
     if (row === undefined) return undefined;
     this.#over = combinations.length > 1 || Number(counts?.['quarantined']) > 0;
     if (this.#over) return undefined;
     const values = table.partitionBy.map((_spec, i) => (row[`p${i}`] ?? null) as string | null);
-    const rows = await this.#write(compiled.selectRows(values));
+    const rows = await this.#write(output.selectRows(values));
     assert(rows === Number(row['n']), `${rows} rows written where ${row['n']} were staged`);
     this.filtered += Number(counts?.['filtered']);
-    await database.run(compiled.createStaged);
+    for (const sql of compiled.createStaged) await database.run(sql);
     return values;
   }
 

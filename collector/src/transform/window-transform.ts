@@ -5,12 +5,12 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '@sluice/shared/clock.ts';
-import { decompressPayload } from '@sluice/shared/codecs.ts';
 import { assert, SluiceError } from '@sluice/shared/errors.ts';
 import { sha256OfFile } from '@sluice/shared/file-hash.ts';
 import { partitionKey } from '@sluice/shared/position.ts';
 import { systemRandom } from '@sluice/shared/random.ts';
 import type {
+  Classes,
   OutputFile,
   OutputFormat,
   QuarantinedBatch,
@@ -30,8 +30,11 @@ import {
 } from './corrupt-batches.ts';
 import { csvConverter } from './csv-line.ts';
 import { type Database, openDatabase } from './duckdb.ts';
-import { type CompiledTable, compileTable, type InsertForm, type Marks } from './sql/compile.ts';
+import { setKeys } from './key-files.ts';
+import { type CompiledTable, compileTable, type Marks } from './sql/compile.ts';
 import { type FieldPlan, planFields } from './sql/fields.ts';
+import type { CompiledOutput } from './sql/outputs.ts';
+import type { InsertForm } from './sql/steps/step.ts';
 import { literal } from './sql/types.ts';
 import { type PartitionValues, StraightRows, type WrittenFile } from './straight-rows.ts';
 import { type JsonRules, jsonRules, strikeUnstrict } from './strict-json.ts';
@@ -49,7 +52,7 @@ export interface WindowRequest {
 
 /** Drawn per process: a value cannot contain what nobody could foresee. */
 const unforeseeable = () => Buffer.from(systemRandom.hex(6), 'hex').toString('base64');
-const marks: Marks = { separator: `\u001e${unforeseeable()}`, nullMark: `null-${unforeseeable()}` };
+export const marks: Marks = { separator: `\u001e${unforeseeable()}`, nullMark: `null-${unforeseeable()}` };
 
 /** Combinations of partition values up to which reading all rows for each is the quicker way. */
 const PARTITIONS_SCANNED_MAX = 16;
@@ -79,9 +82,7 @@ export class WindowTransform {
     this.#clock = clock;
     this.#database = database;
     this.#compiled = compileTable(table, plan, marks);
-    this.#forms = table.steps.some(({ kind }) => kind === 'filter')
-      ? ['clean', 'checked', 'guarded']
-      : ['clean', 'checked'];
+    this.#forms = plan.mayThrow ? ['clean', 'checked', 'guarded'] : ['clean', 'checked'];
     this.#straight = new StraightRows({
       ...{ table, database, compiled: this.#compiled, directory: request.directory },
       parquetOptions: table.output.kind === 'parquet' ? rowGroupOptions(table.output) : '',
@@ -106,22 +107,27 @@ export class WindowTransform {
       spillDirectory: join(request.directory, 'spill'),
       ...limits,
     });
-    const transform = new WindowTransform(request, { database, plan, clock });
-    await database.run(transform.#compiled.createStaged);
-    await transform.#straight.open();
-    return transform;
+    try {
+      await setKeys(database, plan.keyFiles);
+      const transform = new WindowTransform(request, { database, plan, clock });
+      for (const sql of transform.#compiled.createStaged) await database.run(sql);
+      await transform.#straight.open();
+      return transform;
+    } catch (error) {
+      database.close();
+      throw error;
+    }
   }
 
   /** Decodes a segment; resolves when there is room for the next. */
   async add(staged: StagedSegment): Promise<void> {
     const { segment, fromOffset } = staged;
     let started = this.#clock.monotonicMs();
-    const payload = decompressPayload(segment.codec, view(segment.payload), segment.plainBytes);
     const key = partitionKey(segment);
     let decoded = 0;
     let nextOffset = fromOffset;
     this.#chunk.beginPart(segment.partition);
-    for (const piece of piecesOf(payload)) {
+    for (const piece of piecesOf(segment)) {
       const read = this.#read(staged, piece, { told: decoded, nextOffset });
       decoded += typeof read === 'number' ? read : read.records;
       if (typeof read !== 'number') await this.#quarantine(staged, read);
@@ -189,7 +195,9 @@ export class WindowTransform {
     for (;;) {
       const [form = 'guarded', next] = this.#forms;
       try {
-        return await this.#database.run(this.#compiled.insertStaged(form, { exactText }));
+        const how = { exactText, firstId: this.#staged };
+        for (const sql of this.#compiled.insertStaged(form, how)) await this.#database.run(sql);
+        return;
       } catch (error) {
         if (next === undefined) throw error;
         this.#forms.shift();
@@ -201,73 +209,85 @@ export class WindowTransform {
     await this.#insertChunk();
     await this.#inserting;
     const started = this.#clock.monotonicMs();
-    const counts = await this.#counts();
-    const files = [...(await this.#writeRows()), ...(await this.#writeQuarantine(counts.quarantined))];
-    const emitted = files.reduce((sum, f) => sum + (f.output === 'rows' ? f.rows : 0), 0);
+    for (const { windowWise } of this.#compiled.outputs)
+      for (const sql of windowWise) await this.#database.run(sql);
+    const classes = await this.#classes();
+    const files: OutputFile[] = [];
+    for (const output of this.#compiled.outputs) files.push(...(await this.#writeRows(output)));
+    files.push(...(await this.#writeQuarantine(classes.quarantined)));
     this.#sqlMs += this.#clock.monotonicMs() - started;
-    const total = [...this.#records.values()].reduce((a, b) => a + b, 0);
-    const classes = {
-      in: total,
-      emitted,
-      merged: 0,
-      filtered: counts.filtered,
-      quarantined: counts.quarantined,
-    };
-    assert(
-      emitted + counts.filtered + counts.quarantined === total,
-      `${this.#request.table.name}: ${JSON.stringify(classes)} do not add up`,
-    );
     return {
       files: files.map((file, index) => ({ ...file, index })),
       classes,
       recordsPerPartition: this.#records,
+      nulled: await this.#nulled(),
       corrupt: this.#corrupt,
       decodeMs: Math.round(this.#decodeMs),
       sqlMs: Math.round(this.#sqlMs),
     };
   }
 
-  async #counts(): Promise<{ filtered: number; quarantined: number }> {
-    const [row] = await this.#database.rows(this.#compiled.countStaged);
+  async #classes(): Promise<Classes> {
+    const [row] = await this.#database.rows(this.#compiled.countRecords);
     const [odd] = await this.#database.rows('SELECT count(*) AS n FROM odd');
     assert(Number(odd?.['n']) === this.#odd, 'records set aside went missing');
-    return {
+    const [good, emitted] = [Number(row?.['good']), Number(row?.['emitted'])];
+    const classes = {
+      in: [...this.#records.values()].reduce((a, b) => a + b, 0),
+      emitted: emitted + this.#straight.rows,
+      merged: good - emitted,
       filtered: Number(row?.['filtered']) + this.#straight.filtered,
       quarantined: Number(row?.['quarantined']) + this.#odd,
     };
+    assert(
+      classes.emitted + classes.merged + classes.filtered + classes.quarantined === classes.in &&
+        (classes.merged === 0 || this.#compiled.outputs.some(({ windowWise }) => windowWise.length > 0)),
+      `${this.#request.table.name}: ${JSON.stringify(classes)} do not add up`,
+    );
+    return classes;
   }
 
-  async #writeRows(): Promise<OutputFile[]> {
-    const { table } = this.#request;
+  async #nulled(): Promise<TransformResult['nulled']> {
+    const { countNulled } = this.#compiled;
+    if (countNulled === undefined) return [];
+    const rows = await this.#database.rows(countNulled);
+    return rows.map((row) => ({ column: String(row['name']), values: Number(row['n']) }));
+  }
+
+  async #writeRows(output: CompiledOutput): Promise<OutputFile[]> {
+    const { table, name } = output;
     const { extension, options } = fileFormat(table);
     const files: OutputFile[] = [];
-    const combinations = await this.#database.rows(this.#compiled.partitionValues);
+    const combinations = await this.#database.rows(output.partitionValues);
     const placed = combinations.length > PARTITIONS_SCANNED_MAX;
-    if (placed) await this.#database.run(this.#compiled.placeRows);
+    if (placed) await this.#database.run(output.placeRows);
     for (const [i, row] of combinations.entries()) {
       const expected = Number(row['n'] ?? 0);
       if (expected === 0) continue;
       const values = table.partitionBy.map((_spec, column) => (row[`p${column}`] ?? null) as string | null);
-      const select = placed ? this.#compiled.selectPlaced(i + 1) : this.#compiled.selectRows(values);
-      const written = await this.#copy(select, { name: `rows-${i}.${extension}`, options });
+      const select = placed ? output.selectPlaced(i + 1) : output.selectRows(values);
+      const written = await this.#copy(select, { name: `${name}-${i}.${extension}`, options });
       const rows = written.reduce((sum, file) => sum + file.rows, 0);
       assert(rows === expected, `${rows} rows written where ${expected} were staged`);
       const all = this.#straight.holds(values) ? await this.#straight.join(written) : written;
-      files.push(...this.#rowFiles(values, all));
+      files.push(...this.#filesOf(output, values, all));
     }
     const { values } = this.#straight;
-    if (values !== undefined) files.push(...this.#rowFiles(values, await this.#straight.join([])));
+    if (values !== undefined) files.push(...this.#filesOf(output, values, await this.#straight.join([])));
     return files;
   }
 
-  #rowFiles(values: PartitionValues, written: readonly WrittenFile[]): OutputFile[] {
-    const { table, openedMs } = this.#request;
+  #filesOf(
+    { table, name }: CompiledOutput,
+    values: PartitionValues,
+    written: readonly WrittenFile[],
+  ): OutputFile[] {
     const { extension } = fileFormat(table);
     const partition = table.partitionBy.map((spec, column) => ({
       column: spec.column,
-      value: spec.kind === 'ingest' ? spellTime(spec, openedMs) : (values[column] ?? null),
+      value: spec.kind === 'ingest' ? spellTime(spec, this.#request.openedMs) : (values[column] ?? null),
     }));
-    return written.map((file) => ({ output: 'rows', index: 0, partition, extension, ...file }));
+    return written.map((file) => ({ output: name, index: 0, partition, extension, ...file }));
   }
 
   async #writeQuarantine(expected: number): Promise<OutputFile[]> {
@@ -305,11 +325,6 @@ export class WindowTransform {
   }
 }
 
-/** What comes from another thread is a plain Uint8Array. */
-function view({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
-  return Buffer.from(buffer, byteOffset, byteLength);
-}
-
 function converterOf(table: TableConfig) {
   const { input } = table;
   if (input.kind === 'csv') return csvConverter(input);
@@ -338,27 +353,4 @@ function fileFormat({ output }: TableConfig): { extension: string; options: stri
   const suffix = gzip ? '.gz' : '';
   if (output.kind === 'json') return { extension: `json${suffix}`, options: `FORMAT json${compression}` };
   return { extension: `csv${suffix}`, options: `FORMAT csv, HEADER false${compression}` };
-}
-
-/** What is wrong with a table, DuckDB's own opinion of its SQL included. Empty when it can run. */
-export async function tableProblems(table: TableConfig, directory: string): Promise<string[]> {
-  const plan = planFields(table);
-  if (plan.problems.length > 0) return [...plan.problems];
-  const database = await openDatabase({
-    directories: [directory],
-    spillDirectory: directory,
-    memoryBytesMax: 64e6,
-    threads: 1,
-  });
-  try {
-    const compiled = compileTable(table, plan, marks);
-    await database.run(compiled.createStaged);
-    await database.run(compiled.insertStaged('checked', { exactText: true }));
-    await database.rows(compiled.partitionValues);
-    return [];
-  } catch (error) {
-    return [`its SQL is refused: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`];
-  } finally {
-    database.close();
-  }
 }

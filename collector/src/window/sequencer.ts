@@ -15,6 +15,7 @@ import type {
   TableWriter,
 } from '../contracts.ts';
 import type { Events } from '../events.ts';
+import { impossibleCounts } from './impossible-counts.ts';
 import { createPartitionOpener, idOf } from './partition-opener.ts';
 import type { StagedBytes, StagingBudget } from './staging-budget.ts';
 import type { TableLane } from './table-lane.ts';
@@ -29,6 +30,8 @@ const STREAM_END_CLOSE_MS = 5_000;
  * neighbours.
  */
 const TOPIC_SHARE = 0.5;
+/** As often a segment that cannot be is asked for again; then its topic is refused to the stream. */
+const RESENDS_MAX = 3;
 /** What was held flows again below this share of its limit. */
 const RESUME_SHARE = 0.9;
 
@@ -54,6 +57,8 @@ interface PartitionState {
    * With each the rewinds that it was asked for: what it sent before the last one is stale.
    */
   readonly hearers: Map<AgentLink, number>;
+  /** Segments in a row that could not be, by stream. */
+  readonly impossible: Map<AgentLink, number>;
 }
 
 /**
@@ -225,7 +230,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     let state = partitions.get(key);
     if (state === undefined) {
       const tables = tablesOf(partition.topic);
-      state = { id: idOf(partition), tables, links: new Set(), hearers: new Map() };
+      state = { id: idOf(partition), tables, links: new Set(), hearers: new Map(), impossible: new Map() };
       partitions.set(key, state);
     }
     return state;
@@ -260,19 +265,32 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     link.rewind(state.id, offset, epoch, reason);
   }
 
-  function segment(
-    link: AgentLink,
-    item: Segment,
-    epoch: number,
-  ): 'staged' | 'skipped' | 'rewound' | 'stale' {
+  function segment(link: AgentLink, item: Segment, epoch: number): ReturnType<Sequencer['segment']> {
     const state = place(link, item, epoch);
     if (typeof state === 'string') return state;
+    const wrong = impossibleCounts(item);
+    if (wrong !== undefined) return turnAway(link, state, wrong);
+    state.impossible.delete(link);
     const takers = state.tables.filter(({ lane }) => (lane.next(item) ?? 0) < item.nextOffset);
     const bytes = take(item, takers.length);
     for (const { lane } of takers) lane.stage(item, Math.max(lane.next(item) ?? 0, item.startOffset), bytes);
     if (budget.isPressed()) closeLargest();
     updateHolds();
     return 'staged';
+  }
+
+  /** Sent again it may be whole. If not, its topic waits by name, and the stream's other topics flow. */
+  function turnAway(link: AgentLink, state: PartitionState, wrong: string): 'rewound' | 'refused' {
+    const times = (state.impossible.get(link) ?? 0) + 1;
+    state.impossible.set(link, times);
+    const { topic, partition } = state.id;
+    const reason = `the segment of ${topic}-${partition} at ${expectedOf(state)} cannot be: ${wrong}`;
+    if (times <= RESENDS_MAX) {
+      rewind(link, state, reason);
+      return 'rewound';
+    }
+    link.refused(topic, 'SEGMENT_COUNTS_DISAGREE', reason);
+    return 'refused';
   }
 
   function closeLargest(): void {
@@ -309,9 +327,10 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     finishing.get(link)?.resolve();
     finishing.delete(link);
     held.forget(link);
-    for (const { links, hearers } of partitions.values()) {
+    for (const { links, hearers, impossible } of partitions.values()) {
       links.delete(link);
       hearers.delete(link);
+      impossible.delete(link);
     }
     for (const { lane, writer } of options.tables) {
       if (!isHeard(lane)) writer.follow(false);

@@ -219,6 +219,7 @@ export function createTableLane(options: LaneOptions): TableLane {
       try {
         const { classes, files } = result;
         await writer.commitWindow({ windowId: window.id, openedMs: window.openedMs, ranges, classes, files });
+        for (const nulled of result.nulled) events.valuesNulled({ table: table.name, ...nulled });
         for (const batch of result.corrupt) events.recordBatchQuarantined({ table: table.name, ...batch });
         totals.windows++;
         totals.records += classes.in;
@@ -238,7 +239,10 @@ export function createTableLane(options: LaneOptions): TableLane {
     releaseWindow(window);
     forgetSettled();
     changed();
-    await rm(windowDirectory(window), { recursive: true, force: true });
+    // What stays is in nobody's way, and the next start takes it: the window is in the ledger.
+    await rm(windowDirectory(window), { recursive: true, force: true }).catch((error: unknown) =>
+      events.workNotRemoved({ table: table.name, window: window.id, reason: describeError(error) }),
+    );
   }
 
   /** With nothing on its way the ledger alone says what is expected. */
@@ -252,7 +256,7 @@ export function createTableLane(options: LaneOptions): TableLane {
       halt(error);
       events.windowAbandoned({ table: table.name, window: window.id, reason: describeError(error) });
     }
-    await finish(window).catch(() => {});
+    await finish(window);
   }
 
   function halt(error: unknown): void {

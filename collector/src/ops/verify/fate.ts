@@ -6,7 +6,7 @@ import type { Database } from '../../transform/duckdb.ts';
 import { readerOf } from '../lake-reader.ts';
 import { type Finding, finding } from './findings.ts';
 import { type AskedOffset, type Word, wordsOn } from './ledger-word.ts';
-import { type Audited, fetched, type Standing, standingOf, unreadable } from './objects.ts';
+import { type Audited, fetched, type Standing, seenOutput, standingOf, unreadable } from './objects.ts';
 
 /**
  * emitted, quarantined: a row says so. unseen: committed, and its rows do not say which record they are.
@@ -185,7 +185,7 @@ async function rowsIn(
 ): Promise<RowsRead> {
   const file = await fetched(task, output, standing);
   if (file === undefined) return { rows: [], findings: [], unread: true };
-  const { definition } = task.outputs[output.output];
+  const { definition } = seenOutput(task, output.output);
   const code = output.output === 'quarantine' ? 'min(code)' : 'NULL';
   try {
     const { rows } = await task.database.select(

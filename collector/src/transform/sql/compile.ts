@@ -1,44 +1,46 @@
 // A table's config becomes SQL for DuckDB: records are read as text, cast with a check for each value,
 // filtered, and staged with the reason of those that failed; the good rows and the bad ones leave by two
 // COPYs. Pure and printable: `explain` shows exactly this.
-import type { Column, TableConfig, TableSchemas } from '../../contracts.ts';
-import { fromJson, fromText, wantsJsonToken } from './conversions.ts';
+import type { TableConfig, TableSchemas } from '../../contracts.ts';
+import { readAs, wantsToken } from './convert.ts';
 import { exactText } from './exact-text.ts';
-import { type Field, type FieldPlan, metadataColumns, type SourceField } from './fields.ts';
-import { GOOD, partitionConditions, partitionProblems, partitionValues, placeRows } from './partitions.ts';
-import { problem, quarantineColumns, selectQuarantine } from './quarantine.ts';
-import { createStaged, stagedColumns } from './staged-columns.ts';
+import type { Field, FieldPlan, SourceField } from './fields.ts';
+import { type CompiledOutput, compileOutput, countRecords } from './outputs.ts';
+import { GOOD, partitionProblems } from './partitions.ts';
+import type { PlannedOutput } from './pipes.ts';
+import { type Layers, pluralStatements, stepLayers } from './plural.ts';
+import { problem } from './problems.ts';
+import { quarantineColumns, selectQuarantine } from './quarantine.ts';
+import { type Changed, columns, type InsertForm, type PlannedStep } from './steps/step.ts';
 import { type StraightSql, straightSql } from './straight.ts';
-import { identifier, literal } from './types.ts';
+import { identifier, isScalar, literal } from './types.ts';
 
 export interface CompiledTable {
-  readonly createStaged: string;
+  readonly createStaged: readonly string[];
   /**
-   * `raw` → `staged`, all rows or, where the form does not fit them, none. `exactText` where a text of a JSON
-   * record may be an object or an array.
+   * `raw` → the staged tables, all rows or, where the form does not fit them, none: the first statements may
+   * fail and leave nothing. `exactText` where a text of a JSON record may be an object or an array; records
+   * are numbered from `firstId` on.
    */
-  insertStaged(form: InsertForm, how?: { readonly exactText: boolean }): string;
+  insertStaged(form: InsertForm, how?: InsertOptions): readonly string[];
   /** Writes rows of `raw` without staging them; undefined where the table does not allow it. */
   readonly straight: StraightSql | undefined;
-  readonly countStaged: string;
-  /** Distinct partition values of the rows to write: columns p0, p1 ... as text, then n. */
-  readonly partitionValues: string;
-  /** SELECT of the rows of one combination of partition values. */
-  selectRows(values: readonly (string | null)[]): string;
-  /** For many combinations: sorts the rows by them, so that `selectPlaced` finds the nth, from 1, at once. */
-  readonly placeRows: string;
-  selectPlaced(part: number): string;
+  /** One row: records quarantined, filtered, good, and of these those that still have a row. */
+  readonly countRecords: string;
+  /** Columns whose value was nulled, and how often; undefined where none can be. */
+  readonly countNulled: string | undefined;
+  /** What is written of the good rows; the first is the table itself. */
+  readonly outputs: readonly CompiledOutput[];
   readonly selectQuarantine: string;
   readonly schemas: TableSchemas;
   readonly needsKeys: boolean;
   readonly needsHeaders: boolean;
 }
 
-/**
- * clean: fails where a value is not JSON. checked: each value is validated before it is read, a tenth slower.
- * guarded: survives a filter that throws too, at a fifth of the speed.
- */
-export type InsertForm = 'clean' | 'checked' | 'guarded';
+export interface InsertOptions {
+  readonly exactText: boolean;
+  readonly firstId?: number;
+}
 
 /** What stands between two values of a joined column, and for a null key or beside a number of a text. */
 export interface Marks {
@@ -51,42 +53,42 @@ export function compileTable(table: TableConfig, plan: FieldPlan, marks: Marks):
     table.provenance === 'full' || JSON.stringify(table.steps).includes(column);
   const needsKeys = needs('_key');
   const needsHeaders = needs('_headers');
-  const context: Context = { table, plan, marks, needsKeys, needsHeaders, exactText: false };
-  const written = writtenFields(table, plan);
+  const context: Context = { table, plan, marks, needsKeys, needsHeaders, exactText: false, firstId: 0 };
+  const outputs = plan.outputs.map((output) => compileOutput(table, output));
+  const [rows, ...named] = outputs;
   return {
-    createStaged: createStaged(context),
-    insertStaged: (form, how) =>
-      `INSERT INTO staged\n${stagedRows({ ...context, exactText: how?.exactText ?? false }, form)}`,
+    createStaged: plan.outputs.map((output) => createStaged(context, output)),
+    insertStaged: (form, how) => insertStaged({ ...context, ...how }, form),
     straight: straightSql(table, {
-      columns: stagedColumns(context),
+      plan,
+      output: rows,
+      columns: plan.outputs[0] === undefined ? [] : stagedColumns(context, plan.outputs[0]),
       rows: (exactText) => stagedRows({ ...context, exactText }, 'clean'),
-      select: (from) => selectRows(context, written, from),
     }),
-    countStaged:
-      'SELECT count(*) AS staged, count(*) FILTER (__problem IS NOT NULL) AS quarantined, ' +
-      'count(*) FILTER (__problem IS NULL AND __filtered) AS filtered FROM staged',
-    partitionValues: partitionValues(table),
-    selectRows: (values) =>
-      selectRows(
-        context,
-        written,
-        `staged WHERE ${[GOOD, ...partitionConditions(table, values)].join(' AND ')}`,
-      ),
-    placeRows: placeRows(table),
-    selectPlaced: (part) => selectRows(context, written, `placed WHERE part = ${part}`),
+    countRecords: countRecords(plan.outputs, plan.plural),
+    countNulled: plan.nulls ? countNulled(plan.outputs) : undefined,
+    outputs,
     selectQuarantine: selectQuarantine(table),
     schemas: {
-      rows: [...written, ...provenanceColumns(table)].map(({ name, type }) => ({
-        name,
-        type: table.output.kind === 'csv' ? 'string' : type,
-      })),
+      rows: rows?.columns ?? [],
       quarantine: quarantineColumns(table),
-      partitionColumns: table.partitionBy.map(({ column }) => ({ name: column, type: 'string' })),
+      partitionColumns: rows?.partitionColumns ?? [],
       quarantinePartitionColumns: [{ name: 'ingest_day', type: 'string' }],
+      named: Object.fromEntries(
+        named.map(({ name, columns, partitionColumns }) => [name, { columns, partitionColumns }]),
+      ),
     },
     needsKeys,
     needsHeaders,
   };
+}
+
+function countNulled(outputs: readonly PlannedOutput[]): string {
+  const each = outputs.map(
+    ({ tables }) =>
+      `SELECT unnest(string_split(ltrim(__nulled, ','), ',')) AS name FROM ${tables[0]} WHERE ${GOOD} AND __nulled <> ''`,
+  );
+  return `SELECT name, count(*) AS n FROM (${each.join(' UNION ALL ')}) GROUP BY ALL ORDER BY ALL`;
 }
 
 interface Context {
@@ -96,84 +98,108 @@ interface Context {
   readonly needsKeys: boolean;
   readonly needsHeaders: boolean;
   readonly exactText: boolean;
+  readonly firstId: number;
 }
 
-function provenanceColumns(table: TableConfig): readonly Column[] {
-  if (table.provenance === 'none') return [];
-  if (table.provenance === 'full') return metadataColumns;
-  return metadataColumns.filter(({ name }) => name === '_partition' || name === '_offset');
+type StagedColumn = readonly [name: string, type: string];
+
+function stagedColumns({ plan, needsKeys, needsHeaders }: Context, { staged }: PlannedOutput) {
+  const columns: StagedColumn[] = [
+    ['_partition', 'INTEGER'],
+    ['_offset', 'BIGINT'],
+    ['_timestamp', 'TIMESTAMP'],
+  ];
+  if (needsKeys) columns.push(['_key', 'VARCHAR']);
+  if (needsHeaders) columns.push(['_headers', 'VARCHAR']);
+  columns.push(['__problem', 'VARCHAR'], ['__filtered', 'BOOLEAN'], ['__raw', 'BLOB']);
+  if (plan.nulls) columns.push(['__nulled', 'VARCHAR']);
+  if (plan.plural) columns.push(['__id', 'BIGINT'], ['_row', 'INTEGER']);
+  return [...columns, ...staged.map(({ name, type }): StagedColumn => [identifier(name), type.duckdb])];
 }
 
-/** A value partition column stands in the path and not in the file as well. */
-function writtenFields(table: TableConfig, plan: FieldPlan): readonly Column[] {
-  const inPath = table.partitionBy.flatMap((spec) =>
-    spec.kind === 'value' && spec.column === spec.field ? [spec.field] : [],
-  );
-  return plan.result
-    .filter(({ name }) => !inPath.includes(name))
-    .map(({ name, type }) => ({ name, type: type.glue }));
+function createStaged(context: Context, output: PlannedOutput): string {
+  const columns = stagedColumns(context, output).map((column) => column.join(' '));
+  return `CREATE OR REPLACE TEMP TABLE ${output.tables[0]} (${columns.join(', ')})`;
 }
 
 /**
  * One common table expression a layer, so that each expression is evaluated once and has a name for
  * `explain`.
  */
+function insertStaged(context: Context, form: InsertForm): string[] {
+  const { table, plan } = context;
+  if (!plan.plural) return [`INSERT INTO staged\n${stagedRows(context, form)}`];
+  const input = [inputLayer(context), ...readLayers(context, form)];
+  const carry = (changed?: Changed) => carried(context, changed);
+  const finish = (from: string, fields: readonly Field[]) => finishLayers(context, from, fields);
+  const [metadata, raw] = [metadataOf(context), rawBytes(table)];
+  return pluralStatements({ plan, input, form, carry, finish, metadata, raw });
+}
+
+function metadataOf({ needsKeys, needsHeaders }: Context): string[] {
+  const metadata = ['_partition', '_offset', '_timestamp'];
+  if (needsKeys) metadata.push('_key');
+  if (needsHeaders) metadata.push('_headers');
+  return metadata;
+}
+
+/** SELECT of the staged columns, one row a record. */
 function stagedRows(context: Context, form: InsertForm): string {
   const { table, plan } = context;
-  const layers: string[] = [inputLayer(context), ...readLayers(context, form)];
-  let last = 'read';
-  plan.steps.forEach((step, index) => {
-    const name = `step${index}`;
-    if (step.kind === 'map') {
-      layers.push(...mapLayers(step.mappings, last, name));
-      last = name;
-    } else if (step.kind === 'keep') {
-      layers.push(`${name} AS (SELECT ${carried()}${list(step.fields)} FROM ${last})`);
-      last = name;
-    } else {
-      layers.push(...filterLayers(step, { from: last, name, form }));
-      last = name;
-    }
-  });
-  if (table.output.kind === 'csv') {
-    layers.push(lineBreakLayer(plan, last));
-    last = 'checked';
-  }
-  const unplaced = partitionProblems(table, plan);
-  if (unplaced.length > 0) {
-    const meta = carried().replace(
-      '__problem',
-      () =>
-        `CASE WHEN __problem IS NULL AND NOT __filtered THEN CASE ${unplaced.join(' ')} END ELSE __problem END AS __problem`,
-    );
-    layers.push(`placed AS (SELECT ${meta}${list(plan.result)} FROM ${last})`);
-    last = 'placed';
-  }
-  const metadata = ['_partition', '_offset', '_timestamp'];
-  if (context.needsKeys) metadata.push('_key');
-  if (context.needsHeaders) metadata.push('_headers');
-  const raw = `CASE WHEN __problem IS NOT NULL THEN ${rawBytes(table)} END`;
+  const input = [inputLayer(context), ...readLayers(context, form)];
+  const [output] = plan.outputs;
+  const steps = output === undefined ? [] : rowWise(plan.steps);
+  const carry = (changed?: Changed) => carried(context, changed);
+  const { layers, last } = stepLayers({ steps, from: 'read', form, carry });
+  const fields = output?.staged ?? [];
+  const end = finishLayers(context, last, fields);
+  const raw = `CASE WHEN __problem IS NOT NULL THEN ${rawBytes(table)} END AS __raw`;
+  const nulled = plan.nulls ? ', __nulled' : '';
   return (
-    `WITH ${layers.join(',\n')}\n` +
-    `SELECT ${metadata.join(', ')}, __problem, __filtered, ${raw} AS __raw${list(plan.result)} FROM ${last}`
+    `WITH ${[...input, ...layers, ...end.layers].join(',\n')}\n` +
+    `SELECT ${metadataOf(context).join(', ')}, __problem, __filtered, ${raw}${nulled}${columns(fields)} FROM ${end.last}`
   );
 }
 
+const rowWise = (steps: readonly PlannedStep[]) => steps.filter(({ windowWise }) => windowWise === undefined);
+
+/** What the format and the partitions of an output ask of a row. */
+function finishLayers(context: Context, from: string, fields: readonly Field[]): Layers {
+  const { table } = context;
+  const layers: string[] = [];
+  let last = from;
+  if (table.output.kind === 'csv') {
+    layers.push(lineBreakLayer(context, last, fields));
+    last = 'checked';
+  }
+  const unplaced = partitionProblems(table, fields);
+  if (unplaced.length > 0) {
+    const problem = `CASE WHEN __problem IS NULL AND NOT __filtered THEN CASE ${unplaced.join(' ')} END ELSE __problem END`;
+    layers.push(`placed AS (SELECT ${carried(context, { problem })}${columns(fields)} FROM ${last})`);
+    last = 'placed';
+  }
+  return { layers, last };
+}
+
 /** Readers of CSV tables split at line breaks before they look at quotes. */
-function lineBreakLayer(plan: FieldPlan, from: string): string {
-  const texts = plan.result.filter(({ type }) => type.kind === 'string').map(({ name }) => identifier(name));
+function lineBreakLayer(context: Context, from: string, fields: readonly Field[]): string {
+  const texts = fields.filter(({ type }) => type.kind === 'string').map(({ name }) => identifier(name));
   const breaks = texts.map((name) => `contains(${name}, chr(10)) OR contains(${name}, chr(13))`).join(' OR ');
   const told =
     breaks === ''
       ? '__problem'
       : `CASE WHEN __problem IS NULL AND NOT __filtered AND (${breaks}) THEN 'CSV_LINE_BREAK' ELSE __problem END`;
-  const meta = carried().replace('__problem', () => `${told} AS __problem`);
-  return `checked AS (SELECT ${meta}${list(plan.result)} FROM ${from})`;
+  return `checked AS (SELECT ${carried(context, { problem: told })}${columns(fields)} FROM ${from})`;
 }
 
-const carried = () =>
-  '_topic, _partition, _offset, _timestamp, _key, _headers, __value, __problem, __filtered';
-const list = (fields: readonly Field[]) => fields.map(({ name }) => `, ${identifier(name)}`).join('');
+/** What every layer hands on of a record, some of it changed. */
+function carried({ plan }: Context, { problem, filtered, nulled, nth }: Changed = {}): string {
+  const as = (sql: string | undefined, name: string) => (sql === undefined ? name : `${sql} AS ${name}`);
+  const known = '_topic, _partition, _offset, _timestamp, _key, _headers, __value';
+  const counted = plan.nulls ? `, ${as(nulled, '__nulled')}` : '';
+  const numbered = plan.plural ? `, __id, ${as(nth, '__nth')}` : '';
+  return `${known}, ${as(problem, '__problem')}, ${as(filtered, '__filtered')}${counted}${numbered}`;
+}
 
 /** The record as it was: CSV lines travel in front of their fields, bytes as base64. */
 function rawBytes(table: TableConfig): string {
@@ -181,16 +207,19 @@ function rawBytes(table: TableConfig): string {
   return table.input.kind === 'bytes' ? 'from_base64(__value)' : 'encode(__value)';
 }
 
-function inputLayer({ table, marks, needsKeys, needsHeaders }: Context): string {
+function inputLayer({ table, plan, marks, needsKeys, needsHeaders, firstId }: Context): string {
   const split = (column: string) =>
     `unnest(string_split(decode(joined.${column}), ${literal(marks.separator)}))`;
   const key = needsKeys ? `${split('k')} AS k` : 'NULL::VARCHAR AS k';
   const headers = needsHeaders ? `${split('h')} AS h` : 'NULL::VARCHAR AS h';
+  const numbered = plan.plural
+    ? `, row_number() OVER () + ${firstId - 1} AS __id, []::INTEGER[] AS __nth`
+    : '';
   return (
     `unnested AS (SELECT p, unnest(o) AS o, unnest(t) AS t, ${split('v')} AS v, ${key}, ${headers} FROM raw),\n` +
     `input AS (SELECT ${literal(table.topic)} AS _topic, p AS _partition, o AS _offset, ` +
     'CASE WHEN t BETWEEN 0 AND 9223372036854775 THEN make_timestamp(t * 1000) END AS _timestamp, ' +
-    `nullif(k, ${literal(marks.nullMark)}) AS _key, h AS _headers, v AS __value FROM unnested WHERE o >= 0)`
+    `nullif(k, ${literal(marks.nullMark)}) AS _key, h AS _headers, v AS __value${numbered} FROM unnested WHERE o >= 0)`
   );
 }
 
@@ -200,11 +229,12 @@ function readLayers(context: Context, form: InsertForm): string[] {
     case 'json':
       return jsonLayers(context, form);
     case 'csv':
-      return csvLayers(plan.source);
+      return csvLayers(plan);
     default: {
+      const counted = plan.nulls ? ", '' AS __nulled" : '';
       const value = table.input.kind === 'bytes' ? 'from_base64(__value)' : '__value';
       return [
-        `read AS (SELECT *, NULL::VARCHAR AS __problem, false AS __filtered, ${value} AS value FROM input)`,
+        `read AS (SELECT *, NULL::VARCHAR AS __problem, false AS __filtered${counted}, ${value} AS value FROM input)`,
       ];
     }
   }
@@ -219,12 +249,12 @@ function jsonLayers({ plan, marks, exactText }: Context, form: InsertForm): stri
   const notObject = `CASE WHEN r IS NOT NULL THEN NULL WHEN json_valid(__value) THEN 'NOT_AN_OBJECT' ELSE 'JSON_INVALID' END`;
   const texts = source.map((field, i) => {
     const at = field.path.reduce((inner, part) => `struct_extract(${inner}, ${literal(part)})`, 'r');
-    return wantsJsonToken(field.type) ? `nullif(${at}::VARCHAR, 'null') AS t${i}` : `${at} AS t${i}`;
+    return wantsToken(field.type) ? `nullif(${at}::VARCHAR, 'null') AS t${i}` : `${at} AS t${i}`;
   });
   return [
     `parsed AS (SELECT *, CASE WHEN ${readable} THEN ${parse} END AS r FROM input)`,
     `texts AS (SELECT *, ${notObject} AS __unread, ${[...texts].join(', ')} FROM parsed)`,
-    ...typedLayers(source, { from: 'texts', json: true, mark: exactText ? marks.nullMark : undefined }),
+    ...typedLayers(plan, { from: 'texts', json: true, mark: exactText ? marks.nullMark : undefined }),
   ];
 }
 
@@ -241,32 +271,34 @@ function structureOf(source: readonly SourceField[]): string {
       at[part] = inner;
       at = inner;
     }
-    at[path.at(-1) ?? ''] = wantsJsonToken(type) ? 'JSON' : 'VARCHAR';
+    at[path.at(-1) ?? ''] = wantsToken(type) ? 'JSON' : 'VARCHAR';
   }
   return JSON.stringify(root);
 }
 
 /** The converter made a JSON array of the line: the line itself, then its fields; null for an empty one. */
-function csvLayers(source: readonly SourceField[]): string[] {
-  const texts = source.map((_field, i) => `r[${i + 2}] AS t${i}`);
+function csvLayers(plan: FieldPlan): string[] {
+  const texts = plan.source.map((_field, i) => `r[${i + 2}] AS t${i}`);
   return [
     `parsed AS (SELECT *, from_json(__value, '["VARCHAR"]') AS r FROM input)`,
     `texts AS (SELECT *, NULL::VARCHAR AS __unread, ${texts.join(', ')} FROM parsed)`,
-    ...typedLayers(source, { from: 'texts', json: false }),
+    ...typedLayers(plan, { from: 'texts', json: false }),
   ];
 }
 
 function typedLayers(
-  source: readonly SourceField[],
+  plan: FieldPlan,
   at: { from: string; json: boolean; mark?: string | undefined },
 ): string[] {
+  const { source, nulls } = plan;
   const { mark } = at;
   const conversions = source.map(({ type, path }) => {
-    if (mark !== undefined && type.kind === 'string')
-      return { value: exactText(path, mark), fails: () => 'false' };
-    return at.json ? fromJson(type) : fromText(type);
+    const read = readAs(type, at.json ? 'json' : 'text');
+    if (mark !== undefined && type.kind === 'string') return { ...read, value: exactText(path, mark) };
+    return read;
   });
   const values = conversions.map((conversion, i) => `${conversion.value(`t${i}`)} AS c${i}`);
+  const failing = conversions.map((conversion, i) => conversion.fails(`t${i}`, `c${i}`));
   const parents = at.json ? parentsOf(source) : [];
   const problems = [
     'WHEN __unread IS NOT NULL THEN __unread',
@@ -280,19 +312,25 @@ function typedLayers(
       return `WHEN CASE WHEN ${below.join(' AND ')} THEN ${isOther} ELSE false END THEN ${told}`;
     }),
     ...source.flatMap((field, i) => {
-      const fails = conversions[i]?.fails(`t${i}`, `c${i}`) ?? 'false';
-      const told = problem('CAST_FAILED', field.path.join('.'), {
-        value: at.json ? shownToken(`t${i}`) : `t${i}`,
-        type: field.type.glue,
-      });
-      return fails === 'false' ? [] : [`WHEN ${fails} THEN ${told}`];
+      const fails = failing[i] ?? 'false';
+      if (fails === 'false' || field.nullOnError) return [];
+      const shown = at.json && isScalar(field.type) ? shownToken(`t${i}`) : `t${i}`;
+      return [`WHEN ${fails} THEN ${conversions[i]?.told(field.path.join('.'), shown)}`];
     }),
   ];
-  const named = source.map(({ name }, i) => `, c${i} AS ${identifier(name)}`).join('');
+  const nulled = source.flatMap(({ name, nullOnError }, i) =>
+    nullOnError ? [`CASE WHEN ${failing[i]} THEN ${literal(`,${name}`)} ELSE '' END`] : [],
+  );
+  const value = (nullOnError: boolean, i: number) =>
+    nullOnError ? `CASE WHEN ${failing[i]} THEN NULL ELSE c${i} END` : `c${i}`;
+  const named = source
+    .map((field, i) => `, ${value(field.nullOnError, i)} AS ${identifier(field.name)}`)
+    .join('');
+  const counted = nulls ? `, ${["''", ...nulled].join(' || ')} AS __nulled` : '';
   return [
     `typed AS (SELECT *, ${values.join(', ')} FROM ${at.from})`,
-    'read AS (SELECT _topic, _partition, _offset, _timestamp, _key, _headers, __value, ' +
-      `CASE ${problems.join('\n  ')} END AS __problem, false AS __filtered${named} FROM typed)`,
+    `read AS (SELECT _topic, _partition, _offset, _timestamp, _key, _headers, __value${plan.plural ? ', __id, __nth' : ''}, ` +
+      `CASE ${problems.join('\n  ')} END AS __problem, false AS __filtered${counted}${named} FROM typed)`,
   ];
 }
 
@@ -313,79 +351,4 @@ function parentsOf(source: readonly SourceField[]): string[][] {
       parents.set(JSON.stringify(parent), parent);
     }
   return [...parents.values()];
-}
-
-function mapLayers(
-  mappings: Extract<FieldPlan['steps'][number], { kind: 'map' }>['mappings'],
-  from: string,
-  name: string,
-): string[] {
-  const values = mappings.map((m, i) => `${m.conversion.value(identifier(m.from.name))} AS m${i}`);
-  const problems = mappings.flatMap((m, i) => {
-    const fails = m.conversion.fails(identifier(m.from.name), `m${i}`);
-    const told = problem('CAST_FAILED', m.from.name, {
-      value: identifier(m.from.name),
-      type: m.to.type.glue,
-    });
-    return fails === 'false' ? [] : [`WHEN ${fails} THEN ${told}`];
-  });
-  const found =
-    problems.length === 0
-      ? '__problem'
-      : `CASE WHEN __problem IS NOT NULL THEN __problem ${problems.join('\n  ')} END`;
-  const named = mappings.map((m, i) => `, m${i} AS ${identifier(m.to.name)}`).join('');
-  const meta = carried().replace('__problem', () => `${found} AS __problem`);
-  return [
-    `${name}cast AS (SELECT *, ${values.join(', ')} FROM ${from})`,
-    `${name} AS (SELECT ${meta}${named} FROM ${name}cast)`,
-  ];
-}
-
-/**
- * A record whose filter is false or NULL is filtered; one that failed before is quarantined whatever the
- * filter says.
- */
-function filterLayers(
-  step: Extract<FieldPlan['steps'][number], { kind: 'filter' }>,
-  at: { from: string; name: string; form: InsertForm },
-): string[] {
-  const fields = list(step.fields);
-  if (at.form !== 'guarded') {
-    const passes = `coalesce((${step.expression})::BOOLEAN, false)`;
-    const filtered = `CASE WHEN __filtered OR __problem IS NOT NULL THEN __filtered ELSE NOT ${passes} END AS __filtered`;
-    return [
-      `${at.name} AS (SELECT ${carried().replace('__filtered', () => filtered)}${fields} FROM ${at.from})`,
-    ];
-  }
-  const tried = `TRY({'passes': (${step.expression})::BOOLEAN})`;
-  const told = problem('FILTER_FAILED', '', { value: "''", type: 'a boolean' });
-  const problemNow = `CASE WHEN __problem IS NULL AND tried IS NULL THEN ${told} ELSE __problem END AS __problem`;
-  const filteredNow =
-    '(__filtered OR (tried IS NOT NULL AND NOT coalesce(tried.passes, false))) AS __filtered';
-  const meta = carried()
-    .replace('__problem', () => problemNow)
-    .replace('__filtered', () => filteredNow);
-  return [
-    `${at.name}tried AS (SELECT *, CASE WHEN __problem IS NULL THEN ${tried} END AS tried FROM ${at.from})`,
-    `${at.name} AS (SELECT ${meta}${fields} FROM ${at.name}tried)`,
-  ];
-}
-
-function selectRows({ table }: Context, written: readonly Column[], from: string): string {
-  const columns = [...written, ...provenanceColumns(table)].map(({ name, type }) =>
-    outputExpression(name, type, table),
-  );
-  const { sortBy = [] } = table.output;
-  const order = sortBy.length === 0 ? '' : ` ORDER BY ${sortBy.map(identifier).join(', ')}`;
-  return `SELECT ${columns.join(', ')} FROM ${from}${order}`;
-}
-
-/** Text formats spell timestamps so that every SerDe reads them. */
-function outputExpression(name: string, type: string, table: TableConfig): string {
-  const column = identifier(name);
-  if (name === '_topic') return `${literal(table.topic)} AS _topic`;
-  if (type === 'timestamp' && table.output.kind !== 'parquet')
-    return `strftime(${column}, '%Y-%m-%d %H:%M:%S.%f') AS ${column}`;
-  if (type === 'binary' && table.output.kind !== 'parquet') return `to_base64(${column}) AS ${column}`;
-  return column;
 }

@@ -2,6 +2,8 @@
 // neighbours. It takes only what is sure: one record that must be quarantined, or that belongs to another
 // partition, and the whole statement fails, for the chunk to be staged like any other. Pure.
 import type { TableConfig } from '../../contracts.ts';
+import type { FieldPlan } from './fields.ts';
+import type { CompiledOutput } from './outputs.ts';
 import { partitionConditions } from './partitions.ts';
 
 export interface StraightSql {
@@ -14,23 +16,21 @@ export interface StraightSql {
 }
 
 export interface StagedSelect {
+  readonly plan: FieldPlan;
+  /** The table itself. */
+  readonly output: CompiledOutput | undefined;
   /** Name and type of the columns of `staged`. */
   readonly columns: readonly (readonly [string, string])[];
+  /** SELECT of them from `raw`. */
   rows(exactText: boolean): string;
-  /** The columns that are written, of a table with those of `staged`. */
-  select(from: string): string;
 }
 
-/** Steps that see one record at a time. */
-const STEPS: readonly string[] = ['apply_mapping', 'select_fields', 'drop_fields', 'filter'];
 /** Row groups larger than a chunk are put together in `staged`. */
 export const STRAIGHT_GROUP_ROWS_MAX = 122_880;
 
 export function straightSql(table: TableConfig, staged: StagedSelect): StraightSql | undefined {
-  const { output, steps } = table;
-  if (output.kind !== 'parquet' || (output.sortBy?.length ?? 0) > 0) return undefined;
-  if ((output.rowGroupRows ?? 0) > STRAIGHT_GROUP_ROWS_MAX) return undefined;
-  if (steps.some(({ kind }) => !STEPS.includes(kind))) return undefined;
+  const { output } = staged;
+  if (output === undefined || !isRecordByRecord(table, staged.plan)) return undefined;
   // As INSERT would cast them: files are joined only where their columns are the same.
   const typed = staged.columns.map(([name, type]) => `${name}::${type} AS ${name}`).join(', ');
   return {
@@ -39,7 +39,7 @@ export function straightSql(table: TableConfig, staged: StagedSelect): StraightS
     select(values, exactText) {
       const here = partitionConditions(table, values);
       const belongs = here.length === 0 ? 'true' : here.join(' AND ');
-      return staged.select(
+      return output.select(
         `(SELECT ${typed} FROM (${staged.rows(exactText)})) WHERE CASE ` +
           "WHEN __problem IS NOT NULL THEN error('a record is to be quarantined') " +
           "WHEN __filtered THEN nextval('filtered') < 0 " +
@@ -47,4 +47,13 @@ export function straightSql(table: TableConfig, staged: StagedSelect): StraightS
       );
     },
   };
+}
+
+/** One row of each record, in the order they came, and nothing to look up in `staged` afterwards. */
+function isRecordByRecord({ output }: TableConfig, plan: FieldPlan): boolean {
+  if (output.kind !== 'parquet' || (output.sortBy ?? []).length > 0) return false;
+  if ((output.rowGroupRows ?? 0) > STRAIGHT_GROUP_ROWS_MAX) return false;
+  const [rows, ...others] = plan.outputs;
+  const alone = rows?.ofRecords === true && rows.windowWise.length === 0 && others.length === 0;
+  return alone && !plan.plural && !plan.nulls;
 }
