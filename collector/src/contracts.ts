@@ -133,6 +133,12 @@ export interface TransformResult {
   readonly recordsPerPartition: ReadonlyMap<string, number>;
   /** Values that the config let become NULL where they failed: columns, and how often. */
   readonly nulled: readonly { readonly column: string; readonly values: number }[];
+  /** Rules that rows of a window broke and that are only reported. */
+  readonly brokenRules: readonly {
+    readonly output: OutputName;
+    readonly rule: string;
+    readonly rows: number;
+  }[];
   /** Batches whose records could not be read. */
   readonly corrupt: readonly QuarantinedBatch[];
   /** Milliseconds spent decoding and in SQL, for metrics. */

@@ -84,6 +84,8 @@ export interface TableConfig {
   readonly output: OutputFormat;
   readonly provenance: 'none' | 'position' | 'full';
   readonly quarantineRaw: 'keep' | 'hash' | 'drop';
+  /** Share of a window's records that may be bad; above it the window waits. */
+  readonly quarantineRatioMax?: number | undefined;
   readonly startAt: 'earliest' | 'latest' | undefined;
   readonly windowLengthMs: number;
   readonly windowBytesMax: number;

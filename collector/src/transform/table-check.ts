@@ -51,7 +51,7 @@ async function runEmpty(database: Database, compiled: CompiledTable): Promise<vo
   for (const form of ['checked', 'guarded'] as const)
     for (const sql of compiled.insertStaged(form, { exactText: true })) await database.run(sql);
   for (const { windowWise, partitionValues } of compiled.outputs) {
-    for (const sql of windowWise) await database.run(sql);
+    for (const { sql } of windowWise) await database.run(sql);
     await database.rows(partitionValues);
   }
 }

@@ -46,7 +46,7 @@ export function createTransformer(limits: TransformLimits): TransformerWithCheck
       const { createStaged, insertStaged, outputs, selectQuarantine } = compile(table);
       const written = outputs.flatMap(
         ({ table: { partitionBy }, windowWise, partitionValues, selectRows }) => [
-          ...windowWise,
+          ...windowWise.map(({ sql }) => sql),
           partitionValues,
           `COPY (${selectRows(partitionBy.map((spec) => `<${spec.column}>`))})`,
         ],

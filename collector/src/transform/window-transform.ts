@@ -57,6 +57,13 @@ export const marks: Marks = { separator: `\u001e${unforeseeable()}`, nullMark: `
 /** Combinations of partition values up to which reading all rows for each is the quicker way. */
 const PARTITIONS_SCANNED_MAX = 16;
 
+/** Below as many bad records no share of them counts. */
+const BUDGET_RECORDS_MIN = 10;
+
+function outputPlace({ name }: TableConfig, output: string): string {
+  return output === 'rows' ? name : `${name}_${output}`;
+}
+
 export class WindowTransform {
   readonly #request: WindowRequest;
   readonly #clock: Clock;
@@ -70,6 +77,7 @@ export class WindowTransform {
   readonly #forms: InsertForm[];
   #inserting: Promise<void> = Promise.resolve();
   readonly #corrupt: QuarantinedBatch[] = [];
+  readonly #brokenRules: { output: string; rule: string; rows: number }[] = [];
   #staged = 0;
   #odd = 0;
   #decodeMs = 0;
@@ -209,9 +217,9 @@ export class WindowTransform {
     await this.#insertChunk();
     await this.#inserting;
     const started = this.#clock.monotonicMs();
-    for (const { windowWise } of this.#compiled.outputs)
-      for (const sql of windowWise) await this.#database.run(sql);
+    for (const output of this.#compiled.outputs) await this.#runWindowWise(output);
     const classes = await this.#classes();
+    this.#checkBudget(classes);
     const files: OutputFile[] = [];
     for (const output of this.#compiled.outputs) files.push(...(await this.#writeRows(output)));
     files.push(...(await this.#writeQuarantine(classes.quarantined)));
@@ -221,6 +229,7 @@ export class WindowTransform {
       classes,
       recordsPerPartition: this.#records,
       nulled: await this.#nulled(),
+      brokenRules: this.#brokenRules,
       corrupt: this.#corrupt,
       decodeMs: Math.round(this.#decodeMs),
       sqlMs: Math.round(this.#sqlMs),
@@ -241,10 +250,33 @@ export class WindowTransform {
     };
     assert(
       classes.emitted + classes.merged + classes.filtered + classes.quarantined === classes.in &&
-        (classes.merged === 0 || this.#compiled.outputs.some(({ windowWise }) => windowWise.length > 0)),
+        (classes.merged === 0 || this.#compiled.outputs.some(({ merges }) => merges)),
       `${this.#request.table.name}: ${JSON.stringify(classes)} do not add up`,
     );
     return classes;
+  }
+
+  async #runWindowWise({ name, windowWise }: CompiledOutput): Promise<void> {
+    for (const statement of windowWise) {
+      const [row] = await this.#database.rows(statement.sql);
+      if (statement.rule === undefined) continue;
+      const rows = Number(Object.values(row ?? {})[0] ?? 0);
+      if (rows === 0) continue;
+      const { rule, action } = statement;
+      const place = outputPlace(this.#request.table, name);
+      if (action === 'fail')
+        throw new SluiceError('DATA_QUALITY_FAILED', `${rule}: ${rows} rows break this`, { place });
+      this.#brokenRules.push({ output: name, rule, rows });
+    }
+  }
+
+  /** Few records prove nothing; of many, bad ones beyond the budget are a change at the source. */
+  #checkBudget({ in: total, quarantined }: Classes): void {
+    const { quarantineRatioMax, name } = this.#request.table;
+    if (quarantineRatioMax === undefined || quarantined < BUDGET_RECORDS_MIN) return;
+    if (quarantined <= total * quarantineRatioMax) return;
+    const message = `${quarantined} of ${total} records of a window would go to quarantine, and ${quarantineRatioMax} of them may`;
+    throw new SluiceError('QUARANTINE_BUDGET_EXCEEDED', message, { place: name });
   }
 
   async #nulled(): Promise<TransformResult['nulled']> {

@@ -12,8 +12,10 @@ export interface CompiledOutput {
   readonly name: string;
   /** The table with the partition columns that this output has. */
   readonly table: TableConfig;
-  /** After the last chunk: what looks at the whole window. */
-  readonly windowWise: readonly string[];
+  /** After the last chunk: what looks at the whole window, in order. */
+  readonly windowWise: readonly WindowStatement[];
+  /** Records may lose their rows to others. */
+  readonly merges: boolean;
   /** Distinct partition values of the rows to write: columns p0, p1 ... as text, then n. */
   readonly partitionValues: string;
   /** SELECT of what is written, from a table of the staged columns. */
@@ -39,9 +41,8 @@ export function compileOutput(whole: TableConfig, output: PlannedOutput): Compil
   return {
     name: output.name,
     table,
-    windowWise: output.windowWise.map((step, i) =>
-      step.create({ from: output.tables[i] ?? '', to: output.tables[i + 1] ?? '' }),
-    ),
+    windowWise: windowStatements(output),
+    merges: output.tables.length > 1,
     partitionValues: partitionValues(table, source),
     select,
     selectRows: (values) => select(`${source} WHERE ${conditions(values)}`),
@@ -50,6 +51,22 @@ export function compileOutput(whole: TableConfig, output: PlannedOutput): Compil
     columns: columns.map(({ name, type }) => ({ name, type: table.output.kind === 'csv' ? 'string' : type })),
     partitionColumns: table.partitionBy.map(({ column }) => ({ name: column, type: 'string' })),
   };
+}
+
+/** A statement to run, or a rule and the SELECT of how many rows break it. */
+export type WindowStatement =
+  | { readonly sql: string; readonly rule?: undefined }
+  | { readonly sql: string; readonly rule: string; readonly action: 'fail' | 'report' };
+
+function windowStatements({ windowWise, tables }: PlannedOutput): WindowStatement[] {
+  let at = 0;
+  return windowWise.flatMap(({ create, rules = [] }): WindowStatement[] => {
+    const from = tables[at] ?? '';
+    const held = rules.map(({ name, action, failed }) => ({ sql: failed(from), rule: name, action }));
+    if (create === undefined) return held;
+    at++;
+    return [...held, { sql: create({ from, to: tables[at] ?? '' }) }];
+  });
 }
 
 /** A named output is partitioned by what it has of the table's partition columns. */

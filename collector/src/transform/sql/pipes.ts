@@ -63,7 +63,8 @@ function follow(ways: { pipes: Pipe[]; outputs: PlannedOutput[] }, leg: Leg): vo
     const staged = rowWise.at(-1)?.fields ?? leg.fields;
     ways.pipes.push({ from, steps: rowWise, to: { output }, fields: staged });
     const first = output === 'rows' ? 'staged' : `staged_${output}`;
-    const tables = [first, ...windowWise.map((_step, i) => `${first}_w${i}`)];
+    const making = windowWise.filter(({ create }) => create !== undefined);
+    const tables = [first, ...making.map((_step, i) => `${first}_w${i}`)];
     const fields = here.at(-1)?.fields ?? leg.fields;
     const ofRecords = windowWise.every((step) => step.ofRecords);
     ways.outputs.push({ name: output, staged, fields, windowWise, tables, ofRecords, manyRows });

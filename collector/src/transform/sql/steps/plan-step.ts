@@ -3,6 +3,7 @@ import type { Step } from '../../../step-config.ts';
 import { planAddUuid } from './add-uuid.ts';
 import { planRelationalize, planSplitRows } from './branches.ts';
 import { planDropFields, planRenameField, planSelectFields } from './choose-fields.ts';
+import { planDataQuality } from './data-quality.ts';
 import { planDerive, planFillMissing } from './derive.ts';
 import { planDetectPii } from './detect-pii.ts';
 import { planDropNullFields } from './drop-null-fields.ts';
@@ -20,6 +21,8 @@ import {
   planToEpoch,
   planTruncateTimestamp,
 } from './timestamps.ts';
+
+import { planAggregate, planDropDuplicates, planPivot } from './window-wise.ts';
 
 type Planner<Kind extends Step['kind']> = (step: Extract<Step, { kind: Kind }>, scope: Scope) => PlannedStep;
 
@@ -52,6 +55,10 @@ const PLANNERS: { readonly [Kind in Step['kind']]: Planner<Kind> } = {
   unpivot: planUnpivot,
   split_rows: planSplitRows,
   relationalize: planRelationalize,
+  drop_duplicates: planDropDuplicates,
+  aggregate: planAggregate,
+  pivot: planPivot,
+  evaluate_data_quality: planDataQuality,
 };
 
 export function planStep(step: Step, scope: Scope): PlannedStep {

@@ -61,10 +61,19 @@ export interface Branch {
 }
 
 export interface WindowStep {
-  /** CREATE of table `to` from the good rows of `from`. */
-  create(at: { readonly from: string; readonly to: string }): string;
+  /** CREATE of table `to` from the good rows of `from`; without it rows stay as they are. */
+  readonly create?: (at: { readonly from: string; readonly to: string }) => string;
+  /** What the rows are held to. */
+  readonly rules?: readonly WindowRule[];
   /** What comes out are rows of single records still. */
   readonly ofRecords: boolean;
+}
+
+export interface WindowRule {
+  readonly name: string;
+  /** SELECT of how many rows of a table break it. */
+  failed(from: string): string;
+  readonly action: 'fail' | 'report';
 }
 
 /** The columns a step may name, and where it says what is wrong with it. */
