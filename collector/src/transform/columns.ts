@@ -12,6 +12,7 @@ import {
   type RecordBatchHeader,
 } from '@sluice/shared/record-batch.ts';
 import { JoinedColumn } from './joined-column.ts';
+import { STRAIGHT_GROUP_ROWS_MAX } from './sql/straight.ts';
 
 /** A record that cannot go through SQL, and why. */
 export interface OddRecord {
@@ -50,7 +51,7 @@ const PART_ROWS_MAX = 1_024;
 
 /** A chunk is full once it holds this many bytes or records, those that are set aside included. */
 const CHUNK_BYTES = 16 * 2 ** 20;
-const CHUNK_RECORDS = 61_440;
+const CHUNK_RECORDS = STRAIGHT_GROUP_ROWS_MAX;
 
 export interface ColumnOptions {
   /** UTF-8 text that stands between two values, and nowhere else. */

@@ -25,8 +25,8 @@ export interface StagedSelect {
   rows(exactText: boolean): string;
 }
 
-/** Row groups larger than a chunk are put together in `staged`. */
-export const STRAIGHT_GROUP_ROWS_MAX = 122_880;
+/** Records of a full chunk: larger row groups are put together in `staged`. */
+export const STRAIGHT_GROUP_ROWS_MAX = 61_440;
 
 export function straightSql(table: TableConfig, staged: StagedSelect): StraightSql | undefined {
   const { output } = staged;
