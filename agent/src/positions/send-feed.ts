@@ -10,9 +10,9 @@ import type { PartitionBook } from './partition-book.ts';
 import { type PartitionState, sendPosition } from './partition-state.ts';
 
 /** Read from the spool at once, per partition. */
-const READ_AHEAD_BYTES = 4 * 2 ** 20;
+const READ_AHEAD_BYTES = 2 * 2 ** 20;
 /** Kept ahead over all partitions; beyond it a read takes one segment. */
-const ALL_AHEAD_BYTES_MAX = 32 * 2 ** 20;
+const ALL_AHEAD_BYTES_MAX = 16 * 2 ** 20;
 
 /** A read that failed for now is repeated after this, doubled each time. */
 const RETRY_MS_MIN = 200;
