@@ -162,6 +162,11 @@ export const ERRORS = {
     remedy:
       'Check that an agent of the topic is connected and that its schemaRegistry answers (for Glue: the collector’s role and route); the records wait.',
   },
+  REFERENCE_UNUSABLE: {
+    kind: 'reject',
+    remedy:
+      'Correct the reference file named: it must be readable, each key once, each value of the type that lookup wants.',
+  },
   DATA_QUALITY_FAILED: {
     kind: 'reject',
     remedy:
