@@ -87,7 +87,9 @@ interface Connected {
 
 /** Streams that began together are not handed on together. */
 const AGE_SPREAD = 0.2;
-/** Of the age, between two that are handed on: each closes windows early, those that come between go together. */
+/**
+ * Of the age, between two that are handed on: each closes windows early, those that come between go together.
+ */
 const HAND_ON_SHARE = 1 / 30;
 /** An agent that was told to go elsewhere and still sends after this is not heard any more. */
 const OBEY_MS_MAX = 20_000;

@@ -11,7 +11,6 @@ import { systemRandom } from '@sluice/shared/random.ts';
 import type {
   Classes,
   OutputFile,
-  OutputFormat,
   QuarantinedBatch,
   StagedSegment,
   TableConfig,
@@ -35,6 +34,7 @@ import { textsOf } from './record-texts.ts';
 import { loadReferences } from './references.ts';
 import { type CompiledTable, compileTable, type Marks } from './sql/compile.ts';
 import { type FieldPlan, planFields } from './sql/fields.ts';
+import { fileFormat } from './sql/file-format.ts';
 import type { CompiledOutput } from './sql/outputs.ts';
 import type { InsertForm } from './sql/steps/step.ts';
 import { literal } from './sql/types.ts';
@@ -378,23 +378,4 @@ export class WindowTransform {
     await this.#inserting.catch(() => {});
     this.#database.close();
   }
-}
-
-/** Statistics of each column and row group are written anyway. */
-function parquetOptions(output: Extract<OutputFormat, { kind: 'parquet' }>): string {
-  const { compression, rowGroupRows, objectBytes } = output;
-  return [
-    `FORMAT parquet, COMPRESSION ${compression}`,
-    ...(rowGroupRows === undefined ? [] : [`ROW_GROUP_SIZE ${rowGroupRows}`]),
-    ...(objectBytes === undefined ? [] : [`FILE_SIZE_BYTES ${objectBytes}, RETURN_STATS`]),
-  ].join(', ');
-}
-
-function fileFormat({ output }: TableConfig): { extension: string; options: string } {
-  if (output.kind === 'parquet') return { extension: 'parquet', options: parquetOptions(output) };
-  const gzip = output.compression === 'gzip';
-  const compression = gzip ? ', COMPRESSION gzip' : '';
-  const suffix = gzip ? '.gz' : '';
-  if (output.kind === 'json') return { extension: `json${suffix}`, options: `FORMAT json${compression}` };
-  return { extension: `csv${suffix}`, options: `FORMAT csv, HEADER false${compression}` };
 }

@@ -252,7 +252,7 @@ test('a number that is too small inside a nested value of doubles is quarantined
 });
 
 test('a number that is too small inside a nested value of a CSV line is quarantined and never 0', async () => {
-  const input = { ...csvOf(['v']), delimiter: ';', quote: "'" };
+  const input = { ...csvOf(['v']), delimiter: ';', quote: "'", escape: "'" };
   const columns = [{ name: 'v', type: 'array<double>' }];
   const { rows, quarantine } = await transform({ input, columns }, ['[1e-400]', '[1e-200,0.0]']);
   assert.deepEqual(
