@@ -1,7 +1,6 @@
 // One window through DuckDB: segments are decoded while the chunk before is in SQL, then the good rows and
 // the bad ones are written as files. Nothing leaves but files below the request's own directory and counts
 // that must add up.
-
 import { join } from 'node:path';
 import type { Clock } from '@sluice/shared/clock.ts';
 import { assert, SluiceError } from '@sluice/shared/errors.ts';
@@ -27,10 +26,10 @@ import {
   type PayloadPiece,
   piecesOf,
 } from './corrupt-batches.ts';
-import { type AskSchema, type SchemaShelf, SchemaWanted, WindowSchemas } from './decode/schemas.ts';
+import { type SchemaParts, SchemaWanted, WindowSchemas } from './decode/schemas.ts';
 import { type Database, openDatabase } from './duckdb.ts';
 import { setKeys } from './key-files.ts';
-import { base64Key, jsonKey, mapText, pairsText, textKey } from './record-texts.ts';
+import { textsOf } from './record-texts.ts';
 import { loadReferences } from './references.ts';
 import { type CompiledTable, compileTable, type Marks } from './sql/compile.ts';
 import { type FieldPlan, planFields } from './sql/fields.ts';
@@ -46,11 +45,9 @@ export interface TransformLimits {
 }
 
 /** What a window is made with; schemas are shared by all of a process. */
-export interface WindowParts {
+export interface WindowParts extends SchemaParts {
   readonly limits: TransformLimits;
   readonly clock: Clock;
-  readonly shelf: SchemaShelf;
-  readonly askSchema: AskSchema;
 }
 
 export interface WindowRequest {
@@ -100,7 +97,7 @@ export class WindowTransform {
   ) {
     const { table } = request;
     const { database, plan, clock } = parts;
-    this.#schemas = new WindowSchemas(parts.shelf, parts.askSchema);
+    this.#schemas = new WindowSchemas(parts);
     this.#request = request;
     this.#clock = clock;
     this.#database = database;
@@ -119,8 +116,7 @@ export class WindowTransform {
       text: table.input.kind !== 'bytes',
       convert: converterOf(table, this.#schemas),
       tombstones: table.record.tombstones,
-      keyText: { text: textKey, bytes: base64Key, json: jsonKey }[table.record.key],
-      headersText: { pairs: pairsText, map: mapText }[table.record.headers],
+      ...textsOf(table.record),
       originals: this.#compiled.needsOriginals,
     });
   }
