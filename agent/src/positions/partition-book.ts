@@ -17,6 +17,7 @@ import {
   holeFrom,
   type PartitionState,
   readPositionBeforeWelcome,
+  sendPosition,
   uncovered,
 } from './partition-state.ts';
 
@@ -178,12 +179,14 @@ export class PartitionBook {
     return { ...info, spoolStart: logStart, spoolNext: logEnd };
   }
 
-  welcomed(position: Position & { received: number; rewindEpoch: number }): void {
+  /** What is committed, where the collector that welcomes has not read that far; else nothing. */
+  welcomed(position: Position & { received: number; rewindEpoch: number }): number | undefined {
     const state = this.#states.get(partitionKey(position));
-    if (state === undefined) return;
+    if (state === undefined) return undefined;
     this.#sendFrom(state, position.received, position.rewindEpoch);
     // Also what was committed while nobody was there to hear it.
     this.committed(position, position.nextOffset);
+    return sendPosition(state) === undefined ? state.committed : undefined;
   }
 
   rewind(id: PartitionId, offset: number, rewindEpoch: number): void {
@@ -192,7 +195,8 @@ export class PartitionBook {
   }
 
   #sendFrom(state: PartitionState, expected: number, rewindEpoch: number): void {
-    const decision = decideSend(expected, this.#there(state), state);
+    const from = Math.max(expected, state.committed ?? 0);
+    const decision = decideSend(from, this.#there(state), state);
     state.sendNext = expected;
     state.rewindEpoch = rewindEpoch;
     state.durableNext = decision.durableNext;

@@ -12,7 +12,6 @@ import { systemRandom } from '@sluice/shared/random.ts';
 import type {
   Classes,
   OutputFile,
-  OutputFormat,
   QuarantinedBatch,
   StagedSegment,
   TableConfig,
@@ -20,6 +19,7 @@ import type {
 } from '../contracts.ts';
 import { spellTime } from '../time-spelling.ts';
 import { ColumnChunk } from './columns.ts';
+import { converterOf } from './converters.ts';
 import {
   type CorruptRun,
   corruptBatch,
@@ -28,20 +28,31 @@ import {
   type PayloadPiece,
   piecesOf,
 } from './corrupt-batches.ts';
-import { csvConverter } from './csv-line.ts';
+import { type AskSchema, type SchemaShelf, SchemaWanted, WindowSchemas } from './decode/schemas.ts';
 import { type Database, openDatabase } from './duckdb.ts';
 import { setKeys } from './key-files.ts';
+import { base64Key, jsonKey, mapText, pairsText, textKey } from './record-texts.ts';
+import { loadReferences } from './references.ts';
 import { type CompiledTable, compileTable, type Marks } from './sql/compile.ts';
 import { type FieldPlan, planFields } from './sql/fields.ts';
+import { fileFormat, rowGroupOptions } from './sql/file-format.ts';
 import type { CompiledOutput } from './sql/outputs.ts';
 import type { InsertForm } from './sql/steps/step.ts';
 import { literal } from './sql/types.ts';
-import { type PartitionValues, StraightRows, type WrittenFile } from './straight-rows.ts';
+import { filesOf, StraightRows } from './straight-rows.ts';
 import { type JsonRules, jsonRules, strikeUnstrict } from './strict-json.ts';
 
 export interface TransformLimits {
   readonly memoryBytesMax: number;
   readonly threads: number;
+}
+
+/** What a window is made with; schemas are shared by all of a process. */
+export interface WindowParts {
+  readonly limits: TransformLimits;
+  readonly clock: Clock;
+  readonly shelf: SchemaShelf;
+  readonly askSchema: AskSchema;
 }
 
 export interface WindowRequest {
@@ -80,12 +91,18 @@ export class WindowTransform {
   readonly #brokenRules: { output: string; rule: string; rows: number }[] = [];
   #staged = 0;
   #odd = 0;
+  #filtered = 0;
+  readonly #schemas: WindowSchemas;
   #decodeMs = 0;
   #sqlMs = 0;
 
-  private constructor(request: WindowRequest, parts: { database: Database; plan: FieldPlan; clock: Clock }) {
+  private constructor(
+    request: WindowRequest,
+    parts: WindowParts & { readonly database: Database; readonly plan: FieldPlan },
+  ) {
     const { table } = request;
     const { database, plan, clock } = parts;
+    this.#schemas = new WindowSchemas(parts.shelf, parts.askSchema);
     this.#request = request;
     this.#clock = clock;
     this.#database = database;
@@ -102,22 +119,27 @@ export class WindowTransform {
       keys: this.#compiled.needsKeys,
       headers: this.#compiled.needsHeaders,
       text: table.input.kind !== 'bytes',
-      convert: converterOf(table),
+      convert: converterOf(table, this.#schemas),
+      tombstones: table.record.tombstones,
+      keyText: { text: textKey, bytes: base64Key, json: jsonKey }[table.record.key],
+      headersText: { pairs: pairsText, map: mapText }[table.record.headers],
+      originals: this.#compiled.needsOriginals,
     });
   }
 
-  static async open(request: WindowRequest, limits: TransformLimits, clock: Clock): Promise<WindowTransform> {
+  static async open(request: WindowRequest, parts: WindowParts): Promise<WindowTransform> {
     const plan = planFields(request.table);
     const [first] = plan.problems;
     if (first !== undefined) throw new SluiceError('TRANSFORM_FAILED', first, { place: request.table.name });
     const database = await openDatabase({
       directories: [request.directory],
       spillDirectory: join(request.directory, 'spill'),
-      ...limits,
+      ...parts.limits,
     });
     try {
       await setKeys(database, plan.keyFiles);
-      const transform = new WindowTransform(request, { database, plan, clock });
+      await loadReferences(database, plan.references, request.directory);
+      const transform = new WindowTransform(request, { ...parts, database, plan });
       for (const sql of transform.#compiled.createStaged) await database.run(sql);
       await transform.#straight.open();
       return transform;
@@ -135,8 +157,9 @@ export class WindowTransform {
     let decoded = 0;
     let nextOffset = fromOffset;
     this.#chunk.beginPart(segment.partition);
+    this.#schemas.from = segment;
     for (const piece of piecesOf(segment)) {
-      const read = this.#read(staged, piece, { told: decoded, nextOffset });
+      const read = await this.#readWithSchemas(staged, piece, { told: decoded, nextOffset });
       decoded += typeof read === 'number' ? read : read.records;
       if (typeof read !== 'number') await this.#quarantine(staged, read);
       if (piece.kind === 'batch') nextOffset = piece.header.lastOffset + 1;
@@ -148,6 +171,23 @@ export class WindowTransform {
     }
     this.#decodeMs += this.#clock.monotonicMs() - started;
     this.#records.set(key, (this.#records.get(key) ?? 0) + decoded);
+  }
+
+  /** A batch whose schemas are not all here is read again when the missing one came. */
+  async #readWithSchemas(
+    staged: StagedSegment,
+    piece: PayloadPiece,
+    so: { readonly told: number; readonly nextOffset: number },
+  ): Promise<number | CorruptRun> {
+    for (;;) {
+      try {
+        return this.#read(staged, piece, so);
+      } catch (error) {
+        if (!(error instanceof SchemaWanted)) throw error;
+        await this.#schemas.fetch(error.want);
+        this.#schemas.from = staged.segment;
+      }
+    }
   }
 
   /** Records that went into the chunk, or what cannot be read. */
@@ -188,6 +228,7 @@ export class WindowTransform {
       this.#inserting.catch(() => {});
     }
     this.#staged += this.#chunk.rows;
+    this.#filtered += this.#chunk.filtered;
     this.#chunk.reset();
   }
 
@@ -245,7 +286,7 @@ export class WindowTransform {
       in: [...this.#records.values()].reduce((a, b) => a + b, 0),
       emitted: emitted + this.#straight.rows,
       merged: good - emitted,
-      filtered: Number(row?.['filtered']) + this.#straight.filtered,
+      filtered: Number(row?.['filtered']) + this.#straight.filtered + this.#filtered,
       quarantined: Number(row?.['quarantined']) + this.#odd,
     };
     assert(
@@ -259,7 +300,12 @@ export class WindowTransform {
   async #runWindowWise({ name, windowWise }: CompiledOutput): Promise<void> {
     for (const statement of windowWise) {
       const [row] = await this.#database.rows(statement.sql);
-      if (statement.rule === undefined) continue;
+      if (statement.rule === undefined) {
+        const { asserts } = statement;
+        if (asserts !== undefined && row?.['holds'] !== true)
+          throw new SluiceError('TRANSFORM_FAILED', asserts, { place: this.#request.table.name });
+        continue;
+      }
       const rows = Number(Object.values(row ?? {})[0] ?? 0);
       if (rows === 0) continue;
       const { rule, action } = statement;
@@ -288,6 +334,7 @@ export class WindowTransform {
 
   async #writeRows(output: CompiledOutput): Promise<OutputFile[]> {
     const { table, name } = output;
+    const { openedMs } = this.#request;
     const { extension, options } = fileFormat(table);
     const files: OutputFile[] = [];
     const combinations = await this.#database.rows(output.partitionValues);
@@ -302,24 +349,12 @@ export class WindowTransform {
       const rows = written.reduce((sum, file) => sum + file.rows, 0);
       assert(rows === expected, `${rows} rows written where ${expected} were staged`);
       const all = this.#straight.holds(values) ? await this.#straight.join(written) : written;
-      files.push(...this.#filesOf(output, values, all));
+      files.push(...filesOf(output, { values, openedMs }, all));
     }
     const { values } = this.#straight;
-    if (values !== undefined) files.push(...this.#filesOf(output, values, await this.#straight.join([])));
+    if (values !== undefined)
+      files.push(...filesOf(output, { values, openedMs }, await this.#straight.join([])));
     return files;
-  }
-
-  #filesOf(
-    { table, name }: CompiledOutput,
-    values: PartitionValues,
-    written: readonly WrittenFile[],
-  ): OutputFile[] {
-    const { extension } = fileFormat(table);
-    const partition = table.partitionBy.map((spec, column) => ({
-      column: spec.column,
-      value: spec.kind === 'ingest' ? spellTime(spec, this.#request.openedMs) : (values[column] ?? null),
-    }));
-    return written.map((file) => ({ output: name, index: 0, partition, extension, ...file }));
   }
 
   async #writeQuarantine(expected: number): Promise<OutputFile[]> {
@@ -355,34 +390,4 @@ export class WindowTransform {
     await this.#inserting.catch(() => {});
     this.#database.close();
   }
-}
-
-function converterOf(table: TableConfig) {
-  const { input } = table;
-  if (input.kind === 'csv') return csvConverter(input);
-  if (input.kind === 'bytes') return (value: Buffer) => Buffer.from(value.toString('base64'));
-  return undefined;
-}
-
-/** Statistics of each column and row group are written anyway. */
-function parquetOptions(output: ParquetOutput): string {
-  const { objectBytes } = output;
-  const bounded = objectBytes === undefined ? '' : `, FILE_SIZE_BYTES ${objectBytes}, RETURN_STATS`;
-  return rowGroupOptions(output) + bounded;
-}
-
-type ParquetOutput = Extract<OutputFormat, { kind: 'parquet' }>;
-
-function rowGroupOptions({ compression, rowGroupRows }: ParquetOutput): string {
-  const groups = rowGroupRows === undefined ? '' : `, ROW_GROUP_SIZE ${rowGroupRows}`;
-  return `FORMAT parquet, COMPRESSION ${compression}${groups}`;
-}
-
-function fileFormat({ output }: TableConfig): { extension: string; options: string } {
-  if (output.kind === 'parquet') return { extension: 'parquet', options: parquetOptions(output) };
-  const gzip = output.compression === 'gzip';
-  const compression = gzip ? ', COMPRESSION gzip' : '';
-  const suffix = gzip ? '.gz' : '';
-  if (output.kind === 'json') return { extension: `json${suffix}`, options: `FORMAT json${compression}` };
-  return { extension: `csv${suffix}`, options: `FORMAT csv, HEADER false${compression}` };
 }

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Step } from '@sluice/collector/contracts.ts';
 import fc from 'fast-check';
+import { csvOf } from '../../support/written-lake.ts';
 import { oneWindows } from './one-window.ts';
 
 const { transform } = oneWindows();
@@ -204,7 +205,7 @@ test('a document in a column of text says what it said in each of many records',
 });
 
 test('a number that is too small for its column is quarantined and never 0, however it came there', async () => {
-  const csv = { kind: 'csv' as const, delimiter: ',', quote: '"', columns: ['v'] };
+  const csv = csvOf(['v']);
   const column = (type: string) => [{ name: 'v', type }];
   const narrowed = [{ source: 'v', sourceType: 'double', target: 'v', targetType: 'float' }];
   for (const [table, values] of [
@@ -231,4 +232,31 @@ test('a number that is too small for its column is quarantined and never 0, howe
       ],
     );
   }
+});
+
+test('a number that is too small inside a nested value of doubles is quarantined and never 0', async () => {
+  const columns = [{ name: 'v', type: 'array<struct<d:double,t:int>>' }];
+  const { rows, quarantine } = await transform({ columns }, [
+    '{"v":[{"d":1e-400,"t":1}]}',
+    '{"v":[{"d":0.12345678901234567891,"t":1}],"unread":1e-400}',
+    '{"v":[{"d":0e-400,"unread":1e-400}]}',
+  ]);
+  assert.deepEqual(
+    quarantine.map((row) => [row['_offset'], row['code']]),
+    [['0', 'NUMBER_INEXACT']],
+  );
+  assert.deepEqual(
+    rows.map((row) => row['_offset']),
+    ['1', '2'],
+  );
+});
+
+test('a number that is too small inside a nested value of a CSV line is quarantined and never 0', async () => {
+  const input = { ...csvOf(['v']), delimiter: ';', quote: "'", escape: "'" };
+  const columns = [{ name: 'v', type: 'array<double>' }];
+  const { rows, quarantine } = await transform({ input, columns }, ['[1e-400]', '[1e-200,0.0]']);
+  assert.deepEqual(
+    [quarantine.map((row) => row['_offset']), rows.map((row) => row['_offset'])],
+    [['0'], ['1']],
+  );
 });

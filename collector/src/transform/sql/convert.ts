@@ -1,6 +1,13 @@
 // How a value of any type becomes one of another: scalars by conversions.ts, JSON texts into nested types by
 // nested.ts, nested values into JSON texts. undefined where two types do not convert.
-import { type Conversion, fromJson, fromText, fromTyped, wantsJsonToken } from './conversions.ts';
+import {
+  type Conversion,
+  fromDecoded,
+  fromJson,
+  fromText,
+  fromTyped,
+  wantsJsonToken,
+} from './conversions.ts';
 import { fromToken, wrongPath, wrongType } from './nested.ts';
 import { problem } from './problems.ts';
 import { type FieldType, isScalar } from './types.ts';
@@ -8,19 +15,22 @@ import { type FieldType, isScalar } from './types.ts';
 /** A conversion that says itself what is wrong. */
 export type Told = Conversion & { told(field: string, from: string): string };
 
+/** JSON as its producer wrote it, JSON that a decoder made of what a schema has typed, or another text. */
+export type Reads = 'json' | 'decoded' | 'text';
+
 /** Of a value that was read: a JSON token or text, or a text of another format. */
-export function readAs(type: FieldType, format: 'json' | 'text'): Told {
+export function readAs(type: FieldType, reads: Reads): Told {
   if (isScalar(type)) {
-    const conversion = format === 'json' ? fromJson(type) : fromText(type);
+    const conversion = { json: fromJson, decoded: fromDecoded, text: fromText }[reads](type);
     return { ...conversion, told: (field, from) => castProblem(field, from, type) };
   }
-  const conversion = format === 'json' ? fromToken(type) : fromJsonText(type);
+  const conversion = reads === 'text' ? fromJsonText(type) : fromToken(type);
   return { ...conversion, told: (field, from) => nestedProblem(field, from, conversion.problemAt(from)) };
 }
 
-/** Whether a JSON value is read as its token, so that 5 and "5" differ. */
-export function wantsToken(type: FieldType): boolean {
-  return !isScalar(type) || wantsJsonToken(type);
+/** Whether a JSON value is read as its token, so that 5 and "5" differ; a decoded one was typed before. */
+export function wantsToken(type: FieldType, reads: Reads): boolean {
+  return !isScalar(type) || (reads === 'json' && wantsJsonToken(type));
 }
 
 export function convert(from: FieldType, to: FieldType): Conversion | undefined {
@@ -44,12 +54,15 @@ function nestedProblem(field: string, token: string, wrong: string): string {
   return problem('CAST_FAILED', field, { value, type: { sql: wrongType(wrong) }, path });
 }
 
-/** DuckDB reads a number with a point or an exponent as a double: a long one would lose digits. */
+/** A number that a double may not hold: a long one loses digits, a tiny one all of them. */
+const INEXACT = "'[-+0-9.eE]{17,}|[eE]-0*(?:[3-9][0-9]{2}|[1-9][0-9]{3,})'";
+
+/** DuckDB reads a number with a point or an exponent as a double: what that may change is not read. */
 function fromJsonText(type: FieldType) {
   const inner = fromToken(type);
   const noStrings = (text: string) => String.raw`regexp_replace(${text}, '"(?:[^"\\]|\\.)*"', '""', 'g')`;
   const long = (text: string) =>
-    `list_filter(regexp_extract_all(${noStrings(text)}, '[-+0-9.eE]{17,}'), lambda __n: regexp_matches(__n, '[.eE]'))`;
+    `list_filter(regexp_extract_all(${noStrings(text)}, ${INEXACT}), lambda __n: regexp_matches(__n, '[.eE]'))`;
   const readable = (text: string) => `(json_valid(${text}) AND len(${long(text)}) = 0)`;
   const token = (text: string) =>
     `CASE WHEN ${readable(text)} THEN nullif(json(${text})::VARCHAR, 'null') END`;

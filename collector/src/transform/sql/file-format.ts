@@ -1,0 +1,26 @@
+// How the files of a table are written: their extension and COPY's options. Pure.
+import type { OutputFormat, TableConfig } from '../../contracts.ts';
+
+type ParquetOutput = Extract<OutputFormat, { kind: 'parquet' }>;
+
+/** Statistics of each column and row group are written anyway. */
+function parquetOptions(output: ParquetOutput): string {
+  const { objectBytes } = output;
+  const bounded = objectBytes === undefined ? '' : `, FILE_SIZE_BYTES ${objectBytes}, RETURN_STATS`;
+  return rowGroupOptions(output) + bounded;
+}
+
+/** Of one file, however large. */
+export function rowGroupOptions({ compression, rowGroupRows }: ParquetOutput): string {
+  const groups = rowGroupRows === undefined ? '' : `, ROW_GROUP_SIZE ${rowGroupRows}`;
+  return `FORMAT parquet, COMPRESSION ${compression}${groups}`;
+}
+
+export function fileFormat({ output }: TableConfig): { extension: string; options: string } {
+  if (output.kind === 'parquet') return { extension: 'parquet', options: parquetOptions(output) };
+  const gzip = output.compression === 'gzip';
+  const compression = gzip ? ', COMPRESSION gzip' : '';
+  const suffix = gzip ? '.gz' : '';
+  if (output.kind === 'json') return { extension: `json${suffix}`, options: `FORMAT json${compression}` };
+  return { extension: `csv${suffix}`, options: `FORMAT csv, HEADER false${compression}` };
+}
