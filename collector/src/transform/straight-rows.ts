@@ -7,7 +7,8 @@ import { createReadStream } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assert } from '@sluice/shared/errors.ts';
-import type { TableConfig } from '../contracts.ts';
+import type { OutputFile, TableConfig } from '../contracts.ts';
+import { spellTime } from '../time-spelling.ts';
 import type { Database } from './duckdb.ts';
 import {
   footerStart,
@@ -17,6 +18,8 @@ import {
   type ParquetFile,
 } from './parquet-footer.ts';
 import type { CompiledTable } from './sql/compile.ts';
+import { fileFormat } from './sql/file-format.ts';
+import type { CompiledOutput } from './sql/outputs.ts';
 import { literal } from './sql/types.ts';
 
 /** Smaller chunks would make row groups that nobody wants to read. */
@@ -201,4 +204,18 @@ async function writeJoined(path: string, parts: readonly Part[]): Promise<Writte
   }
   const rows = parts.reduce((sum, part) => sum + part.rows, 0);
   return { path, rows, bytes, sha256: hash.digest('hex') };
+}
+
+/** What the window says of files of one combination of partition values. */
+export function filesOf(
+  { table, name }: CompiledOutput,
+  { values, openedMs }: { readonly values: PartitionValues; readonly openedMs: number },
+  written: readonly WrittenFile[],
+): OutputFile[] {
+  const { extension } = fileFormat(table);
+  const partition = table.partitionBy.map((spec, i) => ({
+    column: spec.column,
+    value: spec.kind === 'ingest' ? spellTime(spec, openedMs) : (values[i] ?? null),
+  }));
+  return written.map((file) => ({ output: name, index: 0, partition, extension, ...file }));
 }

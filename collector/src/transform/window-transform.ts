@@ -36,7 +36,7 @@ import { type FieldPlan, planFields } from './sql/fields.ts';
 import { fileFormat, rowGroupOptions } from './sql/file-format.ts';
 import type { CompiledOutput } from './sql/outputs.ts';
 import type { InsertForm } from './sql/steps/step.ts';
-import { type PartitionValues, StraightRows, type WrittenFile } from './straight-rows.ts';
+import { filesOf, StraightRows, type WrittenFile } from './straight-rows.ts';
 import { type JsonRules, jsonRules, strikeUnstrict } from './strict-json.ts';
 
 export interface TransformLimits {
@@ -328,6 +328,7 @@ export class WindowTransform {
 
   async #writeRows(output: CompiledOutput): Promise<OutputFile[]> {
     const { table, name } = output;
+    const { openedMs } = this.#request;
     const { extension, options } = fileFormat(table);
     const files: OutputFile[] = [];
     const combinations = await this.#database.rows(output.partitionValues);
@@ -342,24 +343,12 @@ export class WindowTransform {
       const rows = written.reduce((sum, file) => sum + file.rows, 0);
       assert(rows === expected, `${rows} rows written where ${expected} were staged`);
       const all = this.#straight.holds(values) ? await this.#straight.join(written) : written;
-      files.push(...this.#filesOf(output, values, all));
+      files.push(...filesOf(output, { values, openedMs }, all));
     }
     const { values } = this.#straight;
-    if (values !== undefined) files.push(...this.#filesOf(output, values, await this.#straight.join([])));
+    if (values !== undefined)
+      files.push(...filesOf(output, { values, openedMs }, await this.#straight.join([])));
     return files;
-  }
-
-  #filesOf(
-    { table, name }: CompiledOutput,
-    values: PartitionValues,
-    written: readonly WrittenFile[],
-  ): OutputFile[] {
-    const { extension } = fileFormat(table);
-    const partition = table.partitionBy.map((spec, column) => ({
-      column: spec.column,
-      value: spec.kind === 'ingest' ? spellTime(spec, this.#request.openedMs) : (values[column] ?? null),
-    }));
-    return written.map((file) => ({ output: name, index: 0, partition, extension, ...file }));
   }
 
   async #writeQuarantine(expected: number): Promise<OutputFile[]> {

@@ -125,10 +125,8 @@ function insertStaged(context: Context, form: InsertForm): string[] {
   const carry = (changed?: Changed) => carried(context, changed);
   const finish = (from: string, fields: readonly Field[]) => finishLayers(context, from, fields);
   const [metadata, raw] = [metadataOf(context), rawBytes(table)];
-  return pluralStatements({
-    ...{ plan, input, form, carry, finish, metadata, raw },
-    keepsDeleted: context.keepsDeleted,
-  });
+  const { keepsDeleted } = context;
+  return pluralStatements({ plan, input, form, carry, finish, metadata, keepsDeleted, raw });
 }
 
 function metadataOf({ needsKeys, needsHeaders, keepsDeleted }: Context): string[] {
