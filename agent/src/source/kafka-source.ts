@@ -5,7 +5,7 @@
 // decide.
 import { type Cancel, type Clock, within } from '@sluice/shared/clock.ts';
 import { describeError, SluiceError } from '@sluice/shared/errors.ts';
-import { partitionName, slotKey } from '@sluice/shared/position.ts';
+import { type LogPlace, partitionName, slotKey } from '@sluice/shared/position.ts';
 import type { Random } from '@sluice/shared/random.ts';
 import type { KafkaSettings, Source, SourceHandler, SourceStatus, TopicSelection } from '../contracts.ts';
 import type { Events } from '../events.ts';
@@ -14,6 +14,7 @@ import { GroupCommits } from './group-commits.ts';
 import { type KafkaAdapter, kafkajsAdapter } from './kafka-adapter.ts';
 import { type GroupMember, kafkaError, type MemberListener, type TopicPartition } from './kafka-client.ts';
 import type { KafkaCluster } from './kafka-cluster.ts';
+import { LogChecks } from './log-checks.ts';
 import { PartitionDescriber } from './partition-describer.ts';
 import {
   AWAITS_POSITION,
@@ -59,6 +60,7 @@ class KafkaSource implements Source {
   readonly #commits = new GroupCommits();
   readonly #register: TopicRegister;
   readonly #describer: PartitionDescriber;
+  readonly #checks: LogChecks;
   readonly #stopping = new AbortController();
   #handler: SourceHandler | undefined;
   #state: SourceStatus['state'] = 'starting';
@@ -82,18 +84,20 @@ class KafkaSource implements Source {
     this.#adapter = options.adapter ?? kafkajsAdapter;
     this.#cluster = this.#adapter.cluster(options.kafka, options.events.kafkaClientLogged);
     this.#register = new TopicRegister(options.topics);
+    const shared = {
+      ...{ cluster: this.#cluster, table: this.#table, clock: this.#clock, events: this.#events },
+      timing: this.#timing,
+      applyPause: (rows: readonly PartitionRow[]) => this.#applyPause(rows),
+      handler: () => this.#handler,
+    };
+    this.#checks = new LogChecks(shared);
     this.#describer = new PartitionDescriber({
-      cluster: this.#cluster,
-      table: this.#table,
+      ...shared,
       register: this.#register,
       commits: this.#commits,
       readsGroupOffsets: options.commitOffsets ?? true,
-      clock: this.#clock,
-      events: this.#events,
-      timing: this.#timing,
-      seek: (row, offset) => this.seek(row, offset),
-      applyPause: (rows) => this.#applyPause(rows),
-      handler: () => this.#handler,
+      checks: this.#checks,
+      seek: (row, offset) => this.seek(row, offset, row.readEpoch),
     });
   }
 
@@ -119,15 +123,21 @@ class KafkaSource implements Source {
     await this.#within(this.#cluster.close());
   }
 
-  seek(partition: TopicPartition, offset: number): void {
+  seek(partition: TopicPartition, offset: number, leaderEpoch = -1): void {
     const row = this.#table.row(partition);
     if (row === undefined) return;
     row.position = offset;
+    row.readEpoch = leaderEpoch;
     row.idleSinceMs = undefined;
     row.beyondEndTold = false;
     row.waits.clear();
     this.#member?.seek(partition, offset);
     this.#applyPause([row]);
+  }
+
+  prove(partition: TopicPartition, places: readonly LogPlace[]): void {
+    const row = this.#table.row(partition);
+    if (row !== undefined) this.#checks.prove(row, places);
   }
 
   hold(topic: string, why: string): void {
@@ -310,9 +320,12 @@ class KafkaSource implements Source {
     const batches = fetch.batches.filter(
       ({ baseOffset, lastOffset }) => lastOffset >= position && baseOffset < end,
     );
+    const [first] = batches;
+    if (first !== undefined && !this.#checks.accepts(row, first)) return undefined;
     const last = batches.at(-1)?.lastOffset;
     if (last !== undefined) {
       const copied = copyBatches(batches);
+      row.readEpoch = copied.at(-1)?.leaderEpoch ?? -1;
       handler.batches(partition, copied, fetch.bounds);
       // A handler that held or sought in there has the last word.
       if (row.position === position) row.position = last + 1;
@@ -345,6 +358,7 @@ class KafkaSource implements Source {
     void this.#flushCommits();
     void this.#pollTopics(nowMs);
     void this.#describer.whenDue();
+    void this.#checks.whenDue();
   }
 
   async #flushCommits(): Promise<void> {

@@ -8,6 +8,7 @@ import type { SourceHandler } from '../contracts.ts';
 import type { Events } from '../events.ts';
 import type { GroupCommits } from './group-commits.ts';
 import type { KafkaCluster } from './kafka-cluster.ts';
+import type { LogChecks } from './log-checks.ts';
 import { applyLogs, applyTopics, type LookupOutcome } from './partition-lookup.ts';
 import { type PartitionRow, type PartitionTable, partitionInfo } from './partition-table.ts';
 import type { SourceTiming } from './source-timing.ts';
@@ -21,6 +22,7 @@ export interface PartitionDescriberOptions {
   readonly clock: Clock;
   readonly events: Events;
   readonly timing: SourceTiming;
+  readonly checks: Pick<LogChecks, 'leadersKnown' | 'beyondEnd'>;
   readonly readsGroupOffsets: boolean;
   readonly seek: (row: PartitionRow, offset: number) => void;
   readonly applyPause: (rows: readonly PartitionRow[]) => void;
@@ -84,6 +86,7 @@ export class PartitionDescriber {
     }
     this.#options.applyPause(applyTopics(table, topics, register));
     this.#act(applyLogs(table, logs, offsets));
+    this.#options.checks.leadersKnown();
     if (present.length < topics.length) this.#againSoon(nowMs);
   }
 
@@ -111,6 +114,7 @@ export class PartitionDescriber {
   #beyondEnd(row: PartitionRow): void {
     const { topic, partition, position, logEnd } = row;
     this.#againSoon(this.#options.clock.monotonicMs());
+    this.#options.checks.beyondEnd(row);
     if (row.beyondEndTold || position === undefined) return;
     row.beyondEndTold = true;
     this.#options.events.sourceBeyondEnd({ topic, partition, position, logEnd });

@@ -1,6 +1,7 @@
 // What a table's ledger says, folded entry by entry. Pure. What the entries promise each other is asserted
 // before one is folded (entry-check.ts); what has to be published before a position may be acknowledged is
 // kept here.
+import { mergedRanges, type OffsetRange } from '@sluice/shared/offset-range.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { LedgerEntry, WindowEntry } from '../contracts.ts';
 import { checkEntry } from './entry-check.ts';
@@ -80,6 +81,27 @@ export function foldEntry(fold: Fold, entry: LedgerEntry): void {
 
 export function isWindow(entry: LedgerEntry): entry is WindowEntry {
   return entry.kind === 'commit' || entry.kind === 'fill';
+}
+
+/** Acknowledged: what is published, and not beyond where a fork has cut. */
+export function ackedOf(fold: Fold | undefined, id: PartitionId): number | undefined {
+  const partition = fold?.partitions.get(partitionKey(id));
+  return partition === undefined ? undefined : Math.min(partition.acked, partition.next);
+}
+
+/** What no fill has brought. */
+export function openGapsOf(fold: Fold | undefined, id: PartitionId): OffsetRange[] {
+  const gaps = fold?.partitions.get(partitionKey(id))?.gaps ?? [];
+  return gaps.map(({ start, next }) => ({ startOffset: start, nextOffset: next }));
+}
+
+/** What no fill has brought to its final place: until then whoever holds it keeps it. */
+export function keptGapsOf(fold: Fold | undefined, id: PartitionId): OffsetRange[] {
+  const key = partitionKey(id);
+  const fills = fold?.unpublished.flatMap((entry) => (entry.kind === 'fill' ? entry.ranges : [])) ?? [];
+  const brought = fills.filter((range) => partitionKey(range) === key);
+  const unpublished = brought.map(({ start, next }) => ({ startOffset: start, nextOffset: next }));
+  return mergedRanges([...openGapsOf(fold, id), ...unpublished]);
 }
 
 /** The entry's objects stand at their final place. */
