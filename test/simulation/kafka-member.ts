@@ -10,7 +10,7 @@ import type {
 import { walkRecordSet } from '@sluice/agent/source/record-set.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { SimKafka } from './kafka.ts';
-import type { FetchedLog } from './kafka-log.ts';
+import type { FetchedLog, PartitionLog } from './kafka-log.ts';
 import type { SimProcess } from './process.ts';
 
 const FETCH_WAIT_MS = 500;
@@ -26,6 +26,8 @@ export interface SimMemberOptions {
 
 interface Reading {
   readonly slot: TopicPartition;
+  /** As it was when it was assigned: a topic that was deleted is not read any more. */
+  readonly log: PartitionLog | undefined;
   position: number | undefined;
   paused: boolean;
   /**
@@ -85,7 +87,8 @@ export class SimGroupMember implements GroupMember {
     this.#readings = new Map(
       partitions.map((slot) => {
         const paused = this.#paused.has(keyOf(slot));
-        return [keyOf(slot), { slot, position: undefined, paused, seeks: 0 }];
+        const log = this.#options.kafka.log(slot.topic, slot.partition);
+        return [keyOf(slot), { slot, log, position: undefined, paused, seeks: 0 }];
       }),
     );
     const { listener, process, kafka } = this.#options;
@@ -149,6 +152,11 @@ export class SimGroupMember implements GroupMember {
       )
       .then((answers) => {
         if (loop !== this.#loop) return;
+        const gone = asked.find(({ slot, log }) => kafka.log(slot.topic, slot.partition) !== log);
+        if (gone !== undefined) {
+          this.#crash(listener, new SluiceError('KAFKA_TOPIC_UNKNOWN', `${gone.slot.topic} is gone`));
+          return;
+        }
         for (const answer of answers) this.#take(answer);
         listener.fetchEnded();
         const brought = answers.some(({ found }) => (found?.set.length ?? 0) > 0);

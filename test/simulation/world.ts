@@ -1,5 +1,7 @@
 // Everything that one seed's simulation is made of, and what its parts tell each other: time, chance, trace,
 // network, the two clouds, and the oracle that hears of every effect.
+import type { OffsetRange } from '@sluice/shared/offset-range.ts';
+import type { PartitionId } from '@sluice/shared/position.ts';
 import { type LakeObject, LakeOracle, type OracleTable } from '../support/lake-oracle.ts';
 import { SimBucket } from './bucket.ts';
 import { SimGlue } from './catalog.ts';
@@ -69,7 +71,7 @@ export class World {
     this.bucket.unconditional = sabotage === 'conditional writes are not';
     this.oracle = new LakeOracle({
       tables: this.tables,
-      partitions: logs,
+      partitions: this.kafka.incarnations,
       lake: {
         object: (key): LakeObject | undefined => this.bucket.objects.get(key),
         registered: (table, prefix) => this.glue.partitions.get(table)?.has(prefix) === true,
@@ -101,11 +103,16 @@ export class World {
 
   onGroupOffset(topic: string, partition: number, nextOffset: number): void {
     this.trace.say('kafka', `group ${topic}/${partition} ${nextOffset}`);
-    this.oracle.acknowledged('the group offset', { topic, partition }, nextOffset);
+    const log = this.kafka.log(topic, partition);
+    if (log !== undefined) this.oracle.acknowledged('the group offset', log, nextOffset);
   }
 
-  onSpoolDropped(slot: { topic: string; partition: number }, nextOffset: number): void {
-    this.oracle.acknowledged('the spool', slot, nextOffset);
+  onSpoolDropped(
+    id: PartitionId,
+    { nextOffset, openGaps }: { readonly nextOffset: number; readonly openGaps: readonly OffsetRange[] },
+  ): void {
+    this.oracle.acknowledged('the spool', id, nextOffset);
+    this.oracle.forgotten('the spool', id, { nextOffset, openGaps });
   }
 }
 

@@ -143,6 +143,7 @@ test('an idle partition says since when, a moving one how far behind it is', () 
     startAt: undefined,
     position: 90,
     highWatermark: 100,
+    openTransactionSinceMs: undefined,
     paused: ['spool'],
     idleSinceMs: undefined,
     committedToGroup: 10,

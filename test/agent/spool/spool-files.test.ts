@@ -9,6 +9,7 @@ import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import Database from 'better-sqlite3';
 import { segmentOf } from '../../support/segments.ts';
+import { committedAt } from '../../support/fake-spool.ts';
 import { temporaryDirectory } from '../../support/temp.ts';
 
 const claims = { topic: 'claims', topicId: NO_TOPIC_ID, partition: 0 };
@@ -51,9 +52,9 @@ test('every run is told, also one that lies before a gap, and nothing below the 
     [30, 35],
     [40, 60],
   ]);
-  files.committed(claims, 15);
+  files.committed(committedAt(claims, 15));
   assert.deepEqual(runsOf(files)?.[0], [15, 20]);
-  files.committed(claims, 35);
+  files.committed(committedAt(claims, 35));
   assert.deepEqual(runsOf(files), [[40, 60]]);
   files.close();
 });
@@ -61,7 +62,7 @@ test('every run is told, also one that lies before a gap, and nothing below the 
 test('a second copy that arrives after the commit is not kept as if somebody waited for it', () => {
   const files = open();
   files.append([range(0, 10)]);
-  files.committed(claims, 10);
+  files.committed(committedAt(claims, 10));
   files.append([range(0, 10)]);
   assert.deepEqual(files.partitions(), []);
   files.close();

@@ -54,6 +54,7 @@ const declared = (topic: string, partition = 0): PartitionState => ({
   spoolNext: 0,
   logStart: 0,
   logEnd: 0,
+  spoolRuns: [],
   startAt: '',
 });
 
@@ -219,7 +220,7 @@ for (const { what, act, details } of refusals) {
     assert.equal(s.clock.timers, 0);
     // After that the stream is dead: nothing is taken, nothing is written.
     await send(s, opaqueSegment(0, 10));
-    s.session.committed([{ partition: claims, nextOffset: 1 }]);
+    s.session.committed([{ partition: claims, nextOffset: 1, openGaps: [], leaderEpoch: 0 }]);
     s.session.creditFreed();
     assert.equal(s.ends.length, 1);
   });
