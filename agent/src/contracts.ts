@@ -42,7 +42,7 @@ export interface SourceHandler {
    */
   assigned(
     partitions: readonly { topic: string; partition: number }[],
-  ): ReadonlyMap<string, number | undefined>;
+  ): ReadonlyMap<string, LogPlace | undefined>;
   /** Metadata of assigned partitions, some time after `assigned` and again whenever it changes. */
   described(partitions: readonly PartitionInfo[]): void;
   /** Batches of one partition in offset order, starting at its position. Only enqueues; must not throw. */

@@ -190,7 +190,12 @@ function recordingHandler(
   return {
     assigned(partitions) {
       recording.joins++;
-      return new Map(partitions.map((partition) => [slotKey(partition), positions.get(slotKey(partition))]));
+      return new Map(
+        partitions.map((partition) => {
+          const offset = positions.get(slotKey(partition));
+          return [slotKey(partition), offset === undefined ? undefined : { offset, leaderEpoch: -1 }];
+        }),
+      );
     },
     described(partitions) {
       recording.described.push(...partitions);

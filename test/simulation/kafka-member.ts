@@ -15,6 +15,8 @@ import type { SimProcess } from './process.ts';
 
 const FETCH_WAIT_MS = 500;
 const FETCH_BYTES_MAX = 4_096;
+/** Who asks again within this has asked on: a request that waited was answered by the deletion. */
+const ASKS_ON_MS = 1_500;
 
 export interface SimMemberOptions {
   readonly kafka: SimKafka;
@@ -26,8 +28,9 @@ export interface SimMemberOptions {
 
 interface Reading {
   readonly slot: TopicPartition;
-  /** As it was when it was assigned: a topic that was deleted is not read any more. */
-  readonly log: PartitionLog | undefined;
+  /** As it was when it was asked for last. */
+  log: PartitionLog | undefined;
+  askedMs: number;
   position: number | undefined;
   paused: boolean;
   /**
@@ -88,7 +91,7 @@ export class SimGroupMember implements GroupMember {
       partitions.map((slot) => {
         const paused = this.#paused.has(keyOf(slot));
         const log = this.#options.kafka.log(slot.topic, slot.partition);
-        return [keyOf(slot), { slot, log, position: undefined, paused, seeks: 0 }];
+        return [keyOf(slot), { slot, log, askedMs: 0, position: undefined, paused, seeks: 0 }];
       }),
     );
     const { listener, process, kafka } = this.#options;
@@ -152,7 +155,7 @@ export class SimGroupMember implements GroupMember {
       )
       .then((answers) => {
         if (loop !== this.#loop) return;
-        const gone = asked.find(({ slot, log }) => kafka.log(slot.topic, slot.partition) !== log);
+        const gone = asked.find((reading) => this.#isGone(reading));
         if (gone !== undefined) {
           this.#crash(listener, new SluiceError('KAFKA_TOPIC_UNKNOWN', `${gone.slot.topic} is gone`));
           return;
@@ -163,6 +166,16 @@ export class SimGroupMember implements GroupMember {
         this.#fetchSoon(loop, brought ? 0 : FETCH_WAIT_MS);
       })
       .catch((error: SluiceError) => this.#crash(listener, error));
+  }
+
+  /** Whoever asks all the time hears that a topic is deleted. Who was paused reads what has its name now. */
+  #isGone(reading: Reading): boolean {
+    const { kafka } = this.#options;
+    const { topic, partition } = reading.slot;
+    const [log, nowMs] = [kafka.log(topic, partition), kafka.world.time.nowMs];
+    const isOther = log !== reading.log && nowMs - reading.askedMs < ASKS_ON_MS;
+    Object.assign(reading, { log, askedMs: nowMs });
+    return isOther || kafka.deleted.has(topic);
   }
 
   #take({ reading, offset, seeks, found }: Fetched): void {

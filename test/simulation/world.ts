@@ -103,8 +103,16 @@ export class World {
 
   onGroupOffset(topic: string, partition: number, nextOffset: number): void {
     this.trace.say('kafka', `group ${topic}/${partition} ${nextOffset}`);
+    // A group knows topics by their names alone: whoever has not heard yet commits for the one before.
+    const logs = this.kafka.incarnations.filter((log) => log.topic === topic && log.partition === partition);
+    const meant = logs.findLast((log) => this.oracle.reached(log) >= nextOffset) ?? logs.at(-1);
+    if (meant !== undefined) this.oracle.acknowledged('the group offset', meant, nextOffset);
+  }
+
+  /** Whether that much of the topic as it is now was ever queryable. */
+  isShown({ topic, partition }: { topic: string; partition: number }, offset: number): boolean {
     const log = this.kafka.log(topic, partition);
-    if (log !== undefined) this.oracle.acknowledged('the group offset', log, nextOffset);
+    return log !== undefined && this.oracle.reached(log) >= offset;
   }
 
   onSpoolDropped(

@@ -73,7 +73,9 @@ export interface LakeOracleOptions {
 
 type Slot = PartitionId;
 type Range = Slot & { readonly start: number; readonly next: number; readonly leaderEpoch: number };
-const slotOf = ({ topic, topicId, partition }: Slot) => `${topic}/${topicId.slice(0, 8)}/${partition}`;
+/** Incarnations of a topic are told apart by their ids; a test of one topic has none. */
+const slotOf = ({ topic, topicId, partition }: Slot) =>
+  /^0*$/.test(topicId) ? `${topic}/${partition}` : `${topic}/${topicId.slice(0, 8)}/${partition}`;
 
 interface TableState {
   readonly table: OracleTable;
@@ -140,11 +142,15 @@ export class LakeOracle {
 
   /** Somebody let go of, or was told, everything of the partition below `nextOffset`. */
   acknowledged(who: string, slot: Slot, nextOffset: number): void {
-    this.queryableThrough(slot);
-    const tables = this.#readersOf(slot);
-    const through = Math.min(...tables.map(({ reached }) => reached.get(slotOf(slot)) ?? 0));
+    const through = this.reached(slot);
     if (nextOffset > through)
       this.#violated(`${who}: ${slotOf(slot)} ${nextOffset} is acknowledged and ${through} is queryable`);
+  }
+
+  /** The most that every table of the topic has ever shown. */
+  reached(slot: Slot): number {
+    this.queryableThrough(slot);
+    return Math.min(...this.#readersOf(slot).map(({ reached }) => reached.get(slotOf(slot)) ?? 0));
   }
 
   /** Somebody lets go of everything below `nextOffset` but for the gaps that he knows to be open. */
@@ -246,7 +252,7 @@ export class LakeOracle {
   #open({ table, next, queryable, reached, tips }: TableState, opened: Omit<Range, 'next'>): void {
     if (next.has(slotOf(opened))) this.#violated(`${table.name} opens ${slotOf(opened)} twice`);
     for (const map of [next, queryable, reached]) map.set(slotOf(opened), opened.start);
-    tips.set(slotOf(opened), { next: opened.start, epoch: opened.leaderEpoch });
+    tips.set(slotOf(opened), { next: opened.start, epoch: -1 });
     this.#lostByKafka(`${table.name} opens ${slotOf(opened)}`, opened, { start: 0, next: opened.start });
   }
 
@@ -294,6 +300,8 @@ export class LakeOracle {
   #gap(state: TableState, gap: Range): void {
     this.#contiguous(state, gap);
     state.gaps.push(gap);
+    const cuts = this.#partition(gap)?.cuts ?? [];
+    state.tips.set(slotOf(gap), { next: gap.next, epoch: cuts.at(-1)?.epoch ?? -1 });
     this.#lostByKafka(`${state.table.name} says a gap of ${slotOf(gap)}`, gap, gap);
   }
 

@@ -64,18 +64,21 @@ export class PartitionBook {
   }
 
   /** A new assignment. Known partitions go on where they are; others wait until they are described. */
-  assigned(partitions: readonly Slot[]): ReadonlyMap<string, number | undefined> {
+  assigned(partitions: readonly Slot[]): ReadonlyMap<string, LogPlace | undefined> {
     const gone = [...this.#assigned.entries()].filter(
       ([slot, state]) => state !== undefined && !partitions.some((p) => slotKey(p) === slot),
     );
     const before = new Map(this.#assigned);
     this.#assigned.clear();
-    const seeks = new Map<string, number | undefined>();
+    const seeks = new Map<string, LogPlace | undefined>();
     for (const slot of partitions) {
       const state = before.get(slotKey(slot));
       this.#assigned.set(slotKey(slot), state);
       if (state !== undefined) this.#readAgain(state);
-      seeks.set(slotKey(slot), state?.readNext);
+      seeks.set(
+        slotKey(slot),
+        state?.readNext === undefined ? undefined : this.#placeAt(state, state.readNext),
+      );
     }
     const revoked = gone.flatMap(([, state]) => (state === undefined ? [] : [state]));
     for (const state of revoked) this.#giveUp(state);
@@ -295,11 +298,13 @@ export class PartitionBook {
 
   /** With the epoch of what lies before, where it is known: Kafka is asked whether its log still has that. */
   #seek(state: PartitionState, offset: number): void {
+    this.#options.source.seek(state.id, offset, this.#placeAt(state, offset).leaderEpoch);
+  }
+
+  #placeAt(state: PartitionState, offset: number): LogPlace {
     const spool = this.#options.spoolOf(state.id);
     const known = offset === state.committed ? state.committedEpoch : undefined;
-    const leaderEpoch = spool?.nextOffset === offset ? spool.leaderEpoch : known;
-    if (leaderEpoch === undefined) this.#options.source.seek(state.id, offset);
-    else this.#options.source.seek(state.id, offset, leaderEpoch);
+    return { offset, leaderEpoch: (spool?.nextOffset === offset ? spool.leaderEpoch : known) ?? -1 };
   }
 
   /** Batches up to `nextOffset` were taken over. A refill that has reached the spool jumps behind it. */

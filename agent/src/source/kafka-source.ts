@@ -23,6 +23,7 @@ import {
   OUT_OF_RANGE,
   type PartitionRow,
   PartitionTable,
+  UNSEEN,
 } from './partition-table.ts';
 import { copyBatches } from './record-set.ts';
 import { restartDelayMs, SOURCE_TIMING, type SourceTiming } from './source-timing.ts';
@@ -90,7 +91,7 @@ class KafkaSource implements Source {
       applyPause: (rows: readonly PartitionRow[]) => this.#applyPause(rows),
       handler: () => this.#handler,
     };
-    this.#checks = new LogChecks(shared);
+    this.#checks = new LogChecks({ ...shared, describe: () => this.#describer.now() });
     this.#describer = new PartitionDescriber({
       ...shared,
       register: this.#register,
@@ -287,10 +288,12 @@ class KafkaSource implements Source {
     this.#state = 'running';
     this.#reason = undefined;
     this.#aliveMs = this.#clock.monotonicMs();
-    const positions = this.#handler?.assigned(partitions) ?? new Map<string, number | undefined>();
+    const positions = this.#handler?.assigned(partitions) ?? new Map<string, LogPlace | undefined>();
     for (const row of rows) {
       const again = this.#register.isUntold(row.topic);
-      row.position = again ? undefined : positions.get(slotKey(row));
+      const place = again ? undefined : positions.get(slotKey(row));
+      row.position = place?.offset;
+      row.readEpoch = place?.leaderEpoch ?? -1;
       if (row.position === undefined) row.waits.add(again ? CREATED_AGAIN : AWAITS_POSITION);
       else this.#member?.seek(row, row.position);
     }
@@ -300,11 +303,23 @@ class KafkaSource implements Source {
   }
 
   #applyPause(rows: readonly PartitionRow[]): void {
+    for (const row of rows) this.#askWhetherSame(row);
     const flows = (row: PartitionRow) => this.#table.paused(row).length === 0;
     const resumed = rows.filter(flows);
     const paused = rows.filter((row) => !flows(row));
     if (resumed.length > 0) this.#member?.resume(resumed);
     if (paused.length > 0) this.#member?.pause(paused);
+  }
+
+  /**
+   * While a partition was not fetched its topic may have been deleted and created again, and nothing in a fetch
+   * would say so.
+   */
+  #askWhetherSame(row: PartitionRow): void {
+    if (this.#clock.monotonicMs() - row.seenMs <= this.#timing.unseenMaxMs) return;
+    if (this.#table.paused(row).length > 0) return;
+    row.waits.add(UNSEEN);
+    this.#describer.now();
   }
 
   #fetched(partition: TopicPartition, fetch: PartitionFetch, fetchedOffset: number): number | undefined {
@@ -315,6 +330,7 @@ class KafkaSource implements Source {
       this.#member?.seek(partition, row.position);
       return undefined;
     }
+    row.seenMs = this.#clock.monotonicMs();
     const { position } = row;
     const end = row.range?.to ?? Number.MAX_SAFE_INTEGER;
     const batches = fetch.batches.filter(

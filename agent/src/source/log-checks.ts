@@ -21,6 +21,8 @@ export interface LogChecksOptions {
   readonly clock: Clock;
   readonly events: Events;
   readonly timing: SourceTiming;
+  /** The topic of some row may be another one. */
+  readonly describe: () => void;
   readonly applyPause: (rows: readonly PartitionRow[]) => void;
   /** Undefined once the source has stopped. */
   readonly handler: () => SourceHandler | undefined;
@@ -93,25 +95,36 @@ export class LogChecks {
   }
 
   async #ask(rows: readonly PartitionRow[]): Promise<void> {
-    const { cluster, table } = this.#options;
-    const topics = await cluster.topics([...new Set(rows.map(({ topic }) => topic))]);
-    const epochs = new Map(
-      topics.flatMap(({ topic, partitions }) =>
-        partitions.map((p) => [slotKey({ topic, partition: p.partition }), p.leaderEpoch] as const),
-      ),
-    );
+    const epochs = await this.#epochsOf(rows);
     const asked = rows.flatMap((row) => {
-      const currentEpoch = epochs.get(slotKey(row)) ?? -1;
+      const currentEpoch = epochs.get(row);
+      if (currentEpoch === undefined) return [];
       return placesOf(row).map((place): Asked => ({ row, place, currentEpoch }));
     });
     const ends = await this.#endsOf(asked);
+    // Again, since what answered may have been another topic of that name.
+    const after = await this.#epochsOf(rows);
     if (this.#options.handler() === undefined) return;
     for (const row of rows) {
+      const epoch = epochs.get(row);
       // Assigned anew meanwhile: what is to be asked then is asked then.
-      if (table.row(row) !== row) continue;
+      if (this.#options.table.row(row) !== row || epoch === undefined || !after.has(row)) continue;
       const answers = asked.flatMap((one, i) => (one.row === row ? [{ ...one, end: ends[i] }] : []));
-      this.#judge(row, answers, epochs.get(slotKey(row)) ?? -1);
+      this.#judge(row, answers, epoch);
     }
+  }
+
+  /** The leader epochs now, of those rows whose topic is the one that was read. */
+  async #epochsOf(rows: readonly PartitionRow[]): Promise<ReadonlyMap<PartitionRow, number>> {
+    const topics = await this.#options.cluster.topics([...new Set(rows.map(({ topic }) => topic))]);
+    const epochs = new Map<PartitionRow, number>();
+    for (const row of rows) {
+      const found = topics.find(({ topic, errorCode }) => topic === row.topic && errorCode === 0);
+      const partition = found?.partitions.find((p) => p.partition === row.partition);
+      if (partition !== undefined && found?.topicId === row.topicId) epochs.set(row, partition.leaderEpoch);
+      else if (found !== undefined) this.#options.describe();
+    }
+    return epochs;
   }
 
   /** One request may name a partition once: places of one partition go one after the other. */

@@ -10,7 +10,7 @@ import type { GroupCommits } from './group-commits.ts';
 import type { KafkaCluster } from './kafka-cluster.ts';
 import type { LogChecks } from './log-checks.ts';
 import { applyLogs, applyTopics, type LookupOutcome } from './partition-lookup.ts';
-import { type PartitionRow, type PartitionTable, partitionInfo } from './partition-table.ts';
+import { type PartitionRow, type PartitionTable, partitionInfo, UNSEEN } from './partition-table.ts';
 import type { SourceTiming } from './source-timing.ts';
 import type { TopicRegister } from './topic-register.ts';
 
@@ -84,7 +84,13 @@ export class PartitionDescriber {
       commits.forgetTopic(again.topic);
       events.sourceTopicCreatedAgain(again);
     }
-    this.#options.applyPause(applyTopics(table, topics, register));
+    const stopped = applyTopics(table, topics, register);
+    const seen = table.rows().filter(({ topic }) => present.includes(topic));
+    for (const row of seen) {
+      row.seenMs = this.#options.clock.monotonicMs();
+      row.waits.delete(UNSEEN);
+    }
+    this.#options.applyPause([...seen, ...stopped]);
     this.#act(applyLogs(table, logs, offsets));
     this.#options.checks.leadersKnown();
     if (present.length < topics.length) this.#againSoon(nowMs);
@@ -124,6 +130,8 @@ export class PartitionDescriber {
     const { topic, partition, position: startOffset, logStart: nextOffset } = row;
     if (startOffset === undefined) return;
     const reason = 'retention';
+    // Nobody has read what lies before it now.
+    row.readEpoch = -1;
     this.#options.seek(row, nextOffset);
     // Last, so that a handler that seeks elsewhere has its way.
     this.#options.handler()?.gap({ topic, partition }, startOffset, nextOffset, reason);

@@ -16,6 +16,7 @@ export const AWAITS_POSITION = 'waits for a position';
 export const OUT_OF_RANGE = 'its position is outside the log';
 export const RANGE_READ = 'its range has been read';
 export const CHECKS_LOG = 'asks Kafka where the log of the last leader ended';
+export const UNSEEN = 'asks Kafka whether its topic is still the same';
 export const LOG_CUT = 'Kafka cut its log: what was spooled behind it is dropped first';
 export const CREATED_AGAIN = 'the topic was created again and waits for a position';
 
@@ -27,6 +28,8 @@ export interface PartitionRow extends TopicPartition {
   leaderEpoch: number;
   /** Of what lies before the position; -1 where nobody knows. */
   readEpoch: number;
+  /** Monotonic ms when Kafka last said, by a fetch or by its metadata, that the topic is the one we know. */
+  seenMs: number;
   /** Leader epoch against which that was compared last. */
   provenEpoch: number;
   /** Leader epoch whose log is to be compared with ours; -1 where nothing is. */
@@ -75,6 +78,7 @@ export class PartitionTable {
         position: undefined,
         topicId: known?.topicId ?? NO_TOPIC_ID,
         leaderEpoch: known?.leaderEpoch ?? -1,
+        seenMs: known?.seenMs ?? Number.NEGATIVE_INFINITY,
         ...{ readEpoch: -1, provenEpoch: -1, checkFor: -1, places: known?.places ?? [] },
         logStart: known?.logStart ?? -1,
         logEnd: known?.logEnd ?? -1,

@@ -12,7 +12,11 @@ export interface OpenGap {
   readonly reason: string;
 }
 
+/** Nothing was read there: the epochs in `open` and `gap` are those of the leader that was asked. */
+const UNKNOWN_EPOCH = -1;
+
 export interface FoldedPartition extends PartitionId {
+  /** Of the last record below `next`; -1 where nobody has read it. */
   leaderEpoch: number;
   start: number;
   next: number;
@@ -151,8 +155,8 @@ function advances(entry: LedgerEntry): { id: PartitionId; next: number }[] {
 function apply(fold: Fold, entry: LedgerEntry): void {
   switch (entry.kind) {
     case 'open':
-      for (const { topic, topicId, partition, leaderEpoch, start } of entry.partitions) {
-        const opened = { topic, topicId, partition, leaderEpoch, start };
+      for (const { topic, topicId, partition, start } of entry.partitions) {
+        const opened = { topic, topicId, partition, leaderEpoch: UNKNOWN_EPOCH, start };
         const state = { ...opened, next: start, acked: start, records: 0, gaps: [], forks: [] };
         fold.partitions.set(partitionKey(opened), state);
       }
@@ -162,11 +166,11 @@ function apply(fold: Fold, entry: LedgerEntry): void {
       applyWindow(fold, entry);
       return;
     case 'gap':
-      for (const { start, next, reason, leaderEpoch, ...id } of entry.gaps) {
+      for (const { start, next, reason, ...id } of entry.gaps) {
         const partition = fold.partitions.get(partitionKey(id));
         if (partition === undefined) continue;
         partition.next = next;
-        partition.leaderEpoch = Math.max(partition.leaderEpoch, leaderEpoch);
+        partition.leaderEpoch = UNKNOWN_EPOCH;
         partition.gaps.push({ start, next, reason });
       }
       return;

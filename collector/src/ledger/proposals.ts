@@ -38,16 +38,16 @@ export function windowProposal(
 /** LEDGER_RANGE_CONFLICT where another collector has committed part of the window, or recorded a cut. */
 export function assertNext(fold: Fold, { ranges }: WindowCommit): void {
   for (const range of ranges) {
-    const { next, leaderEpoch = -1 } = fold.partitions.get(partitionKey(range)) ?? {};
+    const { next, forks = [] } = fold.partitions.get(partitionKey(range)) ?? {};
     if (next !== range.start)
       throw conflict(
         fold,
         range,
         `is committed to ${next ?? 'nothing'} and the window starts at ${range.start}`,
       );
-    // Epochs never fall in a log: this was read from one that was cut since.
-    if (range.leaderEpoch >= 0 && range.leaderEpoch < leaderEpoch)
-      throw conflict(fold, range, `is at epoch ${leaderEpoch} and the window is of ${range.leaderEpoch}`);
+    const cut = forks.find(({ to, leaderEpoch }) => range.next > to && range.leaderEpoch < leaderEpoch);
+    if (cut !== undefined)
+      throw conflict(fold, range, `was cut at ${cut.to} and the window is of epoch ${range.leaderEpoch}`);
   }
 }
 

@@ -10,6 +10,7 @@ import { clipSegment, type Segment } from '@sluice/shared/segment.ts';
 import {
   addToWindow,
   endWindow,
+  isOfCutLog,
   newWindow,
   type OpenWindow,
   releaseWindow,
@@ -77,10 +78,7 @@ export class FillLane {
 
   /** The parts of a segment that it takes. Nothing of a log that was cut since. */
   partsOf(segment: Segment): readonly OffsetRange[] {
-    const isVoid = this.#options.writer
-      .forks(segment)
-      .some(({ offset, leaderEpoch }) => segment.nextOffset > offset && segment.leaderEpoch < leaderEpoch);
-    return isVoid || this.#failed ? [] : commonRanges(this.#lacking(segment), [segment]);
+    return this.#failed || isOfCutLog(segment, this.#options.writer) ? [] : commonRanges(this.#lacking(segment), [segment]);
   }
 
   stage(segment: Segment, part: OffsetRange, held: StagedBytes): void {

@@ -87,7 +87,7 @@ export function addToWindow(window: OpenWindow, segment: WindowSegment): void {
  */
 export function trimWindow(
   window: OpenWindow,
-  ledger: Pick<TableWriter, 'position' | 'leaderEpoch' | 'forks'>,
+  ledger: Pick<TableWriter, 'position' | 'forks'>,
 ): readonly PartitionId[] {
   const kept: WindowSegment[] = [];
   const reached = new Map<string, number>();
@@ -96,7 +96,7 @@ export function trimWindow(
     const { segment, fromOffset, held } = staged;
     const key = partitionKey(segment);
     const at = reached.get(key) ?? ledger.position(segment) ?? 0;
-    const isCut = isOfCutLog(segment, ledger);
+    const isCut = isOfCutLog(segment, ledger) && segment.nextOffset > at;
     assert(
       fromOffset <= at || isCut || isVoid.has(key) || ledger.forks(segment).length > 0,
       `window ${window.id} begins ${partitionName(segment)} at ${fromOffset}, behind ${at}`,
@@ -110,12 +110,12 @@ export function trimWindow(
   return [...isVoid.values()];
 }
 
-/** Epochs never fall in a log: this segment was read from one that the ledger has left. */
-function isOfCutLog(
-  { leaderEpoch, ...id }: Segment,
-  ledger: Pick<TableWriter, 'leaderEpoch' | 'position'>,
-): boolean {
-  return leaderEpoch >= 0 && leaderEpoch < (ledger.leaderEpoch(id) ?? -1) && id.nextOffset > (ledger.position(id) ?? 0);
+/** Read from a log that the ledger has left: its offsets behind the cut stand for other records now. */
+export function isOfCutLog(segment: Segment, ledger: Pick<TableWriter, 'forks'>): boolean {
+  const { leaderEpoch: epoch, nextOffset } = segment;
+  return ledger
+    .forks(segment)
+    .some(({ offset, leaderEpoch }) => nextOffset > offset && epoch < leaderEpoch);
 }
 
 /**

@@ -92,7 +92,7 @@ export class SimulatedAgent {
 
   /** Assigned in the group, again or for the first time, and told what Kafka says of the partition. */
   join(): void {
-    this.#position = this.book.assigned([claims]).get('claims/0');
+    this.#position = this.book.assigned([claims]).get('claims/0')?.offset;
     const { log, group } = this.world;
     const at = { leaderEpoch: 0, logStart: log.start, logEnd: log.end };
     this.book.described([{ ...claims, ...at, groupOffset: group, startAt: undefined }]);
