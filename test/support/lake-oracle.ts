@@ -300,8 +300,8 @@ export class LakeOracle {
   #gap(state: TableState, gap: Range): void {
     this.#contiguous(state, gap);
     state.gaps.push(gap);
-    const cuts = this.#partition(gap)?.cuts ?? [];
-    state.tips.set(slotOf(gap), { next: gap.next, epoch: cuts.at(-1)?.epoch ?? -1 });
+    // Kafka has nothing below it any more, whatever was cut there.
+    state.tips.set(slotOf(gap), { next: gap.next, epoch: -1 });
     this.#lostByKafka(`${state.table.name} says a gap of ${slotOf(gap)}`, gap, gap);
   }
 

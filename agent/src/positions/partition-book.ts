@@ -369,6 +369,8 @@ export class PartitionBook {
     if (state === undefined) return;
     const nextOffset = this.committedOf(position);
     this.#tellHeld(state, openGaps);
+    const { leaderEpoch } = position;
+    if (nextOffset >= (state.committed ?? 0) && leaderEpoch !== undefined) state.committedEpoch = leaderEpoch;
     state.committed = Math.max(state.committed ?? 0, nextOffset);
     // Whoever has sent it, and from wherever: it is not sent again, and what is on disk behind it may be.
     if (state.sendNext !== undefined) state.sendNext = Math.max(state.sendNext, nextOffset);

@@ -107,8 +107,10 @@ export class PartitionDescriber {
     for (const row of outcome.beyondEnd) this.#beyondEnd(row);
     for (const row of outcome.backInRange) seek(row, row.position ?? row.logStart);
     for (const row of outcome.behindStart) this.#gap(row);
+    // A topic that is gone at the moment is not described: there is nothing to say of it.
     const news = table
       .rows()
+      .filter(({ logStart }) => logStart >= 0)
       .filter((row) => row.toldIdentity !== identity(row) || row.position === undefined);
     for (const row of news) {
       row.toldIdentity = identity(row);
