@@ -64,7 +64,7 @@ export const responses: Bodies<ConnectResponse> = {
     positions: [position],
   },
   receipt: { segmentsTotal: 41, creditTotal: 2 ** 40 },
-  committed: { partitions: [{ ...ref, nextOffset: 120, openGaps: [] }] },
+  committed: { partitions: [{ ...ref, nextOffset: 120, openGaps: [], leaderEpoch: undefined }] },
   rewind: { ...ref, offset: 100, rewindEpoch: 10, reason: '110 came where 100 is next', fillUntil: 0 },
   drain: { reason: 'SIGTERM' },
   positions: { positions: [position] },

@@ -64,7 +64,7 @@ export class SendFeed implements UplinkFeed {
 
   /** A fill goes beside what is next, in turn. */
   async #nextOf(state: PartitionState): Promise<UplinkItem | undefined> {
-    this.#fillFirst = !this.#fillFirst;
+    this.#fillFirst = !this.#fillFirst && state.fill !== undefined;
     const filled = this.#fillFirst ? await this.#nextFilling(state) : undefined;
     if (filled !== undefined) return filled;
     const isSent = state.sendNext !== undefined && !state.unproven;

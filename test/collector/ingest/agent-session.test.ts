@@ -89,7 +89,8 @@ test('Hello is answered with Welcome: positions and credit', async () => {
   const s = startSession();
   s.sequencer.rewind(claims, 40);
   await hello(s);
-  const positions = [{ ...partitionToWire(claims), committed: 0, received: 40, rewindEpoch: 0 }];
+  const at = { committed: 0, received: 40, rewindEpoch: 0, openGaps: [], stands: [] };
+  const positions = [{ ...partitionToWire(claims), ...at }];
   assert.deepEqual(s.double.written, [
     {
       $case: 'welcome',
