@@ -26,7 +26,15 @@ const FULL: SpoolPressure = { ...FREE, full: 'spool.bytesMax is reached' };
 const id = { topic: 'claims', topicId: NO_TOPIC_ID, partition: 0 };
 const log = { leaderEpoch: 0, logStart: 0, logEnd: 99, groupOffset: 0, startAt: undefined };
 /** What the collector has of it: nothing. */
-const nothingThere = { ...id, leaderEpoch: -1, nextOffset: 0, received: 0, rewindEpoch: 0, openGaps: [], stands: [] };
+const nothingThere = {
+  ...id,
+  leaderEpoch: -1,
+  nextOffset: 0,
+  received: 0,
+  rewindEpoch: 0,
+  openGaps: [],
+  stands: [],
+};
 
 async function startAgent(pressure: SpoolPressure) {
   const table = new PartitionTable();

@@ -18,6 +18,7 @@ export function createEventLog(process: SimProcess, world: World): Logger {
     if (message.startsWith('a spooled segment was dropped: Kafka cut')) world.trace.count('spool cut off');
     if (message.startsWith('hole in what')) world.trace.count('rewind asked');
     if (message.startsWith('the spool is full')) world.trace.count('spool full');
+    if (message.startsWith('stream handed on')) world.trace.count('stream handed on');
     if (message.startsWith('topic held')) world.trace.count('topic held');
   };
   return { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') };

@@ -73,7 +73,9 @@ export class PartitionLog {
     const transaction = producerId === undefined ? {} : { producerId, transactional: true };
     const lastOffsetDelta = values.length - 1;
     const { leaderEpoch } = this;
-    this.#store(encodeRecordBatch({ baseOffset, leaderEpoch, codec, lastOffsetDelta, ...transaction }, records));
+    this.#store(
+      encodeRecordBatch({ baseOffset, leaderEpoch, codec, lastOffsetDelta, ...transaction }, records),
+    );
     if (producerId !== undefined && !this.#open.has(producerId)) this.#open.set(producerId, baseOffset);
   }
 

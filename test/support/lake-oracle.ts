@@ -197,7 +197,9 @@ export class LakeOracle {
       return this.#readersOf(partition).flatMap(({ table, tips }) => {
         const { next = 0, epoch = -1 } = tips.get(slotOf(partition)) ?? {};
         const cut = unheard(partition, { next, epoch, upTo: Infinity });
-        return cut === undefined ? [] : [`${table.name}: ${slotOf(partition)} stands behind a cut at ${cut.at}`];
+        return cut === undefined
+          ? []
+          : [`${table.name}: ${slotOf(partition)} stands behind a cut at ${cut.at}`];
       });
     });
   }
@@ -262,7 +264,8 @@ export class LakeOracle {
     const { next = 0, epoch = -1 } = state.tips.get(key) ?? {};
     const cuts = this.#partition(fork)?.cuts?.filter((cut) => cut.epoch > epoch && cut.at < next) ?? [];
     const lowest = Math.min(...cuts.map(({ at }) => at));
-    if (cuts.length === 0) this.#violated(`${state.table.name} forks ${key} at ${fork.offset}: no log was cut`);
+    if (cuts.length === 0)
+      this.#violated(`${state.table.name} forks ${key} at ${fork.offset}: no log was cut`);
     else if (fork.offset < lowest)
       this.#violated(`${state.table.name} forks ${key} at ${fork.offset}, and its log was cut at ${lowest}`);
     state.next.set(key, fork.offset);

@@ -7,8 +7,16 @@ import { type Cancel, type Clock, within } from '@sluice/shared/clock.ts';
 import { describeError, SluiceError } from '@sluice/shared/errors.ts';
 import { type LogPlace, partitionName, slotKey } from '@sluice/shared/position.ts';
 import type { Random } from '@sluice/shared/random.ts';
-import type { KafkaSettings, Source, SourceHandler, SourceStatus, TopicSelection } from '../contracts.ts';
+import type {
+  KafkaSettings,
+  Source,
+  SourceBatch,
+  SourceHandler,
+  SourceStatus,
+  TopicSelection,
+} from '../contracts.ts';
 import type { Events } from '../events.ts';
+import { usableBatches } from './damaged-batches.ts';
 import type { PartitionFetch } from './fetch-response.ts';
 import { GroupCommits } from './group-commits.ts';
 import { type KafkaAdapter, kafkajsAdapter } from './kafka-adapter.ts';
@@ -19,6 +27,7 @@ import { PartitionDescriber } from './partition-describer.ts';
 import {
   AWAITS_POSITION,
   CREATED_AGAIN,
+  DAMAGED,
   noteBounds,
   OUT_OF_RANGE,
   type PartitionRow,
@@ -27,6 +36,7 @@ import {
 } from './partition-table.ts';
 import { copyBatches } from './record-set.ts';
 import { restartDelayMs, SOURCE_TIMING, type SourceTiming } from './source-timing.ts';
+import { TopicPoll } from './topic-poll.ts';
 import { TopicRegister } from './topic-register.ts';
 
 export interface KafkaSourceOptions {
@@ -62,6 +72,7 @@ class KafkaSource implements Source {
   readonly #register: TopicRegister;
   readonly #describer: PartitionDescriber;
   readonly #checks: LogChecks;
+  readonly #topicPoll: TopicPoll;
   readonly #stopping = new AbortController();
   #handler: SourceHandler | undefined;
   #state: SourceStatus['state'] = 'starting';
@@ -73,8 +84,6 @@ class KafkaSource implements Source {
   #lastFetchMs: number | undefined;
   /** Monotonic ms of the last sign of life: session start, join or fetch round. */
   #aliveMs = 0;
-  #pollAtMs = 0;
-  #polling = false;
   #committing = false;
 
   constructor(options: KafkaSourceOptions) {
@@ -91,6 +100,7 @@ class KafkaSource implements Source {
       applyPause: (rows: readonly PartitionRow[]) => this.#applyPause(rows),
       handler: () => this.#handler,
     };
+    this.#topicPoll = new TopicPoll({ ...shared, register: this.#register, commits: this.#commits });
     this.#checks = new LogChecks({ ...shared, describe: () => this.#describer.now() });
     this.#describer = new PartitionDescriber({
       ...shared,
@@ -201,7 +211,7 @@ class KafkaSource implements Source {
     this.#aliveMs = this.#clock.monotonicMs();
     let member: GroupMember | undefined;
     try {
-      await this.#findTopics();
+      await this.#topicPoll.find();
       const topics = this.#register.present();
       if (topics.length === 0) {
         throw new SluiceError(
@@ -230,17 +240,6 @@ class KafkaSource implements Source {
       this.#timing.stopMaxMs,
       work.catch(() => undefined),
     );
-  }
-
-  async #findTopics(): Promise<boolean> {
-    const found = this.#register.update(await this.#cluster.topics(this.#register.question()));
-    this.#pollAtMs = this.#clock.monotonicMs() + this.#timing.topicPollMs;
-    if (found.newlyMissing.length > 0) this.#events.sourceTopicsMissing(found.newlyMissing);
-    for (const again of found.createdAgain) {
-      this.#commits.forgetTopic(again.topic);
-      this.#events.sourceTopicCreatedAgain(again);
-    }
-    return found.changed;
   }
 
   #listener(end: (end: SessionEnd) => void): MemberListener {
@@ -333,9 +332,10 @@ class KafkaSource implements Source {
     row.seenMs = this.#clock.monotonicMs();
     const { position } = row;
     const end = row.range?.to ?? Number.MAX_SAFE_INTEGER;
-    const batches = fetch.batches.filter(
-      ({ baseOffset, lastOffset }) => lastOffset >= position && baseOffset < end,
+    const lacking = fetch.batches.filter(
+      ({ baseOffset, lastOffset, damaged }) => (damaged || lastOffset >= position) && baseOffset < end,
     );
+    const batches = this.#usable(row, lacking, fetch);
     const [first] = batches;
     if (first !== undefined && !this.#checks.accepts(row, first)) return undefined;
     const last = batches.at(-1)?.lastOffset;
@@ -352,6 +352,16 @@ class KafkaSource implements Source {
     }
     noteBounds(row, fetch.bounds, this.#clock.wallMs());
     return last;
+  }
+
+  #usable(row: PartitionRow, lacking: readonly SourceBatch[], { bounds }: PartitionFetch) {
+    const { batches, seen, damage } = usableBatches(lacking, bounds, row);
+    row.damageSeen = seen;
+    if (damage === undefined) return batches;
+    this.#events.sourceBatchDamaged({ topic: row.topic, partition: row.partition, ...damage });
+    if (damage.fate === 'waits') row.waits.add(DAMAGED);
+    this.#applyPause([row]);
+    return batches;
   }
 
   #outOfRange(partition: TopicPartition): void {
@@ -372,7 +382,7 @@ class KafkaSource implements Source {
       return;
     }
     void this.#flushCommits();
-    void this.#pollTopics(nowMs);
+    void this.#topicPoll.whenDue(nowMs, () => this.#endSession({ error: undefined }));
     void this.#describer.whenDue();
     void this.#checks.whenDue();
   }
@@ -387,21 +397,6 @@ class KafkaSource implements Source {
       this.#events.sourceCommitFailed(describeError(error));
     } finally {
       this.#committing = false;
-    }
-  }
-
-  async #pollTopics(nowMs: number): Promise<void> {
-    if (this.#polling || nowMs < this.#pollAtMs || !this.#register.mayGrow()) return;
-    this.#polling = true;
-    try {
-      if (!(await this.#findTopics())) return;
-      this.#events.sourceTopicsChanged(this.#register.present());
-      this.#endSession({ error: undefined });
-    } catch (error) {
-      this.#pollAtMs = nowMs + this.#timing.topicPollMs;
-      this.#events.sourceLookupFailed(describeError(error));
-    } finally {
-      this.#polling = false;
     }
   }
 }

@@ -9,7 +9,13 @@ import type { SourceBatch, SourceHandler } from '../contracts.ts';
 import type { Events } from '../events.ts';
 import type { EpochEnd } from './epoch-request.ts';
 import type { KafkaCluster } from './kafka-cluster.ts';
-import { CHECKS_LOG, LOG_CUT, OUT_OF_RANGE, type PartitionRow, type PartitionTable } from './partition-table.ts';
+import {
+  CHECKS_LOG,
+  LOG_CUT,
+  OUT_OF_RANGE,
+  type PartitionRow,
+  type PartitionTable,
+} from './partition-table.ts';
 import type { SourceTiming } from './source-timing.ts';
 
 /** Kafka's error code where this principal may not ask. */
@@ -154,7 +160,11 @@ export class LogChecks {
     return ends;
   }
 
-  #judge(row: PartitionRow, answers: readonly (Asked & { end: EpochEnd | undefined })[], epoch: number): void {
+  #judge(
+    row: PartitionRow,
+    answers: readonly (Asked & { end: EpochEnd | undefined })[],
+    epoch: number,
+  ): void {
     const { events, handler } = this.#options;
     if (answers.some(({ end }) => end?.errorCode === TOPIC_AUTHORIZATION_FAILED))
       events.sourceLogNotChecked({ topic: row.topic, partition: row.partition });

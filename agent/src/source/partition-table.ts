@@ -9,11 +9,13 @@ import type {
   SourcePartitionStatus,
   TopicSelection,
 } from '../contracts.ts';
+import type { DamageSeen } from './damaged-batches.ts';
 import type { TopicPartition } from './kafka-client.ts';
 
 /** Why a partition does not flow, in the words of `status`. */
 export const AWAITS_POSITION = 'waits for a position';
 export const OUT_OF_RANGE = 'its position is outside the log';
+export const DAMAGED = 'its next record batch is damaged and cannot be counted';
 export const RANGE_READ = 'its range has been read';
 export const CHECKS_LOG = 'asks Kafka where the log of the last leader ended';
 export const UNSEEN = 'asks Kafka whether its topic is still the same';
@@ -53,6 +55,7 @@ export interface PartitionRow extends TopicPartition {
   /** What the wiring was told last, so that it is told again only when that changed. */
   toldIdentity: string | undefined;
   beyondEndTold: boolean;
+  damageSeen: DamageSeen | undefined;
 }
 
 export class PartitionTable {
@@ -92,6 +95,7 @@ export class PartitionTable {
         openTransactionSinceMs: undefined,
         toldIdentity: undefined,
         beyondEndTold: false,
+        damageSeen: undefined,
       });
     }
     return this.rows();

@@ -4,18 +4,13 @@
 import { join } from 'node:path';
 import { crc32c } from '@sluice/shared/crc32c.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
-import {
-  bothCommitted,
-  type CommittedPrefix,
-  commonRanges,
-  mergedRanges,
-  overlaps,
-} from '@sluice/shared/offset-range.ts';
+import { bothCommitted, type CommittedPrefix, commonRanges } from '@sluice/shared/offset-range.ts';
 import { type LogPlace, type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { OffsetRange, SpoolCommit, SpoolPartition } from '../contracts.ts';
 import { type SpoolDisk, sqliteDisk } from './spool-disk.ts';
 import { isCorrupt, type SpooledHeader, type SpoolFile } from './sqlite-file.ts';
+import { isWanted, NOTHING, runsOf } from './wanted-ranges.ts';
 
 export interface SpoolFilesOptions {
   readonly directory: string;
@@ -59,9 +54,6 @@ export interface CutSegment extends OffsetRange {
   readonly records: number;
 }
 
-/** Nothing is committed. */
-const NOTHING: CommittedPrefix = { nextOffset: 0, open: [] };
-
 export class SpoolFiles {
   readonly #options: SpoolFilesOptions;
   readonly #disk: SpoolDisk;
@@ -92,32 +84,57 @@ export class SpoolFiles {
       .files(directory)
       .filter((n) => /^\d{20}\.db$/.test(n))
       .sort()) {
-      const path = join(directory, name);
-      try {
-        this.#adopt(this.#disk.open(path, topic), Number(name.slice(0, 20)));
-      } catch (error) {
-        if (!(error instanceof SluiceError && error.code === 'SPOOL_CORRUPT')) throw error;
-        this.#moveAside(path, error.message);
-      }
+      this.#openFile(join(directory, name), { topic, number: Number(name.slice(0, 20)) });
     }
     for (const files of this.#files.values()) this.#unlinkDrained(files);
   }
 
+  #openFile(path: string, { topic, number }: { topic: string; number: number }): void {
+    let file: SpoolFile;
+    try {
+      file = this.#disk.open(path, topic);
+    } catch (error) {
+      if (!isSpoolCorrupt(error)) throw error;
+      this.#moveAside(path, error.message);
+      return;
+    }
+    try {
+      this.#adopt(file, number);
+    } catch (error) {
+      if (!isSpoolCorrupt(error)) throw error;
+    }
+  }
+
+  /** SPOOL_CORRUPT: what is in it cannot be read, and it was set aside. */
   #adopt(file: SpoolFile, number: number): FileState {
     const state: FileState = { file, number, payloadBytes: 0, live: 0 };
     const files = this.#files.get(file.topic) ?? [];
     files.push(state);
     this.#files.set(file.topic, files);
+    try {
+      this.#takeRows(state);
+    } catch (error) {
+      throw isCorrupt(error) ? this.#setAside(state, error) : error;
+    }
+    return state;
+  }
+
+  #takeRows(state: FileState): void {
+    const { file } = state;
     for (const { topicId, partition, ...prefix } of file.committed()) {
       const key = partitionKey({ topic: file.topic, topicId, partition });
       this.#committed.set(key, bothCommitted(this.#committed.get(key) ?? NOTHING, prefix));
     }
     for (const header of file.headers()) {
+      if (header.broken !== undefined) {
+        file.remove(header, header.startOffset);
+        this.#tellDropped(file, header, header.broken);
+        continue;
+      }
       state.payloadBytes += header.payloadBytes;
       if (isWanted(header, this.#committed.get(partitionKey(header)) ?? NOTHING))
         this.#insert({ header, file: state });
     }
-    return state;
   }
 
   #insert(entry: Entry): void {
@@ -225,7 +242,6 @@ export class SpoolFiles {
 
   #dropSegment(state: FileState, header: SpooledHeader, reason: string): void {
     const key = partitionKey(header);
-    const { path } = state.file;
     try {
       state.file.remove(header, header.startOffset);
     } catch (error) {
@@ -239,9 +255,13 @@ export class SpoolFiles {
     );
     state.live--;
     state.payloadBytes -= header.payloadBytes;
-    const { topic, partition, startOffset, nextOffset } = header;
+    this.#tellDropped(state.file, header, reason);
+    this.#unlinkDrained(this.#files.get(header.topic) ?? []);
+  }
+
+  #tellDropped({ path, topic }: SpoolFile, header: SpooledHeader, reason: string): void {
+    const { partition, startOffset, nextOffset } = header;
     this.dropped.push({ topic, partition, startOffset, nextOffset, path, reason });
-    this.#unlinkDrained(this.#files.get(topic) ?? []);
   }
 
   /** The error that says so. The next append makes a new file. */
@@ -304,8 +324,7 @@ export class SpoolFiles {
 
   cut(id: PartitionId, { offset, leaderEpoch }: LogPlace): void {
     this.#setBack(id, offset);
-    const isCut = (header: SpooledHeader) =>
-      header.nextOffset > offset && header.leaderEpoch <= leaderEpoch;
+    const isCut = (header: SpooledHeader) => header.nextOffset > offset && header.leaderEpoch <= leaderEpoch;
     for (const { header, file } of this.#entries.get(partitionKey(id)) ?? []) {
       if (!isCut(header)) continue;
       this.#writeTo(file, (rows) => rows.remove(header, header.startOffset));
@@ -335,7 +354,10 @@ export class SpoolFiles {
       if (first === undefined) return [];
       const { topic, topicId, partition } = first.header;
       const { header: last } = entries.at(-1) ?? first;
-      const runs = runsOf(entries, this.#committed.get(partitionKey(first.header)) ?? NOTHING);
+      const runs = runsOf(
+        entries.map(({ header }) => header),
+        this.#committed.get(partitionKey(first.header)) ?? NOTHING,
+      );
       const { startOffset = 0, nextOffset = 0 } = runs.at(-1) ?? {};
       let bytes = 0;
       let oldestSpooledMs = first.header.spooledMs;
@@ -361,20 +383,10 @@ export class SpoolFiles {
   }
 }
 
+function isSpoolCorrupt(error: unknown): error is SluiceError {
+  return error instanceof SluiceError && error.code === 'SPOOL_CORRUPT';
+}
+
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-function isWanted(range: OffsetRange, { nextOffset, open }: CommittedPrefix): boolean {
-  return range.nextOffset > nextOffset || open.some((gap) => overlaps(gap, range));
-}
-
-/** Ranges that touch or overlap are one; below what is committed only open gaps count. */
-function runsOf(entries: readonly Entry[], { nextOffset, open }: CommittedPrefix): OffsetRange[] {
-  const wanted = [...open, { startOffset: nextOffset, nextOffset: Number.MAX_SAFE_INTEGER }];
-  return mergedRanges(
-    entries.flatMap(({ header }) =>
-      header.startOffset >= nextOffset ? [header] : commonRanges([header], wanted),
-    ),
-  );
 }

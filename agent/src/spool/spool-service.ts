@@ -85,5 +85,10 @@ function forEach<T>(items: readonly T[], task: (item: T) => void): void {
 function stateOf(open: SpoolFiles | undefined) {
   if (open === undefined) return undefined;
   const state = { ...open.totals(), partitions: open.partitions() };
-  return { ...state, setAside: open.setAside.splice(0), dropped: open.dropped.splice(0), cutOff: open.cutOff.splice(0) };
+  return {
+    ...state,
+    setAside: open.setAside.splice(0),
+    dropped: open.dropped.splice(0),
+    cutOff: open.cutOff.splice(0),
+  };
 }

@@ -76,7 +76,7 @@ export function encodeCheckpoint(fold: Fold): Buffer {
   return Buffer.from(`${JSON.stringify(value)}\n`);
 }
 
-/** LEDGER_ENTRY_INVALID where the bytes are no checkpoint of this table at this place. */
+/** LEDGER_FORMAT_NEWER; LEDGER_ENTRY_INVALID where the bytes are no checkpoint of this table at this place. */
 export function decodeCheckpoint(
   bytes: Uint8Array,
   at: { key: string; table: string; through: number },
@@ -91,7 +91,11 @@ export function decodeCheckpoint(
   }
   const { format } = (json ?? {}) as { format?: unknown };
   if (typeof format === 'number' && format > CHECKPOINT_FORMAT)
-    throw invalid(`has format ${format}, and this collector knows ${CHECKPOINT_FORMAT}: upgrade it`);
+    throw new SluiceError(
+      'LEDGER_FORMAT_NEWER',
+      `a checkpoint has format ${format}, this collector knows ${CHECKPOINT_FORMAT}`,
+      { place: at.key },
+    );
   const parsed = checkpoint.safeParse(json);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;

@@ -87,7 +87,7 @@ export function encodeEntry(value: LedgerEntry): Buffer {
   return Buffer.from(`${JSON.stringify(value)}\n`);
 }
 
-/** LEDGER_ENTRY_INVALID where the bytes are not an entry of this format, of this table, under this number. */
+/** LEDGER_FORMAT_NEWER; LEDGER_ENTRY_INVALID where the bytes are no entry of this table under this number. */
 export function decodeEntry(
   bytes: Uint8Array,
   at: { key: string; table: string; sequence: number },
@@ -101,8 +101,10 @@ export function decodeEntry(
   }
   const { format } = (json ?? {}) as { format?: unknown };
   if (typeof format === 'number' && format > LEDGER_FORMAT)
-    throw invalid(
-      `it has format ${format}, and this collector knows ${LEDGER_FORMAT}: upgrade the collector`,
+    throw new SluiceError(
+      'LEDGER_FORMAT_NEWER',
+      `it has format ${format}, this collector knows ${LEDGER_FORMAT}`,
+      { place: at.key },
     );
   const parsed = entry.safeParse(json);
   if (!parsed.success) {

@@ -11,7 +11,7 @@ import { catalogValue, ledgerKey, type PartitionValues } from '../lake/object-ke
 import { decodeEntry } from '../ledger/entry.ts';
 import { isWindow } from '../ledger/fold.ts';
 import { type Ledger, openLedger } from '../ledger/ledger.ts';
-import { identifier, literal } from '../transform/sql/types.ts';
+import { identifier, literal, parseType } from '../transform/sql/types.ts';
 
 /** Entries that are read, and in memory, at the same time. */
 const READS_MAX = 32;
@@ -169,6 +169,5 @@ export function readerOf(definition: TableDefinition, paths: readonly string[]):
 }
 
 export function duckdbType(glue: string): string {
-  const names: Readonly<Record<string, string>> = { string: 'VARCHAR', int: 'INTEGER', binary: 'BLOB' };
-  return names[glue] ?? glue.toUpperCase();
+  return parseType(glue)?.duckdb ?? glue.toUpperCase();
 }

@@ -78,7 +78,9 @@ export class FillLane {
 
   /** The parts of a segment that it takes. Nothing of a log that was cut since. */
   partsOf(segment: Segment): readonly OffsetRange[] {
-    return this.#failed || isOfCutLog(segment, this.#options.writer) ? [] : commonRanges(this.#lacking(segment), [segment]);
+    return this.#failed || isOfCutLog(segment, this.#options.writer)
+      ? []
+      : commonRanges(this.#lacking(segment), [segment]);
   }
 
   stage(segment: Segment, part: OffsetRange, held: StagedBytes): void {

@@ -113,9 +113,7 @@ export function trimWindow(
 /** Read from a log that the ledger has left: its offsets behind the cut stand for other records now. */
 export function isOfCutLog(segment: Segment, ledger: Pick<TableWriter, 'forks'>): boolean {
   const { leaderEpoch: epoch, nextOffset } = segment;
-  return ledger
-    .forks(segment)
-    .some(({ offset, leaderEpoch }) => nextOffset > offset && epoch < leaderEpoch);
+  return ledger.forks(segment).some(({ offset, leaderEpoch }) => nextOffset > offset && epoch < leaderEpoch);
 }
 
 /**

@@ -25,6 +25,8 @@ export interface PartitionState {
   readonly fills: GapFills;
   /** Cuts of its log that are on their way into the ledgers: until they are there nothing of it is taken. */
   cuts: number;
+  /** Segments in a row that could not be, by stream. */
+  readonly impossible: Map<AgentLink, number>;
   /** Streams that were shown where the tables stand, since what they send contradicts it; and what was shown. */
   readonly shown: Map<AgentLink, string>;
 }
@@ -36,7 +38,10 @@ export function ackedOf({ id, tables }: PartitionState): number {
 
 export function commitOf(state: PartitionState): PartitionCommit {
   const { id, tables } = state;
-  const leaderEpoch = tables.reduce((low, { writer }) => Math.min(low, writer.leaderEpoch(id) ?? low), Infinity);
+  const leaderEpoch = tables.reduce(
+    (low, { writer }) => Math.min(low, writer.leaderEpoch(id) ?? low),
+    Infinity,
+  );
   return {
     ...{ partition: id, nextOffset: ackedOf(state), openGaps: keptGapsOf(state) },
     leaderEpoch: Number.isFinite(leaderEpoch) ? leaderEpoch : -1,
@@ -80,6 +85,17 @@ export function contradicts({ id, tables }: PartitionState, segment: Segment): b
     if (place === undefined || place.leaderEpoch < 0) return false;
     return segment.startOffset < place.offset && place.leaderEpoch < segment.leaderEpoch;
   });
+}
+
+/** The agent asks Kafka which is true. Once for each such place: true where it was shown now. */
+export function showsPlaces(link: AgentLink, state: PartitionState): boolean {
+  if (!state.links.has(link)) return false;
+  const position = positionOf(state, link);
+  const said = JSON.stringify(position.stands);
+  if (state.shown.get(link) === said) return false;
+  state.shown.set(link, said);
+  link.welcomed([position]);
+  return true;
 }
 
 /**

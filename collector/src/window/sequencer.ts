@@ -17,6 +17,7 @@ import type {
 } from '../contracts.ts';
 import type { Events } from '../events.ts';
 import { FILL_EPOCH_MIN, GapFills } from './gap-fills.ts';
+import { impossibleCounts } from './impossible-counts.ts';
 import { createPartitionOpener, idOf } from './partition-opener.ts';
 import {
   commitOf,
@@ -27,6 +28,7 @@ import {
   type PartitionState,
   positionOf,
   type SequencedTable,
+  showsPlaces,
   validEnd,
 } from './sequenced-partition.ts';
 import type { StagedBytes, StagingBudget } from './staging-budget.ts';
@@ -42,6 +44,8 @@ const STREAM_END_CLOSE_MS = 5_000;
  * neighbours.
  */
 const TOPIC_SHARE = 0.5;
+/** As often a segment that cannot be is asked for again; then its topic is refused to the stream. */
+const RESENDS_MAX = 3;
 /** What was held flows again below this share of its limit. */
 const RESUME_SHARE = 0.9;
 
@@ -232,7 +236,8 @@ export function createSequencer(options: SequencerOptions): Sequencer {
       const tables = tablesOf(partition.topic);
       const id = idOf(partition);
       const fills = new GapFills({ id, fills: tables.map(({ lane }) => lane.fills) }, events);
-      state = { id, tables, links: new Set(), hearers: new Map(), fills, cuts: 0, shown: new Map() };
+      const maps = { hearers: new Map(), shown: new Map(), impossible: new Map() };
+      state = { id, tables, links: new Set(), fills, cuts: 0, ...maps };
       partitions.set(key, state);
     }
     return state;
@@ -268,11 +273,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     link.rewind(state.id, offset, epoch, reason);
   }
 
-  function segment(
-    link: AgentLink,
-    item: Segment,
-    epoch: number,
-  ): 'staged' | 'skipped' | 'rewound' | 'stale' {
+  function segment(link: AgentLink, item: Segment, epoch: number): ReturnType<Sequencer['segment']> {
     if (epoch >= FILL_EPOCH_MIN) return filling(link, item, epoch);
     const known = partitions.get(partitionKey(item));
     if (known !== undefined && contradicts(known, item) && showsPlaces(link, known)) return 'stale';
@@ -281,6 +282,9 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     const valid = clipSegment(item, end);
     const state = place(link, valid, epoch);
     if (typeof state === 'string') return state;
+    const wrong = impossibleCounts(item);
+    if (wrong !== undefined) return turnAway(link, state, wrong);
+    state.impossible.delete(link);
     const takers = state.tables.filter(({ lane }) => (lane.next(item) ?? 0) < end);
     const bytes = take(item, takers.length);
     for (const { lane } of takers) {
@@ -290,17 +294,6 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     if (budget.isPressed()) closeLargest();
     updateHolds();
     return 'staged';
-  }
-
-  /** The agent asks Kafka which is true. Once for each such place: true where it was shown now. */
-  function showsPlaces(link: AgentLink, state: PartitionState): boolean {
-    if (!state.links.has(link)) return false;
-    const position = positionOf(state, link);
-    const said = JSON.stringify(position.stands);
-    if (state.shown.get(link) === said) return false;
-    state.shown.set(link, said);
-    link.welcomed([position]);
-    return true;
   }
 
   /** What is staged is committed before the ledgers hear of the cut: rows are never taken back. */
@@ -316,11 +309,25 @@ export function createSequencer(options: SequencerOptions): Sequencer {
 
   function filling(link: AgentLink, segment: Segment, epoch: number): 'staged' | 'skipped' | 'stale' {
     const { fills } = partitions.get(partitionKey(segment)) ?? {};
-    if (fills === undefined) return 'stale';
+    if (fills === undefined || impossibleCounts(segment) !== undefined) return 'stale';
     const outcome = fills.segment(link, { segment, epoch }, (holders) => take(segment, holders));
     if (budget.isPressed()) closeLargest();
     updateHolds();
     return outcome;
+  }
+
+  /** Sent again it may be whole. If not, its topic waits by name, and the stream's other topics flow. */
+  function turnAway(link: AgentLink, state: PartitionState, wrong: string): 'rewound' | 'refused' {
+    const times = (state.impossible.get(link) ?? 0) + 1;
+    state.impossible.set(link, times);
+    const { topic, partition } = state.id;
+    const reason = `the segment of ${topic}-${partition} at ${expectedOf(state)} cannot be: ${wrong}`;
+    if (times <= RESENDS_MAX) {
+      rewind(link, state, reason);
+      return 'rewound';
+    }
+    link.refused(topic, 'SEGMENT_COUNTS_DISAGREE', reason);
+    return 'refused';
   }
 
   function closeLargest(): void {
@@ -361,8 +368,8 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     finishing.get(link)?.resolve();
     finishing.delete(link);
     held.forget(link);
-    for (const { links, hearers, fills, shown } of partitions.values()) {
-      for (const known of [links, hearers, shown]) known.delete(link);
+    for (const { links, hearers, impossible, fills, shown } of partitions.values()) {
+      for (const known of [links, hearers, impossible, shown]) known.delete(link);
       fills.forget(link);
     }
     for (const { lane, writer } of options.tables) {

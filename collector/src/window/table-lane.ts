@@ -18,6 +18,7 @@ import type {
   TruncationNotice,
 } from '../contracts.ts';
 import type { Events } from '../events.ts';
+import { FillLane } from './fill-lane.ts';
 import {
   addToWindow,
   EARLY_TRANSFORM_BYTES,
@@ -30,7 +31,6 @@ import {
   untilEnded,
   windowRanges,
 } from './open-window.ts';
-import { FillLane } from './fill-lane.ts';
 import type { StagedBytes } from './staging-budget.ts';
 
 /** Closed windows of one table that may wait for transform or commit before its topic is held. */
@@ -246,6 +246,7 @@ export function createTableLane(options: LaneOptions): TableLane {
       try {
         const { classes, files } = result;
         await writer.commitWindow({ windowId: window.id, openedMs: window.openedMs, ranges, classes, files });
+        for (const nulled of result.nulled) events.valuesNulled({ table: table.name, ...nulled });
         for (const batch of result.corrupt) events.recordBatchQuarantined({ table: table.name, ...batch });
         totals.windows++;
         totals.records += classes.in;
@@ -273,7 +274,10 @@ export function createTableLane(options: LaneOptions): TableLane {
     releaseWindow(window);
     forgetSettled();
     changed();
-    await rm(windowDirectory(window), { recursive: true, force: true });
+    // What stays is in nobody's way, and the next start takes it: the window is in the ledger.
+    await rm(windowDirectory(window), { recursive: true, force: true }).catch((error: unknown) =>
+      events.workNotRemoved({ table: table.name, window: window.id, reason: describeError(error) }),
+    );
   }
 
   /** With nothing on its way the ledger alone says what is expected. */
@@ -290,7 +294,7 @@ export function createTableLane(options: LaneOptions): TableLane {
       halt(error);
       events.windowAbandoned({ table: table.name, window: window.id, reason: describeError(error) });
     }
-    await finish(window).catch(() => {});
+    await finish(window);
   }
 
   function halt(error: unknown): void {

@@ -222,5 +222,13 @@ function spoolOf(disk: readonly Segment[], committed: number): SpoolPartition | 
   }
   const last = runs.at(-1);
   if (last === undefined) return undefined;
-  return { ...claims, ...last, runs, leaderEpoch: 0, bytes: 0, segments: left.length, oldestSpooledMs: undefined };
+  return {
+    ...claims,
+    ...last,
+    runs,
+    leaderEpoch: 0,
+    bytes: 0,
+    segments: left.length,
+    oldestSpooledMs: undefined,
+  };
 }

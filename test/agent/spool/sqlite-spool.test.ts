@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
-import { existsSync, readdirSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Worker } from 'node:worker_threads';
@@ -19,9 +19,9 @@ import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import Database from 'better-sqlite3';
 import { eventually } from '../../support/eventually.ts';
+import { committedAt } from '../../support/fake-spool.ts';
 import { recordingLogger } from '../../support/recording-logger.ts';
 import { segmentOf } from '../../support/segments.ts';
-import { committedAt } from '../../support/fake-spool.ts';
 import { temporaryDirectory } from '../../support/temp.ts';
 
 const claims = { topic: 'claims', topicId: NO_TOPIC_ID, partition: 0 };
@@ -175,17 +175,28 @@ test('a broken segment is dropped alone and by name, and its neighbours in the f
   await third.close();
 });
 
-test('a spool of a newer format is refused and left as it is', async () => {
+test('a spool of a newer format is refused with every byte of it as it was, also what no checkpoint has reached', async () => {
   const directory = temporaryDirectory();
   const first = await openSpool(directory);
-  await first.append(segments(1));
+  await first.append([...segments(1), ...segments(1, { topic: 'orders' })]);
   await first.close();
-  const path = join(directory, 'spool', 'claims', '00000000000000000001.db');
-  const database = new Database(path);
+  const file = (topic: string) => join(directory, 'spool', topic, '00000000000000000001.db');
+  // As an agent that was killed leaves it: the newer format stands in the write-ahead log alone.
+  const database = new Database(file('orders'));
+  database.pragma('wal_checkpoint(TRUNCATE)');
   database.pragma('user_version = 9');
+  const killed = temporaryDirectory();
+  cpSync(directory, killed, { recursive: true });
   database.close();
-  await assert.rejects(openSpool(directory), { code: 'SPOOL_FORMAT_NEWER' });
-  assert.ok(existsSync(path));
+  const bytes = () =>
+    [
+      'claims/00000000000000000001.db',
+      ...['', '-wal'].map((end) => `orders/00000000000000000001.db${end}`),
+    ].map((path) => readFileSync(join(killed, 'spool', path)).toString('base64'));
+  const before = bytes();
+  await assert.rejects(openSpool(killed), { code: 'SPOOL_FORMAT_NEWER' });
+  assert.deepEqual(bytes(), before);
+  await assert.rejects(openSpool(killed), { code: 'SPOOL_FORMAT_NEWER' }, 'the lock was let go');
 });
 
 test('a second process on one data directory is refused', async () => {

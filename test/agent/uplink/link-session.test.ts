@@ -192,7 +192,10 @@ test('what the collector says reaches the agent in its order', async () => {
   const ref = partitionToWire(claims);
   await welcome(s, 0);
   s.stream.say({ $case: 'committed', value: { partitions: [{ ...ref, nextOffset: 7, openGaps: [] }] } });
-  s.stream.say({ $case: 'rewind', value: { ...ref, offset: 3, rewindEpoch: 1, reason: 'hole', fillUntil: 0 } });
+  s.stream.say({
+    $case: 'rewind',
+    value: { ...ref, offset: 3, rewindEpoch: 1, reason: 'hole', fillUntil: 0 },
+  });
   s.stream.say({ $case: 'rewind', value: { ...ref, offset: 2, rewindEpoch: 9, reason: '', fillUntil: 5 } });
   s.stream.say({ $case: 'hold', value: { topic: 'claims', reason: 'parked' } });
   s.stream.say({ $case: 'release', value: { topic: 'claims' } });

@@ -10,9 +10,9 @@ import {
   trimWindow,
   windowRanges,
 } from '@sluice/collector/window/open-window.ts';
+import type { PartitionId } from '@sluice/shared/position.ts';
 import { partitionKey } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
-import type { PartitionId } from '@sluice/shared/position.ts';
 import fc from 'fast-check';
 import { rangeSegment } from '../../support/fake-spool.ts';
 
@@ -102,7 +102,10 @@ test('trimming drops what another collector has committed, to the record, and le
     [rangeSegment(10, 20)],
     [rangeSegment(0, 9, { partition: 1 })],
   );
-  trimWindow(window, ledgerAt(({ partition }) => (partition === 0 ? 14 : undefined)));
+  trimWindow(
+    window,
+    ledgerAt(({ partition }) => (partition === 0 ? 14 : undefined)),
+  );
   assert.deepEqual(
     held.map(({ released }) => released),
     [1, 0, 0],
@@ -121,9 +124,23 @@ test('trimming drops what another collector has committed, to the record, and le
 
 test('a window that begins behind what is committed has lost something: it is never trimmed to fit', () => {
   const { window } = windowOf([rangeSegment(10, 20)]);
-  assert.throws(() => trimWindow(window, ledgerAt(() => 9)), { code: 'ASSERTION_FAILED', message: /at 10, behind 9/ });
+  assert.throws(
+    () =>
+      trimWindow(
+        window,
+        ledgerAt(() => 9),
+      ),
+    { code: 'ASSERTION_FAILED', message: /at 10, behind 9/ },
+  );
   const { window: torn } = windowOf([rangeSegment(0, 10)], [rangeSegment(11, 20)]);
-  assert.throws(() => trimWindow(torn, ledgerAt(() => 5)), { code: 'ASSERTION_FAILED', message: /at 11, behind 10/ });
+  assert.throws(
+    () =>
+      trimWindow(
+        torn,
+        ledgerAt(() => 5),
+      ),
+    { code: 'ASSERTION_FAILED', message: /at 11, behind 10/ },
+  );
 });
 
 test('wherever it is trimmed, the ranges of a window balance', () => {
@@ -147,7 +164,10 @@ test('wherever it is trimmed, the ranges of a window balance', () => {
           s.skipped.some((span) => span.firstOffset <= offset && offset <= span.lastOffset),
         );
       const { window } = windowOf(...segments);
-      trimWindow(window, ledgerAt(() => cut));
+      trimWindow(
+        window,
+        ledgerAt(() => cut),
+      );
       const records = Array.from({ length: at }, (_, o) => o).filter((o) => o >= cut && isRecord(o)).length;
       const [range] = windowRanges(window, decoded(records));
       if (cut >= at) {
