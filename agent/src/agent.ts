@@ -239,7 +239,10 @@ class RunningAgent implements Agent {
       },
       rewind: (partition, offset, rewindEpoch, reason) => {
         events.rewound({ topic: partition.topic, partition: partition.partition, offset, reason });
-        this.#book.rewind(partition, offset, rewindEpoch);
+        if (this.#book.rewind(partition, offset, rewindEpoch))
+          this.#parts.spool.setBack(partition, offset).catch((error: unknown) => {
+            events.spoolNotTrimmed({ reason: describeError(error) });
+          });
         this.#feed.wake();
       },
       fill: (partition, range, rewindEpoch) => {

@@ -233,11 +233,14 @@ export class PartitionBook {
     if (state !== undefined) state.unproven = false;
   }
 
-  rewind(id: PartitionId, offset: number, rewindEpoch: number): void {
+  /** Whether less is committed than was known: a ledger has recorded a cut. */
+  rewind(id: PartitionId, offset: number, rewindEpoch: number): boolean {
     const state = this.#states.get(partitionKey(id));
-    if (state === undefined) return;
-    if (state.committed !== undefined) state.committed = Math.min(state.committed, offset);
+    if (state === undefined) return false;
+    const isSetBack = offset < (state.committed ?? 0);
+    if (isSetBack) state.committed = offset;
     this.#sendFrom(state, offset, rewindEpoch);
+    return isSetBack;
   }
 
   fill(id: PartitionId, { startOffset, nextOffset }: OffsetRange, epoch: number): void {
