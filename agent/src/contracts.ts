@@ -64,8 +64,8 @@ export interface SourceHandler {
     reason: string,
   ): void;
   /**
-   * Kafka's log has been cut: what was read at or above `offset` under epochs up to `leaderEpoch` is not in it.
-   * The partition is paused until it is sought.
+   * Kafka's log has been cut: what was read at or above `offset` under epochs up to `leaderEpoch` is not in
+   * it. The partition is paused until it is sought.
    */
   truncated(partition: { topic: string; partition: number }, cut: LogPlace, reason: string): void;
   /** Kafka's log still has all the places that `Source.prove` named. */
@@ -84,8 +84,8 @@ export interface Source {
   /** Leaves the group. After it resolves the handler is not called again. */
   stop(): Promise<void>;
   /**
-   * Moves an assigned partition and lets it flow (unless its topic is held). With the leader epoch of what lies
-   * before the offset it is noticed where Kafka's log no longer has that.
+   * Moves an assigned partition and lets it flow (unless its topic is held). With the leader epoch of what
+   * lies before the offset it is noticed where Kafka's log no longer has that.
    */
   seek(partition: { topic: string; partition: number }, offset: number, leaderEpoch?: number): void;
   /** Asks Kafka whether its log still has these places; the handler hears `proven` or `truncated`. */
@@ -121,7 +121,9 @@ export interface SourceStatus {
 export interface SourcePartitionStatus extends PartitionInfo {
   readonly position: number | undefined;
   readonly highWatermark: number;
-  /** Wall ms since which a transaction has been open that hides the end of the log; undefined while none does. */
+  /**
+   * Wall ms since which a transaction has been open that hides the end of the log; undefined while none does.
+   */
   readonly openTransactionSinceMs: number | undefined;
   readonly paused: readonly string[];
   /** Wall ms since which the partition has had nothing to fetch; undefined while it moves. */
@@ -210,7 +212,9 @@ export interface DeclaredPartition extends PartitionInfo {
   readonly spoolRuns: readonly OffsetRange[];
 }
 
-/** Where a collector stands with a partition: its own place, those of its tables, and what they still want. */
+/**
+ * Where a collector stands with a partition: its own place, those of its tables, and what they still want.
+ */
 export interface WelcomedPosition extends Position {
   readonly received: number;
   readonly rewindEpoch: number;

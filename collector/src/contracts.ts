@@ -2,7 +2,7 @@
 import type { OffsetRange } from '@sluice/shared/offset-range.ts';
 import type { LogPlace, PartitionId } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
-import type { Classes, LedgerRange } from './entries.ts';
+import type { Classes, LedgerRange, OutputName } from './entries.ts';
 import type { Column, OutputFormat, TableConfig } from './tables.ts';
 
 export type * from './entries.ts';
@@ -128,7 +128,7 @@ export interface TransformRequest {
 }
 
 export interface OutputFile {
-  readonly output: 'rows' | 'quarantine';
+  readonly output: OutputName;
   readonly path: string;
   /** Order of this file in the window, from 0; part of the final key. */
   readonly index: number;
@@ -161,6 +161,12 @@ export interface TransformResult {
   readonly recordsPerPartition: ReadonlyMap<string, number>;
   /** Values that the config let become NULL where they failed: columns, and how often. */
   readonly nulled: readonly { readonly column: string; readonly values: number }[];
+  /** Rules that rows of a window broke and that are only reported. */
+  readonly brokenRules: readonly {
+    readonly output: OutputName;
+    readonly rule: string;
+    readonly rows: number;
+  }[];
   /** Batches whose records could not be read. */
   readonly corrupt: readonly QuarantinedBatch[];
   /** Milliseconds spent decoding and in SQL, for metrics. */
@@ -186,6 +192,10 @@ export interface TableSchemas {
   readonly quarantine: readonly Column[];
   readonly partitionColumns: readonly Column[];
   readonly quarantinePartitionColumns: readonly Column[];
+  /** Of the other tables that steps make, by the name of the output. */
+  readonly named?: Readonly<
+    Record<string, { readonly columns: readonly Column[]; readonly partitionColumns: readonly Column[] }>
+  >;
 }
 
 // ---- lake and catalog -----------------------------------------------------------------------------------

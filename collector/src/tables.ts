@@ -1,10 +1,6 @@
 // Tables, as config compiles them: what is read, what is made of it, and how it is written.
 import type { OnError, Step } from './step-config.ts';
 
-export type { Step } from './step-config.ts';
-
-import type { OnError, Step } from './step-config.ts';
-
 export type { Step };
 
 // a Glue type string: boolean, int, bigint, double, decimal(12,2), string, timestamp ...
@@ -88,6 +84,8 @@ export interface TableConfig {
   readonly output: OutputFormat;
   readonly provenance: 'none' | 'position' | 'full';
   readonly quarantineRaw: 'keep' | 'hash' | 'drop';
+  /** Share of a window's records that may be bad; above it the window waits. */
+  readonly quarantineRatioMax?: number | undefined;
   readonly startAt: 'earliest' | 'latest' | undefined;
   readonly windowLengthMs: number;
   readonly windowBytesMax: number;

@@ -4,8 +4,8 @@
 
 import type { AwsProxy, AwsRequest, Intervention } from '../support/aws-proxy.ts';
 import { holdsWithin } from '../support/eventually.ts';
+import type { FaultTools } from './blow.ts';
 import type { Fault, NonEmpty } from './lane.ts';
-import type { FaultTools } from './process-faults.ts';
 
 const OUTAGE_MS = [1_000, 6_000] as const;
 /** A table that was refused tries again within 30 s, and a collector that was killed has to start before. */

@@ -24,7 +24,9 @@ import { createDirectory, type Stage, setStage, TOPICS } from './stage.ts';
 import { neverHappened } from './verdict.ts';
 
 const clock = systemClock;
-/** As long as each kind of fault needs to have its turn: from here on one that did not happen is a failure. */
+/**
+ * As long as each kind of fault needs to have its turn: from here on one that did not happen is a failure.
+ */
 const EVERY_KIND_MINUTES = 3;
 
 await main();

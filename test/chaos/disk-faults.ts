@@ -4,7 +4,7 @@
 import { readFileSync, statfsSync, writeFileSync } from 'node:fs';
 import { parse, stringify } from 'yaml';
 import { eventually, holdsWithin } from '../support/eventually.ts';
-import type { AgentMember, Blow, CollectorMember } from './process-faults.ts';
+import type { AgentMember, Blow, CollectorMember } from './blow.ts';
 
 const FULL_MS = [2_000, 8_000] as const;
 const NOTICED_MS_MAX = 60_000;

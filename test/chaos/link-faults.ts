@@ -4,8 +4,8 @@
 import type { Chance } from '../simulation/chance.ts';
 import { holdsWithin } from '../support/eventually.ts';
 import type { LinkProxy, LinkShape } from '../support/link-proxy.ts';
+import type { FaultTools } from './blow.ts';
 import type { Fault, NonEmpty } from './lane.ts';
-import type { FaultTools } from './process-faults.ts';
 
 const SHAPE_MS = [2_000, 8_000] as const;
 /** An agent that was killed, or backs off, connects again within this. */

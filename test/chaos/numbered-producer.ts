@@ -21,7 +21,9 @@ export interface NumberedProducer {
 const BATCH_MAX = 120;
 const PAUSE_MS_MAX = 250;
 const FILLER_BYTES_MAX = 200;
-/** Each day is a partition of the table: new ones for as long as records come, so that Glue is always asked. */
+/**
+ * Each day is a partition of the table: new ones for as long as records come, so that Glue is always asked.
+ */
 const RECORDS_PER_DAY = 1_000;
 
 /** One record in 97 is no JSON. */

@@ -4,46 +4,23 @@
 import type { Broker } from '@sluice/deploy/local/kafka-broker.ts';
 import type { Clock } from '@sluice/shared/clock.ts';
 import type { Chance } from '../simulation/chance.ts';
+import {
+  type AgentMember,
+  type Blow,
+  type CollectorMember,
+  type Deed,
+  DOWN_MS,
+  downWhile,
+  type FaultTools,
+} from './blow.ts';
 import { fillAgentDisk, fillCollectorDisk, raiseFloor } from './disk-faults.ts';
-import type { Journal } from './journal.ts';
 import type { Fault, NonEmpty } from './lane.ts';
 import type { Member } from './member.ts';
-import type { SmallDisk } from './small-disk.ts';
 import { breakSpoolFile, damageSegments, loseData, overwriteSpool } from './spool-faults.ts';
 import { SESSION_TIMEOUT_MS } from './stage.ts';
 
-export interface FaultTools {
-  readonly clock: Clock;
-  readonly journal: Journal;
-}
-
-export interface AgentMember {
-  readonly member: Member;
-  readonly dataDirectory: string;
-  readonly disk: SmallDisk | undefined;
-}
-
-export interface CollectorMember {
-  readonly member: Member;
-  readonly disk: SmallDisk | undefined;
-}
-
-/** One try at one victim. */
-export interface Blow<T> {
-  readonly victim: T;
-  readonly chance: Chance;
-  readonly tools: FaultTools;
-  /** It has befallen the victim. */
-  hit(detail?: string): void;
-  /** The victim said so by name. */
-  noticed(): void;
-}
-
-export type Deed<T> = (blow: Blow<T>) => Promise<void>;
-
 /** Above the time after which each end of the link takes the other for dead. */
 const LINK_DEAD_MS = 45_000;
-const DOWN_MS = [200, 4_000] as const;
 
 export function agentFaults(agents: NonEmpty<AgentMember>, tools: FaultTools): Fault[] {
   const hasDisks = agents.every(({ disk }) => disk !== undefined);
@@ -110,20 +87,6 @@ export function brokerFaults(broker: Broker, { clock, journal }: FaultTools): Fa
       },
     },
   ];
-}
-
-/** Killed, down for a while, with `meanwhile` done to what it left, and up again. */
-export async function downWhile(
-  { victim: { member }, chance, tools }: Blow<{ readonly member: Member }>,
-  meanwhile: () => void,
-): Promise<void> {
-  await member.kill();
-  try {
-    meanwhile();
-    await tools.clock.sleep(chance.between(...DOWN_MS));
-  } finally {
-    await member.start();
-  }
 }
 
 function down(blow: Blow<{ readonly member: Member }>): Promise<void> {

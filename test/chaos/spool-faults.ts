@@ -6,7 +6,7 @@ import { basename, dirname, join } from 'node:path';
 import { openSpoolFile } from '@sluice/agent/spool/sqlite-file.ts';
 import type { Chance } from '../simulation/chance.ts';
 import { eventually, holdsWithin } from '../support/eventually.ts';
-import { type AgentMember, type Blow, downWhile } from './process-faults.ts';
+import { type AgentMember, type Blow, downWhile } from './blow.ts';
 
 /** Bytes that are overwritten, in each place. */
 const GARBAGE_BYTES = 64;

@@ -31,7 +31,9 @@ export interface CollectorPlan {
   readonly sweeps: number;
   /** What Kafka lost at the beginning of partition 0: each collector says so, and fills it from a spool. */
   readonly lost?: number;
-  /** Where Kafka cuts the log of partition 0 behind the windows; what stands there then is in the table anew. */
+  /**
+   * Where Kafka cuts the log of partition 0 behind the windows; what stands there then is in the table anew.
+   */
   readonly cut?: { readonly at: number; readonly end: number };
   /** Whether it says what is published, and goes on reading, before it rests. */
   readonly flushes: boolean;

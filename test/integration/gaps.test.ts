@@ -1,5 +1,5 @@
-// What Kafka lost and a disk still has comes in late and once; a transaction that nobody ends is said by name.
-// An unclean election needs two brokers and is simulated: test/simulation.
+// What Kafka lost and a disk still has comes in late and once; a transaction that nobody ends is said by
+// name. An unclean election needs two brokers and is simulated: test/simulation.
 import assert from 'node:assert/strict';
 import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';

@@ -10,8 +10,8 @@ export const UNACKNOWLEDGED_MS_MAX = 300_000;
 /** A link or source that is down for less than this is a reconnect, not a state. */
 const SETTLING_MS = 15_000;
 /**
- * A transaction that is open for longer hides what is committed behind it from every reader. Kafka's own limit,
- * transaction.max.timeout.ms, is three times as long.
+ * A transaction that is open for longer hides what is committed behind it from every reader. Kafka's own
+ * limit, transaction.max.timeout.ms, is three times as long.
  */
 export const OPEN_TRANSACTION_MS_MAX = 300_000;
 /**

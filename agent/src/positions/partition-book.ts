@@ -214,7 +214,9 @@ export class PartitionBook {
     return nextOffset;
   }
 
-  /** What is spooled, and what is known to be committed, may be of a log that was cut while nobody read it. */
+  /**
+   * What is spooled, and what is known to be committed, may be of a log that was cut while nobody read it.
+   */
   #proveOwn(state: PartitionState): void {
     const spool = this.#options.spoolOf(state.id);
     const own = [

@@ -26,7 +26,9 @@ export interface PartitionState {
   fill: Fill | undefined;
   /** What the collector of this stream knows to be spooled. */
   toldRuns: readonly OffsetRange[];
-  /** Kafka is asked whether its log still has where the collector stands: until it says so nothing is sent. */
+  /**
+   * Kafka is asked whether its log still has where the collector stands: until it says so nothing is sent.
+   */
   unproven: boolean;
   /** Where Kafka cut the log last: what is said of epochs up to that one counts below it only. */
   cut: LogPlace | undefined;
@@ -54,8 +56,8 @@ export function notCut(state: PartitionState, nextOffset: number, leaderEpoch: n
 }
 
 /**
- * The places that must be proven before anything is sent: some record behind them may be of a newer epoch, and
- * a log is cut only where the epoch rises.
+ * The places that must be proven before anything is sent: some record behind them may be of a newer epoch,
+ * and a log is cut only where the epoch rises.
  */
 export function placesToProve(
   { assigned, info }: PartitionState,

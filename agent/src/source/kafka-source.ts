@@ -291,8 +291,7 @@ class KafkaSource implements Source {
     for (const row of rows) {
       const again = this.#register.isUntold(row.topic);
       const place = again ? undefined : positions.get(slotKey(row));
-      row.position = place?.offset;
-      row.readEpoch = place?.leaderEpoch ?? -1;
+      Object.assign(row, { position: place?.offset, readEpoch: place?.leaderEpoch ?? -1 });
       if (row.position === undefined) row.waits.add(again ? CREATED_AGAIN : AWAITS_POSITION);
       else this.#member?.seek(row, row.position);
     }
@@ -311,12 +310,12 @@ class KafkaSource implements Source {
   }
 
   /**
-   * While a partition was not fetched its topic may have been deleted and created again, and nothing in a fetch
-   * would say so.
+   * While a partition was not fetched its topic may have been deleted and created again, and nothing in a
+   * fetch would say so.
    */
   #askWhetherSame(row: PartitionRow): void {
-    if (this.#clock.monotonicMs() - row.seenMs <= this.#timing.unseenMaxMs) return;
-    if (this.#table.paused(row).length > 0) return;
+    const unseenMs = this.#clock.monotonicMs() - row.seenMs;
+    if (unseenMs <= this.#timing.unseenMaxMs || this.#table.paused(row).length > 0) return;
     row.waits.add(UNSEEN);
     this.#describer.now();
   }
@@ -336,8 +335,7 @@ class KafkaSource implements Source {
       ({ baseOffset, lastOffset, damaged }) => (damaged || lastOffset >= position) && baseOffset < end,
     );
     const batches = this.#usable(row, lacking, fetch);
-    const [first] = batches;
-    if (first !== undefined && !this.#checks.accepts(row, first)) return undefined;
+    if (batches[0] !== undefined && !this.#checks.accepts(row, batches[0])) return undefined;
     const last = batches.at(-1)?.lastOffset;
     if (last !== undefined) {
       const copied = copyBatches(batches);

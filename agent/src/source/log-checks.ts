@@ -1,7 +1,7 @@
-// Whether Kafka's log still has what was read from it. A leader that was elected uncleanly may have less: then
-// the log was cut, and other records stand, or will stand, under offsets that were read. That can be only
-// where the leader epoch rises, so there Kafka is asked where the log of the epoch before ended, and no batch of
-// the new epoch is taken before it has answered.
+// Whether Kafka's log still has what was read from it. A leader that was elected uncleanly may have less:
+// then the log was cut, and other records stand, or will stand, under offsets that were read. That can be
+// only where the leader epoch rises, so there Kafka is asked where the log of the epoch before ended, and no
+// batch of the new epoch is taken before it has answered.
 import type { Clock } from '@sluice/shared/clock.ts';
 import { describeError } from '@sluice/shared/errors.ts';
 import { type LogPlace, slotKey } from '@sluice/shared/position.ts';

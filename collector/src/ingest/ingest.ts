@@ -87,6 +87,8 @@ interface Connected {
 
 /** Streams that began together are not handed on together. */
 const AGE_SPREAD = 0.2;
+/** Of the age, between two that are handed on: each closes windows early, those that come between go together. */
+const HAND_ON_SHARE = 1 / 30;
 /** An agent that was told to go elsewhere and still sends after this is not heard any more. */
 const OBEY_MS_MAX = 20_000;
 
@@ -102,6 +104,7 @@ class GrpcIngest implements Ingest {
   #listening = false;
   #draining = false;
   #streams = 0;
+  #handedOnMs = Number.NEGATIVE_INFINITY;
   /** Called whenever a stream finishes or ends. */
   #streamsMoved: () => void = () => {};
 
@@ -196,16 +199,24 @@ class GrpcIngest implements Ingest {
     this.#options.events.agentConnected({ agent, peer });
     const { clock, random, streamAgeMaxMs } = this.#options;
     const ageMs = streamAgeMaxMs * (1 + AGE_SPREAD * (2 * random.fraction() - 1));
-    connected.cancelWait = clock.after(ageMs, () => this.#handOn(connected));
+    connected.cancelWait = clock.after(ageMs, () => this.#handOnSoon(connected));
     if (twin === undefined) return;
     const instances = [twin.session.instanceId, session.instanceId];
     this.#options.events.agentTwice({ agent, peers: [twin.peer, peer], instances });
+  }
+
+  #handOnSoon(connected: Connected): void {
+    const { clock, streamAgeMaxMs } = this.#options;
+    const waitMs = this.#handedOnMs + streamAgeMaxMs * HAND_ON_SHARE - clock.monotonicMs();
+    if (waitMs <= 0) this.#handOn(connected);
+    else connected.cancelWait = clock.after(waitMs, () => this.#handOn(connected));
   }
 
   /** What it has brought is committed and told before it ends, so that nothing of it is sent again. */
   #handOn(connected: Connected): void {
     const { session, peer } = connected;
     if (this.#draining || session.isFinishing) return;
+    this.#handedOnMs = this.#options.clock.monotonicMs();
     this.#options.events.streamHandedOn({ agent: session.agentId, peer });
     session.drain('this stream has reached its age');
     connected.cancelWait = this.#options.clock.after(OBEY_MS_MAX, () => void session.finish());

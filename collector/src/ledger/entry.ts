@@ -1,8 +1,8 @@
 // A ledger entry as bytes. Strict in both directions: what cannot be understood wholly is refused, because a
 // fold that skips a part of an entry would acknowledge what it does not know.
-import { SluiceError } from '@sluice/shared/errors.ts';
 import { z } from 'zod';
 import type { LedgerEntry } from '../contracts.ts';
+import { decodeStored, invalidStored, type StoredForm } from './stored-json.ts';
 
 export const LEDGER_FORMAT = 1;
 
@@ -24,7 +24,7 @@ const base = {
   publishedThrough: z.int().min(-1),
 };
 const partitionValues = z.array(z.strictObject({ column: z.string(), value: z.string().nullable() }));
-const outputKind = z.enum(['rows', 'quarantine']);
+const outputKind = z.string().regex(/^[a-z][a-z0-9_]*$/);
 const output = z.strictObject({
   output: outputKind,
   stagedKey: z.string(),
@@ -48,7 +48,7 @@ const made = {
     filtered: offset,
     quarantined: offset,
   }),
-  rows: z.strictObject({ rows: offset, quarantine: offset }),
+  rows: z.record(outputKind, offset),
   outputs: z.array(output),
 };
 const opened = z.strictObject({ ...partition, leaderEpoch: z.int(), start: offset, why: z.string() });
@@ -82,6 +82,8 @@ const entry = z.discriminatedUnion('kind', [
   }),
 ]);
 
+const FORM: StoredForm<LedgerEntry> = { schema: entry, format: LEDGER_FORMAT, what: 'it' };
+
 /** One line of JSON, keys in the order of the contract. */
 export function encodeEntry(value: LedgerEntry): Buffer {
   return Buffer.from(`${JSON.stringify(value)}\n`);
@@ -92,26 +94,8 @@ export function decodeEntry(
   bytes: Uint8Array,
   at: { key: string; table: string; sequence: number },
 ): LedgerEntry {
-  const invalid = (message: string) => new SluiceError('LEDGER_ENTRY_INVALID', message, { place: at.key });
-  let json: unknown;
-  try {
-    json = JSON.parse(Buffer.from(bytes).toString());
-  } catch {
-    throw invalid('it is not JSON');
-  }
-  const { format } = (json ?? {}) as { format?: unknown };
-  if (typeof format === 'number' && format > LEDGER_FORMAT)
-    throw new SluiceError(
-      'LEDGER_FORMAT_NEWER',
-      `it has format ${format}, this collector knows ${LEDGER_FORMAT}`,
-      { place: at.key },
-    );
-  const parsed = entry.safeParse(json);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw invalid(`${issue?.path.join('.')}: ${issue?.message}`);
-  }
-  if (parsed.data.table !== at.table || parsed.data.sequence !== at.sequence)
-    throw invalid(`it says ${parsed.data.table} ${parsed.data.sequence}`);
-  return parsed.data;
+  const found: LedgerEntry = decodeStored(bytes, FORM, at.key);
+  if (found.table !== at.table || found.sequence !== at.sequence)
+    throw invalidStored(FORM, `says ${found.table} ${found.sequence}`, at.key);
+  return found;
 }

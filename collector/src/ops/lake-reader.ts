@@ -6,12 +6,20 @@ import { dirname, isAbsolute, join } from 'node:path';
 import type { Clock } from '@sluice/shared/clock.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { Random } from '@sluice/shared/random.ts';
-import type { Catalog, LedgerEntry, ObjectStore, TableDefinition } from '../contracts.ts';
-import { catalogValue, ledgerKey, type PartitionValues } from '../lake/object-keys.ts';
+import type {
+  Catalog,
+  LedgerEntry,
+  ObjectStore,
+  OutputName,
+  TableConfig,
+  TableDefinition,
+} from '../contracts.ts';
+import { catalogValue, ledgerKey, outputTable, type PartitionValues } from '../lake/object-keys.ts';
 import { decodeEntry } from '../ledger/entry.ts';
 import { isWindow } from '../ledger/fold.ts';
 import { type Ledger, openLedger } from '../ledger/ledger.ts';
 import { identifier, literal, parseType } from '../transform/sql/types.ts';
+import { entriesOnce, tablesOnce } from './read-once.ts';
 
 /** Entries that are read, and in memory, at the same time. */
 const READS_MAX = 32;
@@ -35,6 +43,12 @@ export class LakeReader {
 
   constructor(options: LakeReaderOptions) {
     this.#options = options;
+  }
+
+  /** The same lake as it is now, for a command that walks its ledgers more than once. */
+  readingOnce(): LakeReader {
+    const { store, catalog } = this.#options;
+    return new LakeReader({ ...this.#options, store: entriesOnce(store), catalog: tablesOnce(catalog) });
   }
 
   /** The folded ledger of a table; every entry in it was checked against the ones before. */
@@ -92,11 +106,10 @@ export class LakeReader {
   }
 
   /** Objects of one output that are committed and lie in a registered partition. */
-  async committed(ledgerTable: string, output: 'rows' | 'quarantine'): Promise<CommittedObject[]> {
-    const name = output === 'rows' ? ledgerTable : `${ledgerTable}_quarantine`;
-    const isRegistered = await this.registered(name);
+  async committed(table: Pick<TableConfig, 'name'>, output: OutputName): Promise<CommittedObject[]> {
+    const isRegistered = await this.registered(outputTable(table, output));
     const objects: CommittedObject[] = [];
-    for await (const entry of this.entries(ledgerTable)) {
+    for await (const entry of this.entries(table.name)) {
       if (!isWindow(entry)) continue;
       for (const { finalKey: key, partition } of entry.outputs.filter((o) => o.output === output))
         if (isRegistered(partition)) objects.push({ key, partition });

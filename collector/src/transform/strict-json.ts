@@ -160,29 +160,34 @@ function verdict(value: Buffer, rules: JsonRules): 'JSON_INVALID' | 'NUMBER_INEX
   }
   let inexact = false;
   eachNumber(text, (path, source) => {
-    if (!inexact && losesDigits(source)) inexact = digitsMatter(path, Number(source) === 0, rules);
+    if (!inexact && losesDigits(source)) inexact = isMissed(path, rules, Number(source) === 0);
   });
   return inexact ? 'NUMBER_INEXACT' : undefined;
 }
 
-/** `isZero`: as a double it is 0, which no double may silently become. */
-function digitsMatter(path: readonly (string | null)[], isZero: boolean, rules: JsonRules): boolean {
+/** Whether what a number loses is missed where it is read: any digit, or by a double all of them. */
+function isMissed(path: readonly (string | null)[], rules: JsonRules, vanishes: boolean): boolean {
   const key = JSON.stringify(path);
-  if (rules.exactPaths.has(key) || (isZero && rules.doublePaths.has(key))) return true;
+  if (rules.exactPaths.has(key) || (vanishes && rules.doublePaths.has(key))) return true;
+  const misses = (type: FieldType) => isScalar(type) && (vanishes || type.kind !== 'float');
   return rules.nested.some(
     (field) =>
       field.path.every((part, i) => part === path[i]) &&
-      mattersInside(field.type, path.slice(field.path.length), isZero),
+      isMissedInside(field.type, path.slice(field.path.length), misses),
   );
 }
 
-/** Whether a number at this path of a nested value is read, and not as a double that takes it. */
-function mattersInside(type: FieldType, path: readonly (string | null)[], isZero: boolean): boolean {
+/** Whether a number at this path of a nested value is read, as a type that misses what it loses. */
+function isMissedInside(
+  type: FieldType,
+  path: readonly (string | null)[],
+  misses: (type: FieldType) => boolean,
+): boolean {
   const [part, ...rest] = path;
-  if (type.kind === 'choice') return type.members.some((member) => mattersInside(member.type, path, isZero));
-  if (part === undefined) return isScalar(type) && (type.kind !== 'float' || isZero);
-  if (type.kind === 'array') return part === null && mattersInside(type.element, rest, isZero);
-  if (type.kind === 'map') return part !== null && mattersInside(type.value, rest, isZero);
+  if (type.kind === 'choice') return type.members.some((member) => isMissedInside(member.type, path, misses));
+  if (part === undefined) return misses(type);
+  if (type.kind === 'array') return part === null && isMissedInside(type.element, rest, misses);
+  if (type.kind === 'map') return part !== null && isMissedInside(type.value, rest, misses);
   const field = type.kind === 'struct' ? type.fields.find(({ source }) => source === part) : undefined;
-  return field !== undefined && mattersInside(field.type, rest, isZero);
+  return field !== undefined && isMissedInside(field.type, rest, misses);
 }

@@ -81,9 +81,9 @@ export function addToWindow(window: OpenWindow, segment: WindowSegment): void {
 }
 
 /**
- * What lies below the committed positions is dropped: another collector was first with it. So is what was read
- * from a log that another collector has recorded as cut: the partitions of which that is all, or behind the
- * cut, are returned.
+ * What lies below the committed positions is dropped: another collector was first with it. So is what was
+ * read from a log that another collector has recorded as cut: the partitions of which that is all, or behind
+ * the cut, are returned.
  */
 export function trimWindow(
   window: OpenWindow,

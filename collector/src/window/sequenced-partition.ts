@@ -27,7 +27,9 @@ export interface PartitionState {
   cuts: number;
   /** Segments in a row that could not be, by stream. */
   readonly impossible: Map<AgentLink, number>;
-  /** Streams that were shown where the tables stand, since what they send contradicts it; and what was shown. */
+  /**
+   * Streams that were shown where the tables stand, since what they send contradicts it; and what was shown.
+   */
   readonly shown: Map<AgentLink, string>;
 }
 
@@ -76,8 +78,8 @@ export function validEnd({ tables }: PartitionState, segment: Segment): number {
 }
 
 /**
- * Some table holds, of an older epoch, what the segment brings under a newer one: epochs never fall in a log, so
- * one of the two is of a log that was cut.
+ * Some table holds, of an older epoch, what the segment brings under a newer one: epochs never fall in a log,
+ * so one of the two is of a log that was cut.
  */
 export function contradicts({ id, tables }: PartitionState, segment: Segment): boolean {
   return tables.some(({ lane }) => {

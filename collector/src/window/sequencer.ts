@@ -250,8 +250,8 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     epoch: number,
   ): PartitionState | 'skipped' | 'rewound' | 'stale' {
     const state = partitions.get(partitionKey(item));
-    if (state === undefined || !state.links.has(link) || epoch !== state.hearers.get(link)) return 'stale';
-    if (state.cuts > 0) return 'stale';
+    if (state === undefined || state.cuts > 0 || !state.links.has(link)) return 'stale';
+    if (epoch !== state.hearers.get(link)) return 'stale';
     const expected = expectedOf(state);
     if (item.nextOffset <= expected) return 'skipped';
     if (item.startOffset <= expected) return state;
@@ -306,10 +306,9 @@ export function createSequencer(options: SequencerOptions): Sequencer {
       for (const sender of state.links) rewind(sender, state, `Kafka's log was cut at ${notice.offset}`);
     });
   }
-
   function filling(link: AgentLink, segment: Segment, epoch: number): 'staged' | 'skipped' | 'stale' {
-    const { fills } = partitions.get(partitionKey(segment)) ?? {};
-    if (fills === undefined || impossibleCounts(segment) !== undefined) return 'stale';
+    const fills = impossibleCounts(segment) ?? partitions.get(partitionKey(segment))?.fills;
+    if (fills === undefined || typeof fills === 'string') return 'stale';
     const outcome = fills.segment(link, { segment, epoch }, (holders) => take(segment, holders));
     if (budget.isPressed()) closeLargest();
     updateHolds();

@@ -63,7 +63,9 @@ export interface TableLane {
   place(partition: PartitionId): LogPlace | undefined;
   stage(staged: StagedSegment, held: StagedBytes): void;
   gap(notice: GapNotice, fromOffset: number): void;
-  /** Kafka's log was cut: what is staged is committed, and then the ledger goes on at the cut. Never rejects. */
+  /**
+   * Kafka's log was cut: what is staged is committed, and then the ledger goes on at the cut. Never rejects.
+   */
   cut(notice: TruncationNotice): Promise<void>;
   /** What it gets of its open gaps, beside its windows. */
   readonly fills: FillLane;
@@ -247,6 +249,7 @@ export function createTableLane(options: LaneOptions): TableLane {
         const { classes, files } = result;
         await writer.commitWindow({ windowId: window.id, openedMs: window.openedMs, ranges, classes, files });
         for (const nulled of result.nulled) events.valuesNulled({ table: table.name, ...nulled });
+        for (const broken of result.brokenRules) events.ruleBroken({ table: table.name, ...broken });
         for (const batch of result.corrupt) events.recordBatchQuarantined({ table: table.name, ...batch });
         totals.windows++;
         totals.records += classes.in;

@@ -32,15 +32,16 @@ const openSpool = (directory: string) =>
     events: createEvents(silentLogger, createMetrics()),
   });
 
-/** A stopped agent's: claims-0 holds [10, 20) and, behind a hole, [30, 35), of which up to 12 is committed. */
+/**
+ * A stopped agent's: claims-0 holds [10, 20) and, behind a hole, [30, 35), of which up to 12 is committed.
+ */
 async function spoolAtRest(): Promise<string> {
   const directory = temporaryDirectory();
   const spool = await openSpool(directory);
   const values = (count: number) => Array.from({ length: count }, () => 'value');
   await spool.append([segmentOf(values(10), { baseOffset: 10 }), segmentOf(values(5), { baseOffset: 30 })]);
-  await spool.committed([
-    { partition: claims, nextOffset: 12 } as Parameters<typeof spool.committed>[0][number],
-  ]);
+  const committed = { partition: claims, nextOffset: 12, openGaps: [], setsBack: false };
+  await spool.committed([committed]);
   await spool.close();
   return directory;
 }

@@ -90,6 +90,23 @@ test('streams that began together end up to two fifths of the age apart', async 
   assert.equal(late.all('drain').length, 1);
 });
 
+test('many streams close windows early no more often than a few: those due between go together', async () => {
+  const minute = AGE_MS / 30;
+  const after = (ms: number) => ms / AGE_MS / 0.4; // behind the earliest
+  const { clock, connect, log } = await startIngest(0, after(minute / 4), after(minute / 2), 0.5);
+  const streams = [await connect(), await connect(), await connect(), await connect()];
+  const told = () => streams.map((stream) => stream.all('drain').length).join('');
+  await clock.advance(AGE_MS * 0.8 + 1);
+  assert.equal(told(), '1000');
+  await clock.advance(minute - 2);
+  assert.equal(told(), '1000');
+  await clock.advance(2);
+  assert.equal(told(), '1110');
+  await clock.advance(AGE_MS * 0.2 - minute);
+  assert.equal(told(), '1111', 'whoever is due when nobody was for long goes at once');
+  assert.equal(log.said(/stream handed on/).length, 4);
+});
+
 test('a stream that is handed on ends when what it brought is acknowledged; its neighbour stays', async () => {
   const { clock, connect, sequencer, ingest } = await startIngest(0, 1);
   let acknowledge = () => {};

@@ -1,5 +1,5 @@
-// A log that Kafka cut: what is staged of it is committed, the ledger goes on at the cut, and what others still
-// hold of the old log is taken for nothing else.
+// A log that Kafka cut: what is staged of it is committed, the ledger goes on at the cut, and what others
+// still hold of the old log is taken for nothing else.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { rangeSegment } from '../../support/fake-spool.ts';
