@@ -5,7 +5,7 @@ import type { FetchedBounds } from '@sluice/agent/contracts.ts';
 import type { AbortedTransaction } from '@sluice/agent/source/record-set.ts';
 import type { BatchCodec } from '@sluice/shared/codecs.ts';
 import { encodeRecordBatch, type KafkaRecord } from '@sluice/shared/records.ts';
-import type { OracleCut, ProducedKind, ProducedRecord } from '../support/lake-oracle.ts';
+import type { OracleCut, ProducedKind, ProducedRecord } from '../support/oracle-log.ts';
 
 interface StoredBatch {
   readonly lastOffset: number;

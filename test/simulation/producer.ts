@@ -1,6 +1,6 @@
 // What producers write while the faults go on: batches of numbered records, some of them malformed, some in
 // transactions that end either way, some with holes as a compaction leaves them.
-import type { ProducedKind } from '../support/lake-oracle.ts';
+import type { ProducedKind } from '../support/oracle-log.ts';
 import type { Chance } from './chance.ts';
 import type { PartitionLog } from './kafka-log.ts';
 import type { World } from './world.ts';

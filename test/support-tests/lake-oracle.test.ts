@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import { type LakeObject, LakeOracle, type LakeRow, type ProducedRecord } from '../support/lake-oracle.ts';
+import { type LakeObject, LakeOracle, type LakeRow } from '../support/lake-oracle.ts';
+import type { ProducedRecord } from '../support/oracle-log.ts';
 
 const SLOT = { topic: 'orders', topicId: '0'.repeat(32), partition: 0 };
 

@@ -5,14 +5,7 @@
 import type { LedgerEntry, LedgerOutput, WindowEntry } from '@sluice/collector/contracts.ts';
 import { type OffsetRange, withoutRanges } from '@sluice/shared/offset-range.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
-
-export type ProducedKind = 'good' | 'void' | 'malformed';
-
-export interface ProducedRecord {
-  readonly kind: ProducedKind;
-  readonly n: number;
-  readonly outcome: 'open' | 'committed' | 'aborted';
-}
+import { advances, lastCommitted, type OraclePartition, recordAt, unheard } from './oracle-log.ts';
 
 /** What stands in an object for one record. */
 export interface LakeRow {
@@ -29,28 +22,6 @@ export interface OracleTable {
   readonly topic: string;
   /** Its rows include records that are `void`. */
   readonly keepsVoid: boolean;
-}
-
-/** What Kafka holds and has held of one partition. */
-export interface OraclePartition extends PartitionId {
-  /** First offset that Kafka still has. */
-  readonly start: number;
-  readonly produced: ReadonlyMap<number, ProducedRecord>;
-  /** In the order in which they happened; `produced` is what stands after the last. */
-  readonly cuts?: readonly OracleCut[];
-}
-
-/** A leader was elected that had nothing at or above `at`; it writes under `epoch`. */
-export interface OracleCut {
-  readonly at: number;
-  readonly epoch: number;
-  readonly removed: ReadonlyMap<number, ProducedRecord>;
-}
-
-/** What stood under an offset while `epoch` was the leader's. */
-function recordAt(partition: OraclePartition | undefined, offset: number, epoch: number) {
-  const cut = partition?.cuts?.find((c) => c.epoch > epoch && offset >= c.at);
-  return cut === undefined ? partition?.produced.get(offset) : cut.removed.get(offset);
 }
 
 export interface LakeObject {
@@ -417,36 +388,4 @@ export class LakeOracle {
     const { lake } = this.#options;
     return lake.object(finalKey) !== undefined && lake.registered(table, prefix);
   }
-}
-
-function advances(entry: LedgerEntry): { slot: Slot; next: number }[] {
-  switch (entry.kind) {
-    case 'commit':
-      return entry.ranges.map((slot) => ({ slot, next: slot.next }));
-    case 'gap':
-      return entry.gaps.map((slot) => ({ slot, next: slot.next }));
-    case 'fork':
-      return entry.forks.map((slot) => ({ slot, next: slot.offset }));
-    default:
-      return [];
-  }
-}
-
-function lastCommitted({ produced }: OraclePartition): number {
-  let last = -1;
-  for (const [offset, { outcome }] of produced) if (outcome === 'committed') last = Math.max(last, offset);
-  return last;
-}
-
-/**
- * A cut under what stands, up to an epoch that is known: Kafka has other records there now. Where it has lost
- * those as well, nobody can tell any more.
- */
-function unheard(
-  partition: OraclePartition | undefined,
-  { next, epoch, upTo }: { readonly next: number; readonly epoch: number; readonly upTo: number },
-): OracleCut | undefined {
-  return partition?.cuts?.find(
-    (cut) => epoch < cut.epoch && cut.epoch <= upTo && Math.max(cut.at, partition.start) < next,
-  );
 }
