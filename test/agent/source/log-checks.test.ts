@@ -100,9 +100,9 @@ async function reading(place = { offset: 0, leaderEpoch: -1 }, fill = 2) {
   const fails = (code: number) => {
     errorCode = code;
   };
-  const replace = () => {
+  const replace = (batches = 4) => {
     kafka = new PartitionLog('claims', 'd'.repeat(32), 0);
-    append(kafka, 4);
+    append(kafka, batches);
   };
   return { source, logger, heard, elect, fails, replace, clock };
 }
@@ -160,10 +160,20 @@ test('another topic of the same name is no cut log, and nothing of it is read as
   const { heard, replace, source } = await reading();
   await heard();
   source.hold('claims', 'a full disk');
-  await heard(replace);
+  await heard(() => replace());
   const after = await heard(() => source.release('claims', 'a full disk'));
   assert.deepEqual(after, []);
   assert.deepEqual(source.status().partitions[0]?.topicId, 'd'.repeat(32));
+});
+
+test('where another topic ends says nothing of the one that was read', async () => {
+  const { heard, replace, source } = await reading();
+  await heard();
+  const said = await heard(() => {
+    replace(1);
+    source.prove(slot, [{ offset: 20, leaderEpoch: 0 }]);
+  });
+  assert.deepEqual(said, []);
 });
 
 test('the request is Kafka’s, in each version that is spoken', () => {

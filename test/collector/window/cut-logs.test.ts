@@ -20,6 +20,7 @@ test('a cut is recorded behind what is staged, nothing is taken meanwhile, and e
   await sequencer.declare(other, [declaredOf()]);
   assert.equal(sequencer.segment(link, ofEpoch(0, 30, 1), 0), 'staged');
   sequencer.truncated(link, cutAt(20, 1));
+  assert.equal(sequencer.segment(link, ofEpoch(30, 35, 1), 0), 'stale');
   assert.equal(sequencer.segment(link, ofEpoch(20, 25, 2), 0), 'stale');
   await rest({ lanes });
   await settle();
