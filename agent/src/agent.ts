@@ -220,8 +220,10 @@ class RunningAgent implements Agent {
       welcomed: (positions) => {
         const commits = positions.map((position) => {
           if (this.#refused.delete(position.topic)) source.release(position.topic, 'refused');
-          const nextOffset = this.#book.welcomed(position);
-          return { partition: position, nextOffset, openGaps: position.openGaps, setsBack: true };
+          const { nextOffset, setsBack, committed } = this.#book.welcomed(position);
+          const { topic, partition, received, openGaps } = position;
+          if (committed !== undefined) events.collectorBehind({ topic, partition, received, committed });
+          return { partition: position, nextOffset, openGaps, setsBack };
         });
         this.#drop(commits);
         this.#feed.wake();
@@ -239,10 +241,7 @@ class RunningAgent implements Agent {
       },
       rewind: (partition, offset, rewindEpoch, reason) => {
         events.rewound({ topic: partition.topic, partition: partition.partition, offset, reason });
-        if (this.#book.rewind(partition, offset, rewindEpoch))
-          this.#parts.spool.setBack(partition, offset).catch((error: unknown) => {
-            events.spoolNotTrimmed({ reason: describeError(error) });
-          });
+        this.#book.rewind(partition, offset, rewindEpoch);
         this.#feed.wake();
       },
       fill: (partition, range, rewindEpoch) => {

@@ -150,8 +150,6 @@ export interface Spool {
   committed(positions: readonly SpoolCommit[]): Promise<void>;
   /** Drops what lies at or above the cut under epochs up to its own, behind everything appended so far. */
   cut(partition: PartitionId, cut: LogPlace): Promise<void>;
-  /** Less is committed than was said: what is appended from `offset` on is kept. */
-  setBack(partition: PartitionId, offset: number): Promise<void>;
   status(): SpoolStatus;
   /** Called whenever fullness of a topic or of the whole spool changes. */
   onPressure(listener: (pressure: SpoolPressure) => void): void;

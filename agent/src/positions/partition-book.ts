@@ -18,12 +18,15 @@ import {
   decideSend,
   type Hole,
   holeFrom,
+  isSetBack,
   newState,
   notCut,
   type PartitionState,
   placesToProve,
   readPositionBeforeWelcome,
+  sendPosition,
   uncovered,
+  type Welcomed,
 } from './partition-state.ts';
 
 export interface PartitionBookOptions {
@@ -194,15 +197,19 @@ export class PartitionBook {
     return { ...this.#declare(state), ...info };
   }
 
-  /** What may be forgotten: as the collector says it, or less where it does not know of a cut yet. */
-  welcomed(position: WelcomedPosition): number {
+  /**
+   * What may be forgotten: as the collector says it, or less where it does not know of a cut yet. Less than
+   * before (`setsBack`) only where the log was cut; `committed` where it has not read the ledger so far.
+   */
+  welcomed(position: WelcomedPosition): Welcomed {
     const { nextOffset: told, received, rewindEpoch, openGaps, stands } = position;
     const state = this.#states.get(partitionKey(position));
-    if (state === undefined) return told;
+    if (state === undefined) return { nextOffset: told, setsBack: false, committed: undefined };
     const committedEpoch = stands.find(({ offset }) => offset === told)?.leaderEpoch;
     const nextOffset = notCut(state, told, committedEpoch);
-    state.committed = Math.min(state.committed ?? nextOffset, nextOffset);
-    state.committedEpoch = committedEpoch;
+    const setsBack = isSetBack(state, committedEpoch);
+    if (setsBack) state.committed = nextOffset;
+    if (setsBack || nextOffset >= (state.committed ?? 0)) state.committedEpoch = committedEpoch;
     const places = placesToProve(state, this.#options.spoolOf(state.id), stands);
     // A collector that does not know cut logs would skip what stands behind the cut now.
     const isUnknowing = state.cut !== undefined && stands.length === 0 && received > state.cut.offset;
@@ -211,7 +218,8 @@ export class PartitionBook {
     // Also what was committed while nobody was there to hear it.
     this.committed({ partition: position, nextOffset, openGaps, leaderEpoch: committedEpoch });
     if (places.length > 0 && state.assigned) this.#options.source.prove(state.id, places);
-    return nextOffset;
+    const committed = sendPosition(state) === undefined ? state.committed : undefined;
+    return { nextOffset, setsBack, committed };
   }
 
   /**
@@ -235,14 +243,9 @@ export class PartitionBook {
     if (state !== undefined) state.unproven = false;
   }
 
-  /** Whether less is committed than was known: a ledger has recorded a cut. */
-  rewind(id: PartitionId, offset: number, rewindEpoch: number): boolean {
+  rewind(id: PartitionId, offset: number, rewindEpoch: number): void {
     const state = this.#states.get(partitionKey(id));
-    if (state === undefined) return false;
-    const isSetBack = offset < (state.committed ?? 0);
-    if (isSetBack) state.committed = offset;
-    this.#sendFrom(state, offset, rewindEpoch);
-    return isSetBack;
+    if (state !== undefined) this.#sendFrom(state, offset, rewindEpoch);
   }
 
   fill(id: PartitionId, { startOffset, nextOffset }: OffsetRange, epoch: number): void {
@@ -286,7 +289,8 @@ export class PartitionBook {
   }
 
   #sendFrom(state: PartitionState, expected: number, rewindEpoch: number): void {
-    const decision = decideSend(expected, this.#there(state), state);
+    const from = Math.max(expected, state.committed ?? 0);
+    const decision = decideSend(from, this.#there(state), state);
     state.sendNext = expected;
     state.rewindEpoch = rewindEpoch;
     state.durableNext = decision.durableNext;

@@ -55,6 +55,20 @@ export function notCut(state: PartitionState, nextOffset: number, leaderEpoch: n
   return Math.min(nextOffset, cut.offset);
 }
 
+/** Less is committed than was known, since a ledger has recorded a cut; or nothing was known. */
+export function isSetBack(state: PartitionState, leaderEpoch: number | undefined): boolean {
+  if (state.committed === undefined) return true;
+  const { committedEpoch = -1 } = state;
+  return leaderEpoch !== undefined && committedEpoch >= 0 && leaderEpoch > committedEpoch;
+}
+
+/** What follows from a Welcome. */
+export interface Welcomed {
+  readonly nextOffset: number;
+  readonly setsBack: boolean;
+  readonly committed: number | undefined;
+}
+
 /**
  * The places that must be proven before anything is sent: some record behind them may be of a newer epoch,
  * and a log is cut only where the epoch rises.
@@ -79,6 +93,17 @@ export function readPositionBeforeWelcome(
   if (spool === undefined) return groupOffset;
   if (groupOffset === undefined || spool.nextOffset >= groupOffset) return spool.nextOffset;
   return groupOffset;
+}
+
+/**
+ * Where sending goes on. A collector that asks for what another one has committed has not read the ledger so
+ * far yet: it is waited for, since what is committed is here no more, and nobody needs it again.
+ */
+export function sendPosition({
+  sendNext,
+  committed = 0,
+}: Pick<PartitionState, 'sendNext' | 'committed'>): number | undefined {
+  return sendNext !== undefined && sendNext >= committed ? sendNext : undefined;
 }
 
 /** The first offset from `from` on that no range covers, and where the next range behind it begins. */

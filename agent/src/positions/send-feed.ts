@@ -7,7 +7,7 @@ import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { DeclaredPartition, Spool, UplinkFeed, UplinkItem } from '../contracts.ts';
 import type { PartitionBook } from './partition-book.ts';
-import type { PartitionState } from './partition-state.ts';
+import { type PartitionState, sendPosition } from './partition-state.ts';
 
 /** Read from the spool at once, per partition. */
 const READ_AHEAD_BYTES = 4 * 2 ** 20;
@@ -67,7 +67,7 @@ export class SendFeed implements UplinkFeed {
     this.#fillFirst = !this.#fillFirst && state.fill !== undefined;
     const filled = this.#fillFirst ? await this.#nextFilling(state) : undefined;
     if (filled !== undefined) return filled;
-    const isSent = state.sendNext !== undefined && !state.unproven;
+    const isSent = sendPosition(state) !== undefined && !state.unproven;
     const next = isSent ? (this.#nextGap(state) ?? (await this.#nextSegment(state))) : undefined;
     return next ?? (this.#fillFirst ? undefined : await this.#nextFilling(state));
   }
@@ -210,7 +210,7 @@ export class SendFeed implements UplinkFeed {
 
   #hasMore(): boolean {
     return this.#book.states().some((state) => {
-      const { sendNext } = state;
+      const sendNext = sendPosition(state);
       if (this.#held.has(state.id.topic)) return false;
       if (state.fill !== undefined && !this.#waits(state.id)) return true;
       if (sendNext === undefined || state.unproven) return false;

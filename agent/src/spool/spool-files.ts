@@ -291,7 +291,7 @@ export class SpoolFiles {
 
   committed({ partition: id, nextOffset, openGaps, setsBack }: SpoolCommit): void {
     const before = this.#committed.get(partitionKey(id)) ?? NOTHING;
-    if (setsBack && nextOffset < before.nextOffset) this.setBack(id, nextOffset);
+    if (setsBack && nextOffset < before.nextOffset) this.#setBack(id, nextOffset);
     const told = { nextOffset, open: commonRanges(openGaps, [{ startOffset: 0, nextOffset }]) };
     const after = bothCommitted(this.#committed.get(partitionKey(id)) ?? NOTHING, told);
     if (JSON.stringify(after) === JSON.stringify(before)) return;
@@ -313,7 +313,7 @@ export class SpoolFiles {
   }
 
   /** Less is committed than was known: what comes from there on is spooled again. Any file may say it. */
-  setBack(id: PartitionId, offset: number): void {
+  #setBack(id: PartitionId, offset: number): void {
     const { nextOffset, open } = this.#committed.get(partitionKey(id)) ?? NOTHING;
     if (nextOffset <= offset) return;
     const prefix = { nextOffset: offset, open: commonRanges(open, [{ startOffset: 0, nextOffset: offset }]) };
@@ -323,7 +323,7 @@ export class SpoolFiles {
   }
 
   cut(id: PartitionId, { offset, leaderEpoch }: LogPlace): void {
-    this.setBack(id, offset);
+    this.#setBack(id, offset);
     const isCut = (header: SpooledHeader) => header.nextOffset > offset && header.leaderEpoch <= leaderEpoch;
     for (const { header, file } of this.#entries.get(partitionKey(id)) ?? []) {
       if (!isCut(header)) continue;

@@ -30,9 +30,6 @@ export function createSpoolService(options: SpoolServiceOptions): (call: SpoolCa
       case 'committed':
         forEach(call.positions, (position) => files?.committed(position));
         return [];
-      case 'setBack':
-        files?.setBack(call.partition, call.offset);
-        return [];
       case 'cut':
         files?.cut(call.partition, call.cut);
         return [];

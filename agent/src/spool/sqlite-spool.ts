@@ -162,10 +162,6 @@ class SqliteSpool implements Spool {
     }
   }
 
-  async setBack(partition: PartitionId, offset: number): Promise<void> {
-    await this.#call({ kind: 'setBack', partition, offset });
-  }
-
   async committed(positions: readonly SpoolCommit[]): Promise<void> {
     for (const { partition, nextOffset } of positions) this.#hot.committed(partition, nextOffset);
     await this.#call({ kind: 'committed', positions });

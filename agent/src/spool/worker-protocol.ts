@@ -23,7 +23,6 @@ export type SpoolCall =
       readonly kind: 'committed';
       readonly positions: readonly SpoolCommit[];
     }
-  | { readonly kind: 'setBack'; readonly partition: PartitionId; readonly offset: number }
   | { readonly kind: 'cut'; readonly partition: PartitionId; readonly cut: LogPlace }
   /** Only the state: space may have come back. */
   | { readonly kind: 'look' }

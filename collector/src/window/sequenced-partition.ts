@@ -89,6 +89,14 @@ export function contradicts({ id, tables }: PartitionState, segment: Segment): b
   });
 }
 
+/** Every sender goes on where the tables stand now; what it has sent before is stale. */
+export function goOnAtCut(state: PartitionState): void {
+  for (const sender of state.links) {
+    state.hearers.set(sender, (state.hearers.get(sender) ?? 0) + 1);
+    sender.welcomed([positionOf(state, sender)]);
+  }
+}
+
 /** The agent asks Kafka which is true. Once for each such place: true where it was shown now. */
 export function showsPlaces(link: AgentLink, state: PartitionState): boolean {
   if (!state.links.has(link)) return false;

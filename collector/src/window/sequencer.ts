@@ -23,6 +23,7 @@ import {
   commitOf,
   contradicts,
   expectedOf,
+  goOnAtCut,
   isAcked,
   isOpen,
   type PartitionState,
@@ -302,8 +303,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     if (state === undefined || !state.hearers.has(link)) return;
     state.cuts++;
     void Promise.all(state.tables.map(({ lane }) => lane.cut(notice))).then(() => {
-      if (--state.cuts > 0) return;
-      for (const sender of state.links) rewind(sender, state, `Kafka's log was cut at ${notice.offset}`);
+      if (--state.cuts === 0) goOnAtCut(state);
     });
   }
   function filling(link: AgentLink, segment: Segment, epoch: number): 'staged' | 'skipped' | 'stale' {

@@ -107,6 +107,27 @@ test('what another agent has committed meanwhile is behind us: reading, disk and
   assert.equal(world.collector.received, 60);
 });
 
+test('a collector that is behind what another one has committed is waited for, on disk and in Kafka nothing is sought', async () => {
+  const world = newWorld();
+  world.log.end = 14;
+  const agent = started(world);
+  await readAll(agent);
+  await sendAll(agent);
+  agent.commit();
+  Object.assign(world.collector, { committed: 7, received: 7 });
+  agent.connect();
+  world.log.end = 28;
+  assert.equal(agent.book.stateOf(claims)?.readNext, 14);
+  await readAll(agent);
+  assert.equal(await agent.send(), false);
+  assert.equal(agent.losses, 0);
+  Object.assign(world.collector, { committed: 14, received: 14 });
+  agent.commit();
+  await sendAll(agent);
+  assert.equal(world.collector.received, 28);
+  assert.equal(agent.losses, 0);
+});
+
 test('what was sent before a late Welcome asked for it again is not sought on the disk once it is committed', async () => {
   const world = newWorld();
   world.log.end = 14;

@@ -48,6 +48,8 @@ export class SimulatedAgent {
   readonly flying: Segment[] = [];
   #position: number | undefined;
   connected = false;
+  /** Times that the spool did not hold what was to be sent. */
+  losses = 0;
 
   constructor(world: World) {
     this.world = world;
@@ -86,7 +88,10 @@ export class SimulatedAgent {
     this.#feed = new SendFeed(this.book, {
       spool,
       clock: this.clock,
-      onLost: (id, offset) => this.book.lost(id, offset),
+      onLost: (id, offset) => {
+        this.losses++;
+        this.book.lost(id, offset);
+      },
     });
   }
 

@@ -25,10 +25,7 @@ test('a cut is recorded behind what is staged, nothing is taken meanwhile, and e
   await rest({ lanes });
   await settle();
   assert.deepEqual(writers['claims']?.log, ['claims-0 [0, 30)', 'fork claims-0 20 epoch 2']);
-  assert.deepEqual(
-    [link.told.at(-1), other.told.at(-1)],
-    ['rewind claims-0 20 epoch 1', 'rewind claims-0 20 epoch 1'],
-  );
+  assert.deepEqual([link.told.at(-1), other.told.at(-1)], ['welcomed claims-0 20', 'welcomed claims-0 20']);
   assert.equal(sequencer.segment(other, ofEpoch(20, 25, 2), 1), 'staged');
 });
 
@@ -39,7 +36,7 @@ test('a cut above all that is here changes nothing in the ledger', async () => {
   await rest({ lanes });
   await settle();
   assert.deepEqual(writers['claims']?.log, ['claims-0 [0, 10)']);
-  assert.equal(link.told.at(-1), 'rewind claims-0 10 epoch 1');
+  assert.equal(link.told.at(-1), 'welcomed claims-0 10');
 });
 
 test('what a spool still holds of the old log ends at the cut', async () => {
@@ -72,5 +69,5 @@ test('tables that had less than the cut go on where they are', async () => {
   await rest({ lanes });
   await settle();
   assert.deepEqual([writers['ahead']?.log, writers['behind']?.log], [['fork claims-0 20 epoch 2'], []]);
-  assert.equal(link.told.at(-1), 'rewind claims-0 10 epoch 1');
+  assert.equal(link.told.at(-1), 'welcomed claims-0 10');
 });

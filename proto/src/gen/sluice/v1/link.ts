@@ -193,7 +193,7 @@ export interface Gap {
 
 /**
  * Kafka's log no longer has what was written from `offset` on under leader epochs up to `leader_epoch`: other records
- * stand there now, or will. Nothing of the partition is sent after this until a Rewind or new Positions came.
+ * stand there now, or will. Nothing of the partition is sent after this until new Positions came.
  */
 export interface Truncated {
   topic: string;
