@@ -136,3 +136,26 @@ test('behind a cut nothing counts that is said of the log before it, until the l
     book.committedOf({ partition: id, nextOffset: 20, openGaps: [], leaderEpoch });
   assert.deepEqual([said(4), said(5)], [12, 20]);
 });
+
+test('less is committed than before only where the ledger stands under a newer epoch', async () => {
+  const { book } = await startRevoked();
+  book.assigned([slot]);
+  book.described([info]);
+  const standsAt = (offset: number, leaderEpoch: number) => {
+    return { ...at(offset, offset), stands: [{ offset, leaderEpoch }] };
+  };
+  assert.equal(book.welcomed(standsAt(20, 0)).setsBack, false);
+  const behind = book.welcomed(standsAt(10, 0));
+  assert.deepEqual([behind.setsBack, behind.committed], [false, 20]);
+  assert.equal(book.welcomed(standsAt(12, 1)).setsBack, true);
+  assert.equal(book.states()[0]?.committed, 12);
+});
+
+test('whoever is assigned it again says under which epoch it was committed', async () => {
+  const { book, spool } = await startRevoked();
+  spool.commit(30);
+  book.assigned([slot]);
+  book.described([info]);
+  book.committed({ partition: id, nextOffset: 30, openGaps: [], leaderEpoch: 4 });
+  assert.deepEqual(book.assigned([slot]).get('claims/0'), { offset: 30, leaderEpoch: 4 });
+});

@@ -38,15 +38,18 @@ async function reading(place = { offset: 0, leaderEpoch: -1 }, fill = 2) {
   const logger = recordingLogger();
   let listener: MemberListener | undefined;
   let errorCode = 0;
+  let isGone = false;
+  const described: string[] = [];
   const topicOf = ({ topicId, leaderEpoch }: PartitionLog) => {
-    const at = { topic: 'claims', topicId, errorCode: 0, internal: false };
+    const at = { topic: 'claims', topicId, errorCode: isGone ? 3 : 0, internal: false };
     return { ...at, partitions: [{ partition: 0, leaderEpoch }] };
   };
   const adapter: KafkaAdapter = {
     prepare() {},
     cluster: () => ({
       topics: async () => [topicOf(kafka)],
-      logs: async () => [{ ...slot, logStart: kafka.start, logEnd: kafka.lastStableOffset }],
+      logs: async (names) =>
+        names.length === 0 ? [] : [{ ...slot, logStart: kafka.start, logEnd: kafka.lastStableOffset }],
       groupOffsets: async () => [],
       checkGroup: async () => {},
       epochEnds: async (questions) =>
@@ -66,7 +69,7 @@ async function reading(place = { offset: 0, leaderEpoch: -1 }, fill = 2) {
   });
   await source.start({
     assigned: () => new Map([['claims/0', place]]),
-    described: () => {},
+    described: (list) => void described.push(...list.map(({ logStart }) => String(logStart))),
     batches: (_slot, batches) =>
       void said.push(...batches.map((b) => `${b.baseOffset}-${b.lastOffset}@${b.leaderEpoch}`)),
     gap: (_slot, start, next) => void said.push(`gap ${start}-${next}`),
@@ -104,7 +107,13 @@ async function reading(place = { offset: 0, leaderEpoch: -1 }, fill = 2) {
     kafka = new PartitionLog('claims', 'd'.repeat(32), 0);
     append(kafka, batches);
   };
-  return { source, logger, heard, elect, fails, replace, clock };
+  /** From before anybody has described it. */
+  const gone = () => {
+    isGone = true;
+    listener?.joined([]);
+    listener?.joined([slot]);
+  };
+  return { source, logger, heard, elect, fails, replace, clock, gone, described };
 }
 
 test('a leader that had everything is read on, after one question', async () => {
@@ -174,6 +183,14 @@ test('where another topic ends says nothing of the one that was read', async () 
     source.prove(slot, [{ offset: 20, leaderEpoch: 0 }]);
   });
   assert.deepEqual(said, []);
+});
+
+test('a topic that is gone while it is asked about is described to nobody', async () => {
+  const { heard, source, gone, described } = await reading();
+  described.length = 0;
+  gone();
+  await heard(() => source.seek(slot, 0));
+  assert.deepEqual(described, []);
 });
 
 test('the request is Kafka’s, in each version that is spoken', () => {

@@ -181,3 +181,29 @@ test('wherever it is trimmed, the ranges of a window balance', () => {
     }),
   );
 });
+
+test('what was read from a log that another collector has recorded as cut is given up, and told', () => {
+  const { window, held } = windowOf(
+    [rangeSegment(10, 20)],
+    [rangeSegment(20, 30)],
+    [rangeSegment(0, 9, { partition: 1 })],
+    [rangeSegment(10, 20, { partition: 2, leaderEpoch: 1 })],
+  );
+  const ledger = {
+    position: ({ partition }: PartitionId) => (partition === 1 ? 0 : 5),
+    forks: ({ partition }: PartitionId) => (partition === 1 ? [] : [{ offset: 5, leaderEpoch: 1 }]),
+  };
+  const cut = trimWindow(window, ledger);
+  assert.deepEqual(
+    cut.map(({ partition }) => partition),
+    [0, 2],
+  );
+  assert.deepEqual(
+    window.segments.map(({ segment }) => segment.partition),
+    [1],
+  );
+  assert.deepEqual(
+    held.map(({ released }) => released),
+    [1, 1, 0, 1],
+  );
+});
