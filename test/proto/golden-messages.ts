@@ -53,6 +53,14 @@ export const requests: Omit<Bodies<ConnectRequest>, 'truncated'> = {
   gap: { ...ref, leaderEpoch: 4, startOffset: 120, nextOffset: 140, reason: 'retention', rewindEpoch: 9 },
   assigned: { partitions: [state] },
   revoked: { partitions: [ref] },
+  schemaReply: {
+    request: 3,
+    status: 1,
+    type: 'AVRO',
+    schema: '"long"',
+    references: ['"int"', '"string"'],
+    message: 'why',
+  },
 };
 
 export const responses: Bodies<ConnectResponse> = {
@@ -71,6 +79,7 @@ export const responses: Bodies<ConnectResponse> = {
   hold: { topic: 'claims', reason: 'table claims is parked' },
   release: { topic: 'claims' },
   refused: { topic: 'claims', code: 'LINK_TOPIC_REFUSED', message: 'may not send it' },
+  schemaRequest: { request: 3, topic: 'claims', schemaId: 4_000_000_000 },
 };
 
 const runs = [
