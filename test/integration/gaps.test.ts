@@ -50,8 +50,8 @@ test('a gap is recorded at once, and filled when the disk that still has it come
   const copy = join(journey.directory, 'disk-with-the-gap');
   cpSync(site.agentDirectory, copy, { recursive: true });
   rmSync(site.agentDirectory, { recursive: true });
-  await journey.admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '30' }] });
   await journey.produce(topic, numbers(30, 40));
+  await journey.admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: '30' }] });
 
   await site.collector.start();
   await site.agent.start();

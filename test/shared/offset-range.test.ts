@@ -31,18 +31,17 @@ test('common, left and merged ranges hold the offsets that they should', () => {
       assert.deepEqual(offsetsOf(withoutRanges(some, others)), a.difference(b));
       const merged = mergedRanges(some);
       assert.deepEqual(offsetsOf(merged), new Set([...a].sort((x, y) => x - y)));
-      merged.slice(1).forEach((one, i) => assert.ok(one.startOffset > (merged[i]?.nextOffset ?? 0)));
+      for (const [i, one] of merged.slice(1).entries())
+        assert.ok(one.startOffset > (merged[i]?.nextOffset ?? 0));
     }),
   );
 });
 
 test('what one teller says is committed stays so, whatever another, older one wants', () => {
-  const prefix = fc
-    .tuple(fc.nat(OFFSETS), ranges)
-    .map(([nextOffset, open]) => ({
-      nextOffset,
-      open: commonRanges(open, [{ startOffset: 0, nextOffset }]),
-    }));
+  const prefix = fc.tuple(fc.nat(OFFSETS), ranges).map(([nextOffset, open]) => ({
+    nextOffset,
+    open: commonRanges(open, [{ startOffset: 0, nextOffset }]),
+  }));
   const isDone = (
     offset: number,
     { nextOffset, open }: { nextOffset: number; open: readonly OffsetRange[] },
