@@ -4,10 +4,18 @@
 import { type Clock, within } from '@sluice/shared/clock.ts';
 import { describeError } from '@sluice/shared/errors.ts';
 import type { HealthReport } from '@sluice/shared/ops-server.ts';
-import type { PartitionId } from '@sluice/shared/position.ts';
+import type { LogPlace, PartitionId } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { AgentConfig } from './config.ts';
-import type { Source, SourceHandler, Spool, SpoolPressure, Uplink, UplinkHandler } from './contracts.ts';
+import type {
+  Source,
+  SourceHandler,
+  Spool,
+  SpoolCommit,
+  SpoolPressure,
+  Uplink,
+  UplinkHandler,
+} from './contracts.ts';
 import type { Events } from './events.ts';
 import { judgeHealth } from './ops/health.ts';
 import { PartitionBook } from './positions/partition-book.ts';
@@ -15,7 +23,7 @@ import { SendFeed } from './positions/send-feed.ts';
 import { createSegmenter, type Segmenter } from './spool/segmenter.ts';
 
 /** Read from Kafka but not on disk yet: beyond it no topic is read on, below half of it all are again. */
-const NOT_DURABLE_BYTES_MAX = 32 * 2 ** 20;
+const NOT_DURABLE_BYTES_MAX = 16 * 2 ** 20;
 
 /** Of the time to stop, when what was read must be spooled: what is not is read again from Kafka. */
 const SPOOL_SHARE = 0.3;
@@ -126,7 +134,28 @@ class RunningAgent implements Agent {
         }
         this.#feed.wake();
       },
+      truncated: (slot, cut, reason) => this.#truncated(slot, cut, reason),
+      proven: (slot) => {
+        this.#book.proven(slot);
+        this.#feed.wake();
+      },
     };
+  }
+
+  /** What is committed of it stays in the lake; what is only spooled goes, by name. */
+  #truncated(slot: { topic: string; partition: number }, cut: LogPlace, reason: string): void {
+    const { events, spool, uplink } = this.#parts;
+    const id = this.#book.cut(slot, cut);
+    if (id === undefined) return;
+    events.logTruncated({ topic: id.topic, partition: id.partition, ...cut, reason });
+    uplink.truncated({ ...id, ...cut, reason });
+    spool
+      .cut(id, cut)
+      .catch((error: unknown) => events.spoolNotTrimmed({ reason: describeError(error) }))
+      .then(() => {
+        this.#book.resumeAtCut(id);
+        this.#feed.wake();
+      });
   }
 
   #lost(id: PartitionId, offset: number, error: unknown): void {
@@ -189,24 +218,36 @@ class RunningAgent implements Agent {
     const { source, events } = this.#parts;
     return {
       welcomed: (positions) => {
-        for (const position of positions) {
+        const commits = positions.map((position) => {
           if (this.#refused.delete(position.topic)) source.release(position.topic, 'refused');
-          const committed = this.#book.welcomed(position);
-          const { topic, partition, received } = position;
+          const { nextOffset, setsBack, committed } = this.#book.welcomed(position);
+          const { topic, partition, received, openGaps } = position;
           if (committed !== undefined) events.collectorBehind({ topic, partition, received, committed });
-        }
-        this.#drop(positions.map((p) => ({ partition: p, nextOffset: p.nextOffset })));
+          return { partition: position, nextOffset, openGaps, setsBack };
+        });
+        this.#drop(commits);
         this.#feed.wake();
       },
       committed: (positions) => {
-        this.#drop(positions);
-        for (const { partition, nextOffset } of positions) this.#book.committed(partition, nextOffset);
+        this.#drop(
+          positions.map(({ leaderEpoch, ...said }) => {
+            const nextOffset = this.#book.committedOf({ ...said, leaderEpoch });
+            return { ...said, nextOffset, setsBack: false };
+          }),
+        );
+        for (const position of positions) this.#book.committed(position);
         // Where others committed past what is missing here, what is spooled behind it may go now.
         this.#feed.wake();
       },
       rewind: (partition, offset, rewindEpoch, reason) => {
         events.rewound({ topic: partition.topic, partition: partition.partition, offset, reason });
         this.#book.rewind(partition, offset, rewindEpoch);
+        this.#feed.wake();
+      },
+      fill: (partition, range, rewindEpoch) => {
+        const { topic, partition: number } = partition;
+        events.fillAsked({ topic, partition: number, ...range });
+        this.#book.fill(partition, range, rewindEpoch);
         this.#feed.wake();
       },
       hold: (topic, reason) => {
@@ -232,7 +273,7 @@ class RunningAgent implements Agent {
     this.#parts.source.release(topic, 'collector');
   }
 
-  #drop(positions: readonly { partition: PartitionId; nextOffset: number }[]): void {
+  #drop(positions: readonly SpoolCommit[]): void {
     if (positions.length === 0) return;
     this.#parts.spool.committed(positions).catch((error: unknown) => {
       this.#parts.events.spoolNotTrimmed({ reason: describeError(error) });

@@ -1,6 +1,9 @@
 // What the agent's stages hand to each other. Stages never import each other: they meet in agent.ts.
-import type { PartitionId, Position } from '@sluice/shared/position.ts';
+import type { OffsetRange } from '@sluice/shared/offset-range.ts';
+import type { LogPlace, PartitionId, Position } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
+
+export type { OffsetRange };
 
 /** One record batch as the broker stores it, copied out of the fetch response. */
 export interface SourceBatch {
@@ -41,7 +44,7 @@ export interface SourceHandler {
    */
   assigned(
     partitions: readonly { topic: string; partition: number }[],
-  ): ReadonlyMap<string, number | undefined>;
+  ): ReadonlyMap<string, LogPlace | undefined>;
   /** Metadata of assigned partitions, some time after `assigned` and again whenever it changes. */
   described(partitions: readonly PartitionInfo[]): void;
   /** Batches of one partition in offset order, starting at its position. Only enqueues; must not throw. */
@@ -60,6 +63,13 @@ export interface SourceHandler {
     nextOffset: number,
     reason: string,
   ): void;
+  /**
+   * Kafka's log has been cut: what was read at or above `offset` under epochs up to `leaderEpoch` is not in
+   * it. The partition is paused until it is sought.
+   */
+  truncated(partition: { topic: string; partition: number }, cut: LogPlace, reason: string): void;
+  /** Kafka's log still has all the places that `Source.prove` named. */
+  proven(partition: { topic: string; partition: number }): void;
 }
 
 export interface FetchedBounds {
@@ -73,8 +83,13 @@ export interface Source {
   start(handler: SourceHandler): Promise<void>;
   /** Leaves the group. After it resolves the handler is not called again. */
   stop(): Promise<void>;
-  /** Moves an assigned partition and lets it flow (unless its topic is held). */
-  seek(partition: { topic: string; partition: number }, offset: number): void;
+  /**
+   * Moves an assigned partition and lets it flow (unless its topic is held). With the leader epoch of what
+   * lies before the offset it is noticed where Kafka's log no longer has that.
+   */
+  seek(partition: { topic: string; partition: number }, offset: number, leaderEpoch?: number): void;
+  /** Asks Kafka whether its log still has these places; the handler hears `proven` or `truncated`. */
+  prove(partition: { topic: string; partition: number }, places: readonly LogPlace[]): void;
   /**
    * Stops and restarts fetching of one topic. Idempotent, and kept across rebalances and restarts of the
    * client.
@@ -106,6 +121,10 @@ export interface SourceStatus {
 export interface SourcePartitionStatus extends PartitionInfo {
   readonly position: number | undefined;
   readonly highWatermark: number;
+  /**
+   * Wall ms since which a transaction has been open that hides the end of the log; undefined while none does.
+   */
+  readonly openTransactionSinceMs: number | undefined;
   readonly paused: readonly string[];
   /** Wall ms since which the partition has had nothing to fetch; undefined while it moves. */
   readonly idleSinceMs: number | undefined;
@@ -124,8 +143,13 @@ export interface Spool {
    * `bytesMax` of payload but at least one.
    */
   read(partition: PartitionId, fromOffset: number, bytesMax: number): Promise<readonly Segment[]>;
-  /** Forgets what lies wholly below `nextOffset`. Files whose last offsets are all committed are unlinked. */
-  committed(positions: readonly { partition: PartitionId; nextOffset: number }[]): Promise<void>;
+  /**
+   * Forgets what lies wholly below `nextOffset`, but for the open gaps. Files whose last offsets are all
+   * committed are unlinked. `setsBack`: the collector stands there now, also if that is less than before.
+   */
+  committed(positions: readonly SpoolCommit[]): Promise<void>;
+  /** Drops what lies at or above the cut under epochs up to its own, behind everything appended so far. */
+  cut(partition: PartitionId, cut: LogPlace): Promise<void>;
   status(): SpoolStatus;
   /** Called whenever fullness of a topic or of the whole spool changes. */
   onPressure(listener: (pressure: SpoolPressure) => void): void;
@@ -155,9 +179,11 @@ export interface SpoolStatus {
   readonly fault: string | undefined;
 }
 
-export interface OffsetRange {
-  readonly startOffset: number;
+export interface SpoolCommit {
+  readonly partition: PartitionId;
   readonly nextOffset: number;
+  readonly openGaps: readonly OffsetRange[];
+  readonly setsBack: boolean;
 }
 
 export interface SpoolPartition extends PartitionId {
@@ -169,6 +195,8 @@ export interface SpoolPartition extends PartitionId {
    * between.
    */
   readonly runs: readonly OffsetRange[];
+  /** Of the last segment. */
+  readonly leaderEpoch: number;
   readonly bytes: number;
   readonly segments: number;
   /** Wall ms when the oldest segment still here was spooled. */
@@ -179,13 +207,40 @@ export interface SpoolPartition extends PartitionId {
 export interface DeclaredPartition extends PartitionInfo {
   readonly spoolStart: number;
   readonly spoolNext: number;
+  readonly spoolRuns: readonly OffsetRange[];
+}
+
+/**
+ * Where a collector stands with a partition: its own place, those of its tables, and what they still want.
+ */
+export interface WelcomedPosition extends Position {
+  readonly received: number;
+  readonly rewindEpoch: number;
+  readonly openGaps: readonly OffsetRange[];
+  /** None from a collector that does not know cut logs. */
+  readonly stands: readonly LogPlace[];
+}
+
+export interface CommittedPosition {
+  readonly partition: PartitionId;
+  readonly nextOffset: number;
+  readonly openGaps: readonly OffsetRange[];
+  /** Of the log that is committed; undefined from a collector that does not say it. */
+  readonly leaderEpoch: number | undefined;
+}
+
+/** Kafka's log was cut, as the collector is told. */
+export interface TruncationNotice extends PartitionId, LogPlace {
+  readonly reason: string;
 }
 
 /** Events from the collector, in stream order. */
 export interface UplinkHandler {
   /** Committed and received position of partitions just declared. Sending starts at `received`. */
-  welcomed(positions: readonly (Position & { received: number; rewindEpoch: number })[]): void;
-  committed(positions: readonly { partition: PartitionId; nextOffset: number }[]): void;
+  welcomed(positions: readonly WelcomedPosition[]): void;
+  committed(positions: readonly CommittedPosition[]): void;
+  /** What the spool has of the range is wanted, once, under this epoch. */
+  fill(partition: PartitionId, range: OffsetRange, rewindEpoch: number): void;
   rewind(partition: PartitionId, offset: number, rewindEpoch: number, reason: string): void;
   hold(topic: string, reason: string): void;
   release(topic: string): void;
@@ -244,6 +299,7 @@ export interface Uplink {
    */
   assigned(partitions: readonly DeclaredPartition[]): void;
   revoked(partitions: readonly PartitionId[]): void;
+  truncated(notice: TruncationNotice): void;
   /**
    * Goes over to a connection with the certificates as they are now. Throws TLS_FILES_UNUSABLE: the stream
    * goes on.

@@ -45,6 +45,11 @@ function sourceEvents(log: Logger, metrics: Metrics) {
         { code: 'KAFKA_OFFSET_BEYOND_END', ...f },
         'the log ends before the position; it stays paused',
       ),
+    sourceLogNotChecked: (f: { topic: string; partition: number }) =>
+      log.warn(
+        f,
+        'Kafka does not say where the log of the last leader ended: a cut log would not be noticed',
+      ),
     sourceLookupFailed: (reason: string) =>
       log.warn({ reason }, 'Kafka did not describe the partitions; asked again'),
     sourceBatchDamaged(f: { topic: string; partition: number; offset: number; fate: string }) {
@@ -63,6 +68,11 @@ function sourceEvents(log: Logger, metrics: Metrics) {
 
 function spoolEvents(log: Logger, metrics: Metrics) {
   const faults = metrics.counter('sluice_spool_faults_total', 'Disk errors while spooling', []);
+  const cutOff = metrics.counter(
+    'sluice_spool_cut_records_total',
+    'Spooled records that Kafka cut off its log before they were committed',
+    ['topic'],
+  );
   return {
     spoolFault(f: { reason: string; retryMs: number }) {
       faults.inc();
@@ -81,6 +91,17 @@ function spoolEvents(log: Logger, metrics: Metrics) {
       path: string;
       reason: string;
     }) => log.error(s, 'a spooled segment is broken and was dropped; it alone is read again from Kafka'),
+    spoolSegmentCutOff(s: {
+      topic: string;
+      partition: number;
+      startOffset: number;
+      nextOffset: number;
+      leaderEpoch: number;
+      records: number;
+    }) {
+      cutOff.inc({ topic: s.topic }, s.records);
+      log.error(s, 'a spooled segment was dropped: Kafka cut its log, and no reader sees these records');
+    },
     spoolRangeLost: (l: { topic: string; partition: number; offset: number; reason: string }) =>
       log.error(l, 'spooled data cannot be read; they are read again from Kafka'),
     spoolPressure(p: { full: string | undefined; heldTopics: readonly string[] }) {
@@ -109,6 +130,9 @@ function positionEvents(log: Logger, metrics: Metrics) {
   const gaps = metrics.counter('sluice_gap_offsets_total', 'Offsets that Kafka lost before they were read', [
     'topic',
   ]);
+  const cuts = metrics.counter('sluice_source_truncations_total', 'Logs that Kafka cut behind the position', [
+    'topic',
+  ]);
   const rewinds = metrics.counter('sluice_rewinds_total', 'Ranges that the collector asked for again', [
     'topic',
   ]);
@@ -123,6 +147,18 @@ function positionEvents(log: Logger, metrics: Metrics) {
       gaps.inc({ topic: g.topic }, g.nextOffset - g.startOffset);
       log.error(g, 'gap: Kafka no longer has these offsets');
     },
+    logTruncated(t: {
+      topic: string;
+      partition: number;
+      offset: number;
+      leaderEpoch: number;
+      reason: string;
+    }) {
+      cuts.inc({ topic: t.topic });
+      log.error(t, 'Kafka cut its log: what was read from this offset on is read again');
+    },
+    fillAsked: (f: { topic: string; partition: number; startOffset: number; nextOffset: number }) =>
+      log.info(f, 'the collector asks for what Kafka lost and the spool has'),
     rewound(r: { topic: string; partition: number; offset: number; reason: string }) {
       rewinds.inc({ topic: r.topic });
       log.warn(r, 'the collector asks for these offsets again');

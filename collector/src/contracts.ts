@@ -1,5 +1,6 @@
 // What the collector's stages hand to each other. Stages never import each other: they meet in collector.ts.
-import type { PartitionId } from '@sluice/shared/position.ts';
+import type { OffsetRange } from '@sluice/shared/offset-range.ts';
+import type { LogPlace, PartitionId } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { Classes, LedgerRange, OutputName } from './entries.ts';
 import type { Column, OutputFormat, TableConfig } from './tables.ts';
@@ -13,6 +14,8 @@ export type * from './tables.ts';
 export interface StagedSegment {
   readonly segment: Segment;
   readonly fromOffset: number;
+  /** Its end was cut off: how many records are left nobody has counted. */
+  readonly isClipped?: true;
 }
 
 /** What one connected agent declares of a partition. */
@@ -22,6 +25,8 @@ export interface DeclaredPartition extends PartitionId {
   readonly logEnd: number;
   readonly spoolStart: number;
   readonly spoolNext: number;
+  /** All that it has spooled; none where it fills no gaps. */
+  readonly spoolRuns: readonly OffsetRange[];
   readonly startAt: 'earliest' | 'latest' | undefined;
 }
 
@@ -29,6 +34,26 @@ export interface PartitionPosition extends PartitionId {
   readonly committed: number;
   readonly received: number;
   readonly rewindEpoch: number;
+  /** Below `committed`, and wanted all the same: agents keep it. */
+  readonly openGaps: readonly OffsetRange[];
+  /** Where the tables stand. */
+  readonly stands: readonly LogPlace[];
+}
+
+/** What agents may forget: everything below `nextOffset` but the open gaps. */
+export interface PartitionCommit {
+  readonly partition: PartitionId;
+  readonly nextOffset: number;
+  readonly openGaps: readonly OffsetRange[];
+  /** Of the log that was committed. */
+  readonly leaderEpoch: number;
+}
+
+/** Kafka's log has been cut: what stood at or above `offset` under epochs up to `leaderEpoch` is gone. */
+export interface TruncationNotice extends PartitionId {
+  readonly leaderEpoch: number;
+  readonly offset: number;
+  readonly reason: string;
 }
 
 export interface GapNotice extends PartitionId {
@@ -44,8 +69,10 @@ export interface AgentLink {
   readonly streamId: number;
   /** Positions of declared partitions that could not be told in the answer. */
   welcomed(positions: readonly PartitionPosition[]): void;
-  committed(positions: readonly { partition: PartitionId; nextOffset: number }[]): void;
+  committed(commits: readonly PartitionCommit[]): void;
   rewind(partition: PartitionId, offset: number, rewindEpoch: number, reason: string): void;
+  /** Asks for what the agent's spool holds of an open gap, under an epoch of its own. */
+  fill(partition: PartitionId, range: OffsetRange, rewindEpoch: number): void;
   refused(topic: string, code: string, message: string): void;
   hold(topic: string, reason: string): void;
   release(topic: string): void;
@@ -75,6 +102,7 @@ export interface Sequencer {
     rewindEpoch: number,
   ): 'staged' | 'skipped' | 'rewound' | 'refused' | 'stale';
   gap(link: AgentLink, gap: GapNotice, rewindEpoch: number): void;
+  truncated(link: AgentLink, notice: TruncationNotice): void;
   /**
    * The stream sends nothing more: the windows that hold what it sent close soon. Resolves when that is
    * acknowledged, or waits for a table that only an operator can help, or the stream is over.
@@ -310,6 +338,14 @@ export interface TableWriter {
   /** Next offset of the published prefix. */
   acked(partition: PartitionId): number | undefined;
   partitions(): readonly PartitionId[];
+  /** What Kafka lost and no fill has brought, by the fold. */
+  openGaps(partition: PartitionId): readonly OffsetRange[];
+  /** The same, and what a fill has brought that is not published yet. */
+  keptGaps(partition: PartitionId): readonly OffsetRange[];
+  /** Leader epoch of the log below `position`; undefined where the partition was never opened. */
+  leaderEpoch(partition: PartitionId): number | undefined;
+  /** Where the log was truncated: offsets from `offset` on count under `leaderEpoch` and later ones only. */
+  forks(partition: PartitionId): readonly LogPlace[];
   open(
     partitions: readonly (PartitionId & { leaderEpoch: number; start: number; why: string })[],
   ): Promise<void>;

@@ -52,6 +52,12 @@ function windowEvents(log: Logger, metrics: Metrics) {
   const gaps = metrics.counter('sluice_gap_offsets_total', 'Offsets that Kafka lost before they were read', [
     'table',
   ]);
+  const filled = metrics.counter('sluice_gap_filled_offsets_total', 'Offsets of gaps that spools filled', [
+    'table',
+  ]);
+  const forks = metrics.counter('sluice_fork_offsets_total', 'Committed offsets that Kafka cut off its log', [
+    'table',
+  ]);
   const rewinds = metrics.counter('sluice_rewinds_total', 'Rewinds asked of agents', ['topic']);
   return {
     windowClosed(w: { table: string; window: string; reason: string; segments: number; bytes: number }) {
@@ -79,6 +85,28 @@ function windowEvents(log: Logger, metrics: Metrics) {
     }) {
       gaps.inc({ table: g.table }, g.next - g.start);
       log.error(g, 'gap: Kafka no longer has these offsets');
+    },
+    fillAsked: (f: {
+      agent: string;
+      topic: string;
+      partition: number;
+      startOffset: number;
+      nextOffset: number;
+    }) => log.info(f, 'an agent has spooled what Kafka lost: it is asked for it'),
+    gapFilled(g: { table: string; topic: string; partition: number; start: number; next: number }) {
+      filled.inc({ table: g.table }, g.next - g.start);
+      log.info(g, 'a spool has filled what Kafka lost');
+    },
+    forkRecorded(f: {
+      table: string;
+      topic: string;
+      partition: number;
+      from: number;
+      to: number;
+      reason: string;
+    }) {
+      forks.inc({ table: f.table }, f.to - f.from);
+      log.error(f, 'Kafka cut its log: these offsets come again, and the rows of both stay');
     },
     rewindAsked(r: { agent: string; topic: string; partition: number; offset: number; reason: string }) {
       rewinds.inc({ topic: r.topic });

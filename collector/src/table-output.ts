@@ -57,7 +57,12 @@ export const outputSchema = z.union([
     format: z.literal('parquet').describe(format),
     compression: z.enum(['zstd', 'snappy', 'gzip']).default('zstd').describe(compression),
     sortBy,
-    rowGroupRows: z.int().min(2_048).max(10_000_000).optional().describe('Rows of a row group; else 122,880'),
+    rowGroupRows: z
+      .int()
+      .min(2_048)
+      .max(10_000_000)
+      .optional()
+      .describe('Rows of a row group; else 61,440 to 122,880'),
     objectBytes: byteSize()
       .prefault('128MiB')
       .describe('A file that reaches this size is followed by another'),

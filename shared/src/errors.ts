@@ -62,7 +62,7 @@ export const ERRORS = {
   KAFKA_OFFSET_BEYOND_END: {
     kind: 'retry',
     remedy:
-      'The log ends before the committed position: was it truncated or the topic created again? The partition stays paused.',
+      'The log ends before the position. Kafka is asked where it was cut, and reading goes on there; where it cannot say, the partition stays paused: was the topic created again?',
   },
   SPOOL_CORRUPT: {
     kind: 'reject',

@@ -20,6 +20,12 @@ export interface Position extends PartitionId {
   readonly nextOffset: number;
 }
 
+/** Everything below `offset` was read from a log whose last record there is of `leaderEpoch`. */
+export interface LogPlace {
+  readonly leaderEpoch: number;
+  readonly offset: number;
+}
+
 export const NO_TOPIC_ID = '0'.repeat(32);
 
 /** Map key of one partition of one topic incarnation. */

@@ -65,6 +65,24 @@ export function skippedFrom(
 }
 
 /**
+ * The same segment without what lies at or above `nextOffset`, of whose records nobody has counted how many
+ * are left: `records` is what there is room for. The payload stays whole.
+ */
+export function clipSegment(segment: Segment, nextOffset: number): Segment {
+  if (nextOffset >= segment.nextOffset) return segment;
+  const skipped = segment.skipped.flatMap((span): SkippedSpan[] => {
+    if (span.firstOffset >= nextOffset) return [];
+    if (span.lastOffset < nextOffset) return [span];
+    const count = Math.min(span.count, nextOffset - span.firstOffset);
+    return [{ ...span, lastOffset: nextOffset - 1, count }];
+  });
+  const { control, aborted } = skippedFrom(skipped, segment.startOffset);
+  const records = nextOffset - segment.startOffset - control - aborted;
+  const counts = { records: Math.min(records, segment.counts.records), control, aborted, absent: 0 };
+  return { ...segment, nextOffset, skipped, counts };
+}
+
+/**
  * Timestamps are the producer's and may be anything (nanoseconds where milliseconds are meant): what is not a
  * safe integer would break whoever reads the segment, for ever. -1 is none.
  */

@@ -112,7 +112,8 @@ for (const [broken, change] of [
     handler().assigned([claims]);
     const at = { leaderEpoch: 0, logStart: 0, logEnd: LOG_END, groupOffset: 0, startAt: undefined };
     handler().described([{ ...claims, ...at }]);
-    link.handler.welcomed([{ ...claims, leaderEpoch: 0, nextOffset: 0, received: 0, rewindEpoch: 0 }]);
+    const nowhere = { leaderEpoch: 0, nextOffset: 0, received: 0, rewindEpoch: 0, openGaps: [], stands: [] };
+    link.handler.welcomed([{ ...claims, ...nowhere }]);
     const values: string[] = [];
     const { signal } = t;
     while (values.length < LOG_END) {

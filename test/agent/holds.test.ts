@@ -26,7 +26,15 @@ const FULL: SpoolPressure = { ...FREE, full: 'spool.bytesMax is reached' };
 const id = { topic: 'claims', topicId: NO_TOPIC_ID, partition: 0 };
 const log = { leaderEpoch: 0, logStart: 0, logEnd: 99, groupOffset: 0, startAt: undefined };
 /** What the collector has of it: nothing. */
-const nothingThere = { ...id, leaderEpoch: -1, nextOffset: 0, received: 0, rewindEpoch: 0 };
+const nothingThere = {
+  ...id,
+  leaderEpoch: -1,
+  nextOffset: 0,
+  received: 0,
+  rewindEpoch: 0,
+  openGaps: [],
+  stands: [],
+};
 
 async function startAgent(pressure: SpoolPressure) {
   const table = new PartitionTable();
@@ -105,7 +113,7 @@ test('what is spooled behind a missing range goes at once when another agent’s
   });
   await settle();
   assert.equal(isReady, false);
-  link?.committed([{ partition: id, nextOffset: 10 }]);
+  link?.committed([{ partition: id, nextOffset: 10, openGaps: [], leaderEpoch: 0 }]);
   await settle();
   assert.equal(isReady, true);
   const item = await feed?.next();

@@ -8,7 +8,13 @@ import type { LedgerEntry } from '@sluice/collector/contracts.ts';
 import { encodeEntry } from '@sluice/collector/ledger/entry.ts';
 import { temporaryDirectory } from '../support/temp.ts';
 import { untilCommitted } from './measure/ledger-watch.ts';
-import { cpuSeconds, machineBusySeconds, peakRssBytes, treeCpuSeconds } from './measure/process-usage.ts';
+import {
+  cpuSeconds,
+  machineBusySeconds,
+  peakRssBytes,
+  threadCpuSeconds,
+  treeCpuSeconds,
+} from './measure/process-usage.ts';
 import { row, rowsTable } from './measure/row.ts';
 
 const BUSY_SECONDS = 0.15;
@@ -27,6 +33,15 @@ test('CPU of a process is counted, and counts as the machine’s', () => {
   beBusy();
   assert.ok(cpuSeconds(process.pid) - before.own >= BUSY_SECONDS - TICK_SECONDS);
   assert.ok(machineBusySeconds() - before.machine >= BUSY_SECONDS - TICK_SECONDS);
+});
+
+test('CPU of a thread is counted under its name, and the others’ is not', () => {
+  const before = threadCpuSeconds(process.pid);
+  beBusy();
+  const after = threadCpuSeconds(process.pid);
+  const used = (name: string) => (after[name] ?? 0) - (before[name] ?? 0);
+  const own = Object.keys(after).filter((name) => used(name) >= BUSY_SECONDS - TICK_SECONDS);
+  assert.equal(own.length, 1, JSON.stringify({ before, after }));
 });
 
 test('CPU of a child that has ended is still counted in the tree of its parent', () => {

@@ -29,6 +29,12 @@ export interface CollectorPlan {
   readonly windows: readonly (readonly WindowPlan[])[];
   /** Sweeps tried before the windows, while the other collector may be at any point of its own. */
   readonly sweeps: number;
+  /** What Kafka lost at the beginning of partition 0: each collector says so, and fills it from a spool. */
+  readonly lost?: number;
+  /**
+   * Where Kafka cuts the log of partition 0 behind the windows; what stands there then is in the table anew.
+   */
+  readonly cut?: { readonly at: number; readonly end: number };
   /** Whether it says what is published, and goes on reading, before it rests. */
   readonly flushes: boolean;
   readonly checkpointEvery: number;
@@ -210,20 +216,76 @@ async function drive({ name, writer, windows, plan, collector, store, loaded, re
     if (plan.bug?.sweep === 'without entry') await sweepWithoutEntry(name, store);
     else await writer.sweep();
   }
-  for (const [index, ends] of windows.entries()) {
-    for (;;) {
-      const window = windowOf(writer, { name, ends, id: `${collector}w${index}` });
-      if (window.ranges.length === 0) break;
-      try {
-        await writer.commitWindow(window);
-        if (plan.bug?.acks === 'when committed') record();
-        break;
-      } catch (error) {
-        if (!(error instanceof SluiceError && error.code === 'LEDGER_RANGE_CONFLICT')) throw error;
-      }
+  if (plan.lost !== undefined) await loseAndFill(writer, name, { next: plan.lost, collector });
+  for (const [index, ends] of windows.entries())
+    await commitUntilDone(
+      writer,
+      (epoch) => windowOf(writer, { name, ends, id: `${collector}w${index}`, epoch }),
+      {
+        ...(plan.bug?.acks === 'when committed' ? { record } : {}),
+      },
+    );
+  if (plan.cut !== undefined) await followCut(writer, name, { ...plan.cut, collector });
+  if (plan.flushes) await writer.flushPublished();
+}
+
+/** Until nothing is left of it: another collector may be first with all of it, or with a part. */
+async function commitUntilDone(
+  writer: TableWriter,
+  windowNow: (epoch: number) => WindowCommit,
+  {
+    record,
+    epoch = 0,
+    write = 'commitWindow' as 'commitWindow' | 'fillWindow',
+  }: {
+    readonly record?: () => void;
+    readonly epoch?: number;
+    readonly write?: 'commitWindow' | 'fillWindow';
+  },
+): Promise<void> {
+  for (;;) {
+    const window = windowNow(epoch);
+    if (window.ranges.length === 0) return;
+    try {
+      await writer[write](window);
+      record?.();
+      return;
+    } catch (error) {
+      if (!(error instanceof SluiceError && error.code === 'LEDGER_RANGE_CONFLICT')) throw error;
     }
   }
-  if (plan.flushes) await writer.flushPublished();
+}
+
+/** The gap is said at once, and whoever has the range fills what is still open. */
+async function loseAndFill(
+  writer: TableWriter,
+  name: string,
+  { next, collector }: { readonly next: number; readonly collector: string },
+): Promise<void> {
+  const id = idOf(name, 0);
+  await writer.gap([{ ...id, leaderEpoch: 0, start: 0, next, reason: 'retention' }]);
+  const fillNow = (epoch: number) => {
+    const [gap] = writer.openGaps(id);
+    const range = gap === undefined ? [] : [{ partition: 0, start: gap.startOffset, next: gap.nextOffset }];
+    return windowFrom(range, { name, id: `${collector}fill`, epoch });
+  };
+  await commitUntilDone(writer, fillNow, { write: 'fillWindow' });
+}
+
+/** The ledger goes on at the cut, under the next epoch, with other records of the same offsets. */
+async function followCut(
+  writer: TableWriter,
+  name: string,
+  { at, end, collector }: { readonly at: number; readonly end: number; readonly collector: string },
+): Promise<void> {
+  await writer.fork([{ ...idOf(name, 0), leaderEpoch: 1, offset: at, reason: 'unclean election' }]);
+  await commitUntilDone(
+    writer,
+    (epoch) => windowOf(writer, { name, ends: [end], id: `${collector}cut`, epoch }),
+    {
+      epoch: 1,
+    },
+  );
 }
 
 /** Removes what no entry names at the moment it looks, and says so to nobody. */
@@ -239,16 +301,31 @@ async function sweepWithoutEntry(name: string, store: ObjectStore): Promise<void
 
 function windowOf(
   writer: TableWriter,
-  { name, ends, id }: { name: string; ends: WindowPlan; id: string },
+  { name, ends, id, epoch }: { name: string; ends: WindowPlan; id: string; epoch: number },
 ): WindowCommit {
   const ranges = ends.flatMap((next, partition) => {
     const start = writer.position(idOf(name, partition)) ?? 0;
-    if (next === undefined || start >= next) return [];
+    // What was read before the log was cut is not what stands there now.
+    const isCut = (writer.leaderEpoch(idOf(name, partition)) ?? 0) > epoch;
+    return next === undefined || start >= next || isCut ? [] : [{ partition, start, next }];
+  });
+  return windowFrom(ranges, { name, id, epoch });
+}
+
+/** Records of later epochs are spelled with theirs: they are others under the same offsets. */
+function windowFrom(
+  spans: readonly { readonly partition: number; readonly start: number; readonly next: number }[],
+  { name, id, epoch }: { name: string; id: string; epoch: number },
+): WindowCommit {
+  const ranges = spans.map(({ partition, start, next }) => {
     const counts = { records: next - start, control: 0, aborted: 0, absent: 0 };
-    return [{ ...idOf(name, partition), leaderEpoch: 0, start, next, counts }];
+    return { ...idOf(name, partition), leaderEpoch: epoch, start, next, counts };
   });
   const rows = ranges.flatMap(({ partition, start, next }) =>
-    Array.from({ length: next - start }, (_, i) => `${partition}:${start + i}`),
+    Array.from(
+      { length: next - start },
+      (_, i) => `${partition}:${start + i}${epoch > 0 ? `e${epoch}` : ''}`,
+    ),
   );
   const path = rows.join(',');
   const sha256 = createHash('sha256').update(path).digest('hex');

@@ -58,12 +58,13 @@ export function brokenPromise(world: World): string | undefined {
 export function ackedAndNotVisible(world: World, acks: Acks): string | undefined {
   const visible = new Set<string>();
   for (const [key, content] of world)
-    if (isFinal(key) && world.has(`catalog:${key.slice(0, key.lastIndexOf('/') + 1)}`))
+    if (isFinal(key) && isVisible(world, key))
       for (const row of rowsOf(content)) visible.add(`${tableOf(key)} ${row}`);
   for (const [place, next] of Object.entries(acks)) {
     const [table = '', partition = ''] = place.split('|');
+    const gaps = openGapsOf(world, table, Number(partition));
     for (let offset = 0; offset < next; offset++)
-      if (!visible.has(`${table} ${partition}:${offset}`))
+      if (!gaps.has(offset) && !visible.has(`${table} ${partition}:${offset}`))
         return `record ${table} ${partition}:${offset} is acknowledged and not visible`;
   }
   return undefined;
@@ -82,6 +83,10 @@ export function unfinished(
       const next = read.next.get(String(partition)) ?? 0;
       if (next !== end) return `${table} ${partition} is committed to ${next} of ${end}`;
     }
+    for (const { sequence, outputs } of read.windows)
+      for (const { finalKey } of outputs)
+        if (!world.has(finalKey))
+          return `entry ${sequence} of ${table} is committed, and ${finalKey} is not there`;
     const acks = Object.fromEntries(wanted.map((end, partition) => [`${table}|${partition}`, end]));
     const hidden = ackedAndNotVisible(world, acks);
     if (hidden !== undefined) return hidden.replace('acknowledged', 'committed');
@@ -98,6 +103,32 @@ interface Entry {
   readonly kind: string;
   readonly sequence: number;
   readonly partitions?: readonly { partition: number; start: number }[];
+  readonly gaps?: readonly { partition: number; start: number; next: number }[];
+  readonly forks?: readonly { partition: number; offset: number }[];
+}
+
+const isVisible = (world: World, key: string) =>
+  world.has(key) && world.has(`catalog:${key.slice(0, key.lastIndexOf('/') + 1)}`);
+
+/** What Kafka lost and no fill that was committed has brought. */
+function openGapsOf(world: World, table: string, partition: number): Set<number> {
+  const open = new Set<number>();
+  for (const [key, body] of world) {
+    if (!key.startsWith(`_sluice/ledger/${table}/`)) continue;
+    const entry = JSON.parse(body) as Entry & Partial<WindowEntry>;
+    for (const gap of entry.gaps ?? [])
+      for (let offset = gap.start; gap.partition === partition && offset < gap.next; offset++)
+        open.add(offset);
+  }
+  for (const [key, body] of world) {
+    if (!key.startsWith(`_sluice/ledger/${table}/`)) continue;
+    const entry = JSON.parse(body) as WindowEntry;
+    if (entry.kind !== 'fill' || !entry.outputs.every(({ finalKey }) => isVisible(world, finalKey))) continue;
+    for (const range of entry.ranges)
+      for (let offset = range.start; range.partition === partition && offset < range.next; offset++)
+        open.delete(offset);
+  }
+  return open;
 }
 
 /**
@@ -114,9 +145,12 @@ function readLedger(world: World, table: string): Committed | string {
     const entry = JSON.parse(world.get(key) ?? '') as Entry;
     const isWhole = entry.sequence === expected++;
     for (const { partition, start } of entry.partitions ?? []) next.set(String(partition), start);
-    if (entry.kind !== 'commit') continue;
+    for (const gap of entry.gaps ?? []) next.set(String(gap.partition), gap.next);
+    for (const fork of entry.forks ?? []) next.set(String(fork.partition), fork.offset);
+    if (entry.kind !== 'commit' && entry.kind !== 'fill') continue;
     const window = entry as unknown as WindowEntry;
     windows.push(window);
+    if (entry.kind === 'fill') continue;
     for (const { partition, start, next: end } of window.ranges) {
       const at = next.get(String(partition));
       if (isWhole && at !== start)

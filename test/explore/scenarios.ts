@@ -13,7 +13,8 @@ interface Sketch extends Partial<Omit<CollectorPlan, 'windows'>> {
   readonly windows: readonly (readonly WindowPlan[])[];
   readonly wanted: readonly number[];
   readonly crashes?: number;
-  readonly lost?: number;
+  /** Replies that are lost, or requests that are late. */
+  readonly lostOrLate?: number;
   readonly deletions?: number;
   readonly mayDelete?: Scenario['mayDelete'];
   readonly from?: Scenario['from'];
@@ -36,7 +37,16 @@ export const OTHERWISE: readonly WindowPlan[] = [
 ];
 
 export function named(name: string, sketch: Sketch): Named {
-  const { windows, wanted, crashes = 0, lost = 0, deletions = 0, mayDelete, mayHaltWith, ...rest } = sketch;
+  const {
+    windows,
+    wanted,
+    crashes = 0,
+    lostOrLate = 0,
+    deletions = 0,
+    mayDelete,
+    mayHaltWith,
+    ...rest
+  } = sketch;
   const { from = 'opened', hintsAtOnce = true, ...more } = rest;
   const plan: CollectorPlan = {
     ...{ tables: ['t'], partitions: 2, sweeps: 0, flushes: false, checkpointEvery: 3 },
@@ -46,7 +56,7 @@ export function named(name: string, sketch: Sketch): Named {
   return {
     name,
     scenario: {
-      ...{ plan, from, hintsAtOnce, faults: { crashes, lost, deletions } },
+      ...{ plan, from, hintsAtOnce, faults: { crashes, lost: lostOrLate, deletions } },
       ...(mayDelete === undefined ? {} : { mayDelete }),
     },
     wanted,
@@ -91,6 +101,11 @@ export const HALTS = ['LEDGER_MISSING_ENTRY', 'LEDGER_ENTRY_INVALID'];
 const one = { windows: [ONE], wanted: [1, 1] };
 const two = { windows: [TWO], wanted: [2, 1] };
 
+/** Kafka has lost the record of partition 0; both have it. */
+const gap = { windows: [[[2, none]]] as const, wanted: [2, 0], lost: 1 };
+/** Two records, of which the second is cut off, and stands there anew. */
+const cut = { windows: [[[2, none]]] as const, wanted: [2, 0], cut: { at: 1, end: 2 } };
+
 export const CLEAN: readonly Named[] = [
   named('two collectors start on nothing', { ...one, from: 'nothing', hintsAtOnce: false }),
   named('two windows each, cut alike or otherwise', { ...two, windows: [TWO, OTHERWISE] }),
@@ -98,13 +113,15 @@ export const CLEAN: readonly Named[] = [
   named('a crash anywhere, from nothing, hints at any time', {
     ...{ ...one, crashes: 1, from: 'nothing', hintsAtOnce: false },
   }),
-  named('a reply lost, or a request late, in one window', { ...one, lost: 1, flushes: true }),
-  named('two lost or late requests', { ...one, lost: 2 }),
-  named('a crash and a lost or late request', { ...one, crashes: 1, lost: 1 }),
+  named('a reply lost, or a request late, in one window', { ...one, lostOrLate: 1, flushes: true }),
+  named('two lost or late requests', { ...one, lostOrLate: 2 }),
+  named('a crash and a lost or late request', { ...one, crashes: 1, lostOrLate: 1 }),
   named('two crashes', { ...one, crashes: 2, flushes: true }),
   named('sweeping beside staging, with a crash', { ...one, sweeps: 2, crashes: 1 }),
-  named('sweeping beside staging, with a lost or late request', { ...one, sweeps: 2, lost: 1 }),
+  named('sweeping beside staging, with a lost or late request', { ...one, sweeps: 2, lostOrLate: 1 }),
   named('two tables of one topic', { ...one, tables: ['t', 'u'] }),
+  named('both say a gap and fill it from what each has', { ...gap }),
+  named('both hear that the log was cut', { ...cut }),
 ];
 
 /** Someone deletes entries, which nobody may: the table stops, and nothing is lost or doubled. */
@@ -119,17 +136,19 @@ export const DELETING: readonly Named[] = [
 
 /** Minutes and gigabytes: by hand. */
 export const LARGER: readonly Named[] = [
-  named('a reply lost, or a request late, in two windows', { ...two, lost: 1 }),
+  named('both hear that the log was cut, with a crash', { ...cut, crashes: 1 }),
+  named('both say a gap and fill it, with a crash', { ...gap, crashes: 1 }),
+  named('a reply lost, or a request late, in two windows', { ...two, lostOrLate: 1 }),
   named('a crash anywhere in two windows, cut alike or otherwise', {
     ...{ ...two, windows: [TWO, OTHERWISE], crashes: 1, flushes: true },
   }),
   named('two crashes in two windows', { ...two, crashes: 2 }),
-  named('three lost or late requests', { ...one, lost: 3 }),
+  named('three lost or late requests', { ...one, lostOrLate: 3 }),
   named('a crash, a lost or late request, from nothing', {
-    ...{ ...one, crashes: 1, lost: 1, from: 'nothing', hintsAtOnce: false },
+    ...{ ...one, crashes: 1, lostOrLate: 1, from: 'nothing', hintsAtOnce: false },
   }),
   named('sweeping beside staging, with a crash and a lost or late request', {
-    ...{ ...one, sweeps: 2, crashes: 1, lost: 1 },
+    ...{ ...one, sweeps: 2, crashes: 1, lostOrLate: 1 },
   }),
   named('sweeping beside two windows, with a crash', { ...two, sweeps: 2, crashes: 1 }),
   named('two tables of one topic, with a crash', { ...one, tables: ['t', 'u'], crashes: 1 }),

@@ -49,7 +49,11 @@ const BUGS: readonly (readonly [Named, RegExp])[] = [
     /is visible in .* and in/,
   ],
   [
-    named('a lost reply is taken for another’s success', { ...one, lost: 1, bug: ownSuccessNotRecognised }),
+    named('a lost reply is taken for another’s success', {
+      ...one,
+      lostOrLate: 1,
+      bug: ownSuccessNotRecognised,
+    }),
     /is committed, and .* is neither staged nor published/,
   ],
 ];

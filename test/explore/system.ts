@@ -328,7 +328,8 @@ export class System {
 
 /** Ledgers in which every partition is opened, by nobody in particular. */
 async function openedWorld(plan: CollectorPlan): Promise<World> {
-  const run = new CollectorRun({ ...plan, windows: [[]], sweeps: 0, flushes: false }, 0);
+  const { lost: _lost, cut: _cut, ...rest } = plan;
+  const run = new CollectorRun({ ...rest, windows: [[]], sweeps: 0, flushes: false }, 0);
   let world: World = EMPTY;
   for (await settled(); !run.isDone; ) {
     const [next] = run.pending();

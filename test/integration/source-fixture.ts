@@ -131,6 +131,8 @@ export interface RecordingSource {
   readonly gaps: { partition: string; startOffset: number; nextOffset: number; reason: string }[];
   /** Violations: a batch that leaves a hole, or is below the position. */
   readonly faults: string[];
+  /** Partitions of which Kafka’s log has the places that were asked about. */
+  readonly proven: string[];
   joins: number;
 }
 
@@ -173,6 +175,7 @@ export async function startRecording(options: RecordingOptions): Promise<Recordi
     described: [],
     gaps: [],
     faults: [],
+    proven: [],
     joins: 0,
   };
   await source.start(recordingHandler(recording, positions, options.startAt ?? (({ logStart }) => logStart)));
@@ -187,7 +190,12 @@ function recordingHandler(
   return {
     assigned(partitions) {
       recording.joins++;
-      return new Map(partitions.map((partition) => [slotKey(partition), positions.get(slotKey(partition))]));
+      return new Map(
+        partitions.map((partition) => {
+          const offset = positions.get(slotKey(partition));
+          return [slotKey(partition), offset === undefined ? undefined : { offset, leaderEpoch: -1 }];
+        }),
+      );
     },
     described(partitions) {
       recording.described.push(...partitions);
@@ -215,5 +223,7 @@ function recordingHandler(
       recording.gaps.push({ partition: slotKey(partition), startOffset, nextOffset, reason });
       positions.set(slotKey(partition), nextOffset);
     },
+    truncated: (partition, cut) => void recording.faults.push(`${slotKey(partition)}: cut at ${cut.offset}`),
+    proven: (partition) => void recording.proven.push(slotKey(partition)),
   };
 }

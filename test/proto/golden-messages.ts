@@ -16,10 +16,12 @@ const state = {
   logStart: 7,
   logEnd: 2 ** 53 - 1,
   startAt: 'earliest',
+  spoolRuns: [],
 };
-const position = { ...ref, committed: 1_000, received: 2_000, rewindEpoch: 9 };
+const position = { ...ref, committed: 1_000, received: 2_000, rewindEpoch: 9, openGaps: [], stands: [] };
 
-export const requests: Bodies<ConnectRequest> = {
+/** Messages as their first version had them: later fields are at rest. */
+export const requests: Omit<Bodies<ConnectRequest>, 'truncated'> = {
   hello: {
     agentId: 'plant-7',
     instanceId: '0123456789abcdef',
@@ -70,12 +72,30 @@ export const responses: Bodies<ConnectResponse> = {
     positions: [position],
   },
   receipt: { segmentsTotal: 41, creditTotal: 2 ** 40 },
-  committed: { partitions: [{ ...ref, nextOffset: 120 }] },
-  rewind: { ...ref, offset: 100, rewindEpoch: 10, reason: '110 came where 100 is next' },
+  committed: { partitions: [{ ...ref, nextOffset: 120, openGaps: [], leaderEpoch: undefined }] },
+  rewind: { ...ref, offset: 100, rewindEpoch: 10, reason: '110 came where 100 is next', fillUntil: 0 },
   drain: { reason: 'SIGTERM' },
   positions: { positions: [position] },
   hold: { topic: 'claims', reason: 'table claims is parked' },
   release: { topic: 'claims' },
   refused: { topic: 'claims', code: 'LINK_TOPIC_REFUSED', message: 'may not send it' },
   schemaRequest: { request: 3, topic: 'claims', schemaId: 4_000_000_000 },
+};
+
+const runs = [
+  { startOffset: 11, nextOffset: 12 },
+  { startOffset: 13, nextOffset: 14 },
+];
+const place = { leaderEpoch: 21, offset: 22 };
+
+/** What came with open gaps and cut logs. */
+export const laterRequests: Partial<Bodies<ConnectRequest>> = {
+  assigned: { partitions: [{ ...state, spoolRuns: runs }] },
+  truncated: { ...ref, leaderEpoch: 4, offset: 150, reason: 'epoch 4 ends at 150' },
+};
+
+export const laterResponses: Partial<Bodies<ConnectResponse>> = {
+  committed: { partitions: [{ ...ref, nextOffset: 120, openGaps: runs, leaderEpoch: 0 }] },
+  rewind: { ...ref, offset: 100, rewindEpoch: 2 ** 31, reason: 'an open gap', fillUntil: 120 },
+  positions: { positions: [{ ...position, openGaps: runs, stands: [place] }] },
 };

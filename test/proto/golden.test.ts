@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { ConnectRequest, ConnectResponse } from '@sluice/proto/gen/sluice/v1/link.ts';
 import { encodeSegmentRequest, segmentFromWire } from '@sluice/proto/wire.ts';
 import { decodeGolden, type GoldenFile, goldenFiles } from '../support/golden.ts';
-import { requests, responses } from './golden-messages.ts';
+import { laterRequests, laterResponses, requests, responses } from './golden-messages.ts';
 
 const files = goldenFiles('link');
 const request = {
@@ -18,11 +18,18 @@ const response = {
   encode: (message: ConnectResponse) => ConnectResponse.encode(message).finish(),
 };
 
-/** `1-request-hello.bin` → direction and name. */
-function nameOf({ name }: GoldenFile): { direction: string; body: string } {
-  const [, direction = '', body = ''] = /^1-(request|response)-(\w+)\.bin$/.exec(name) ?? [];
-  return { direction, body };
+/** `1-request-hello.bin` → since when it means that, direction and name. */
+function nameOf({ name }: GoldenFile): { since: string; direction: string; body: string } {
+  const [, since = '', direction = '', body = ''] = /^([12])-(request|response)-(\w+)\.bin$/.exec(name) ?? [];
+  return { since, direction, body };
 }
+
+const meanings: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  '1-request': requests,
+  '1-response': responses,
+  '2-request': laterRequests,
+  '2-response': laterResponses,
+};
 
 /** Bodies that link.proto lists for a message. */
 function bodiesOf(message: string): string[] {
@@ -36,16 +43,18 @@ function bodiesOf(message: string): string[] {
 
 test('golden bytes decode to what they always meant, and encode to the same bytes', () => {
   for (const file of files) {
-    const { direction, body } = nameOf(file);
+    const { since, direction, body } = nameOf(file);
     const message = direction === 'request' ? decodeGolden(file, request) : decodeGolden(file, response);
-    const meant: Record<string, unknown> = direction === 'request' ? requests : responses;
-    assert.deepEqual(message, { body: { $case: body, value: meant[body] } }, file.name);
+    const meant = meanings[`${since}-${direction}`]?.[body];
+    assert.deepEqual(message, { body: { $case: body, value: meant } }, file.name);
   }
 });
 
 test('every message of link.proto has golden bytes', () => {
-  const of = (direction: string) =>
-    files.map(nameOf).flatMap((file) => (file.direction === direction ? [file.body] : []));
+  const of = (direction: string) => {
+    const named = files.map(nameOf).filter((file) => file.direction === direction);
+    return [...new Set(named.map(({ body }) => body))];
+  };
   assert.ok(bodiesOf('ConnectRequest').length >= 5 && bodiesOf('ConnectResponse').length >= 9);
   assert.deepEqual(of('request').sort(), bodiesOf('ConnectRequest').sort());
   assert.deepEqual(of('response').sort(), bodiesOf('ConnectResponse').sort());

@@ -2,7 +2,7 @@
 // older copy, and fails as disks do. Files of the spool are maps of rows; the spool's own code decides what
 // is in them.
 import type { SpoolDisk } from '@sluice/agent/spool/spool-disk.ts';
-import type { SpooledHeader, SpoolFile } from '@sluice/agent/spool/sqlite-file.ts';
+import type { SpooledHeader, SpooledPrefix, SpoolFile } from '@sluice/agent/spool/sqlite-file.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
@@ -10,7 +10,7 @@ import type { Segment } from '@sluice/shared/segment.ts';
 interface StoredFile {
   readonly topic: string;
   readonly rows: Map<string, Segment & { readonly spooledMs: number }>;
-  readonly committed: Map<string, { topicId: string; partition: number; nextOffset: number }>;
+  readonly committed: Map<string, SpooledPrefix>;
   broken: boolean;
 }
 
@@ -56,6 +56,15 @@ export class SimDisk implements SpoolDisk {
     const file = files[Math.floor(pick * files.length)];
     if (file !== undefined) file.broken = true;
     return file !== undefined;
+  }
+
+  /** What is not committed, as far as the disk knows. */
+  spooled(): Segment[] {
+    return [...this.#files.values()].flatMap(({ rows, committed, broken }) =>
+      broken
+        ? []
+        : [...rows.values()].filter((s) => s.nextOffset > (committed.get(partitionKey(s))?.nextOffset ?? 0)),
+    );
   }
 
   makeDirectory(): void {}
@@ -113,9 +122,9 @@ export class SimDisk implements SpoolDisk {
         check('append');
         file.rows.delete(rowKey(id, startOffset));
       },
-      writeCommitted({ topicId, partition, ...id }, nextOffset) {
+      writeCommitted({ topicId, partition, ...id }, prefix) {
         check('append');
-        file.committed.set(partitionKey({ ...id, topicId, partition }), { topicId, partition, nextOffset });
+        file.committed.set(partitionKey({ ...id, topicId, partition }), { topicId, partition, ...prefix });
       },
       diskBytes: () => [...file.rows.values()].reduce((sum, { payload }) => sum + payload.byteLength, 0),
       close() {},

@@ -179,6 +179,18 @@ export class Faults {
       case 'retention overtakes':
       case 'records deleted':
         return this.#delete(kind);
+      case 'leader elected cleanly':
+      case 'log cut by an unclean election':
+        return this.#elect(kind);
+      case 'topic created again': {
+        const log = this.#pick(kafka.logs);
+        if (log === undefined || kafka.deleted.has(log.topic)) return undefined;
+        const ms = this.#chance.between(100, 5_000);
+        kafka.createAgain(log.topic, this.#chance.hex(16), ms);
+        return `${log.topic} after ${ms} ms`;
+      }
+      case 'spool comes back after its gap':
+        return this.#losesAndFinds(host);
       case 'wall clock jumps': {
         const process = this.#pick(this.#processes());
         const days = this.#chance.pick([-30, -1, -0.01, 0.01, 1, 400]);
@@ -193,6 +205,39 @@ export class Faults {
       default:
         return undefined;
     }
+  }
+
+  #elect(kind: FaultKind): string | undefined {
+    const { kafka, oracle } = this.#world;
+    const log = this.#pick(kafka.logs);
+    if (log === undefined || kafka.deleted.has(log.topic)) return undefined;
+    const places = log.cutPlaces().filter((at) => at < log.end);
+    const cutAt = kind === 'leader elected cleanly' ? undefined : places.at(-this.#chance.between(1, 5));
+    if (kind !== 'leader elected cleanly' && cutAt === undefined) return undefined;
+    const before = log.end;
+    log.elect(cutAt);
+    const through = oracle.queryableThrough(log);
+    const where = cutAt === undefined ? '' : ` cut at ${cutAt} of ${before}, ${through} were queryable`;
+    return `${log.topic}/${log.partition} epoch ${log.leaderEpoch}${where}`;
+  }
+
+  /** A machine loses its disk with what only it has, Kafka loses the same, and then the disk is found. */
+  #losesAndFinds(host: AgentHost): string | undefined {
+    const { kafka, time } = this.#world;
+    const spooled = host.disk.spooled();
+    const held = kafka.logs.filter((log) => spooled.some((s) => s.topicId === log.topicId));
+    if (held.length === 0 || host.process?.alive !== true) return undefined;
+    host.backUp();
+    host.crash('its disk is gone');
+    host.disk.clear(this.#chance.hex(8));
+    for (const log of held) {
+      const ends = spooled.filter((s) => s.topicId === log.topicId && s.partition === log.partition);
+      log.deleteTo(Math.max(0, ...ends.map(({ nextOffset }) => nextOffset)));
+    }
+    time.after(this.#chance.between(8_000, 25_000), () => {
+      if (host.restore()) host.crash('its disk is found');
+    });
+    return `${host.id}: ${spooled.length} segments`;
   }
 
   /** By whole batches, or to any offset. It counts where somebody has not read that far. */

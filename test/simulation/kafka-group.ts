@@ -58,7 +58,7 @@ export class GroupCoordinator {
     if (seat === undefined || generation !== this.generation || this.#rebalancing) return false;
     for (const { topic, partition, nextOffset } of offsets) {
       const before = this.offsets.get(`${topic}/${partition}`) ?? 0;
-      if (nextOffset < before)
+      if (nextOffset < before && this.#kafka.world.isShown({ topic, partition }, before))
         this.#kafka.world.violated(
           `the group goes back from ${topic}/${partition} ${before} to ${nextOffset}`,
         );

@@ -5,7 +5,7 @@ import type { FetchedBounds } from '@sluice/agent/contracts.ts';
 import type { AbortedTransaction } from '@sluice/agent/source/record-set.ts';
 import type { BatchCodec } from '@sluice/shared/codecs.ts';
 import { encodeRecordBatch, type KafkaRecord } from '@sluice/shared/records.ts';
-import type { ProducedKind, ProducedRecord } from '../support/lake-oracle.ts';
+import type { OracleCut, ProducedKind, ProducedRecord } from '../support/oracle-log.ts';
 
 interface StoredBatch {
   readonly lastOffset: number;
@@ -38,9 +38,16 @@ export class PartitionLog {
   end = 0;
   /** By offset. */
   readonly produced = new Map<number, ProducedRecord>();
+  /** Elections of a leader that had less than the one before. */
+  readonly cuts: OracleCut[] = [];
+  leaderEpoch = 0;
+  /** Where each epoch begins, as brokers keep it. */
+  #epochs: { readonly epoch: number; readonly start: number }[] = [{ epoch: 0, start: 0 }];
+  /** Transactions that have ended. */
+  readonly #ended: { readonly firstOffset: number; readonly lastOffset: number }[] = [];
   #batches: StoredBatch[] = [];
   readonly #open = new Map<bigint, number>();
-  readonly #aborted: (AbortedTransaction & { readonly lastOffset: number })[] = [];
+  #aborted: (AbortedTransaction & { readonly lastOffset: number })[] = [];
 
   constructor(topic: string, topicId: string, partition: number) {
     this.topic = topic;
@@ -65,7 +72,10 @@ export class PartitionLog {
     });
     const transaction = producerId === undefined ? {} : { producerId, transactional: true };
     const lastOffsetDelta = values.length - 1;
-    this.#store(encodeRecordBatch({ baseOffset, codec, lastOffsetDelta, ...transaction }, records));
+    const { leaderEpoch } = this;
+    this.#store(
+      encodeRecordBatch({ baseOffset, leaderEpoch, codec, lastOffsetDelta, ...transaction }, records),
+    );
     if (producerId !== undefined && !this.#open.has(producerId)) this.#open.set(producerId, baseOffset);
   }
 
@@ -82,7 +92,8 @@ export class PartitionLog {
     if (!commits) this.#aborted.push({ producerId, firstOffset, lastOffset });
     const key = Buffer.from([0, 0, 0, commits ? COMMIT : ABORT]);
     const record = { offset: lastOffset, timestamp, key, value: Buffer.alloc(6), headers: [] };
-    const flags = { producerId, transactional: true, control: true };
+    this.#ended.push({ firstOffset, lastOffset });
+    const flags = { leaderEpoch: this.leaderEpoch, producerId, transactional: true, control: true };
     this.#store(encodeRecordBatch({ baseOffset: lastOffset, ...flags }, [record]));
   }
 
@@ -130,6 +141,50 @@ export class PartitionLog {
   deleteTo(offset: number): void {
     this.start = Math.max(this.start, Math.min(offset, this.lastStableOffset));
     this.#batches = this.#batches.filter((batch) => batch.lastOffset >= this.start);
+    const first = this.#epochs.findLast(({ start }) => start <= this.start);
+    this.#epochs = this.#epochs.flatMap((epoch) =>
+      epoch === first ? [{ ...epoch, start: this.start }] : epoch.start > this.start ? [epoch] : [],
+    );
+  }
+
+  /** Another broker leads: it has everything, or only what lies below `cutAt`. */
+  elect(cutAt = this.end): void {
+    const removed = new Map([...this.produced].filter(([offset]) => offset >= cutAt));
+    for (const offset of removed.keys()) this.produced.delete(offset);
+    this.#batches = this.#batches.filter(({ lastOffset }) => lastOffset < cutAt);
+    for (const [id, firstOffset] of this.#open) if (firstOffset >= cutAt) this.#open.delete(id);
+    this.#aborted = this.#aborted.filter(({ lastOffset }) => lastOffset < cutAt);
+    this.leaderEpoch++;
+    this.#epochs = [
+      ...this.#epochs.filter(({ start }) => start < cutAt),
+      { epoch: this.leaderEpoch, start: cutAt },
+    ];
+    if (cutAt < this.end) this.cuts.push({ at: cutAt, epoch: this.leaderEpoch, removed });
+    this.end = cutAt;
+  }
+
+  /** OffsetForLeaderEpoch, as brokers answer it. */
+  endOf(asked: number): { readonly endEpoch: number; readonly endOffset: number } {
+    if (this.#epochs.at(-1)?.epoch === asked) return { endEpoch: asked, endOffset: this.end };
+    const higher = this.#epochs.find(({ epoch }) => epoch > asked);
+    if (higher === undefined) return { endEpoch: -1, endOffset: -1 };
+    const floor = this.#epochs.findLast(({ epoch }) => epoch <= asked);
+    return { endEpoch: floor?.epoch ?? asked, endOffset: higher.start };
+  }
+
+  /** Ends of batches, where a log may be cut without taking one end of a transaction. */
+  cutPlaces(): number[] {
+    return this.batchEnds().filter(
+      (at) =>
+        at > this.start &&
+        !this.#ended.some(({ firstOffset, lastOffset }) => firstOffset < at && at <= lastOffset),
+    );
+  }
+
+  /** The topic was deleted. */
+  delete(): void {
+    this.start = Number.MAX_SAFE_INTEGER;
+    this.#open.clear();
   }
 
   /** Ends of batches, where retention may cut. */

@@ -10,11 +10,13 @@ import type {
 import { walkRecordSet } from '@sluice/agent/source/record-set.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { SimKafka } from './kafka.ts';
-import type { FetchedLog } from './kafka-log.ts';
+import type { FetchedLog, PartitionLog } from './kafka-log.ts';
 import type { SimProcess } from './process.ts';
 
 const FETCH_WAIT_MS = 500;
 const FETCH_BYTES_MAX = 4_096;
+/** Who asks again within this has asked on: a request that waited was answered by the deletion. */
+const ASKS_ON_MS = 1_500;
 
 export interface SimMemberOptions {
   readonly kafka: SimKafka;
@@ -26,6 +28,9 @@ export interface SimMemberOptions {
 
 interface Reading {
   readonly slot: TopicPartition;
+  /** As it was when it was asked for last. */
+  log: PartitionLog | undefined;
+  askedMs: number;
   position: number | undefined;
   paused: boolean;
   /**
@@ -85,7 +90,8 @@ export class SimGroupMember implements GroupMember {
     this.#readings = new Map(
       partitions.map((slot) => {
         const paused = this.#paused.has(keyOf(slot));
-        return [keyOf(slot), { slot, position: undefined, paused, seeks: 0 }];
+        const log = this.#options.kafka.log(slot.topic, slot.partition);
+        return [keyOf(slot), { slot, log, askedMs: 0, position: undefined, paused, seeks: 0 }];
       }),
     );
     const { listener, process, kafka } = this.#options;
@@ -149,12 +155,27 @@ export class SimGroupMember implements GroupMember {
       )
       .then((answers) => {
         if (loop !== this.#loop) return;
+        const gone = asked.find((reading) => this.#isGone(reading));
+        if (gone !== undefined) {
+          this.#crash(listener, new SluiceError('KAFKA_TOPIC_UNKNOWN', `${gone.slot.topic} is gone`));
+          return;
+        }
         for (const answer of answers) this.#take(answer);
         listener.fetchEnded();
         const brought = answers.some(({ found }) => (found?.set.length ?? 0) > 0);
         this.#fetchSoon(loop, brought ? 0 : FETCH_WAIT_MS);
       })
       .catch((error: SluiceError) => this.#crash(listener, error));
+  }
+
+  /** Whoever asks all the time hears that a topic is deleted. Who was paused reads what has its name now. */
+  #isGone(reading: Reading): boolean {
+    const { kafka } = this.#options;
+    const { topic, partition } = reading.slot;
+    const [log, nowMs] = [kafka.log(topic, partition), kafka.world.time.nowMs];
+    const isOther = log !== reading.log && nowMs - reading.askedMs < ASKS_ON_MS;
+    Object.assign(reading, { log, askedMs: nowMs });
+    return isOther || kafka.deleted.has(topic);
   }
 
   #take({ reading, offset, seeks, found }: Fetched): void {

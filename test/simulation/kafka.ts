@@ -4,18 +4,26 @@ import type { KafkaAdapter } from '@sluice/agent/source/kafka-adapter.ts';
 import type { KafkaCluster } from '@sluice/agent/source/kafka-cluster.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { GroupCoordinator } from './kafka-group.ts';
-import type { PartitionLog } from './kafka-log.ts';
+import { PartitionLog } from './kafka-log.ts';
 import { SimGroupMember } from './kafka-member.ts';
 import type { SimProcess } from './process.ts';
 import type { World } from './world.ts';
 
+/** Kafka's error codes. */
+const UNKNOWN_TOPIC = 3;
+const FENCED_LEADER_EPOCH = 74;
 /** A client gives a request up after this, its own retries included. */
 const REQUEST_MS_MAX = 4_000;
 
 export class SimKafka {
   readonly world: World;
   readonly group: GroupCoordinator;
-  readonly logs: readonly PartitionLog[];
+  /** Of every topic as it is now. */
+  readonly logs: PartitionLog[];
+  /** Those, and those of topics that were deleted. */
+  readonly incarnations: PartitionLog[];
+  /** Topics that do not exist for a while. */
+  readonly deleted = new Set<string>();
   down = false;
   /** Names of processes that reach no broker. */
   readonly unreachableFor = new Set<string>();
@@ -23,12 +31,27 @@ export class SimKafka {
 
   constructor(world: World, logs: readonly PartitionLog[]) {
     this.world = world;
-    this.logs = logs;
+    this.logs = [...logs];
+    this.incarnations = [...logs];
     this.group = new GroupCoordinator(this);
   }
 
   reaches(process: SimProcess): boolean {
     return !this.down && !this.unreachableFor.has(process.name);
+  }
+
+  /** Deletes a topic, with the group's offsets of it as brokers do, and creates it anew after a while. */
+  createAgain(topic: string, topicId: string, afterMs: number): void {
+    this.deleted.add(topic);
+    for (const [i, log] of this.logs.entries()) {
+      if (log.topic !== topic) continue;
+      log.delete();
+      this.group.offsets.delete(`${topic}/${log.partition}`);
+      const again = new PartitionLog(topic, topicId, log.partition);
+      this.logs[i] = again;
+      this.incarnations.push(again);
+    }
+    this.world.time.after(afterMs, () => this.deleted.delete(topic));
   }
 
   log(topic: string, partition: number): PartitionLog | undefined {
@@ -85,16 +108,16 @@ export class SimKafka {
             .filter(([topic]) => names?.includes(topic) ?? true)
             .map(([topic, logs]) => ({
               topic,
-              errorCode: 0,
+              errorCode: this.deleted.has(topic) ? UNKNOWN_TOPIC : 0,
               topicId: logs[0]?.topicId ?? '',
               internal: false,
-              partitions: logs.map(({ partition }) => ({ partition, leaderEpoch: 0 })),
+              partitions: logs.map(({ partition, leaderEpoch }) => ({ partition, leaderEpoch })),
             })),
         ),
       logs: (topics) =>
         ask(() =>
           this.logs
-            .filter(({ topic }) => topics.includes(topic))
+            .filter(({ topic }) => topics.includes(topic) && !this.deleted.has(topic))
             .map(({ topic, partition, start, lastStableOffset }) => {
               return { topic, partition, logStart: start, logEnd: lastStableOffset };
             }),
@@ -104,6 +127,15 @@ export class SimKafka {
           partitions.map(({ topic, partition }) => {
             const groupOffset = this.group.offsets.get(`${topic}/${partition}`);
             return { topic, partition, groupOffset };
+          }),
+        ),
+      epochEnds: (questions) =>
+        ask(() =>
+          questions.flatMap(({ topic, partition, leaderEpoch, currentEpoch }) => {
+            const log = this.log(topic, partition);
+            if (log === undefined || this.deleted.has(topic)) return [];
+            const errorCode = currentEpoch === log.leaderEpoch ? 0 : FENCED_LEADER_EPOCH;
+            return [{ topic, partition, errorCode, ...log.endOf(leaderEpoch) }];
           }),
         ),
       checkGroup: () => ask(() => undefined),

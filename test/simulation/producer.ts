@@ -1,6 +1,6 @@
 // What producers write while the faults go on: batches of numbered records, some of them malformed, some in
 // transactions that end either way, some with holes as a compaction leaves them.
-import type { ProducedKind } from '../support/lake-oracle.ts';
+import type { ProducedKind } from '../support/oracle-log.ts';
 import type { Chance } from './chance.ts';
 import type { PartitionLog } from './kafka-log.ts';
 import type { World } from './world.ts';
@@ -22,7 +22,7 @@ export class Producers {
     this.#world = world;
     this.#chance = world.chance.stream('producers');
     this.#logs = logs;
-    for (const log of logs) this.#writeSoon(log);
+    for (const slot of logs.keys()) this.#writeSoon(slot);
   }
 
   /** Open transactions end; nothing more is written. */
@@ -36,13 +36,14 @@ export class Producers {
     return Date.UTC(2026, 0, 1) + Math.floor(this.#world.time.nowMs);
   }
 
-  #writeSoon(log: PartitionLog): void {
+  #writeSoon(slot: number): void {
     const { time, profile, kafka } = this.#world;
     time.after(this.#chance.spread(profile.writeEveryMs), () => {
       if (this.#stopped) return;
       // No leader, no acknowledgement: the producer tries again later.
-      if (!kafka.down) this.#write(log);
-      this.#writeSoon(log);
+      const log = this.#logs[slot];
+      if (!kafka.down && log !== undefined && !kafka.deleted.has(log.topic)) this.#write(log);
+      this.#writeSoon(slot);
     });
   }
 

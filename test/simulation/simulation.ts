@@ -106,6 +106,7 @@ function missing({ oracle, kafka }: World): string[] {
       -1,
       ...[...log.produced].flatMap(([o, r]) => (r.outcome === 'committed' ? [o] : [])),
     );
+    if (kafka.deleted.has(log.topic)) return [`${log.topic} does not exist`];
     const offset = kafka.group.offsets.get(`${log.topic}/${log.partition}`) ?? 0;
     return last < log.start || offset > last
       ? []

@@ -30,7 +30,7 @@ export function simSpoolThread(world: World, process: SimProcess, disk: SimDisk)
     function perform(call: SpoolCall): SpoolReply {
       const reply = answer(call);
       if (call.kind === 'committed')
-        for (const c of call.positions) world.onSpoolDropped(c.partition, c.nextOffset);
+        for (const { partition, ...commit } of call.positions) world.onSpoolDropped(partition, commit);
       if (call.kind === 'append')
         process.say(`disk   ${call.segments.map(rangeOf).join(' ') || 'nothing'}: ${reply.kind}`);
       if (reply.kind === 'failed') process.say(`disk   ${call.kind} failed: ${reply.code} ${reply.message}`);
@@ -41,8 +41,9 @@ export function simSpoolThread(world: World, process: SimProcess, disk: SimDisk)
     function sabotage({ partition }: Extract<SpoolCall, { kind: 'read' }>, reply: SpoolReply): void {
       const last = reply.kind === 'done' ? reply.segments.at(-1) : undefined;
       if (last === undefined) return;
-      answer({ kind: 'committed', positions: [{ partition, nextOffset: last.nextOffset }] });
-      world.onSpoolDropped(partition, last.nextOffset);
+      const commit = { nextOffset: last.nextOffset, openGaps: [], setsBack: false };
+      answer({ kind: 'committed', positions: [{ partition, ...commit }] });
+      world.onSpoolDropped(partition, commit);
     }
 
     return {

@@ -1,5 +1,7 @@
 // Everything that one seed's simulation is made of, and what its parts tell each other: time, chance, trace,
 // network, the two clouds, and the oracle that hears of every effect.
+import type { OffsetRange } from '@sluice/shared/offset-range.ts';
+import type { PartitionId } from '@sluice/shared/position.ts';
 import { type LakeObject, LakeOracle, type OracleTable } from '../support/lake-oracle.ts';
 import { SimBucket } from './bucket.ts';
 import { SimGlue } from './catalog.ts';
@@ -69,7 +71,7 @@ export class World {
     this.bucket.unconditional = sabotage === 'conditional writes are not';
     this.oracle = new LakeOracle({
       tables: this.tables,
-      partitions: logs,
+      partitions: this.kafka.incarnations,
       lake: {
         object: (key): LakeObject | undefined => this.bucket.objects.get(key),
         registered: (table, prefix) => this.glue.partitions.get(table)?.has(prefix) === true,
@@ -101,11 +103,24 @@ export class World {
 
   onGroupOffset(topic: string, partition: number, nextOffset: number): void {
     this.trace.say('kafka', `group ${topic}/${partition} ${nextOffset}`);
-    this.oracle.acknowledged('the group offset', { topic, partition }, nextOffset);
+    // A group knows topics by their names alone: whoever has not heard yet commits for the one before.
+    const logs = this.kafka.incarnations.filter((log) => log.topic === topic && log.partition === partition);
+    const meant = logs.findLast((log) => this.oracle.reached(log) >= nextOffset) ?? logs.at(-1);
+    if (meant !== undefined) this.oracle.acknowledged('the group offset', meant, nextOffset);
   }
 
-  onSpoolDropped(slot: { topic: string; partition: number }, nextOffset: number): void {
-    this.oracle.acknowledged('the spool', slot, nextOffset);
+  /** Whether that much of the topic as it is now was ever queryable. */
+  isShown({ topic, partition }: { topic: string; partition: number }, offset: number): boolean {
+    const log = this.kafka.log(topic, partition);
+    return log !== undefined && this.oracle.reached(log) >= offset;
+  }
+
+  onSpoolDropped(
+    id: PartitionId,
+    { nextOffset, openGaps }: { readonly nextOffset: number; readonly openGaps: readonly OffsetRange[] },
+  ): void {
+    this.oracle.acknowledged('the spool', id, nextOffset);
+    this.oracle.forgotten('the spool', id, { nextOffset, openGaps });
   }
 }
 

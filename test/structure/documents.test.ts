@@ -59,6 +59,7 @@ test('links in the documents lead to files', () => {
     'docs/ARCHITECTURE.md',
     'docs/config.md',
     'docs/dependencies.md',
+    'docs/inputs.md',
     'docs/verify.md',
     'docs/runbook.md',
     'docs/findings.md',

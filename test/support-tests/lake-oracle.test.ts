@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import { type LakeObject, LakeOracle, type LakeRow, type ProducedRecord } from '../support/lake-oracle.ts';
+import { type LakeObject, LakeOracle, type LakeRow } from '../support/lake-oracle.ts';
+import type { OracleCut, ProducedRecord } from '../support/oracle-log.ts';
 
 const SLOT = { topic: 'orders', topicId: '0'.repeat(32), partition: 0 };
 
@@ -21,7 +22,10 @@ class TestLake {
   readonly objects = new Map<string, LakeObject>();
   readonly registered = new Set<string>();
   readonly findings: string[] = [];
-  readonly kafka = { ...SLOT, start: 0, produced: new Map(PRODUCED.entries()) };
+  readonly kafka = {
+    ...{ ...SLOT, start: 0, produced: new Map(PRODUCED.entries()) },
+    cuts: [] as OracleCut[],
+  };
   readonly oracle = new LakeOracle({
     tables: [{ name: 'orders', topic: 'orders', keepsVoid: false }],
     partitions: [this.kafka],
@@ -52,6 +56,18 @@ class TestLake {
     this.put(key, JSON.stringify({ sequence, publishedThrough: -1, ...entry }));
   }
 
+  /** Another leader has nothing from `at` on, and then the same records again. */
+  cut(at: number): this {
+    const removed = new Map([...this.kafka.produced].filter(([offset]) => offset >= at));
+    this.kafka.cuts.push({ at, epoch: this.kafka.cuts.length + 1, removed });
+    return this;
+  }
+
+  fork(offset: number, leaderEpoch = 1): this {
+    this.append({ kind: 'fork', forks: [{ ...SLOT, offset, leaderEpoch }] });
+    return this;
+  }
+
   open(start = 0): this {
     this.append({ kind: 'open', partitions: [{ ...SLOT, start }] });
     return this;
@@ -61,8 +77,9 @@ class TestLake {
   commit(
     start: number,
     next: number,
-    change: { rows?: LakeRow[]; entry?: Record<string, unknown> } = {},
+    change: { rows?: LakeRow[]; entry?: Record<string, unknown>; leaderEpoch?: number } = {},
   ): this {
+    const { leaderEpoch = 0 } = change;
     const of = (kind: string) => this.#records(start, next).filter((r) => r.kind === kind);
     const rows = change.rows ?? of('good').map(({ offset, n }) => ({ ...SLOT, offset, n }));
     const bad = of('malformed').map(({ offset }) => ({ ...SLOT, offset, n: null }));
@@ -72,7 +89,13 @@ class TestLake {
     ];
     const records = this.#records(start, next).length;
     const classes = { in: records, filtered: of('void').length };
-    this.append({ kind: 'commit', ranges: [{ ...SLOT, start, next }], classes, outputs, ...change.entry });
+    this.append({
+      kind: 'commit',
+      ranges: [{ ...SLOT, start, next, leaderEpoch }],
+      classes,
+      outputs,
+      ...change.entry,
+    });
     return this;
   }
 
@@ -242,3 +265,64 @@ test('a gap of what Kafka has lost is a fate', () => {
   assert.deepEqual(lake.findings, []);
   assert.deepEqual(lake.oracle.missing(), []);
 });
+
+test('a log that was cut, and a table that goes on at the cut, are left in peace', () => {
+  const lake = new TestLake().open().commit(0, 4).publish(0).cut(2);
+  assert.match(lake.oracle.missing().join('\n'), /is queryable/);
+  lake.fork(2);
+  lake.oracle.acknowledged('the spool', SLOT, 4);
+  lake.commit(2, 6, { leaderEpoch: 1 }).publish(2);
+  assert.deepEqual(lake.findings, []);
+  assert.deepEqual(lake.oracle.missing(), []);
+});
+
+for (const [fault, act, says] of [
+  [
+    'a table that goes on as if nothing was cut',
+    (l) => void l.open().commit(0, 4).cut(2).commit(4, 6, { leaderEpoch: 1 }),
+    /goes on at 4 in epoch 1, and the log of 0 was cut at 2/,
+  ],
+  ['a fork of a log that was not cut', (l) => void l.open().commit(0, 4).fork(2), /no log was cut/],
+  [
+    'a fork that takes valid records twice',
+    (l) => void l.open().commit(0, 4).cut(2).fork(1),
+    /forks orders\/0 at 1, and its log was cut at 2/,
+  ],
+  [
+    'whoever lets go of what an open gap wants',
+    (l) => {
+      l.kafka.start = 4;
+      l.open().append({ kind: 'gap', gaps: [{ ...SLOT, start: 0, next: 4, leaderEpoch: 0 }] });
+      l.oracle.forgotten('the spool', SLOT, { nextOffset: 6, openGaps: [{ startOffset: 0, nextOffset: 2 }] });
+    },
+    /the spool lets go of orders\/0 \[2, 4\), an open gap of orders/,
+  ],
+  [
+    'whoever lets go of what a fill has brought that nobody sees yet',
+    (l) => {
+      l.kafka.start = 4;
+      l.open().append({ kind: 'gap', gaps: [{ ...SLOT, start: 0, next: 4, leaderEpoch: 0 }] });
+      l.commit(0, 4, { entry: { kind: 'fill' } });
+      l.oracle.forgotten('the spool', SLOT, { nextOffset: 6, openGaps: [] });
+    },
+    /lets go of orders\/0 \[0, 4\), an open gap/,
+  ],
+  [
+    'a fill from a log that was cut',
+    (l) => {
+      l.kafka.start = 4;
+      l.cut(2)
+        .open()
+        .append({ kind: 'gap', gaps: [{ ...SLOT, start: 0, next: 4, leaderEpoch: 1 }] });
+      l.kafka.start = 0;
+      l.commit(4, 6, { leaderEpoch: 1 }).commit(0, 4, { entry: { kind: 'fill' } });
+    },
+    /fills orders\/0 \[0, 4\) from a log that was cut at 2/,
+  ],
+] as readonly (readonly [string, (lake: TestLake) => unknown, RegExp])[]) {
+  test(`the oracle names ${fault}`, () => {
+    const lake = new TestLake();
+    act(lake);
+    assert.match(lake.findings.join('\n'), says);
+  });
+}

@@ -1,8 +1,13 @@
 // A spool in memory, for one partition a key, with the real one's semantics: segments by start offset, the
 // last contiguous run is what `status` shows, committed ones are forgotten. Files may be lost.
-import type { Spool, SpoolPartition } from '@sluice/agent/contracts.ts';
+import type { Spool, SpoolCommit, SpoolPartition } from '@sluice/agent/contracts.ts';
 import { NO_TOPIC_ID, type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
+
+/** What a spool is told of a commit, where no gap is open. */
+export function committedAt(partition: PartitionId, nextOffset: number): SpoolCommit {
+  return { partition, nextOffset, openGaps: [], setsBack: false };
+}
 
 /** A segment of records without content: only its range matters. */
 export function rangeSegment(startOffset: number, nextOffset: number, at: Partial<Segment> = {}): Segment {
@@ -77,7 +82,7 @@ export class FakeSpool implements Pick<Spool, 'read' | 'status'> {
       }
       const { topic, topicId, partition, nextOffset } = last;
       const startOffset = Math.max(first.startOffset, this.#committed.get(partitionKey(last)) ?? 0);
-      const sizes = { bytes: 0, segments: entries.length, oldestSpooledMs: 0 };
+      const sizes = { leaderEpoch: last.leaderEpoch, bytes: 0, segments: entries.length, oldestSpooledMs: 0 };
       return [
         { topic, topicId, partition, startOffset, nextOffset, runs: [{ startOffset, nextOffset }], ...sizes },
       ];

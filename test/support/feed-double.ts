@@ -73,6 +73,7 @@ export function feedDouble(partitions: readonly FedPartition[]): FeedDouble {
     startAt: 'earliest',
     spoolStart: 0,
     spoolNext: 0,
+    spoolRuns: [],
   });
 
   const double: FeedDouble = {
@@ -120,6 +121,9 @@ export function feedDouble(partitions: readonly FedPartition[]): FeedDouble {
         const sending = state(partition);
         if (sending !== undefined) Object.assign(sending, { sendNext: offset, rewindEpoch });
         wake();
+      },
+      fill(partition, { startOffset, nextOffset }, rewindEpoch) {
+        heard.push(`fill ${name(partition)} [${startOffset}, ${nextOffset}) ${rewindEpoch}`);
       },
       hold: (topic, reason) => void heard.push(`hold ${topic}: ${reason}`),
       release: (topic) => void heard.push(`release ${topic}`),

@@ -3,14 +3,9 @@
 // acknowledged means queryable. It knows nothing of the product's code but the bytes that it leaves behind.
 // Pure; its own tests show that each rule can fail.
 import type { LedgerEntry, LedgerOutput, WindowEntry } from '@sluice/collector/contracts.ts';
-
-export type ProducedKind = 'good' | 'void' | 'malformed';
-
-export interface ProducedRecord {
-  readonly kind: ProducedKind;
-  readonly n: number;
-  readonly outcome: 'open' | 'committed' | 'aborted';
-}
+import { type OffsetRange, withoutRanges } from '@sluice/shared/offset-range.ts';
+import type { PartitionId } from '@sluice/shared/position.ts';
+import { advances, lastCommitted, type OraclePartition, recordAt, unheard } from './oracle-log.ts';
 
 /** What stands in an object for one record. */
 export interface LakeRow {
@@ -27,15 +22,6 @@ export interface OracleTable {
   readonly topic: string;
   /** Its rows include records that are `void`. */
   readonly keepsVoid: boolean;
-}
-
-/** What Kafka holds and has held of one partition. */
-export interface OraclePartition {
-  readonly topic: string;
-  readonly partition: number;
-  /** First offset that Kafka still has. */
-  readonly start: number;
-  readonly produced: ReadonlyMap<number, ProducedRecord>;
 }
 
 export interface LakeObject {
@@ -56,8 +42,11 @@ export interface LakeOracleOptions {
   violated(what: string): void;
 }
 
-type Slot = { readonly topic: string; readonly partition: number };
-const slotOf = ({ topic, partition }: Slot) => `${topic}/${partition}`;
+type Slot = PartitionId;
+type Range = Slot & { readonly start: number; readonly next: number; readonly leaderEpoch: number };
+/** Incarnations of a topic are told apart by their ids; a test of one topic has none. */
+const slotOf = ({ topic, topicId, partition }: Slot) =>
+  /^0*$/.test(topicId) ? `${topic}/${partition}` : `${topic}/${topicId.slice(0, 8)}/${partition}`;
 
 interface TableState {
   readonly table: OracleTable;
@@ -65,8 +54,14 @@ interface TableState {
   readonly next: Map<string, number>;
   /** Next offset of the published prefix. */
   readonly queryable: Map<string, number>;
+  /** The highest that it ever was: a fork sets it back, and takes no row away. */
+  readonly reached: Map<string, number>;
+  /** Where the entries stand, and the leader epoch below. */
+  readonly tips: Map<string, { readonly next: number; readonly epoch: number }>;
+  /** What fills have brought that is not published yet. */
+  filling: (Range & { readonly sequence: number })[];
   /** Gaps that may still be filled. */
-  gaps: (Slot & { readonly start: number; readonly next: number })[];
+  gaps: Range[];
   readonly entries: LedgerEntry[];
   /** Entries of the published prefix. */
   published: number;
@@ -89,7 +84,8 @@ export class LakeOracle {
     this.#options = options;
     this.#tables = new Map(
       options.tables.map((table) => {
-        const state = { table, next: new Map(), queryable: new Map(), gaps: [], entries: [], published: 0 };
+        const maps = { next: new Map(), queryable: new Map(), reached: new Map(), tips: new Map() };
+        const state = { table, ...maps, gaps: [], filling: [], entries: [], published: 0 };
         return [table.name, state satisfies TableState];
       }),
     );
@@ -117,9 +113,38 @@ export class LakeOracle {
 
   /** Somebody let go of, or was told, everything of the partition below `nextOffset`. */
   acknowledged(who: string, slot: Slot, nextOffset: number): void {
-    const through = this.queryableThrough(slot);
+    const through = this.reached(slot);
     if (nextOffset > through)
       this.#violated(`${who}: ${slotOf(slot)} ${nextOffset} is acknowledged and ${through} is queryable`);
+  }
+
+  /** The most that every table of the topic has ever shown. */
+  reached(slot: Slot): number {
+    this.queryableThrough(slot);
+    return Math.min(...this.#readersOf(slot).map(({ reached }) => reached.get(slotOf(slot)) ?? 0));
+  }
+
+  /** Somebody lets go of everything below `nextOffset` but for the gaps that he knows to be open. */
+  forgotten(
+    who: string,
+    slot: Slot,
+    { nextOffset, openGaps }: { readonly nextOffset: number; readonly openGaps: readonly OffsetRange[] },
+  ): void {
+    this.queryableThrough(slot);
+    for (const { table, gaps, filling } of this.#readersOf(slot)) {
+      const wanted = [...gaps, ...filling]
+        .filter((gap) => slotOf(gap) === slotOf(slot))
+        .map(({ start, next }) => ({ startOffset: start, nextOffset: Math.min(next, nextOffset) }));
+      const [lost] = withoutRanges(wanted, openGaps);
+      if (lost !== undefined && lost.startOffset < lost.nextOffset)
+        this.#violated(
+          `${who} lets go of ${slotOf(slot)} [${lost.startOffset}, ${lost.nextOffset}), an open gap of ${table.name}`,
+        );
+    }
+  }
+
+  #readersOf({ topic }: Slot): TableState[] {
+    return [...this.#tables.values()].filter(({ table }) => table.topic === topic);
   }
 
   /** Every table of the topic shows what is below. */
@@ -139,7 +164,14 @@ export class LakeOracle {
       const last = lastCommitted(partition);
       if (last < partition.start) return [];
       const through = this.queryableThrough(partition);
-      return through > last ? [] : [`${slotOf(partition)}: ${last} was produced and ${through} is queryable`];
+      if (through <= last) return [`${slotOf(partition)}: ${last} was produced and ${through} is queryable`];
+      return this.#readersOf(partition).flatMap(({ table, tips }) => {
+        const { next = 0, epoch = -1 } = tips.get(slotOf(partition)) ?? {};
+        const cut = unheard(partition, { next, epoch, upTo: Infinity });
+        return cut === undefined
+          ? []
+          : [`${table.name}: ${slotOf(partition)} stands behind a cut at ${cut.at}`];
+      });
     });
   }
 
@@ -167,12 +199,15 @@ export class LakeOracle {
         for (const gap of entry.gaps) this.#gap(state, gap);
         return;
       case 'commit':
-        for (const range of entry.ranges) this.#contiguous(state.table, state.next, range);
+        for (const range of entry.ranges) this.#contiguous(state, range);
         this.#window(state, entry);
         return;
       case 'fill':
-        for (const range of entry.ranges) this.#fill(state, range);
+        for (const range of entry.ranges) this.#fill(state, { ...range, sequence: entry.sequence });
         this.#window(state, entry);
+        return;
+      case 'fork':
+        for (const fork of entry.forks) this.#fork(state, fork);
         return;
       case 'sweep':
       case 'published':
@@ -187,15 +222,33 @@ export class LakeOracle {
   }
 
   /** Below its start a table has nothing to show: that much is queryable at once. */
-  #open({ table, next, queryable }: TableState, opened: Slot & { start: number }): void {
+  #open({ table, next, queryable, reached, tips }: TableState, opened: Omit<Range, 'next'>): void {
     if (next.has(slotOf(opened))) this.#violated(`${table.name} opens ${slotOf(opened)} twice`);
-    next.set(slotOf(opened), opened.start);
-    queryable.set(slotOf(opened), opened.start);
+    for (const map of [next, queryable, reached]) map.set(slotOf(opened), opened.start);
+    tips.set(slotOf(opened), { next: opened.start, epoch: -1 });
     this.#lostByKafka(`${table.name} opens ${slotOf(opened)}`, opened, { start: 0, next: opened.start });
   }
 
-  #fill(state: TableState, range: Slot & { start: number; next: number }): void {
-    const isIn = (gap: Slot & { start: number; next: number }) =>
+  /** Only to a place where Kafka cut its log: elsewhere records would be taken twice. */
+  #fork(state: TableState, fork: Slot & { offset: number; leaderEpoch: number }): void {
+    const key = slotOf(fork);
+    const { next = 0, epoch = -1 } = state.tips.get(key) ?? {};
+    const cuts = this.#partition(fork)?.cuts?.filter((cut) => cut.epoch > epoch && cut.at < next) ?? [];
+    const lowest = Math.min(...cuts.map(({ at }) => at));
+    if (cuts.length === 0)
+      this.#violated(`${state.table.name} forks ${key} at ${fork.offset}: no log was cut`);
+    else if (fork.offset < lowest)
+      this.#violated(`${state.table.name} forks ${key} at ${fork.offset}, and its log was cut at ${lowest}`);
+    state.next.set(key, fork.offset);
+    state.tips.set(key, { next: fork.offset, epoch: fork.leaderEpoch });
+    const clip = (gap: Range) => ({ ...gap, next: Math.min(gap.next, fork.offset) });
+    state.gaps = state.gaps
+      .map((gap) => (slotOf(gap) === key ? clip(gap) : gap))
+      .filter((gap) => gap.start < gap.next);
+  }
+
+  #fill(state: TableState, range: Range & { readonly sequence: number }): void {
+    const isIn = (gap: Range) =>
       slotOf(gap) === slotOf(range) && gap.start <= range.start && range.next <= gap.next;
     const gap = state.gaps.find(isIn);
     if (gap === undefined) {
@@ -209,12 +262,21 @@ export class LakeOracle {
       { ...gap, start: range.next },
     ].filter(({ start, next }) => start < next);
     state.gaps = [...state.gaps.filter((other) => other !== gap), ...rest];
+    state.filling.push(range);
+    const { epoch = -1 } = state.tips.get(slotOf(range)) ?? {};
+    const cut = unheard(this.#partition(range), { next: range.next, epoch: range.leaderEpoch, upTo: epoch });
+    if (cut !== undefined)
+      this.#violated(
+        `${state.table.name} fills ${slotOf(range)} [${range.start}, ${range.next}) from a log that was cut at ${cut.at}`,
+      );
   }
 
-  #gap({ table, next, gaps }: TableState, gap: Slot & { start: number; next: number }): void {
-    this.#contiguous(table, next, gap);
-    gaps.push(gap);
-    this.#lostByKafka(`${table.name} says a gap of ${slotOf(gap)}`, gap, gap);
+  #gap(state: TableState, gap: Range): void {
+    this.#contiguous(state, gap);
+    state.gaps.push(gap);
+    // Kafka has nothing below it any more, whatever was cut there.
+    state.tips.set(slotOf(gap), { next: gap.next, epoch: -1 });
+    this.#lostByKafka(`${state.table.name} says a gap of ${slotOf(gap)}`, gap, gap);
   }
 
   /** Records that Kafka still has are nobody's gap. */
@@ -227,11 +289,18 @@ export class LakeOracle {
     }
   }
 
-  #contiguous(table: OracleTable, next: Map<string, number>, range: Slot & { start: number; next: number }) {
+  #contiguous({ table, next, tips }: TableState, range: Range) {
     const key = slotOf(range);
     if (next.get(key) !== range.start)
       this.#violated(`${table.name} ${key} goes on at ${range.start} where ${next.get(key)} must come`);
     next.set(key, range.next);
+    const { next: before = 0, epoch = -1 } = tips.get(key) ?? {};
+    const cut = unheard(this.#partition(range), { next: before, epoch, upTo: range.leaderEpoch });
+    if (cut !== undefined)
+      this.#violated(
+        `${table.name} ${key} goes on at ${range.start} in epoch ${range.leaderEpoch}, and the log of ${epoch} was cut at ${cut.at}`,
+      );
+    tips.set(key, { next: range.next, epoch: Math.max(epoch, range.leaderEpoch) });
   }
 
   #window({ table }: TableState, entry: WindowEntry): void {
@@ -253,10 +322,10 @@ export class LakeOracle {
     }
   }
 
-  #expect(table: OracleTable, range: Slot & { start: number; next: number }, expected: Expected): void {
-    const produced = this.#partition(range)?.produced;
+  #expect(table: OracleTable, range: Range, expected: Expected): void {
+    const partition = this.#partition(range);
     for (let offset = range.start; offset < range.next; offset++) {
-      const record = produced?.get(offset);
+      const record = recordAt(partition, offset, range.leaderEpoch);
       if (record === undefined || record.outcome === 'aborted') continue;
       const name = `${slotOf(range)}@${offset}`;
       if (record.outcome === 'open') this.#violated(`${table.name} holds ${name} of an open transaction`);
@@ -304,7 +373,12 @@ export class LakeOracle {
       )
         return;
       state.published++;
-      for (const { slot, next } of advances(entry)) state.queryable.set(slotOf(slot), next);
+      for (const { slot, next } of advances(entry)) {
+        const key = slotOf(slot);
+        state.queryable.set(key, next);
+        state.reached.set(key, Math.max(next, state.reached.get(key) ?? 0));
+      }
+      state.filling = state.filling.filter(({ sequence }) => sequence !== entry.sequence);
     }
   }
 
@@ -314,21 +388,4 @@ export class LakeOracle {
     const { lake } = this.#options;
     return lake.object(finalKey) !== undefined && lake.registered(table, prefix);
   }
-}
-
-function advances(entry: LedgerEntry): { slot: Slot; next: number }[] {
-  switch (entry.kind) {
-    case 'commit':
-      return entry.ranges.map((slot) => ({ slot, next: slot.next }));
-    case 'gap':
-      return entry.gaps.map((slot) => ({ slot, next: slot.next }));
-    default:
-      return [];
-  }
-}
-
-function lastCommitted({ produced }: OraclePartition): number {
-  let last = -1;
-  for (const [offset, { outcome }] of produced) if (outcome === 'committed') last = Math.max(last, offset);
-  return last;
 }

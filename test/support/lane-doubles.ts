@@ -13,7 +13,8 @@ import type {
   WindowCommit,
 } from '@sluice/collector/contracts.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
-import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
+import { type OffsetRange, withoutRanges } from '@sluice/shared/offset-range.ts';
+import { type LogPlace, type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 
 export interface TransformDouble extends Transformer {
   /** Windows whose transform has not been let go yet. */
@@ -105,6 +106,11 @@ export interface WriterDouble extends TableWriter {
   /** Commits do not acknowledge by themselves. */
   acksLater: boolean;
   flushes: number;
+  /** What is open in every partition; filled parts leave it. */
+  gaps: readonly OffsetRange[];
+  /** Of every partition: the highest that was committed. */
+  epoch: number;
+  readonly cuts: LogPlace[];
   /** Whether agents wait for the table. */
   followed: boolean;
   /** Another collector, or this one's past, has committed up to `next`. */
@@ -158,8 +164,35 @@ export function writerDouble(): WriterDouble {
       double.followed = on;
     },
     refresh: () => Promise.resolve(),
-    fillWindow: () => Promise.reject(new Error('not doubled')),
-    fork: () => Promise.reject(new Error('not doubled')),
+    fillWindow: (window) =>
+      inTurn(async () => {
+        await double.before(window);
+        for (const { topic, partition, start, next } of window.ranges) {
+          const gap = double.gaps.find((g) => g.startOffset <= start && next <= g.nextOffset);
+          if (gap === undefined) throw new SluiceError('LEDGER_RANGE_CONFLICT', 'no open gap');
+          double.gaps = withoutRanges(double.gaps, [{ startOffset: start, nextOffset: next }]);
+          double.log.push(`fill ${topic}-${partition} [${start}, ${next})`);
+        }
+        if (!double.acksLater) double.ackAll();
+      }),
+    fork: (forks) =>
+      inTurn(async () => {
+        for (const { leaderEpoch, offset, ...id } of forks) {
+          const place = places.get(partitionKey(id));
+          if (place === undefined || place.position <= offset || leaderEpoch <= double.epoch) continue;
+          Object.assign(place, { position: offset, acked: Math.min(place.acked, offset) });
+          double.epoch = leaderEpoch;
+          double.cuts.push({ offset, leaderEpoch });
+          double.log.push(`fork ${id.topic}-${id.partition} ${offset} epoch ${leaderEpoch}`);
+        }
+      }),
+    gaps: [],
+    epoch: 0,
+    cuts: [],
+    openGaps: () => double.gaps,
+    keptGaps: () => double.gaps,
+    leaderEpoch: (partition) => (places.has(partitionKey(partition)) ? double.epoch : undefined),
+    forks: () => double.cuts,
     sweep: () => Promise.resolve(),
     position: (partition) => places.get(partitionKey(partition))?.position,
     acked: (partition) => places.get(partitionKey(partition))?.acked,
@@ -179,13 +212,19 @@ export function writerDouble(): WriterDouble {
           if (next !== range.start)
             throw new SluiceError('LEDGER_RANGE_CONFLICT', `at ${next}, not at ${range.start}`);
         }
-        for (const range of window.ranges) move(range, '');
+        for (const range of window.ranges) {
+          move(range, '');
+          double.epoch = Math.max(double.epoch, range.leaderEpoch);
+        }
         double.commits.push(window);
         if (!double.acksLater) double.ackAll();
       }),
     gap: (gaps) =>
       inTurn(async () => {
-        for (const gap of gaps) move(gap, 'gap ');
+        for (const gap of gaps) {
+          move(gap, 'gap ');
+          double.gaps = [...double.gaps, { startOffset: gap.start, nextOffset: gap.next }];
+        }
         if (!double.acksLater) double.ackAll();
       }),
     flushPublished: () =>

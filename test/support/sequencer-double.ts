@@ -71,7 +71,7 @@ export function sequencerDouble({ roomBytes = 256 * 2 ** 20 } = {}): SequencerDo
         const state = partitionOf(p);
         state.links.add(link);
         const { id, committed, expected: received, rewindEpoch } = state;
-        return { ...id, committed, received, rewindEpoch };
+        return { ...id, committed, received, rewindEpoch, openGaps: [], stands: [] };
       });
     },
     revoke(link, revoked) {
@@ -96,6 +96,7 @@ export function sequencerDouble({ roomBytes = 256 * 2 ** 20 } = {}): SequencerDo
       if (!state.links.has(link) || epoch !== state.rewindEpoch || gap.startOffset > state.expected) return;
       state.expected = Math.max(state.expected, gap.nextOffset);
     },
+    truncated: () => {},
     disconnected(link) {
       links.delete(link);
       for (const state of partitions.values()) state.links.delete(link);
@@ -106,7 +107,8 @@ export function sequencerDouble({ roomBytes = 256 * 2 ** 20 } = {}): SequencerDo
       double.stagedBytes = 0;
       for (const state of partitions.values()) {
         state.committed = state.expected;
-        const moved = [{ partition: state.id, nextOffset: state.committed }];
+        const nextOffset = state.committed;
+        const moved = [{ partition: state.id, nextOffset, openGaps: [], leaderEpoch: 0 }];
         for (const link of state.links) link.committed(moved);
       }
     },

@@ -35,6 +35,8 @@ export function linkOf(): LinkDouble {
       for (const { partition, nextOffset } of positions)
         told.push(`committed ${partitionName(partition)} ${nextOffset}`);
     },
+    fill: (partition, { startOffset, nextOffset }, epoch) =>
+      void told.push(`fill ${partitionName(partition)} [${startOffset}, ${nextOffset}) epoch ${epoch}`),
     rewind: (partition, offset, epoch) =>
       void told.push(`rewind ${partitionName(partition)} ${offset} epoch ${epoch}`),
     refused: (topic, code) => void told.push(`refused ${topic} ${code}`),
@@ -47,7 +49,7 @@ export function linkOf(): LinkDouble {
 
 export function declaredOf(partition = 0, topic = 'claims') {
   const { topicId } = rangeSegment(0, 1);
-  const log = { leaderEpoch: 0, logStart: 0, logEnd: 1_000, spoolStart: 0, spoolNext: 0 };
+  const log = { leaderEpoch: 0, logStart: 0, logEnd: 1_000, spoolStart: 0, spoolNext: 0, spoolRuns: [] };
   return { topic, topicId, partition, ...log, startAt: undefined };
 }
 

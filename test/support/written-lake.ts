@@ -139,7 +139,9 @@ export async function createWrittenLake(
       const segments = [{ segment, fromOffset: start }];
       const { classes, files } = await transformer.run({ table, windowId, segments, openedMs, directory });
       const counts = { records: values.length, control: 0, aborted: 0, absent: 0 };
-      const range = { ...id, leaderEpoch: 0, start, next: start + values.length, counts };
+      // Of the log that stands now.
+      const leaderEpoch = Math.max(0, writer.leaderEpoch(id) ?? 0);
+      const range = { ...id, leaderEpoch, start, next: start + values.length, counts };
       await writer.commitWindow({ windowId, openedMs, ranges: [range], classes, files });
     },
   };

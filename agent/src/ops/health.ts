@@ -10,6 +10,11 @@ export const UNACKNOWLEDGED_MS_MAX = 300_000;
 /** A link or source that is down for less than this is a reconnect, not a state. */
 const SETTLING_MS = 15_000;
 /**
+ * A transaction that is open for longer hides what is committed behind it from every reader. Kafka's own
+ * limit, transaction.max.timeout.ms, is three times as long.
+ */
+export const OPEN_TRANSACTION_MS_MAX = 300_000;
+/**
  * An fsync may take its time on a bad disk; a thread that is silent for longer than this will not come back.
  */
 const SPOOL_SILENT_MS_MAX = 120_000;
@@ -38,6 +43,11 @@ export function judgeHealth(facts: AgentFacts): HealthReport {
     );
   if (spool.fault !== undefined) reasons.push(`spool: ${spool.fault}`);
   if (spool.silentMs > SETTLING_MS) reasons.push(`spool: ${silence(spool.silentMs)}`);
+  for (const partition of source.partitions) {
+    const since = partition.openTransactionSinceMs;
+    if (since !== undefined && wallMs - since > OPEN_TRANSACTION_MS_MAX)
+      reasons.push(`${partitionName(partition)} waits: ${openTransaction(since)}`);
+  }
   for (const [topic, reason] of facts.held) reasons.push(`topic ${topic} waits: ${reason}`);
   for (const [topic, reason] of facts.refused) reasons.push(`topic ${topic} is refused: ${reason}`);
   for (const gap of facts.gaps)
@@ -69,6 +79,10 @@ function silence(ms: number): string {
     : 'its thread has ended; restart the agent';
 }
 
+function openTransaction(sinceMs: number): string {
+  return `open transaction since ${new Date(sinceMs).toISOString()}`;
+}
+
 function verdictOf({ source, uplink }: AgentFacts, reasons: readonly string[], linkDownMs: number): Verdict {
   if (source.state === 'starting' && uplink.state === 'connecting' && reasons.length < 2) return 'unknown';
   // Before the first Welcome nothing has flowed yet, however short that wait is.
@@ -92,6 +106,7 @@ function detailOf({ source, spool, uplink, wallMs }: AgentFacts, age: number | u
         highWatermark: p.highWatermark,
         lag: p.position === undefined ? undefined : Math.max(0, p.highWatermark - p.position),
         paused: p.paused,
+        waits: p.openTransactionSinceMs === undefined ? undefined : openTransaction(p.openTransactionSinceMs),
         idle: p.idleSinceMs === undefined ? undefined : `idle since ${new Date(p.idleSinceMs).toISOString()}`,
         committedToGroup: p.committedToGroup,
       })),

@@ -19,6 +19,11 @@ export function registerMetrics(metrics: Metrics, { source, spool, uplink, clock
     'Offsets between position and high watermark',
     perPartition,
   );
+  const openTransaction = metrics.gauge(
+    'sluice_source_open_transaction_seconds',
+    'How long an open transaction has hidden the end of the log; 0 where none does',
+    perPartition,
+  );
   const spoolBytes = metrics.gauge('sluice_spool_bytes', 'Payload bytes that wait for their commit', []);
   const freeBytes = metrics.gauge('sluice_spool_free_bytes', 'Free space on the spool’s disk', []);
   const oldest = metrics.gauge(
@@ -31,6 +36,8 @@ export function registerMetrics(metrics: Metrics, { source, spool, uplink, clock
   metrics.onCollect(() => {
     for (const p of source.status().partitions) {
       const labels = { topic: p.topic, partition: String(p.partition) };
+      const since = p.openTransactionSinceMs;
+      openTransaction.set(labels, since === undefined ? 0 : (clock.wallMs() - since) / 1_000);
       if (p.position === undefined) continue;
       position.set(labels, p.position);
       lag.set(labels, Math.max(0, p.highWatermark - p.position));

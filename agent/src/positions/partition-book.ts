@@ -2,27 +2,35 @@
 // decides where Kafka is read next. Positions are the collector's word; until it has spoken the spool and the
 // group offset stand in.
 import { assert } from '@sluice/shared/errors.ts';
-import { type PartitionId, type Position, partitionKey, slotKey } from '@sluice/shared/position.ts';
+import { commonRanges, withoutRanges } from '@sluice/shared/offset-range.ts';
+import { type LogPlace, type PartitionId, partitionKey, slotKey } from '@sluice/shared/position.ts';
 import type {
+  CommittedPosition,
   DeclaredPartition,
   GapNotice,
   OffsetRange,
   PartitionInfo,
   Source,
   SpoolPartition,
+  WelcomedPosition,
 } from '../contracts.ts';
 import {
   decideSend,
   type Hole,
   holeFrom,
+  isSetBack,
+  newState,
+  notCut,
   type PartitionState,
+  placesToProve,
   readPositionBeforeWelcome,
   sendPosition,
   uncovered,
+  type Welcomed,
 } from './partition-state.ts';
 
 export interface PartitionBookOptions {
-  readonly source: Pick<Source, 'seek' | 'commit'>;
+  readonly source: Pick<Source, 'seek' | 'commit' | 'prove'>;
   /** What the spool holds of a partition now. */
   spoolOf(id: PartitionId): SpoolPartition | undefined;
   /** Partitions became known or changed since the stream's Hello. */
@@ -59,18 +67,21 @@ export class PartitionBook {
   }
 
   /** A new assignment. Known partitions go on where they are; others wait until they are described. */
-  assigned(partitions: readonly Slot[]): ReadonlyMap<string, number | undefined> {
+  assigned(partitions: readonly Slot[]): ReadonlyMap<string, LogPlace | undefined> {
     const gone = [...this.#assigned.entries()].filter(
       ([slot, state]) => state !== undefined && !partitions.some((p) => slotKey(p) === slot),
     );
     const before = new Map(this.#assigned);
     this.#assigned.clear();
-    const seeks = new Map<string, number | undefined>();
+    const seeks = new Map<string, LogPlace | undefined>();
     for (const slot of partitions) {
       const state = before.get(slotKey(slot));
       this.#assigned.set(slotKey(slot), state);
       if (state !== undefined) this.#readAgain(state);
-      seeks.set(slotKey(slot), state?.readNext);
+      seeks.set(
+        slotKey(slot),
+        state?.readNext === undefined ? undefined : this.#placeAt(state, state.readNext),
+      );
     }
     const revoked = gone.flatMap(([, state]) => (state === undefined ? [] : [state]));
     for (const state of revoked) this.#giveUp(state);
@@ -119,6 +130,7 @@ export class PartitionBook {
       const known = this.#assigned.get(slotKey(info));
       if (known !== undefined && known.id.topicId === info.topicId) {
         known.info = info;
+        this.#proveOwn(known);
         continue;
       }
       const state = this.#enter(info);
@@ -128,7 +140,8 @@ export class PartitionBook {
         this.#options.revoke([known.id]);
       }
       const position = state.readNext;
-      if (position !== undefined) this.#options.source.seek(info, position);
+      if (position !== undefined) this.#seek(state, position);
+      this.#proveOwn(state);
     }
     if (declared.length > 0) this.#options.declare(declared);
   }
@@ -148,14 +161,18 @@ export class PartitionBook {
     return state;
   }
 
-  #declare({ id, info }: PartitionState): DeclaredPartition {
-    const spool = this.#options.spoolOf(id);
-    return { ...info, spoolStart: spool?.startOffset ?? 0, spoolNext: spool?.nextOffset ?? 0 };
+  #declare(state: PartitionState): DeclaredPartition {
+    const { startOffset = 0, nextOffset = 0, runs = [] } = this.#options.spoolOf(state.id) ?? {};
+    state.toldRuns = runs;
+    return { ...state.info, spoolStart: startOffset, spoolNext: nextOffset, spoolRuns: runs };
   }
 
   /** For Hello: every assigned partition that is described, and what the spool still holds of others. */
   declared(spooled: readonly SpoolPartition[]): DeclaredPartition[] {
-    for (const state of this.#states.values()) state.sendNext = undefined;
+    for (const state of this.#states.values()) {
+      state.sendNext = undefined;
+      state.fill = undefined;
+    }
     const assigned = [...this.#assigned.values()].filter((state) => state !== undefined);
     const others = spooled.filter((s) => !assigned.some(({ id }) => partitionKey(id) === partitionKey(s)));
     return [...assigned.map((state) => this.#declare(state)), ...others.map((s) => this.#adopt(s))];
@@ -164,6 +181,7 @@ export class PartitionBook {
   /** Spooled data of a partition that is assigned elsewhere now: sent if the collector asks for it. */
   #adopt(spool: SpoolPartition): DeclaredPartition {
     const { topic, topicId, partition, startOffset: logStart, nextOffset: logEnd } = spool;
+    const key = partitionKey(spool);
     const info: PartitionInfo = {
       topic,
       topicId,
@@ -174,24 +192,100 @@ export class PartitionBook {
       groupOffset: undefined,
       startAt: undefined,
     };
-    if (!this.#states.has(partitionKey(spool)))
-      this.#states.set(partitionKey(spool), newState({ topic, topicId, partition }, info));
-    return { ...info, spoolStart: logStart, spoolNext: logEnd };
+    const state = this.#states.get(key) ?? newState({ topic, topicId, partition }, info);
+    this.#states.set(key, state);
+    return { ...this.#declare(state), ...info };
   }
 
-  /** What is committed, where the collector that welcomes has not read that far; else nothing. */
-  welcomed(position: Position & { received: number; rewindEpoch: number }): number | undefined {
+  /**
+   * What may be forgotten: as the collector says it, or less where it does not know of a cut yet. Less than
+   * before (`setsBack`) only where the log was cut; `committed` where it has not read the ledger so far.
+   */
+  welcomed(position: WelcomedPosition): Welcomed {
+    const { nextOffset: told, received, rewindEpoch, openGaps, stands } = position;
     const state = this.#states.get(partitionKey(position));
-    if (state === undefined) return undefined;
-    this.#sendFrom(state, position.received, position.rewindEpoch);
+    if (state === undefined) return { nextOffset: told, setsBack: false, committed: undefined };
+    const committedEpoch = stands.find(({ offset }) => offset === told)?.leaderEpoch;
+    const nextOffset = notCut(state, told, committedEpoch);
+    const setsBack = isSetBack(state, committedEpoch);
+    if (setsBack) state.committed = nextOffset;
+    if (setsBack || nextOffset >= (state.committed ?? 0)) state.committedEpoch = committedEpoch;
+    const places = placesToProve(state, this.#options.spoolOf(state.id), stands);
+    // A collector that does not know cut logs would skip what stands behind the cut now.
+    const isUnknowing = state.cut !== undefined && stands.length === 0 && received > state.cut.offset;
+    state.unproven = places.length > 0 || isUnknowing;
+    this.#sendFrom(state, received, rewindEpoch);
     // Also what was committed while nobody was there to hear it.
-    this.committed(position, position.nextOffset);
-    return sendPosition(state) === undefined ? state.committed : undefined;
+    this.committed({ partition: position, nextOffset, openGaps, leaderEpoch: committedEpoch });
+    if (places.length > 0 && state.assigned) this.#options.source.prove(state.id, places);
+    const committed = sendPosition(state) === undefined ? state.committed : undefined;
+    return { nextOffset, setsBack, committed };
+  }
+
+  /**
+   * What is spooled, and what is known to be committed, may be of a log that was cut while nobody read it.
+   */
+  #proveOwn(state: PartitionState): void {
+    const spool = this.#options.spoolOf(state.id);
+    const own = [
+      ...(spool === undefined ? [] : [{ offset: spool.nextOffset, leaderEpoch: spool.leaderEpoch }]),
+      { offset: state.committed ?? 0, leaderEpoch: state.committedEpoch ?? -1 },
+    ];
+    const places = placesToProve(state, undefined, own);
+    if (places.length === 0) return;
+    state.unproven = true;
+    this.#options.source.prove(state.id, places);
+  }
+
+  /** Kafka's log still has where the collector stands. */
+  proven(slot: Slot): void {
+    const state = this.stateOf(slot);
+    if (state !== undefined) state.unproven = false;
   }
 
   rewind(id: PartitionId, offset: number, rewindEpoch: number): void {
     const state = this.#states.get(partitionKey(id));
     if (state !== undefined) this.#sendFrom(state, offset, rewindEpoch);
+  }
+
+  fill(id: PartitionId, { startOffset, nextOffset }: OffsetRange, epoch: number): void {
+    const state = this.#states.get(partitionKey(id));
+    if (state !== undefined) state.fill = { next: startOffset, until: nextOffset, epoch };
+  }
+
+  /** What a collector may say is committed, of the log as it is now. */
+  committedOf({ partition, nextOffset, leaderEpoch }: CommittedPosition): number {
+    const state = this.#states.get(partitionKey(partition));
+    return state === undefined ? nextOffset : notCut(state, nextOffset, leaderEpoch);
+  }
+
+  /** Kafka's log was cut: nothing is read or sent before the spool has dropped what lay behind it. */
+  cut(slot: Slot, cut: LogPlace): PartitionId | undefined {
+    const state = this.stateOf(slot);
+    if (state === undefined) return undefined;
+    state.cut = cut;
+    state.readNext = undefined;
+    state.sendNext = undefined;
+    state.fill = undefined;
+    state.unproven = false;
+    if (state.committed !== undefined) state.committed = Math.min(state.committed, cut.offset);
+    state.durableNext = Math.min(state.durableNext, cut.offset);
+    const below = [{ startOffset: 0, nextOffset: cut.offset }];
+    state.gaps = state.gaps.flatMap((gap) => commonRanges([gap], below).map((part) => ({ ...gap, ...part })));
+    this.#refillUntil(state, undefined);
+    this.#options.positionMoved(state.id);
+    return state.id;
+  }
+
+  /** The spool holds nothing any more that the cut has taken: reading goes on. */
+  resumeAtCut(id: PartitionId): void {
+    const state = this.#states.get(partitionKey(id));
+    if (state?.cut === undefined || !state.assigned || state.readNext !== undefined) return;
+    const from = state.committed ?? this.#options.spoolOf(id)?.startOffset ?? state.cut.offset;
+    const hole = holeFrom(this.#there(state), Math.min(from, state.cut.offset));
+    state.durableNext = hole.at;
+    this.#refillUntil(state, hole.until);
+    this.#moveTo(state, hole.at);
   }
 
   #sendFrom(state: PartitionState, expected: number, rewindEpoch: number): void {
@@ -208,7 +302,18 @@ export class PartitionBook {
   #moveTo(state: PartitionState, offset: number): void {
     this.#options.positionMoved(state.id);
     state.readNext = offset;
-    this.#options.source.seek(state.id, offset);
+    this.#seek(state, offset);
+  }
+
+  /** With the epoch of what lies before, where it is known: Kafka is asked whether its log still has that. */
+  #seek(state: PartitionState, offset: number): void {
+    this.#options.source.seek(state.id, offset, this.#placeAt(state, offset).leaderEpoch);
+  }
+
+  #placeAt(state: PartitionState, offset: number): LogPlace {
+    const spool = this.#options.spoolOf(state.id);
+    const known = offset === state.committed ? state.committedEpoch : undefined;
+    return { offset, leaderEpoch: (spool?.nextOffset === offset ? spool.leaderEpoch : known) ?? -1 };
   }
 
   /** Batches up to `nextOffset` were taken over. A refill that has reached the spool jumps behind it. */
@@ -267,9 +372,14 @@ export class PartitionBook {
     return gaps;
   }
 
-  committed(id: PartitionId, nextOffset: number): void {
+  committed(position: CommittedPosition): void {
+    const { partition: id, openGaps } = position;
     const state = this.#states.get(partitionKey(id));
     if (state === undefined) return;
+    const nextOffset = this.committedOf(position);
+    this.#tellHeld(state, openGaps);
+    const { leaderEpoch } = position;
+    if (nextOffset >= (state.committed ?? 0) && leaderEpoch !== undefined) state.committedEpoch = leaderEpoch;
     state.committed = Math.max(state.committed ?? 0, nextOffset);
     // Whoever has sent it, and from wherever: it is not sent again, and what is on disk behind it may be.
     if (state.sendNext !== undefined) state.sendNext = Math.max(state.sendNext, nextOffset);
@@ -279,19 +389,11 @@ export class PartitionBook {
       this.#options.source.commit([{ topic: id.topic, partition: id.partition, nextOffset }]);
     else if (this.#options.spoolOf(id) === undefined) this.#states.delete(partitionKey(id));
   }
-}
 
-function newState(id: PartitionId, info: PartitionInfo): PartitionState {
-  return {
-    id,
-    info,
-    assigned: false,
-    readNext: undefined,
-    durableNext: 0,
-    sendNext: undefined,
-    rewindEpoch: 0,
-    committed: undefined,
-    gaps: [],
-    refillUntil: undefined,
-  };
+  /** What is spooled of an open gap is told, so that it can be asked for. */
+  #tellHeld(state: PartitionState, openGaps: readonly OffsetRange[]): void {
+    if (openGaps.length === 0) return;
+    const held = commonRanges(this.#options.spoolOf(state.id)?.runs ?? [], openGaps);
+    if (withoutRanges(held, state.toldRuns).length > 0) this.#options.declare([this.#declare(state)]);
+  }
 }

@@ -1,8 +1,8 @@
 // What the agent knows of one partition, as values and pure decisions: where to read on in Kafka, where to
 // send on to the collector, and when a range must be read again. The book drives these; nothing here does
 // I/O.
-import type { PartitionId } from '@sluice/shared/position.ts';
-import type { GapNotice, OffsetRange, PartitionInfo } from '../contracts.ts';
+import type { LogPlace, PartitionId } from '@sluice/shared/position.ts';
+import type { GapNotice, OffsetRange, PartitionInfo, SpoolPartition } from '../contracts.ts';
 
 export interface PartitionState {
   readonly id: PartitionId;
@@ -20,6 +20,66 @@ export interface PartitionState {
   gaps: GapNotice[];
   /** While a hole before spooled data is read again: where those data begin. */
   refillUntil: number | undefined;
+  /** Of the log below `committed`; undefined while no collector has said it. */
+  committedEpoch: number | undefined;
+  /** What a collector has asked for of an open gap. */
+  fill: Fill | undefined;
+  /** What the collector of this stream knows to be spooled. */
+  toldRuns: readonly OffsetRange[];
+  /**
+   * Kafka is asked whether its log still has where the collector stands: until it says so nothing is sent.
+   */
+  unproven: boolean;
+  /** Where Kafka cut the log last: what is said of epochs up to that one counts below it only. */
+  cut: LogPlace | undefined;
+}
+
+export interface Fill {
+  next: number;
+  readonly until: number;
+  readonly epoch: number;
+}
+
+export function newState(id: PartitionId, info: PartitionInfo): PartitionState {
+  return {
+    ...{ id, info, assigned: false, readNext: undefined, durableNext: 0, sendNext: undefined },
+    ...{ rewindEpoch: 0, committed: undefined, gaps: [], refillUntil: undefined },
+    ...{ committedEpoch: undefined, fill: undefined, toldRuns: [], unproven: false, cut: undefined },
+  };
+}
+
+/** Behind a cut nothing counts that is said of the log before it. */
+export function notCut(state: PartitionState, nextOffset: number, leaderEpoch: number | undefined): number {
+  const { cut } = state;
+  if (cut === undefined || leaderEpoch === undefined || leaderEpoch > cut.leaderEpoch) return nextOffset;
+  return Math.min(nextOffset, cut.offset);
+}
+
+/** Less is committed than was known, since a ledger has recorded a cut; or nothing was known. */
+export function isSetBack(state: PartitionState, leaderEpoch: number | undefined): boolean {
+  if (state.committed === undefined) return true;
+  const { committedEpoch = -1 } = state;
+  return leaderEpoch !== undefined && committedEpoch >= 0 && leaderEpoch > committedEpoch;
+}
+
+/** What follows from a Welcome. */
+export interface Welcomed {
+  readonly nextOffset: number;
+  readonly setsBack: boolean;
+  readonly committed: number | undefined;
+}
+
+/**
+ * The places that must be proven before anything is sent: some record behind them may be of a newer epoch,
+ * and a log is cut only where the epoch rises.
+ */
+export function placesToProve(
+  { assigned, info }: PartitionState,
+  spool: SpoolPartition | undefined,
+  stands: readonly LogPlace[],
+): readonly LogPlace[] {
+  const newest = Math.max(assigned ? info.leaderEpoch : -1, spool?.leaderEpoch ?? -1);
+  return stands.filter(({ leaderEpoch }) => leaderEpoch >= 0 && leaderEpoch < newest);
 }
 
 /**

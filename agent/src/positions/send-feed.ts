@@ -10,9 +10,9 @@ import type { PartitionBook } from './partition-book.ts';
 import { type PartitionState, sendPosition } from './partition-state.ts';
 
 /** Read from the spool at once, per partition. */
-const READ_AHEAD_BYTES = 4 * 2 ** 20;
+const READ_AHEAD_BYTES = 2 * 2 ** 20;
 /** Kept ahead over all partitions; beyond it a read takes one segment. */
-const ALL_AHEAD_BYTES_MAX = 32 * 2 ** 20;
+const ALL_AHEAD_BYTES_MAX = 16 * 2 ** 20;
 
 /** A read that failed for now is repeated after this, doubled each time. */
 const RETRY_MS_MIN = 200;
@@ -32,6 +32,7 @@ export class SendFeed implements UplinkFeed {
   /** Topics of which the collector takes nothing now. */
   readonly #held = new Set<string>();
   #turn = 0;
+  #fillFirst = false;
   #waiters = new Set<() => void>();
   readonly #options: SendFeedOptions;
   /** Partitions whose last read failed for now. */
@@ -52,14 +53,56 @@ export class SendFeed implements UplinkFeed {
     const states = this.#book.states();
     for (let i = 0; i < states.length; i++) {
       const state = states[(this.#turn + i) % states.length];
-      if (state === undefined || sendPosition(state) === undefined) continue;
-      if (this.#held.has(state.id.topic)) continue;
-      const item = this.#nextGap(state) ?? (await this.#nextSegment(state));
+      if (state === undefined || this.#held.has(state.id.topic)) continue;
+      const item = await this.#nextOf(state);
       if (item === undefined) continue;
       this.#turn = (this.#turn + i + 1) % states.length;
       return item;
     }
     return undefined;
+  }
+
+  /** A fill goes beside what is next, in turn. */
+  async #nextOf(state: PartitionState): Promise<UplinkItem | undefined> {
+    this.#fillFirst = !this.#fillFirst && state.fill !== undefined;
+    const filled = this.#fillFirst ? await this.#nextFilling(state) : undefined;
+    if (filled !== undefined) return filled;
+    const isSent = sendPosition(state) !== undefined && !state.unproven;
+    const next = isSent ? (this.#nextGap(state) ?? (await this.#nextSegment(state))) : undefined;
+    return next ?? (this.#fillFirst ? undefined : await this.#nextFilling(state));
+  }
+
+  /** What the spool has of the range that was asked for, and what it does not have, in offset order. */
+  async #nextFilling(state: PartitionState): Promise<UplinkItem | undefined> {
+    const { fill, id } = state;
+    if (fill === undefined || this.#waits(id)) return undefined;
+    const { next: from, epoch } = fill;
+    const segment = await this.#readFilling(state, from);
+    if (segment === 'later' || state.fill !== fill || fill.next !== from) return undefined;
+    const nextOffset = segment?.nextOffset ?? this.#nextHeld(state, from, fill.until);
+    fill.next = nextOffset;
+    if (nextOffset >= fill.until) state.fill = undefined;
+    if (segment !== undefined) return { kind: 'segment', segment, rewindEpoch: epoch };
+    const { leaderEpoch } = state.info;
+    const gap = { ...id, leaderEpoch, startOffset: from, nextOffset, reason: 'not in the spool' };
+    return { kind: 'gap', gap, rewindEpoch: epoch };
+  }
+
+  async #readFilling({ id }: PartitionState, from: number): Promise<Segment | 'later' | undefined> {
+    try {
+      const [segment] = await this.#spool.read(id, from, 1);
+      return segment;
+    } catch (error) {
+      if (!isKind(error, 'retry')) return undefined; // dropped by the spool, by name
+      this.#retryLater(id);
+      return 'later';
+    }
+  }
+
+  #nextHeld({ id }: PartitionState, from: number, until: number): number {
+    const held = this.#spool.status().partitions.find((p) => partitionKey(p) === partitionKey(id));
+    const starts = (held?.runs ?? []).map(({ startOffset }) => startOffset).filter((start) => start > from);
+    return Math.min(until, ...starts);
   }
 
   #nextGap(state: PartitionState): UplinkItem | undefined {
@@ -168,7 +211,9 @@ export class SendFeed implements UplinkFeed {
   #hasMore(): boolean {
     return this.#book.states().some((state) => {
       const sendNext = sendPosition(state);
-      if (sendNext === undefined || this.#held.has(state.id.topic)) return false;
+      if (this.#held.has(state.id.topic)) return false;
+      if (state.fill !== undefined && !this.#waits(state.id)) return true;
+      if (sendNext === undefined || state.unproven) return false;
       return (
         (sendNext < state.durableNext && !this.#waits(state.id)) ||
         state.gaps.some((g) => g.startOffset <= sendNext && sendNext < g.nextOffset)

@@ -4,6 +4,14 @@
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { NO_TOPIC_ID, offsetFromWire, slotKey } from '@sluice/shared/position.ts';
 import type { KafkaSettings } from '../contracts.ts';
+import {
+  decodeEpochResponse,
+  EPOCH_API_KEY,
+  EPOCH_VERSION_MAX,
+  type EpochEnd,
+  type EpochQuestion,
+  encodeEpochRequest,
+} from './epoch-request.ts';
 import type { PartitionFetch, PseudoMessage } from './fetch-response.ts';
 import { createKafka, kafkaError, type MemberListener, type TopicPartition } from './kafka-client.ts';
 import {
@@ -55,6 +63,8 @@ export interface KafkaCluster {
    * before.
    */
   fetch(questions: readonly FetchQuestion[]): Promise<readonly FetchAnswer[]>;
+  /** Where the logs of leader epochs end, asked of each leader; none where the brokers cannot say it. */
+  epochEnds(questions: readonly EpochQuestion[]): Promise<readonly EpochEnd[]>;
   close(): Promise<void>;
 }
 
@@ -125,6 +135,7 @@ export function createKafkaCluster(settings: KafkaSettings, logged: MemberListen
       }),
     checkGroup: () => ask((cluster) => askCoordinator(cluster, settings.groupId)),
     fetch: (questions) => ask((cluster) => askBatches(cluster, questions)),
+    epochEnds: (questions) => ask((cluster) => askEpochEnds(cluster, questions)),
     async close() {
       const cluster = open;
       open = undefined;
@@ -156,20 +167,68 @@ async function askTopics(
   const broker = await cluster.brokerPool.findConnectedBroker();
   const supported = broker.versions[METADATA_API_KEY]?.maxVersion ?? 0;
   if (supported < METADATA_VERSION) return topicsWithoutIds(broker, names);
-  const body = encodeMetadataRequest(names);
+  const api = { apiKey: METADATA_API_KEY, apiVersion: METADATA_VERSION, apiName: 'Metadata' };
+  return sendOwn(broker, { api, body: encodeMetadataRequest(names), decode: decodeMetadataResponse });
+}
+
+/** A request of ours through a connection of kafkajs. */
+async function sendOwn<T>(
+  broker: RawBroker,
+  exchange: {
+    readonly api: { readonly apiKey: number; readonly apiVersion: number; readonly apiName: string };
+    readonly body: Buffer;
+    decode(payload: Buffer): T;
+  },
+): Promise<T> {
+  const { api, body, decode } = exchange;
   return (await broker.connectionPool.send({
     request: {
-      apiKey: METADATA_API_KEY,
-      apiVersion: METADATA_VERSION,
-      apiName: 'Metadata',
+      ...api,
       // kafkajs appends an encoder's `buf` up to its `offset`.
       encode: async () => ({ buf: body, offset: body.length, buffer: body, size: () => body.length }),
     },
     response: {
-      decode: async (payload: Buffer) => decodeMetadataResponse(payload),
-      parse: async (topics: unknown) => topics,
+      decode: async (payload: Buffer) => decode(payload),
+      parse: async (decoded: unknown) => decoded,
     },
-  })) as TopicMetadata[];
+  })) as T;
+}
+
+async function askEpochEnds(
+  cluster: RawCluster,
+  questions: readonly EpochQuestion[],
+): Promise<readonly EpochEnd[]> {
+  const byLeader = await byLeaders(cluster, questions);
+  const answers = byLeader.map(async ({ leader, asked }) => {
+    const { maxVersion } = leader.versions[EPOCH_API_KEY] ?? { maxVersion: -1 };
+    const apiVersion = Math.min(maxVersion, EPOCH_VERSION_MAX);
+    if (apiVersion < 0) return [];
+    const api = { apiKey: EPOCH_API_KEY, apiVersion, apiName: 'OffsetForLeaderEpoch' };
+    const body = encodeEpochRequest(asked, apiVersion);
+    return sendOwn(leader, { api, body, decode: (payload) => decodeEpochResponse(payload, apiVersion) });
+  });
+  return (await Promise.all(answers)).flat();
+}
+
+/** What is asked of which leader, by metadata that are read for it. */
+async function byLeaders<Q extends TopicPartition>(
+  cluster: RawCluster,
+  questions: readonly Q[],
+): Promise<{ leader: RawBroker; asked: Q[] }[]> {
+  const byTopic = [...Map.groupBy(questions, ({ topic }) => topic)];
+  cluster.targetTopics = new Set(byTopic.map(([topic]) => topic));
+  await cluster.refreshMetadata();
+  const byNode = new Map<string, Q[]>();
+  for (const [topic, asked] of byTopic) {
+    const partitions = asked.map(({ partition }) => partition);
+    for (const [nodeId, led] of Object.entries(cluster.findLeaderForPartitions(topic, partitions))) {
+      const its = asked.filter(({ partition }) => led.includes(partition));
+      byNode.set(nodeId, [...(byNode.get(nodeId) ?? []), ...its]);
+    }
+  }
+  return Promise.all(
+    [...byNode].map(async ([nodeId, asked]) => ({ leader: await cluster.findBroker({ nodeId }), asked })),
+  );
 }
 
 /** Brokers before 2.8 have no topic ids: the zero id stands for that everywhere. */
@@ -235,24 +294,14 @@ async function askBatches(
   cluster: RawCluster,
   questions: readonly FetchQuestion[],
 ): Promise<readonly FetchAnswer[]> {
-  const byTopic = [...Map.groupBy(questions, ({ topic }) => topic)];
-  cluster.targetTopics = new Set(byTopic.map(([topic]) => topic));
-  await cluster.refreshMetadata();
-  const byLeader = new Map<string, { topic: string; partitions: object[] }[]>();
-  for (const [topic, asked] of byTopic) {
-    const leaders = cluster.findLeaderForPartitions(
+  const byLeader = await byLeaders(cluster, questions);
+  const answers = byLeader.map(async ({ leader, asked }) => {
+    const topics = [...Map.groupBy(asked, ({ topic }) => topic)].map(([topic, list]) => ({
       topic,
-      asked.map(({ partition }) => partition),
-    );
-    for (const [nodeId, led] of Object.entries(leaders)) {
-      const partitions = asked
-        .filter(({ partition }) => led.includes(partition))
-        .map((q) => ({ partition: q.partition, fetchOffset: String(q.offset), maxBytes: q.bytesMax }));
-      byLeader.set(nodeId, [...(byLeader.get(nodeId) ?? []), { topic, partitions }]);
-    }
-  }
-  const answers = [...byLeader].map(async ([nodeId, topics]) => {
-    const leader = await cluster.findBroker({ nodeId });
+      partitions: list.map(({ partition, offset, bytesMax: maxBytes }) => {
+        return { partition, fetchOffset: String(offset), maxBytes };
+      }),
+    }));
     const { responses } = await leader.fetch({
       replicaId: CONSUMER_REPLICA_ID,
       isolationLevel: READ_COMMITTED,

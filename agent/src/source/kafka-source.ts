@@ -5,7 +5,7 @@
 // decide.
 import { type Cancel, type Clock, within } from '@sluice/shared/clock.ts';
 import { describeError, SluiceError } from '@sluice/shared/errors.ts';
-import { partitionName, slotKey } from '@sluice/shared/position.ts';
+import { type LogPlace, partitionName, slotKey } from '@sluice/shared/position.ts';
 import type { Random } from '@sluice/shared/random.ts';
 import type {
   KafkaSettings,
@@ -22,6 +22,7 @@ import { GroupCommits } from './group-commits.ts';
 import { type KafkaAdapter, kafkajsAdapter } from './kafka-adapter.ts';
 import { type GroupMember, kafkaError, type MemberListener, type TopicPartition } from './kafka-client.ts';
 import type { KafkaCluster } from './kafka-cluster.ts';
+import { LogChecks } from './log-checks.ts';
 import { PartitionDescriber } from './partition-describer.ts';
 import {
   AWAITS_POSITION,
@@ -31,9 +32,11 @@ import {
   OUT_OF_RANGE,
   type PartitionRow,
   PartitionTable,
+  UNSEEN,
 } from './partition-table.ts';
 import { copyBatches } from './record-set.ts';
 import { restartDelayMs, SOURCE_TIMING, type SourceTiming } from './source-timing.ts';
+import { TopicPoll } from './topic-poll.ts';
 import { TopicRegister } from './topic-register.ts';
 
 export interface KafkaSourceOptions {
@@ -68,6 +71,8 @@ class KafkaSource implements Source {
   readonly #commits = new GroupCommits();
   readonly #register: TopicRegister;
   readonly #describer: PartitionDescriber;
+  readonly #checks: LogChecks;
+  readonly #topicPoll: TopicPoll;
   readonly #stopping = new AbortController();
   #handler: SourceHandler | undefined;
   #state: SourceStatus['state'] = 'starting';
@@ -79,8 +84,6 @@ class KafkaSource implements Source {
   #lastFetchMs: number | undefined;
   /** Monotonic ms of the last sign of life: session start, join or fetch round. */
   #aliveMs = 0;
-  #pollAtMs = 0;
-  #polling = false;
   #committing = false;
 
   constructor(options: KafkaSourceOptions) {
@@ -91,18 +94,21 @@ class KafkaSource implements Source {
     this.#adapter = options.adapter ?? kafkajsAdapter;
     this.#cluster = this.#adapter.cluster(options.kafka, options.events.kafkaClientLogged);
     this.#register = new TopicRegister(options.topics);
+    const shared = {
+      ...{ cluster: this.#cluster, table: this.#table, clock: this.#clock, events: this.#events },
+      timing: this.#timing,
+      applyPause: (rows: readonly PartitionRow[]) => this.#applyPause(rows),
+      handler: () => this.#handler,
+    };
+    this.#topicPoll = new TopicPoll({ ...shared, register: this.#register, commits: this.#commits });
+    this.#checks = new LogChecks({ ...shared, describe: () => this.#describer.now() });
     this.#describer = new PartitionDescriber({
-      cluster: this.#cluster,
-      table: this.#table,
+      ...shared,
       register: this.#register,
       commits: this.#commits,
       readsGroupOffsets: options.commitOffsets ?? true,
-      clock: this.#clock,
-      events: this.#events,
-      timing: this.#timing,
-      seek: (row, offset) => this.seek(row, offset),
-      applyPause: (rows) => this.#applyPause(rows),
-      handler: () => this.#handler,
+      checks: this.#checks,
+      seek: (row, offset) => this.seek(row, offset, row.readEpoch),
     });
   }
 
@@ -128,15 +134,21 @@ class KafkaSource implements Source {
     await this.#within(this.#cluster.close());
   }
 
-  seek(partition: TopicPartition, offset: number): void {
+  seek(partition: TopicPartition, offset: number, leaderEpoch = -1): void {
     const row = this.#table.row(partition);
     if (row === undefined) return;
     row.position = offset;
+    row.readEpoch = leaderEpoch;
     row.idleSinceMs = undefined;
     row.beyondEndTold = false;
     row.waits.clear();
     this.#member?.seek(partition, offset);
     this.#applyPause([row]);
+  }
+
+  prove(partition: TopicPartition, places: readonly LogPlace[]): void {
+    const row = this.#table.row(partition);
+    if (row !== undefined) this.#checks.prove(row, places);
   }
 
   hold(topic: string, why: string): void {
@@ -199,7 +211,7 @@ class KafkaSource implements Source {
     this.#aliveMs = this.#clock.monotonicMs();
     let member: GroupMember | undefined;
     try {
-      await this.#findTopics();
+      await this.#topicPoll.find();
       const topics = this.#register.present();
       if (topics.length === 0) {
         throw new SluiceError(
@@ -228,17 +240,6 @@ class KafkaSource implements Source {
       this.#timing.stopMaxMs,
       work.catch(() => undefined),
     );
-  }
-
-  async #findTopics(): Promise<boolean> {
-    const found = this.#register.update(await this.#cluster.topics(this.#register.question()));
-    this.#pollAtMs = this.#clock.monotonicMs() + this.#timing.topicPollMs;
-    if (found.newlyMissing.length > 0) this.#events.sourceTopicsMissing(found.newlyMissing);
-    for (const again of found.createdAgain) {
-      this.#commits.forgetTopic(again.topic);
-      this.#events.sourceTopicCreatedAgain(again);
-    }
-    return found.changed;
   }
 
   #listener(end: (end: SessionEnd) => void): MemberListener {
@@ -286,10 +287,11 @@ class KafkaSource implements Source {
     this.#state = 'running';
     this.#reason = undefined;
     this.#aliveMs = this.#clock.monotonicMs();
-    const positions = this.#handler?.assigned(partitions) ?? new Map<string, number | undefined>();
+    const positions = this.#handler?.assigned(partitions) ?? new Map<string, LogPlace | undefined>();
     for (const row of rows) {
       const again = this.#register.isUntold(row.topic);
-      row.position = again ? undefined : positions.get(slotKey(row));
+      const place = again ? undefined : positions.get(slotKey(row));
+      Object.assign(row, { position: place?.offset, readEpoch: place?.leaderEpoch ?? -1 });
       if (row.position === undefined) row.waits.add(again ? CREATED_AGAIN : AWAITS_POSITION);
       else this.#member?.seek(row, row.position);
     }
@@ -299,11 +301,23 @@ class KafkaSource implements Source {
   }
 
   #applyPause(rows: readonly PartitionRow[]): void {
+    for (const row of rows) this.#askWhetherSame(row);
     const flows = (row: PartitionRow) => this.#table.paused(row).length === 0;
     const resumed = rows.filter(flows);
     const paused = rows.filter((row) => !flows(row));
     if (resumed.length > 0) this.#member?.resume(resumed);
     if (paused.length > 0) this.#member?.pause(paused);
+  }
+
+  /**
+   * While a partition was not fetched its topic may have been deleted and created again, and nothing in a
+   * fetch would say so.
+   */
+  #askWhetherSame(row: PartitionRow): void {
+    const unseenMs = this.#clock.monotonicMs() - row.seenMs;
+    if (unseenMs <= this.#timing.unseenMaxMs || this.#table.paused(row).length > 0) return;
+    row.waits.add(UNSEEN);
+    this.#describer.now();
   }
 
   #fetched(partition: TopicPartition, fetch: PartitionFetch, fetchedOffset: number): number | undefined {
@@ -314,15 +328,18 @@ class KafkaSource implements Source {
       this.#member?.seek(partition, row.position);
       return undefined;
     }
+    row.seenMs = this.#clock.monotonicMs();
     const { position } = row;
     const end = row.range?.to ?? Number.MAX_SAFE_INTEGER;
     const lacking = fetch.batches.filter(
       ({ baseOffset, lastOffset, damaged }) => (damaged || lastOffset >= position) && baseOffset < end,
     );
     const batches = this.#usable(row, lacking, fetch);
+    if (batches[0] !== undefined && !this.#checks.accepts(row, batches[0])) return undefined;
     const last = batches.at(-1)?.lastOffset;
     if (last !== undefined) {
       const copied = copyBatches(batches);
+      row.readEpoch = copied.at(-1)?.leaderEpoch ?? -1;
       handler.batches(partition, copied, fetch.bounds);
       // A handler that held or sought in there has the last word.
       if (row.position === position) row.position = last + 1;
@@ -363,8 +380,9 @@ class KafkaSource implements Source {
       return;
     }
     void this.#flushCommits();
-    void this.#pollTopics(nowMs);
+    void this.#topicPoll.whenDue(nowMs, () => this.#endSession({ error: undefined }));
     void this.#describer.whenDue();
+    void this.#checks.whenDue();
   }
 
   async #flushCommits(): Promise<void> {
@@ -377,21 +395,6 @@ class KafkaSource implements Source {
       this.#events.sourceCommitFailed(describeError(error));
     } finally {
       this.#committing = false;
-    }
-  }
-
-  async #pollTopics(nowMs: number): Promise<void> {
-    if (this.#polling || nowMs < this.#pollAtMs || !this.#register.mayGrow()) return;
-    this.#polling = true;
-    try {
-      if (!(await this.#findTopics())) return;
-      this.#events.sourceTopicsChanged(this.#register.present());
-      this.#endSession({ error: undefined });
-    } catch (error) {
-      this.#pollAtMs = nowMs + this.#timing.topicPollMs;
-      this.#events.sourceLookupFailed(describeError(error));
-    } finally {
-      this.#polling = false;
     }
   }
 }

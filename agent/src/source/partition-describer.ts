@@ -8,8 +8,9 @@ import type { SourceHandler } from '../contracts.ts';
 import type { Events } from '../events.ts';
 import type { GroupCommits } from './group-commits.ts';
 import type { KafkaCluster } from './kafka-cluster.ts';
+import type { LogChecks } from './log-checks.ts';
 import { applyLogs, applyTopics, type LookupOutcome } from './partition-lookup.ts';
-import { type PartitionRow, type PartitionTable, partitionInfo } from './partition-table.ts';
+import { type PartitionRow, type PartitionTable, partitionInfo, UNSEEN } from './partition-table.ts';
 import type { SourceTiming } from './source-timing.ts';
 import type { TopicRegister } from './topic-register.ts';
 
@@ -21,6 +22,7 @@ export interface PartitionDescriberOptions {
   readonly clock: Clock;
   readonly events: Events;
   readonly timing: SourceTiming;
+  readonly checks: Pick<LogChecks, 'leadersKnown' | 'beyondEnd'>;
   readonly readsGroupOffsets: boolean;
   readonly seek: (row: PartitionRow, offset: number) => void;
   readonly applyPause: (rows: readonly PartitionRow[]) => void;
@@ -82,8 +84,15 @@ export class PartitionDescriber {
       commits.forgetTopic(again.topic);
       events.sourceTopicCreatedAgain(again);
     }
-    this.#options.applyPause(applyTopics(table, topics, register));
+    const stopped = applyTopics(table, topics, register);
+    const seen = table.rows().filter(({ topic }) => present.includes(topic));
+    for (const row of seen) {
+      row.seenMs = this.#options.clock.monotonicMs();
+      row.waits.delete(UNSEEN);
+    }
+    this.#options.applyPause([...seen, ...stopped]);
     this.#act(applyLogs(table, logs, offsets));
+    this.#options.checks.leadersKnown();
     if (present.length < topics.length) this.#againSoon(nowMs);
   }
 
@@ -98,8 +107,10 @@ export class PartitionDescriber {
     for (const row of outcome.beyondEnd) this.#beyondEnd(row);
     for (const row of outcome.backInRange) seek(row, row.position ?? row.logStart);
     for (const row of outcome.behindStart) this.#gap(row);
+    // A topic that is gone at the moment is not described: there is nothing to say of it.
     const news = table
       .rows()
+      .filter(({ logStart }) => logStart >= 0)
       .filter((row) => row.toldIdentity !== identity(row) || row.position === undefined);
     for (const row of news) {
       row.toldIdentity = identity(row);
@@ -111,6 +122,7 @@ export class PartitionDescriber {
   #beyondEnd(row: PartitionRow): void {
     const { topic, partition, position, logEnd } = row;
     this.#againSoon(this.#options.clock.monotonicMs());
+    this.#options.checks.beyondEnd(row);
     if (row.beyondEndTold || position === undefined) return;
     row.beyondEndTold = true;
     this.#options.events.sourceBeyondEnd({ topic, partition, position, logEnd });
@@ -120,6 +132,8 @@ export class PartitionDescriber {
     const { topic, partition, position: startOffset, logStart: nextOffset } = row;
     if (startOffset === undefined) return;
     const reason = 'retention';
+    // Nobody has read what lies before it now.
+    row.readEpoch = -1;
     this.#options.seek(row, nextOffset);
     // Last, so that a handler that seeks elsewhere has its way.
     this.#options.handler()?.gap({ topic, partition }, startOffset, nextOffset, reason);

@@ -1,7 +1,7 @@
 // The partitions assigned to this agent: where each one is read next, what Kafka said about it, and every
 // reason why it must not flow. Pure bookkeeping: kafka-source.ts applies it to the client and tells the
 // wiring.
-import { NO_TOPIC_ID, slotKey } from '@sluice/shared/position.ts';
+import { type LogPlace, NO_TOPIC_ID, slotKey } from '@sluice/shared/position.ts';
 import type {
   BoundedRead,
   FetchedBounds,
@@ -17,13 +17,27 @@ export const AWAITS_POSITION = 'waits for a position';
 export const OUT_OF_RANGE = 'its position is outside the log';
 export const DAMAGED = 'its next record batch is damaged and cannot be counted';
 export const RANGE_READ = 'its range has been read';
+export const CHECKS_LOG = 'asks Kafka where the log of the last leader ended';
+export const UNSEEN = 'asks Kafka whether its topic is still the same';
+export const LOG_CUT = 'Kafka cut its log: what was spooled behind it is dropped first';
 export const CREATED_AGAIN = 'the topic was created again and waits for a position';
 
 export interface PartitionRow extends TopicPartition {
   /** Next offset to fetch; undefined until someone knows. */
   position: number | undefined;
   topicId: string;
+  /** The leader's, as the metadata say. */
   leaderEpoch: number;
+  /** Of what lies before the position; -1 where nobody knows. */
+  readEpoch: number;
+  /** Monotonic ms when Kafka last said, by a fetch or by its metadata, that the topic is the one we know. */
+  seenMs: number;
+  /** Leader epoch against which that was compared last. */
+  provenEpoch: number;
+  /** Leader epoch whose log is to be compared with ours; -1 where nothing is. */
+  checkFor: number;
+  /** Places that others ask about. */
+  places: readonly LogPlace[];
   logStart: number;
   logEnd: number;
   highWatermark: number;
@@ -36,6 +50,8 @@ export interface PartitionRow extends TopicPartition {
   /** Holds that do not stop it. */
   passes: ReadonlySet<string>;
   idleSinceMs: number | undefined;
+  /** Wall ms since which the last stable offset has stood below the end of the log. */
+  openTransactionSinceMs: number | undefined;
   /** What the wiring was told last, so that it is told again only when that changed. */
   toldIdentity: string | undefined;
   beyondEndTold: boolean;
@@ -65,6 +81,8 @@ export class PartitionTable {
         position: undefined,
         topicId: known?.topicId ?? NO_TOPIC_ID,
         leaderEpoch: known?.leaderEpoch ?? -1,
+        seenMs: known?.seenMs ?? Number.NEGATIVE_INFINITY,
+        ...{ readEpoch: -1, provenEpoch: -1, checkFor: -1, places: known?.places ?? [] },
         logStart: known?.logStart ?? -1,
         logEnd: known?.logEnd ?? -1,
         highWatermark: known?.highWatermark ?? -1,
@@ -74,6 +92,7 @@ export class PartitionTable {
         waits: new Set(),
         passes: new Set(),
         idleSinceMs: undefined,
+        openTransactionSinceMs: undefined,
         toldIdentity: undefined,
         beyondEndTold: false,
         damageSeen: undefined,
@@ -142,6 +161,7 @@ export class PartitionTable {
       ...partitionInfo(row),
       position: row.position,
       highWatermark: row.highWatermark,
+      openTransactionSinceMs: this.paused(row).length > 0 ? undefined : row.openTransactionSinceMs,
       paused: this.paused(row),
       idleSinceMs: row.idleSinceMs,
       committedToGroup: row.groupOffset,
@@ -164,6 +184,10 @@ function rangeOf(selection: TopicSelection | undefined, partition: number): Boun
 
 /** What a fetch said of the log; idle is who has read up to what read_committed may see. */
 export function noteBounds(row: PartitionRow, bounds: FetchedBounds, nowMs: number): void {
+  const { lastStableOffset, highWatermark } = bounds;
+  const moves = row.logEnd !== lastStableOffset || lastStableOffset >= highWatermark;
+  const sinceMs = lastStableOffset < highWatermark ? nowMs : undefined;
+  row.openTransactionSinceMs = moves ? sinceMs : (row.openTransactionSinceMs ?? sinceMs);
   row.logStart = Math.max(row.logStart, bounds.logStart);
   row.logEnd = bounds.lastStableOffset;
   row.highWatermark = bounds.highWatermark;

@@ -4,6 +4,8 @@ export interface SourceTiming {
   readonly tickMs: number;
   readonly describeIntervalMs: number;
   readonly describeRetryMs: number;
+  /** A partition that was not fetched for longer waits until Kafka has described its topic. */
+  readonly unseenMaxMs: number;
   readonly topicPollMs: number;
   readonly restartDelayMinMs: number;
   readonly restartDelayMaxMs: number;
@@ -14,8 +16,9 @@ export interface SourceTiming {
 
 export const SOURCE_TIMING: SourceTiming = {
   tickMs: 1_000,
-  describeIntervalMs: 300_000,
+  describeIntervalMs: 60_000,
   describeRetryMs: 5_000,
+  unseenMaxMs: 2_000,
   topicPollMs: 15_000,
   restartDelayMinMs: 1_000,
   restartDelayMaxMs: 30_000,

@@ -53,6 +53,10 @@ export class HotSegments {
       if (segment.nextOffset <= nextOffset) this.#drop(segment);
   }
 
+  forget(partition: PartitionId): void {
+    for (const segment of this.#byPartition.get(partitionKey(partition)) ?? []) this.#drop(segment);
+  }
+
   clear(): void {
     this.#queue.clear();
     this.#byPartition.clear();

@@ -3,9 +3,11 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { SluiceError } from '@sluice/shared/errors.ts';
+import { bothCommitted, type CommittedPrefix } from '@sluice/shared/offset-range.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { OffsetRange } from '../contracts.ts';
 import { lockDirectory, readSpoolFile, SPOOL_FORMAT } from './sqlite-file.ts';
+import { isWanted, NOTHING, runsOf } from './wanted-ranges.ts';
 
 export interface SpooledPartition extends PartitionId {
   /** Spooled and not committed, ascending; ranges that touch are one. */
@@ -64,7 +66,7 @@ function formatOf(path: string, topic: string): number {
 export function inspectSpool(dataDirectory: string): SpoolContents {
   const unreadable: UnreadableFile[] = [];
   const found = new Map<string, Found>();
-  const committed = new Map<string, number>();
+  const committed = new Map<string, CommittedPrefix>();
   for (const { topic, path } of findFiles(dataDirectory)) {
     try {
       const file = readSpoolFile(path, topic);
@@ -72,9 +74,9 @@ export function inspectSpool(dataDirectory: string): SpoolContents {
         unreadable.push({ topic, path, reason: `format ${file.format}, which this version cannot read` });
         continue;
       }
-      for (const { topicId, partition, nextOffset } of file.committed) {
+      for (const { topicId, partition, ...prefix } of file.committed) {
         const key = partitionKey({ topic, topicId, partition });
-        committed.set(key, Math.max(committed.get(key) ?? 0, nextOffset));
+        committed.set(key, bothCommitted(committed.get(key) ?? NOTHING, prefix));
       }
       for (const header of file.headers) {
         const key = partitionKey(header);
@@ -86,26 +88,19 @@ export function inspectSpool(dataDirectory: string): SpoolContents {
       unreadable.push({ topic, path, reason: error instanceof Error ? error.message : String(error) });
     }
   }
-  const partitions = [...found].flatMap(([key, headers]) => summed(headers, committed.get(key) ?? 0));
+  const partitions = [...found].flatMap(([key, headers]) => summed(headers, committed.get(key) ?? NOTHING));
   return { partitions: partitions.sort(byName), unreadable };
 }
 
 type Found = ReturnType<typeof readSpoolFile>['headers'][number][];
 
 /** Counts whole segments: one that is committed in part is still here. */
-function summed(headers: Found, committed: number): SpooledPartition[] {
-  const live = headers.filter(({ nextOffset }) => nextOffset > committed);
+function summed(headers: Found, committed: CommittedPrefix): SpooledPartition[] {
+  const live = headers.filter((header) => isWanted(header, committed));
   const [first] = live;
   if (first === undefined) return [];
   const { topic, topicId, partition } = first;
-  const runs: { startOffset: number; nextOffset: number }[] = [];
-  for (const header of live.sort((a, b) => a.startOffset - b.startOffset)) {
-    const startOffset = Math.max(header.startOffset, committed);
-    const last = runs.at(-1);
-    if (last === undefined || startOffset > last.nextOffset)
-      runs.push({ startOffset, nextOffset: header.nextOffset });
-    else last.nextOffset = Math.max(last.nextOffset, header.nextOffset);
-  }
+  const runs = runsOf(live, committed);
   const sum = (of: (header: Found[number]) => number) =>
     live.reduce((total, header) => total + of(header), 0);
   return [

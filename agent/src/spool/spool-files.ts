@@ -4,11 +4,13 @@
 import { join } from 'node:path';
 import { crc32c } from '@sluice/shared/crc32c.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
-import { type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
+import { bothCommitted, type CommittedPrefix, commonRanges } from '@sluice/shared/offset-range.ts';
+import { type LogPlace, type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
-import type { OffsetRange, SpoolPartition } from '../contracts.ts';
+import type { OffsetRange, SpoolCommit, SpoolPartition } from '../contracts.ts';
 import { type SpoolDisk, sqliteDisk } from './spool-disk.ts';
 import { isCorrupt, type SpooledHeader, type SpoolFile } from './sqlite-file.ts';
+import { isWanted, NOTHING, runsOf } from './wanted-ranges.ts';
 
 export interface SpoolFilesOptions {
   readonly directory: string;
@@ -44,15 +46,24 @@ export interface DroppedSegment extends OffsetRange {
   readonly reason: string;
 }
 
+/** A segment that lay behind a cut of Kafka's log: no reader of the topic will see its records. */
+export interface CutSegment extends OffsetRange {
+  readonly topic: string;
+  readonly partition: number;
+  readonly leaderEpoch: number;
+  readonly records: number;
+}
+
 export class SpoolFiles {
   readonly #options: SpoolFilesOptions;
   readonly #disk: SpoolDisk;
   readonly #files = new Map<string, FileState[]>();
   /** Live segments per partition, by start offset. */
   readonly #entries = new Map<string, Entry[]>();
-  readonly #committed = new Map<string, number>();
+  readonly #committed = new Map<string, CommittedPrefix>();
   readonly setAside: SetAside[] = [];
   readonly dropped: DroppedSegment[] = [];
+  readonly cutOff: CutSegment[] = [];
 
   constructor(options: SpoolFilesOptions) {
     this.#options = options;
@@ -110,9 +121,9 @@ export class SpoolFiles {
 
   #takeRows(state: FileState): void {
     const { file } = state;
-    for (const { topicId, partition, nextOffset } of file.committed()) {
+    for (const { topicId, partition, ...prefix } of file.committed()) {
       const key = partitionKey({ topic: file.topic, topicId, partition });
-      this.#committed.set(key, Math.max(this.#committed.get(key) ?? 0, nextOffset));
+      this.#committed.set(key, bothCommitted(this.#committed.get(key) ?? NOTHING, prefix));
     }
     for (const header of file.headers()) {
       if (header.broken !== undefined) {
@@ -121,7 +132,7 @@ export class SpoolFiles {
         continue;
       }
       state.payloadBytes += header.payloadBytes;
-      if (header.nextOffset > (this.#committed.get(partitionKey(header)) ?? 0))
+      if (isWanted(header, this.#committed.get(partitionKey(header)) ?? NOTHING))
         this.#insert({ header, file: state });
     }
   }
@@ -166,7 +177,7 @@ export class SpoolFiles {
       const here = (this.#entries.get(key) ?? []).findLast((e) => e.header.startOffset <= startOffset);
       const coming = list.findLast((other) => other.startOffset <= startOffset);
       const coveredTo = Math.max(here?.header.nextOffset ?? 0, coming?.nextOffset ?? 0);
-      if (nextOffset <= Math.max(coveredTo, this.#committed.get(key) ?? 0)) continue;
+      if (nextOffset <= Math.max(coveredTo, this.#committed.get(key)?.nextOffset ?? 0)) continue;
       list.push(segment);
       fresh.set(key, list);
     }
@@ -278,19 +289,52 @@ export class SpoolFiles {
     this.setAside.push({ path: aside, reason });
   }
 
-  committed(id: PartitionId, nextOffset: number): void {
-    const key = partitionKey(id);
-    if ((this.#committed.get(key) ?? 0) >= nextOffset) return;
-    this.#committed.set(key, nextOffset);
-    const entries = this.#entries.get(key) ?? [];
-    for (const { header, file } of entries) if (header.nextOffset <= nextOffset) file.live--;
-    const kept = entries.filter(({ header }) => header.nextOffset > nextOffset);
-    if (kept.length > 0) this.#entries.set(key, kept);
-    else this.#entries.delete(key);
+  committed({ partition: id, nextOffset, openGaps, setsBack }: SpoolCommit): void {
+    const before = this.#committed.get(partitionKey(id)) ?? NOTHING;
+    if (setsBack && nextOffset < before.nextOffset) this.#setBack(id, nextOffset);
+    const told = { nextOffset, open: commonRanges(openGaps, [{ startOffset: 0, nextOffset }]) };
+    const after = bothCommitted(this.#committed.get(partitionKey(id)) ?? NOTHING, told);
+    if (JSON.stringify(after) === JSON.stringify(before)) return;
+    this.#committed.set(partitionKey(id), after);
+    this.#keep(id, (header) => isWanted(header, after));
     const files = this.#files.get(id.topic) ?? [];
     this.#unlinkDrained(files);
     const newest = files.at(-1);
-    if (newest !== undefined) this.#writeTo(newest, (file) => file.writeCommitted(id, nextOffset));
+    if (newest !== undefined) this.#writeTo(newest, (file) => file.writeCommitted(id, after));
+  }
+
+  /** What is not kept is here no more; its file goes when all of it has gone. */
+  #keep(id: PartitionId, isKept: (header: SpooledHeader) => boolean): void {
+    const entries = this.#entries.get(partitionKey(id)) ?? [];
+    const kept = entries.filter(({ header }) => isKept(header));
+    for (const { header, file } of entries) if (!isKept(header)) file.live--;
+    if (kept.length > 0) this.#entries.set(partitionKey(id), kept);
+    else this.#entries.delete(partitionKey(id));
+  }
+
+  /** Less is committed than was known: what comes from there on is spooled again. Any file may say it. */
+  #setBack(id: PartitionId, offset: number): void {
+    const { nextOffset, open } = this.#committed.get(partitionKey(id)) ?? NOTHING;
+    if (nextOffset <= offset) return;
+    const prefix = { nextOffset: offset, open: commonRanges(open, [{ startOffset: 0, nextOffset: offset }]) };
+    this.#committed.set(partitionKey(id), prefix);
+    for (const state of [...(this.#files.get(id.topic) ?? [])])
+      this.#writeTo(state, (file) => file.writeCommitted(id, prefix));
+  }
+
+  cut(id: PartitionId, { offset, leaderEpoch }: LogPlace): void {
+    this.#setBack(id, offset);
+    const isCut = (header: SpooledHeader) => header.nextOffset > offset && header.leaderEpoch <= leaderEpoch;
+    for (const { header, file } of this.#entries.get(partitionKey(id)) ?? []) {
+      if (!isCut(header)) continue;
+      this.#writeTo(file, (rows) => rows.remove(header, header.startOffset));
+      file.payloadBytes -= header.payloadBytes;
+      const { topic, partition, startOffset, nextOffset, counts } = header;
+      const said = { topic, partition, startOffset, nextOffset, leaderEpoch: header.leaderEpoch };
+      this.cutOff.push({ ...said, records: counts.records });
+    }
+    this.#keep(id, (header) => !isCut(header));
+    this.#unlinkDrained(this.#files.get(id.topic) ?? []);
   }
 
   /** The newest file of a topic stays, unless it is full: it takes the next append. */
@@ -309,7 +353,11 @@ export class SpoolFiles {
       const [first] = entries;
       if (first === undefined) return [];
       const { topic, topicId, partition } = first.header;
-      const runs = contiguousRuns(entries, this.#committed.get(partitionKey(first.header)) ?? 0);
+      const { header: last } = entries.at(-1) ?? first;
+      const runs = runsOf(
+        entries.map(({ header }) => header),
+        this.#committed.get(partitionKey(first.header)) ?? NOTHING,
+      );
       const { startOffset = 0, nextOffset = 0 } = runs.at(-1) ?? {};
       let bytes = 0;
       let oldestSpooledMs = first.header.spooledMs;
@@ -318,7 +366,9 @@ export class SpoolFiles {
         oldestSpooledMs = Math.min(oldestSpooledMs, header.spooledMs);
       }
       const segments = entries.length;
-      return [{ topic, topicId, partition, startOffset, nextOffset, runs, bytes, segments, oldestSpooledMs }];
+      const { leaderEpoch } = last;
+      const at = { topic, topicId, partition, startOffset, nextOffset, runs, leaderEpoch };
+      return [{ ...at, bytes, segments, oldestSpooledMs }];
     });
   }
 
@@ -339,17 +389,4 @@ function isSpoolCorrupt(error: unknown): error is SluiceError {
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
-}
-
-/** Ranges that touch or overlap are one; below `committed` nothing counts. */
-function contiguousRuns(entries: readonly Entry[], committed: number): OffsetRange[] {
-  const runs: { startOffset: number; nextOffset: number }[] = [];
-  for (const { header } of entries) {
-    const startOffset = Math.max(header.startOffset, committed);
-    const last = runs.at(-1);
-    if (last === undefined || startOffset > last.nextOffset)
-      runs.push({ startOffset, nextOffset: header.nextOffset });
-    else last.nextOffset = Math.max(last.nextOffset, header.nextOffset);
-  }
-  return runs;
 }

@@ -28,7 +28,10 @@ export function createSpoolService(options: SpoolServiceOptions): (call: SpoolCa
       case 'read':
         return files?.read(call.partition, call.fromOffset, call.bytesMax) ?? [];
       case 'committed':
-        forEach(call.positions, ({ partition, nextOffset }) => files?.committed(partition, nextOffset));
+        forEach(call.positions, (position) => files?.committed(position));
+        return [];
+      case 'cut':
+        files?.cut(call.partition, call.cut);
         return [];
       case 'look':
         return [];
@@ -82,5 +85,10 @@ function forEach<T>(items: readonly T[], task: (item: T) => void): void {
 function stateOf(open: SpoolFiles | undefined) {
   if (open === undefined) return undefined;
   const state = { ...open.totals(), partitions: open.partitions() };
-  return { ...state, setAside: open.setAside.splice(0), dropped: open.dropped.splice(0) };
+  return {
+    ...state,
+    setAside: open.setAside.splice(0),
+    dropped: open.dropped.splice(0),
+    cutOff: open.cutOff.splice(0),
+  };
 }

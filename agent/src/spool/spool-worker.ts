@@ -1,11 +1,11 @@
 // The spool's worker thread: fsync and reads happen here, so that a slow disk never delays a heartbeat to
 // Kafka.
-import { parentPort, workerData } from 'node:worker_threads';
+import { isMarkedAsUntransferable, parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '@sluice/shared/clock.ts';
 import { assertFormats, holdSpool } from './inspect-spool.ts';
 import { sqliteDisk } from './spool-disk.ts';
 import { createSpoolService } from './spool-service.ts';
-import type { SpoolCall, SpoolWorkerData } from './worker-protocol.ts';
+import type { SpoolCall, SpoolReply, SpoolWorkerData } from './worker-protocol.ts';
 
 const data = workerData as SpoolWorkerData;
 const answer = createSpoolService({
@@ -27,4 +27,17 @@ function lockForUse(directory: string) {
   }
 }
 
-parentPort?.on('message', (call: SpoolCall) => parentPort?.postMessage(answer(call)));
+parentPort?.on('message', (call: SpoolCall) => {
+  const reply = answer(call);
+  parentPort?.postMessage(reply, ownedBytes(reply));
+});
+
+/** What was read from a file belongs to nobody here: it changes hands and is not copied. */
+function ownedBytes(reply: SpoolReply): ArrayBuffer[] {
+  if (reply.kind !== 'done') return [];
+  return reply.segments.flatMap(({ payload: { buffer, byteLength } }) => {
+    // Small ones lie in a buffer that Node shares.
+    const whole = buffer instanceof ArrayBuffer && buffer.byteLength === byteLength;
+    return whole && !isMarkedAsUntransferable(buffer) ? [buffer] : [];
+  });
+}

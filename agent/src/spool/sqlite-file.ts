@@ -3,6 +3,7 @@
 import { statSync } from 'node:fs';
 import { SEGMENT_PLAIN_BYTES_MAX } from '@sluice/shared/codecs.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
+import type { CommittedPrefix, OffsetRange } from '@sluice/shared/offset-range.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
 import {
   boundedTimestamp,
@@ -65,17 +66,22 @@ export type SpooledHeader = SegmentHeader & {
   readonly broken?: string;
 };
 
+export interface SpooledPrefix extends CommittedPrefix {
+  readonly topicId: string;
+  readonly partition: number;
+}
+
 export interface SpoolFile {
   readonly path: string;
   readonly topic: string;
   headers(): SpooledHeader[];
-  committed(): { topicId: string; partition: number; nextOffset: number }[];
+  committed(): SpooledPrefix[];
   /** One transaction; on disk when it returns. */
   append(segments: readonly Segment[], spooledMs: number): void;
   /** The segment that begins at `startOffset`. */
   read(id: PartitionId, startOffset: number): Segment | undefined;
   remove(id: PartitionId, startOffset: number): void;
-  writeCommitted(id: PartitionId, nextOffset: number): void;
+  writeCommitted(id: PartitionId, prefix: CommittedPrefix): void;
   diskBytes(): number;
   close(): void;
 }
@@ -103,7 +109,7 @@ export function readSpoolFile(path: string, topic: string) {
   try {
     const format = database.pragma('user_version', { simple: true }) as number;
     if (format === 0 || format > SPOOL_FORMAT) return { ...nothing, format };
-    return { format, headers: headersOf(database, topic), committed: committedOf(database) };
+    return { format, headers: headersOf(database, topic), committed: readPrefixes(database) };
   } finally {
     database.close();
   }
@@ -145,7 +151,6 @@ function wrap(database: Database.Database, path: string, topic: string): SpoolFi
   const remove = database.prepare(
     'DELETE FROM segments WHERE topic_id = ? AND partition = ? AND start_offset = ?',
   );
-  const commit = database.prepare('INSERT OR REPLACE INTO committed VALUES (?, ?, ?)');
   const append = database.transaction((segments: readonly Segment[], spooledMs: number) => {
     for (const s of segments) {
       const { records, control, aborted, absent } = s.counts;
@@ -173,7 +178,7 @@ function wrap(database: Database.Database, path: string, topic: string): SpoolFi
     path,
     topic,
     headers: () => headersOf(database, topic),
-    committed: () => committedOf(database),
+    committed: () => readPrefixes(database),
     append: (segments, spooledMs) => append(segments, spooledMs),
     read(id, startOffset) {
       const row = select.get(id.topicId, id.partition, startOffset) as Row | undefined;
@@ -182,7 +187,9 @@ function wrap(database: Database.Database, path: string, topic: string): SpoolFi
         : { ...headerOf(topic, row), payload: Buffer.isBuffer(row.payload) ? row.payload : Buffer.alloc(0) };
     },
     remove: (id, startOffset) => void remove.run(id.topicId, id.partition, startOffset),
-    writeCommitted: (id, nextOffset) => void commit.run(id.topicId, id.partition, nextOffset),
+    writeCommitted: database.transaction((id: PartitionId, prefix: CommittedPrefix) => {
+      writePrefix(database, id, prefix);
+    }),
     diskBytes: () => sizeOf(path) + sizeOf(`${path}-wal`),
     close: () => void database.close(),
   };
@@ -198,10 +205,41 @@ function headersOf(database: Database.Database, topic: string): SpooledHeader[] 
   }));
 }
 
-function committedOf(database: Database.Database) {
-  return database
+/** Made where something is kept; agents before it read such a file as if all below were committed. */
+const KEPT =
+  'CREATE TABLE IF NOT EXISTS kept (topic_id TEXT NOT NULL, partition INTEGER NOT NULL, ' +
+  'start_offset INTEGER NOT NULL, next_offset INTEGER NOT NULL)';
+
+function keepsGaps(database: Database.Database): boolean {
+  return database.prepare("SELECT 1 FROM sqlite_master WHERE name = 'kept'").get() !== undefined;
+}
+
+function readPrefixes(database: Database.Database): SpooledPrefix[] {
+  const prefixes = database
     .prepare('SELECT topic_id AS topicId, partition, next_offset AS nextOffset FROM committed')
     .all() as { topicId: string; partition: number; nextOffset: number }[];
+  const columns = 'start_offset AS startOffset, next_offset AS nextOffset';
+  const kept = keepsGaps(database)
+    ? database.prepare(`SELECT ${columns} FROM kept WHERE topic_id = ? AND partition = ?`)
+    : undefined;
+  return prefixes.map((prefix) => {
+    const open = (kept?.all(prefix.topicId, prefix.partition) ?? []) as OffsetRange[];
+    return { ...prefix, open };
+  });
+}
+
+function writePrefix(
+  database: Database.Database,
+  id: PartitionId,
+  { nextOffset, open }: CommittedPrefix,
+): void {
+  const { topicId, partition } = id;
+  database.prepare('INSERT OR REPLACE INTO committed VALUES (?, ?, ?)').run(topicId, partition, nextOffset);
+  if (open.length > 0) database.exec(KEPT);
+  else if (!keepsGaps(database)) return;
+  database.prepare('DELETE FROM kept WHERE topic_id = ? AND partition = ?').run(topicId, partition);
+  const keep = database.prepare('INSERT INTO kept VALUES (?, ?, ?, ?)');
+  for (const range of open) keep.run(topicId, partition, range.startOffset, range.nextOffset);
 }
 
 function headerOf(topic: string, row: Row) {

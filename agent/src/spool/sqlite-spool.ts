@@ -3,9 +3,9 @@
 // segments stay in memory for the uplink, so that a link that keeps up never reads the disk.
 import type { Cancel, Clock } from '@sluice/shared/clock.ts';
 import { describeError, isKind, SluiceError } from '@sluice/shared/errors.ts';
-import type { PartitionId } from '@sluice/shared/position.ts';
+import type { LogPlace, PartitionId } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
-import type { Spool, SpoolPressure, SpoolStatus } from '../contracts.ts';
+import type { Spool, SpoolCommit, SpoolPressure, SpoolStatus } from '../contracts.ts';
 import type { Events } from '../events.ts';
 import { HotSegments } from './hot-segments.ts';
 import { judgePressure, samePressure } from './pressure.ts';
@@ -64,6 +64,7 @@ class SqliteSpool implements Spool {
     freeBytes: Infinity,
     setAside: [],
     dropped: [],
+    cutOff: [],
   };
   #pressure: SpoolPressure = { heldTopics: new Map(), full: undefined, reserveUsed: false };
   #cancelLook: Cancel = () => {};
@@ -144,7 +145,24 @@ class SqliteSpool implements Spool {
     return reply.segments;
   }
 
-  async committed(positions: readonly { partition: PartitionId; nextOffset: number }[]): Promise<void> {
+  async cut(partition: PartitionId, cut: LogPlace): Promise<void> {
+    const { clock, events } = this.#options;
+    // What was appended before lies behind the cut as well.
+    await this.append([]);
+    for (let delayMs = RETRY_MS_MIN; ; delayMs = Math.min(delayMs * 2, RETRY_MS_MAX)) {
+      this.#hot.forget(partition);
+      try {
+        await this.#call({ kind: 'cut', partition, cut });
+        return;
+      } catch (error) {
+        if (this.#closed || !isKind(error, 'retry')) throw error;
+        events.spoolFault({ reason: describeError(error), retryMs: delayMs });
+        await clock.sleep(delayMs);
+      }
+    }
+  }
+
+  async committed(positions: readonly SpoolCommit[]): Promise<void> {
     for (const { partition, nextOffset } of positions) this.#hot.committed(partition, nextOffset);
     await this.#call({ kind: 'committed', positions });
   }
@@ -202,6 +220,7 @@ class SqliteSpool implements Spool {
     this.#state = state;
     // Whoever read it was told so, and reads it again from Kafka.
     for (const segment of state.dropped) this.#options.events.spoolSegmentDropped(segment);
+    for (const segment of state.cutOff) this.#options.events.spoolSegmentCutOff(segment);
     for (const { path, reason } of state.setAside) {
       this.#hot.clear();
       this.#options.events.spoolFileSetAside({ path, reason });

@@ -1,9 +1,9 @@
 // What the two sides of the spool's worker thread say to each other.
 import type { ErrorCode } from '@sluice/shared/errors.ts';
-import type { PartitionId } from '@sluice/shared/position.ts';
+import type { LogPlace, PartitionId } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
-import type { SpoolPartition } from '../contracts.ts';
-import type { DroppedSegment, SetAside } from './spool-files.ts';
+import type { SpoolCommit, SpoolPartition } from '../contracts.ts';
+import type { CutSegment, DroppedSegment, SetAside } from './spool-files.ts';
 
 export interface SpoolWorkerData {
   readonly directory: string;
@@ -21,8 +21,9 @@ export type SpoolCall =
     }
   | {
       readonly kind: 'committed';
-      readonly positions: readonly { readonly partition: PartitionId; readonly nextOffset: number }[];
+      readonly positions: readonly SpoolCommit[];
     }
+  | { readonly kind: 'cut'; readonly partition: PartitionId; readonly cut: LogPlace }
   /** Only the state: space may have come back. */
   | { readonly kind: 'look' }
   | { readonly kind: 'close' };
@@ -34,6 +35,8 @@ export interface SpoolState {
   readonly freeBytes: number;
   readonly setAside: readonly SetAside[];
   readonly dropped: readonly DroppedSegment[];
+  /** What lay behind a cut of Kafka's log. */
+  readonly cutOff: readonly CutSegment[];
 }
 
 /** One answer to each call, in order. */

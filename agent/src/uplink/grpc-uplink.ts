@@ -155,6 +155,10 @@ class GrpcUplink implements Uplink {
     this.#session?.revoked(partitions);
   }
 
+  truncated(notice: Parameters<Uplink['truncated']>[0]): void {
+    this.#session?.truncated(notice);
+  }
+
   reload(): void {
     const { tls, clock, events } = this.#options;
     const { cert } = readTlsMaterial(tls);

@@ -16,6 +16,7 @@ import type { PartitionId } from '@sluice/shared/position.ts';
 import type {
   DeclaredPartition,
   SchemaRegistry,
+  TruncationNotice,
   UplinkFeed,
   UplinkHandler,
   UplinkItem,
@@ -141,6 +142,13 @@ export class LinkSession {
     this.#write({ $case: 'revoked', value: { partitions: partitions.map(partitionToWire) } });
   }
 
+  truncated({ leaderEpoch, offset, reason, ...partition }: TruncationNotice): void {
+    this.#write({
+      $case: 'truncated',
+      value: { ...partitionToWire(partition), leaderEpoch, offset, reason },
+    });
+  }
+
   #write(body: NonNullable<ConnectRequest['body']>): void {
     if (!this.#isOver()) this.#stream.write({ body });
   }
@@ -194,12 +202,17 @@ export class LinkSession {
           return;
         case 'committed':
           handler.committed(
-            body.value.partitions.map((p) => ({ partition: partitionFromWire(p), nextOffset: p.nextOffset })),
+            body.value.partitions.map(({ nextOffset, openGaps, leaderEpoch, ...p }) => {
+              return { partition: partitionFromWire(p), nextOffset, openGaps, leaderEpoch };
+            }),
           );
           return;
         case 'rewind': {
-          const { offset, rewindEpoch, reason } = body.value;
-          handler.rewind(partitionFromWire(body.value), offset, rewindEpoch, reason);
+          const { offset, rewindEpoch, reason, fillUntil } = body.value;
+          const partition = partitionFromWire(body.value);
+          const range = { startOffset: offset, nextOffset: fillUntil };
+          if (fillUntil > 0) handler.fill(partition, range, rewindEpoch);
+          else handler.rewind(partition, offset, rewindEpoch, reason);
           return;
         }
         case 'hold':
@@ -339,6 +352,7 @@ function declaredToWire(p: DeclaredPartition) {
     leaderEpoch,
     spoolStart,
     spoolNext,
+    spoolRuns: [...p.spoolRuns],
     logStart,
     logEnd,
     startAt: startAt ?? '',
@@ -346,6 +360,9 @@ function declaredToWire(p: DeclaredPartition) {
 }
 
 function positionFromWire(p: PartitionPosition) {
-  const { committed: nextOffset, received, rewindEpoch } = p;
-  return { ...partitionFromWire(p), leaderEpoch: -1, nextOffset, received, rewindEpoch };
+  const { committed: nextOffset, received, rewindEpoch, openGaps, stands } = p;
+  return {
+    ...{ ...partitionFromWire(p), leaderEpoch: -1, nextOffset, received, rewindEpoch },
+    ...{ openGaps, stands },
+  };
 }

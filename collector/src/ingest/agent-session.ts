@@ -14,7 +14,8 @@ import { partitionFromWire, partitionToWire, segmentFromWire } from '@sluice/pro
 import { type Cancel, type Clock, within } from '@sluice/shared/clock.ts';
 import { crc32c } from '@sluice/shared/crc32c.ts';
 import { describeError, SluiceError } from '@sluice/shared/errors.ts';
-import { partitionName } from '@sluice/shared/position.ts';
+import type { OffsetRange } from '@sluice/shared/offset-range.ts';
+import { type PartitionId, partitionName } from '@sluice/shared/position.ts';
 import type {
   AgentLink,
   DeclaredPartition,
@@ -167,6 +168,12 @@ export class AgentSession implements AgentLink {
         case 'gap':
           this.#gap(body.value);
           break;
+        case 'truncated': {
+          const { leaderEpoch, offset, reason } = body.value;
+          const notice = { ...partitionFromWire(body.value), leaderEpoch, offset, reason };
+          this.#options.sequencer.truncated(this, notice);
+          break;
+        }
         case 'assigned':
           this.#assigned(body.value.partitions);
           break;
@@ -246,7 +253,7 @@ export class AgentSession implements AgentLink {
       }
       this.topics.add(state.topic);
       this.#declared.add(topicKey(partitionFromWire(state)));
-      const { leaderEpoch, logStart, logEnd, spoolStart, spoolNext } = state;
+      const { leaderEpoch, logStart, logEnd, spoolStart, spoolNext, spoolRuns } = state;
       const startAt = state.startAt === 'earliest' || state.startAt === 'latest' ? state.startAt : undefined;
       allowed.push({
         ...partitionFromWire(state),
@@ -255,6 +262,7 @@ export class AgentSession implements AgentLink {
         logEnd,
         spoolStart,
         spoolNext,
+        spoolRuns,
         startAt,
       });
     }
@@ -314,16 +322,21 @@ export class AgentSession implements AgentLink {
     this.#write({ $case: 'positions', value: { positions: positions.map(toWire) } });
   }
 
-  committed(positions: Parameters<AgentLink['committed']>[0]): void {
-    const partitions = positions.map(({ partition, nextOffset }) => ({
-      ...partitionToWire(partition),
-      nextOffset,
-    }));
+  committed(commits: Parameters<AgentLink['committed']>[0]): void {
+    const partitions = commits.map(({ partition, openGaps, ...commit }) => {
+      return { ...partitionToWire(partition), ...commit, openGaps: [...openGaps] };
+    });
     this.#write({ $case: 'committed', value: { partitions } });
   }
 
   rewind(...[partition, offset, rewindEpoch, reason]: Parameters<AgentLink['rewind']>): void {
-    this.#write({ $case: 'rewind', value: { ...partitionToWire(partition), offset, rewindEpoch, reason } });
+    const asked = { offset, rewindEpoch, reason, fillUntil: 0 };
+    this.#write({ $case: 'rewind', value: { ...partitionToWire(partition), ...asked } });
+  }
+
+  fill(partition: PartitionId, { startOffset, nextOffset }: OffsetRange, rewindEpoch: number): void {
+    const asked = { offset: startOffset, fillUntil: nextOffset, rewindEpoch, reason: 'an open gap' };
+    this.#write({ $case: 'rewind', value: { ...partitionToWire(partition), ...asked } });
   }
 
   /** Once per topic and reason, however many partitions were declared. */
@@ -360,6 +373,6 @@ export class AgentSession implements AgentLink {
 const topicKey = ({ topic, topicId }: { readonly topic: string; readonly topicId: string }) =>
   `${topicId} ${topic}`;
 
-function toWire({ committed, received, rewindEpoch, ...id }: PartitionPosition) {
-  return { ...partitionToWire(id), committed, received, rewindEpoch };
+function toWire({ openGaps, stands, ...position }: PartitionPosition) {
+  return { ...position, ...partitionToWire(position), openGaps: [...openGaps], stands: [...stands] };
 }

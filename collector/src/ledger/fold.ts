@@ -1,6 +1,7 @@
 // What a table's ledger says, folded entry by entry. Pure. What the entries promise each other is asserted
 // before one is folded (entry-check.ts); what has to be published before a position may be acknowledged is
 // kept here.
+import { mergedRanges, type OffsetRange } from '@sluice/shared/offset-range.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { LedgerEntry, WindowEntry } from '../contracts.ts';
 import { checkEntry } from './entry-check.ts';
@@ -11,7 +12,11 @@ export interface OpenGap {
   readonly reason: string;
 }
 
+/** Nothing was read there: the epochs in `open` and `gap` are those of the leader that was asked. */
+const UNKNOWN_EPOCH = -1;
+
 export interface FoldedPartition extends PartitionId {
+  /** Of the last record below `next`; -1 where nobody has read it. */
   leaderEpoch: number;
   start: number;
   next: number;
@@ -82,6 +87,27 @@ export function isWindow(entry: LedgerEntry): entry is WindowEntry {
   return entry.kind === 'commit' || entry.kind === 'fill';
 }
 
+/** Acknowledged: what is published, and not beyond where a fork has cut. */
+export function ackedOf(fold: Fold | undefined, id: PartitionId): number | undefined {
+  const partition = fold?.partitions.get(partitionKey(id));
+  return partition === undefined ? undefined : Math.min(partition.acked, partition.next);
+}
+
+/** What no fill has brought. */
+export function openGapsOf(fold: Fold | undefined, id: PartitionId): OffsetRange[] {
+  const gaps = fold?.partitions.get(partitionKey(id))?.gaps ?? [];
+  return gaps.map(({ start, next }) => ({ startOffset: start, nextOffset: next }));
+}
+
+/** What no fill has brought to its final place: until then whoever holds it keeps it. */
+export function keptGapsOf(fold: Fold | undefined, id: PartitionId): OffsetRange[] {
+  const key = partitionKey(id);
+  const fills = fold?.unpublished.flatMap((entry) => (entry.kind === 'fill' ? entry.ranges : [])) ?? [];
+  const brought = fills.filter((range) => partitionKey(range) === key);
+  const unpublished = brought.map(({ start, next }) => ({ startOffset: start, nextOffset: next }));
+  return mergedRanges([...openGapsOf(fold, id), ...unpublished]);
+}
+
 /** The entry's objects stand at their final place. */
 export function markStanding(fold: Fold, sequence: number): void {
   if (sequence > fold.publishedThrough) fold.standing.add(sequence);
@@ -129,8 +155,8 @@ function advances(entry: LedgerEntry): { id: PartitionId; next: number }[] {
 function apply(fold: Fold, entry: LedgerEntry): void {
   switch (entry.kind) {
     case 'open':
-      for (const { topic, topicId, partition, leaderEpoch, start } of entry.partitions) {
-        const opened = { topic, topicId, partition, leaderEpoch, start };
+      for (const { topic, topicId, partition, start } of entry.partitions) {
+        const opened = { topic, topicId, partition, leaderEpoch: UNKNOWN_EPOCH, start };
         const state = { ...opened, next: start, acked: start, records: 0, gaps: [], forks: [] };
         fold.partitions.set(partitionKey(opened), state);
       }
@@ -140,11 +166,11 @@ function apply(fold: Fold, entry: LedgerEntry): void {
       applyWindow(fold, entry);
       return;
     case 'gap':
-      for (const { start, next, reason, leaderEpoch, ...id } of entry.gaps) {
+      for (const { start, next, reason, ...id } of entry.gaps) {
         const partition = fold.partitions.get(partitionKey(id));
         if (partition === undefined) continue;
         partition.next = next;
-        partition.leaderEpoch = Math.max(partition.leaderEpoch, leaderEpoch);
+        partition.leaderEpoch = UNKNOWN_EPOCH;
         partition.gaps.push({ start, next, reason });
       }
       return;

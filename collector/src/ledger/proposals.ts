@@ -34,16 +34,19 @@ export function windowProposal(
   };
 }
 
-/** LEDGER_RANGE_CONFLICT where another collector has committed part of the window. */
+/** LEDGER_RANGE_CONFLICT where another collector has committed part of the window, or recorded a cut. */
 export function assertNext(fold: Fold, { ranges }: WindowCommit): void {
   for (const range of ranges) {
-    const next = fold.partitions.get(partitionKey(range))?.next;
+    const { next, forks = [] } = fold.partitions.get(partitionKey(range)) ?? {};
     if (next !== range.start)
       throw conflict(
         fold,
         range,
         `is committed to ${next ?? 'nothing'} and the window starts at ${range.start}`,
       );
+    const cut = forks.find(({ to, leaderEpoch }) => range.next > to && range.leaderEpoch < leaderEpoch);
+    if (cut !== undefined)
+      throw conflict(fold, range, `was cut at ${cut.to} and the window is of epoch ${range.leaderEpoch}`);
   }
 }
 

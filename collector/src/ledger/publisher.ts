@@ -8,7 +8,7 @@ import type { PartitionId } from '@sluice/shared/position.ts';
 import type { LedgerEntry, WindowEntry } from '../contracts.ts';
 import type { Events } from '../events.ts';
 import type { TableCondition } from './condition.ts';
-import { type Fold, isWindow, markStanding, settle } from './fold.ts';
+import { ackedOf, type Fold, isWindow, keptGapsOf, markStanding, settle } from './fold.ts';
 import { type PublishTarget, publishEntry } from './publish.ts';
 
 /** How long another's entry is left to its writer. Politeness: no promise rests on it. */
@@ -21,7 +21,7 @@ export interface PublisherOptions {
   readonly clock: Clock;
   readonly events: Events;
   readonly signal: AbortSignal;
-  /** Partitions whose acknowledged position moved. */
+  /** Partitions whose acknowledged position, or what is wanted below it, has changed. */
   readonly onAcked: (partitions: readonly PartitionId[]) => void;
 }
 
@@ -32,8 +32,8 @@ export class Publisher {
   /** Those that are left to their writer for a while. */
   readonly #courtesies = new Map<number, AbortController>();
   readonly #waiters = new Map<number, PromiseWithResolvers<void>>();
-  /** What the listener has heard, by partition key. */
-  readonly #announced = new Map<string, number>();
+  /** What the listener has heard, by partition key: the position, and what is wanted below it. */
+  readonly #announced = new Map<string, string>();
   /** Entries up to here are known to stand for good: nothing is done about later ones. */
   #confirmed: number;
   #running = false;
@@ -156,10 +156,12 @@ export class Publisher {
 
   /** Also what other collectors published: their entries say so when they are folded. */
   #announce(): void {
+    const { fold } = this.#options;
     const moved: PartitionId[] = [];
-    for (const [key, partition] of this.#options.fold.partitions) {
-      if (this.#announced.get(key) === partition.acked) continue;
-      this.#announced.set(key, partition.acked);
+    for (const [key, partition] of fold.partitions) {
+      const said = `${ackedOf(fold, partition)} ${JSON.stringify(keptGapsOf(fold, partition))}`;
+      if (this.#announced.get(key) === said) continue;
+      this.#announced.set(key, said);
       moved.push(partition);
     }
     if (moved.length > 0) this.#options.onAcked(moved);

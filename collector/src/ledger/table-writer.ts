@@ -6,7 +6,8 @@
 //   5 tidy     staged copies are removed; those that stay are garbage
 import type { Cancel, Clock } from '@sluice/shared/clock.ts';
 import { assert, isKind } from '@sluice/shared/errors.ts';
-import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
+import type { OffsetRange } from '@sluice/shared/offset-range.ts';
+import { type LogPlace, type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { Random } from '@sluice/shared/random.ts';
 import type {
   Catalog,
@@ -22,7 +23,7 @@ import type {
 import type { Events } from '../events.ts';
 import { stagedPrefix } from '../lake/object-keys.ts';
 import { TableCondition } from './condition.ts';
-import type { Fold } from './fold.ts';
+import { ackedOf, type Fold, keptGapsOf, openGapsOf } from './fold.ts';
 import { type Ledger, openLedger } from './ledger.ts';
 import {
   assertInGaps,
@@ -152,11 +153,28 @@ class LedgerTableWriter implements TableWriter {
   }
 
   acked(partition: PartitionId): number | undefined {
-    return this.#ledger?.fold.partitions.get(partitionKey(partition))?.acked;
+    return ackedOf(this.#ledger?.fold, partition);
   }
 
   partitions(): readonly PartitionId[] {
     return [...(this.#ledger?.fold.partitions.values() ?? [])];
+  }
+
+  openGaps(partition: PartitionId): readonly OffsetRange[] {
+    return openGapsOf(this.#ledger?.fold, partition);
+  }
+
+  keptGaps(partition: PartitionId): readonly OffsetRange[] {
+    return keptGapsOf(this.#ledger?.fold, partition);
+  }
+
+  leaderEpoch(partition: PartitionId): number | undefined {
+    return this.#ledger?.fold.partitions.get(partitionKey(partition))?.leaderEpoch;
+  }
+
+  forks(partition: PartitionId): readonly LogPlace[] {
+    const forks = this.#ledger?.fold.partitions.get(partitionKey(partition))?.forks ?? [];
+    return forks.map(({ to: offset, leaderEpoch }) => ({ offset, leaderEpoch }));
   }
 
   async open(openings: readonly Opening[]): Promise<void> {

@@ -14,6 +14,7 @@ import {
 import { JoinedColumn } from './joined-column.ts';
 import type { OddCode, OddRecord } from './odd-record.ts';
 import { type HeaderPairs, type KeyText, pairsText, readHeaders, textKey } from './record-texts.ts';
+import { STRAIGHT_GROUP_ROWS_MAX } from './sql/straight.ts';
 
 export type { OddCode, OddRecord };
 
@@ -34,8 +35,8 @@ export interface ChunkPart {
 const PART_ROWS_MAX = 1_024;
 
 /** A chunk is full once it holds this many bytes or records, those that are set aside included. */
-const CHUNK_BYTES = 8 * 2 ** 20;
-const CHUNK_RECORDS = 60_000;
+const CHUNK_BYTES = 16 * 2 ** 20;
+const CHUNK_RECORDS = STRAIGHT_GROUP_ROWS_MAX;
 
 /** What the values of one batch may be converted to: a few bytes can decompress to many. */
 const CONVERTED_BYTES_MAX = 32 * 2 ** 20;

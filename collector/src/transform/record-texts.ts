@@ -1,6 +1,7 @@
 // A record's key and headers as the texts that SQL reads: what a table is told of a record beside its value.
 import { isUtf8 } from 'node:buffer';
 import { SluiceError } from '@sluice/shared/errors.ts';
+import type { RecordOptions } from '../contracts.ts';
 
 /** In the order of the record; a value that is not UTF-8 is written `base64:...`, a null one null. */
 export type HeaderPairs = readonly (readonly [string, string | null])[];
@@ -11,10 +12,10 @@ export type KeyText = (key: Buffer) => Buffer | 'KEY_INVALID';
 export const textKey: KeyText = (key) =>
   isUtf8(key) ? key : Buffer.from(`base64:${key.toString('base64')}`);
 
-export const base64Key: KeyText = (key) => Buffer.from(key.toString('base64'));
+const base64Key: KeyText = (key) => Buffer.from(key.toString('base64'));
 
 /** The key as it is written, where it is JSON. */
-export const jsonKey: KeyText = (key) => {
+const jsonKey: KeyText = (key) => {
   try {
     if (!isUtf8(key)) return 'KEY_INVALID';
     JSON.parse(key.toString());
@@ -27,7 +28,7 @@ export const jsonKey: KeyText = (key) => {
 export const pairsText = (pairs: HeaderPairs) => Buffer.from(JSON.stringify(pairs));
 
 /** An object; of a name that is repeated the last value, as Kafka's `lastHeader` has it. */
-export function mapText(pairs: HeaderPairs): Buffer {
+function mapText(pairs: HeaderPairs): Buffer {
   const last = new Map(pairs);
   const members = [...last].map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`);
   return Buffer.from(`{${members.join(',')}}`);
@@ -58,4 +59,12 @@ export function readHeaders(bytes: Buffer, place: string): HeaderPairs {
   const pairs: [string, string | null][] = [];
   for (let left = number(); left > 0; left--) pairs.push([text() ?? '', text()]);
   return pairs;
+}
+
+/** How a table wants both. */
+export function textsOf({ key, headers }: Pick<RecordOptions, 'key' | 'headers'>) {
+  return {
+    keyText: { text: textKey, bytes: base64Key, json: jsonKey }[key],
+    headersText: { pairs: pairsText, map: mapText }[headers],
+  };
 }

@@ -1,12 +1,9 @@
 // One window through DuckDB: segments are decoded while the chunk before is in SQL, then the good rows and
 // the bad ones are written as files. Nothing leaves but files below the request's own directory and counts
 // that must add up.
-
-import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '@sluice/shared/clock.ts';
 import { assert, SluiceError } from '@sluice/shared/errors.ts';
-import { sha256OfFile } from '@sluice/shared/file-hash.ts';
 import { partitionKey } from '@sluice/shared/position.ts';
 import { systemRandom } from '@sluice/shared/random.ts';
 import type {
@@ -20,6 +17,7 @@ import type {
 import { spellTime } from '../time-spelling.ts';
 import { ColumnChunk } from './columns.ts';
 import { converterOf } from './converters.ts';
+import { copyToFiles } from './copy-to-files.ts';
 import {
   type CorruptRun,
   corruptBatch,
@@ -28,17 +26,17 @@ import {
   type PayloadPiece,
   piecesOf,
 } from './corrupt-batches.ts';
-import { type AskSchema, type SchemaShelf, SchemaWanted, WindowSchemas } from './decode/schemas.ts';
+import { type SchemaParts, SchemaWanted, WindowSchemas } from './decode/schemas.ts';
 import { type Database, openDatabase } from './duckdb.ts';
 import { setKeys } from './key-files.ts';
-import { base64Key, jsonKey, mapText, pairsText, textKey } from './record-texts.ts';
+import { textsOf } from './record-texts.ts';
 import { loadReferences } from './references.ts';
 import { type CompiledTable, compileTable, type Marks } from './sql/compile.ts';
 import { type FieldPlan, planFields } from './sql/fields.ts';
-import { fileFormat } from './sql/file-format.ts';
+import { fileFormat, rowGroupOptions } from './sql/file-format.ts';
 import type { CompiledOutput } from './sql/outputs.ts';
 import type { InsertForm } from './sql/steps/step.ts';
-import { literal } from './sql/types.ts';
+import { filesOf, StraightRows, type WrittenFile } from './straight-rows.ts';
 import { type JsonRules, jsonRules, strikeUnstrict } from './strict-json.ts';
 
 export interface TransformLimits {
@@ -47,11 +45,9 @@ export interface TransformLimits {
 }
 
 /** What a window is made with; schemas are shared by all of a process. */
-export interface WindowParts {
+export interface WindowParts extends SchemaParts {
   readonly limits: TransformLimits;
   readonly clock: Clock;
-  readonly shelf: SchemaShelf;
-  readonly askSchema: AskSchema;
 }
 
 export interface WindowRequest {
@@ -81,6 +77,7 @@ export class WindowTransform {
   readonly #compiled: CompiledTable;
   readonly #chunk: ColumnChunk;
   readonly #jsonRules: JsonRules | undefined;
+  readonly #straight: StraightRows;
   readonly #records = new Map<string, number>();
   /** The fastest one first; each is correct for what the one before fails on. */
   readonly #forms: InsertForm[];
@@ -100,12 +97,16 @@ export class WindowTransform {
   ) {
     const { table } = request;
     const { database, plan, clock } = parts;
-    this.#schemas = new WindowSchemas(parts.shelf, parts.askSchema);
+    this.#schemas = new WindowSchemas(parts);
     this.#request = request;
     this.#clock = clock;
     this.#database = database;
     this.#compiled = compileTable(table, plan, marks);
     this.#forms = plan.mayThrow ? ['clean', 'checked', 'guarded'] : ['clean', 'checked'];
+    this.#straight = new StraightRows({
+      ...{ table, database, compiled: this.#compiled, directory: request.directory },
+      parquetOptions: table.output.kind === 'parquet' ? rowGroupOptions(table.output) : '',
+    });
     this.#jsonRules = table.input.kind === 'json' ? jsonRules(plan.source) : undefined;
     this.#chunk = new ColumnChunk({
       separator: Buffer.from(marks.separator),
@@ -115,8 +116,7 @@ export class WindowTransform {
       text: table.input.kind !== 'bytes',
       convert: converterOf(table, this.#schemas),
       tombstones: table.record.tombstones,
-      keyText: { text: textKey, bytes: base64Key, json: jsonKey }[table.record.key],
-      headersText: { pairs: pairsText, map: mapText }[table.record.headers],
+      ...textsOf(table.record),
       originals: this.#compiled.needsOriginals,
     });
   }
@@ -135,6 +135,7 @@ export class WindowTransform {
       await loadReferences(database, plan.references, request.directory);
       const transform = new WindowTransform(request, { ...parts, database, plan });
       for (const sql of transform.#compiled.createStaged) await database.run(sql);
+      await transform.#straight.open();
       return transform;
     } catch (error) {
       database.close();
@@ -217,7 +218,7 @@ export class WindowTransform {
     this.#odd += struck;
     if (this.#chunk.rows > 0) {
       await this.#database.appendChunk(this.#chunk);
-      this.#inserting = this.#insert(exactText);
+      this.#inserting = this.#insert(this.#chunk.rows, exactText);
       this.#inserting.catch(() => {});
     }
     this.#staged += this.#chunk.rows;
@@ -225,9 +226,9 @@ export class WindowTransform {
     this.#chunk.reset();
   }
 
-  async #insert(exactText: boolean): Promise<void> {
+  async #insert(rows: number, exactText: boolean): Promise<void> {
     const started = this.#clock.monotonicMs();
-    await this.#insertInForm(exactText);
+    if (!(await this.#straight.take(rows, exactText))) await this.#insertInForm(exactText);
     await this.#database.emptyRaw();
     this.#sqlMs += this.#clock.monotonicMs() - started;
   }
@@ -277,13 +278,13 @@ export class WindowTransform {
     const [good, emitted] = [Number(row?.['good']), Number(row?.['emitted'])];
     const classes = {
       in: [...this.#records.values()].reduce((a, b) => a + b, 0),
-      emitted,
+      emitted: emitted + this.#straight.rows,
       merged: good - emitted,
-      filtered: Number(row?.['filtered']) + this.#filtered,
+      filtered: Number(row?.['filtered']) + this.#filtered + this.#straight.filtered,
       quarantined: Number(row?.['quarantined']) + this.#odd,
     };
     assert(
-      emitted + classes.merged + classes.filtered + classes.quarantined === classes.in &&
+      classes.emitted + classes.merged + classes.filtered + classes.quarantined === classes.in &&
         (classes.merged === 0 || this.#compiled.outputs.some(({ merges }) => merges)),
       `${this.#request.table.name}: ${JSON.stringify(classes)} do not add up`,
     );
@@ -327,6 +328,7 @@ export class WindowTransform {
 
   async #writeRows(output: CompiledOutput): Promise<OutputFile[]> {
     const { table, name } = output;
+    const { openedMs } = this.#request;
     const { extension, options } = fileFormat(table);
     const files: OutputFile[] = [];
     const combinations = await this.#database.rows(output.partitionValues);
@@ -337,45 +339,33 @@ export class WindowTransform {
       if (expected === 0) continue;
       const values = table.partitionBy.map((_spec, column) => (row[`p${column}`] ?? null) as string | null);
       const select = placed ? output.selectPlaced(i + 1) : output.selectRows(values);
-      const written = await this.#copy(select, { name: `${name}-${i}.${extension}`, options });
+      const written = await this.#copy(select, `${name}-${i}.${extension}`, options);
       const rows = written.reduce((sum, file) => sum + file.rows, 0);
       assert(rows === expected, `${rows} rows written where ${expected} were staged`);
-      const partition = table.partitionBy.map((spec, column) => ({
-        column: spec.column,
-        value: spec.kind === 'ingest' ? spellTime(spec, this.#request.openedMs) : (values[column] ?? null),
-      }));
-      files.push(...written.map((file) => ({ output: name, index: 0, partition, extension, ...file })));
+      const all = this.#straight.holds(values) ? await this.#straight.join(written) : written;
+      files.push(...filesOf(output, { values, openedMs }, all));
     }
+    const { values } = this.#straight;
+    if (values !== undefined)
+      files.push(...filesOf(output, { values, openedMs }, await this.#straight.join([])));
     return files;
   }
 
   async #writeQuarantine(expected: number): Promise<OutputFile[]> {
     if (expected === 0) return [];
-    const [file] = await this.#copy(this.#compiled.selectQuarantine, {
-      name: 'quarantine.parquet',
-      options: 'FORMAT parquet, COMPRESSION zstd',
-    });
+    const [file] = await this.#copy(
+      this.#compiled.selectQuarantine,
+      'quarantine.parquet',
+      'FORMAT parquet, COMPRESSION zstd',
+    );
     assert(file !== undefined, 'a COPY wrote no file');
     assert(file.rows === expected, `${file.rows} records quarantined where ${expected} failed`);
     const partition = [{ column: 'ingest_day', value: spellTime({ by: 'day' }, this.#request.openedMs) }];
     return [{ output: 'quarantine', index: 0, partition, extension: 'parquet', ...file }];
   }
 
-  /** One file, or with FILE_SIZE_BYTES among the options a directory of files. */
-  async #copy(select: string, to: { name: string; options: string }) {
-    const path = join(this.#request.directory, to.name);
-    const written = await this.#database.rows(`COPY (${select}) TO ${literal(path)} (${to.options})`);
-    const files = written.map((row) => ({
-      path: String(row['filename'] ?? path),
-      rows: Number(row['Count'] ?? row['count']),
-    }));
-    return await Promise.all(
-      files.map(async (file) => ({
-        ...file,
-        bytes: (await stat(file.path)).size,
-        sha256: await sha256OfFile(file.path),
-      })),
-    );
+  #copy(select: string, name: string, options: string): Promise<WrittenFile[]> {
+    return copyToFiles(this.#database, { select, path: join(this.#request.directory, name), options });
   }
 
   async close(): Promise<void> {

@@ -2,8 +2,8 @@
 // is the lane's decision and what its ranges are is derived from the segments.
 import { assert, SluiceError } from '@sluice/shared/errors.ts';
 import { type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
-import { skippedFrom } from '@sluice/shared/segment.ts';
-import type { LedgerRange, StagedSegment } from '../contracts.ts';
+import { type Segment, skippedFrom } from '@sluice/shared/segment.ts';
+import type { LedgerRange, StagedSegment, TableWriter } from '../contracts.ts';
 import type { StagedBytes } from './staging-budget.ts';
 
 export interface WindowSegment extends StagedSegment {
@@ -80,26 +80,40 @@ export function addToWindow(window: OpenWindow, segment: WindowSegment): void {
   tellChanged(window);
 }
 
-/** What lies below the committed positions is dropped: another collector was first with it. */
+/**
+ * What lies below the committed positions is dropped: another collector was first with it. So is what was
+ * read from a log that another collector has recorded as cut: the partitions of which that is all, or behind
+ * the cut, are returned.
+ */
 export function trimWindow(
   window: OpenWindow,
-  position: (partition: PartitionId) => number | undefined,
-): void {
+  ledger: Pick<TableWriter, 'position' | 'forks'>,
+): readonly PartitionId[] {
   const kept: WindowSegment[] = [];
   const reached = new Map<string, number>();
+  const isVoid = new Map<string, PartitionId>();
   for (const staged of window.segments) {
     const { segment, fromOffset, held } = staged;
     const key = partitionKey(segment);
-    const at = reached.get(key) ?? position(segment) ?? 0;
+    const at = reached.get(key) ?? ledger.position(segment) ?? 0;
+    const isCut = isOfCutLog(segment, ledger) && segment.nextOffset > at;
     assert(
-      fromOffset <= at,
+      fromOffset <= at || isCut || isVoid.has(key) || ledger.forks(segment).length > 0,
       `window ${window.id} begins ${partitionName(segment)} at ${fromOffset}, behind ${at}`,
     );
-    if (segment.nextOffset <= at) held.release();
+    if (isCut || fromOffset > at) isVoid.set(key, segment);
+    if (isVoid.has(key) || segment.nextOffset <= at) held.release();
     else kept.push({ ...staged, fromOffset: Math.max(fromOffset, at) });
     reached.set(key, Math.max(at, segment.nextOffset));
   }
   window.segments = kept;
+  return [...isVoid.values()];
+}
+
+/** Read from a log that the ledger has left: its offsets behind the cut stand for other records now. */
+export function isOfCutLog(segment: Segment, ledger: Pick<TableWriter, 'forks'>): boolean {
+  const { leaderEpoch: epoch, nextOffset } = segment;
+  return ledger.forks(segment).some(({ offset, leaderEpoch }) => nextOffset > offset && epoch < leaderEpoch);
 }
 
 /**
@@ -119,7 +133,7 @@ export function windowRanges(window: OpenWindow, records: ReadonlyMap<string, nu
       `window ${window.id} has a hole in ${partitionName(segment)} before ${fromOffset}`,
     );
     const skipped = skippedFrom(segment.skipped, fromOffset);
-    const whole = fromOffset === segment.startOffset && range.told !== undefined;
+    const whole = fromOffset === segment.startOffset && !staged.isClipped && range.told !== undefined;
     ranges.set(key, {
       first: range.first,
       last: staged,

@@ -4,19 +4,34 @@
 // process resends nothing. A topic whose tables cannot take more is held, so that its neighbours flow.
 import { type Clock, within } from '@sluice/shared/clock.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
-import type { Segment } from '@sluice/shared/segment.ts';
+import { clipSegment, type Segment } from '@sluice/shared/segment.ts';
 import { formatBytes } from '@sluice/shared/units.ts';
 import type {
   AgentLink,
   DeclaredPartition,
   GapNotice,
+  PartitionCommit,
   PartitionPosition,
   Sequencer,
-  TableWriter,
+  TruncationNotice,
 } from '../contracts.ts';
 import type { Events } from '../events.ts';
+import { FILL_EPOCH_MIN, GapFills } from './gap-fills.ts';
 import { impossibleCounts } from './impossible-counts.ts';
 import { createPartitionOpener, idOf } from './partition-opener.ts';
+import {
+  commitOf,
+  contradicts,
+  expectedOf,
+  goOnAtCut,
+  isAcked,
+  isOpen,
+  type PartitionState,
+  positionOf,
+  type SequencedTable,
+  showsPlaces,
+  validEnd,
+} from './sequenced-partition.ts';
 import type { StagedBytes, StagingBudget } from './staging-budget.ts';
 import type { TableLane } from './table-lane.ts';
 import { TopicHolds } from './topic-holds.ts';
@@ -35,30 +50,11 @@ const RESENDS_MAX = 3;
 /** What was held flows again below this share of its limit. */
 const RESUME_SHARE = 0.9;
 
-export interface SequencedTable {
-  readonly lane: TableLane;
-  readonly writer: TableWriter;
-}
-
 export interface SequencerOptions {
   readonly tables: readonly SequencedTable[];
   readonly budget: StagingBudget;
   readonly clock: Clock;
   readonly events: Events;
-}
-
-interface PartitionState {
-  readonly id: PartitionId;
-  readonly tables: readonly SequencedTable[];
-  /** Streams that declared it and did not revoke it: they may send. */
-  readonly links: Set<AgentLink>;
-  /**
-   * Streams that have ever declared it: they may hold spooled data of it, and hear of commits to their end.
-   * With each the rewinds that it was asked for: what it sent before the last one is stale.
-   */
-  readonly hearers: Map<AgentLink, number>;
-  /** Segments in a row that could not be, by stream. */
-  readonly impossible: Map<AgentLink, number>;
 }
 
 /**
@@ -88,6 +84,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     lane.onChange(() => {
       updateHolds();
       endFinished();
+      for (const { id, fills } of partitions.values()) if (id.topic === lane.table.topic) fills.look();
     });
     writer.onAcked(announceAcked);
   }
@@ -140,18 +137,18 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   }
 
   function announceAcked(moved: readonly PartitionId[]): void {
-    const perLink = new Map<AgentLink, { partition: PartitionId; nextOffset: number }[]>();
-    for (const id of moved) {
-      const state = partitions.get(partitionKey(id));
-      if (state === undefined) continue;
-      const nextOffset = ackedOf(state);
+    const perLink = new Map<AgentLink, PartitionCommit[]>();
+    const states = moved.flatMap((id) => partitions.get(partitionKey(id)) ?? []);
+    for (const state of states) {
+      const commit = commitOf(state);
       for (const link of state.hearers.keys()) {
         const list = perLink.get(link) ?? [];
-        list.push({ partition: id, nextOffset });
+        list.push(commit);
         perLink.set(link, list);
       }
     }
-    for (const [link, positions] of perLink) link.committed(positions);
+    for (const [link, commits] of perLink) link.committed(commits);
+    for (const { fills } of states) fills.look();
     endFinished();
   }
 
@@ -213,15 +210,23 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     if (wanted === undefined) return []; // the stream has ended
     const open = declared.map(stateOf).filter(isOpen);
     for (const { hearers } of open) hearers.set(link, hearers.get(link) ?? 0);
+    for (const partition of declared) if (isOpen(stateOf(partition))) askFills(link, partition);
     const [mine = [], revoked = []] = [true, false].map((is) =>
       open.filter(({ id }) => wanted.has(partitionKey(id)) === is),
     );
-    if (revoked.length > 0)
-      link.committed(revoked.map((state) => ({ partition: state.id, nextOffset: ackedOf(state) })));
+    if (revoked.length > 0) link.committed(revoked.map(commitOf));
     return mine.map((state) => {
       state.links.add(link);
-      const [committed, received] = [ackedOf(state), expectedOf(state)];
-      return { ...state.id, committed, received, rewindEpoch: state.hearers.get(link) ?? 0 };
+      return positionOf(state, link);
+    });
+  }
+
+  /** After the stream was told where the partition stands: it keeps what is asked for then. */
+  function askFills(link: AgentLink, partition: DeclaredPartition): void {
+    const { fills } = stateOf(partition);
+    fills.declared(link, partition.spoolRuns);
+    clock.after(0, () => {
+      if (wantedBy.has(link)) fills.look();
     });
   }
 
@@ -230,7 +235,10 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     let state = partitions.get(key);
     if (state === undefined) {
       const tables = tablesOf(partition.topic);
-      state = { id: idOf(partition), tables, links: new Set(), hearers: new Map(), impossible: new Map() };
+      const id = idOf(partition);
+      const fills = new GapFills({ id, fills: tables.map(({ lane }) => lane.fills) }, events);
+      const maps = { hearers: new Map(), shown: new Map(), impossible: new Map() };
+      state = { id, tables, links: new Set(), fills, cuts: 0, ...maps };
       partitions.set(key, state);
     }
     return state;
@@ -243,7 +251,8 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     epoch: number,
   ): PartitionState | 'skipped' | 'rewound' | 'stale' {
     const state = partitions.get(partitionKey(item));
-    if (state === undefined || !state.links.has(link) || epoch !== state.hearers.get(link)) return 'stale';
+    if (state === undefined || state.cuts > 0 || !state.links.has(link)) return 'stale';
+    if (epoch !== state.hearers.get(link)) return 'stale';
     const expected = expectedOf(state);
     if (item.nextOffset <= expected) return 'skipped';
     if (item.startOffset <= expected) return state;
@@ -266,17 +275,44 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   }
 
   function segment(link: AgentLink, item: Segment, epoch: number): ReturnType<Sequencer['segment']> {
-    const state = place(link, item, epoch);
+    if (epoch >= FILL_EPOCH_MIN) return filling(link, item, epoch);
+    const known = partitions.get(partitionKey(item));
+    if (known !== undefined && contradicts(known, item) && showsPlaces(link, known)) return 'stale';
+    const end = known === undefined ? item.nextOffset : validEnd(known, item);
+    if (end <= item.startOffset) return 'stale';
+    const valid = clipSegment(item, end);
+    const state = place(link, valid, epoch);
     if (typeof state === 'string') return state;
     const wrong = impossibleCounts(item);
     if (wrong !== undefined) return turnAway(link, state, wrong);
     state.impossible.delete(link);
-    const takers = state.tables.filter(({ lane }) => (lane.next(item) ?? 0) < item.nextOffset);
+    const takers = state.tables.filter(({ lane }) => (lane.next(item) ?? 0) < end);
     const bytes = take(item, takers.length);
-    for (const { lane } of takers) lane.stage(item, Math.max(lane.next(item) ?? 0, item.startOffset), bytes);
+    for (const { lane } of takers) {
+      const fromOffset = Math.max(lane.next(item) ?? 0, item.startOffset);
+      lane.stage({ segment: valid, fromOffset, ...(valid === item ? {} : { isClipped: true }) }, bytes);
+    }
     if (budget.isPressed()) closeLargest();
     updateHolds();
     return 'staged';
+  }
+
+  /** What is staged is committed before the ledgers hear of the cut: rows are never taken back. */
+  function truncated(link: AgentLink, notice: TruncationNotice): void {
+    const state = partitions.get(partitionKey(notice));
+    if (state === undefined || !state.hearers.has(link)) return;
+    state.cuts++;
+    void Promise.all(state.tables.map(({ lane }) => lane.cut(notice))).then(() => {
+      if (--state.cuts === 0) goOnAtCut(state);
+    });
+  }
+  function filling(link: AgentLink, segment: Segment, epoch: number): 'staged' | 'skipped' | 'stale' {
+    const fills = impossibleCounts(segment) ?? partitions.get(partitionKey(segment))?.fills;
+    if (fills === undefined || typeof fills === 'string') return 'stale';
+    const outcome = fills.segment(link, { segment, epoch }, (holders) => take(segment, holders));
+    if (budget.isPressed()) closeLargest();
+    updateHolds();
+    return outcome;
   }
 
   /** Sent again it may be whole. If not, its topic waits by name, and the stream's other topics flow. */
@@ -300,6 +336,10 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   }
 
   function gap(link: AgentLink, notice: GapNotice, epoch: number): void {
+    if (epoch >= FILL_EPOCH_MIN) {
+      partitions.get(partitionKey(notice))?.fills.denied(link, notice, epoch);
+      return;
+    }
     const state = place(link, notice, epoch);
     if (typeof state === 'string') return;
     for (const { lane } of state.tables) {
@@ -327,10 +367,9 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     finishing.get(link)?.resolve();
     finishing.delete(link);
     held.forget(link);
-    for (const { links, hearers, impossible } of partitions.values()) {
-      links.delete(link);
-      hearers.delete(link);
-      impossible.delete(link);
+    for (const { links, hearers, impossible, fills, shown } of partitions.values()) {
+      for (const known of [links, hearers, impossible, shown]) known.delete(link);
+      fills.forget(link);
     }
     for (const { lane, writer } of options.tables) {
       if (!isHeard(lane)) writer.follow(false);
@@ -353,33 +392,9 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     revoke,
     segment,
     gap,
+    truncated,
     finish,
     disconnected,
     room: () => budget.room(),
   };
-}
-
-/** Acknowledged is what every table of the topic has published. */
-function ackedOf({ id, tables }: PartitionState): number {
-  return tables.reduce((low, { writer }) => Math.min(low, writer.acked(id) ?? 0), Number.MAX_SAFE_INTEGER);
-}
-
-/**
- * As far as it can be: a parked table waits for an operator, and what a halted one has given up is not here
- * any more.
- */
-function isAcked({ id, tables }: PartitionState, offset: number): boolean {
-  return tables.every(({ lane, writer }) => {
-    const here = Math.min(offset, lane.next(id) ?? 0);
-    return (writer.acked(id) ?? 0) >= here || writer.status().state === 'parked';
-  });
-}
-
-/** Expected is what some table still lacks. */
-function expectedOf({ id, tables }: PartitionState): number {
-  return tables.reduce((low, { lane }) => Math.min(low, lane.next(id) ?? 0), Number.MAX_SAFE_INTEGER);
-}
-
-function isOpen({ id, tables }: PartitionState): boolean {
-  return tables.every(({ lane }) => lane.next(id) !== undefined);
 }

@@ -6,11 +6,19 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '@sluice/shared/clock.ts';
 import { assert, describeError, isKind, SluiceError } from '@sluice/shared/errors.ts';
-import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
+import { type LogPlace, type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { Random } from '@sluice/shared/random.ts';
-import type { Segment } from '@sluice/shared/segment.ts';
-import type { GapNotice, TableConfig, TableWriter, Transformer, TransformResult } from '../contracts.ts';
+import type {
+  GapNotice,
+  StagedSegment,
+  TableConfig,
+  TableWriter,
+  Transformer,
+  TransformResult,
+  TruncationNotice,
+} from '../contracts.ts';
 import type { Events } from '../events.ts';
+import { FillLane } from './fill-lane.ts';
 import {
   addToWindow,
   EARLY_TRANSFORM_BYTES,
@@ -41,6 +49,7 @@ export type CloseReason =
   | 'stream ended'
   | 'staging pressed'
   | 'gap'
+  | 'truncated'
   /** Another collector has committed more of a partition than is staged here. */
   | 'overtaken';
 
@@ -50,8 +59,16 @@ export interface TableLane {
    * Next offset this lane expects of a partition: staged or committed; undefined where it was never opened.
    */
   next(partition: PartitionId): number | undefined;
-  stage(segment: Segment, fromOffset: number, held: StagedBytes): void;
+  /** The same with the leader epoch below it. */
+  place(partition: PartitionId): LogPlace | undefined;
+  stage(staged: StagedSegment, held: StagedBytes): void;
   gap(notice: GapNotice, fromOffset: number): void;
+  /**
+   * Kafka's log was cut: what is staged is committed, and then the ledger goes on at the cut. Never rejects.
+   */
+  cut(notice: TruncationNotice): Promise<void>;
+  /** What it gets of its open gaps, beside its windows. */
+  readonly fills: FillLane;
   openBytes(): number;
   /** Whether as many closed windows wait as may. */
   isFull(): boolean;
@@ -92,6 +109,8 @@ export interface LaneOptions {
 export function createTableLane(options: LaneOptions): TableLane {
   const { table, writer, clock, random, events } = options;
   const nextOffsets = new Map<string, number>();
+  /** Leader epochs of what is staged last. */
+  const epochs = new Map<string, number>();
   const inFlight = new Set<OpenWindow>();
   let gapsUnderWay = 0;
   const stopping = new AbortController();
@@ -108,11 +127,19 @@ export function createTableLane(options: LaneOptions): TableLane {
     for (const listener of listeners) listener();
   };
 
+  const fills = new FillLane(options, changed);
+
   /** What another collector has committed beyond what is staged here is not asked for again. */
   const next = (partition: PartitionId) => {
     const staged = nextOffsets.get(partitionKey(partition));
     const committed = writer.position(partition);
     return staged === undefined ? committed : Math.max(staged, committed ?? 0);
+  };
+
+  const place = (partition: PartitionId) => {
+    const [offset, committed] = [next(partition), writer.leaderEpoch(partition) ?? -1];
+    if (offset === undefined) return undefined;
+    return { offset, leaderEpoch: Math.max(committed, epochs.get(partitionKey(partition)) ?? -1) };
   };
 
   function openWindow(): OpenWindow {
@@ -127,7 +154,8 @@ export function createTableLane(options: LaneOptions): TableLane {
     });
   }
 
-  function stage(segment: Segment, fromOffset: number, held: StagedBytes): void {
+  function stage(staged: StagedSegment, held: StagedBytes): void {
+    const { segment, fromOffset } = staged;
     const expected = next(segment);
     assert(expected === fromOffset, `${table.name} was given ${fromOffset} and expects ${expected}`);
     // A window has no hole: what was staged before is trimmed away when its append is lost.
@@ -135,8 +163,9 @@ export function createTableLane(options: LaneOptions): TableLane {
     const isFirst = open === undefined;
     open ??= openWindow();
     const hadRecords = open.records > 0;
-    addToWindow(open, { segment, fromOffset, held });
+    addToWindow(open, { ...staged, held });
     nextOffsets.set(partitionKey(segment), segment.nextOffset);
+    epochs.set(partitionKey(segment), segment.leaderEpoch);
     if (isFirst || (!hadRecords && open.records > 0)) {
       armTimer(
         open,
@@ -228,11 +257,19 @@ export function createTableLane(options: LaneOptions): TableLane {
         break;
       } catch (error) {
         if (!(error instanceof SluiceError && error.code === 'LEDGER_RANGE_CONFLICT')) throw error;
-        trimWindow(window, (partition) => writer.position(partition));
+        for (const id of trimWindow(window, writer)) forgetVoid(id);
         result = await transformUntilDone(window);
       }
     }
     await finish(window);
+  }
+
+  /** What was staged of a log that another collector has recorded as cut: its new end is asked for. */
+  function forgetVoid(id: PartitionId): void {
+    const key = partitionKey(id);
+    if (open?.segments.some(({ segment }) => partitionKey(segment) === key)) close('overtaken');
+    nextOffsets.delete(key);
+    epochs.delete(key);
   }
 
   async function finish(window: OpenWindow): Promise<void> {
@@ -248,7 +285,10 @@ export function createTableLane(options: LaneOptions): TableLane {
 
   /** With nothing on its way the ledger alone says what is expected. */
   function forgetSettled(): void {
-    if (open === undefined && inFlight.size === 0 && gapsUnderWay === 0) nextOffsets.clear();
+    if (open === undefined && inFlight.size === 0 && gapsUnderWay === 0) {
+      nextOffsets.clear();
+      epochs.clear();
+    }
   }
 
   /** Halted or stopped: staged data are dropped here, and the agent still has them. */
@@ -284,6 +324,24 @@ export function createTableLane(options: LaneOptions): TableLane {
       });
   }
 
+  function cut({ topic, topicId, partition, offset, leaderEpoch, reason }: TruncationNotice): Promise<void> {
+    close('truncated');
+    const id = { topic, topicId, partition };
+    chain = chain
+      .then(async () => {
+        const before = writer.position(id) ?? 0;
+        await writer.fork([{ ...id, leaderEpoch: leaderEpoch + 1, offset, reason }]);
+        if ((writer.position(id) ?? 0) < before)
+          events.forkRecorded({ table: table.name, topic, partition, from: offset, to: before, reason });
+        forgetVoid(id);
+      })
+      .catch((error: unknown) => {
+        if (!stopping.signal.aborted) halt(error);
+      })
+      .then(changed);
+    return chain.then(() => {});
+  }
+
   function blocked(): string | undefined {
     if (halted !== undefined) return `table ${table.name} is halted: ${halted}`;
     const { state, reason } = writer.status();
@@ -300,15 +358,22 @@ export function createTableLane(options: LaneOptions): TableLane {
   return {
     table,
     next,
+    place,
     stage,
     gap,
-    close,
-    openBytes: () => open?.bytes ?? 0,
+    cut,
+    fills,
+    close: (reason) => {
+      close(reason);
+      fills.close();
+    },
+    openBytes: () => (open?.bytes ?? 0) + fills.openBytes(),
     isFull: () => inFlight.size >= WINDOWS_IN_FLIGHT_MAX,
     blocked,
     onChange: (listener) => void listeners.push(listener),
     drained: async () => {
       await chain;
+      await fills.drained();
       await writer.flushPublished().catch(() => {});
     },
     status: () => ({
@@ -317,7 +382,7 @@ export function createTableLane(options: LaneOptions): TableLane {
       openBytes: open?.bytes ?? 0,
       windowsInFlight: inFlight.size,
       oldestStagedMs: oldestStagedMs(),
-      waitsFor,
+      waitsFor: waitsFor ?? fills.waitsFor,
       windowsCommitted: totals.windows,
       recordsCommitted: totals.records,
       recordsQuarantined: totals.quarantined,
@@ -325,6 +390,7 @@ export function createTableLane(options: LaneOptions): TableLane {
     stop() {
       stopping.abort();
       cancelTimer();
+      fills.stop();
       for (const window of open === undefined ? inFlight : [...inFlight, open]) endWindow(window, 'given up');
     },
   };

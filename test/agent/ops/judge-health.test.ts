@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { SourceStatus, SpoolPartition, SpoolStatus, UplinkStatus } from '@sluice/agent/contracts.ts';
-import { type AgentFacts, judgeHealth } from '@sluice/agent/ops/health.ts';
+import { type AgentFacts, judgeHealth, OPEN_TRANSACTION_MS_MAX } from '@sluice/agent/ops/health.ts';
 import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
@@ -143,6 +143,7 @@ test('an idle partition says since when, a moving one how far behind it is', () 
     startAt: undefined,
     position: 90,
     highWatermark: 100,
+    openTransactionSinceMs: undefined,
     paused: ['spool'],
     idleSinceMs: undefined,
     committedToGroup: 10,
@@ -156,6 +157,29 @@ test('an idle partition says since when, a moving one how far behind it is', () 
     /"partition":"claims-3","position":90,"highWatermark":100,"lag":10,"paused":\["spool"\]/,
   );
   assert.match(detail, /"idle":"idle since 2025-12-31T23:59:00/);
+});
+
+test('an open transaction is said at once, and is a reason from its bound on', () => {
+  const open = (sinceMs: number) =>
+    judgeHealth({
+      ...flowing,
+      source: {
+        ...running,
+        partitions: [
+          {
+            ...{ topic: 'claims', topicId: '0', partition: 3, leaderEpoch: 0, logStart: 0, logEnd: 90 },
+            ...{ groupOffset: 90, startAt: undefined, position: 90, highWatermark: 100, paused: [] },
+            ...{ idleSinceMs: NOW - MINUTE, committedToGroup: 90, openTransactionSinceMs: NOW - sinceMs },
+          },
+        ],
+      },
+    });
+  const young = open(OPEN_TRANSACTION_MS_MAX);
+  assert.equal(young.verdict, 'flowing');
+  assert.match(JSON.stringify(young.detail), /"waits":"open transaction since 2025-12-31T23:55:00/);
+  const old = open(OPEN_TRANSACTION_MS_MAX + 1);
+  assert.equal(old.verdict, 'degraded');
+  assert.match(old.reasons.join(), /^claims-3 waits: open transaction since 2025-12-31T23:54:59/);
 });
 
 test('a load balancer is sent elsewhere unless both ends are there', () => {

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { seededRandom } from '../../support/seeded-random.ts';
-import { claims, newWorld, SimulatedAgent, type World } from './simulated-partition.ts';
+import { claims, committedAt, newWorld, SimulatedAgent, type World } from './simulated-partition.ts';
 
 function started(world: World, { connected = true } = {}): SimulatedAgent {
   const agent = new SimulatedAgent(world);
@@ -134,7 +134,10 @@ test('what was sent before a late Welcome asked for it again is not sought on th
   const agent = started(world);
   await readAll(agent);
   await sendAll(agent);
-  agent.book.welcomed({ ...claims, leaderEpoch: -1, nextOffset: 0, received: 0, rewindEpoch: 0 });
+  agent.book.welcomed({
+    ...{ ...claims, leaderEpoch: -1, nextOffset: 0, received: 0, rewindEpoch: 0 },
+    ...{ openGaps: [], stands: [] },
+  });
   agent.commit();
   world.log.end = 28;
   await readAll(agent);
@@ -158,7 +161,7 @@ test('offsets of a topic that was created again are not committed for the new on
   const agent = started(world);
   const info = { ...claims, leaderEpoch: 0, logStart: 0, logEnd: 5, groupOffset: undefined };
   agent.book.described([{ ...info, topicId: 'a'.repeat(32), startAt: undefined }]);
-  agent.book.committed(claims, 20);
+  agent.book.committed(committedAt(20));
   assert.equal(world.group, 0);
 });
 

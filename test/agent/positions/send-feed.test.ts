@@ -204,11 +204,11 @@ test('what is read ahead is bounded over all partitions, and that of a held topi
     return read(id, from, bytesMax);
   };
   for (let i = 0; i < 21; i++) await feed.next();
-  assert.equal(asked[0], 4 * 2 ** 20);
+  assert.equal(asked[0], 2 * 2 ** 20);
   assert.equal(asked[20], 2 ** 20, 'one segment at a time when the room is used');
   feed.hold('claims');
   await feed.next();
-  assert.equal(asked[21], 4 * 2 ** 20);
+  assert.equal(asked[21], 2 * 2 ** 20);
 });
 
 test('what was committed while the disk was read is not lost', async () => {

@@ -2,7 +2,7 @@
 // and feed between a log, a disk and a collector that are three numbers and a list. Every step may come at
 // any time.
 import assert from 'node:assert/strict';
-import type { OffsetRange, SpoolPartition, UplinkItem } from '@sluice/agent/contracts.ts';
+import type { CommittedPosition, OffsetRange, SpoolPartition, UplinkItem } from '@sluice/agent/contracts.ts';
 import { PartitionBook } from '@sluice/agent/positions/partition-book.ts';
 import { SendFeed } from '@sluice/agent/positions/send-feed.ts';
 import { createSegmenter } from '@sluice/agent/spool/segmenter.ts';
@@ -61,6 +61,7 @@ export class SimulatedAgent {
         commit: ([offset]) => {
           world.group = Math.max(world.group ?? 0, offset?.nextOffset ?? 0);
         },
+        prove: () => {},
       },
       spoolOf: () => spoolOf(world.disk, world.heard),
       declare: () => this.#welcome(),
@@ -96,7 +97,7 @@ export class SimulatedAgent {
 
   /** Assigned in the group, again or for the first time, and told what Kafka says of the partition. */
   join(): void {
-    this.#position = this.book.assigned([claims]).get('claims/0');
+    this.#position = this.book.assigned([claims]).get('claims/0')?.offset;
     const { log, group } = this.world;
     const at = { leaderEpoch: 0, logStart: log.start, logEnd: log.end };
     this.book.described([{ ...claims, ...at, groupOffset: group, startAt: undefined }]);
@@ -111,7 +112,8 @@ export class SimulatedAgent {
   #welcome(): void {
     if (!this.connected) return;
     const { committed, received, epoch } = this.world.collector;
-    this.book.welcomed({ ...claims, leaderEpoch: -1, nextOffset: committed, received, rewindEpoch: epoch });
+    const at = { leaderEpoch: -1, nextOffset: committed, received, rewindEpoch: epoch };
+    this.book.welcomed({ ...claims, ...at, openGaps: [], stands: [] });
     this.#drop(committed);
   }
 
@@ -206,8 +208,12 @@ export class SimulatedAgent {
     collector.committed = collector.received;
     if (!this.connected) return;
     this.#drop(collector.committed);
-    this.book.committed(claims, collector.committed);
+    this.book.committed(committedAt(collector.committed));
   }
+}
+
+export function committedAt(nextOffset: number): CommittedPosition {
+  return { partition: claims, nextOffset, openGaps: [], leaderEpoch: 0 };
 }
 
 function spoolOf(disk: readonly Segment[], committed: number): SpoolPartition | undefined {
@@ -221,5 +227,13 @@ function spoolOf(disk: readonly Segment[], committed: number): SpoolPartition | 
   }
   const last = runs.at(-1);
   if (last === undefined) return undefined;
-  return { ...claims, ...last, runs, bytes: 0, segments: left.length, oldestSpooledMs: undefined };
+  return {
+    ...claims,
+    ...last,
+    runs,
+    leaderEpoch: 0,
+    bytes: 0,
+    segments: left.length,
+    oldestSpooledMs: undefined,
+  };
 }

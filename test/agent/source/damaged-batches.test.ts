@@ -43,6 +43,7 @@ async function reading(damage: (batch: Buffer, partition: number, fetch: number)
       logs: async () => [],
       groupOffsets: async () => [],
       checkGroup: async () => {},
+      epochEnds: async () => [],
       fetch: () => Promise.reject(new Error('not here')),
       close: async () => {},
     }),
@@ -80,6 +81,8 @@ async function reading(damage: (batch: Buffer, partition: number, fetch: number)
   await settle();
   listener?.joined([slot(0), slot(1)]);
   for (const partition of [0, 1]) source.seek(slot(partition), 0);
+  // Before the first fetch the topic is asked for.
+  await settle();
 
   /** One fetch of each partition that flows, as kafkajs does: nothing taken, the same again. */
   const fetch = () => {

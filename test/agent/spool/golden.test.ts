@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { SpoolFiles } from '@sluice/agent/spool/spool-files.ts';
 import { openSpoolFile, SPOOL_FORMAT } from '@sluice/agent/spool/sqlite-file.ts';
 import Database from 'better-sqlite3';
+import { committedAt } from '../../support/fake-spool.ts';
 import { temporaryDirectory } from '../../support/temp.ts';
 import { goldenSegments, goldenSpooledMs, goldenTopic } from './golden-segments.ts';
 
@@ -90,14 +91,14 @@ test('a released spool goes on: appended to, committed, and gone when it is drai
   assert.ok(last !== undefined);
   const files = open(directory);
   files.append([{ ...last, startOffset: 1_021, nextOffset: 1_022 }]);
-  files.committed(last, 1_021);
+  files.committed(committedAt(last, 1_021));
   files.close();
   const again = open(directory);
   assert.deepEqual(
     again.read(last, 1_021, 1).map(({ startOffset }) => startOffset),
     [1_021],
   );
-  again.committed(last, 1_022);
+  again.committed(committedAt(last, 1_022));
   assert.deepEqual(again.partitions(), []);
   again.close();
 });
@@ -117,7 +118,7 @@ test('what today’s code writes is what a released agent of its format wrote', 
   const [first] = goldenSegments;
   assert.ok(first !== undefined);
   file.append(goldenSegments, goldenSpooledMs);
-  file.writeCommitted(first, 1_005);
+  file.writeCommitted(first, { nextOffset: 1_005, open: [] });
   file.close();
   assert.deepEqual(rowsOf(path), rowsOf(spoolWith(`format-${SPOOL_FORMAT}.db`).path));
 });

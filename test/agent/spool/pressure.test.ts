@@ -12,7 +12,7 @@ const limits = { bytesMax: 1_000, freeSpaceMin: 100 };
 
 function stateOf(bytes: Readonly<Record<string, number>>, freeBytes = 1e9): SpoolState {
   const partitions = Object.entries(bytes).map(([topic, size]) => ({ topic, bytes: size }) as SpoolPartition);
-  return { partitions, files: 1, diskBytes: 0, freeBytes, setAside: [], dropped: [] };
+  return { partitions, files: 1, diskBytes: 0, freeBytes, setAside: [], dropped: [], cutOff: [] };
 }
 
 const judge = (bytes: Readonly<Record<string, number>>, before = none) =>

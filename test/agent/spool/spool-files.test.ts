@@ -8,6 +8,7 @@ import { SpoolFiles } from '@sluice/agent/spool/spool-files.ts';
 import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import Database from 'better-sqlite3';
+import { committedAt } from '../../support/fake-spool.ts';
 import { segmentOf } from '../../support/segments.ts';
 import { temporaryDirectory } from '../../support/temp.ts';
 
@@ -51,9 +52,9 @@ test('every run is told, also one that lies before a gap, and nothing below the 
     [30, 35],
     [40, 60],
   ]);
-  files.committed(claims, 15);
+  files.committed(committedAt(claims, 15));
   assert.deepEqual(runsOf(files)?.[0], [15, 20]);
-  files.committed(claims, 35);
+  files.committed(committedAt(claims, 35));
   assert.deepEqual(runsOf(files), [[40, 60]]);
   files.close();
 });
@@ -61,7 +62,7 @@ test('every run is told, also one that lies before a gap, and nothing below the 
 test('a second copy that arrives after the commit is not kept as if somebody waited for it', () => {
   const files = open();
   files.append([range(0, 10)]);
-  files.committed(claims, 10);
+  files.committed(committedAt(claims, 10));
   files.append([range(0, 10)]);
   assert.deepEqual(files.partitions(), []);
   files.close();
@@ -234,4 +235,63 @@ test('a file whose rows cannot be read at the start is set aside, and its neighb
   assert.equal(files.setAside.length, 1);
   assert.equal(existsSync(path), false);
   files.close();
+});
+
+test('what lies in an open gap is kept, also over a restart, until the gap is closed', () => {
+  const directory = temporaryDirectory();
+  const openThere = () => new SpoolFiles({ directory, fileBytesMax: 2 ** 20, nowMs: () => 0 });
+  const files = openThere();
+  files.append([range(0, 10), range(10, 20), range(20, 30), range(60, 70)]);
+  const openGaps = [{ startOffset: 12, nextOffset: 50 }];
+  files.committed({ ...committedAt(claims, 65), openGaps });
+  assert.deepEqual(runsOf(files), [
+    [12, 30],
+    [65, 70],
+  ]);
+  files.close();
+  const again = openThere();
+  assert.deepEqual(runsOf(again), [
+    [12, 30],
+    [65, 70],
+  ]);
+  // What an older word of another collector wants is wanted no more.
+  again.committed({ ...committedAt(claims, 65), openGaps: [{ startOffset: 20, nextOffset: 50 }] });
+  again.committed({ ...committedAt(claims, 60), openGaps });
+  assert.deepEqual(runsOf(again), [
+    [20, 30],
+    [65, 70],
+  ]);
+  again.committed(committedAt(claims, 65));
+  assert.deepEqual(runsOf(again), [[65, 70]]);
+  again.close();
+});
+
+test('a cut log takes what lies behind it, of the epochs that it names, and nothing of it is committed then', () => {
+  const directory = temporaryDirectory();
+  const openThere = () => new SpoolFiles({ directory, fileBytesMax: 2 ** 20, nowMs: () => 0 });
+  const files = openThere();
+  files.append([
+    { ...range(0, 10), leaderEpoch: 1 },
+    { ...range(10, 20), leaderEpoch: 1 },
+  ]);
+  files.append([{ ...range(20, 30), leaderEpoch: 2 }]);
+  files.committed(committedAt(claims, 18));
+  files.cut(claims, { offset: 15, leaderEpoch: 1 });
+  assert.deepEqual(
+    files.cutOff.map(({ startOffset, nextOffset, leaderEpoch }) => [startOffset, nextOffset, leaderEpoch]),
+    [[10, 20, 1]],
+  );
+  assert.deepEqual(runsOf(files), [[20, 30]]);
+  files.close();
+  const again = openThere();
+  again.append([{ ...range(15, 18), leaderEpoch: 2 }]);
+  assert.deepEqual(
+    runsOf(again),
+    [
+      [15, 18],
+      [20, 30],
+    ],
+    'what comes again is kept, though it was committed once',
+  );
+  again.close();
 });

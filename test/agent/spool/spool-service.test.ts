@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { type SpoolDisk, sqliteDisk } from '@sluice/agent/spool/spool-disk.ts';
 import { createSpoolService } from '@sluice/agent/spool/spool-service.ts';
 import type { SpoolReply } from '@sluice/agent/spool/worker-protocol.ts';
-import { rangeSegment } from '../../support/fake-spool.ts';
+import { committedAt, rangeSegment } from '../../support/fake-spool.ts';
 import { temporaryDirectory } from '../../support/temp.ts';
 
 /** Files of the topic `broken` cannot note what is committed. */
@@ -37,7 +37,7 @@ for (const code of ['SQLITE_IOERR', 'SQLITE_CORRUPT']) {
     answer({ kind: 'open' });
     const segments = ['broken', 'sound'].map((topic) => rangeSegment(0, 10, { topic }));
     assert.deepEqual(topicsOf(answer({ kind: 'append', segments })), ['broken', 'sound']);
-    const positions = segments.map((partition) => ({ partition, nextOffset: 10 }));
+    const positions = segments.map((partition) => committedAt(partition, 10));
     const reply = answer({ kind: 'committed', positions });
     assert.equal(reply.kind, 'failed');
     assert.deepEqual(topicsOf(reply), []);
@@ -66,7 +66,7 @@ test('a disk that cannot say how much room is left fails a call and not the thre
   const segment = rangeSegment(0, 10, { topic: 'broken' });
   answer({ kind: 'append', segments: [segment] });
   mute = true;
-  const reply = answer({ kind: 'committed', positions: [{ partition: segment, nextOffset: 5 }] });
+  const reply = answer({ kind: 'committed', positions: [committedAt(segment, 5)] });
   assert.deepEqual([reply.kind, reply.state], ['failed', undefined]);
   mute = false;
   assert.equal(answer({ kind: 'look' }).state?.setAside.length, 1);

@@ -19,6 +19,7 @@ import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import Database from 'better-sqlite3';
 import { eventually } from '../../support/eventually.ts';
+import { committedAt } from '../../support/fake-spool.ts';
 import { recordingLogger } from '../../support/recording-logger.ts';
 import { segmentOf } from '../../support/segments.ts';
 import { temporaryDirectory } from '../../support/temp.ts';
@@ -98,7 +99,7 @@ test('files that hold nothing uncommitted are unlinked, and a restart does not b
   for (const segment of written) await spool.append([segment]);
   const files = () => readdirSync(join(directory, 'spool', 'claims')).filter((name) => name.endsWith('.db'));
   assert.ok(files().length >= 3, `${files().length} files`);
-  await spool.committed([{ partition: claims, nextOffset: 40 }]);
+  await spool.committed([committedAt(claims, 40)]);
   assert.ok(files().length <= 1, `${files().length} files are left`);
   await spool.close();
   const again = await openSpool(directory);
@@ -112,9 +113,9 @@ test('the cap stops the source and lets it go on when enough was committed', asy
   spool.onPressure((pressure) => told.push(pressure));
   for (const segment of segments(70)) await spool.append([segment]);
   assert.match(told.at(-1)?.full ?? '', /spool.bytesMax/);
-  await spool.committed([{ partition: claims, nextOffset: 2 }]);
+  await spool.committed([committedAt(claims, 2)]);
   assert.notEqual(told.at(-1)?.full, undefined, 'a little room is not enough');
-  await spool.committed([{ partition: claims, nextOffset: 30 }]);
+  await spool.committed([committedAt(claims, 30)]);
   assert.equal(told.at(-1)?.full, undefined);
   await spool.close();
 });
@@ -213,7 +214,7 @@ test('a thread that owes an answer is silent for as long as the oldest call wait
   assert.equal(spool.status().silentMs, 0);
   const first = spool.append(segments(1));
   nowMs = 90_000;
-  const second = spool.committed([{ partition: claims, nextOffset: 0 }]);
+  const second = spool.committed([committedAt(claims, 0)]);
   assert.equal(spool.status().silentMs, 90_000);
   await Promise.all([first, second]);
   assert.equal(spool.status().silentMs, 0);

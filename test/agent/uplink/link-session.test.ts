@@ -56,6 +56,8 @@ const positionOf = (id: typeof claims, received = 0) => ({
   committed: 0,
   received,
   rewindEpoch: 0,
+  openGaps: [],
+  stands: [],
 });
 
 async function welcome({ stream }: Session, creditTotal: number, ids = [claims]): Promise<void> {
@@ -189,8 +191,12 @@ test('what the collector says reaches the agent in its order', async () => {
   const s = startSession([endless(100)]);
   const ref = partitionToWire(claims);
   await welcome(s, 0);
-  s.stream.say({ $case: 'committed', value: { partitions: [{ ...ref, nextOffset: 7 }] } });
-  s.stream.say({ $case: 'rewind', value: { ...ref, offset: 3, rewindEpoch: 1, reason: 'hole' } });
+  s.stream.say({ $case: 'committed', value: { partitions: [{ ...ref, nextOffset: 7, openGaps: [] }] } });
+  s.stream.say({
+    $case: 'rewind',
+    value: { ...ref, offset: 3, rewindEpoch: 1, reason: 'hole', fillUntil: 0 },
+  });
+  s.stream.say({ $case: 'rewind', value: { ...ref, offset: 2, rewindEpoch: 9, reason: '', fillUntil: 5 } });
   s.stream.say({ $case: 'hold', value: { topic: 'claims', reason: 'parked' } });
   s.stream.say({ $case: 'release', value: { topic: 'claims' } });
   s.stream.say({ $case: 'refused', value: { topic: 'x', code: 'LINK_TOPIC_REFUSED', message: 'no' } });
@@ -199,6 +205,7 @@ test('what the collector says reaches the agent in its order', async () => {
     'welcomed claims-0 0 0',
     'committed claims-0 7',
     'rewind claims-0 3: hole',
+    'fill claims-0 [2, 5) 9',
     'hold claims: parked',
     'release claims',
     'refused x LINK_TOPIC_REFUSED: no',
@@ -211,7 +218,7 @@ test('after a Rewind what is sent starts there and carries its epoch', async () 
   await welcome(s, 300);
   s.stream.say({
     $case: 'rewind',
-    value: { ...partitionToWire(claims), offset: 10, rewindEpoch: 4, reason: 'hole' },
+    value: { ...partitionToWire(claims), offset: 10, rewindEpoch: 4, reason: 'hole', fillUntil: 0 },
   });
   await receipt(s, 3, 1_000);
   const sent = s.stream.all('segment').map(({ startOffset, rewindEpoch }) => [startOffset, rewindEpoch]);
@@ -267,7 +274,7 @@ for (const how of ['status 0', 'a cut connection'] as const) {
     await receipt(s, 2, 10_000);
     s.session.assigned([s.feed.declared(claims)]);
     assert.equal(s.stream.all('segment').length, 2, 'nothing is sent after a half-close');
-    const partitions = [{ ...partitionToWire(claims), nextOffset: 20 }];
+    const partitions = [{ ...partitionToWire(claims), nextOffset: 20, openGaps: [] }];
     s.stream.say({ $case: 'committed', value: { partitions } });
     assert.equal(s.end(), undefined);
     if (how === 'status 0') s.stream.finish();

@@ -34,6 +34,21 @@ export function cpuSeconds(pid: number): number {
   return times.own;
 }
 
+/**
+ * User and system seconds of the threads that a running process has now, by their names, which Node gives
+ * them.
+ */
+export function threadCpuSeconds(pid: number): Record<string, number> {
+  const byName: Record<string, number> = {};
+  for (const id of readdirSync(`/proc/${pid}/task`)) {
+    const times = processTimes(`${pid}/task/${id}`);
+    if (times === undefined) continue;
+    const name = readFileSync(`/proc/${pid}/task/${id}/comm`, 'utf8').trim();
+    byName[name] = Math.round(((byName[name] ?? 0) + times.own) * 100) / 100;
+  }
+  return byName;
+}
+
 /** User and system seconds of children of this process that have ended. */
 export function endedChildrenCpuSeconds(): number {
   return processTimes(process.pid)?.ended ?? 0;

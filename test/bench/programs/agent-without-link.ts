@@ -43,11 +43,12 @@ function createSilentUplink(): Uplink {
             ...{ topic, topicId, partition, leaderEpoch },
             nextOffset: logStart,
             received: logStart,
-            rewindEpoch: 0,
+            ...{ rewindEpoch: 0, openGaps: [], stands: [] },
           })),
         ),
       ),
     revoked: () => {},
+    truncated: () => {},
     reload: () => {},
     stop: () => Promise.resolve(),
     status: () => ({

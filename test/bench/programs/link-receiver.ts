@@ -38,7 +38,10 @@ function count(link: AgentLink, segment: Segment): 'staged' {
   received += segment.counts.records;
   if (received >= records)
     link.committed(
-      [...declared.values()].map((id) => ({ partition: id, nextOffset: next.get(partitionKey(id)) ?? 0 })),
+      [...declared.values()].map((id) => {
+        const nextOffset = next.get(partitionKey(id)) ?? 0;
+        return { partition: id, nextOffset, openGaps: [], leaderEpoch: 0 };
+      }),
     );
   return 'staged';
 }
@@ -51,11 +54,14 @@ const sequencer: Sequencer = {
       declared.set(partitionKey(partition), partition);
       next.set(partitionKey(partition), 0);
     }
-    return partitions.map((p) => ({ ...p, committed: 0, received: 0, rewindEpoch: 0 }));
+    return partitions.map((p) => {
+      return { ...p, committed: 0, received: 0, rewindEpoch: 0, openGaps: [], stands: [] };
+    });
   },
   revoke: () => {},
   segment: count,
   gap: () => {},
+  truncated: () => {},
   finish: () => Promise.resolve(),
   disconnected: finish,
   room: () => config.limits.stagingBytesMax,

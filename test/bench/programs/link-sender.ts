@@ -38,7 +38,7 @@ const feed: UplinkFeed = {
   declared: () =>
     [...partitions.values()].map(({ topic, topicId, partition }) => ({
       ...{ topic, topicId, partition, leaderEpoch: 0, logStart: 0, logEnd: 0 },
-      ...{ groupOffset: undefined, startAt: 'earliest', spoolStart: 0, spoolNext: 0 },
+      ...{ groupOffset: undefined, startAt: 'earliest', spoolStart: 0, spoolNext: 0, spoolRuns: [] },
     })),
   async next() {
     const segment = segments[sent];
@@ -71,6 +71,7 @@ uplink.start(
     welcomed: () => {},
     committed: () => finished.resolve(),
     rewind: (_partition, offset, _epoch, reason) => refuse(`rewind to ${offset}: ${reason}`),
+    fill: () => refuse('a fill'),
     hold: (_topic, reason) => refuse(`held: ${reason}`),
     release: () => {},
     refused: (_topic, code, message) => refuse(`${code}: ${message}`),

@@ -54,6 +54,7 @@ const declared = (topic: string, partition = 0): PartitionState => ({
   spoolNext: 0,
   logStart: 0,
   logEnd: 0,
+  spoolRuns: [],
   startAt: '',
 });
 
@@ -88,7 +89,8 @@ test('Hello is answered with Welcome: positions and credit', async () => {
   const s = startSession();
   s.sequencer.rewind(claims, 40);
   await hello(s);
-  const positions = [{ ...partitionToWire(claims), committed: 0, received: 40, rewindEpoch: 0 }];
+  const at = { committed: 0, received: 40, rewindEpoch: 0, openGaps: [], stands: [] };
+  const positions = [{ ...partitionToWire(claims), ...at }];
   assert.deepEqual(s.double.written, [
     {
       $case: 'welcome',
@@ -221,7 +223,7 @@ for (const { what, act, details } of refusals) {
     assert.equal(s.clock.timers, 0);
     // After that the stream is dead: nothing is taken, nothing is written.
     await send(s, opaqueSegment(0, 10));
-    s.session.committed([{ partition: claims, nextOffset: 1 }]);
+    s.session.committed([{ partition: claims, nextOffset: 1, openGaps: [], leaderEpoch: 0 }]);
     s.session.creditFreed();
     assert.equal(s.ends.length, 1);
   });

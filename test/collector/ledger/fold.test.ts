@@ -100,7 +100,7 @@ test('every contradiction is refused and leaves the fold as it was', () => {
     ['another predecessor', { ...good, previous: 'another' }],
     ['a fill where no gap is', { ...good, kind: 'fill' }],
     ['a fork beyond what is committed', fork(fold, one, { offset: 10, leaderEpoch: 1 })],
-    ['a fork under the old epoch', fork(fold, one, { offset: 5, leaderEpoch: 0 })],
+    ['a fork under no newer epoch', fork(fold, one, { offset: 5, leaderEpoch: -1 })],
     ['an empty gap', { ...base(fold), kind: 'gap', gaps: [{ ...range(one, 10, 0), reason: 'x' }] }],
   ];
   const before = structuredClone(fold);

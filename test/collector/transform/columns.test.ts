@@ -18,7 +18,7 @@ function append(chunk: ColumnChunk, values: readonly (Buffer | null)[]): number 
   return chunk.appendBatch(batch, readBatchHeader(batch), { fromOffset: 0, nextOffset: values.length });
 }
 
-const invalid = Buffer.alloc(5 * 2 ** 20, 0xff);
+const invalid = Buffer.alloc(9 * 2 ** 20, 0xff);
 
 test('a window of values that are not UTF-8 goes to SQL in pieces like any other', () => {
   const chunk = chunkOf();

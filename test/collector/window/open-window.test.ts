@@ -10,6 +10,7 @@ import {
   trimWindow,
   windowRanges,
 } from '@sluice/collector/window/open-window.ts';
+import type { PartitionId } from '@sluice/shared/position.ts';
 import { partitionKey } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import fc from 'fast-check';
@@ -88,13 +89,23 @@ test('a hole between two segments is an assertion, not a range', () => {
   });
 });
 
+/** A ledger that knows of no cut. */
+const ledgerAt = (position: (partition: PartitionId) => number | undefined) => ({
+  position,
+  leaderEpoch: () => 0,
+  forks: () => [],
+});
+
 test('trimming drops what another collector has committed, to the record, and lets its bytes go', () => {
   const { window, held } = windowOf(
     [rangeSegment(0, 10)],
     [rangeSegment(10, 20)],
     [rangeSegment(0, 9, { partition: 1 })],
   );
-  trimWindow(window, ({ partition }) => (partition === 0 ? 14 : undefined));
+  trimWindow(
+    window,
+    ledgerAt(({ partition }) => (partition === 0 ? 14 : undefined)),
+  );
   assert.deepEqual(
     held.map(({ released }) => released),
     [1, 0, 0],
@@ -113,9 +124,23 @@ test('trimming drops what another collector has committed, to the record, and le
 
 test('a window that begins behind what is committed has lost something: it is never trimmed to fit', () => {
   const { window } = windowOf([rangeSegment(10, 20)]);
-  assert.throws(() => trimWindow(window, () => 9), { code: 'ASSERTION_FAILED', message: /at 10, behind 9/ });
+  assert.throws(
+    () =>
+      trimWindow(
+        window,
+        ledgerAt(() => 9),
+      ),
+    { code: 'ASSERTION_FAILED', message: /at 10, behind 9/ },
+  );
   const { window: torn } = windowOf([rangeSegment(0, 10)], [rangeSegment(11, 20)]);
-  assert.throws(() => trimWindow(torn, () => 5), { code: 'ASSERTION_FAILED', message: /at 11, behind 10/ });
+  assert.throws(
+    () =>
+      trimWindow(
+        torn,
+        ledgerAt(() => 5),
+      ),
+    { code: 'ASSERTION_FAILED', message: /at 11, behind 10/ },
+  );
 });
 
 test('wherever it is trimmed, the ranges of a window balance', () => {
@@ -139,7 +164,10 @@ test('wherever it is trimmed, the ranges of a window balance', () => {
           s.skipped.some((span) => span.firstOffset <= offset && offset <= span.lastOffset),
         );
       const { window } = windowOf(...segments);
-      trimWindow(window, () => cut);
+      trimWindow(
+        window,
+        ledgerAt(() => cut),
+      );
       const records = Array.from({ length: at }, (_, o) => o).filter((o) => o >= cut && isRecord(o)).length;
       const [range] = windowRanges(window, decoded(records));
       if (cut >= at) {
@@ -151,5 +179,31 @@ test('wherever it is trimmed, the ranges of a window balance', () => {
       assert.equal(range.next - range.start, records + control + aborted + absent);
       assert.deepEqual([range.start, range.next], [cut, at]);
     }),
+  );
+});
+
+test('what was read from a log that another collector has recorded as cut is given up, and told', () => {
+  const { window, held } = windowOf(
+    [rangeSegment(10, 20)],
+    [rangeSegment(20, 30)],
+    [rangeSegment(0, 9, { partition: 1 })],
+    [rangeSegment(10, 20, { partition: 2, leaderEpoch: 1 })],
+  );
+  const ledger = {
+    position: ({ partition }: PartitionId) => (partition === 1 ? 0 : 5),
+    forks: ({ partition }: PartitionId) => (partition === 1 ? [] : [{ offset: 5, leaderEpoch: 1 }]),
+  };
+  const cut = trimWindow(window, ledger);
+  assert.deepEqual(
+    cut.map(({ partition }) => partition),
+    [0, 2],
+  );
+  assert.deepEqual(
+    window.segments.map(({ segment }) => segment.partition),
+    [1],
+  );
+  assert.deepEqual(
+    held.map(({ released }) => released),
+    [1, 1, 0, 1],
   );
 });

@@ -38,7 +38,7 @@ async function collector(store: FakeObjectStore) {
   });
   const stage = (partition: number, start: number, next: number) => {
     const segment = rangeSegment(start, next, { partition });
-    lane.stage(segment, lane.next(segment) ?? 0, { release() {} });
+    lane.stage({ segment, fromOffset: lane.next(segment) ?? 0 }, { release() {} });
   };
   const committed = async () => {
     lane.close('drain');

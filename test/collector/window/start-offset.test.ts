@@ -14,6 +14,7 @@ const partition = {
   logEnd: 900,
   spoolStart: 0,
   spoolNext: 0,
+  spoolRuns: [],
   startAt: undefined,
 } as const;
 const base: StartQuestion = { configured: undefined, partition, siblings: [], otherIncarnation: false };

@@ -46,6 +46,8 @@ export interface TableVerdict {
     readonly next: number;
   }[];
   readonly gaps: readonly string[];
+  /** Gaps, or parts of them, that spools have filled: by which entry. */
+  readonly fills: readonly string[];
   /** Where Kafka truncated a log: the offsets that came twice, each time under another epoch. */
   readonly forks: readonly string[];
   /** What could not be proven, and why. */
@@ -76,9 +78,15 @@ export async function auditTable(table: TableConfig, options: AuditOptions): Pro
   const outputs = await outputsOf(table, options);
   const pending: string[] = [];
   const audit: Audit = { table, reader, fold, outputs, nowMs, options, strays: [], pending, offsetsRead: 0 };
+  const fills: string[] = [];
   let objects = 0;
   for await (const entry of reader.entries(table.name, fold.nextSequence)) {
     if (!isWindow(entry)) continue;
+    if (entry.kind === 'fill')
+      for (const range of entry.ranges)
+        fills.push(
+          `${partitionName(range)} [${range.start}, ${range.next}): closed by entry ${entry.sequence}`,
+        );
     for (const { finalKey } of entry.outputs) stored.delete(finalKey);
     objects += entry.outputs.length;
     await auditEntry(audit, entry);
@@ -88,7 +96,14 @@ export async function auditTable(table: TableConfig, options: AuditOptions): Pro
   for (const place of stored) findings.add(finding('OBJECT_UNKNOWN', { table: table.name, place }, unknown));
   const unseen = table.provenance === 'none' ? [WITHOUT_PROVENANCE] : [];
   const { offsetsRead } = audit;
-  return { table: table.name, ...summary(fold), objects, offsetsRead, weaker: [...unseen, ...pending] };
+  return {
+    table: table.name,
+    ...summary(fold),
+    fills,
+    objects,
+    offsetsRead,
+    weaker: [...unseen, ...pending],
+  };
 }
 
 const WITHOUT_PROVENANCE = "provenance is 'none': rows are counted, their offsets are not seen";

@@ -21,6 +21,7 @@ function tableLines(table: TableVerdict, { mode, findings }: Verification): stri
       (p) => `  ${p.partition}: [${p.start}, ${p.next})${proofOf(table, mode === 'deep', findings)}`,
     ),
     ...table.gaps.map((gap) => `  gap ${gap}`),
+    ...table.fills.map((fill) => `  filled ${fill}`),
     ...table.forks.map((fork) => `  fork ${fork}`),
     ...table.weaker.map((what) => `  weaker proof: ${what}`),
   ];

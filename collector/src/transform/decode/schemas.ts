@@ -80,6 +80,12 @@ export function glueFrame(value: Buffer): Framed | OddCode {
 /** Asks for a schema: undefined where the registry has none of that id. SCHEMA_UNAVAILABLE. */
 export type AskSchema = (want: SchemaWant) => Promise<FoundSchema | undefined>;
 
+/** What the windows of a process share. */
+export interface SchemaParts {
+  readonly shelf: SchemaShelf;
+  readonly askSchema: AskSchema;
+}
+
 /** The schemas of one window. An id that no registry knew is asked for again in the next one. */
 export class WindowSchemas {
   readonly #shelf: SchemaShelf;
@@ -88,9 +94,9 @@ export class WindowSchemas {
   /** Whose values are read now. */
   from: SchemaPlace = { topic: '', topicId: '' };
 
-  constructor(shelf: SchemaShelf, ask: AskSchema) {
+  constructor({ shelf, askSchema }: SchemaParts) {
     this.#shelf = shelf;
-    this.#ask = ask;
+    this.#ask = askSchema;
   }
 
   /** Throws SchemaWanted for one that is not here. */

@@ -11,6 +11,7 @@ import { type Layers, pluralStatements, stepLayers } from './plural.ts';
 import { quarantineColumns, selectQuarantine } from './quarantine.ts';
 import { type Context, inputLayer, isConverted, type Marks, rawBytes, readLayers } from './read-layers.ts';
 import { type Changed, columns, type InsertForm, type PlannedStep } from './steps/step.ts';
+import { type StraightSql, straightSql } from './straight.ts';
 import { identifier } from './types.ts';
 
 export type { Marks } from './read-layers.ts';
@@ -23,6 +24,8 @@ export interface CompiledTable {
    * are numbered from `firstId` on.
    */
   insertStaged(form: InsertForm, how?: InsertOptions): readonly string[];
+  /** Writes rows of `raw` without staging them; undefined where the table does not allow it. */
+  readonly straight: StraightSql | undefined;
   /** One row: records quarantined, filtered, good, and of these those that still have a row. */
   readonly countRecords: string;
   /** Columns whose value was nulled, and how often; undefined where none can be. */
@@ -56,6 +59,12 @@ export function compileTable(table: TableConfig, plan: FieldPlan, marks: Marks):
   return {
     createStaged: plan.outputs.map((output) => createStaged(context, output)),
     insertStaged: (form, how) => insertStaged({ ...context, ...how }, form),
+    straight: straightSql(table, {
+      plan,
+      output: rows,
+      columns: plan.outputs[0] === undefined ? [] : stagedColumns(context, plan.outputs[0]),
+      rows: (exactText) => stagedRows({ ...context, exactText }, 'clean'),
+    }),
     countRecords: countRecords(plan.outputs, plan.plural),
     countNulled: plan.nulls ? countNulled(plan.outputs) : undefined,
     outputs,
@@ -81,24 +90,28 @@ function countNulled(outputs: readonly PlannedOutput[]): string {
   return `SELECT name, count(*) AS n FROM (${each.join(' UNION ALL ')}) GROUP BY ALL ORDER BY ALL`;
 }
 
-function createStaged(context: Context, { tables, staged }: PlannedOutput): string {
+type StagedColumn = readonly [name: string, type: string];
+
+function stagedColumns(context: Context, { staged }: PlannedOutput) {
   const { table, plan, needsKeys, needsHeaders, keepsDeleted } = context;
   const { key, headers } = table.record;
-  const columns = [
-    '_partition INTEGER',
-    '_offset BIGINT',
-    '_timestamp TIMESTAMP',
-    ...(needsKeys ? [`_key ${key === 'bytes' ? 'BLOB' : 'VARCHAR'}`] : []),
-    ...(needsHeaders ? [`_headers ${headers === 'map' ? 'MAP(VARCHAR, VARCHAR)' : 'VARCHAR'}`] : []),
-    ...(keepsDeleted ? [`${DELETED} BOOLEAN`] : []),
-    '__problem VARCHAR',
-    '__filtered BOOLEAN',
-    '__raw BLOB',
-    ...(plan.nulls ? ['__nulled VARCHAR'] : []),
-    ...(plan.plural ? ['__id BIGINT', '_row INTEGER'] : []),
-    ...staged.map(({ name, type }) => `${identifier(name)} ${type.duckdb}`),
+  const columns: StagedColumn[] = [
+    ['_partition', 'INTEGER'],
+    ['_offset', 'BIGINT'],
+    ['_timestamp', 'TIMESTAMP'],
   ];
-  return `CREATE OR REPLACE TEMP TABLE ${tables[0]} (${columns.join(', ')})`;
+  if (needsKeys) columns.push(['_key', key === 'bytes' ? 'BLOB' : 'VARCHAR']);
+  if (needsHeaders) columns.push(['_headers', headers === 'map' ? 'MAP(VARCHAR, VARCHAR)' : 'VARCHAR']);
+  if (keepsDeleted) columns.push([DELETED, 'BOOLEAN']);
+  columns.push(['__problem', 'VARCHAR'], ['__filtered', 'BOOLEAN'], ['__raw', 'BLOB']);
+  if (plan.nulls) columns.push(['__nulled', 'VARCHAR']);
+  if (plan.plural) columns.push(['__id', 'BIGINT'], ['_row', 'INTEGER']);
+  return [...columns, ...staged.map(({ name, type }): StagedColumn => [identifier(name), type.duckdb])];
+}
+
+function createStaged(context: Context, output: PlannedOutput): string {
+  const columns = stagedColumns(context, output).map((column) => column.join(' '));
+  return `CREATE OR REPLACE TEMP TABLE ${output.tables[0]} (${columns.join(', ')})`;
 }
 
 /**
@@ -107,34 +120,39 @@ function createStaged(context: Context, { tables, staged }: PlannedOutput): stri
  */
 function insertStaged(context: Context, form: InsertForm): string[] {
   const { table, plan } = context;
+  if (!plan.plural) return [`INSERT INTO staged\n${stagedRows(context, form)}`];
   const input = [inputLayer(context), ...readLayers(context, form)];
   const carry = (changed?: Changed) => carried(context, changed);
   const finish = (from: string, fields: readonly Field[]) => finishLayers(context, from, fields);
+  const [metadata, raw] = [metadataOf(context), rawBytes(table)];
+  const { keepsDeleted } = context;
+  return pluralStatements({ plan, input, form, carry, finish, metadata, keepsDeleted, raw });
+}
+
+function metadataOf({ needsKeys, needsHeaders, keepsDeleted }: Context): string[] {
   const metadata = ['_partition', '_offset', '_timestamp'];
-  if (context.needsKeys) metadata.push('_key');
-  if (context.needsHeaders) metadata.push('_headers');
-  if (context.keepsDeleted) metadata.push(DELETED);
-  if (plan.plural)
-    return pluralStatements({
-      ...{ plan, input, form, carry, finish, metadata },
-      ...{ keepsDeleted: context.keepsDeleted, raw: rawBytes(table) },
-    });
+  if (needsKeys) metadata.push('_key');
+  if (needsHeaders) metadata.push('_headers');
+  if (keepsDeleted) metadata.push(DELETED);
+  return metadata;
+}
+
+/** SELECT of the staged columns, one row a record. */
+function stagedRows(context: Context, form: InsertForm): string {
+  const { table, plan, keepsDeleted } = context;
+  const input = [inputLayer(context), ...readLayers(context, form)];
   const [output] = plan.outputs;
   const steps = output === undefined ? [] : rowWise(plan.steps);
-  const { layers, last } = stepLayers({
-    steps,
-    from: 'read',
-    form,
-    carry,
-    keepsDeleted: context.keepsDeleted,
-  });
+  const carry = (changed?: Changed) => carried(context, changed);
+  const { layers, last } = stepLayers({ steps, from: 'read', form, carry, keepsDeleted });
   const fields = output?.staged ?? [];
-  const end = finish(last, fields);
-  const raw = `CASE WHEN __problem IS NOT NULL THEN ${rawBytes(table)} END`;
-  return [
-    `INSERT INTO staged\nWITH ${[...input, ...layers, ...end.layers].join(',\n')}\n` +
-      `SELECT ${metadata.join(', ')}, __problem, __filtered, ${raw}${plan.nulls ? ', __nulled' : ''}${columns(fields)} FROM ${end.last}`,
-  ];
+  const end = finishLayers(context, last, fields);
+  const raw = `CASE WHEN __problem IS NOT NULL THEN ${rawBytes(table)} END AS __raw`;
+  const nulled = plan.nulls ? ', __nulled' : '';
+  return (
+    `WITH ${[...input, ...layers, ...end.layers].join(',\n')}\n` +
+    `SELECT ${metadataOf(context).join(', ')}, __problem, __filtered, ${raw}${nulled}${columns(fields)} FROM ${end.last}`
+  );
 }
 
 const rowWise = (steps: readonly PlannedStep[]) => steps.filter(({ windowWise }) => windowWise === undefined);

@@ -1,14 +1,19 @@
 // How the files of a table are written: their extension and COPY's options. Pure.
 import type { OutputFormat, TableConfig } from '../../contracts.ts';
 
+type ParquetOutput = Extract<OutputFormat, { kind: 'parquet' }>;
+
 /** Statistics of each column and row group are written anyway. */
-function parquetOptions(output: Extract<OutputFormat, { kind: 'parquet' }>): string {
-  const { compression, rowGroupRows, objectBytes } = output;
-  return [
-    `FORMAT parquet, COMPRESSION ${compression}`,
-    ...(rowGroupRows === undefined ? [] : [`ROW_GROUP_SIZE ${rowGroupRows}`]),
-    ...(objectBytes === undefined ? [] : [`FILE_SIZE_BYTES ${objectBytes}, RETURN_STATS`]),
-  ].join(', ');
+function parquetOptions(output: ParquetOutput): string {
+  const { objectBytes } = output;
+  const bounded = objectBytes === undefined ? '' : `, FILE_SIZE_BYTES ${objectBytes}, RETURN_STATS`;
+  return rowGroupOptions(output) + bounded;
+}
+
+/** Of one file, however large. */
+export function rowGroupOptions({ compression, rowGroupRows }: ParquetOutput): string {
+  const groups = rowGroupRows === undefined ? '' : `, ROW_GROUP_SIZE ${rowGroupRows}`;
+  return `FORMAT parquet, COMPRESSION ${compression}${groups}`;
 }
 
 export function fileFormat({ output }: TableConfig): { extension: string; options: string } {

@@ -18,6 +18,8 @@ export interface CompiledOutput {
   readonly merges: boolean;
   /** Distinct partition values of the rows to write: columns p0, p1 ... as text, then n. */
   readonly partitionValues: string;
+  /** SELECT of what is written, from a table of the staged columns. */
+  select(from: string): string;
   /** SELECT of the rows of one combination of partition values. */
   selectRows(values: readonly (string | null)[]): string;
   /** For many combinations: sorts the rows by them, so that `selectPlaced` finds the nth, from 1, at once. */
@@ -42,6 +44,7 @@ export function compileOutput(whole: TableConfig, output: PlannedOutput): Compil
     windowWise: windowStatements(output),
     merges: output.tables.length > 1,
     partitionValues: partitionValues(table, source),
+    select,
     selectRows: (values) => select(`${source} WHERE ${conditions(values)}`),
     placeRows: placeRows(table, source, output.ofRecords),
     selectPlaced: (part) => select(`placed WHERE part = ${part}`),

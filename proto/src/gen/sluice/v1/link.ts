@@ -35,6 +35,7 @@ export interface ConnectRequest {
     | { $case: "gap"; value: Gap }
     | { $case: "assigned"; value: Assigned }
     | { $case: "revoked"; value: Revoked }
+    | { $case: "truncated"; value: Truncated }
     | { $case: "schemaReply"; value: SchemaReply }
     | undefined;
 }
@@ -82,6 +83,16 @@ export interface PartitionState {
   logEnd: number;
   /** Where the agent would start a partition that no table has opened: "earliest" or "latest"; empty: the table decides. */
   startAt: string;
+  /**
+   * All that is spooled, ascending, also what lies below the committed position in an open gap. Empty: none, or the
+   * agent fills no gaps.
+   */
+  spoolRuns: OffsetRange[];
+}
+
+export interface OffsetRange {
+  startOffset: number;
+  nextOffset: number;
 }
 
 export interface Assigned {
@@ -123,6 +134,16 @@ export interface PartitionPosition {
   received: number;
   /** Segments sent from now on carry this epoch. */
   rewindEpoch: number;
+  /** Below `committed`, and still wanted by some table: what is spooled of these ranges is kept. */
+  openGaps: OffsetRange[];
+  /** Where the tables stand, each place once: the agent asks Kafka whether its log still has them. */
+  stands: LogPlace[];
+}
+
+/** Everything below `offset` was read from a log whose last record there was written under `leader_epoch`. */
+export interface LogPlace {
+  leaderEpoch: number;
+  offset: number;
 }
 
 export interface Segment {
@@ -168,6 +189,19 @@ export interface Gap {
   rewindEpoch: number;
 }
 
+/**
+ * Kafka's log no longer has what was written from `offset` on under leader epochs up to `leader_epoch`: other records
+ * stand there now, or will. Nothing of the partition is sent after this until new Positions came.
+ */
+export interface Truncated {
+  topic: string;
+  topicId: Uint8Array;
+  partition: number;
+  leaderEpoch: number;
+  offset: number;
+  reason: string;
+}
+
 /** Segments arrived (they are not safe yet). Totals since the start of the stream, so that a receipt may cover many. */
 export interface Receipt {
   segmentsTotal: number;
@@ -183,9 +217,17 @@ export interface PartitionCommit {
   topicId: Uint8Array;
   partition: number;
   nextOffset: number;
+  /** As in PartitionPosition. */
+  openGaps: OffsetRange[];
+  /** Of the log that is committed: a later Truncated of this epoch makes the message void above its offset. */
+  leaderEpoch?: number | undefined;
 }
 
-/** There is a hole before what was sent: send again from `offset` on, stamped with `rewind_epoch`. */
+/**
+ * There is a hole before what was sent: send again from `offset` on, stamped with `rewind_epoch`. With `fill_until` it
+ * is an open gap: what the spool holds of [offset, fill_until) is sent once under this epoch, beside all else and
+ * without asking Kafka, and what it does not hold is said by a Gap under this epoch.
+ */
 export interface Rewind {
   topic: string;
   topicId: Uint8Array;
@@ -193,6 +235,7 @@ export interface Rewind {
   offset: number;
   rewindEpoch: number;
   reason: string;
+  fillUntil: number;
 }
 
 export interface Hold {
@@ -259,6 +302,9 @@ export const ConnectRequest: MessageFns<ConnectRequest> = {
       case "revoked":
         Revoked.encode(message.body.value, writer.uint32(42).fork()).join();
         break;
+      case "truncated":
+        Truncated.encode(message.body.value, writer.uint32(58).fork()).join();
+        break;
       case "schemaReply":
         SchemaReply.encode(message.body.value, writer.uint32(322).fork()).join();
         break;
@@ -317,6 +363,14 @@ export const ConnectRequest: MessageFns<ConnectRequest> = {
             }
 
             message.body = { $case: "revoked", value: Revoked.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.body = { $case: "truncated", value: Truncated.decode(reader, reader.uint32()) };
             continue;
           }
           case 40: {
@@ -599,6 +653,7 @@ function createBasePartitionState(): PartitionState {
     logStart: 0,
     logEnd: 0,
     startAt: "",
+    spoolRuns: [],
   };
 }
 
@@ -630,6 +685,9 @@ export const PartitionState: MessageFns<PartitionState> = {
     }
     if (message.startAt !== "") {
       writer.uint32(74).string(message.startAt);
+    }
+    for (const v of message.spoolRuns) {
+      OffsetRange.encode(v!, writer.uint32(82).fork()).join();
     }
     return writer;
   },
@@ -717,6 +775,71 @@ export const PartitionState: MessageFns<PartitionState> = {
             }
 
             message.startAt = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.spoolRuns.push(OffsetRange.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseOffsetRange(): OffsetRange {
+  return { startOffset: 0, nextOffset: 0 };
+}
+
+export const OffsetRange: MessageFns<OffsetRange> = {
+  encode(message: OffsetRange, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.startOffset !== 0) {
+      writer.uint32(8).uint64(message.startOffset);
+    }
+    if (message.nextOffset !== 0) {
+      writer.uint32(16).uint64(message.nextOffset);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OffsetRange {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOffsetRange();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.startOffset = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.nextOffset = longToNumber(reader.uint64());
             continue;
           }
         }
@@ -1029,7 +1152,16 @@ export const Positions: MessageFns<Positions> = {
 };
 
 function createBasePartitionPosition(): PartitionPosition {
-  return { topic: "", topicId: new Uint8Array(0), partition: 0, committed: 0, received: 0, rewindEpoch: 0 };
+  return {
+    topic: "",
+    topicId: new Uint8Array(0),
+    partition: 0,
+    committed: 0,
+    received: 0,
+    rewindEpoch: 0,
+    openGaps: [],
+    stands: [],
+  };
 }
 
 export const PartitionPosition: MessageFns<PartitionPosition> = {
@@ -1051,6 +1183,12 @@ export const PartitionPosition: MessageFns<PartitionPosition> = {
     }
     if (message.rewindEpoch !== 0) {
       writer.uint32(48).uint32(message.rewindEpoch);
+    }
+    for (const v of message.openGaps) {
+      OffsetRange.encode(v!, writer.uint32(58).fork()).join();
+    }
+    for (const v of message.stands) {
+      LogPlace.encode(v!, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -1114,6 +1252,79 @@ export const PartitionPosition: MessageFns<PartitionPosition> = {
             }
 
             message.rewindEpoch = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.openGaps.push(OffsetRange.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.stands.push(LogPlace.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLogPlace(): LogPlace {
+  return { leaderEpoch: 0, offset: 0 };
+}
+
+export const LogPlace: MessageFns<LogPlace> = {
+  encode(message: LogPlace, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.leaderEpoch !== 0) {
+      writer.uint32(8).int32(message.leaderEpoch);
+    }
+    if (message.offset !== 0) {
+      writer.uint32(16).uint64(message.offset);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LogPlace {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLogPlace();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.leaderEpoch = reader.int32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.offset = longToNumber(reader.uint64());
             continue;
           }
         }
@@ -1580,6 +1791,107 @@ export const Gap: MessageFns<Gap> = {
   },
 };
 
+function createBaseTruncated(): Truncated {
+  return { topic: "", topicId: new Uint8Array(0), partition: 0, leaderEpoch: 0, offset: 0, reason: "" };
+}
+
+export const Truncated: MessageFns<Truncated> = {
+  encode(message: Truncated, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.topic !== "") {
+      writer.uint32(10).string(message.topic);
+    }
+    if (message.topicId.length !== 0) {
+      writer.uint32(18).bytes(message.topicId);
+    }
+    if (message.partition !== 0) {
+      writer.uint32(24).int32(message.partition);
+    }
+    if (message.leaderEpoch !== 0) {
+      writer.uint32(32).int32(message.leaderEpoch);
+    }
+    if (message.offset !== 0) {
+      writer.uint32(40).uint64(message.offset);
+    }
+    if (message.reason !== "") {
+      writer.uint32(50).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Truncated {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTruncated();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.topic = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.topicId = reader.bytes();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.partition = reader.int32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.leaderEpoch = reader.int32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.offset = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseReceipt(): Receipt {
   return { segmentsTotal: 0, creditTotal: 0 };
 }
@@ -1684,7 +1996,7 @@ export const Committed: MessageFns<Committed> = {
 };
 
 function createBasePartitionCommit(): PartitionCommit {
-  return { topic: "", topicId: new Uint8Array(0), partition: 0, nextOffset: 0 };
+  return { topic: "", topicId: new Uint8Array(0), partition: 0, nextOffset: 0, openGaps: [], leaderEpoch: undefined };
 }
 
 export const PartitionCommit: MessageFns<PartitionCommit> = {
@@ -1700,6 +2012,12 @@ export const PartitionCommit: MessageFns<PartitionCommit> = {
     }
     if (message.nextOffset !== 0) {
       writer.uint32(32).uint64(message.nextOffset);
+    }
+    for (const v of message.openGaps) {
+      OffsetRange.encode(v!, writer.uint32(42).fork()).join();
+    }
+    if (message.leaderEpoch !== undefined) {
+      writer.uint32(48).int32(message.leaderEpoch);
     }
     return writer;
   },
@@ -1749,6 +2067,22 @@ export const PartitionCommit: MessageFns<PartitionCommit> = {
             message.nextOffset = longToNumber(reader.uint64());
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.openGaps.push(OffsetRange.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.leaderEpoch = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1763,7 +2097,7 @@ export const PartitionCommit: MessageFns<PartitionCommit> = {
 };
 
 function createBaseRewind(): Rewind {
-  return { topic: "", topicId: new Uint8Array(0), partition: 0, offset: 0, rewindEpoch: 0, reason: "" };
+  return { topic: "", topicId: new Uint8Array(0), partition: 0, offset: 0, rewindEpoch: 0, reason: "", fillUntil: 0 };
 }
 
 export const Rewind: MessageFns<Rewind> = {
@@ -1785,6 +2119,9 @@ export const Rewind: MessageFns<Rewind> = {
     }
     if (message.reason !== "") {
       writer.uint32(50).string(message.reason);
+    }
+    if (message.fillUntil !== 0) {
+      writer.uint32(56).uint64(message.fillUntil);
     }
     return writer;
   },
@@ -1848,6 +2185,14 @@ export const Rewind: MessageFns<Rewind> = {
             }
 
             message.reason = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.fillUntil = longToNumber(reader.uint64());
             continue;
           }
         }

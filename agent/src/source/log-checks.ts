@@ -1,0 +1,210 @@
+// Whether Kafka's log still has what was read from it. A leader that was elected uncleanly may have less:
+// then the log was cut, and other records stand, or will stand, under offsets that were read. That can be
+// only where the leader epoch rises, so there Kafka is asked where the log of the epoch before ended, and no
+// batch of the new epoch is taken before it has answered.
+import type { Clock } from '@sluice/shared/clock.ts';
+import { describeError } from '@sluice/shared/errors.ts';
+import { type LogPlace, slotKey } from '@sluice/shared/position.ts';
+import type { SourceBatch, SourceHandler } from '../contracts.ts';
+import type { Events } from '../events.ts';
+import type { EpochEnd } from './epoch-request.ts';
+import type { KafkaCluster } from './kafka-cluster.ts';
+import {
+  CHECKS_LOG,
+  LOG_CUT,
+  OUT_OF_RANGE,
+  type PartitionRow,
+  type PartitionTable,
+} from './partition-table.ts';
+import type { SourceTiming } from './source-timing.ts';
+
+/** Kafka's error code where this principal may not ask. */
+const TOPIC_AUTHORIZATION_FAILED = 29;
+
+export interface LogChecksOptions {
+  readonly cluster: KafkaCluster;
+  readonly table: PartitionTable;
+  readonly clock: Clock;
+  readonly events: Events;
+  readonly timing: SourceTiming;
+  /** The topic of some row may be another one. */
+  readonly describe: () => void;
+  readonly applyPause: (rows: readonly PartitionRow[]) => void;
+  /** Undefined once the source has stopped. */
+  readonly handler: () => SourceHandler | undefined;
+}
+
+interface Asked {
+  readonly row: PartitionRow;
+  readonly place: LogPlace;
+  readonly currentEpoch: number;
+}
+
+export class LogChecks {
+  readonly #options: LogChecksOptions;
+  #dueMs = 0;
+  #asking = false;
+
+  constructor(options: LogChecksOptions) {
+    this.#options = options;
+  }
+
+  /** Whether a batch may follow what was read of the row; if not, the row waits until Kafka was asked. */
+  accepts(row: PartitionRow, { leaderEpoch }: SourceBatch): boolean {
+    if (row.readEpoch < 0 || leaderEpoch <= Math.max(row.readEpoch, row.provenEpoch)) return true;
+    row.checkFor = Math.max(row.checkFor, leaderEpoch);
+    row.waits.add(CHECKS_LOG);
+    this.#options.applyPause([row]);
+    this.now();
+    return false;
+  }
+
+  /** The metadata say that another leader may have come. */
+  leadersKnown(): void {
+    for (const row of this.#options.table.rows())
+      if (row.readEpoch >= 0 && row.leaderEpoch > Math.max(row.readEpoch, row.provenEpoch))
+        row.checkFor = Math.max(row.checkFor, row.leaderEpoch);
+    this.now();
+  }
+
+  /** The position lies behind the end of the log. */
+  beyondEnd(row: PartitionRow): void {
+    row.checkFor = Math.max(row.checkFor, row.leaderEpoch, 0);
+    this.now();
+  }
+
+  prove(row: PartitionRow, places: readonly LogPlace[]): void {
+    row.places = [...row.places, ...places];
+    this.now();
+  }
+
+  now(): void {
+    this.#dueMs = 0;
+    queueMicrotask(() => void this.whenDue());
+  }
+
+  /** Never rejects. */
+  async whenDue(): Promise<void> {
+    const { clock, table, timing, events } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const rows = table.rows().filter((row) => row.checkFor >= 0 || row.places.length > 0);
+    if (this.#asking || nowMs < this.#dueMs || rows.length === 0) return;
+    this.#asking = true;
+    this.#dueMs = nowMs + timing.describeRetryMs;
+    try {
+      await this.#ask(rows);
+    } catch (error) {
+      events.sourceLookupFailed(describeError(error));
+    } finally {
+      this.#asking = false;
+    }
+  }
+
+  async #ask(rows: readonly PartitionRow[]): Promise<void> {
+    const epochs = await this.#epochsOf(rows);
+    const asked = rows.flatMap((row) => {
+      const currentEpoch = epochs.get(row);
+      if (currentEpoch === undefined) return [];
+      return placesOf(row).map((place): Asked => ({ row, place, currentEpoch }));
+    });
+    const ends = await this.#endsOf(asked);
+    // Again, since what answered may have been another topic of that name.
+    const after = await this.#epochsOf(rows);
+    if (this.#options.handler() === undefined) return;
+    for (const row of rows) {
+      const epoch = epochs.get(row);
+      // Assigned anew meanwhile: what is to be asked then is asked then.
+      if (this.#options.table.row(row) !== row || epoch === undefined || !after.has(row)) continue;
+      const answers = asked.flatMap((one, i) => (one.row === row ? [{ ...one, end: ends[i] }] : []));
+      this.#judge(row, answers, epoch);
+    }
+  }
+
+  /** The leader epochs now, of those rows whose topic is the one that was read. */
+  async #epochsOf(rows: readonly PartitionRow[]): Promise<ReadonlyMap<PartitionRow, number>> {
+    const topics = await this.#options.cluster.topics([...new Set(rows.map(({ topic }) => topic))]);
+    const epochs = new Map<PartitionRow, number>();
+    for (const row of rows) {
+      const found = topics.find(({ topic, errorCode }) => topic === row.topic && errorCode === 0);
+      const partition = found?.partitions.find((p) => p.partition === row.partition);
+      if (partition !== undefined && found?.topicId === row.topicId) epochs.set(row, partition.leaderEpoch);
+      else if (found !== undefined) this.#options.describe();
+    }
+    return epochs;
+  }
+
+  /** One request may name a partition once: places of one partition go one after the other. */
+  async #endsOf(asked: readonly Asked[]): Promise<(EpochEnd | undefined)[]> {
+    const ends: (EpochEnd | undefined)[] = asked.map(() => undefined);
+    const nth = new Map<string, number>();
+    const rounds = Map.groupBy([...asked.keys()], (i) => {
+      const key = slotKey(asked[i]?.row ?? { topic: '', partition: 0 });
+      const round = nth.get(key) ?? 0;
+      nth.set(key, round + 1);
+      return round;
+    });
+    for (const indexes of rounds.values()) {
+      const questions = indexes.flatMap((i) => {
+        const one = asked[i];
+        if (one === undefined) return [];
+        const { row, place, currentEpoch } = one;
+        const { topic, partition } = row;
+        return [{ topic, partition, leaderEpoch: place.leaderEpoch, currentEpoch }];
+      });
+      const answers = await this.#options.cluster.epochEnds(questions);
+      for (const i of indexes) {
+        const row = asked[i]?.row;
+        if (row !== undefined) ends[i] = answers.find((end) => slotKey(end) === slotKey(row));
+      }
+    }
+    return ends;
+  }
+
+  #judge(
+    row: PartitionRow,
+    answers: readonly (Asked & { end: EpochEnd | undefined })[],
+    epoch: number,
+  ): void {
+    const { events, handler } = this.#options;
+    if (answers.some(({ end }) => end?.errorCode === TOPIC_AUTHORIZATION_FAILED))
+      events.sourceLogNotChecked({ topic: row.topic, partition: row.partition });
+    else if (answers.some(({ end }) => (end?.errorCode ?? 0) !== 0)) return; // asked again
+    const cut = cutOf(answers);
+    const hadPlaces = row.places.length > 0;
+    row.places = [];
+    row.provenEpoch = Math.max(row.provenEpoch, row.checkFor, epoch);
+    row.checkFor = -1;
+    row.waits.delete(CHECKS_LOG);
+    const slot = { topic: row.topic, partition: row.partition };
+    if (cut === undefined) {
+      this.#options.applyPause([row]);
+      if (hadPlaces) handler()?.proven(slot);
+      return;
+    }
+    row.waits.delete(OUT_OF_RANGE);
+    row.waits.add(LOG_CUT);
+    row.position = undefined;
+    this.#options.applyPause([row]);
+    const { place, end } = cut;
+    const reason = `the log of leader epoch ${place.leaderEpoch} ends at ${end.endOffset}, and ${place.offset} was read`;
+    handler()?.truncated(slot, { offset: end.endOffset, leaderEpoch: place.leaderEpoch }, reason);
+  }
+}
+
+function placesOf({ readEpoch: leaderEpoch, position: offset, checkFor, places }: PartitionRow): LogPlace[] {
+  const read = checkFor >= 0 && leaderEpoch >= 0 && offset !== undefined ? [{ offset, leaderEpoch }] : [];
+  const all = new Map([...read, ...places].map((place) => [`${place.offset}/${place.leaderEpoch}`, place]));
+  return [...all.values()];
+}
+
+/** The lowest cut. A log that knows nothing of an epoch says nothing about it. */
+function cutOf(
+  answers: readonly (Asked & { end: EpochEnd | undefined })[],
+): { place: LogPlace; end: EpochEnd } | undefined {
+  const cuts = answers.flatMap(({ place, end }) =>
+    end !== undefined && end.errorCode === 0 && end.endOffset >= 0 && end.endOffset < place.offset
+      ? [{ place, end }]
+      : [],
+  );
+  return cuts.sort((a, b) => a.end.endOffset - b.end.endOffset)[0];
+}

@@ -1,0 +1,187 @@
+// What one table gets of its open gaps, beside its windows: segments that a spool still had, cut to the gaps,
+// in windows of their own that are committed as fills. Gaps that another collector closes first are given up
+// here without harm; what cannot be transformed is tried again. A segment is held until its window ends.
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { assert, describeError, isKind, SluiceError } from '@sluice/shared/errors.ts';
+import { commonRanges, type OffsetRange, withoutRanges } from '@sluice/shared/offset-range.ts';
+import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
+import { clipSegment, type Segment } from '@sluice/shared/segment.ts';
+import {
+  addToWindow,
+  endWindow,
+  isOfCutLog,
+  newWindow,
+  type OpenWindow,
+  releaseWindow,
+  segmentsOf,
+  windowRanges,
+} from './open-window.ts';
+import type { StagedBytes } from './staging-budget.ts';
+import type { LaneOptions } from './table-lane.ts';
+
+/** A fill waits so long for more of its gap. */
+const FILL_LINGER_MS = 2_000;
+/** Closed fills that may wait for transform or commit before no more is asked for. */
+const FILLS_IN_FLIGHT_MAX = 2;
+const RETRY_MS_MIN = 500;
+const RETRY_MS_MAX = 30_000;
+
+export class FillLane {
+  readonly #options: LaneOptions;
+  readonly #changed: () => void;
+  readonly #stopping = new AbortController();
+  readonly #inFlight = new Set<OpenWindow>();
+  #open: OpenWindow | undefined;
+  #chain: Promise<void> = Promise.resolve();
+  #cancelTimer = () => {};
+  waitsFor: string | undefined;
+  #failed = false;
+
+  constructor(options: LaneOptions, changed: () => void) {
+    this.#options = options;
+    this.#changed = changed;
+  }
+
+  get isIdle(): boolean {
+    return this.#open === undefined && this.#inFlight.size === 0;
+  }
+
+  openBytes(): number {
+    return this.#open?.bytes ?? 0;
+  }
+
+  /** What it lacks and would take now; each range lies in one open gap. */
+  wanted(id: PartitionId): readonly OffsetRange[] {
+    if (this.#failed || this.#stopping.signal.aborted) return [];
+    if (this.#inFlight.size >= FILLS_IN_FLIGHT_MAX) return [];
+    return this.#lacking(id);
+  }
+
+  #lacking(id: PartitionId): readonly OffsetRange[] {
+    const gaps = this.#options.writer.openGaps(id);
+    return gaps.length === 0 ? gaps : withoutRanges(gaps, this.#stagedOf(id));
+  }
+
+  #stagedOf(id: PartitionId): OffsetRange[] {
+    const key = partitionKey(id);
+    return this.#windows().flatMap(({ segments }) =>
+      segments
+        .filter(({ segment }) => partitionKey(segment) === key)
+        .map(({ segment, fromOffset }) => ({ startOffset: fromOffset, nextOffset: segment.nextOffset })),
+    );
+  }
+
+  #windows(): OpenWindow[] {
+    return this.#open === undefined ? [...this.#inFlight] : [...this.#inFlight, this.#open];
+  }
+
+  /** The parts of a segment that it takes. Nothing of a log that was cut since. */
+  partsOf(segment: Segment): readonly OffsetRange[] {
+    return this.#failed || isOfCutLog(segment, this.#options.writer)
+      ? []
+      : commonRanges(this.#lacking(segment), [segment]);
+  }
+
+  stage(segment: Segment, part: OffsetRange, held: StagedBytes): void {
+    if (!this.#continues(segment, part)) this.close();
+    const { clock, table } = this.#options;
+    this.#open ??= this.#newWindow();
+    const clipped = clipSegment(segment, part.nextOffset);
+    const cut = clipped === segment ? {} : { isClipped: true as const };
+    addToWindow(this.#open, { segment: clipped, fromOffset: part.startOffset, held, ...cut });
+    if (this.#open.bytes >= table.windowBytesMax) this.close();
+    else if (this.#open.segments.length === 1)
+      this.#cancelTimer = clock.after(FILL_LINGER_MS, () => this.close());
+  }
+
+  #newWindow(): OpenWindow {
+    const { clock, random } = this.#options;
+    const at = new Date(clock.wallMs()).toISOString().replace(/[-:]|\.\d+/g, '');
+    return newWindow(`${at}-${random.hex(8)}`, { wallMs: clock.wallMs(), monotonicMs: clock.monotonicMs() });
+  }
+
+  /** An entry names a partition once, with one range in one gap. */
+  #continues(segment: Segment, { startOffset }: OffsetRange): boolean {
+    const key = partitionKey(segment);
+    const last = this.#open?.segments.findLast((s) => partitionKey(s.segment) === key);
+    if (last === undefined) return true;
+    if (last.segment.nextOffset !== startOffset) return false;
+    const gaps = this.#options.writer.openGaps(segment);
+    return gaps.some((gap) => gap.startOffset < startOffset && startOffset < gap.nextOffset);
+  }
+
+  close(): void {
+    const window = this.#open;
+    if (window === undefined) return;
+    this.#open = undefined;
+    this.#cancelTimer();
+    endWindow(window, 'closed');
+    this.#inFlight.add(window);
+    this.#chain = this.#chain.then(() => this.#fill(window)).catch((error: unknown) => this.#fail(error));
+    this.#changed();
+  }
+
+  async #fill(window: OpenWindow): Promise<void> {
+    try {
+      await this.#commit(window);
+    } finally {
+      this.#inFlight.delete(window);
+      releaseWindow(window);
+      await rm(this.#directory(window), { recursive: true, force: true }).catch(() => {});
+      this.#changed();
+    }
+  }
+
+  async #commit(window: OpenWindow): Promise<void> {
+    const { table, writer, transformer, clock, events } = this.#options;
+    const [{ id: windowId, openedMs }, { signal }] = [window, this.#stopping];
+    for (let delayMs = RETRY_MS_MIN; ; delayMs = Math.min(delayMs * 2, RETRY_MS_MAX)) {
+      signal.throwIfAborted();
+      assert(!this.#failed, `fills of ${table.name} are given up: ${this.waitsFor}`);
+      try {
+        const [segments, directory] = [segmentsOf(window), this.#directory(window)];
+        const result = await transformer.run({ table, windowId, segments, openedMs, directory });
+        const ranges = windowRanges(window, result.recordsPerPartition);
+        await writer.fillWindow({ windowId, openedMs, ranges, classes: result.classes, files: result.files });
+        this.waitsFor = undefined;
+        for (const batch of result.corrupt) events.recordBatchQuarantined({ table: table.name, ...batch });
+        for (const { topic, partition, start, next } of ranges)
+          events.gapFilled({ table: table.name, topic, partition, start, next });
+        return;
+      } catch (error) {
+        // Another collector was first with some of it: what it left is wanted again.
+        if (error instanceof SluiceError && error.code === 'LEDGER_RANGE_CONFLICT') return;
+        if (signal.aborted || isKind(error, 'halt')) throw error;
+        const reason = describeError(error);
+        this.waitsFor = `fill: ${reason}`;
+        events.transformWaits({ table: table.name, window: windowId, reason, retryMs: delayMs });
+        await clock.sleep(delayMs, signal);
+      }
+    }
+  }
+
+  /** Nothing more is filled here until a restart; whoever holds the rest of the gaps keeps it. */
+  #fail(error: unknown): void {
+    if (this.#stopping.signal.aborted || this.#failed) return;
+    this.#failed = true;
+    this.waitsFor = `fills are given up: ${describeError(error)}`;
+    const reason = this.waitsFor;
+    this.#options.events.windowAbandoned({ table: this.#options.table.name, window: 'fill', reason });
+    this.#changed();
+  }
+
+  #directory(window: OpenWindow): string {
+    return join(this.#options.workDir, 'windows', `${this.#options.table.name}-${window.id}`);
+  }
+
+  drained(): Promise<void> {
+    return this.#chain;
+  }
+
+  stop(): void {
+    this.#stopping.abort();
+    this.#cancelTimer();
+    for (const window of this.#windows()) endWindow(window, 'given up');
+  }
+}

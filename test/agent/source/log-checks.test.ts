@@ -1,0 +1,209 @@
+// A log that was cut under a reader is noticed before anything of the new one is taken, and one that was not
+// goes on; whoever reads is never told of a cut in a log that it has not read.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { SourceHandler } from '@sluice/agent/contracts.ts';
+import { createEvents } from '@sluice/agent/events.ts';
+import { decodeEpochResponse, encodeEpochRequest } from '@sluice/agent/source/epoch-request.ts';
+import type { KafkaAdapter } from '@sluice/agent/source/kafka-adapter.ts';
+import type { MemberListener } from '@sluice/agent/source/kafka-client.ts';
+import { createKafkaSource } from '@sluice/agent/source/kafka-source.ts';
+import { walkRecordSet } from '@sluice/agent/source/record-set.ts';
+import { createMetrics } from '@sluice/shared/metrics.ts';
+import { PartitionLog } from '../../simulation/kafka-log.ts';
+import { manualClock } from '../../support/manual-clock.ts';
+import { recordingLogger } from '../../support/recording-logger.ts';
+import { seededRandom } from '../../support/seeded-random.ts';
+
+const slot = { topic: 'claims', partition: 0 };
+const ID = 'c'.repeat(32);
+
+function append(log: PartitionLog, batches: number): void {
+  const records = Array.from({ length: 10 }, (_, n) => ({ kind: 'good' as const, n, value: 'claim' }));
+  const options = {
+    codec: 'none' as const,
+    timestamp: 1,
+    producerId: undefined,
+    compacted: new Set<number>(),
+  };
+  for (let i = 0; i < batches; i++) log.append(records, options);
+}
+
+/** A source that reads one partition from its beginning, or from a place that it was told. */
+async function reading(place = { offset: 0, leaderEpoch: -1 }, fill = 2) {
+  let kafka = new PartitionLog('claims', ID, 0);
+  append(kafka, fill);
+  const said: string[] = [];
+  const clock = manualClock();
+  const logger = recordingLogger();
+  let listener: MemberListener | undefined;
+  let errorCode = 0;
+  let isGone = false;
+  const described: string[] = [];
+  const topicOf = ({ topicId, leaderEpoch }: PartitionLog) => {
+    const at = { topic: 'claims', topicId, errorCode: isGone ? 3 : 0, internal: false };
+    return { ...at, partitions: [{ partition: 0, leaderEpoch }] };
+  };
+  const adapter: KafkaAdapter = {
+    prepare() {},
+    cluster: () => ({
+      topics: async () => [topicOf(kafka)],
+      logs: async (names) =>
+        names.length === 0 ? [] : [{ ...slot, logStart: kafka.start, logEnd: kafka.lastStableOffset }],
+      groupOffsets: async () => [],
+      checkGroup: async () => {},
+      epochEnds: async (questions) =>
+        questions.map(({ leaderEpoch }) => ({ ...slot, errorCode, ...kafka.endOf(leaderEpoch) })),
+      fetch: () => Promise.reject(new Error('not here')),
+      close: async () => {},
+    }),
+    member: (_settings, told) => {
+      listener = told;
+      const nothing = { start: async () => {}, stop: async () => {}, seek() {}, pause() {}, resume() {} };
+      return { ...nothing, commit: async () => {} };
+    },
+  };
+  const source = createKafkaSource({
+    ...{ kafka: {} as never, topics: [{ kind: 'name', name: 'claims' }], clock, adapter },
+    ...{ events: createEvents(logger, createMetrics()), random: seededRandom(1) },
+  });
+  await source.start({
+    assigned: () => new Map([['claims/0', place]]),
+    described: (list) => void described.push(...list.map(({ logStart }) => String(logStart))),
+    batches: (_slot, batches) =>
+      void said.push(...batches.map((b) => `${b.baseOffset}-${b.lastOffset}@${b.leaderEpoch}`)),
+    gap: (_slot, start, next) => void said.push(`gap ${start}-${next}`),
+    truncated: (_slot, cut) => void said.push(`cut at ${cut.offset} of ${cut.leaderEpoch}`),
+    proven: () => void said.push('proven'),
+  } satisfies SourceHandler);
+  await clock.advance(0);
+  listener?.joined([slot]);
+  await clock.advance(0);
+  const fetch = async () => {
+    const [row] = source.status().partitions;
+    if (row?.position === undefined || row.paused.length > 0) return clock.advance(5_000);
+    const found = kafka.fetch(row.position, 10_000);
+    if (found === undefined) listener?.outOfRange(slot);
+    else {
+      const batches = walkRecordSet(found.set, found.aborted);
+      listener?.fetched(slot, { batches, bounds: found.bounds }, row.position);
+    }
+    await clock.advance(0);
+  };
+  const heard = async (act: () => void = () => {}) => {
+    said.length = 0;
+    act();
+    for (let i = 0; i < 4; i++) await fetch();
+    return [...said];
+  };
+  const elect = (cutAt?: number, more = 0) => {
+    kafka.elect(cutAt);
+    append(kafka, more);
+  };
+  const fails = (code: number) => {
+    errorCode = code;
+  };
+  const replace = (batches = 4) => {
+    kafka = new PartitionLog('claims', 'd'.repeat(32), 0);
+    append(kafka, batches);
+  };
+  /** From before anybody has described it. */
+  const gone = () => {
+    isGone = true;
+    listener?.joined([]);
+    listener?.joined([slot]);
+  };
+  return { source, logger, heard, elect, fails, replace, clock, gone, described };
+}
+
+test('a leader that had everything is read on, after one question', async () => {
+  const { heard, elect } = await reading();
+  assert.deepEqual(await heard(), ['0-9@0', '10-19@0']);
+  assert.deepEqual(await heard(() => elect(undefined, 1)), ['20-29@1']);
+});
+
+test('a log that was cut and has grown beyond the position is noticed before a record of it is taken', async () => {
+  const { heard, elect, source } = await reading();
+  await heard();
+  assert.deepEqual(await heard(() => elect(10, 3)), ['cut at 10 of 0']);
+  assert.deepEqual(source.status().partitions[0]?.paused, [
+    'Kafka cut its log: what was spooled behind it is dropped first',
+  ]);
+  assert.deepEqual(await heard(() => source.seek(slot, 10, 0)), ['10-19@1', '20-29@1', '30-39@1']);
+});
+
+test('a position behind the end of the log is where it was cut', async () => {
+  const { heard, elect } = await reading();
+  await heard();
+  assert.deepEqual(await heard(() => elect(10)), ['cut at 10 of 0']);
+});
+
+test('a place that the reader takes over is compared as well, and a place that others ask about', async () => {
+  const { heard, elect, source } = await reading({ offset: 20, leaderEpoch: 0 });
+  assert.deepEqual(await heard(() => elect(10, 3)), ['cut at 10 of 0']);
+  source.seek(slot, 10, 0);
+  await heard();
+  assert.deepEqual(await heard(() => source.prove(slot, [{ offset: 10, leaderEpoch: 0 }])), ['proven']);
+  const dead = [{ offset: 20, leaderEpoch: 0 }];
+  assert.deepEqual(await heard(() => source.prove(slot, dead)), ['cut at 10 of 0']);
+});
+
+test('nothing of a new epoch is taken while no leader answers', async () => {
+  const { heard, elect, fails } = await reading();
+  await heard();
+  fails(74);
+  assert.deepEqual(await heard(() => elect(10, 3)), []);
+  fails(0);
+  assert.deepEqual(await heard(), ['cut at 10 of 0']);
+});
+
+test('where the question is not allowed, reading goes on and a line says what that means', async () => {
+  const { heard, elect, fails, logger } = await reading();
+  await heard();
+  fails(29);
+  assert.deepEqual(await heard(() => elect(undefined, 1)), ['20-29@1']);
+  assert.equal(logger.said(/a cut log would not be noticed/).length, 1);
+});
+
+test('another topic of the same name is no cut log, and nothing of it is read as the old one', async () => {
+  const { heard, replace, source } = await reading();
+  await heard();
+  source.hold('claims', 'a full disk');
+  await heard(() => replace());
+  const after = await heard(() => source.release('claims', 'a full disk'));
+  assert.deepEqual(after, []);
+  assert.deepEqual(source.status().partitions[0]?.topicId, 'd'.repeat(32));
+});
+
+test('where another topic ends says nothing of the one that was read', async () => {
+  const { heard, replace, source } = await reading();
+  await heard();
+  const said = await heard(() => {
+    replace(1);
+    source.prove(slot, [{ offset: 20, leaderEpoch: 0 }]);
+  });
+  assert.deepEqual(said, []);
+});
+
+test('a topic that is gone while it is asked about is described to nobody', async () => {
+  const { heard, source, gone, described } = await reading();
+  described.length = 0;
+  gone();
+  await heard(() => source.seek(slot, 0));
+  assert.deepEqual(described, []);
+});
+
+test('the request is Kafka’s, in each version that is spoken', () => {
+  const questions = [
+    { topic: 'ab', partition: 1, leaderEpoch: 5, currentEpoch: 7 },
+    { topic: 'ab', partition: 2, leaderEpoch: 6, currentEpoch: 8 },
+  ];
+  const hex = (version: number) => encodeEpochRequest(questions, version).toString('hex');
+  assert.equal(hex(1), '0000000100026162000000020000000100000005' + '0000000200000006');
+  const v2 = '000000010002616200000002000000010000000700000005' + '000000020000000800000006';
+  assert.deepEqual([hex(2), hex(3)], [v2, `ffffffff${v2}`]);
+  const answer = Buffer.from('000000000000000100026162000000010000000000010000000500000000000000c8', 'hex');
+  assert.deepEqual(decodeEpochResponse(answer, 3), [
+    { topic: 'ab', errorCode: 0, partition: 1, endEpoch: 5, endOffset: 200 },
+  ]);
+});

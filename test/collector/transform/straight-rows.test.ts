@@ -1,0 +1,142 @@
+// Large windows, whose chunks go straight into files where nothing is in the way: whatever stands in the way,
+// and wherever it does, each record is written, filtered or quarantined once.
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import type { TableConfig } from '@sluice/collector/contracts.ts';
+import { openDatabase } from '@sluice/collector/transform/duckdb.ts';
+import { createTransformer } from '@sluice/collector/transform/transformer.ts';
+import { segmentOf } from '../../support/segments.ts';
+import { temporaryDirectory } from '../../support/temp.ts';
+import { plainTable } from '../../support/written-lake.ts';
+
+const home = temporaryDirectory();
+const transformer = createTransformer({ memoryBytesMax: 256e6, threads: 1 });
+const limits = { spillDirectory: home, memoryBytesMax: 256e6, threads: 1 };
+const database = await openDatabase({ directories: [home], ...limits });
+after(async () => {
+  database.close();
+  await transformer.close();
+});
+
+/** As many records as fill a chunk. */
+const CHUNK = 61_440;
+const CHUNKS = 4;
+const TOTAL = CHUNKS * CHUNK + 100;
+const FILTERED = Math.ceil(TOTAL / 10);
+
+const table: TableConfig = {
+  ...plainTable,
+  columns: [
+    { name: 'n', type: 'bigint' },
+    { name: 'day', type: 'string' },
+  ],
+  steps: [{ kind: 'filter', expression: 'n % 10 <> 0' }],
+};
+const BY_DAY: Partial<TableConfig> = { partitionBy: [{ kind: 'value', field: 'day', column: 'day' }] };
+
+/** Records {n, day} of a whole window, some of them replaced; the last chunk is a short one. */
+function valuesWith(replaced: ReadonlyMap<number, string>): string[] {
+  return Array.from({ length: TOTAL }, (_, n) => replaced.get(n) ?? `{"n":${n},"day":"mon"}`);
+}
+
+let windows = 0;
+
+async function transform(changes: Partial<TableConfig>, values: readonly string[]) {
+  const directory = join(home, `w${windows++}`);
+  const segments = Array.from({ length: CHUNKS + 1 }, (_, i) => {
+    const segment = segmentOf(values.slice(i * CHUNK, (i + 1) * CHUNK), { baseOffset: i * CHUNK });
+    return { segment, fromOffset: i * CHUNK };
+  });
+  const request = { windowId: 'w', segments, openedMs: 0, directory };
+  const result = await transformer.run({ ...request, table: { ...table, ...changes } });
+  const files = result.files.filter(({ output }) => output === 'rows');
+  const from = `read_parquet([${files.map(({ path }) => `'${path}'`).join(', ')}])`;
+  const what =
+    'count(*) AS rows, count(DISTINCT _offset) AS offsets, sum(n) AS n, count(*) FILTER (n <> _offset) AS wrong';
+  const [read] = await database.rows(`SELECT ${what} FROM ${from}`);
+  return { classes: result.classes, files, read, from };
+}
+
+const numbers = (row: Record<string, unknown> | undefined) =>
+  Object.fromEntries(Object.entries(row ?? {}).map(([name, value]) => [name, Number(value)]));
+
+/** Of the rows that pass the filter, without those in `gone`. */
+function expected(gone: readonly number[] = []) {
+  let rows = 0;
+  let n = 0;
+  for (let i = 0; i < TOTAL; i++) {
+    if (i % 10 === 0 || gone.includes(i)) continue;
+    rows++;
+    n += i;
+  }
+  return { rows, offsets: rows, n, wrong: 0 };
+}
+
+async function groupsOf(path: string) {
+  const columns = 'row_group_id, row_group_num_rows, min(data_page_offset) AS at';
+  return await database.rows(`SELECT ${columns} FROM parquet_metadata('${path}') GROUP BY ALL ORDER BY 1`);
+}
+
+for (const partitioned of [{}, BY_DAY]) {
+  const which = partitioned === BY_DAY ? 'a table by value' : 'a table without partitions';
+  test(`${which} has one object a window, with every row once and in order`, async () => {
+    const { classes, files, read, from } = await transform(partitioned, valuesWith(new Map()));
+    assert.equal(files.length, 1);
+    assert.deepEqual(numbers(read), expected());
+    const counted = { in: TOTAL, emitted: TOTAL - FILTERED, merged: 0, filtered: FILTERED, quarantined: 0 };
+    assert.deepEqual(classes, counted);
+    const order = 'SELECT count(*) AS n FROM (SELECT _offset < lag(_offset) OVER () AS back';
+    assert.deepEqual(numbers((await database.rows(`${order} FROM ${from}) WHERE back`))[0]), { n: 0 });
+    assert.equal((await groupsOf(files[0]?.path ?? '')).length, CHUNKS + 1);
+  });
+}
+
+for (const [where, at] of [
+  ['the first chunk', 7],
+  ['a later chunk', 2 * CHUNK + 7],
+  ['the last chunk', TOTAL - 3],
+] as const) {
+  test(`a record of another partition in ${where} is in an object of its own`, async () => {
+    const { classes, files, read } = await transform(
+      BY_DAY,
+      valuesWith(new Map([[at, `{"n":${at},"day":"tue"}`]])),
+    );
+    assert.deepEqual(
+      files.map(({ partition, rows }) => [partition[0]?.value, rows]),
+      [
+        ['mon', TOTAL - FILTERED - 1],
+        ['tue', 1],
+      ],
+    );
+    assert.deepEqual(numbers(read), expected());
+    assert.equal(classes.filtered, FILTERED);
+  });
+
+  for (const [what, value] of [
+    ['a value that does not cast', `{"n":"x${at}"}`],
+    ['a value that is not JSON', `{"n":${at}`],
+  ] as const) {
+    test(`${what} in ${where} is quarantined, and all others are written once`, async () => {
+      const { classes, files, read } = await transform(BY_DAY, valuesWith(new Map([[at, value]])));
+      assert.equal(files.length, 1);
+      assert.equal(classes.quarantined, 1);
+      assert.equal(classes.filtered, FILTERED);
+      assert.deepEqual(numbers(read), expected([at]));
+    });
+  }
+}
+
+test('an object that has reached its size is followed by another', async () => {
+  const output = { kind: 'parquet', compression: 'zstd', objectBytes: 200_000 } as const;
+  const { files, read } = await transform({ output }, valuesWith(new Map()));
+  assert.ok(files.length > 1 && files.length < CHUNKS, `${files.length} objects`);
+  assert.deepEqual(numbers(read), expected());
+});
+
+test('row groups of more rows than a chunk holds are as large as they were asked to be', async () => {
+  const output = { kind: 'parquet', compression: 'zstd', rowGroupRows: 100_000 } as const;
+  const { files } = await transform({ output }, valuesWith(new Map()));
+  const groups = await groupsOf(files[0]?.path ?? '');
+  assert.ok(Number(groups[0]?.['row_group_num_rows']) >= 100_000);
+});

@@ -1,0 +1,109 @@
+// What Kafka lost and a spool still has: it is asked for, goes beside the order of the partition, and nobody
+// waits for it.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { FILL_EPOCH_MIN } from '@sluice/collector/window/gap-fills.ts';
+import { rangeSegment } from '../../support/fake-spool.ts';
+import { settle } from '../../support/manual-clock.ts';
+import { declared, declaredOf, linkOf, rest, sequencerOf } from '../../support/sequencer-harness.ts';
+
+const LINGER_MS = 2_000;
+
+/** A table that stands at 60 behind a gap [20, 50), and a stream that has spooled some of it. */
+async function behindGap(runs = [{ startOffset: 10, nextOffset: 40 }], tables = [{ name: 'claims' }]) {
+  const parts = sequencerOf({ tables });
+  for (const writer of Object.values(parts.writers)) {
+    writer.place(declaredOf(), 60);
+    writer.gaps = [{ startOffset: 20, nextOffset: 50 }];
+  }
+  const holder = linkOf();
+  const { link, ...others } = await declared(parts);
+  const positions = await parts.sequencer.declare(holder, [{ ...declaredOf(), spoolRuns: runs }]);
+  await parts.clock.advance(0);
+  const fill = (start: number, next: number, from = holder, epoch = FILL_EPOCH_MIN) =>
+    parts.sequencer.segment(from, rangeSegment(start, next), epoch);
+  const done = async () => {
+    await parts.clock.advance(LINGER_MS);
+    await rest(parts);
+    await settle();
+  };
+  return { ...others, link, holder, positions, fill, done };
+}
+
+test('an agent hears of the open gap, keeps it, and is asked for what it has of it', async () => {
+  const { positions, holder, link } = await behindGap();
+  assert.deepEqual(positions[0]?.openGaps, [{ startOffset: 20, nextOffset: 50 }]);
+  assert.deepEqual(holder.told, [`fill claims-0 [20, 40) epoch ${FILL_EPOCH_MIN}`]);
+  assert.deepEqual(link.told, [], 'who has nothing of it is not asked');
+});
+
+test('a fill is cut to the gap, and the prefix goes on beside it', async () => {
+  const { fill, send, writers, lanes, done } = await behindGap();
+  assert.equal(fill(10, 30), 'staged');
+  assert.equal(send(60, 70), 'staged');
+  assert.equal(fill(30, 45), 'staged');
+  await done();
+  for (const { lane } of lanes) lane.close('drain');
+  await rest({ lanes });
+  assert.deepEqual(writers['claims']?.log, ['fill claims-0 [20, 45)', 'claims-0 [60, 70)']);
+  assert.deepEqual(writers['claims']?.gaps, [{ startOffset: 45, nextOffset: 50 }]);
+});
+
+test('two who hold the same are not asked for the same, and what one lacks is asked of the other', async () => {
+  const { sequencer, holder, clock, fill, done, writers } = await behindGap();
+  const second = linkOf();
+  await sequencer.declare(second, [{ ...declaredOf(), spoolRuns: [{ startOffset: 0, nextOffset: 60 }] }]);
+  await clock.advance(0);
+  assert.deepEqual(second.told, [`fill claims-0 [40, 50) epoch ${FILL_EPOCH_MIN + 1}`]);
+  const notice = { ...declaredOf(), leaderEpoch: 0, startOffset: 20, nextOffset: 40, reason: 'not there' };
+  sequencer.gap(holder, notice, FILL_EPOCH_MIN);
+  assert.equal(fill(40, 50, second, FILL_EPOCH_MIN + 1), 'staged');
+  assert.equal(second.told.at(-1), `fill claims-0 [20, 40) epoch ${FILL_EPOCH_MIN + 2}`);
+  assert.equal(fill(20, 40, second, FILL_EPOCH_MIN + 2), 'staged');
+  await done();
+  assert.deepEqual(writers['claims']?.gaps, []);
+});
+
+test('tables whose gaps differ get each what it lacks', async () => {
+  const tables = [{ name: 'one' }, { name: 'other' }];
+  const { fill, writers, done, holder } = await behindGap([{ startOffset: 0, nextOffset: 60 }], tables);
+  const { one, other } = writers;
+  assert.ok(one && other);
+  other.gaps = [{ startOffset: 30, nextOffset: 35 }];
+  assert.deepEqual(holder.told, [`fill claims-0 [20, 50) epoch ${FILL_EPOCH_MIN}`]);
+  assert.equal(fill(0, 60), 'staged');
+  await done();
+  assert.deepEqual([one.log, other.log], [['fill claims-0 [20, 50)'], ['fill claims-0 [30, 35)']]);
+});
+
+test('what another collector has filled meanwhile is given up, and the rest is asked for again', async () => {
+  const { fill, writers, done, holder } = await behindGap();
+  const { claims } = writers;
+  assert.ok(claims);
+  claims.before = async () => {
+    claims.gaps = [{ startOffset: 30, nextOffset: 50 }];
+    claims.before = () => Promise.resolve();
+  };
+  assert.equal(fill(20, 40), 'staged');
+  await done();
+  assert.deepEqual(claims.log, []);
+  assert.equal(holder.told.at(-1), `fill claims-0 [30, 40) epoch ${FILL_EPOCH_MIN + 1}`);
+});
+
+test('a stream that is over is not waited for: the next one that has it is asked', async () => {
+  const { sequencer, holder, clock } = await behindGap();
+  sequencer.disconnected(holder);
+  const again = linkOf();
+  await sequencer.declare(again, [{ ...declaredOf(), spoolRuns: [{ startOffset: 10, nextOffset: 40 }] }]);
+  await clock.advance(0);
+  assert.deepEqual(again.told, [`fill claims-0 [20, 40) epoch ${FILL_EPOCH_MIN + 1}`]);
+});
+
+test('what no gap wants is not taken as a fill, under whatever epoch', async () => {
+  const { fill, writers } = await behindGap();
+  assert.equal(fill(20, 30, undefined, FILL_EPOCH_MIN + 7), 'stale');
+  const { claims } = writers;
+  assert.ok(claims);
+  claims.gaps = [];
+  assert.equal(fill(20, 40), 'skipped');
+});

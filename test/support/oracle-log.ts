@@ -1,0 +1,67 @@
+// What Kafka holds, and has held, of one partition, as the oracle of a lake knows it: records by offset, and
+// the elections that cut the log. Pure.
+import type { LedgerEntry } from '@sluice/collector/contracts.ts';
+import type { PartitionId } from '@sluice/shared/position.ts';
+
+export type ProducedKind = 'good' | 'void' | 'malformed';
+
+export interface ProducedRecord {
+  readonly kind: ProducedKind;
+  readonly n: number;
+  readonly outcome: 'open' | 'committed' | 'aborted';
+}
+
+/** What Kafka holds and has held of one partition. */
+export interface OraclePartition extends PartitionId {
+  /** First offset that Kafka still has. */
+  readonly start: number;
+  readonly produced: ReadonlyMap<number, ProducedRecord>;
+  /** In the order in which they happened; `produced` is what stands after the last. */
+  readonly cuts?: readonly OracleCut[];
+}
+
+/** A leader was elected that had nothing at or above `at`; it writes under `epoch`. */
+export interface OracleCut {
+  readonly at: number;
+  readonly epoch: number;
+  readonly removed: ReadonlyMap<number, ProducedRecord>;
+}
+
+/** What stood under an offset while `epoch` was the leader's. */
+export function recordAt(partition: OraclePartition | undefined, offset: number, epoch: number) {
+  const cut = partition?.cuts?.find((c) => c.epoch > epoch && offset >= c.at);
+  return cut === undefined ? partition?.produced.get(offset) : cut.removed.get(offset);
+}
+
+export function lastCommitted({ produced }: OraclePartition): number {
+  let last = -1;
+  for (const [offset, { outcome }] of produced) if (outcome === 'committed') last = Math.max(last, offset);
+  return last;
+}
+
+/**
+ * A cut under what stands, up to an epoch that is known: Kafka has other records there now. Where it has lost
+ * those as well, nobody can tell any more.
+ */
+export function unheard(
+  partition: OraclePartition | undefined,
+  { next, epoch, upTo }: { readonly next: number; readonly epoch: number; readonly upTo: number },
+): OracleCut | undefined {
+  return partition?.cuts?.find(
+    (cut) => epoch < cut.epoch && cut.epoch <= upTo && Math.max(cut.at, partition.start) < next,
+  );
+}
+
+/** How far an entry brings each partition, once it is published. */
+export function advances(entry: LedgerEntry): { slot: PartitionId; next: number }[] {
+  switch (entry.kind) {
+    case 'commit':
+      return entry.ranges.map((slot) => ({ slot, next: slot.next }));
+    case 'gap':
+      return entry.gaps.map((slot) => ({ slot, next: slot.next }));
+    case 'fork':
+      return entry.forks.map((slot) => ({ slot, next: slot.offset }));
+    default:
+      return [];
+  }
+}
