@@ -311,7 +311,6 @@ function compileTable(
     output: compileOutput(parsed.output),
     provenance: isGrouped(parsed.steps) ? ('none' as const) : parsed.provenance,
     quarantineRaw: parsed.quarantine.raw,
-    ...(parsed.quarantine.ratioMax === undefined ? {} : { quarantineRatioMax: parsed.quarantine.ratioMax }),
     startAt: parsed.startAt,
     location: locationOf(parsed),
   };
@@ -319,6 +318,7 @@ function compileTable(
   return Object.freeze({
     ...meaning,
     steps: meaning.steps.map((step) => withFiles(step, directory)),
+    ...(parsed.quarantine.ratioMax === undefined ? {} : { quarantineRatioMax: parsed.quarantine.ratioMax }),
     windowLengthMs: parsed.window.every,
     windowBytesMax: parsed.window.bytesMax,
     configVersion,

@@ -101,6 +101,7 @@ test('the config version names what a row means and not how long a window is', (
   const base = version({});
   assert.match(base ?? '', /^[0-9a-f]{16}$/);
   assert.equal(version({ window: { every: '5s', bytesMax: '1MiB' } }), base);
+  assert.equal(version({ quarantine: { ratioMax: 0.5 } }), base);
   for (const change of [
     { columns: { n: 'bigint' } },
     { steps: [{ filter: 'n > 1' }] },
