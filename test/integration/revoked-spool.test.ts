@@ -1,5 +1,5 @@
-// What only an agent's spool still has, of a partition that belongs to another agent now: Kafka has deleted it,
-// so it is a gap at first, and it is in the lake in the end.
+// What only an agent's spool still has, of a partition that belongs to another agent now: Kafka has deleted
+// it, so it is a gap at first, and it is in the lake in the end.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { eventually } from '../support/eventually.ts';
