@@ -136,7 +136,10 @@ export function countRecords(outputs: readonly PlannedOutput[], plural: boolean)
     'count(*) FILTER (__problem IS NULL AND __filtered) AS filtered';
   const last = (output: PlannedOutput) => output.tables.at(-1);
   if (!plural) {
-    const emitted = rows?.ofRecords === true ? `(SELECT count(*) FROM ${last(rows)} WHERE ${GOOD})` : '0';
+    const all = `count(*) FILTER (${GOOD})`;
+    const left =
+      rows?.tables.length === 1 ? all : `(SELECT count(*) FROM ${rows && last(rows)} WHERE ${GOOD})`;
+    const emitted = rows?.ofRecords === true ? left : '0';
     return `SELECT ${lost}, count(*) FILTER (${GOOD}) AS good, ${emitted} AS emitted FROM staged`;
   }
   const ids = (tables: readonly (string | undefined)[]) =>
