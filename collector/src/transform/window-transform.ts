@@ -56,6 +56,13 @@ export interface WindowRequest {
   readonly directory: string;
 }
 
+interface InsertedChunk {
+  readonly rows: number;
+  readonly exactText: boolean;
+  /** Records are numbered from here on: how many the window had before. */
+  readonly firstId: number;
+}
+
 /** Drawn per process: a value cannot contain what nobody could foresee. */
 const unforeseeable = () => Buffer.from(systemRandom.hex(6), 'hex').toString('base64');
 export const marks: Marks = { separator: `\u001e${unforeseeable()}`, nullMark: `null-${unforeseeable()}` };
@@ -218,7 +225,7 @@ export class WindowTransform {
     this.#odd += struck;
     if (this.#chunk.rows > 0) {
       await this.#database.appendChunk(this.#chunk);
-      this.#inserting = this.#insert(this.#chunk.rows, exactText);
+      this.#inserting = this.#insert({ rows: this.#chunk.rows, exactText, firstId: this.#staged });
       this.#inserting.catch(() => {});
     }
     this.#staged += this.#chunk.rows;
@@ -226,20 +233,19 @@ export class WindowTransform {
     this.#chunk.reset();
   }
 
-  async #insert(rows: number, exactText: boolean): Promise<void> {
+  async #insert(chunk: InsertedChunk): Promise<void> {
     const started = this.#clock.monotonicMs();
-    if (!(await this.#straight.take(rows, exactText))) await this.#insertInForm(exactText);
+    if (!(await this.#straight.take(chunk.rows, chunk.exactText))) await this.#insertInForm(chunk);
     await this.#database.emptyRaw();
     this.#sqlMs += this.#clock.monotonicMs() - started;
   }
 
   /** A form that failed is not tried again in this window: where one value is malformed others will be. */
-  async #insertInForm(exactText: boolean): Promise<void> {
+  async #insertInForm(chunk: InsertedChunk): Promise<void> {
     for (;;) {
       const [form = 'guarded', next] = this.#forms;
       try {
-        const how = { exactText, firstId: this.#staged };
-        for (const sql of this.#compiled.insertStaged(form, how)) await this.#database.run(sql);
+        for (const sql of this.#compiled.insertStaged(form, chunk)) await this.#database.run(sql);
         return;
       } catch (error) {
         if (next === undefined) throw error;

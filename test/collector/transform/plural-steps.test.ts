@@ -1,8 +1,13 @@
 // A record of which several rows are made, in one table or in several: it is all of them or none, in exactly
 // one class, against a reference that takes one record at a time.
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { createTransformer } from '@sluice/collector/transform/transformer.ts';
 import fc from 'fast-check';
+import { segmentOf } from '../../support/segments.ts';
+import { temporaryDirectory } from '../../support/temp.ts';
+import { plainTable } from '../../support/written-lake.ts';
 import { maybe, parseSteps, type Row, transform } from './step-cases.ts';
 
 const RECORDS = 300;
@@ -270,4 +275,37 @@ test('rows of many chunks keep their records apart', async () => {
   assert.deepEqual([rows.length, minus.length], [46_666, 46_666]);
   assert.deepEqual([result.classes.emitted, result.classes.filtered], [46_666, 23_334]);
   assert.ok(rows.every((row) => String(row['n']) === row['_offset'] && row['l'] === row['n']));
+});
+
+test('records of all chunks of a window are told apart, also where a later chunk is smaller', async () => {
+  const pad = 'x'.repeat(450_000);
+  const records = (from: number, count: number, padding: string) =>
+    segmentOf(
+      Array.from({ length: count }, (_, i) => JSON.stringify({ n: from + i, pad: padding, list: [1, 2] })),
+      { baseOffset: from },
+    );
+  const directory = join(temporaryDirectory(), 'w');
+  const table = {
+    ...plainTable,
+    columns: [
+      { name: 'n', type: 'int' },
+      { name: 'list', type: 'array<int>' },
+    ],
+    steps: parseSteps([{ explode: { field: 'list', column: 'item' } }]),
+  };
+  const transformer = createTransformer({ memoryBytesMax: 256e6, threads: 1 });
+  // The first chunk is full after 16 MiB.
+  const segments = [records(0, 40, pad), records(40, 10, '')].map((segment) => ({ segment, fromOffset: 0 }));
+  try {
+    const { classes, files } = await transformer.run({
+      ...{ table, windowId: 'w', segments, openedMs: 0, directory },
+    });
+    assert.deepEqual([classes.in, classes.emitted], [50, 50]);
+    assert.equal(
+      files.reduce((sum, { rows }) => sum + rows, 0),
+      100,
+    );
+  } finally {
+    await transformer.close();
+  }
 });
