@@ -20,6 +20,7 @@ import { createEvents } from './events.ts';
 import { createObjectStore } from './lake/open-store.ts';
 import { assertTables, checkCollector } from './ops/check.ts';
 import { formatExamples, runExamples } from './ops/examples.ts';
+import { explainTable } from './ops/explain.ts';
 import { LakeReader } from './ops/lake-reader.ts';
 import { registerMetrics } from './ops/metrics.ts';
 import { pkiCommand } from './ops/pki.ts';
@@ -81,7 +82,7 @@ const commands: Readonly<Record<string, Command>> = {
     },
   },
   explain: {
-    summary: 'Prints the SQL that a table compiles to, and the catalogued columns.',
+    summary: 'Prints what a table becomes: its SQL, its catalog tables, its paths, and requests an hour.',
     options: configOption,
     positionals: '[table ...]',
     run: ({ options, positionals }) => Promise.resolve(explain(load(options), positionals)),
@@ -230,11 +231,13 @@ function tablesNamed(config: CollectorConfig, names: readonly string[]) {
 
 function explain(config: CollectorConfig, names: readonly string[]): number {
   const transformer = createTransformer({ memoryBytesMax: 64e6, threads: 1 });
+  const { store } = openLake(config);
+  const { database } = config.lake;
+  const nowMs = systemClock.wallMs();
   for (const table of tablesNamed(config, names)) {
-    const { rows, partitionColumns } = transformer.schema(table);
-    const columns = [...rows, ...partitionColumns].map(({ name, type }) => `--   ${name} ${type}`);
-    const head = `-- table ${table.name}, topic ${table.topic}, config ${table.configVersion}`;
-    process.stdout.write(`${head}\n${columns.join('\n')}\n${transformer.explain(table)}\n\n`);
+    const text = explainTable(table, { transformer, database, url: (key) => store.url(key), nowMs });
+    process.stdout.write(`${text}\n`);
   }
+  store.close();
   return EXIT.ok;
 }

@@ -65,6 +65,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'collector/ledger → collector/src/lake/object-keys.ts':
     'where an object lies is one pure function: what writes a key and what finds it again must not differ',
   'collector/ops → collector/src/lake/object-keys.ts': 'readers find objects where writers put them',
+  'collector/ops → collector/src/catalog/storage-descriptor.ts':
+    '`explain` describes a format as the catalog will',
   'collector/ops → collector/src/ledger/entry.ts': '`verify` and `query` read the ledger as it is written',
   'collector/ops → collector/src/ledger/fold.ts': 'what the ledger promises is asserted in one fold',
   'collector/ops → collector/src/ledger/ledger.ts': 'a reader takes the same way through the entries',
