@@ -57,7 +57,7 @@ test('a line that is cut every second delivers everything once, and leaves nothi
     `${cuts} cuts, ${attempts} connections, ${sentSegmentsTotal} segments sent for ${SEGMENTS * 3}`,
   );
   assert.ok(cuts >= 4, `${cuts} cuts are no test`);
-  assert.ok(attempts > cuts / 2, `${attempts}`);
+  assert.ok(attempts >= 4, `${attempts} connections for ${cuts} cuts`);
   await eventually('one stream is left', () => there.ingest.status().agents.length === 1 && proxy.open === 1);
   assert.equal(there.sequencer.links.size, 1);
   await here.uplink.stop(5_000);
