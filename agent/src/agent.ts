@@ -82,6 +82,7 @@ class RunningAgent implements Agent {
       revoke: (partitions) => uplink.revoked(partitions),
       refills: (id, isMissing) => this.#passRoom(id, isMissing),
       positionMoved: (id) => this.#segmenter.reset(id),
+      askedAgain: (id, offset) => this.#askedAgain(id, offset),
       finish: (id) => this.#segmenter.flush(id),
     });
     this.#feed = new SendFeed(this.#book, {
@@ -233,6 +234,13 @@ class RunningAgent implements Agent {
   #drop(positions: readonly { partition: PartitionId; nextOffset: number }[]): void {
     if (positions.length === 0) return;
     this.#parts.spool.committed(positions).catch((error: unknown) => {
+      this.#parts.events.spoolNotTrimmed({ reason: describeError(error) });
+    });
+  }
+
+  /** Before anything is spooled that was committed once; where the disk fails, the next append says so. */
+  #askedAgain(id: PartitionId, offset: number): void {
+    this.#parts.spool.askedAgain(id, offset).catch((error: unknown) => {
       this.#parts.events.spoolNotTrimmed({ reason: describeError(error) });
     });
   }

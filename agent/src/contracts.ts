@@ -124,6 +124,8 @@ export interface Spool {
   read(partition: PartitionId, fromOffset: number, bytesMax: number): Promise<readonly Segment[]>;
   /** Forgets what lies wholly below `nextOffset`. Files whose last offsets are all committed are unlinked. */
   committed(positions: readonly { partition: PartitionId; nextOffset: number }[]): Promise<void>;
+  /** From `offset` on nothing is committed, whatever was said before: it may be spooled again. */
+  askedAgain(partition: PartitionId, offset: number): Promise<void>;
   status(): SpoolStatus;
   /** Called whenever fullness of a topic or of the whole spool changes. */
   onPressure(listener: (pressure: SpoolPressure) => void): void;

@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import { type Clock, within } from '@sluice/shared/clock.ts';
 import { describeError } from '@sluice/shared/errors.ts';
 import type { HealthReport } from '@sluice/shared/ops-server.ts';
+import type { PartitionId } from '@sluice/shared/position.ts';
 import type { Random } from '@sluice/shared/random.ts';
 import { type CollectorConfig, configPath, listenerFiles } from './config.ts';
 import type { Catalog, ObjectStore, TableWriter, Transformer } from './contracts.ts';
 import type { Events } from './events.ts';
 import { createIngest, type Ingest, type IngestOptions } from './ingest/ingest.ts';
 import { createTableWriter } from './ledger/table-writer.ts';
-import { type CollectorFacts, judgeHealth } from './ops/health.ts';
+import { type CollectorFacts, judgeHealth, type TableFacts } from './ops/health.ts';
 import { createTransformer } from './transform/transformer.ts';
 import { createSequencer } from './window/sequencer.ts';
 import { createStagingBudget } from './window/staging-budget.ts';
@@ -41,7 +42,7 @@ export interface Collector {
   start(): Promise<number>;
   /** Tells agents to go elsewhere, commits, publishes and acknowledges what is here, in at most `graceMs`. */
   drain(reason: string, graceMs: number): Promise<void>;
-  /** Reads the listener's certificates again. */
+  /** Tries parked tables at once, and reads the listener's certificates again. */
   reload(): void;
   report(): HealthReport;
   /** What `report` judges, for metrics. */
@@ -146,6 +147,8 @@ class RunningCollector implements Collector {
   }
 
   reload(): void {
+    // Whoever sends SIGHUP may have put right what a table waits for.
+    for (const { writer } of this.#tables) writer.retryNow();
     this.#ingest.reload();
   }
 
@@ -160,18 +163,26 @@ class RunningCollector implements Collector {
         lane: lane.status(),
         writer: writer.status(),
         windowLengthMs: lane.table.windowLengthMs,
-        partitions: writer.partitions().map((p) => ({
-          topic: p.topic,
-          partition: p.partition,
-          committed: writer.position(p) ?? 0,
-          acknowledged: writer.acked(p) ?? 0,
-        })),
+        partitions: writer.partitions().map((p) => this.#partitionFacts(writer, p)),
       })),
       ingest: this.#ingest.status(),
       stagedBytes: this.#budgetBytes(),
       stagedBytesMax: config.limits.stagingBytesMax,
       draining: this.#draining,
       wallMs: clock.wallMs(),
+    };
+  }
+
+  #partitionFacts(writer: TableWriter, p: PartitionId): TableFacts['partitions'][number] {
+    const committed = writer.position(p) ?? 0;
+    const farthest = Math.max(...this.#tables.map((table) => table.writer.position(p) ?? 0));
+    return {
+      topic: p.topic,
+      partition: p.partition,
+      committed,
+      acknowledged: writer.acked(p) ?? 0,
+      behind: farthest - committed,
+      log: undefined,
     };
   }
 }

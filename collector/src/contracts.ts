@@ -70,6 +70,8 @@ export interface TableConfig {
   readonly provenance: 'none' | 'position' | 'full';
   readonly quarantineRaw: 'keep' | 'hash' | 'drop';
   readonly startAt: 'earliest' | 'latest' | undefined;
+  /** What becomes of the topic while this table cannot be written and somebody has to help it. */
+  readonly whenParked: 'hold' | 'detach';
   readonly windowLengthMs: number;
   readonly windowBytesMax: number;
   /** Key prefix of the table's data under the lake root, without slashes at the ends. */
@@ -308,8 +310,8 @@ export interface WindowCommit {
 
 export interface TableWriterStatus {
   /**
-   * halted: an invariant broke, nothing more is written. parked: denied or incompatible, tried again every 30
-   * s.
+   * halted: an invariant broke, nothing more is written. parked: denied or incompatible; tried again ever
+   * more rarely, and at once by `retryNow`.
    */
   readonly state: 'loading' | 'ready' | 'waiting' | 'parked' | 'halted';
   readonly reason: string | undefined;
@@ -366,6 +368,10 @@ export interface TableWriter {
   flushPublished(): Promise<void>;
   /** Called after `acked` moved, with the partitions that did. */
   onAcked(listener: (partitions: readonly PartitionId[]) => void): void;
+  /** Called when `status().state` is another one. */
+  onStateMoved(listener: () => void): void;
+  /** What the table waits for may be over: it is tried now. */
+  retryNow(): void;
   status(): TableWriterStatus;
   /** Stops retrying; pending calls reject. */
   close(): void;

@@ -115,6 +115,7 @@ function tableConfig({ profile }: World, { name, topic }: OracleTable): TableCon
     provenance: 'position',
     quarantineRaw: 'keep',
     startAt: 'earliest',
+    whenParked: 'hold',
     windowLengthMs: profile.windowLengthMs,
     windowBytesMax: profile.windowBytesMax,
     location: name,

@@ -33,6 +33,8 @@ export interface PartitionBookOptions {
    * What is read now is missing in front of spooled data, which cannot be sent without it; or that is over.
    */
   refills(id: PartitionId, isMissing: boolean): void;
+  /** The collector says that what lies from here on is not committed. */
+  askedAgain(id: PartitionId, offset: number): void;
   /** Pending batches of a partition go to disk as they are: what is read next is somewhere else. */
   finish(id: PartitionId): void;
 }
@@ -181,6 +183,7 @@ export class PartitionBook {
   welcomed(position: Position & { received: number; rewindEpoch: number }): void {
     const state = this.#states.get(partitionKey(position));
     if (state === undefined) return;
+    this.#askedAgain(state, position.nextOffset);
     this.#sendFrom(state, position.received, position.rewindEpoch);
     // Also what was committed while nobody was there to hear it.
     this.committed(position, position.nextOffset);
@@ -188,7 +191,18 @@ export class PartitionBook {
 
   rewind(id: PartitionId, offset: number, rewindEpoch: number): void {
     const state = this.#states.get(partitionKey(id));
-    if (state !== undefined) this.#sendFrom(state, offset, rewindEpoch);
+    if (state === undefined) return;
+    this.#askedAgain(state, offset);
+    this.#sendFrom(state, offset, rewindEpoch);
+  }
+
+  /**
+   * Below `offset` all is committed, and not more: a table that was not waited for, or is new, lacks what
+   * others have. The collector's word counts, whatever was said before, and by whom.
+   */
+  #askedAgain(state: PartitionState, offset: number): void {
+    if (state.committed !== undefined) state.committed = Math.min(state.committed, offset);
+    this.#options.askedAgain(state.id, offset);
   }
 
   #sendFrom(state: PartitionState, expected: number, rewindEpoch: number): void {

@@ -265,6 +265,18 @@ export class SpoolFiles {
     if (newest !== undefined) this.#writeTo(newest, (file) => file.writeCommitted(id, nextOffset));
   }
 
+  /**
+   * From `offset` on nothing is committed. What was forgotten is not here again; it may come again. In memory
+   * first: where the disk fails, what is spooled now is lost to a restart, which reads it from Kafka again.
+   */
+  askedAgain(id: PartitionId, offset: number): void {
+    const key = partitionKey(id);
+    if ((this.#committed.get(key) ?? 0) <= offset) return;
+    this.#committed.set(key, offset);
+    for (const state of [...(this.#files.get(id.topic) ?? [])])
+      this.#writeTo(state, (file) => file.writeCommitted(id, offset));
+  }
+
   /** The newest file of a topic stays, unless it is full: it takes the next append. */
   #unlinkDrained(files: FileState[]): void {
     for (const state of [...files]) {

@@ -30,6 +30,9 @@ export function createSpoolService(options: SpoolServiceOptions): (call: SpoolCa
       case 'committed':
         forEach(call.positions, ({ partition, nextOffset }) => files?.committed(partition, nextOffset));
         return [];
+      case 'asked-again':
+        files?.askedAgain(call.partition, call.offset);
+        return [];
       case 'look':
         return [];
       case 'close':

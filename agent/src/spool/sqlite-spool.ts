@@ -149,6 +149,10 @@ class SqliteSpool implements Spool {
     await this.#call({ kind: 'committed', positions });
   }
 
+  async askedAgain(partition: PartitionId, offset: number): Promise<void> {
+    await this.#call({ kind: 'asked-again', partition, offset });
+  }
+
   status(): SpoolStatus {
     const { partitions, files, freeBytes } = this.#state;
     const bytes = partitions.reduce((sum, p) => sum + p.bytes, 0);

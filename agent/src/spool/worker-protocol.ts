@@ -23,6 +23,7 @@ export type SpoolCall =
       readonly kind: 'committed';
       readonly positions: readonly { readonly partition: PartitionId; readonly nextOffset: number }[];
     }
+  | { readonly kind: 'asked-again'; readonly partition: PartitionId; readonly offset: number }
   /** Only the state: space may have come back. */
   | { readonly kind: 'look' }
   | { readonly kind: 'close' };

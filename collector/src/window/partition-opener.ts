@@ -6,7 +6,7 @@ import { describeError } from '@sluice/shared/errors.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { DeclaredPartition, TableWriter } from '../contracts.ts';
 import type { Events } from '../events.ts';
-import type { SequencedTable } from './sequencer.ts';
+import type { SequencedTable } from './partition-state.ts';
 import { resolveStart } from './start-offset.ts';
 
 export interface PartitionOpener {

@@ -6,16 +6,19 @@ import { type Clock, within } from '@sluice/shared/clock.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import { formatBytes } from '@sluice/shared/units.ts';
-import type {
-  AgentLink,
-  DeclaredPartition,
-  GapNotice,
-  PartitionPosition,
-  Sequencer,
-  TableWriter,
-} from '../contracts.ts';
+import type { AgentLink, DeclaredPartition, GapNotice, PartitionPosition, Sequencer } from '../contracts.ts';
 import type { Events } from '../events.ts';
+import { createDetachments } from './detached-tables.ts';
 import { createPartitionOpener, idOf } from './partition-opener.ts';
+import {
+  ackedOf,
+  expectedOf,
+  isAcked,
+  isAttached,
+  isOpen,
+  type PartitionState,
+  type SequencedTable,
+} from './partition-state.ts';
 import type { StagedBytes, StagingBudget } from './staging-budget.ts';
 import type { TableLane } from './table-lane.ts';
 import { TopicHolds } from './topic-holds.ts';
@@ -32,28 +35,11 @@ const TOPIC_SHARE = 0.5;
 /** What was held flows again below this share of its limit. */
 const RESUME_SHARE = 0.9;
 
-export interface SequencedTable {
-  readonly lane: TableLane;
-  readonly writer: TableWriter;
-}
-
 export interface SequencerOptions {
   readonly tables: readonly SequencedTable[];
   readonly budget: StagingBudget;
   readonly clock: Clock;
   readonly events: Events;
-}
-
-interface PartitionState {
-  readonly id: PartitionId;
-  readonly tables: readonly SequencedTable[];
-  /** Streams that declared it and did not revoke it: they may send. */
-  readonly links: Set<AgentLink>;
-  /**
-   * Streams that have ever declared it: they may hold spooled data of it, and hear of commits to their end.
-   * With each the rewinds that it was asked for: what it sent before the last one is stale.
-   */
-  readonly hearers: Map<AgentLink, number>;
 }
 
 /**
@@ -68,6 +54,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   const { budget, clock, events } = options;
   const partitions = new Map<string, PartitionState>();
   const lastEndClose = new Map<string, number>();
+  const statesOf = (topic: string) => [...partitions.values()].filter(({ id }) => id.topic === topic);
   const tablesOf = (topic: string) => options.tables.filter(({ lane }) => lane.table.topic === topic);
 
   const topics = new Set(options.tables.map(({ lane }) => lane.table.topic));
@@ -78,13 +65,59 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   const wantedBy = new Map<AgentLink, Set<string>>();
   const finishing = new Map<AgentLink, FinishingStream>();
   const held = new TopicHolds();
+  /** Declared partitions that are not open yet: their streams are told when they are. */
+  const waiting = new Map<AgentLink, readonly DeclaredPartition[]>();
+  /** Detached tables that are about to open what they lack. */
+  const opening = new Set<TableLane>();
+  const detachments = createDetachments({ tables: options.tables, events, presses, hasOpened, moves });
+  /** One table has an item that the next does not have yet: where they are says nothing now. */
+  let handing = false;
 
   for (const { lane, writer } of options.tables) {
-    lane.onChange(() => {
-      updateHolds();
-      endFinished();
-    });
+    lane.onChange(review);
+    writer.onStateMoved(review);
     writer.onAcked(announceAcked);
+  }
+
+  function review(): void {
+    updateHolds();
+    endFinished();
+  }
+
+  function presses(topic: string): boolean {
+    if (budget.isPressed() || holdReason(topic) !== undefined) return true;
+    return statesOf(topic).some((state) => !isOpen(state) && isWanted(state));
+  }
+
+  function isWanted({ id }: PartitionState): boolean {
+    return [...wantedBy.values()].some((wanted) => wanted.has(partitionKey(id)));
+  }
+
+  function hasOpened({ lane }: SequencedTable): boolean {
+    const lacking = statesOf(lane.table.topic).filter(
+      (state) => isWanted(state) && lane.next(state.id) === undefined,
+    );
+    if (lacking.length === 0) return true;
+    if (opening.has(lane)) return false;
+    opening.add(lane);
+    void opener.open(lacking.map(({ declared }) => declared)).then(() => {
+      opening.delete(lane);
+      if (lacking.every(({ id }) => lane.next(id) !== undefined)) review();
+    });
+    return false;
+  }
+
+  /** Other tables are waited for: streams go on where the first of them lacks something. */
+  function moves(topic: string, change: () => void): void {
+    const before = statesOf(topic)
+      .filter(isOpen)
+      .map((state) => ({ state, expected: expectedOf(state) }));
+    change();
+    for (const { state, expected } of before)
+      if (expectedOf(state) !== expected)
+        for (const link of state.links) rewind(link, state, 'the tables that it feeds are others now');
+    announceAcked(before.map(({ state }) => state.id));
+    welcomeOpened();
   }
 
   /**
@@ -92,22 +125,23 @@ export function createSequencer(options: SequencerOptions): Sequencer {
    * topics.
    */
   function updateHolds(): void {
+    if (handing) return;
     for (const topic of topics) {
+      detachments.review(topic);
       const reason = holdReason(topic);
       if ((reason === undefined) !== held.has(topic)) continue;
       events.topicHeld({ topic, reason });
       if (reason === undefined) held.end(topic);
       else {
         held.begin(topic);
-        const states = [...partitions.values()].filter(({ id }) => id.topic === topic);
-        for (const link of states.flatMap(({ hearers }) => [...hearers.keys()]))
+        for (const link of statesOf(topic).flatMap(({ hearers }) => [...hearers.keys()]))
           held.tell(link, topic, reason);
       }
     }
   }
 
   function holdReason(topic: string): string | undefined {
-    for (const { lane } of tablesOf(topic)) {
+    for (const { lane } of tablesOf(topic).filter(isAttached)) {
       const reason = lane.blocked();
       if (reason !== undefined) return reason;
     }
@@ -182,21 +216,32 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     });
     const wanted = wantedBy.get(link) ?? new Set();
     wantedBy.set(link, wanted);
-    for (const partition of known) wanted.add(partitionKey(partition));
+    for (const partition of known) wanted.add(partitionKey(stateOf(partition).id));
     const opened = opener.open(known);
     await within(clock, OPEN_WAIT_MS, opened);
     // The stream is over: it would never be forgotten again.
     if (!wantedBy.has(link)) return [];
+    updateHolds();
     const late = known.filter((partition) => !isOpen(stateOf(partition)));
-    if (late.length > 0) void opened.then(() => welcomeLate(link, late));
+    const before = (waiting.get(link) ?? []).filter(({ topic }) => known.every((p) => p.topic !== topic));
+    waiting.set(link, [...before, ...late]);
+    if (late.length > 0) void opened.then(welcomeOpened);
     for (const topic of new Set(known.map((p) => p.topic)))
       held.tell(link, topic, holdReason(topic) ?? 'it is caught up with');
     return join(link, known);
   }
 
-  function welcomeLate(link: AgentLink, late: readonly DeclaredPartition[]): void {
-    const positions = join(link, late);
-    if (positions.length > 0) link.welcomed(positions);
+  function welcomeOpened(): void {
+    for (const [link, late] of waiting) {
+      const open = late.filter((partition) => isOpen(stateOf(partition)));
+      if (open.length === 0) continue;
+      waiting.set(
+        link,
+        late.filter((partition) => !open.includes(partition)),
+      );
+      const positions = join(link, open);
+      if (positions.length > 0) link.welcomed(positions);
+    }
   }
 
   /**
@@ -220,14 +265,15 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     });
   }
 
-  function stateOf(partition: PartitionId): PartitionState {
+  function stateOf(partition: DeclaredPartition): PartitionState {
     const key = partitionKey(partition);
     let state = partitions.get(key);
     if (state === undefined) {
       const tables = tablesOf(partition.topic);
-      state = { id: idOf(partition), tables, links: new Set(), hearers: new Map() };
+      state = { id: idOf(partition), tables, declared: partition, links: new Set(), hearers: new Map() };
       partitions.set(key, state);
     }
+    state.declared = partition;
     return state;
   }
 
@@ -267,12 +313,23 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   ): 'staged' | 'skipped' | 'rewound' | 'stale' {
     const state = place(link, item, epoch);
     if (typeof state === 'string') return state;
-    const takers = state.tables.filter(({ lane }) => (lane.next(item) ?? 0) < item.nextOffset);
+    const takers = state.tables.filter(
+      (table) => isAttached(table) && (table.lane.next(item) ?? 0) < item.nextOffset,
+    );
     const bytes = take(item, takers.length);
-    for (const { lane } of takers) lane.stage(item, Math.max(lane.next(item) ?? 0, item.startOffset), bytes);
+    handOver(takers, ({ lane }) => lane.stage(item, Math.max(lane.next(item) ?? 0, item.startOffset), bytes));
     if (budget.isPressed()) closeLargest();
     updateHolds();
     return 'staged';
+  }
+
+  function handOver(takers: readonly SequencedTable[], give: (table: SequencedTable) => void): void {
+    handing = true;
+    try {
+      for (const table of takers) give(table);
+    } finally {
+      handing = false;
+    }
   }
 
   function closeLargest(): void {
@@ -284,10 +341,11 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   function gap(link: AgentLink, notice: GapNotice, epoch: number): void {
     const state = place(link, notice, epoch);
     if (typeof state === 'string') return;
-    for (const { lane } of state.tables) {
+    handOver(state.tables.filter(isAttached), ({ lane }) => {
       const next = lane.next(notice) ?? 0;
       if (next < notice.nextOffset) lane.gap(notice, Math.max(next, notice.startOffset));
-    }
+    });
+    updateHolds();
   }
 
   function revoke(link: AgentLink, revoked: readonly PartitionId[]): void {
@@ -297,15 +355,18 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     }
   }
 
-  const isFed = (lane: TableLane) =>
-    [...partitions.values()].some((s) => s.links.size > 0 && s.id.topic === lane.table.topic);
+  function isFed({ table }: TableLane): boolean {
+    return statesOf(table.topic).some(({ links }) => links.size > 0);
+  }
 
   /** Some stream waits for its commits: one that feeds it, or one that still holds spooled data of it. */
-  const isHeard = (lane: TableLane) =>
-    [...partitions.values()].some((s) => s.hearers.size > 0 && s.id.topic === lane.table.topic);
+  function isHeard({ table }: TableLane): boolean {
+    return statesOf(table.topic).some(({ hearers }) => hearers.size > 0);
+  }
 
   function disconnected(link: AgentLink): void {
     wantedBy.delete(link);
+    waiting.delete(link);
     finishing.get(link)?.resolve();
     finishing.delete(link);
     held.forget(link);
@@ -338,29 +399,4 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     disconnected,
     room: () => budget.room(),
   };
-}
-
-/** Acknowledged is what every table of the topic has published. */
-function ackedOf({ id, tables }: PartitionState): number {
-  return tables.reduce((low, { writer }) => Math.min(low, writer.acked(id) ?? 0), Number.MAX_SAFE_INTEGER);
-}
-
-/**
- * As far as it can be: a parked table waits for an operator, and what a halted one has given up is not here
- * any more.
- */
-function isAcked({ id, tables }: PartitionState, offset: number): boolean {
-  return tables.every(({ lane, writer }) => {
-    const here = Math.min(offset, lane.next(id) ?? 0);
-    return (writer.acked(id) ?? 0) >= here || writer.status().state === 'parked';
-  });
-}
-
-/** Expected is what some table still lacks. */
-function expectedOf({ id, tables }: PartitionState): number {
-  return tables.reduce((low, { lane }) => Math.min(low, lane.next(id) ?? 0), Number.MAX_SAFE_INTEGER);
-}
-
-function isOpen({ id, tables }: PartitionState): boolean {
-  return tables.every(({ lane }) => lane.next(id) !== undefined);
 }

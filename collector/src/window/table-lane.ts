@@ -57,6 +57,19 @@ export interface TableLane {
   isFull(): boolean;
   /** Why nothing more should be sent to it; undefined while it takes. */
   blocked(): string | undefined;
+  /** Why nothing can be written to it before somebody helps; undefined while that is not so. */
+  stuck(): string | undefined;
+  /**
+   * Gives up what is staged here, in memory and on its way, and takes nothing more. The window that is being
+   * written stays with the writer, without its memory: it shows when the table can be written again.
+   */
+  detach(): void;
+  /** Wall ms since which it is detached. */
+  detachedSinceMs(): number | undefined;
+  /** The table can be written, and nothing of before is on its way any more. */
+  isSettled(): boolean;
+  /** Takes again, from where its ledger is. Not before it is settled. */
+  attach(): void;
   /** Called when a window came or went, or the lane halted. */
   onChange(listener: () => void): void;
   close(reason: CloseReason): void;
@@ -74,6 +87,8 @@ export interface LaneStatus {
   /** Wall ms since which the oldest uncommitted segment is here; undefined while nothing waits. */
   readonly oldestStagedMs: number | undefined;
   readonly waitsFor: string | undefined;
+  /** Wall ms since which its topic goes on without it. */
+  readonly detachedSinceMs: number | undefined;
   readonly windowsCommitted: number;
   readonly recordsCommitted: number;
   readonly recordsQuarantined: number;
@@ -103,10 +118,14 @@ export function createTableLane(options: LaneOptions): TableLane {
   let waitsFor: string | undefined;
   /** An invariant broke: nothing behind that point may be committed, so nothing is, until a restart. */
   let halted: string | undefined;
+  let detachedSinceMs: number | undefined;
+  /** Another one after each detachment: what was on its way before counts no more. */
+  let attachment = 0;
   const listeners: (() => void)[] = [];
-  const changed = () => {
+
+  function changed(): void {
     for (const listener of listeners) listener();
-  };
+  }
 
   /** What another collector has committed beyond what is staged here is not asked for again. */
   const next = (partition: PartitionId) => {
@@ -129,6 +148,7 @@ export function createTableLane(options: LaneOptions): TableLane {
 
   function stage(segment: Segment, fromOffset: number, held: StagedBytes): void {
     const expected = next(segment);
+    assert(detachedSinceMs === undefined, `${table.name} is detached`);
     assert(expected === fromOffset, `${table.name} was given ${fromOffset} and expects ${expected}`);
     // A window has no hole: what was staged before is trimmed away when its append is lost.
     if ((nextOffsets.get(partitionKey(segment)) ?? fromOffset) < fromOffset) close('overtaken');
@@ -183,7 +203,7 @@ export function createTableLane(options: LaneOptions): TableLane {
       try {
         return await transform(window);
       } catch (error) {
-        if (stopping.signal.aborted || isKind(error, 'halt')) throw error;
+        if (window.state === 'given up' || isKind(error, 'halt')) throw error;
         waitsFor = `transform: ${describeError(error)}`;
         events.transformWaits({
           table: table.name,
@@ -226,6 +246,7 @@ export function createTableLane(options: LaneOptions): TableLane {
         break;
       } catch (error) {
         if (!(error instanceof SluiceError && error.code === 'LEDGER_RANGE_CONFLICT')) throw error;
+        if (window.state === 'given up') break;
         trimWindow(window, (partition) => writer.position(partition));
         result = await transformUntilDone(window);
       }
@@ -243,12 +264,14 @@ export function createTableLane(options: LaneOptions): TableLane {
 
   /** With nothing on its way the ledger alone says what is expected. */
   function forgetSettled(): void {
-    if (open === undefined && inFlight.size === 0 && gapsUnderWay === 0) nextOffsets.clear();
+    if (hasNothing()) nextOffsets.clear();
   }
 
-  /** Halted or stopped: staged data are dropped here, and the agent still has them. */
+  const hasNothing = () => open === undefined && inFlight.size === 0 && gapsUnderWay === 0;
+
+  /** Halted, detached or stopped: staged data are dropped here; the agent, or Kafka, still has them. */
   async function abandon(window: OpenWindow, error: unknown): Promise<void> {
-    if (!stopping.signal.aborted) {
+    if (!stopping.signal.aborted && window.state !== 'given up') {
       halt(error);
       events.windowAbandoned({ table: table.name, window: window.id, reason: describeError(error) });
     }
@@ -266,11 +289,16 @@ export function createTableLane(options: LaneOptions): TableLane {
     nextOffsets.set(partitionKey(notice), nextOffset);
     gapsUnderWay++;
     const span = { topic, partition, start: fromOffset, next: nextOffset, reason };
+    const attached = attachment;
     chain = chain
-      .then(() => writer.gap([{ ...span, topicId, leaderEpoch }]))
-      .then(() => events.gapRecorded({ table: table.name, ...span }))
+      .then(async () => {
+        // What came before it was given up.
+        if (attached !== attachment) return;
+        await writer.gap([{ ...span, topicId, leaderEpoch }]);
+        events.gapRecorded({ table: table.name, ...span });
+      })
       .catch((error: unknown) => {
-        if (!stopping.signal.aborted) halt(error);
+        if (!stopping.signal.aborted && attached === attachment) halt(error);
       })
       .then(() => {
         gapsUnderWay--;
@@ -287,10 +315,45 @@ export function createTableLane(options: LaneOptions): TableLane {
     return `${inFlight.size} windows of table ${table.name} wait: ${reason ?? waitsFor ?? 'they are written'}`;
   }
 
-  const oldestStagedMs = () => {
+  function stuck(): string | undefined {
+    const { state, reason } = writer.status();
+    if (halted !== undefined) return halted;
+    return state === 'parked' || state === 'halted' ? reason : undefined;
+  }
+
+  function detach(): void {
+    detachedSinceMs = clock.wallMs();
+    attachment++;
+    cancelTimer();
+    const unclosed = open;
+    open = undefined;
+    if (unclosed !== undefined) {
+      inFlight.add(unclosed);
+      const transformed = transforms.get(unclosed);
+      chain = chain.then(() => transformed).catch(() => {});
+      chain = chain.then(() => finish(unclosed)).catch(() => {});
+    }
+    for (const window of inFlight) {
+      endWindow(window, 'given up');
+      releaseWindow(window);
+    }
+    waitsFor = halted;
+    changed();
+  }
+
+  function isSettled(): boolean {
+    return hasNothing() && halted === undefined && writer.status().state === 'ready';
+  }
+
+  function attach(): void {
+    assert(isSettled(), `${table.name} is taken back before it can take`);
+    detachedSinceMs = undefined;
+  }
+
+  function oldestStagedMs(): number | undefined {
     const windows = open === undefined ? [...inFlight] : [...inFlight, open];
     return windows.length === 0 ? undefined : Math.min(...windows.map((w) => w.openedMs));
-  };
+  }
 
   return {
     table,
@@ -301,6 +364,11 @@ export function createTableLane(options: LaneOptions): TableLane {
     openBytes: () => open?.bytes ?? 0,
     isFull: () => inFlight.size >= WINDOWS_IN_FLIGHT_MAX,
     blocked,
+    stuck,
+    detach,
+    detachedSinceMs: () => detachedSinceMs,
+    isSettled,
+    attach,
     onChange: (listener) => void listeners.push(listener),
     drained: async () => {
       await chain;
@@ -313,6 +381,7 @@ export function createTableLane(options: LaneOptions): TableLane {
       windowsInFlight: inFlight.size,
       oldestStagedMs: oldestStagedMs(),
       waitsFor,
+      detachedSinceMs,
       windowsCommitted: totals.windows,
       recordsCommitted: totals.records,
       recordsQuarantined: totals.quarantined,

@@ -66,6 +66,9 @@ export class SimulatedAgent {
       refills: () => {},
       positionMoved: (id) => this.#segmenter.reset(id),
       finish: (id) => this.#segmenter.flush(id),
+      askedAgain: (_id, offset) => {
+        world.heard = Math.min(world.heard, offset);
+      },
     });
     this.#segmenter = createSegmenter({
       segmentBytesMax: 2 ** 20,

@@ -254,24 +254,6 @@ test('a gap never swallows records before it that are not committed', async () =
   assert.equal(writer.status().lastSequence, 2, 'the same gap is said once');
 });
 
-test('a table without permission is parked, says why, and goes on by itself', async () => {
-  const store = fakeObjectStore();
-  const clock = manualClock();
-  const writer = await opened(store, clock);
-  let denied = true;
-  const stage = store.stage;
-  store.stage = (...args) =>
-    denied ? Promise.reject(new SluiceError('STORE_DENIED', 's3:PutObject')) : stage(...args);
-  const commit = writer.commitWindow(windowOf(0, 5));
-  await clock.advance(90_000);
-  assert.equal(writer.status().state, 'parked');
-  assert.match(writer.status().reason ?? '', /s3:PutObject/);
-  denied = false;
-  await clock.advance(30_000);
-  await commit;
-  assert.equal(writer.status().state, 'ready');
-});
-
 test('what another collector published is announced as acknowledged here', async () => {
   const store = fakeObjectStore();
   const one = await opened(store);
