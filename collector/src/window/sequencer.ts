@@ -19,7 +19,7 @@ import {
   type PartitionState,
   type SequencedTable,
 } from './partition-state.ts';
-import type { StagedBytes, StagingBudget } from './staging-budget.ts';
+import { type StagingBudget, TopicStaging } from './staging-budget.ts';
 import type { TableLane } from './table-lane.ts';
 import { TopicHolds } from './topic-holds.ts';
 
@@ -58,8 +58,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   const tablesOf = (topic: string) => options.tables.filter(({ lane }) => lane.table.topic === topic);
 
   const topics = new Set(options.tables.map(({ lane }) => lane.table.topic));
-  /** Payload bytes between link and ledger, by topic. */
-  const staged = new Map<string, number>();
+  const staged = new TopicStaging(budget, updateHolds);
   const opener = createPartitionOpener(options.tables, events);
   /** What each stream has declared and not revoked, by partition key. */
   const wantedBy = new Map<AgentLink, Set<string>>();
@@ -146,26 +145,10 @@ export function createSequencer(options: SequencerOptions): Sequencer {
       if (reason !== undefined) return reason;
     }
     const share = budget.bytesMax * TOPIC_SHARE * (held.has(topic) ? RESUME_SHARE : 1);
-    const bytes = staged.get(topic) ?? 0;
+    const bytes = staged.bytes(topic);
     return topics.size > 1 && bytes >= share
       ? `its share of staging is used: ${formatBytes(bytes)} wait`
       : undefined;
-  }
-
-  /** Counts a segment until the last of its tables lets it go. */
-  function take({ topic, payload }: Segment, holders: number): StagedBytes {
-    const bytes = payload.byteLength;
-    const taken = budget.take(bytes, holders);
-    staged.set(topic, (staged.get(topic) ?? 0) + bytes);
-    let left = holders;
-    return {
-      release() {
-        taken.release();
-        if (--left > 0) return;
-        staged.set(topic, (staged.get(topic) ?? 0) - bytes);
-        updateHolds();
-      },
-    };
   }
 
   function announceAcked(moved: readonly PartitionId[]): void {
@@ -316,7 +299,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     const takers = state.tables.filter(
       (table) => isAttached(table) && (table.lane.next(item) ?? 0) < item.nextOffset,
     );
-    const bytes = take(item, takers.length);
+    const bytes = staged.take(item, takers.length);
     handOver(takers, ({ lane }) => lane.stage(item, Math.max(lane.next(item) ?? 0, item.startOffset), bytes));
     if (budget.isPressed()) closeLargest();
     updateHolds();

@@ -355,6 +355,21 @@ export function createTableLane(options: LaneOptions): TableLane {
     return windows.length === 0 ? undefined : Math.min(...windows.map((w) => w.openedMs));
   }
 
+  function status(): LaneStatus {
+    return {
+      table: table.name,
+      openSegments: open?.segments.length ?? 0,
+      openBytes: open?.bytes ?? 0,
+      windowsInFlight: inFlight.size,
+      oldestStagedMs: oldestStagedMs(),
+      waitsFor,
+      detachedSinceMs,
+      windowsCommitted: totals.windows,
+      recordsCommitted: totals.records,
+      recordsQuarantined: totals.quarantined,
+    };
+  }
+
   return {
     table,
     next,
@@ -374,18 +389,7 @@ export function createTableLane(options: LaneOptions): TableLane {
       await chain;
       await writer.flushPublished().catch(() => {});
     },
-    status: () => ({
-      table: table.name,
-      openSegments: open?.segments.length ?? 0,
-      openBytes: open?.bytes ?? 0,
-      windowsInFlight: inFlight.size,
-      oldestStagedMs: oldestStagedMs(),
-      waitsFor,
-      detachedSinceMs,
-      windowsCommitted: totals.windows,
-      recordsCommitted: totals.records,
-      recordsQuarantined: totals.quarantined,
-    }),
+    status,
     stop() {
       stopping.abort();
       cancelTimer();

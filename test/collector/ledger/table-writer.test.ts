@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TableWriter } from '@sluice/collector/contracts.ts';
-import { SluiceError } from '@sluice/shared/errors.ts';
 import {
   CrashError,
   type FakeObjectStore,
