@@ -7,14 +7,9 @@ import { httpSection, logSection } from '@sluice/shared/config-sections.ts';
 import type { TlsFiles } from '@sluice/shared/tls-material.ts';
 import { byteSize, duration, hostPort } from '@sluice/shared/units.ts';
 import { z } from 'zod';
-import type {
-  FieldMapping,
-  InputFormat,
-  OutputFormat,
-  PartitionSpec,
-  Step,
-  TableConfig,
-} from './contracts.ts';
+import type { FieldMapping, InputFormat, Step, TableConfig } from './contracts.ts';
+import { examplesSchema, type TableExample } from './table-examples.ts';
+import { compileOutput, compilePartition, outputSchema, partitionSchema } from './table-output.ts';
 
 const mapping = z.tuple([z.string().min(1), z.string().min(1), z.string().min(1), z.string().min(1)]);
 
@@ -39,20 +34,6 @@ const step = z.union([
   }),
 ]);
 
-const as =
-  'Name of the partition column; else ingest_day or ingest_hour, or the column’s with _day or _hour where `by` is set';
-const partition = z.union([
-  z.strictObject({
-    ingest: z.enum(['day', 'hour']).describe('By the time the window opened'),
-    as: z.string().optional().describe(as),
-  }),
-  z.strictObject({
-    field: z.string().min(1).describe('By a column: its value, or its time with `by`'),
-    by: z.enum(['day', 'hour']).optional().describe('Day or hour of a timestamp or date'),
-    as: z.string().optional().describe(as),
-  }),
-]);
-
 const inputFormat = z.union([
   z.enum(['json', 'csv', 'text', 'bytes']),
   z.strictObject({
@@ -62,19 +43,6 @@ const inputFormat = z.union([
         quote: z.string().length(1).default('"').describe('Character around fields'),
       })
       .describe('CSV of another kind'),
-  }),
-]);
-
-const compression = 'Of the files';
-const format = 'Kind of files';
-const output = z.union([
-  z.strictObject({
-    format: z.literal('parquet').describe(format),
-    compression: z.enum(['zstd', 'snappy']).default('zstd').describe(compression),
-  }),
-  z.strictObject({
-    format: z.enum(['csv', 'json']).describe(format),
-    compression: z.enum(['none', 'gzip']).default('none').describe(compression),
   }),
 ]);
 
@@ -99,8 +67,8 @@ const table = z.strictObject({
     .prefault({})
     .describe('What is published together'),
   steps: z.array(step).default([]).describe('What is made of the columns, one after the other'),
-  partitionBy: z.array(partition).default([]).describe('Directories below the table, outermost first'),
-  output: output.prefault({ format: 'parquet' }).describe('How rows are written'),
+  partitionBy: z.array(partitionSchema).default([]).describe('Directories below the table, outermost first'),
+  output: outputSchema.prefault({ format: 'parquet' }).describe('How rows are written'),
   provenance: z
     .enum(['none', 'position', 'full'])
     .default('position')
@@ -129,6 +97,7 @@ const table = z.strictObject({
       'While the table is parked: hold its topic, whose data stay safe; or detach the table, so that the topic’s others go on and only Kafka’s retention keeps what it lacks: docs/delivery.md',
     ),
   location: z.string().optional().describe('Path below the lake; else the table’s name'),
+  examples: examplesSchema,
 });
 
 /** The schema of collector.yaml. What `describe` says is the reference in docs/config.md. */
@@ -212,6 +181,8 @@ type ParsedTable = Parsed['tables'][number];
 export type CollectorConfig = Omit<Parsed, 'tables'> & {
   readonly directory: string;
   readonly tables: readonly TableConfig[];
+  /** By table name; not part of a table's version. */
+  readonly examples: ReadonlyMap<string, readonly TableExample[]>;
 };
 
 /** Below these every segment would be a window, and a table of files that nobody wants to read. */
@@ -312,6 +283,7 @@ export function loadCollectorConfig(file: string): CollectorConfig {
     ...config,
     directory: dirname(resolve(file)),
     tables: config.tables.map(compileTable),
+    examples: new Map(config.tables.map(({ name, examples }) => [name, examples])),
   });
 }
 
@@ -380,17 +352,4 @@ function compileStep(parsed: z.output<typeof step>): Step {
     }),
   );
   return { kind: 'apply_mapping', mappings };
-}
-
-function compilePartition(parsed: z.output<typeof partition>): PartitionSpec {
-  if ('ingest' in parsed)
-    return { kind: 'ingest', by: parsed.ingest, column: parsed.as ?? `ingest_${parsed.ingest}` };
-  const { field, by, as } = parsed;
-  if (by === undefined) return { kind: 'value', field, column: as ?? field };
-  return { kind: 'time', field, by, column: as ?? `${field}_${by}` };
-}
-
-function compileOutput(parsed: z.output<typeof output>): OutputFormat {
-  if (parsed.format === 'parquet') return { kind: 'parquet', compression: parsed.compression };
-  return { kind: parsed.format, compression: parsed.compression };
 }

@@ -2,83 +2,10 @@
 import type { PartitionId } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { Classes, LedgerRange } from './entries.ts';
+import type { Column, OutputFormat, TableConfig } from './tables.ts';
 
 export type * from './entries.ts';
-
-// ---- tables, as config compiles them --------------------------------------------------------------------
-
-// a Glue type string: boolean, int, bigint, double, decimal(12,2), string, timestamp ...
-export type ColumnType = string;
-
-export interface Column {
-  readonly name: string;
-  readonly type: ColumnType;
-}
-
-/** The declarative steps of a table, in the order written. */
-export type Step =
-  | { readonly kind: 'apply_mapping'; readonly mappings: readonly FieldMapping[] }
-  | { readonly kind: 'select_fields'; readonly fields: readonly string[] }
-  | { readonly kind: 'drop_fields'; readonly fields: readonly string[] }
-  | { readonly kind: 'filter'; readonly expression: string };
-
-/**
- * source path (dots go into objects), source type, target column, target type: Glue's apply_mapping
- * quadruple.
- */
-export interface FieldMapping {
-  readonly source: string;
-  readonly sourceType: ColumnType;
-  readonly target: string;
-  readonly targetType: ColumnType;
-}
-
-export type InputFormat =
-  | { readonly kind: 'json' }
-  | {
-      readonly kind: 'csv';
-      readonly delimiter: string;
-      readonly quote: string;
-      readonly columns: readonly string[];
-    }
-  | { readonly kind: 'text' }
-  | { readonly kind: 'bytes' };
-
-export type OutputFormat =
-  | { readonly kind: 'parquet'; readonly compression: 'zstd' | 'snappy' }
-  | { readonly kind: 'csv'; readonly compression: 'none' | 'gzip' }
-  | { readonly kind: 'json'; readonly compression: 'none' | 'gzip' };
-
-/**
- * One partition column of the lake. `ingest`: by the window's opening time; `field`: a time column cut to
- * `by`, or a value as it is.
- */
-export type PartitionSpec =
-  | { readonly kind: 'ingest'; readonly by: 'day' | 'hour'; readonly column: string }
-  | { readonly kind: 'time'; readonly field: string; readonly by: 'day' | 'hour'; readonly column: string }
-  | { readonly kind: 'value'; readonly field: string; readonly column: string };
-
-export interface TableConfig {
-  readonly name: string;
-  readonly topic: string;
-  readonly input: InputFormat;
-  /** Typed columns as read; the steps may rename, cast and drop them. */
-  readonly columns: readonly Column[];
-  readonly steps: readonly Step[];
-  readonly partitionBy: readonly PartitionSpec[];
-  readonly output: OutputFormat;
-  readonly provenance: 'none' | 'position' | 'full';
-  readonly quarantineRaw: 'keep' | 'hash' | 'drop';
-  readonly startAt: 'earliest' | 'latest' | undefined;
-  /** What becomes of the topic while this table cannot be written and somebody has to help it. */
-  readonly whenParked: 'hold' | 'detach';
-  readonly windowLengthMs: number;
-  readonly windowBytesMax: number;
-  /** Key prefix of the table's data under the lake root, without slashes at the ends. */
-  readonly location: string;
-  /** Hash of everything that decides what rows are: named in each ledger entry. */
-  readonly configVersion: string;
-}
+export type * from './tables.ts';
 
 // ---- ingest → window ------------------------------------------------------------------------------------
 

@@ -1,5 +1,5 @@
-// sluice-collector: run, check, status, verify, query, explain, pki. The only place where the collector's
-// parts are made from its config.
+// sluice-collector: run, check, status, verify, query, explain, test, pki. The only place where the
+// collector's parts are made from its config.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
@@ -18,6 +18,7 @@ import type { Catalog, ObjectStore } from './contracts.ts';
 import { createEvents } from './events.ts';
 import { createObjectStore } from './lake/open-store.ts';
 import { assertTables, checkCollector } from './ops/check.ts';
+import { formatExamples, runExamples } from './ops/examples.ts';
 import { LakeReader } from './ops/lake-reader.ts';
 import { registerMetrics } from './ops/metrics.ts';
 import { pkiCommand } from './ops/pki.ts';
@@ -83,6 +84,13 @@ const commands: Readonly<Record<string, Command>> = {
     options: configOption,
     positionals: '[table ...]',
     run: ({ options, positionals }) => Promise.resolve(explain(load(options), positionals)),
+  },
+  test: {
+    summary: 'Runs the examples beside each table’s config; exit 1 where something else came of them.',
+    options: configOption,
+    flags: { json: 'machine-readable' },
+    positionals: '[table ...]',
+    run: ({ options, flags, positionals }) => testTables(load(options), positionals, flags['json'] === true),
   },
   pki: pkiCommand,
 };
@@ -198,11 +206,23 @@ async function query(
   return EXIT.ok;
 }
 
+async function testTables(config: CollectorConfig, names: readonly string[], json: boolean): Promise<number> {
+  const tables = tablesNamed(config, names).map(({ name }) => name);
+  await assertTables(config);
+  const results = await runExamples(config, tables);
+  process.stdout.write(json ? `${JSON.stringify(results, null, 2)}\n` : formatExamples(results, tables));
+  return results.every(({ differences }) => differences.length === 0) ? EXIT.ok : EXIT.failure;
+}
+
+function tablesNamed(config: CollectorConfig, names: readonly string[]) {
+  const unknown = names.filter((name) => !config.tables.some((table) => table.name === name));
+  if (unknown.length > 0) throw new UsageError(`the config has no table ${unknown.join(', ')}`);
+  return config.tables.filter(({ name }) => names.length === 0 || names.includes(name));
+}
+
 function explain(config: CollectorConfig, names: readonly string[]): number {
   const transformer = createTransformer({ memoryBytesMax: 64e6, threads: 1 });
-  const tables = config.tables.filter(({ name }) => names.length === 0 || names.includes(name));
-  if (tables.length < names.length) throw new UsageError(`the config has no table ${names.join(', ')}`);
-  for (const table of tables) {
+  for (const table of tablesNamed(config, names)) {
     const { rows, partitionColumns } = transformer.schema(table);
     const columns = [...rows, ...partitionColumns].map(({ name, type }) => `--   ${name} ${type}`);
     const head = `-- table ${table.name}, topic ${table.topic}, config ${table.configVersion}`;

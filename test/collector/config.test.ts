@@ -30,7 +30,13 @@ test('the shortest file runs with the documented defaults', () => {
   const [table] = config.tables;
   assert.deepEqual(
     [table?.windowLengthMs, table?.windowBytesMax, table?.output, table?.provenance, table?.location],
-    [100_000, 64 * 2 ** 20, { kind: 'parquet', compression: 'zstd' }, 'position', 'claims'],
+    [
+      100_000,
+      64 * 2 ** 20,
+      { kind: 'parquet', compression: 'zstd', objectBytes: 128 * 2 ** 20 },
+      'position',
+      'claims',
+    ],
   );
   assert.equal(config.collector.drainTimeout, 110_000, 'below the 120 s that ECS gives');
   assert.deepEqual(config.http.address, { host: '127.0.0.1', port: 9644 });
@@ -72,7 +78,14 @@ test('formats, steps and partitions are compiled to what the stages take', () =>
   ]);
   assert.deepEqual(table?.partitionBy, [
     { kind: 'ingest', by: 'hour', column: 'ingest_hour' },
-    { kind: 'time', field: 'at', by: 'day', column: 'at_day' },
+    {
+      kind: 'time',
+      field: 'at',
+      by: 'day',
+      column: 'at_day',
+      notBefore: '1970-01-02',
+      notAfter: '2100-01-01',
+    },
     { kind: 'value', field: 'id', column: 'id' },
     { kind: 'value', field: 'id', column: 'again' },
   ]);

@@ -100,6 +100,7 @@ function collectorConfig(world: World): CollectorConfig {
     limits,
     directory: 'collector',
     tables: tables.map((table) => tableConfig(world, table)),
+    examples: new Map(),
   };
 }
 

@@ -15,7 +15,17 @@ const own = imports.flatMap((one) => (one.target?.endsWith('.ts') ? [{ ...one, t
 type Layer = 'main' | 'wiring' | 'ops' | 'stage' | 'base' | 'proto' | 'shared';
 const ORDER: readonly Layer[] = ['main', 'wiring', 'ops', 'stage', 'base', 'proto', 'shared'];
 const WIRINGS = ['agent/src/agent.ts', 'collector/src/collector.ts'];
-const BASES = ['config', 'contracts', 'entries', 'events', 'version'];
+const BASES = [
+  'config',
+  'contracts',
+  'entries',
+  'events',
+  'table-examples',
+  'table-output',
+  'tables',
+  'time-spelling',
+  'version',
+];
 
 function programOf(file: string): string {
   return file.split('/')[0] ?? '';
@@ -41,6 +51,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'agent/ops → agent/src/source/probe-kafka.ts': '`check` asks the brokers as the source itself would',
   'collector/src/contracts.ts → collector/src/entries.ts':
     'what stands in a ledger is a contract with every later version, kept in a file of its own',
+  'collector/src/contracts.ts → collector/src/tables.ts': 'what a table is fills a file of its own',
+  'collector/src/time-spelling.ts → collector/src/tables.ts': 'both speak of how a time is spelled',
   'collector/ledger → collector/src/lake/object-keys.ts':
     'where an object lies is one pure function: what writes a key and what finds it again must not differ',
   'collector/ops → collector/src/lake/object-keys.ts': 'readers find objects where writers put them',
@@ -70,7 +82,9 @@ function trespasses(edges: readonly (Import & { target: string })[]): string[] {
     if (here === 'stage' && there === 'stage') return roomOf(from) === roomOf(target) ? [] : [crossing];
     if (here === 'ops' && there === 'stage') return [crossing];
     if (ORDER.indexOf(there) > ORDER.indexOf(here) || roomOf(from) === roomOf(target)) return [];
-    return here === 'base' && there === 'base' && from.endsWith('/config.ts') ? [] : [`${from} → ${target}`];
+    return here === 'base' && there === 'base' && /\/(config|table-output)\.ts$/.test(from)
+      ? []
+      : [`${from} → ${target}`];
   });
 }
 
@@ -170,6 +184,8 @@ const ADAPTERS: Readonly<Record<string, readonly string[]>> = {
     'collector/src/config.ts',
     'collector/src/ledger/checkpoint.ts',
     'collector/src/ledger/entry.ts',
+    'collector/src/table-examples.ts',
+    'collector/src/table-output.ts',
     'shared/src/config-file.ts',
     'shared/src/config-sections.ts',
     'shared/src/units.ts',

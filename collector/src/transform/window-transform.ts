@@ -12,12 +12,13 @@ import { partitionKey } from '@sluice/shared/position.ts';
 import { systemRandom } from '@sluice/shared/random.ts';
 import type {
   OutputFile,
-  PartitionSpec,
+  OutputFormat,
   QuarantinedBatch,
   StagedSegment,
   TableConfig,
   TransformResult,
 } from '../contracts.ts';
+import { spellTime } from '../time-spelling.ts';
 import { ColumnChunk } from './columns.ts';
 import {
   type CorruptRun,
@@ -48,6 +49,9 @@ export interface WindowRequest {
 /** Drawn per process: a value cannot contain what nobody could foresee. */
 const unforeseeable = () => Buffer.from(systemRandom.hex(6), 'hex').toString('base64');
 const marks: Marks = { separator: `\u001e${unforeseeable()}`, nullMark: `null-${unforeseeable()}` };
+
+/** Combinations of partition values up to which reading all rows for each is the quicker way. */
+const PARTITIONS_SCANNED_MAX = 16;
 
 export class WindowTransform {
   readonly #request: WindowRequest;
@@ -228,42 +232,57 @@ export class WindowTransform {
 
   async #writeRows(): Promise<OutputFile[]> {
     const { table } = this.#request;
+    const { extension, options } = fileFormat(table);
     const files: OutputFile[] = [];
-    for (const row of await this.#database.rows(this.#compiled.partitionValues)) {
-      const expected = Number(row['n']);
+    const combinations = await this.#database.rows(this.#compiled.partitionValues);
+    const placed = combinations.length > PARTITIONS_SCANNED_MAX;
+    if (placed) await this.#database.run(this.#compiled.placeRows);
+    for (const [i, row] of combinations.entries()) {
+      const expected = Number(row['n'] ?? 0);
       if (expected === 0) continue;
-      const values = table.partitionBy.map((_spec, i) => (row[`p${i}`] ?? null) as string | null);
-      const { extension, options } = fileFormat(table);
-      const file = await this.#copy(this.#compiled.selectRows(values), {
-        name: `rows-${files.length}.${extension}`,
-        options,
-      });
-      assert(file.rows === expected, `${file.rows} rows written where ${expected} were staged`);
-      const partition = table.partitionBy.map((spec, i) => ({
+      const values = table.partitionBy.map((_spec, column) => (row[`p${column}`] ?? null) as string | null);
+      const select = placed ? this.#compiled.selectPlaced(i + 1) : this.#compiled.selectRows(values);
+      const written = await this.#copy(select, { name: `rows-${i}.${extension}`, options });
+      const rows = written.reduce((sum, file) => sum + file.rows, 0);
+      assert(rows === expected, `${rows} rows written where ${expected} were staged`);
+      const partition = table.partitionBy.map((spec, column) => ({
         column: spec.column,
-        value: spec.kind === 'ingest' ? timeValue(spec.by, this.#request.openedMs) : (values[i] ?? null),
+        value: spec.kind === 'ingest' ? spellTime(spec, this.#request.openedMs) : (values[column] ?? null),
       }));
-      files.push({ output: 'rows', index: 0, partition, extension, ...file });
+      files.push(
+        ...written.map((file) => ({ output: 'rows' as const, index: 0, partition, extension, ...file })),
+      );
     }
     return files;
   }
 
   async #writeQuarantine(expected: number): Promise<OutputFile[]> {
     if (expected === 0) return [];
-    const file = await this.#copy(this.#compiled.selectQuarantine, {
+    const [file] = await this.#copy(this.#compiled.selectQuarantine, {
       name: 'quarantine.parquet',
       options: 'FORMAT parquet, COMPRESSION zstd',
     });
+    assert(file !== undefined, 'a COPY wrote no file');
     assert(file.rows === expected, `${file.rows} records quarantined where ${expected} failed`);
-    const partition = [{ column: 'ingest_day', value: timeValue('day', this.#request.openedMs) }];
+    const partition = [{ column: 'ingest_day', value: spellTime({ by: 'day' }, this.#request.openedMs) }];
     return [{ output: 'quarantine', index: 0, partition, extension: 'parquet', ...file }];
   }
 
+  /** One file, or with FILE_SIZE_BYTES among the options a directory of files. */
   async #copy(select: string, to: { name: string; options: string }) {
     const path = join(this.#request.directory, to.name);
-    const [result] = await this.#database.rows(`COPY (${select}) TO ${literal(path)} (${to.options})`);
-    const { size: bytes } = await stat(path);
-    return { path, bytes, rows: Number(result?.['Count']), sha256: await sha256OfFile(path) };
+    const written = await this.#database.rows(`COPY (${select}) TO ${literal(path)} (${to.options})`);
+    const files = written.map((row) => ({
+      path: String(row['filename'] ?? path),
+      rows: Number(row['Count'] ?? row['count']),
+    }));
+    return await Promise.all(
+      files.map(async (file) => ({
+        ...file,
+        bytes: (await stat(file.path)).size,
+        sha256: await sha256OfFile(file.path),
+      })),
+    );
   }
 
   async close(): Promise<void> {
@@ -284,19 +303,23 @@ function converterOf(table: TableConfig) {
   return undefined;
 }
 
+/** Statistics of each column and row group are written anyway. */
+function parquetOptions(output: Extract<OutputFormat, { kind: 'parquet' }>): string {
+  const { compression, rowGroupRows, objectBytes } = output;
+  return [
+    `FORMAT parquet, COMPRESSION ${compression}`,
+    ...(rowGroupRows === undefined ? [] : [`ROW_GROUP_SIZE ${rowGroupRows}`]),
+    ...(objectBytes === undefined ? [] : [`FILE_SIZE_BYTES ${objectBytes}, RETURN_STATS`]),
+  ].join(', ');
+}
+
 function fileFormat({ output }: TableConfig): { extension: string; options: string } {
-  if (output.kind === 'parquet')
-    return { extension: 'parquet', options: `FORMAT parquet, COMPRESSION ${output.compression}` };
+  if (output.kind === 'parquet') return { extension: 'parquet', options: parquetOptions(output) };
   const gzip = output.compression === 'gzip';
   const compression = gzip ? ', COMPRESSION gzip' : '';
   const suffix = gzip ? '.gz' : '';
   if (output.kind === 'json') return { extension: `json${suffix}`, options: `FORMAT json${compression}` };
   return { extension: `csv${suffix}`, options: `FORMAT csv, HEADER false${compression}` };
-}
-
-function timeValue(by: Extract<PartitionSpec, { kind: 'ingest' }>['by'], ms: number): string {
-  const iso = new Date(ms).toISOString();
-  return by === 'day' ? iso.slice(0, 10) : `${iso.slice(0, 10)}-${iso.slice(11, 13)}`;
 }
 
 /** What is wrong with a table, DuckDB's own opinion of its SQL included. Empty when it can run. */

@@ -5,7 +5,7 @@ import type { Column, TableConfig, TableSchemas } from '../../contracts.ts';
 import { fromJson, fromText, wantsJsonToken } from './conversions.ts';
 import { exactText } from './exact-text.ts';
 import { type Field, type FieldPlan, metadataColumns, type SourceField } from './fields.ts';
-import { GOOD, hourIs, longPartitions, partitionValues } from './partitions.ts';
+import { GOOD, partitionConditions, partitionProblems, partitionValues, placeRows } from './partitions.ts';
 import { problem, quarantineColumns, selectQuarantine } from './quarantine.ts';
 import { identifier, literal } from './types.ts';
 
@@ -21,6 +21,9 @@ export interface CompiledTable {
   readonly partitionValues: string;
   /** SELECT of the rows of one combination of partition values. */
   selectRows(values: readonly (string | null)[]): string;
+  /** For many combinations: sorts the rows by them, so that `selectPlaced` finds the nth, from 1, at once. */
+  readonly placeRows: string;
+  selectPlaced(part: number): string;
   readonly selectQuarantine: string;
   readonly schemas: TableSchemas;
   readonly needsKeys: boolean;
@@ -53,7 +56,14 @@ export function compileTable(table: TableConfig, plan: FieldPlan, marks: Marks):
       'SELECT count(*) AS staged, count(*) FILTER (__problem IS NOT NULL) AS quarantined, ' +
       'count(*) FILTER (__problem IS NULL AND __filtered) AS filtered FROM staged',
     partitionValues: partitionValues(table),
-    selectRows: (values) => selectRows(context, written, values),
+    selectRows: (values) =>
+      selectRows(
+        context,
+        written,
+        `staged WHERE ${[GOOD, ...partitionConditions(table, values)].join(' AND ')}`,
+      ),
+    placeRows: placeRows(table),
+    selectPlaced: (part) => selectRows(context, written, `placed WHERE part = ${part}`),
     selectQuarantine: selectQuarantine(table),
     schemas: {
       rows: [...written, ...provenanceColumns(table)].map(({ name, type }) => ({
@@ -134,12 +144,12 @@ function insertStaged(context: Context, form: InsertForm): string {
     layers.push(lineBreakLayer(plan, last));
     last = 'checked';
   }
-  const long = longPartitions(table, plan);
-  if (long.length > 0) {
+  const unplaced = partitionProblems(table, plan);
+  if (unplaced.length > 0) {
     const meta = carried().replace(
       '__problem',
       () =>
-        `CASE WHEN __problem IS NULL AND NOT __filtered THEN CASE ${long.join(' ')} END ELSE __problem END AS __problem`,
+        `CASE WHEN __problem IS NULL AND NOT __filtered THEN CASE ${unplaced.join(' ')} END ELSE __problem END AS __problem`,
     );
     layers.push(`placed AS (SELECT ${meta}${list(plan.result)} FROM ${last})`);
     last = 'placed';
@@ -366,25 +376,13 @@ function filterLayers(
   ];
 }
 
-function selectRows(
-  context: Context,
-  written: readonly Column[],
-  values: readonly (string | null)[],
-): string {
-  const { table } = context;
+function selectRows({ table }: Context, written: readonly Column[], from: string): string {
   const columns = [...written, ...provenanceColumns(table)].map(({ name, type }) =>
     outputExpression(name, type, table),
   );
-  const conditions = table.partitionBy.flatMap((spec, i) => {
-    const value = values[i];
-    if (spec.kind === 'ingest' || value === undefined) return [];
-    const field = identifier(spec.field);
-    if (value === null) return [`${field} IS NULL`];
-    if (spec.kind === 'value') return [`${field} = ${literal(value)}`];
-    if (spec.by === 'day') return [`${field}::DATE = DATE ${literal(value)}`];
-    return [hourIs(field, value)];
-  });
-  return `SELECT ${columns.join(', ')} FROM staged WHERE ${[GOOD, ...conditions].join(' AND ')}`;
+  const { sortBy = [] } = table.output;
+  const order = sortBy.length === 0 ? '' : ` ORDER BY ${sortBy.map(identifier).join(', ')}`;
+  return `SELECT ${columns.join(', ')} FROM ${from}${order}`;
 }
 
 /** Text formats spell timestamps so that every SerDe reads them. */

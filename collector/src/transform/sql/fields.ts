@@ -62,6 +62,7 @@ export function planFields(table: TableConfig): FieldPlan {
   }
   checkNames(fields, problems);
   checkPartitions(table, fields, problems);
+  checkSort(table, fields, problems);
   if (fields.length === 0) problems.push('no column is left to write');
   return { source, steps, result: fields, problems };
 }
@@ -171,6 +172,13 @@ function checkNames(fields: readonly Field[], problems: string[]): void {
   }
 }
 
+function checkSort({ output }: TableConfig, fields: readonly Field[], problems: string[]): void {
+  for (const name of output.sortBy ?? []) {
+    const known = [...fields, ...metadataFields].some((field) => field.name === name);
+    if (!known) problems.push(`output.sortBy names '${name}', which is no column after the steps`);
+  }
+}
+
 function checkPartitions(table: TableConfig, fields: readonly Field[], problems: string[]): void {
   const taken = new Set(fields.map(({ name }) => name));
   for (const spec of table.partitionBy) {
@@ -188,6 +196,10 @@ function checkPartitions(table: TableConfig, fields: readonly Field[], problems:
       problems.push(
         `partitionBy '${spec.field}' by ${spec.by} needs a timestamp or date, and it is ${field.type.glue}`,
       );
+    } else if (spec.kind === 'time' && field.type.kind === 'date' && ['hour', 'minute'].includes(spec.by)) {
+      problems.push(`partitionBy '${spec.field}' by ${spec.by} needs a timestamp, and it is a date`);
+    } else if (spec.kind === 'time' && field.type.kind === 'date' && spec.zone !== undefined) {
+      problems.push(`partitionBy '${spec.field}': a date has no time zone`);
     } else if (spec.kind === 'value' && ['binary', 'float'].includes(field.type.kind)) {
       problems.push(`partitionBy '${spec.field}': a ${field.type.glue} makes no partition`);
     }

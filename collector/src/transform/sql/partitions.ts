@@ -1,6 +1,7 @@
 // The partition columns of a table in SQL: which values a window holds, and which of them no path can spell.
 // Pure.
 import type { PartitionSpec, TableConfig } from '../../contracts.ts';
+import { strftimeFormat } from '../../time-spelling.ts';
 import type { FieldPlan } from './fields.ts';
 import { problem } from './quarantine.ts';
 import { identifier, literal } from './types.ts';
@@ -8,36 +9,77 @@ import { identifier, literal } from './types.ts';
 /** Rows of `staged` that are written. */
 export const GOOD = '__problem IS NULL AND NOT __filtered';
 
+type TimePartition = Extract<PartitionSpec, { kind: 'time' }>;
+
+/** A column of a time as the clocks of the partition's zone show it. */
+function shownIn({ field, zone }: TimePartition): string {
+  const column = identifier(field);
+  return zone === undefined ? column : `timezone(${literal(zone)}, timezone('UTC', ${column}::TIMESTAMP))`;
+}
+
 /** Cheap to group by; `partitionText` makes the path's text of it. */
 function partitionValue(spec: PartitionSpec): string {
   if (spec.kind === 'ingest') return 'NULL::VARCHAR';
-  const field = identifier(spec.field);
-  if (spec.kind === 'value') return field;
-  return spec.by === 'day' ? `${field}::DATE` : `date_trunc('hour', ${field})`;
+  if (spec.kind === 'value') return identifier(spec.field);
+  return spec.by === 'day' ? `${shownIn(spec)}::DATE` : `date_trunc('${spec.by}', ${shownIn(spec)})`;
 }
 
-const HOUR = "'%Y-%m-%d-%H'";
-
-/**
- * That a timestamp lies in the hour spelled so; years that are not of four digits are compared as they are
- * spelled.
- */
-export function hourIs(field: string, value: string): string {
-  const [, day, hour] = /^(\d{4}-\d\d-\d\d)-(\d\d)$/.exec(value) ?? [];
-  if (day === undefined) return `strftime(${field}, ${HOUR}) = ${literal(value)}`;
-  return `date_trunc('hour', ${field}) = TIMESTAMP ${literal(`${day} ${hour}:00:00`)}`;
-}
+const isPlain = ({ pattern, zone }: TimePartition) => pattern === undefined && zone === undefined;
 
 function partitionText(spec: PartitionSpec, value: string): string {
-  return spec.kind === 'time' && spec.by === 'hour' ? `strftime(${value}, ${HOUR})` : `${value}::VARCHAR`;
+  if (spec.kind !== 'time' || (isPlain(spec) && spec.by === 'day')) return `${value}::VARCHAR`;
+  return `strftime(${value}, ${literal(strftimeFormat(spec))})`;
 }
 
 /** Distinct values among the rows to write: p0, p1 ... as text, then how many rows, n. */
 export function partitionValues({ partitionBy }: TableConfig): string {
   const values = partitionBy.map((spec, i) => `${partitionValue(spec)} AS p${i}, `).join('');
   const texts = partitionBy.map((spec, i) => `${partitionText(spec, `p${i}`)} AS p${i}, `).join('');
-  const counted = `SELECT ${values}count(*) AS n FROM staged WHERE ${GOOD} GROUP BY ALL ORDER BY ALL`;
-  return `SELECT ${texts}n FROM (${counted})`;
+  const counted = `SELECT ${values}count(*) AS n FROM staged WHERE ${GOOD} GROUP BY ALL`;
+  return `SELECT ${texts}sum(n)::BIGINT AS n FROM (${counted}) GROUP BY ALL ORDER BY ALL`;
+}
+
+/**
+ * `staged` → `placed`: the rows to write, those of one combination of values beside each other, and its
+ * number `part` in the order of `partitionValues`, so that each combination is found without reading all the
+ * others.
+ */
+export function placeRows(table: TableConfig): string {
+  const texts = table.partitionBy.map((spec, i) => `${partitionText(spec, partitionValue(spec))} AS p${i}`);
+  const names = table.partitionBy.map((_spec, i) => `p${i}`);
+  const same = names.map((name) => `spelled.${name} IS NOT DISTINCT FROM parts.${name}`).join(' AND ');
+  return (
+    `CREATE OR REPLACE TEMP TABLE placed AS\nWITH spelled AS (SELECT *, ${texts.join(', ')} FROM staged WHERE ${GOOD}),\n` +
+    `parts AS (SELECT ${names.join(', ')}, row_number() OVER (ORDER BY ${names.join(', ')}) AS part FROM (SELECT DISTINCT ${names.join(', ')} FROM spelled))\n` +
+    `SELECT spelled.* EXCLUDE (${names.join(', ')}), part FROM spelled JOIN parts ON ${same} ORDER BY part, _partition, _offset`
+  );
+}
+
+/** That a row belongs to these values of its partition columns. */
+export function partitionConditions(table: TableConfig, values: readonly (string | null)[]): string[] {
+  return table.partitionBy.flatMap((spec, i) => {
+    const value = values[i];
+    if (spec.kind === 'ingest' || value === undefined) return [];
+    if (value === null) return [`${identifier(spec.field)} IS NULL`];
+    if (spec.kind === 'value') return [`${identifier(spec.field)} = ${literal(value)}`];
+    return [isPlain(spec) ? timeIs(spec, value) : spelledIs(spec, value)];
+  });
+}
+
+/**
+ * Days and hours are compared as times, which is quicker; years of other than four digits as they are
+ * spelled.
+ */
+function timeIs(spec: TimePartition, value: string): string {
+  const field = identifier(spec.field);
+  if (spec.by === 'day') return `${field}::DATE = DATE ${literal(value)}`;
+  const [, day, hour] = /^(\d{4}-\d\d-\d\d)-(\d\d)$/.exec(value) ?? [];
+  if (spec.by !== 'hour' || day === undefined) return spelledIs(spec, value);
+  return `date_trunc('hour', ${field}) = TIMESTAMP ${literal(`${day} ${hour}:00:00`)}`;
+}
+
+function spelledIs(spec: TimePartition, value: string): string {
+  return `strftime(${shownIn(spec)}, ${literal(strftimeFormat(spec))}) = ${literal(value)}`;
 }
 
 /** Bytes of one name in a path, on Linux and in most of what reads lakes. */
@@ -45,8 +87,29 @@ const PATH_STEP_BYTES_MAX = 255;
 /** What is written as %XX in a partition's path (lake/object-keys.ts). */
 const ESCAPED = '[\\x00-\\x1f\\x7f"#%\'*/:=?\\\\{\\[\\]^]';
 
+/** Records that no partition can take: `CASE` branches that give their problem. */
+export function partitionProblems(table: TableConfig, plan: FieldPlan): string[] {
+  return [...longPartitions(table, plan), ...table.partitionBy.flatMap(timesOutOfBounds)];
+}
+
+/**
+ * A clock that was never set, or milliseconds taken for microseconds, would each make a partition of its own.
+ */
+function timesOutOfBounds(spec: PartitionSpec): string[] {
+  if (spec.kind !== 'time') return [];
+  const field = identifier(spec.field);
+  const bound = (date: string | undefined, condition: string, wanted: string) =>
+    date === undefined
+      ? []
+      : [
+          `WHEN ${field} ${condition} TIMESTAMP ${literal(date)} THEN ` +
+            problem('PARTITION_TIME_OUT_OF_BOUNDS', spec.field, { value: field, type: `${wanted} ${date}` }),
+        ];
+  return [...bound(spec.notBefore, '<', 'at or after'), ...bound(spec.notAfter, '>=', 'before')];
+}
+
 /** A value that no path can hold would keep its whole window from being published, for ever. */
-export function longPartitions(table: TableConfig, plan: FieldPlan): string[] {
+function longPartitions(table: TableConfig, plan: FieldPlan): string[] {
   return table.partitionBy.flatMap((spec) => {
     if (spec.kind !== 'value') return [];
     const type = plan.result.find(({ name }) => name === spec.field)?.type;

@@ -1,0 +1,90 @@
+// `sluice-collector test`: an example holds only where exactly what it says comes of its records.
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { loadCollectorConfig } from '@sluice/collector/config.ts';
+import { runExamples } from '@sluice/collector/ops/examples.ts';
+import { stringify } from 'yaml';
+import { temporaryDirectory } from '../../support/temp.ts';
+
+const directory = temporaryDirectory();
+
+const claims = {
+  name: 'claims',
+  topic: 'claims',
+  format: 'json',
+  steps: [
+    {
+      apply_mapping: [
+        ['accountId', 'bigint', 'account_id', 'bigint'],
+        ['amount', 'string', 'amount', 'decimal(12,2)'],
+        ['at', 'timestamp', 'at', 'timestamp'],
+        ['status', 'string', 'status', 'string'],
+      ],
+    },
+    { filter: "status <> 'void'" },
+  ],
+  partitionBy: [{ field: 'status' }],
+};
+
+async function differences(example: object, change: object = {}) {
+  const file = join(directory, 'collector.yaml');
+  const config = {
+    listen: { address: '0.0.0.0:8443', tls: { ca: 'ca.pem', cert: 'c.pem', key: 'c-key.pem' } },
+    agents: [{ id: 'plant-7', topics: ['claims'] }],
+    lake: { store: './lake', catalog: 'file' },
+    tables: [{ ...claims, ...change, examples: [{ name: 'one', ...example }] }],
+  };
+  writeFileSync(file, stringify(config));
+  const [result] = await runExamples(loadCollectorConfig(file), []);
+  return result?.differences ?? ['it did not run'];
+}
+
+const records = [
+  '{"accountId":9007199254740993,"amount":"12.50","at":"2026-01-02T03:04:05+01:00","status":"open"}',
+  { json: { accountId: 2, amount: '3', status: 'void' } },
+  { text: '{"accountId":3,"amount":"abc"}', key: 'k' },
+  null,
+];
+const expected = {
+  records,
+  rows: [
+    { account_id: '9007199254740993', amount: 12.5, at: '2026-01-02T02:04:05Z', status: 'open', _offset: 0 },
+  ],
+  quarantine: [
+    { offset: 3, code: 'TOMBSTONE' },
+    { offset: 2, code: 'CAST_FAILED', field: 'amount' },
+  ],
+  filtered: 1,
+};
+
+test('rows, quarantine and filtered records that are as expected make no difference', async () => {
+  assert.deepEqual(await differences(expected), []);
+});
+
+test('rows are compared as readers of CSV and JSON tables see them, too', async () => {
+  for (const format of ['csv', 'json'])
+    assert.deepEqual(await differences(expected, { output: { format } }), [], format);
+});
+
+test('whatever else comes of the records is told, each by name', async () => {
+  const [row] = expected.rows;
+  const told = async (change: object) => (await differences({ ...expected, ...change })).join('; ');
+  assert.match(
+    await told({ rows: [{ ...row, amount: 12.51 }] }),
+    /expected row is missing.*12\.51.*unexpected row.*12\.50/,
+  );
+  assert.match(await told({ rows: [{ ...row, account_id: '9007199254740992' }] }), /expected row is missing/);
+  assert.match(await told({ rows: [{ ...row, at: null }] }), /expected row is missing/);
+  assert.match(await told({ rows: [{ ...row, colour: null }] }), /expected row is missing/);
+  assert.match(await told({ rows: [row, row] }), /expected row is missing/);
+  assert.match(await told({ rows: [] }), /^unexpected row: /);
+  assert.match(await told({ filtered: 0 }), /^1 records were filtered, and 0 expected$/);
+  assert.match(await told({ quarantine: [] }), /unexpected quarantined record.*abc.*unexpected.*TOMBSTONE/);
+  const wrong = [
+    { offset: 3, code: 'TOMBSTONE' },
+    { offset: 2, code: 'JSON_INVALID' },
+  ];
+  assert.match(await told({ quarantine: wrong }), /expected quarantined record is missing.*JSON_INVALID/);
+});
