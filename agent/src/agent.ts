@@ -219,6 +219,11 @@ class RunningAgent implements Agent {
         this.#refused.set(topic, `${code}: ${message}`);
         source.hold(topic, 'refused');
       },
+      look: () =>
+        source.logs().catch((error: unknown) => {
+          events.sourceLookupFailed(describeError(error));
+          return undefined;
+        }),
       disconnected: () => {
         for (const topic of [...this.#heldByCollector.keys()]) this.#releaseFromCollector(topic);
       },

@@ -89,7 +89,15 @@ export interface Source {
   pass(partition: { topic: string; partition: number }, reasons: readonly string[]): void;
   /** Next offsets to commit to the group. What no COMMIT_OFFSETS event confirmed is kept and repeated. */
   commit(offsets: readonly { topic: string; partition: number; nextOffset: number }[]): void;
+  /** Where the logs of the assigned partitions begin and end now, asked of Kafka; those that are described. */
+  logs(): Promise<readonly LogBounds[]>;
   status(): SourceStatus;
+}
+
+export interface LogBounds extends PartitionId {
+  readonly logStart: number;
+  /** Last stable offset. */
+  readonly logEnd: number;
 }
 
 export interface SourceStatus {
@@ -190,6 +198,8 @@ export interface UplinkHandler {
   hold(topic: string, reason: string): void;
   release(topic: string): void;
   refused(topic: string, code: string, message: string): void;
+  /** The collector asks where the assigned partitions' logs begin and end now; undefined: it cannot be told. */
+  look(): Promise<readonly LogBounds[] | undefined>;
   /** The stream ended; partitions must be declared again by `declared()` of the next one. */
   disconnected(reason: string): void;
 }

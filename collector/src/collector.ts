@@ -1,7 +1,7 @@
 // The collector: link → windows → transform → ledger → lake, put together. Stages meet here and nowhere else.
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Clock, within } from '@sluice/shared/clock.ts';
+import { type Cancel, type Clock, within } from '@sluice/shared/clock.ts';
 import { describeError } from '@sluice/shared/errors.ts';
 import type { HealthReport } from '@sluice/shared/ops-server.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
@@ -9,7 +9,7 @@ import type { Random } from '@sluice/shared/random.ts';
 import { type CollectorConfig, configPath, listenerFiles } from './config.ts';
 import type { Catalog, ObjectStore, TableWriter, Transformer } from './contracts.ts';
 import type { Events } from './events.ts';
-import { createIngest, type Ingest, type IngestOptions } from './ingest/ingest.ts';
+import { type AgentLogs, createIngest, type Ingest, type IngestOptions } from './ingest/ingest.ts';
 import { createTableWriter } from './ledger/table-writer.ts';
 import { type CollectorFacts, judgeHealth, type TableFacts } from './ops/health.ts';
 import { createTransformer } from './transform/transformer.ts';
@@ -47,12 +47,25 @@ export interface Collector {
   report(): HealthReport;
   /** What `report` judges, for metrics. */
   facts(): CollectorFacts;
+  /** What Kafka holds, asked of the connected agents now. */
+  kafka(): Promise<KafkaDocument>;
+}
+
+/** The document /kafka of the collector's HTTP port: `verify --kafka` reads it. */
+export interface KafkaDocument {
+  /** Agents that answered. Each answer was asked of Kafka after this document was asked for. */
+  readonly agents: readonly AgentLogs[];
 }
 
 interface TableParts {
   readonly writer: TableWriter;
   readonly lane: TableLane;
 }
+
+/** How long an agent may take to ask Kafka where its logs begin and end. */
+const LOOK_MS_MAX = 10_000;
+/** While a table is detached: how often agents are asked how much of what it lacks Kafka still has. */
+const LOOK_EVERY_MS = 30_000;
 
 /**
  * Shares of the drain: until agents send nothing more, until what came is committed, and for the streams to
@@ -73,6 +86,7 @@ class RunningCollector implements Collector {
   readonly #ingest: Ingest;
   readonly #budgetBytes: () => number;
   #draining = false;
+  #cancelLook: Cancel = () => {};
 
   constructor(parts: CollectorParts) {
     this.#parts = parts;
@@ -124,11 +138,25 @@ class RunningCollector implements Collector {
     );
     await within(clock, LOAD_WAIT_MS, Promise.all(loads));
     const { port } = await this.#ingest.start();
+    this.#lookLater();
     return port;
+  }
+
+  async kafka(): Promise<KafkaDocument> {
+    return { agents: await this.#ingest.look(LOOK_MS_MAX) };
+  }
+
+  #lookLater(): void {
+    this.#cancelLook = this.#parts.clock.after(LOOK_EVERY_MS, () => {
+      const isDetached = this.#tables.some(({ lane }) => lane.detachedSinceMs() !== undefined);
+      if (isDetached) void this.#ingest.look(LOOK_MS_MAX);
+      this.#lookLater();
+    });
   }
 
   async drain(reason: string, graceMs: number): Promise<void> {
     this.#draining = true;
+    this.#cancelLook();
     const { clock } = this.#parts;
     const commit = async () => {
       await this.#ingest.drain(reason, graceMs * OBEY_SHARE);
@@ -182,7 +210,7 @@ class RunningCollector implements Collector {
       committed,
       acknowledged: writer.acked(p) ?? 0,
       behind: farthest - committed,
-      log: undefined,
+      log: this.#ingest.logOf(p),
     };
   }
 }

@@ -25,6 +25,23 @@ export interface DeclaredPartition extends PartitionId {
   readonly startAt: 'earliest' | 'latest' | undefined;
 }
 
+/** What Kafka has of a partition, as an agent was told when it asked. */
+export interface PartitionLog extends PartitionId {
+  readonly logStart: number;
+  readonly logEnd: number;
+}
+
+/** The same as it is kept. */
+export interface LogBounds {
+  readonly logStart: number;
+  /** Last stable offset. */
+  readonly logEnd: number;
+  /** Wall ms when it was said. */
+  readonly atMs: number;
+  /** How fast the log's start has moved since this process first heard of it: offsets a second. */
+  readonly startMovesPerSecond: number;
+}
+
 export interface PartitionPosition extends PartitionId {
   readonly committed: number;
   readonly received: number;

@@ -222,6 +222,10 @@ export const ERRORS = {
     remedy:
       'The catalogued table differs from the config: change one to fit the other, or name another table.',
   },
+  COLLECTOR_UNREACHABLE: {
+    kind: 'retry',
+    remedy: 'Start the collector, or name the HTTP address of a running one with --collector.',
+  },
   QUERY_REFUSED: {
     kind: 'reject',
     remedy: 'Correct the SQL statement; only SELECT over the configured tables is allowed.',

@@ -51,6 +51,7 @@ export const requests: Bodies<ConnectRequest> = {
   gap: { ...ref, leaderEpoch: 4, startOffset: 120, nextOffset: 140, reason: 'retention', rewindEpoch: 9 },
   assigned: { partitions: [state] },
   revoked: { partitions: [ref] },
+  logs: { question: 7, partitions: [{ ...ref, logStart: 8, logEnd: 2 ** 53 - 1 }] },
 };
 
 export const responses: Bodies<ConnectResponse> = {
@@ -69,4 +70,5 @@ export const responses: Bodies<ConnectResponse> = {
   hold: { topic: 'claims', reason: 'table claims is parked' },
   release: { topic: 'claims' },
   refused: { topic: 'claims', code: 'LINK_TOPIC_REFUSED', message: 'may not send it' },
+  look: { question: 7 },
 };

@@ -184,6 +184,7 @@ const ADAPTERS: Readonly<Record<string, readonly string[]>> = {
     'collector/src/config.ts',
     'collector/src/ledger/checkpoint.ts',
     'collector/src/ledger/entry.ts',
+    'collector/src/ops/verify/kafka.ts',
     'collector/src/table-examples.ts',
     'collector/src/table-output.ts',
     'shared/src/config-file.ts',
@@ -225,6 +226,7 @@ const CHANCE = /Math\.random|\brandom(Bytes|UUID|Int|Fill|FillSync)\b|getRandomV
 const TIME_ELSEWHERE: Readonly<Record<string, string>> = {
   'shared/src/clock.ts': 'the clock itself',
   'shared/src/print-status.ts': '`status` gives up a question over HTTP: a command, not the running program',
+  'collector/src/ops/verify/kafka.ts': '`verify` does the same',
   'collector/src/transform/transformer.ts':
     'whose segment is next is seen after a turn of the event loop: no time',
   'collector/src/ingest/agent-session.ts':

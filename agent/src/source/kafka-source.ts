@@ -7,7 +7,14 @@ import { type Cancel, type Clock, within } from '@sluice/shared/clock.ts';
 import { describeError, SluiceError } from '@sluice/shared/errors.ts';
 import { partitionName, slotKey } from '@sluice/shared/position.ts';
 import type { Random } from '@sluice/shared/random.ts';
-import type { KafkaSettings, Source, SourceHandler, SourceStatus, TopicSelection } from '../contracts.ts';
+import type {
+  KafkaSettings,
+  LogBounds,
+  Source,
+  SourceHandler,
+  SourceStatus,
+  TopicSelection,
+} from '../contracts.ts';
 import type { Events } from '../events.ts';
 import type { PartitionFetch } from './fetch-response.ts';
 import { GroupCommits } from './group-commits.ts';
@@ -155,6 +162,18 @@ class KafkaSource implements Source {
 
   commit(offsets: readonly { topic: string; partition: number; nextOffset: number }[]): void {
     if (this.#options.commitOffsets ?? true) this.#commits.want(offsets);
+  }
+
+  async logs(): Promise<readonly LogBounds[]> {
+    const bounds = await this.#cluster.logs(this.#table.topics());
+    // Asked second: a topic that is still the one that was described was it before, too.
+    const topics = await this.#cluster.topics(this.#table.topics());
+    return bounds.flatMap(({ topic, partition, logStart, logEnd }) => {
+      const row = this.#table.row({ topic, partition });
+      const topicId = topics.find((found) => found.topic === topic)?.topicId;
+      if (row?.toldIdentity === undefined || row.topicId !== topicId) return [];
+      return [{ topic, topicId, partition, logStart, logEnd }];
+    });
   }
 
   status(): SourceStatus {

@@ -205,6 +205,9 @@ export class LinkSession {
         case 'refused':
           handler.refused(body.value.topic, body.value.code, body.value.message);
           return;
+        case 'look':
+          void this.#look(body.value.question);
+          return;
         case 'drain':
           this.drain();
           return;
@@ -214,6 +217,18 @@ export class LinkSession {
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  /** A question that cannot be answered now is not: the collector does not wait for long. */
+  async #look(question: number): Promise<void> {
+    const logs = await this.#options.handler.look();
+    if (logs === undefined) return;
+    const partitions = logs.map(({ logStart, logEnd, ...id }) => ({
+      ...partitionToWire(id),
+      logStart,
+      logEnd,
+    }));
+    this.#write({ $case: 'logs', value: { question, partitions } });
   }
 
   #welcome({ collectorId, creditTotal, positions }: Welcome): void {

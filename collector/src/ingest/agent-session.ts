@@ -6,6 +6,7 @@ import type {
   ConnectResponse,
   Gap,
   Hello,
+  Logs,
   PartitionState,
   Segment as WireSegment,
 } from '@sluice/proto/gen/sluice/v1/link.ts';
@@ -20,7 +21,13 @@ import { type Cancel, type Clock, within } from '@sluice/shared/clock.ts';
 import { crc32c } from '@sluice/shared/crc32c.ts';
 import { describeError, SluiceError } from '@sluice/shared/errors.ts';
 import { partitionName } from '@sluice/shared/position.ts';
-import type { AgentLink, DeclaredPartition, PartitionPosition, Sequencer } from '../contracts.ts';
+import type {
+  AgentLink,
+  DeclaredPartition,
+  PartitionLog,
+  PartitionPosition,
+  Sequencer,
+} from '../contracts.ts';
 import type { Events } from '../events.ts';
 import { type AgentGrant, isKnownAgent, maySend } from './authorization.ts';
 import type { CreditPool, StreamCredit } from './credit-pool.ts';
@@ -57,6 +64,9 @@ export type SessionEnd =
   | { readonly kind: 'lost'; readonly error: unknown }
   | { readonly kind: 'refused'; readonly error: SluiceError };
 
+/** What an agent answers to a question about Kafka's logs; undefined where it did not in time. */
+export type LookAnswer = readonly PartitionLog[] | undefined;
+
 type ResponseBody = NonNullable<ConnectResponse['body']>;
 
 /** gRPC's INVALID_ARGUMENT; which of our codes it is stands in the details. */
@@ -78,6 +88,8 @@ export class AgentSession implements AgentLink {
   readonly #cancelHelloWait: Cancel;
   #state: 'new' | 'greeted' | 'welcomed' | 'finishing' | 'over' = 'new';
   #receiptDue = false;
+  readonly #asked = new Map<number, (answer: LookAnswer) => void>();
+  #questions = 0;
 
   constructor(options: AgentSessionOptions) {
     this.#options = options;
@@ -118,6 +130,7 @@ export class AgentSession implements AgentLink {
     if (this.#state === 'over') return;
     this.#state = 'over';
     this.#cancelHelloWait();
+    for (const answer of this.#asked.values()) answer(undefined);
     this.#options.credit.close(this.#credit);
     this.#options.sequencer.disconnected(this);
     const { stream } = this.#options;
@@ -159,6 +172,9 @@ export class AgentSession implements AgentLink {
           break;
         case 'revoked':
           this.#options.sequencer.revoke(this, body.value.partitions.map(partitionFromWire));
+          break;
+        case 'logs':
+          this.#logs(body.value);
           break;
         default: // a newer agent's word that this version does not know
       }
@@ -279,6 +295,27 @@ export class AgentSession implements AgentLink {
       const creditTotal = this.#options.credit.grant(this.#credit);
       this.#write({ $case: 'receipt', value: { segmentsTotal: this.segmentsTotal, creditTotal } });
     });
+  }
+
+  /** Asks where Kafka's logs begin and end now. An agent of an earlier version does not answer. */
+  async look(waitMs: number): Promise<LookAnswer> {
+    if (this.#state !== 'welcomed') return undefined;
+    const question = ++this.#questions;
+    const { promise, resolve } = Promise.withResolvers<LookAnswer>();
+    this.#asked.set(question, resolve);
+    this.#write({ $case: 'look', value: { question } });
+    const { clock } = this.#options;
+    await within(clock, waitMs, promise);
+    // Nobody hears a later answer.
+    this.#asked.delete(question);
+    resolve(undefined);
+    return await promise;
+  }
+
+  #logs({ question, partitions }: Logs): void {
+    const own = partitions.filter(({ topic }) => this.topics.has(topic));
+    const logs = own.map(({ logStart, logEnd, ...id }) => ({ ...partitionFromWire(id), logStart, logEnd }));
+    this.#asked.get(question)?.(logs);
   }
 
   #gap(wire: Gap): void {

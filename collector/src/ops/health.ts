@@ -3,7 +3,7 @@
 import type { HealthReport, Verdict } from '@sluice/shared/ops-server.ts';
 import { partitionName } from '@sluice/shared/position.ts';
 import { formatBytes, formatDuration } from '@sluice/shared/units.ts';
-import type { TableWriterStatus } from '../contracts.ts';
+import type { LogBounds, TableWriterStatus } from '../contracts.ts';
 import type { IngestStatus } from '../ingest/ingest.ts';
 import type { LaneStatus } from '../window/table-lane.ts';
 
@@ -30,16 +30,6 @@ export interface TableFacts {
     /** What Kafka has, as an agent said last; undefined where none has. */
     readonly log: LogBounds | undefined;
   }[];
-}
-
-export interface LogBounds {
-  readonly logStart: number;
-  /** Last stable offset. */
-  readonly logEnd: number;
-  /** Wall ms when it was said. */
-  readonly atMs: number;
-  /** How fast the log's start has moved since this process first heard of it: offsets a second. */
-  readonly startMovesPerSecond: number;
 }
 
 export interface CollectorFacts {

@@ -71,6 +71,7 @@ uplink.start(
     welcomed: () => {},
     committed: () => finished.resolve(),
     rewind: (_partition, offset, _epoch, reason) => refuse(`rewind to ${offset}: ${reason}`),
+    look: async () => undefined,
     hold: (_topic, reason) => refuse(`held: ${reason}`),
     release: () => {},
     refused: (_topic, code, message) => refuse(`${code}: ${message}`),

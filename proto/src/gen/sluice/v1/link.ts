@@ -29,12 +29,16 @@ export const protobufFileName = "sluice/v1/link.proto";
 
 /** agent → collector */
 export interface ConnectRequest {
-  body: { $case: "hello"; value: Hello } | { $case: "segment"; value: Segment } | { $case: "gap"; value: Gap } | {
-    $case: "assigned";
-    value: Assigned;
-  } | //
-  /** 6 is reserved for SchemaReply. */
-  { $case: "revoked"; value: Revoked } | undefined;
+  body:
+    | { $case: "hello"; value: Hello }
+    | { $case: "segment"; value: Segment }
+    | { $case: "gap"; value: Gap }
+    | { $case: "assigned"; value: Assigned }
+    | { $case: "revoked"; value: Revoked }
+    | //
+    /** 6 is reserved for SchemaReply. */
+    { $case: "logs"; value: Logs }
+    | undefined;
 }
 
 /** collector → agent */
@@ -48,9 +52,10 @@ export interface ConnectResponse {
     | { $case: "positions"; value: Positions }
     | { $case: "hold"; value: Hold }
     | { $case: "release"; value: Release }
+    | { $case: "refused"; value: Refused }
     | //
     /** 10 is reserved for SchemaRequest. */
-    { $case: "refused"; value: Refused }
+    { $case: "look"; value: Look }
     | undefined;
 }
 
@@ -215,6 +220,26 @@ export interface Drain {
   reason: string;
 }
 
+/** Where do the logs of the partitions that are assigned to you begin and end now? */
+export interface Look {
+  question: number;
+}
+
+/** Answer to Look: asked of Kafka after it was heard. What an older agent does not know, it does not answer. */
+export interface Logs {
+  question: number;
+  partitions: PartitionLog[];
+}
+
+export interface PartitionLog {
+  topic: string;
+  topicId: Uint8Array;
+  partition: number;
+  logStart: number;
+  /** last stable offset */
+  logEnd: number;
+}
+
 function createBaseConnectRequest(): ConnectRequest {
   return { body: undefined };
 }
@@ -236,6 +261,9 @@ export const ConnectRequest: MessageFns<ConnectRequest> = {
         break;
       case "revoked":
         Revoked.encode(message.body.value, writer.uint32(42).fork()).join();
+        break;
+      case "logs":
+        Logs.encode(message.body.value, writer.uint32(162).fork()).join();
         break;
     }
     return writer;
@@ -294,6 +322,14 @@ export const ConnectRequest: MessageFns<ConnectRequest> = {
             message.body = { $case: "revoked", value: Revoked.decode(reader, reader.uint32()) };
             continue;
           }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.body = { $case: "logs", value: Logs.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -340,6 +376,9 @@ export const ConnectResponse: MessageFns<ConnectResponse> = {
         break;
       case "refused":
         Refused.encode(message.body.value, writer.uint32(74).fork()).join();
+        break;
+      case "look":
+        Look.encode(message.body.value, writer.uint32(162).fork()).join();
         break;
     }
     return writer;
@@ -428,6 +467,14 @@ export const ConnectResponse: MessageFns<ConnectResponse> = {
             }
 
             message.body = { $case: "refused", value: Refused.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.body = { $case: "look", value: Look.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -2021,6 +2068,199 @@ export const Drain: MessageFns<Drain> = {
             }
 
             message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLook(): Look {
+  return { question: 0 };
+}
+
+export const Look: MessageFns<Look> = {
+  encode(message: Look, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.question !== 0) {
+      writer.uint32(8).uint64(message.question);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Look {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLook();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.question = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLogs(): Logs {
+  return { question: 0, partitions: [] };
+}
+
+export const Logs: MessageFns<Logs> = {
+  encode(message: Logs, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.question !== 0) {
+      writer.uint32(8).uint64(message.question);
+    }
+    for (const v of message.partitions) {
+      PartitionLog.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Logs {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLogs();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.question = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.partitions.push(PartitionLog.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBasePartitionLog(): PartitionLog {
+  return { topic: "", topicId: new Uint8Array(0), partition: 0, logStart: 0, logEnd: 0 };
+}
+
+export const PartitionLog: MessageFns<PartitionLog> = {
+  encode(message: PartitionLog, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.topic !== "") {
+      writer.uint32(10).string(message.topic);
+    }
+    if (message.topicId.length !== 0) {
+      writer.uint32(18).bytes(message.topicId);
+    }
+    if (message.partition !== 0) {
+      writer.uint32(24).int32(message.partition);
+    }
+    if (message.logStart !== 0) {
+      writer.uint32(32).uint64(message.logStart);
+    }
+    if (message.logEnd !== 0) {
+      writer.uint32(40).uint64(message.logEnd);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PartitionLog {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePartitionLog();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.topic = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.topicId = reader.bytes();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.partition = reader.int32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.logStart = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.logEnd = longToNumber(reader.uint64());
             continue;
           }
         }
