@@ -151,6 +151,9 @@ export interface SpoolPressure {
   readonly reserveUsed: boolean;
 }
 
+/** What is wrong with the disk under the spool, by name. */
+export type DiskState = 'sound' | 'full' | 'no inodes' | 'read-only' | 'failing' | 'corrupt';
+
 export interface SpoolStatus {
   readonly bytes: number;
   readonly bytesMax: number;
@@ -159,8 +162,12 @@ export interface SpoolStatus {
   readonly partitions: readonly SpoolPartition[];
   /** How long the spool's thread owes an answer; Infinity once it has ended. */
   readonly silentMs: number;
-  /** Last disk error, until an append succeeds again. */
+  readonly disk: DiskState;
+  /** Last disk error, until the same succeeds again, and wall ms since when. */
   readonly fault: string | undefined;
+  readonly faultSinceMs: number | undefined;
+  /** Broken files that were renamed since the start: someone should look at that disk. */
+  readonly filesSetAside: number;
 }
 
 export interface OffsetRange {

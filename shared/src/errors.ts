@@ -81,9 +81,19 @@ export const ERRORS = {
     kind: 'retry',
     remedy: 'Free space on the disk under agent.dataDir, or lower spool.freeSpaceMin.',
   },
+  SPOOL_NO_INODES: {
+    kind: 'retry',
+    remedy:
+      'The disk under agent.dataDir has bytes free and no inodes (`df -i`): remove files there, or give the agent a disk of its own.',
+  },
+  SPOOL_READ_ONLY: {
+    kind: 'retry',
+    remedy:
+      'The file system under agent.dataDir is read-only: read the kernel log for why, repair it and mount it for writing again.',
+  },
   SPOOL_IO: {
     kind: 'retry',
-    remedy: 'Check the disk under agent.dataDir (space, inodes, read-only, errors in the kernel log).',
+    remedy: 'The disk under agent.dataDir fails: read the kernel log and its SMART data. What was not yet safe is still in Kafka.',
   },
   LINK_UNREACHABLE: {
     kind: 'retry',

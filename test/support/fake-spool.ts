@@ -4,6 +4,14 @@ import type { Spool, SpoolPartition } from '@sluice/agent/contracts.ts';
 import { NO_TOPIC_ID, type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 
+/** What `status` says of a disk that nothing is wrong with. */
+export const soundDisk = {
+  disk: 'sound',
+  fault: undefined,
+  faultSinceMs: undefined,
+  filesSetAside: 0,
+} as const;
+
 /** A segment of records without content: only its range matters. */
 export function rangeSegment(startOffset: number, nextOffset: number, at: Partial<Segment> = {}): Segment {
   return {
@@ -85,7 +93,7 @@ export class FakeSpool implements Pick<Spool, 'read' | 'status'> {
   }
 
   status() {
-    const bounds = { bytes: 0, bytesMax: 1, freeBytes: 1, files: 1, fault: undefined, silentMs: 0 };
+    const bounds = { bytes: 0, bytesMax: 1, freeBytes: 1, files: 1, silentMs: 0, ...soundDisk };
     return { ...bounds, partitions: this.partitions() };
   }
 }

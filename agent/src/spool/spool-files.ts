@@ -163,7 +163,18 @@ export class SpoolFiles {
     const directory = join(this.#root, encodeURIComponent(topic));
     this.#disk.makeDirectory(directory);
     const path = join(directory, `${String(number).padStart(20, '0')}.db`);
-    return this.#adopt(this.#disk.open(path, topic), number);
+    return this.#adopt(this.#openOrSetAside(path, topic), number);
+  }
+
+  /** A broken file that could not be renamed when it broke is now; the next append makes a new one. */
+  #openOrSetAside(path: string, topic: string): SpoolFile {
+    try {
+      return this.#disk.open(path, topic);
+    } catch (error) {
+      if (error instanceof SluiceError && error.code === 'SPOOL_CORRUPT')
+        this.#moveAside(path, error.message);
+      throw error;
+    }
   }
 
   /**
@@ -306,10 +317,11 @@ export class SpoolFiles {
     });
   }
 
-  totals(): { files: number; diskBytes: number; freeBytes: number } {
+  totals(): { files: number; diskBytes: number; freeBytes: number; freeInodes: number } {
     const all = [...this.#files.values()].flat();
     const diskBytes = all.reduce((sum, { file }) => sum + file.diskBytes(), 0);
-    return { files: all.length, diskBytes, freeBytes: this.#disk.freeBytes(this.#root) };
+    const [freeBytes, freeInodes] = [this.#disk.freeBytes(this.#root), this.#disk.freeInodes(this.#root)];
+    return { files: all.length, diskBytes, freeBytes, freeInodes };
   }
 
   close(): void {

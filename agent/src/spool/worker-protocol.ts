@@ -33,6 +33,7 @@ export interface SpoolState {
   readonly files: number;
   readonly diskBytes: number;
   readonly freeBytes: number;
+  readonly freeInodes: number;
   readonly setAside: readonly SetAside[];
   readonly dropped: readonly DroppedSegment[];
 }

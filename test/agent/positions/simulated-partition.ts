@@ -8,6 +8,7 @@ import { SendFeed } from '@sluice/agent/positions/send-feed.ts';
 import { createSegmenter } from '@sluice/agent/spool/segmenter.ts';
 import { NO_TOPIC_ID, type PartitionId } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
+import { soundDisk } from '../../support/fake-spool.ts';
 import { type ManualClock, manualClock } from '../../support/manual-clock.ts';
 
 export const claims: PartitionId = { topic: 'claims', topicId: NO_TOPIC_ID, partition: 0 };
@@ -82,7 +83,7 @@ export class SimulatedAgent {
         Promise.resolve(world.disk.filter((s) => s.startOffset <= from && from < s.nextOffset).slice(0, 1)),
       status: () => {
         const partitions = [spoolOf(world.disk, world.heard)].filter((p) => p !== undefined);
-        return { bytes: 0, bytesMax: 1, freeBytes: 1, files: 1, partitions, silentMs: 0, fault: undefined };
+        return { bytes: 0, bytesMax: 1, freeBytes: 1, files: 1, partitions, silentMs: 0, ...soundDisk };
       },
     };
     this.#feed = new SendFeed(this.book, {
