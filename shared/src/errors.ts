@@ -227,6 +227,11 @@ export const ERRORS = {
       'Restore the catalog file named. One that describes a table may also be removed: the collector writes it again.',
   },
   CATALOG_DENIED: { kind: 'reject', remedy: 'Give the collector’s role the Glue action named.' },
+  CATALOG_TABLE_MISSING: {
+    kind: 'reject',
+    remedy:
+      'Someone dropped the table. Create it again (starting a collector does), then add its earlier partitions: `verify` names each one that is not registered.',
+  },
   CATALOG_INCOMPATIBLE: {
     kind: 'reject',
     remedy:

@@ -9,7 +9,7 @@ import { judge } from './verdict.ts';
 
 /**
  * From the last fault until all is acknowledged: a link that died in silence is noticed in 45 s, and what is
- * parked tries again every 30 s.
+ * parked tries again every 2 minutes at the latest.
  */
 export const DRAIN_MS_MAX = 180_000;
 

@@ -56,7 +56,6 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   const lastEndClose = new Map<string, number>();
   const statesOf = (topic: string) => [...partitions.values()].filter(({ id }) => id.topic === topic);
   const tablesOf = (topic: string) => options.tables.filter(({ lane }) => lane.table.topic === topic);
-
   const topics = new Set(options.tables.map(({ lane }) => lane.table.topic));
   const staged = new TopicStaging(budget, updateHolds);
   const opener = createPartitionOpener(options.tables, events);
@@ -66,7 +65,6 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   const held = new TopicHolds();
   /** Declared partitions that are not open yet: their streams are told when they are. */
   const waiting = new Map<AgentLink, readonly DeclaredPartition[]>();
-  /** Detached tables that are about to open what they lack. */
   const opening = new Set<TableLane>();
   const detachments = createDetachments({ tables: options.tables, events, presses, hasOpened, moves });
   /** One table has an item that the next does not have yet: where they are says nothing now. */
@@ -84,8 +82,16 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   }
 
   function presses(topic: string): boolean {
-    if (budget.isPressed() || holdReason(topic) !== undefined) return true;
-    return statesOf(topic).some((state) => !isOpen(state) && isWanted(state));
+    return budget.isPressed() || holdReason(topic) !== undefined;
+  }
+
+  /** Nothing is taken of a topic while a table of it cannot even say where it begins. */
+  function unopenedReason(topic: string): string | undefined {
+    const [first] = tablesOf(topic).filter((table) => isAttached(table) && table.lane.stuck() !== undefined);
+    if (first === undefined || !statesOf(topic).some((state) => isWanted(state) && !isOpen(state)))
+      return undefined;
+    const { lane } = first;
+    return `table ${lane.table.name} cannot be opened: ${lane.stuck()}`;
   }
 
   function isWanted({ id }: PartitionState): boolean {
@@ -144,6 +150,8 @@ export function createSequencer(options: SequencerOptions): Sequencer {
       const reason = lane.blocked();
       if (reason !== undefined) return reason;
     }
+    const unopened = unopenedReason(topic);
+    if (unopened !== undefined) return unopened;
     const share = budget.bytesMax * TOPIC_SHARE * (held.has(topic) ? RESUME_SHARE : 1);
     const bytes = staged.bytes(topic);
     return topics.size > 1 && bytes >= share
