@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { WINDOWS_IN_FLIGHT_MAX } from '@sluice/collector/window/table-lane.ts';
 import { eventually } from '../../support/eventually.ts';
+import { rangeSegment } from '../../support/fake-spool.ts';
 import type { WriterDouble } from '../../support/lane-doubles.ts';
 import { settle } from '../../support/manual-clock.ts';
 import {
@@ -176,4 +177,89 @@ test('a stream that is far behind the tables that go on is sent to where they ar
   assert.notEqual(lanes[1]?.lane.detachedSinceMs(), undefined);
   assert.ok(link.told.includes('rewind claims-0 500 epoch 1'), link.told.join());
   assert.equal(link.told.at(-1), 'committed claims-0 500');
+});
+
+test('a table that could not be read while its topic went on begins where it would have begun', async () => {
+  const parts = sequencerOf({ tables: pair, windowBytes: 10 });
+  const writer = parts.writers['slow'] as WriterDouble;
+  const gate = Promise.withResolvers<void>();
+  writer.refresh = () => gate.promise;
+  writer.enter('parked', 'CATALOG_INCOMPATIBLE');
+  const link = linkOf();
+  const declaring = parts.sequencer.declare(link, [declaredOf()]);
+  await eventually('the other table is open', () => parts.writers['fast']?.opened.length === 1);
+  await parts.clock.advance(5_000);
+  await declaring;
+  parts.sequencer.segment(link, rangeSegment(0, 500), 0);
+  await parts.lanes[0]?.lane.drained();
+  assert.equal(link.told.at(-1), 'committed claims-0 500');
+  writer.enter('ready');
+  gate.resolve();
+  await eventually('it is taken back', () => parts.lanes[1]?.lane.detachedSinceMs() === undefined);
+  assert.deepEqual(
+    writer.opened.map(({ start }) => start),
+    [0],
+  );
+  assert.ok(link.told.includes('rewind claims-0 0 epoch 1'), link.told.join());
+});
+
+test('a new table on a live topic opens where the others are acknowledged, unless its startAt says otherwise', async () => {
+  const parts = sequencerOf({
+    tables: [{ name: 'fast' }, { name: 'new' }, { name: 'all', startAt: 'earliest' }],
+  });
+  parts.writers['fast']?.place(declaredOf(), 400);
+  const { position } = await declared(parts);
+  assert.deepEqual(
+    ['new', 'all'].map((name) => parts.writers[name]?.opened.map(({ start }) => start)),
+    [[400], [0]],
+  );
+  assert.deepEqual([position?.committed, position?.received], [0, 0], 'its history is asked for again');
+});
+
+test('a topic whose table cannot say where it begins is held by name, until it can', async () => {
+  const parts = sequencerOf({ tables: [{ name: 'claims' }, { name: 'orders', topic: 'orders' }] });
+  const writer = parts.writers['claims'] as WriterDouble;
+  const { open } = writer;
+  const gate = Promise.withResolvers<void>();
+  writer.open = async (partitions) => {
+    await gate.promise;
+    await open(partitions);
+  };
+  writer.enter('parked', 'CATALOG_DENIED');
+  const link = linkOf();
+  const declaring = parts.sequencer.declare(link, [declaredOf(), declaredOf(0, 'orders')]);
+  await eventually('the neighbour is open', () => parts.writers['orders']?.opened.length === 1);
+  await parts.clock.advance(5_000);
+  assert.deepEqual(
+    (await declaring).map(({ topic }) => topic),
+    ['orders'],
+  );
+  assert.deepEqual(link.told, ['hold claims']);
+  writer.enter('ready');
+  gate.resolve();
+  await eventually('it is welcomed', () => link.told.includes('welcomed claims-0 0'));
+  assert.ok(link.told.includes('release claims'));
+});
+
+test('a gap behind what was given up is not recorded, and does not halt the table', async () => {
+  const { sendWindows, help, link, lane, lanes, writer, sequencer, send } = await stuckPair();
+  await sendWindows(0, WINDOWS_IN_FLIGHT_MAX - 1);
+  sequencer.gap(link, { ...declaredOf(), startOffset: 30, nextOffset: 50, reason: 'retention' }, 0);
+  send(50, 60);
+  await lanes[0]?.lane.drained();
+  assert.notEqual(lane.detachedSinceMs(), undefined);
+  await help();
+  await eventually('it is taken back', () => lane.detachedSinceMs() === undefined);
+  assert.deepEqual(writer.log, ['claims-0 [0, 10)']);
+  assert.equal(lane.blocked(), undefined);
+});
+
+test('a table that is let go while an item is handed round asks nobody for anything again', async () => {
+  const { send, link, lane } = await stuckPair();
+  for (let i = 0; i < 6; i++) send(i * 10, i * 10 + 10);
+  assert.notEqual(lane.detachedSinceMs(), undefined);
+  assert.deepEqual(
+    link.told.filter((word) => word.startsWith('rewind')),
+    [],
+  );
 });
