@@ -108,6 +108,8 @@ test('what was committed is read from Kafka and sent again where the collector a
     const agent = ask === 'welcome after a restart' ? started(world, { connected: false }) : before;
     if (ask === 'rewind') agent.book.rewind(claims, 20, ++collector.epoch);
     else agent.connect();
+    // Another assignment in between begins where the collector is, too.
+    agent.join();
     await readAll(agent);
     await sendAll(agent);
     assert.equal(collector.received, 90, ask);

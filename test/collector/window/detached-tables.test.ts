@@ -107,7 +107,7 @@ test('what Kafka lost meanwhile is a gap of that table alone', async () => {
 
 test('a table that holds, holds; and the last one that takes anything is never let go', async () => {
   for (const tables of [
-    [{ name: 'fast' }, { name: 'slow' }],
+    [{ name: 'fast', whenParked: 'detach' }, { name: 'slow' }],
     [yielding, { name: 'other', topic: 'orders' }],
   ] satisfies Wanted[][]) {
     const { sendWindows, lane, link } = await stuckPair(tables);
