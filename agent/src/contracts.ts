@@ -18,6 +18,8 @@ export interface SourceBatch {
   readonly compressed: boolean;
   /** Whole batch; empty for anything but data. */
   readonly bytes: Buffer;
+  /** Its CRC-32C is wrong: what the header says may be wrong as well. */
+  readonly damaged?: true;
 }
 
 /** What Kafka says about one assigned partition. */

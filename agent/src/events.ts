@@ -19,6 +19,9 @@ function sourceEvents(log: Logger, metrics: Metrics) {
   const bytes = metrics.counter('sluice_source_bytes_total', 'Record batches read from Kafka', ['topic']);
   const records = metrics.counter('sluice_source_records_total', 'Records read, by their headers', ['topic']);
   const restarts = metrics.counter('sluice_source_restarts_total', 'Kafka clients given up', ['code']);
+  const damaged = metrics.counter('sluice_source_batches_damaged_total', 'Batches with a wrong CRC-32C', [
+    'topic',
+  ]);
   const joins = metrics.counter('sluice_source_joins_total', 'Group assignments received');
   return {
     sourceFetched(topic: string, fetchedBytes: number, fetchedRecords: number) {
@@ -44,6 +47,11 @@ function sourceEvents(log: Logger, metrics: Metrics) {
       ),
     sourceLookupFailed: (reason: string) =>
       log.warn({ reason }, 'Kafka did not describe the partitions; asked again'),
+    sourceBatchDamaged(f: { topic: string; partition: number; offset: number; fate: string }) {
+      damaged.inc({ topic: f.topic });
+      const weight = f.fate === 'fetched again' ? 'warn' : 'error';
+      log[weight]({ code: 'RECORD_BATCH_CORRUPT', ...f }, 'the CRC-32C of a record batch is wrong');
+    },
     sourceCommitFailed: (reason: string) =>
       log.warn({ reason }, 'group offsets were not committed; tried again'),
     sourceHandlerFailed: (f: { place: string; reason: string }) =>

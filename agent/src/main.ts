@@ -1,4 +1,4 @@
-// sluice-agent: run, check, status. The only place where the agent's parts are made from its config.
+// sluice-agent: run, check, status, spool. The only place where the agent's parts are made from its config.
 import { systemClock } from '@sluice/shared/clock.ts';
 import { type Command, runCommandLine } from '@sluice/shared/command-line.ts';
 import { createLogger } from '@sluice/shared/log.ts';
@@ -14,6 +14,7 @@ import { createEvents } from './events.ts';
 import { checkAgent } from './ops/check.ts';
 import { isAlive } from './ops/health.ts';
 import { registerMetrics } from './ops/metrics.ts';
+import { runSpoolCommand } from './ops/spool-command.ts';
 import { createSystemdNotifier } from './ops/systemd.ts';
 import { createKafkaSource } from './source/kafka-source.ts';
 import { createSqliteSpool } from './spool/sqlite-spool.ts';
@@ -53,6 +54,22 @@ const commands: Readonly<Record<string, Command>> = {
     run: ({ options, flags }) => {
       const { address } = loadAgentConfig(options['config'] ?? DEFAULT_CONFIG).http;
       return printStatus(address, flags['json'] === true);
+    },
+  },
+  spool: {
+    summary: 'What the spool of a stopped agent holds and Kafka has still; reset renames it.',
+    options: configOption,
+    flags: { yes: 'reset: do it, after having said what would be missed' },
+    positionals: 'status|reset',
+    run: ({ options, flags, positionals }) => {
+      const config = loadAgentConfig(options['config'] ?? DEFAULT_CONFIG);
+      return runSpoolCommand(positionals, {
+        directory: configPath(config, config.agent.dataDir),
+        kafka: kafkaSettings(config),
+        yes: flags['yes'] === true,
+        clock: systemClock,
+        write: (text) => void process.stdout.write(text),
+      });
     },
   },
 };

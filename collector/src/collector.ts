@@ -90,7 +90,7 @@ class RunningCollector implements Collector {
 
   constructor(parts: CollectorParts) {
     this.#parts = parts;
-    const { config, clock, events } = parts;
+    const { config, clock, random, events } = parts;
     const { limits } = config;
     const transform = { memoryBytesMax: limits.transformMemory, threads: limits.transformThreads };
     this.#transformer = parts.transformer ?? createTransformer(transform);
@@ -98,7 +98,7 @@ class RunningCollector implements Collector {
     const budget = createStagingBudget(limits.stagingBytesMax, () => this.#ingest.roomChanged());
     this.#budgetBytes = () => budget.bytes();
     const sequencer = createSequencer({ tables: this.#tables, budget, clock, events });
-    const { address, allowCommonName } = config.listen;
+    const { address, allowCommonName, streamAgeMax: streamAgeMaxMs } = config.listen;
     this.#ingest = createIngest({
       address,
       tls: listenerFiles(config),
@@ -107,10 +107,12 @@ class RunningCollector implements Collector {
       creditBytesMax: limits.creditBytesMax,
       agents: config.agents,
       drainMs: config.collector.drainTimeout,
+      streamAgeMaxMs,
       sequencer,
       collectorId: parts.collectorId,
       version: parts.version,
       clock,
+      random,
       events,
       ...(parts.openDoor === undefined ? {} : { openDoor: parts.openDoor }),
     });
@@ -129,7 +131,9 @@ class RunningCollector implements Collector {
   async start(): Promise<number> {
     const { config, clock, events } = this.#parts;
     const windows = join(configPath(config, config.collector.workDir), 'windows');
-    await rm(windows, { recursive: true, force: true });
+    await rm(windows, { recursive: true, force: true }).catch((error: unknown) =>
+      events.workNotSwept({ directory: windows, reason: describeError(error) }),
+    );
     await mkdir(windows, { recursive: true, mode: 0o700 });
     const loads = this.#tables.map(({ writer, lane }) =>
       writer.load().catch((error: unknown) => {

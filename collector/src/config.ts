@@ -7,32 +7,12 @@ import { httpSection, logSection } from '@sluice/shared/config-sections.ts';
 import type { TlsFiles } from '@sluice/shared/tls-material.ts';
 import { byteSize, duration, hostPort } from '@sluice/shared/units.ts';
 import { z } from 'zod';
-import type { FieldMapping, InputFormat, Step, TableConfig } from './contracts.ts';
+import type { InputFormat, ReadColumn, Step, TableConfig } from './contracts.ts';
+import { columnType, plainType, stepSchema } from './step-config.ts';
 import { examplesSchema, type TableExample } from './table-examples.ts';
 import { compileOutput, compilePartition, outputSchema, partitionSchema } from './table-output.ts';
 
-const mapping = z.tuple([z.string().min(1), z.string().min(1), z.string().min(1), z.string().min(1)]);
-
 const names = () => z.array(z.string().min(1)).min(1);
-
-const step = z.union([
-  z.strictObject({
-    apply_mapping: z
-      .array(mapping)
-      .min(1)
-      .describe(
-        'As in AWS Glue: [source, its type, column, its type]; dots reach into objects, the rest is dropped',
-      ),
-  }),
-  z.strictObject({ select_fields: names().describe('Keeps these columns, in this order') }),
-  z.strictObject({ drop_fields: names().describe('Drops these columns') }),
-  z.strictObject({
-    filter: z
-      .string()
-      .min(1)
-      .describe('SQL condition on the columns; a record that does not meet it is filtered'),
-  }),
-]);
 
 const inputFormat = z.union([
   z.enum(['json', 'csv', 'text', 'bytes']),
@@ -54,7 +34,7 @@ const table = z.strictObject({
   topic: z.string().min(1).describe('The topic whose records it takes; a topic may feed several tables'),
   format: inputFormat.describe('What a record’s value is'),
   columns: z
-    .record(z.string(), z.string())
+    .record(z.string(), columnType)
     .optional()
     .describe(
       'Columns to read and their types; for csv in the order of the line. Else the first apply_mapping’s',
@@ -66,7 +46,7 @@ const table = z.strictObject({
     })
     .prefault({})
     .describe('What is published together'),
-  steps: z.array(step).default([]).describe('What is made of the columns, one after the other'),
+  steps: z.array(stepSchema).default([]).describe('What is made of the columns, one after the other'),
   partitionBy: z.array(partitionSchema).default([]).describe('Directories below the table, outermost first'),
   output: outputSchema.prefault({ format: 'parquet' }).describe('How rows are written'),
   provenance: z
@@ -133,6 +113,10 @@ export const collectorSchema = z.strictObject({
         .boolean()
         .default(false)
         .describe('Takes an agent’s name from the CN where its certificate has no URI `sluice://agent/<id>`'),
+      streamAgeMax: duration()
+        .refine((ms) => ms >= 10_000 && ms <= 86_400_000, 'must be between 10s and 24h')
+        .prefault('30m')
+        .describe('At this age, ± a fifth, a stream ends and its agent connects anew, here or elsewhere'),
     })
     .describe('The agents’ side'),
   agents: z
@@ -279,10 +263,11 @@ function locationOf({ location, name }: ParsedTable): string {
 /** Throws ConfigError with every problem. Paths in the file are relative to its own directory. */
 export function loadCollectorConfig(file: string): CollectorConfig {
   const config = loadConfigFile(file, collectorSchema, refine);
+  const directory = dirname(resolve(file));
   return Object.freeze({
     ...config,
-    directory: dirname(resolve(file)),
-    tables: config.tables.map(compileTable),
+    directory,
+    tables: config.tables.map((table) => compileTable(table, directory)),
     examples: new Map(config.tables.map(({ name, examples }) => [name, examples])),
   });
 }
@@ -300,12 +285,11 @@ export function listenerFiles(config: Pick<CollectorConfig, 'directory' | 'liste
   return crl === undefined ? files : { ...files, crl: path(crl) };
 }
 
-function compileTable(parsed: ParsedTable): TableConfig {
-  const steps = parsed.steps.map(compileStep);
-  const columns = Object.entries(parsed.columns ?? {}).map(([name, type]) => ({
-    name,
-    type: type.toLowerCase(),
-  }));
+function compileTable(parsed: ParsedTable, directory: string): TableConfig {
+  const columns = Object.entries(parsed.columns ?? {}).map(([name, column]): ReadColumn => {
+    if (typeof column === 'string') return { name, type: plainType(column) };
+    return { name, type: plainType(column.type), onError: column.on_error };
+  });
   const meaning = {
     name: parsed.name,
     topic: parsed.topic,
@@ -314,7 +298,7 @@ function compileTable(parsed: ParsedTable): TableConfig {
       parsed,
       columns.map((c) => c.name),
     ),
-    steps,
+    steps: parsed.steps,
     partitionBy: parsed.partitionBy.map(compilePartition),
     output: compileOutput(parsed.output),
     provenance: parsed.provenance,
@@ -325,6 +309,7 @@ function compileTable(parsed: ParsedTable): TableConfig {
   const configVersion = createHash('sha256').update(JSON.stringify(meaning)).digest('hex').slice(0, 16);
   return Object.freeze({
     ...meaning,
+    steps: meaning.steps.map((step) => withKeyFile(step, directory)),
     windowLengthMs: parsed.window.every,
     windowBytesMax: parsed.window.bytesMax,
     whenParked: parsed.whenParked,
@@ -332,24 +317,15 @@ function compileTable(parsed: ParsedTable): TableConfig {
   });
 }
 
+/** After the config version is taken: where the file lies means nothing. */
+function withKeyFile(step: Step, directory: string): Step {
+  if (!('keyFile' in step) || step.keyFile === undefined) return step;
+  return { ...step, keyFile: configPath({ directory }, step.keyFile) };
+}
+
 function compileInput(parsed: ParsedTable, columns: readonly string[]): InputFormat {
   const { format } = parsed;
   if (typeof format === 'object') return { kind: 'csv', ...format.csv, columns };
   if (format === 'csv') return { kind: 'csv', delimiter: ',', quote: '"', columns };
   return { kind: format };
-}
-
-function compileStep(parsed: z.output<typeof step>): Step {
-  if ('filter' in parsed) return { kind: 'filter', expression: parsed.filter };
-  if ('select_fields' in parsed) return { kind: 'select_fields', fields: parsed.select_fields };
-  if ('drop_fields' in parsed) return { kind: 'drop_fields', fields: parsed.drop_fields };
-  const mappings = parsed.apply_mapping.map(
-    ([source, sourceType, target, targetType]): FieldMapping => ({
-      source,
-      sourceType: sourceType.toLowerCase(),
-      target,
-      targetType: targetType.toLowerCase(),
-    }),
-  );
-  return { kind: 'apply_mapping', mappings };
 }

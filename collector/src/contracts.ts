@@ -83,10 +83,14 @@ export interface Sequencer {
   declare(link: AgentLink, partitions: readonly DeclaredPartition[]): Promise<readonly PartitionPosition[]>;
   revoke(link: AgentLink, partitions: readonly PartitionId[]): void;
   /**
-   * Synchronous: the segment is staged, skipped or answered with a rewind. Its bytes count against staging
-   * until its windows end.
+   * Synchronous: the segment is staged, skipped or answered with a rewind; or its topic is refused, where it
+   * cannot be. Its bytes count against staging until its windows end.
    */
-  segment(link: AgentLink, segment: Segment, rewindEpoch: number): 'staged' | 'skipped' | 'rewound' | 'stale';
+  segment(
+    link: AgentLink,
+    segment: Segment,
+    rewindEpoch: number,
+  ): 'staged' | 'skipped' | 'rewound' | 'refused' | 'stale';
   gap(link: AgentLink, gap: GapNotice, rewindEpoch: number): void;
   /**
    * The stream sends nothing more: the windows that hold what it sent close soon. Resolves when that is
@@ -144,6 +148,8 @@ export interface TransformResult {
   readonly classes: Classes;
   /** Records with an offset in range, per partition key (`partitionKey`). */
   readonly recordsPerPartition: ReadonlyMap<string, number>;
+  /** Values that the config let become NULL where they failed: columns, and how often. */
+  readonly nulled: readonly { readonly column: string; readonly values: number }[];
   /** Batches whose records could not be read. */
   readonly corrupt: readonly QuarantinedBatch[];
   /** Milliseconds spent decoding and in SQL, for metrics. */

@@ -17,6 +17,7 @@ export function createEvents(log: Logger, metrics: Metrics) {
 function ingestEvents(log: Logger, metrics: Metrics) {
   const agents = metrics.gauge('sluice_agents_connected', 'Streams of agents', []);
   const refused = metrics.counter('sluice_connections_refused_total', 'Connections refused', []);
+  const handedOn = metrics.counter('sluice_streams_handed_on_total', 'Streams that reached their age', []);
   return {
     agentConnected(a: { agent: string; peer: string }) {
       agents.inc();
@@ -28,6 +29,10 @@ function ingestEvents(log: Logger, metrics: Metrics) {
     },
     agentTwice: (a: { agent: string; peers: readonly string[]; instances: readonly string[] }) =>
       log.warn(a, 'two streams with one agent id; both are served'),
+    streamHandedOn(a: { agent: string; peer: string }) {
+      handedOn.inc();
+      log.info(a, 'stream handed on: its agent connects anew, here or elsewhere');
+    },
     connectionRefused(c: { peer: string; agent?: string; reason: string; remedy: string }) {
       refused.inc();
       log.warn(c, 'connection refused');
@@ -60,6 +65,10 @@ function windowEvents(log: Logger, metrics: Metrics) {
     windowAbandoned(w: { table: string; window: string; reason: string }) {
       log.error(w, 'window given up here; the agent still has its data');
     },
+    workNotRemoved: (w: { table: string; window: string; reason: string }) =>
+      log.warn(w, 'files of a finished window were not removed from collector.workDir'),
+    workNotSwept: (w: { directory: string; reason: string }) =>
+      log.warn(w, 'files of an earlier run were not removed from collector.workDir'),
     gapRecorded(g: {
       table: string;
       topic: string;
@@ -95,6 +104,7 @@ function ledgerEvents(log: Logger, metrics: Metrics) {
     'table',
   ]);
   const bad = metrics.counter('sluice_records_quarantined_total', 'Records in quarantine', ['table']);
+  const nulled = metrics.counter('sluice_values_nulled_total', 'Values that failed and are NULL', ['table']);
   const windows = metrics.counter('sluice_windows_committed_total', 'Windows committed', ['table']);
   const waits = metrics.counter('sluice_table_waits_total', 'Failures that a table waited through', [
     'table',
@@ -111,6 +121,10 @@ function ledgerEvents(log: Logger, metrics: Metrics) {
       bad.inc({ table: w.table }, w.quarantined);
       windows.inc({ table: w.table });
       log.info(w, 'window committed');
+    },
+    valuesNulled(n: { table: string; column: string; values: number }) {
+      nulled.inc({ table: n.table }, n.values);
+      log.info(n, 'values that failed are NULL, as the column says');
     },
     recordBatchQuarantined: (b: {
       table: string;

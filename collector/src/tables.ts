@@ -1,4 +1,7 @@
 // Tables, as config compiles them: what is read, what is made of it, and how it is written.
+import type { OnError, Step } from './step-config.ts';
+
+export type { Step };
 
 // a Glue type string: boolean, int, bigint, double, decimal(12,2), string, timestamp ...
 export type ColumnType = string;
@@ -8,22 +11,10 @@ export interface Column {
   readonly type: ColumnType;
 }
 
-/** The declarative steps of a table, in the order written. */
-export type Step =
-  | { readonly kind: 'apply_mapping'; readonly mappings: readonly FieldMapping[] }
-  | { readonly kind: 'select_fields'; readonly fields: readonly string[] }
-  | { readonly kind: 'drop_fields'; readonly fields: readonly string[] }
-  | { readonly kind: 'filter'; readonly expression: string };
-
-/**
- * source path (dots go into objects), source type, target column, target type: Glue's apply_mapping
- * quadruple.
- */
-export interface FieldMapping {
-  readonly source: string;
-  readonly sourceType: ColumnType;
-  readonly target: string;
-  readonly targetType: ColumnType;
+/** A column as it is read. */
+export interface ReadColumn extends Column {
+  /** What becomes of a value that is not of the type; quarantine where nothing is said. */
+  readonly onError?: OnError | undefined;
 }
 
 export type InputFormat =
@@ -87,7 +78,7 @@ export interface TableConfig {
   readonly topic: string;
   readonly input: InputFormat;
   /** Typed columns as read; the steps may rename, cast and drop them. */
-  readonly columns: readonly Column[];
+  readonly columns: readonly ReadColumn[];
   readonly steps: readonly Step[];
   readonly partitionBy: readonly PartitionSpec[];
   readonly output: OutputFormat;

@@ -1,7 +1,8 @@
 // The insurer's own producer: claims over mutual TLS, paced so that one can watch.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Kafka, logLevel } from 'kafkajs';
+import type { Kafka } from 'kafkajs';
+import { createKafkaClient } from '../local/kafka-client.ts';
 import { CLAIM_COUNT, claimOf } from './claims.ts';
 
 export interface KafkaAccess {
@@ -16,7 +17,7 @@ const BATCH_MS = 120;
 function connect({ broker, pki }: KafkaAccess): Kafka {
   const read = (name: string) => readFileSync(join(pki, name), 'utf8');
   const ssl = { ca: read('ca.pem'), cert: read('client.pem'), key: read('client-key.pem') };
-  return new Kafka({ brokers: [broker], clientId: 'insurer', ssl, logLevel: logLevel.NOTHING });
+  return createKafkaClient({ brokers: [broker], clientId: 'insurer', ssl });
 }
 
 export async function createTopic(access: KafkaAccess, topic: string, numPartitions: number): Promise<void> {

@@ -2,6 +2,8 @@
 // calls it.
 import { spawnSync } from 'node:child_process';
 import {
+  accessSync,
+  constants,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -11,6 +13,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { userInfo } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -37,6 +40,7 @@ export async function ensureKafkaJars() {
         'dependency:copy-dependencies',
         '-DincludeScope=runtime',
         `-DoutputDirectory=${join(work, 'libs')}`,
+        ...(hasHome() ? [] : [`-Dmaven.repo.local=${join(work, 'repository')}`]),
       ],
       { cwd: work, encoding: 'utf8' },
     );
@@ -51,6 +55,16 @@ export async function ensureKafkaJars() {
   }
   const bytes = readdirSync(path).reduce((sum, name) => sum + statSync(join(path, name)).size, 0);
   return { path, fresh: true, bytes };
+}
+
+/** A service user may have none; Maven takes it from the user, not from HOME. */
+function hasHome() {
+  try {
+    accessSync(userInfo().homedir, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function pom() {

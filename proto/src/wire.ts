@@ -12,10 +12,6 @@ import {
 } from '@sluice/shared/segment.ts';
 import { Segment as WireSegment } from './gen/sluice/v1/link.ts';
 
-/** Protocols that this version speaks; the collector picks the highest that both know. */
-export const PROTOCOL_MIN = 1;
-export const PROTOCOL_MAX = 1;
-
 /** gRPC method of the one stream. */
 export const CONNECT_PATH = '/sluice.v1.LinkService/Connect';
 

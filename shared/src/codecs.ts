@@ -1,7 +1,7 @@
 // Compression in both senses: what producers used inside record batches, and the payload of a segment as a
 // whole. Every decompression is bounded: hostile or broken bytes end in an error, never in memory without
 // limit.
-import { gunzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { constants, gunzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import lz4 from 'lz4-napi';
 import snappy from 'snappy';
 import { assert, SluiceError } from './errors.ts';
@@ -15,7 +15,17 @@ export const BATCH_CODECS: readonly BatchCodec[] = ['none', 'gzip', 'snappy', 'l
 /** A segment's payload before compression is never larger. */
 export const SEGMENT_PLAIN_BYTES_MAX = 256 * 2 ** 20;
 
+/**
+ * Blocks of one batch, where its codec has blocks. Producers fill blocks of 32 KiB and more, and the smallest
+ * that one can be set to is 1 KiB: more than this are hostile, as even an empty one costs memory.
+ */
+export const BATCH_BLOCKS_MAX = 256 * 1024;
+
 const ZSTD_CHUNK_BYTES = 128 * 1024;
+/** What producers may use at their highest level; it is the memory that one frame can ask for. */
+const ZSTD_WINDOW_LOG_MAX = 27;
+/** An LZ4 block grows to at most this many times its length (lz4_Block_format.md). */
+const LZ4_RATIO_MAX = 255;
 const XERIAL_MAGIC = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0]);
 const LZ4_FRAME_MAGIC = 0x184d2204;
 
@@ -31,7 +41,7 @@ export function decompressBatch(codec: BatchCodec, bytes: Buffer, bytesMax: numb
       case 'gzip':
         return gunzipSync(bytes, { maxOutputLength: bytesMax });
       case 'zstd':
-        return zstdDecompressSync(bytes, { maxOutputLength: bytesMax, chunkSize: ZSTD_CHUNK_BYTES });
+        return decompressZstd(bytes, bytesMax);
       case 'snappy':
         return decompressSnappy(bytes, bytesMax);
       case 'lz4':
@@ -56,6 +66,21 @@ function tooLarge(codec: BatchCodec, bytesMax: number): SluiceError {
   return new SluiceError('RECORD_BATCH_TOO_LARGE', `a ${codec} batch holds more than ${bytesMax} bytes`);
 }
 
+function tooManyBlocks(codec: BatchCodec): SluiceError {
+  return new SluiceError(
+    'RECORD_BATCH_TOO_LARGE',
+    `a ${codec} batch consists of more than ${BATCH_BLOCKS_MAX} blocks`,
+  );
+}
+
+function decompressZstd(bytes: Buffer, bytesMax: number): Buffer {
+  return zstdDecompressSync(bytes, {
+    maxOutputLength: bytesMax,
+    chunkSize: ZSTD_CHUNK_BYTES,
+    params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX },
+  });
+}
+
 /**
  * Raw snappy, or the xerial stream that the Java client writes: magic, two versions, then length-prefixed
  * blocks.
@@ -67,6 +92,7 @@ function decompressSnappy(bytes: Buffer, bytesMax: number): Buffer {
   for (let at = 16; at < bytes.length; ) {
     const length = bytes.readInt32BE(at);
     if (length < 0 || at + 4 + length > bytes.length) throw corrupt('a snappy block runs past its batch');
+    if (parts.length === BATCH_BLOCKS_MAX) throw tooManyBlocks('snappy');
     const part = unsnappy(bytes.subarray(at + 4, at + 4 + length), bytesMax - total);
     total += part.length;
     parts.push(part);
@@ -104,7 +130,9 @@ function decompressLz4Frame(bytes: Buffer, bytesMax: number): Buffer {
     checksums: (flags & 0x10) !== 0,
   });
   if (!independent) {
-    if (blocks.length * blockMax > bytesMax + blockMax) throw tooLarge('lz4', bytesMax);
+    let count = 0;
+    for (const _block of blocks)
+      if (++count * blockMax > bytesMax + blockMax) throw tooLarge('lz4', bytesMax);
     const plain = lz4.decompressFrameSync(bytes);
     if (plain.length > bytesMax) throw tooLarge('lz4', bytesMax);
     return plain;
@@ -120,26 +148,26 @@ function decompressLz4Frame(bytes: Buffer, bytesMax: number): Buffer {
   return parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts, total);
 }
 
-function lz4Blocks(
+function* lz4Blocks(
   bytes: Buffer,
   from: { at: number; checksums: boolean },
-): { block: Buffer; stored: boolean }[] {
-  const blocks: { block: Buffer; stored: boolean }[] = [];
-  for (let at = from.at; ; ) {
+): Generator<{ block: Buffer; stored: boolean }> {
+  for (let at = from.at, count = 0; ; count++) {
     if (at + 4 > bytes.length) throw corrupt('an LZ4 frame ends without its end mark');
     const word = bytes.readUInt32LE(at);
-    if (word === 0) return blocks;
+    if (word === 0) return;
+    if (count === BATCH_BLOCKS_MAX) throw tooManyBlocks('lz4');
     const length = word & 0x7fffffff;
     if (at + 4 + length > bytes.length) throw corrupt('an LZ4 block runs past its frame');
-    blocks.push({ block: bytes.subarray(at + 4, at + 4 + length), stored: word >>> 31 === 1 });
+    yield { block: bytes.subarray(at + 4, at + 4 + length), stored: word >>> 31 === 1 };
     at += 4 + length + (from.checksums ? 4 : 0);
   }
 }
 
-/** The native call wants the plain length in front; an upper bound is accepted. */
-function uncompressLz4Block(block: Buffer, plainBytesMax: number): Buffer {
+/** The native call wants the plain length in front; an upper bound is accepted, and so much memory taken. */
+function uncompressLz4Block(block: Buffer, blockMax: number): Buffer {
   const prefixed = Buffer.allocUnsafe(block.length + 4);
-  prefixed.writeUInt32LE(plainBytesMax, 0);
+  prefixed.writeUInt32LE(Math.min(blockMax, block.length * LZ4_RATIO_MAX), 0);
   block.copy(prefixed, 4);
   return lz4.uncompressSync(prefixed);
 }

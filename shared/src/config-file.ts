@@ -113,7 +113,14 @@ function flatten(
             remedy: `write a ${issue.expected} here`,
           },
         ];
-      case 'invalid_union':
+      case 'invalid_union': {
+        const meant = meantBranch(issue);
+        if (meant !== undefined)
+          return flatten(
+            meant.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] })),
+            document,
+            lines,
+          );
         return [
           {
             ...at(),
@@ -121,6 +128,7 @@ function flatten(
             remedy: 'write it in one of the forms of README’s examples',
           },
         ];
+      }
       case 'invalid_value':
         return [
           {
@@ -133,6 +141,15 @@ function flatten(
         return [{ ...at(), message: issue.message, remedy: 'correct this value' }];
     }
   });
+}
+
+/** Of forms that differ in their keys, the only one that knows those that are there. */
+function meantBranch(issue: z.core.$ZodIssueInvalidUnion): readonly z.core.$ZodIssue[] | undefined {
+  const strange = (one: z.core.$ZodIssue) =>
+    one.path.length === 0 && (one.code === 'unrecognized_keys' || one.code === 'invalid_type');
+  const known = issue.errors.filter((branch) => !branch.some(strange));
+  const differInKeys = issue.errors.some((branch) => branch.some((one) => one.code === 'unrecognized_keys'));
+  return known.length === 1 && differInKeys ? known[0] : undefined;
 }
 
 /** The most helpful branch of a union is the one with the fewest complaints. */

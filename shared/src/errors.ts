@@ -71,7 +71,7 @@ export const ERRORS = {
   SPOOL_FORMAT_NEWER: {
     kind: 'reject',
     remedy:
-      'Upgrade the agent again, or move <agent.dataDir>/spool away: what is not committed is read again, as far as Kafka retains it.',
+      'Upgrade the agent again, or run `sluice-agent spool reset`: it says what Kafka still holds, renames the spool, and the agent goes on from the ledger.',
   },
   SPOOL_LOCKED: {
     kind: 'halt',
@@ -152,7 +152,8 @@ export const ERRORS = {
   },
   SEGMENT_CORRUPT: {
     kind: 'reject',
-    remedy: 'The segment’s CRC-32C is wrong. Check the host that names it; it is sent again.',
+    remedy:
+      'The segment’s CRC-32C is wrong, and it is sent again; or its payload cannot be decompressed, and its records are in quarantine. Check memory and disk of the host that sent it.',
   },
   SEGMENT_COUNTS_DISAGREE: {
     kind: 'halt',
@@ -175,6 +176,11 @@ export const ERRORS = {
     kind: 'halt',
     remedy:
       'A ledger entry or checkpoint was altered, replaced or written by a newer collector: restore it, or upgrade.',
+  },
+  LEDGER_FORMAT_NEWER: {
+    kind: 'halt',
+    remedy:
+      'Upgrade this collector again: a newer one has written to the table. Nothing was changed; the table waits, and its data stay with the agents.',
   },
   LEDGER_RANGE_CONFLICT: {
     kind: 'fence',

@@ -1,5 +1,6 @@
 // The life of a process: one place where signals, fatal errors and exit codes meet. A program is started,
 // runs until a signal or a broken invariant, drains within a named time and exits.
+import { Socket } from 'node:net';
 import type { Clock } from './clock.ts';
 import { describeError, SluiceError } from './errors.ts';
 
@@ -61,20 +62,28 @@ function nextSignal(): { readonly heard: Promise<string>; cancel(): void } {
   return { heard, cancel };
 }
 
+/** A pager whose reader thinks takes nothing for minutes; beyond this nobody reads any more. */
+const OUTPUT_IDLE_MS_MAX = 5 * 60_000;
+
 /**
  * Ends the process once everything printed has been taken: `process.exit` alone drops what a pipe has no room
- * for. A reader that has gone (`| head`) is no failure.
+ * for. A reader that has gone (`| head`) is no failure. One that takes something is waited for, however slow;
+ * one that takes nothing for `idleMs` is not, and standard error hears of it.
  */
-export async function exitProcess(code: number): Promise<never> {
-  const taken = [process.stdout, process.stderr].map(
-    (stream) =>
-      new Promise<void>((resolve) => {
-        stream.on('error', () => resolve());
-        stream.write('', () => resolve());
-      }),
-  );
-  await Promise.all(taken);
+export async function exitProcess(code: number, idleMs = OUTPUT_IDLE_MS_MAX): Promise<never> {
+  const [out] = await Promise.all([taken(process.stdout, idleMs), taken(process.stderr, idleMs)]);
+  if (out === 'idle')
+    process.stderr.write(`nobody took the output for ${idleMs / 1_000} s: the end of it is lost\n`);
   process.exit(code);
+}
+
+/** A file has no timer and needs none. Of a pipe the timer begins anew whenever a part of it was taken. */
+function taken(stream: NodeJS.WriteStream, idleMs: number): Promise<'taken' | 'idle'> {
+  return new Promise((resolve) => {
+    stream.on('error', () => resolve('taken'));
+    if (stream instanceof Socket) stream.setTimeout(idleMs, () => resolve('idle'));
+    stream.write('', () => resolve('taken'));
+  });
 }
 
 /** Prints a fatal error for a person and says which exit code it means. */

@@ -13,6 +13,9 @@ export const MAGIC_END = 17;
 /** A batch decompresses to at most this, on either side of the link. */
 export const BATCH_PLAIN_BYTES_MAX = 256 * 2 ** 20;
 
+/** The smallest record has seven bytes: a header that counts more is believed by nobody. */
+export const BATCH_RECORDS_MAX = Math.floor(BATCH_PLAIN_BYTES_MAX / 7);
+
 const CRC_FROM = 21;
 
 export interface RecordBatchHeader {
@@ -90,6 +93,10 @@ export function* walkBatches(payload: Buffer): Generator<{ header: RecordBatchHe
     yield { header, bytes: payload.subarray(at, at + header.totalBytes) };
     at += header.totalBytes;
   }
+}
+
+export function isBatchWhole(bytes: Buffer, header: RecordBatchHeader): boolean {
+  return crc32c(bytes.subarray(CRC_FROM)) === header.crc;
 }
 
 /** The producer's own CRC-32C over attributes to end: it protects the bytes from producer to collector. */

@@ -6,6 +6,8 @@ import type { PartitionId } from './position.ts';
 /** Compression of the payload as a whole; its batches may be compressed by the producer beside that. */
 export type SegmentCodec = 'none' | 'lz4' | 'zstd';
 
+export const SEGMENT_CODECS: readonly SegmentCodec[] = ['none', 'lz4', 'zstd'];
+
 /**
  * Offsets that hold no record for a reader: control batches and aborted transactions, dropped whole by the
  * agent.

@@ -66,7 +66,7 @@ function logSource(readAgain: number[]): { source: Source; handler: () => Source
   return { source, handler: () => handler as SourceHandler };
 }
 
-async function brokenSpool(directory: string, broken: number): Promise<void> {
+async function brokenSpool(directory: string, broken: number, change: string): Promise<void> {
   const events = createEvents(recordingLogger(), createMetrics());
   const limits = { directory, bytesMax: 2 ** 30, freeSpaceMin: 0 };
   const spool = await createSqliteSpool({ ...limits, clock: systemClock, events });
@@ -74,14 +74,21 @@ async function brokenSpool(directory: string, broken: number): Promise<void> {
   await spool.close();
   const [name = ''] = readdirSync(join(directory, 'spool', 'claims'));
   const database = new Database(join(directory, 'spool', 'claims', name));
-  database.prepare('UPDATE segments SET payload = zeroblob(9) WHERE start_offset = ?').run(broken);
+  database.prepare(`UPDATE segments SET ${change} WHERE start_offset = ?`).run(broken);
   database.close();
 }
 
-for (const broken of [0, 20, 40])
-  test(`a segment at ${broken} that broke on the disk is read again from Kafka, and all others are sent`, async (t) => {
+for (const [broken, change] of [
+  [0, 'payload = zeroblob(9)'],
+  [20, 'payload = zeroblob(9)'],
+  [40, 'payload = zeroblob(9)'],
+  [0, "skipped = '[{'"],
+  [20, "skipped = '[{'"],
+  [40, "skipped = '[{'"],
+] as const)
+  test(`a segment at ${broken} that the disk broke by ${change} is read again from Kafka, and all others are sent`, async (t) => {
     const directory = temporaryDirectory();
-    await brokenSpool(directory, broken);
+    await brokenSpool(directory, broken, change);
     const log = recordingLogger();
     const events = createEvents(log, createMetrics());
     const limits = { directory, bytesMax: 2 ** 30, freeSpaceMin: 0 };

@@ -1,7 +1,7 @@
-// `npm run bench -- [--json] [--records N] [--size small|big] [--rows a,b] [--profile DIR] [--spark]`: how
-// fast, for how much CPU and memory. stdout is one JSON object (one line with --json); what happens meanwhile
-// and a table for people go to stderr. Each row proves its result before it counts; a row that cannot ends
-// the bench with 1.
+// `npm run bench -- [transform] [--json] [--records N] [--size small|big] [--rows a,b] [--profile DIR]
+// [--spark]`: how fast, for how much CPU and memory. stdout is one JSON object (one line with --json); what
+// happens meanwhile and a table for people go to stderr. Each row proves its result before it counts; a row
+// that cannot ends the bench with 1.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -21,6 +21,7 @@ import { link } from './rows/link.ts';
 import { spark } from './rows/spark.ts';
 import { ensureSpark } from './spark/spark-install.ts';
 import { type Stage, setStage } from './stage.ts';
+import { benchTransform } from './transform/transform-bench.ts';
 
 const RECORDS = 3_000_000;
 const FOREIGN_SHARE_MAX = 0.1;
@@ -38,6 +39,8 @@ const ROWS: Readonly<Record<string, (stage: Stage) => Promise<Row>>> = {
 const ALL_ROWS: typeof ROWS = { ...ROWS, spark };
 
 interface Wish {
+  /** The transform alone, or everything. */
+  readonly only: 'transform' | undefined;
   readonly orders: OrderOptions;
   readonly rows: readonly string[];
   readonly profileDirectory: string | undefined;
@@ -58,7 +61,9 @@ async function main(): Promise<number> {
   process.on('exit', () => rmSync(directory, { recursive: true, force: true, maxRetries: 3 }));
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130));
   try {
-    const result = await bench(wish, directory);
+    const result = await (wish.only === 'transform'
+      ? transformAlone(wish, directory)
+      : bench(wish, directory));
     process.stdout.write(`${JSON.stringify(result, null, wish.oneLine ? 0 : 2)}\n`);
     return 0;
   } catch (error) {
@@ -68,7 +73,8 @@ async function main(): Promise<number> {
 }
 
 function readWish(): Wish {
-  const { values } = parseArgs({
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
     options: {
       json: { type: 'boolean', default: false },
       records: { type: 'string', default: String(RECORDS) },
@@ -85,12 +91,22 @@ function readWish(): Wish {
   const unknown = rows.filter((name) => !(name in ROWS));
   if (unknown.length > 0)
     throw new Error(`--rows takes ${Object.keys(ROWS).join(', ')}; not ${unknown.join(', ')}`);
+  const [only, ...more] = positionals;
+  if (more.length > 0 || (only !== undefined && only !== 'transform'))
+    throw new Error(`it takes transform, or nothing; not ${positionals.join(' ')}`);
   return {
+    only,
     orders: { records, size: values.size },
     rows: values.spark ? [...rows, 'spark'] : rows,
     profileDirectory: values.profile === undefined ? undefined : resolve(values.profile),
     oneLine: values.json,
   };
+}
+
+async function transformAlone({ orders }: Wish, directory: string) {
+  const result = await benchTransform(directory, orders, say);
+  process.stderr.write(`\n${rowsTable(result.rows)}`);
+  return { machine: machine(directory), versions: versions(), ...result };
 }
 
 async function bench({ orders, rows: names, profileDirectory }: Wish, directory: string) {

@@ -3,54 +3,54 @@
 // stdout: what happened and the verdict. The seed decides which faults come in which order; what they meet is
 // the machine's.
 
+import { rmSync } from 'node:fs';
 import { ensureKafkaJars } from '@sluice/deploy/local/kafka-jars.mjs';
 import { ensureMinistack } from '@sluice/deploy/local/ministack-venv.mjs';
 import { systemClock } from '@sluice/shared/clock.ts';
 import { Chance } from '../simulation/chance.ts';
+import { awsFaults } from './aws-faults.ts';
 import { saveEvidence } from './evidence.ts';
-import { judgeHealth, judgeLake, lag, untilDrained } from './finish.ts';
+import { judgeHealth, judgeLake, untilDrained } from './finish.ts';
 import { Journal } from './journal.ts';
-import { each, type Fault, runLane } from './lane.ts';
+import { each, type Fault, type LaneOptions, runLane } from './lane.ts';
+import { linkFaults } from './link-faults.ts';
 import { Member } from './member.ts';
-import { awsFaults, linkFaults } from './network-faults.ts';
 import { type NumberedProducer, startNumberedProducer } from './numbered-producer.ts';
 import { type ChaosOptions, parseOptions, repeatCommand } from './options.ts';
 import { agentFaults, brokerFaults, collectorFaults } from './process-faults.ts';
-import { type Stage, setStage, TOPICS } from './stage.ts';
+import { showProgress } from './progress.ts';
+import { report } from './report.ts';
+import { createDirectory, type Stage, setStage, TOPICS } from './stage.ts';
+import { neverHappened } from './verdict.ts';
 
 const clock = systemClock;
-const PROGRESS_EVERY_MS = 10_000;
-
-for (const [signal, code] of [
-  ['SIGINT', 130],
-  ['SIGTERM', 143],
-] as const)
-  process.on(signal, () => process.exit(code));
+/**
+ * As long as each kind of fault needs to have its turn: from here on one that did not happen is a failure.
+ */
+const EVERY_KIND_MINUTES = 3;
 
 await main();
 
 async function main(): Promise<void> {
   const options = optionsOrExit();
   await Promise.all([ensureKafkaJars(), ensureMinistack()]);
-  const stage = await setStage(options.sites);
-  const journal = new Journal(stage.directory, clock);
+  const directory = createDirectory();
+  removeIfInterrupted(directory);
+  const journal = new Journal(directory, clock);
   journal.say(repeatCommand(options));
-  const crew = crewOf(stage, journal);
+  process.stderr.write(`${repeatCommand(options)}\n`);
+  let stage: Stage | undefined;
   let producers: readonly NumberedProducer[] = [];
   try {
-    producers = await underFire(options, { stage, journal, crew });
-    const calmMs = journal.elapsedMs;
-    await untilDrained(stage);
-    journal.say(`drained in ${((journal.elapsedMs - calmMs) / 1e3).toFixed(1)} s`);
-    await judgeHealth(stage, journal);
-    await judgeLake(stage, producers, journal);
+    stage = await setStage(directory, options.sites);
+    producers = await run(options, stage, journal);
   } catch (error) {
     journal.violated(error instanceof Error ? error.message : String(error));
   }
-  if (journal.violations.length > 0) await saveEvidence(stage);
-  for (const { member } of [...crew.agents, ...crew.collectors]) await member.kill();
-  await stage.stop();
-  report({ options, stage, journal, producers });
+  if (stage !== undefined && journal.violations.length > 0) await saveEvidence(stage, journal);
+  await stage?.stop();
+  process.stdout.write(report({ options, directory, skipped: stage?.skipped ?? [], journal, producers }));
+  if (journal.violations.length === 0) rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
   process.exit(journal.violations.length === 0 ? 0 : 1);
 }
 
@@ -60,6 +60,47 @@ function optionsOrExit(): ChaosOptions {
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n`);
     process.exit(64);
+  }
+}
+
+/** Whoever ends a run early wants no verdict, and nothing to clean up. Children end with this process. */
+function removeIfInterrupted(directory: string): void {
+  for (const [signal, code] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)
+    process.on(signal, () => {
+      process.on('exit', () => rmSync(directory, { recursive: true, force: true, maxRetries: 5 }));
+      process.exit(code);
+    });
+}
+
+/** The whole of it; what is wrong is in the journal. No program runs any more when it is over. */
+async function run(options: ChaosOptions, stage: Stage, journal: Journal): Promise<NumberedProducer[]> {
+  const crew = crewOf(stage, journal);
+  try {
+    const producers = await underFire(options, { stage, journal, crew });
+    await drain(producers, stage, journal);
+    process.stderr.write('  reading the lake\n');
+    await judgeLake(stage, producers, journal);
+    return producers;
+  } finally {
+    await Promise.all([...crew.agents, ...crew.collectors].map(({ member }) => member.kill()));
+  }
+}
+
+/** What is not drained in time is a violation, and the lake is judged all the same. */
+async function drain(producers: readonly NumberedProducer[], stage: Stage, journal: Journal): Promise<void> {
+  const calmMs = journal.elapsedMs;
+  const progress = showProgress('draining', undefined, { stage, journal, producers, clock });
+  try {
+    await untilDrained(stage);
+    journal.say(`drained in ${((journal.elapsedMs - calmMs) / 1e3).toFixed(1)} s`);
+    await judgeHealth(stage, journal);
+  } catch (error) {
+    journal.violated((error as Error).message);
+  } finally {
+    progress.stop();
   }
 }
 
@@ -79,83 +120,51 @@ function crewOf({ places }: Stage, journal: Journal) {
   };
 }
 
-/** Resolves once the time is over, the last fault undone and the last send answered. */
+/** Resolves once the time is over, each lane at rest and the last send answered. */
 async function underFire(
   { minutes, seed }: ChaosOptions,
   { stage, journal, crew }: { stage: Stage; journal: Journal; crew: Crew },
 ): Promise<NumberedProducer[]> {
-  const { agents, collectors } = crew;
   const chance = new Chance(seed);
-  for (const { member } of [...collectors, ...agents]) await member.start();
+  const wholeRound = minutes >= EVERY_KIND_MINUTES;
+  const lanes = lanesOf(crew, stage, journal);
+  for (const { member } of [...crew.collectors, ...crew.agents]) await member.start();
   if (journal.violations.length > 0) throw new Error('the programs do not even start');
-  const over = new AbortController();
-  const producing = { kafka: stage.kafka, chance, clock, journal, signal: over.signal };
+  const over = { faults: new AbortController(), records: new AbortController() };
+  const producing = { kafka: stage.kafka, chance, clock, journal, signal: over.records.signal };
   const producers = TOPICS.map((topic) => startNumberedProducer(topic, producing));
-  const lane = (name: string, faults: readonly Fault[], pauseMs: readonly [number, number]) =>
-    runLane({ name, faults, pauseMs, chance, clock, journal }, over.signal);
-  const tools = { clock, journal };
-  const lanes = [
-    lane('agents', agentFaults(agents, tools), [3_000, 9_000]),
-    lane('collectors', collectorFaults(collectors, tools), [3_000, 9_000]),
-    lane('broker', brokerFaults(stage.broker, tools), [15_000, 30_000]),
-    lane('links', linkFaults(stage.places, tools), [500, 5_000]),
-    lane('aws', awsFaults(stage.places, tools), [500, 4_000]),
-  ];
-  const stopProgress = showProgress(minutes, { stage, journal, producers });
+  const running = lanes.map((lane) =>
+    runLane({ ...lane, wholeRound, chance, clock, journal }, over.faults.signal),
+  );
+  const progress = showProgress('under fire', minutes * 60, { stage, journal, producers, clock });
   await clock.sleep(minutes * 60_000);
-  over.abort();
-  await Promise.all([...lanes, ...producers.map(({ ended }) => ended)]);
-  stopProgress();
+  over.faults.abort();
+  await Promise.all(running);
+  over.records.abort();
+  await Promise.all(producers.map(({ ended }) => ended));
+  progress.stop();
   journal.say('calm: the faults are over');
+  const kinds = lanes.flatMap(({ faults }) => faults.map(({ name }) => name));
+  if (wholeRound)
+    for (const kind of neverHappened(kinds, journal.counts))
+      journal.violated(`this fault never happened: ${kind}`);
   return producers;
 }
 
-interface Scene {
-  readonly stage: Stage;
-  readonly journal: Journal;
-  readonly producers: readonly NumberedProducer[];
-}
+type Lane = Pick<LaneOptions, 'name' | 'faults' | 'pauseMs'>;
 
-/** On stderr; the lag is asked of the broker, which may be down. */
-function showProgress(minutes: number, { stage, journal, producers }: Scene): () => void {
-  const started = journal.elapsedMs;
-  const line = async () => {
-    const behind = await lag(stage).catch(() => undefined);
-    const seconds = Math.round((journal.elapsedMs - started) / 1e3);
-    const parts = [
-      `${seconds} of ${minutes * 60} s`,
-      `${grouped(acknowledged(producers))} records`,
-      `lag ${behind === undefined ? 'unknown: the broker is down' : grouped(behind)}`,
-      `${journal.faults} faults`,
-      ...(journal.violations.length > 0 ? [`${journal.violations.length} VIOLATIONS`] : []),
-    ];
-    process.stderr.write(`  ${parts.join('  ')}\n`);
-  };
-  const timer = setInterval(() => void line(), PROGRESS_EVERY_MS);
-  return () => clearInterval(timer);
-}
-
-function grouped(n: number): string {
-  return n.toLocaleString('en-US');
-}
-
-/** Records that Kafka has acknowledged to the producers. */
-function acknowledged(producers: readonly NumberedProducer[]): number {
-  return producers.reduce((sum, { numbers }) => sum + numbers.attempted - numbers.unconfirmed.size, 0);
-}
-
-function report({ options, stage, journal, producers }: Scene & { readonly options: ChaosOptions }): void {
-  const unconfirmed = producers.reduce((sum, { numbers }) => sum + numbers.unconfirmed.size, 0);
-  const lines = [
-    `chaos, seed ${options.seed}: ${options.minutes} minutes of faults, ${options.sites} agents and collectors`,
-    ...[...journal.counts].sort().map(([kind, times]) => `  ${String(times).padStart(6)}  ${kind}`),
-    ...stage.skipped.map((kind) => `  skipped  ${kind}`),
-    `records ${acknowledged(producers)}, unconfirmed ${unconfirmed}, seconds ${(journal.elapsedMs / 1e3).toFixed(0)}`,
-    ...journal.violations.map((what) => `✖ ${what}`),
+function lanesOf({ agents, collectors }: Crew, { places, broker }: Stage, journal: Journal): Lane[] {
+  const tools = { clock, journal };
+  const aws = awsFaults(places, tools);
+  const lane = (name: string, faults: readonly Fault[], pauseMs: readonly [number, number]) => ({
+    ...{ name, faults, pauseMs },
+  });
+  return [
+    lane('agents', agentFaults(agents, tools), [2_000, 6_000]),
+    lane('collectors', collectorFaults(collectors, tools), [2_000, 6_000]),
+    lane('broker', brokerFaults(broker, tools), [15_000, 30_000]),
+    lane('links', linkFaults(places, tools), [500, 5_000]),
+    lane('s3', aws.s3, [500, 3_000]),
+    lane('glue', aws.glue, [500, 3_000]),
   ];
-  if (journal.violations.length === 0) {
-    lines.push('every acknowledged record is in each of its tables exactly once');
-    stage.remove();
-  } else lines.push(`failed; repeat with: ${repeatCommand(options)}`, `logs: ${stage.directory}`);
-  process.stdout.write(`${lines.join('\n')}\n`);
 }

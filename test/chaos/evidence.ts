@@ -1,24 +1,27 @@
 // What a failed chaos run leaves for whoever looks into it, since broker and emulated S3 go with the run: the
-// ledgers, each row's number and position, and what Kafka itself holds.
+// lake with its ledgers, each row's number and position, and what Kafka itself holds.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import type { Journal } from './journal.ts';
 import { BUCKET, type Stage, TABLES, TOPICS } from './stage.ts';
 
-export async function saveEvidence(stage: Stage): Promise<void> {
-  await Promise.allSettled([saveLedgers(stage), saveRows(stage), saveTopics(stage)]);
+export async function saveEvidence(stage: Stage, journal: Journal): Promise<void> {
+  const saved = await Promise.allSettled([saveLake(stage), saveRows(stage), saveTopics(stage)]);
+  for (const part of saved)
+    if (part.status === 'rejected') journal.say(`evidence is missing: ${String(part.reason)}`);
 }
 
-async function saveLedgers({ lake, directory }: Stage): Promise<void> {
+/** Every object of the bucket, ledgers and staged ones included, below `lake/`. */
+async function saveLake({ lake, directory }: Stage): Promise<void> {
   const bucket = `${lake.endpoint}/${BUCKET}`;
-  let after = '';
-  for (;;) {
-    const query = new URLSearchParams({ 'list-type': '2', prefix: 'acme/_sluice/', 'start-after': after });
+  for (let after = ''; ; ) {
+    const query = new URLSearchParams({ 'list-type': '2', 'start-after': after });
     const page = await (await fetch(`${bucket}?${query}`)).text();
     const keys = [...page.matchAll(/<Key>(.*?)<\/Key>/g)].map(([, key = '']) => key);
-    for (const key of keys.filter((k) => k.includes('/ledger/'))) {
+    for (const key of keys) {
       const path = join(directory, 'lake', key);
       mkdirSync(dirname(path), { recursive: true });
-      writeFileSync(path, await (await fetch(`${bucket}/${key}`)).text());
+      writeFileSync(path, Buffer.from(await (await fetch(`${bucket}/${key}`)).arrayBuffer()));
     }
     const last = keys.at(-1);
     if (last === undefined || !page.includes('<IsTruncated>true')) return;

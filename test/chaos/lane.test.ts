@@ -11,7 +11,7 @@ import { type Fault, runLane } from './lane.ts';
 const KINDS = ['killed', 'stopped', 'cut'];
 
 /** The faults of a lane with what each drew, and the pauses between, until `turns` have happened. */
-async function happened(seed: number, turns: number) {
+async function happened(seed: number, turns: number, wholeRound = false) {
   const over = new AbortController();
   const seen: string[] = [];
   const clock: Clock = {
@@ -35,6 +35,7 @@ async function happened(seed: number, turns: number) {
     name: 'links',
     faults,
     pauseMs: [1, 5_000],
+    wholeRound,
     chance: new Chance(seed),
     clock,
     journal,
@@ -54,6 +55,13 @@ test('each kind of fault happens once before any happens again', async () => {
   const names = seen.filter((s) => !s.startsWith('pause')).map((s) => s.split(' ')[0]);
   for (let from = 0; from < 9; from += 3)
     assert.deepEqual(names.slice(from, from + 3).toSorted(), KINDS.toSorted());
+});
+
+test('a lane whose time is over finishes its first round where each kind must happen, and only then', async () => {
+  const faultsIn = ({ seen }: { seen: string[] }) => seen.filter((s) => !s.startsWith('pause')).length;
+  assert.equal(faultsIn(await happened(7, 1, true)), KINDS.length);
+  assert.equal(faultsIn(await happened(7, 1, false)), 1);
+  assert.equal(faultsIn(await happened(7, 5, true)), 5);
 });
 
 test('a fault that fails is a violation, and the lane goes on', async () => {

@@ -11,6 +11,7 @@ export function each<T, U>([first, ...others]: NonEmpty<T>, make: (item: T) => U
 }
 
 export interface Fault {
+  /** The kind that is counted. A lane may hold a kind more than once. */
   readonly name: string;
   /** Draws nothing that depends on what happened. Ends with everything as it was before. */
   run(chance: Chance): Promise<void>;
@@ -20,19 +21,21 @@ export interface LaneOptions {
   readonly name: string;
   readonly faults: readonly Fault[];
   readonly pauseMs: readonly [number, number];
+  /** The first round is finished, however late it is. */
+  readonly wholeRound: boolean;
   readonly chance: Chance;
   readonly clock: Clock;
   readonly journal: Journal;
 }
 
-/** Resolves once `signal` has aborted and the fault that was under way is over. */
+/** Resolves once `signal` has aborted and the fault, or the first round, that was under way is over. */
 export async function runLane(options: LaneOptions, signal: AbortSignal): Promise<void> {
-  const { name, faults, pauseMs, clock, journal } = options;
+  const { name, faults, pauseMs, wholeRound, clock, journal } = options;
   const chance = options.chance.stream(name);
   let deck: Fault[] = [];
   for (let turn = 0; ; turn++) {
     await clock.sleep(chance.between(...pauseMs), signal);
-    if (signal.aborted) return;
+    if (signal.aborted && !(wholeRound && turn < faults.length)) return;
     if (deck.length === 0) deck = shuffled(faults, chance);
     const fault = deck.pop();
     if (fault === undefined) return;

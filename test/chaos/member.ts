@@ -34,6 +34,12 @@ export class Member {
     await this.program.stop(STOP_MS_MAX);
   }
 
+  /** Lines of its log, of this and later lives, from now on. */
+  listen(): () => string[] {
+    const from = this.program.log().length;
+    return () => this.program.log().slice(from).split('\n');
+  }
+
   async #ended(generation: number, code: number | NodeJS.Signals): Promise<void> {
     if (generation !== this.#generation) return;
     const last = this.program.log().trimEnd().split('\n').at(-1) ?? '';

@@ -21,7 +21,10 @@ export interface NumberedProducer {
 const BATCH_MAX = 120;
 const PAUSE_MS_MAX = 250;
 const FILLER_BYTES_MAX = 200;
-const DAYS = 5;
+/**
+ * Each day is a partition of the table: new ones for as long as records come, so that Glue is always asked.
+ */
+const RECORDS_PER_DAY = 1_000;
 
 /** One record in 97 is no JSON. */
 export const isMalformed = (n: number) => n % 97 === 13;
@@ -64,9 +67,14 @@ export function startNumberedProducer(
   return { topic, numbers, ended: run() };
 }
 
+/** Records that Kafka has acknowledged. */
+export function acknowledged(producers: readonly NumberedProducer[]): number {
+  return producers.reduce((sum, { numbers }) => sum + numbers.attempted - numbers.unconfirmed.size, 0);
+}
+
 function recordOf(n: number, chance: Chance): string {
   const filler = chance.hex(chance.between(0, FILLER_BYTES_MAX / 2));
-  const record = JSON.stringify({ n, day: `day-${n % DAYS}`, filler });
+  const record = JSON.stringify({ n, day: `day-${Math.floor(n / RECORDS_PER_DAY)}`, filler });
   return isMalformed(n) ? record.slice(0, -1) : record;
 }
 

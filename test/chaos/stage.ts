@@ -1,14 +1,16 @@
 // All that a chaos run stands on: a real Kafka, an emulated S3 and Glue, and sites that share one consumer
 // group and one lake. Each agent reaches the collectors through a balancer that can fail, each collector AWS
 // through a proxy that can lie.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Broker, startBroker } from '@sluice/deploy/local/kafka-broker.ts';
+import { createKafkaClient } from '@sluice/deploy/local/kafka-client.ts';
 import { type Ministack, startMinistack } from '@sluice/deploy/local/ministack.ts';
 import { createSite, createSitePki, type Json, type Site, type SitePki } from '@sluice/deploy/local/site.ts';
-import { type Admin, Kafka, logLevel } from 'kafkajs';
+import type { Admin, Kafka } from 'kafkajs';
 import { type AwsProxy, startAwsProxy } from '../support/aws-proxy.ts';
+import { type Balancer, createBalancer } from '../support/balancer.ts';
 import { createLinkProxy, type LinkProxy } from '../support/link-proxy.ts';
 import type { NonEmpty } from './lane.ts';
 import type { NumberedTopic } from './numbered-producer.ts';
@@ -18,7 +20,10 @@ export const GROUP = 'chaos';
 /** As short as the broker allows, so that what is stopped for longer loses its partitions. */
 export const SESSION_TIMEOUT_MS = 6_000;
 export const BUCKET = 'lake';
-const DISK_SKIPPED = 'disk full: this user may not mount a small file system';
+const DISK_SKIPPED: readonly string[] = [
+  'agent’s disk full: this user may not mount a small file system; its spool’s floor of free space is raised',
+  'collector’s disk full: this user may not mount a small file system',
+];
 const AGENT_DISK_MIB = 128;
 const COLLECTOR_DISK_MIB = 64;
 
@@ -83,12 +88,12 @@ export interface Stage {
   /** Faults that cannot be made on this machine, and why. */
   readonly skipped: readonly string[];
   stop(): Promise<void>;
-  /** Nobody needs the logs. */
-  remove(): void;
 }
 
-export async function setStage(count: number): Promise<Stage> {
-  const directory = mkdtempSync(join(tmpdir(), 'sluice-chaos-'));
+/** Of a run, below the scratch directory; removed unless the run fails. */
+export const createDirectory = () => mkdtempSync(join(tmpdir(), 'sluice-chaos-'));
+
+export async function setStage(directory: string, count: number): Promise<Stage> {
   const names = Array.from({ length: count }, (_, i) => `site-${i + 1}`);
   const [first = '', ...further] = names;
   const pki = await createSitePki(directory, first, further);
@@ -98,7 +103,7 @@ export async function setStage(count: number): Promise<Stage> {
     startMinistack(),
   ]);
   await fetch(`${lake.endpoint}/${BUCKET}`, { method: 'PUT' });
-  const kafka = new Kafka({ brokers: [broker.plaintext], logLevel: logLevel.NOTHING, retry: { retries: 8 } });
+  const kafka = createKafkaClient({ brokers: [broker.plaintext], retry: { retries: 8 } });
   const admin = kafka.admin();
   await admin.connect();
   const topics = TOPICS.map(({ topic, partitions }) => ({ topic, numPartitions: partitions }));
@@ -114,7 +119,7 @@ export async function setStage(count: number): Promise<Stage> {
     admin,
     lake,
     places: places as [Place, ...Place[]],
-    skipped: places.some((p) => p.agentDisk && p.collectorDisk) ? [] : [DISK_SKIPPED],
+    skipped: places.every((p) => p.agentDisk && p.collectorDisk) ? [] : DISK_SKIPPED,
     async stop() {
       await Promise.all(places.flatMap(({ site }) => [site.agent.kill(), site.collector.kill()]));
       await admin.disconnect().catch(() => {});
@@ -125,15 +130,7 @@ export async function setStage(count: number): Promise<Stage> {
         collectorDisk?.unmount();
       }
     },
-    remove: () => rmSync(directory, { recursive: true, force: true }),
   };
-}
-
-/** Each connection goes to the next collector, whether it is up or not. */
-function createBalancer() {
-  const ports: number[] = [];
-  let turn = 0;
-  return { add: (port: number) => void ports.push(port), next: () => ports[turn++ % ports.length] ?? 0 };
 }
 
 interface PlaceOptions {
@@ -141,7 +138,7 @@ interface PlaceOptions {
   readonly pki: SitePki;
   readonly broker: Broker;
   readonly lake: Ministack;
-  readonly balancer: ReturnType<typeof createBalancer>;
+  readonly balancer: Balancer;
   readonly number: number;
   readonly name: string;
 }

@@ -1,7 +1,7 @@
 // The oracle of `npm run chaos` can fail: each way in which a lake can be wrong is said by name.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type FoundNumbers, judge } from './verdict.ts';
+import { type FoundNumbers, judge, neverHappened } from './verdict.ts';
 
 /** Numbers 0 to 9: the send of 8 and 9 failed, 5 is a bad record. */
 const numbers = { attempted: 10, unconfirmed: new Set([8, 9]) };
@@ -41,4 +41,16 @@ test('a number on the wrong side of the quarantine is named', () => {
   assert.deepEqual(wrong({ rows: [...right.rows, 5], quarantined: [] }), [
     'claims: 1 bad numbers are rows (5)',
   ]);
+});
+
+test('a kind of fault that was due and never happened is named, once', () => {
+  const counts = new Map([
+    ['link cut', { times: 2 }],
+    ['link slow', { times: 0 }],
+  ]);
+  assert.deepEqual(neverHappened(['link cut', 'link slow', 'link frozen', 'link frozen'], counts), [
+    'link slow',
+    'link frozen',
+  ]);
+  assert.deepEqual(neverHappened(['link cut'], counts), []);
 });

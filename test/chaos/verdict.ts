@@ -17,6 +17,14 @@ export interface FoundNumbers {
   readonly isBad: (n: number) => boolean;
 }
 
+/** Kinds that were due and are not among what happened. */
+export function neverHappened(
+  kinds: readonly string[],
+  counts: ReadonlyMap<string, { readonly times: number }>,
+): string[] {
+  return [...new Set(kinds)].filter((kind) => (counts.get(kind)?.times ?? 0) === 0);
+}
+
 const NAMED_MAX = 10;
 
 /** What is wrong, in words; empty if nothing is. */

@@ -39,6 +39,7 @@ test('the shortest file runs with the documented defaults', () => {
     ],
   );
   assert.equal(config.collector.drainTimeout, 110_000, 'below the 120 s that ECS gives');
+  assert.equal(config.listen.streamAgeMax, 1_800_000);
   assert.deepEqual(config.http.address, { host: '127.0.0.1', port: 9644 });
   assert.ok(Object.isFrozen(config) && Object.isFrozen(table));
 });
@@ -178,6 +179,18 @@ const REFUSED: readonly (readonly [string, object, string, RegExp])[] = [
     { limits: { creditBytesMax: '300MiB' } },
     'limits.creditBytesMax',
     /above stagingBytesMax/,
+  ],
+  [
+    'streams that live too short',
+    { listen: { ...minimal.listen, streamAgeMax: '9s' } },
+    'listen.streamAgeMax',
+    /between 10s and 24h/,
+  ],
+  [
+    'streams that live longer than a timer',
+    { listen: { ...minimal.listen, streamAgeMax: '25h' } },
+    'listen.streamAgeMax',
+    /between 10s and 24h/,
   ],
   [
     'a window of no time',

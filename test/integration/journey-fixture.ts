@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { LedgerEntry } from '@sluice/collector/contracts.ts';
 import { ledgerPrefix } from '@sluice/collector/lake/object-keys.ts';
 import { type Broker, startBroker } from '@sluice/deploy/local/kafka-broker.ts';
+import { createKafkaClient } from '@sluice/deploy/local/kafka-client.ts';
 import { ensureKafkaJars } from '@sluice/deploy/local/kafka-jars.mjs';
 import {
   createSite,
@@ -14,7 +15,7 @@ import {
   type SiteOptions,
   type SitePki,
 } from '@sluice/deploy/local/site.ts';
-import { type Admin, Kafka, logLevel, type Message, Partitioners, type Producer } from 'kafkajs';
+import { type Admin, type Kafka, type Message, Partitioners, type Producer } from 'kafkajs';
 import { eventually } from '../support/eventually.ts';
 import { temporaryDirectory } from '../support/temp.ts';
 
@@ -42,13 +43,17 @@ export interface Journey {
 
 export type SiteSketch = Pick<SiteOptions, 'topics' | 'tables'> & Partial<SiteOptions>;
 
-export async function startJourney(users: Readonly<Record<string, string>> = {}): Promise<Journey> {
+/** `furtherAgents`: beside site-1, each with a certificate of its own. */
+export async function startJourney(
+  users: Readonly<Record<string, string>> = {},
+  furtherAgents: readonly string[] = [],
+): Promise<Journey> {
   await ensureKafkaJars();
   const directory = temporaryDirectory();
-  const pki = await createSitePki(directory);
+  const pki = await createSitePki(directory, 'site-1', furtherAgents);
   const tls = { certificate: pki.broker, caPem: pki.caPem };
   const broker = await startBroker({ directory: join(directory, 'kafka'), tls, users });
-  const kafka = new Kafka({ brokers: [broker.plaintext], logLevel: logLevel.NOTHING });
+  const kafka = createKafkaClient({ brokers: [broker.plaintext] });
   const admin = kafka.admin();
   // Idempotent: kafkajs repeats a whole request, also for partitions that took it, when one leader is not
   // there yet.
@@ -157,7 +162,7 @@ export async function verified(site: Site): Promise<string> {
 }
 
 /** Every entry of a table's ledger, from a lake that is a directory. */
-export function ledgerOf(site: Site, table: string): LedgerEntry[] {
+export function ledgerOf(site: Pick<Site, 'lakeDirectory'>, table: string): LedgerEntry[] {
   const directory = join(site.lakeDirectory, ledgerPrefix(table));
   const files = readdirSync(directory).sort();
   return files.map((file) => JSON.parse(readFileSync(join(directory, file), 'utf8')) as LedgerEntry);

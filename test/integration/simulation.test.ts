@@ -40,6 +40,7 @@ const MUST_HAPPEN = [
   'rewind asked',
   'spool full',
   'topic held',
+  'stream handed on',
 ];
 
 test(`${SEEDS} seeds: every record has its fate once, whatever fails, and each fault did happen`, async () => {

@@ -16,6 +16,7 @@ import type {
 import { createEvents } from '@sluice/agent/events.ts';
 import { createKafkaSource } from '@sluice/agent/source/kafka-source.ts';
 import type { SourceTiming } from '@sluice/agent/source/source-timing.ts';
+import { createKafkaClient } from '@sluice/deploy/local/kafka-client.ts';
 import { systemClock } from '@sluice/shared/clock.ts';
 import { silentLogger } from '@sluice/shared/log.ts';
 import { createMetrics } from '@sluice/shared/metrics.ts';
@@ -79,8 +80,7 @@ export async function startTestBroker(): Promise<TestBroker> {
     broker = spawn('java', ['-Xms256m', '-Xmx512m', ...javaArgs, 'kafka.Kafka', config], { stdio: 'ignore' });
     const spawned = broker;
     process.once('exit', () => spawned.kill('SIGKILL'));
-    const { Kafka } = await import('kafkajs');
-    const admin = new Kafka({ brokers: [address], logLevel: 0, retry: { retries: 0 } }).admin();
+    const admin = createKafkaClient({ brokers: [address], retry: { retries: 0 } }).admin();
     await eventually('the broker answers', () => admin.connect().then(() => admin.listTopics()), {
       deadlineMs: BOOT_DEADLINE_MS,
       everyMs: 300,

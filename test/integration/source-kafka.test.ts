@@ -3,8 +3,9 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { SourceBatch } from '@sluice/agent/contracts.ts';
+import { createKafkaClient } from '@sluice/deploy/local/kafka-client.ts';
 import { decodeRecords } from '@sluice/shared/records.ts';
-import { type Admin, Kafka, Partitioners, type Producer } from 'kafkajs';
+import { type Admin, type Kafka, Partitioners, type Producer } from 'kafkajs';
 import { eventually } from '../support/eventually.ts';
 import {
   assertHoles,
@@ -30,7 +31,7 @@ const running = new Set<RecordingSource>();
 
 before(async () => {
   broker = await startTestBroker();
-  kafka = new Kafka({ brokers: [broker.address], logLevel: 0, retry: { retries: 30, maxRetryTime: 2_000 } });
+  kafka = createKafkaClient({ brokers: [broker.address], retry: { retries: 30, maxRetryTime: 2_000 } });
   admin = kafka.admin();
   producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
   await Promise.all([admin.connect(), producer.connect()]);

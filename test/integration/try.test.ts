@@ -7,10 +7,11 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { basename, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { type Broker, startBroker } from '@sluice/deploy/local/kafka-broker.ts';
+import { createKafkaClient } from '@sluice/deploy/local/kafka-client.ts';
 import { ensureKafkaJars } from '@sluice/deploy/local/kafka-jars.mjs';
 import { projectRoot } from '@sluice/deploy/local/project-root.ts';
 import { createSitePki, type SitePki } from '@sluice/deploy/local/site.ts';
-import kafkajs, { Kafka, logLevel } from 'kafkajs';
+import kafkajs, { type Kafka } from 'kafkajs';
 import { eventually } from '../support/eventually.ts';
 import { assertExactlyOnce } from '../support/oracles.ts';
 import { temporaryDirectory } from '../support/temp.ts';
@@ -49,7 +50,7 @@ before(async () => {
       'auto.create.topics.enable': 'true',
     },
   });
-  kafka = new Kafka({ brokers: [broker.plaintext], logLevel: logLevel.NOTHING });
+  kafka = createKafkaClient({ brokers: [broker.plaintext] });
   for (const [name, password] of Object.entries(users))
     writeFileSync(join(directory, `${name}.txt`), `${password}\n`);
   await fillTopics();

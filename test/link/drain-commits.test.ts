@@ -1,26 +1,15 @@
 // A collector that is replaced has told the agent what it committed before it ends the stream, so that
 // nothing crosses the link twice: two whole collectors, one after the other, on one lake.
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { createFileCatalog } from '@sluice/collector/catalog/file-catalog.ts';
-import { createCollector } from '@sluice/collector/collector.ts';
-import { loadCollectorConfig } from '@sluice/collector/config.ts';
-import { createEvents } from '@sluice/collector/events.ts';
-import { createObjectStore } from '@sluice/collector/lake/open-store.ts';
-import { systemClock } from '@sluice/shared/clock.ts';
-import { silentLogger } from '@sluice/shared/log.ts';
-import { createMetrics } from '@sluice/shared/metrics.ts';
 import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
-import { systemRandom } from '@sluice/shared/random.ts';
-import { stringify } from 'yaml';
 import { eventually } from '../support/eventually.ts';
 import { feedDouble } from '../support/feed-double.ts';
 import { hurriedClock, startAgentEnd } from '../support/link-ends.ts';
 import { createLinkPki } from '../support/link-pki.ts';
 import { segmentOf } from '../support/segments.ts';
 import { temporaryDirectory } from '../support/temp.ts';
+import { startWholeCollector } from '../support/whole-collector.ts';
 
 const claims = { topic: 'claims', topicId: NO_TOPIC_ID, partition: 0 };
 const directory = temporaryDirectory();
@@ -28,39 +17,8 @@ const pki = await createLinkPki();
 const collectorTls = await pki.collector();
 const agentTls = await pki.agent('site-1');
 
-/** Its windows are too long to close by themselves in a test. */
-async function startCollector(t: TestContext, port: number) {
-  const { ca, cert, key } = collectorTls;
-  const lake = join(directory, 'lake');
-  const file = join(directory, 'collector.yaml');
-  const config = {
-    collector: { workDir: join(directory, 'work') },
-    listen: { address: `127.0.0.1:${port}`, tls: { ca, cert, key } },
-    agents: [{ id: 'site-1', topics: ['claims'] }],
-    lake: { store: lake, catalog: 'file' },
-    tables: [{ name: 'claims', topic: 'claims', format: 'text', window: { every: '1h' } }],
-  };
-  writeFileSync(file, stringify(config));
-  const store = createObjectStore({ store: lake, region: undefined, endpoint: undefined });
-  const collector = createCollector({
-    config: loadCollectorConfig(file),
-    collectorId: 'collector',
-    version: '0.0.0',
-    store,
-    catalog: createFileCatalog('sluice', store),
-    clock: systemClock,
-    random: systemRandom,
-    events: createEvents(silentLogger, createMetrics()),
-  });
-  const listening = await collector.start();
-  let drained: Promise<void> | undefined;
-  const drain = () => {
-    drained ??= collector.drain('SIGTERM', 30_000);
-    return drained;
-  };
-  t.after(drain);
-  return { port: listening, drain };
-}
+const startCollector = (t: TestContext, port: number) =>
+  startWholeCollector(t, { directory, tls: collectorTls, port, topics: ['claims'] });
 
 /** An agent that has as many records as `until` says, and which of them it has sent, in order. */
 function startAgent(t: TestContext, port: number, until: { offset: number }) {

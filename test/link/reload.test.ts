@@ -96,6 +96,7 @@ test('TLS 1.2 and revoked certificates are refused after a reload as before it',
   const check = async () => {
     const before = refusals().length;
     assert.equal(await dial(there.port, agent, 'TLSv1.2'), 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION');
+    await eventually('the old protocol is refused by name', () => refusals().length > before);
     const other = startAgentEnd(t, {
       address: { host: '127.0.0.1', port: there.port },
       tls: revoked,

@@ -32,6 +32,30 @@ function kindOf(file: string): TestKind {
   return FOLDERS.integration.test(file) ? 'integration' : 'unit';
 }
 
+/** Files that measure time or use every core: beside another they would prove less, or fail for it. */
+const ALONE = /\/(simulation|link-throttled|link-frozen|systemd-notify)\.test\.ts$/;
+/** Files of the whole journey: minutes each, most of them spent waiting. They begin first. */
+const LONG = /\/(publishing-crashes|journey[-a-z]*|source-kafka|try)\.test\.ts$/;
+
+/** Files that run side by side, after each other. */
+interface Round {
+  readonly files: readonly string[];
+  readonly concurrency: number;
+}
+
+function roundsOf(kind: TestKind, files: readonly string[]): Round[] {
+  if (kind !== 'integration') return [{ files, concurrency: availableParallelism() }];
+  const together = files.filter((file) => !ALONE.test(file));
+  const longFirst = [...together].sort((a, b) => Number(LONG.test(b)) - Number(LONG.test(a)));
+  return [
+    { files: longFirst, concurrency: Math.min(BROKERS_MAX, availableParallelism()) },
+    { files: files.filter((file) => ALONE.test(file)), concurrency: 1 },
+  ].filter((round) => round.files.length > 0);
+}
+
+/** A broker, an emulated AWS and both programs take a gigabyte. */
+const BROKERS_MAX = 2;
+
 /** Relative paths, those with any of `filters` in their name; all when there is none. */
 export function testFiles(kind: TestKind, filters: readonly string[]): string[] {
   const files = globSync('test/**/*.test.ts', { cwd: ROOT }).sort();
@@ -39,6 +63,8 @@ export function testFiles(kind: TestKind, filters: readonly string[]): string[] 
     .filter((file) => kindOf(file) === kind)
     .filter((file) => filters.length === 0 || filters.some((filter) => file.includes(filter)));
 }
+
+const SLOWEST_SHOWN = 10;
 
 const FILE_TIMEOUT_MS: Readonly<Record<TestKind, number>> = {
   unit: 60_000,
@@ -56,10 +82,19 @@ export async function runTests(
 ): Promise<{ tally: Tally; slowest: Timed[] }> {
   const tally: Tally = { passed: 0, failed: 0, skipped: 0 };
   const timed: Timed[] = [];
-  if (files.length === 0) return { tally, slowest: [] };
+  for (const round of roundsOf(kind, files)) await runRound(kind, round, { tally, timed });
+  return { tally, slowest: timed.sort((a, b) => b.ms - a.ms).slice(0, SLOWEST_SHOWN) };
+}
+
+async function runRound(
+  kind: TestKind,
+  { files, concurrency }: Round,
+  { tally, timed }: { readonly tally: Tally; readonly timed: Timed[] },
+): Promise<void> {
+  if (files.length === 0) return;
   const stream = run({
     files: files.map((file) => join(ROOT, file)),
-    concurrency: kind === 'integration' ? 1 : availableParallelism(),
+    concurrency,
     timeout: FILE_TIMEOUT_MS[kind],
     // A test that fails leaves its broker and programs running; they are killed when its process ends.
     forceExit: kind === 'integration',
@@ -88,7 +123,6 @@ export async function runTests(
       );
     }
   }
-  return { tally, slowest: timed.sort((a, b) => b.ms - a.ms).slice(0, 10) };
 }
 
 function printFailure(file: string, name: string, error: Error): void {

@@ -2,7 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { deflateRawSync, gzipSync, zstdCompressSync } from 'node:zlib';
-import { type BatchCodec, decompressBatch, decompressPayload } from '@sluice/shared/codecs.ts';
+import {
+  BATCH_BLOCKS_MAX,
+  type BatchCodec,
+  decompressBatch,
+  decompressPayload,
+} from '@sluice/shared/codecs.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { compressBatch } from '@sluice/shared/records.ts';
 import fc from 'fast-check';
@@ -109,6 +114,8 @@ const inflating = Buffer.from([
   ...Buffer.from('aaaaa'),
 ]);
 
+const manyTimes = (one: Buffer) => Buffer.alloc((BATCH_BLOCKS_MAX + 1) * one.length, one);
+
 const BOMBS: readonly (readonly [string, BatchCodec, Buffer])[] = [
   ['gzip', 'gzip', gzipSync(zeros)],
   [
@@ -125,6 +132,9 @@ const BOMBS: readonly (readonly [string, BatchCodec, Buffer])[] = [
     xerial(...Array.from({ length: 64 }, () => snappy.compressSync(zeros.subarray(0, 1 << 16)))),
   ],
   ['lz4', 'lz4', compressBatch('lz4', zeros.subarray(0, 8 << 20))],
+  ['lz4 of empty blocks', 'lz4', Buffer.concat([INDEPENDENT, manyTimes(u32(STORED)), END])],
+  ['lz4 of empty linked blocks', 'lz4', Buffer.concat([LINKED, manyTimes(u32(STORED)), END])],
+  ['xerial of empty blocks', 'snappy', Buffer.concat([xerial(), manyTimes(Buffer.from([0, 0, 0, 1, 0]))])],
   [
     'lz4 of linked blocks',
     'lz4',
@@ -143,6 +153,15 @@ test('a frame of linked blocks is refused by their number, before any is opened'
   const frame = Buffer.concat([LINKED, ...Array.from({ length: 64 }, () => garbage), END]);
   assert.throws(() => decompressBatch('lz4', frame, LIMIT), { code: 'RECORD_BATCH_TOO_LARGE' });
   assert.throws(() => decompressBatch('lz4', frame, 64 * LIMIT), { code: 'RECORD_BATCH_CORRUPT' });
+});
+
+test('as many blocks as a batch may have are read, and a frame of zstd asks for no larger window', () => {
+  const tiny = Buffer.alloc(BATCH_BLOCKS_MAX * 6, Buffer.concat([u32(2), Buffer.from([0x10, 0x61])]));
+  const frame = Buffer.concat([INDEPENDENT, tiny, END]);
+  assert.equal(decompressBatch('lz4', frame, LIMIT).length, BATCH_BLOCKS_MAX);
+  const windowOf = (log: number) => Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, (log - 10) << 3, 1, 0, 0]);
+  assert.equal(decompressBatch('zstd', windowOf(27), LIMIT).length, 0);
+  assert.throws(() => decompressBatch('zstd', windowOf(28), LIMIT), { code: 'RECORD_BATCH_CORRUPT' });
 });
 
 test('the limit is exact for every codec: one byte more is too large', () => {

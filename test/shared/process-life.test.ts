@@ -99,29 +99,55 @@ test('after its end a process listens to no signal of the life before', async ()
   assert.equal(listeners(), listenersBefore);
 });
 
-const printing = `
+const printing = (then: string) => `
   const { exitProcess } = await import('@sluice/shared/process-life.ts');
   process.stdout.write('x'.repeat(3_000_000));
-  await exitProcess(3);`;
+  ${then}`;
+const printer = (then: string, onOutput: (text: string, from: 'stdout' | 'stderr') => void = () => {}) =>
+  startProcess(process.execPath, ['--input-type=module', '--eval', printing(then)], {
+    cwd: import.meta.dirname,
+    onOutput,
+  });
 
 test('what was printed arrives whole, however much, and the exit code with it', async () => {
   let bytes = 0;
-  const child = startProcess(process.execPath, ['--input-type=module', '--eval', printing], {
-    cwd: import.meta.dirname,
-    onOutput: (text) => {
-      bytes += text.length;
-    },
+  const child = printer('await exitProcess(3);', (text) => {
+    bytes += text.length;
   });
   assert.equal(await child.ended, 3, child.tail());
   assert.equal(bytes, 3_000_000);
 });
 
 test('a reader that has gone does not keep the process, or change how it ended', async () => {
-  const child = startProcess(process.execPath, ['--input-type=module', '--eval', printing], {
-    cwd: import.meta.dirname,
-  });
+  const child = printer('await exitProcess(3);');
   child.child.stdout?.once('data', () => child.child.stdout?.destroy());
   assert.equal(await child.ended, 3);
+});
+
+test('a reader that takes nothing is waited for as long as is said, and the loss is told', async () => {
+  let told = '';
+  const child = printer('await exitProcess(3, 300);', (text, from) => {
+    if (from === 'stderr') told += text;
+  });
+  child.child.stdout?.pause();
+  const code = await new Promise((resolve) => child.child.once('exit', resolve));
+  assert.equal(code, 3);
+  child.child.stdout?.resume();
+  await child.ended;
+  assert.equal(told, 'nobody took the output for 0.3 s: the end of it is lost\n');
+});
+
+test('a reader that is slow but takes something gets all of it', async () => {
+  let bytes = 0;
+  const child = printer('await exitProcess(3, 1_000);', (text) => {
+    bytes += text.length;
+    child.child.stdout?.pause();
+    setTimeout(() => child.child.stdout?.resume(), 50);
+  });
+  const started = performance.now();
+  assert.equal(await child.ended, 3, child.tail());
+  assert.equal(bytes, 3_000_000);
+  assert.ok(performance.now() - started > 1_500, 'longer than the reader may take nothing');
 });
 
 test('SIGHUP reads again, and what is refused is said and ends nothing', () => {

@@ -93,11 +93,12 @@ function collectorConfig(world: World): CollectorConfig {
     lake: { store: 's3://lake', catalog: 'glue', database: 'sim' },
     tables: tables.map(({ name, topic }) => ({ name, topic, format: 'json', columns: { n: 'bigint' } })),
   });
-  const { stagingBytesMax, creditBytesMax } = profile;
+  const { stagingBytesMax, creditBytesMax, streamAgeMaxMs: streamAgeMax } = profile;
   const limits = { ...parsed.limits, stagingBytesMax, creditBytesMax };
   return {
     ...parsed,
     limits,
+    listen: { ...parsed.listen, streamAgeMax },
     directory: 'collector',
     tables: tables.map((table) => tableConfig(world, table)),
     examples: new Map(),

@@ -15,6 +15,7 @@ export function createEventLog(process: SimProcess, world: World): Logger {
     if (message.startsWith('gap:')) world.trace.count('gap recorded');
     if (message.startsWith('hole in what')) world.trace.count('rewind asked');
     if (message.startsWith('the spool is full')) world.trace.count('spool full');
+    if (message.startsWith('stream handed on')) world.trace.count('stream handed on');
     if (message.startsWith('topic held')) world.trace.count('topic held');
   };
   return { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') };

@@ -56,6 +56,7 @@ export interface Profile {
   readonly slowDiskShare: number;
   readonly awsFaultShare: number;
   readonly transformFaultShare: number;
+  readonly streamAgeMaxMs: number;
 }
 
 const FAULT_SHARE = 0.3;
@@ -87,5 +88,6 @@ export function drawProfile(chance: Chance): Profile {
     slowDiskShare: sometimes(0.05),
     awsFaultShare: sometimes(chance.pick([0.03, 0.15])),
     transformFaultShare: sometimes(0.1),
+    streamAgeMaxMs: chance.pick([4_000, 15_000, 1_800_000]),
   };
 }

@@ -107,6 +107,7 @@ function transform({ world, files, request, read }: Job): TransformResult {
     files: written,
     classes: classes satisfies Classes,
     recordsPerPartition,
+    nulled: [],
     corrupt: [],
     decodeMs: 0,
     sqlMs: 0,

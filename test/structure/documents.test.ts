@@ -60,6 +60,7 @@ test('links in the documents lead to files', () => {
     'docs/config.md',
     'docs/dependencies.md',
     'docs/verify.md',
+    'docs/runbook.md',
     'docs/findings.md',
     'deploy/README.md',
   ];

@@ -20,11 +20,13 @@ const BASES = [
   'contracts',
   'entries',
   'events',
+  'step-config',
   'table-examples',
   'table-output',
   'tables',
   'time-spelling',
   'version',
+  'step-config',
 ];
 
 function programOf(file: string): string {
@@ -49,8 +51,11 @@ function layerOf(file: string): Layer | undefined {
 /** `<importing room> → <file>`: why these two know each other although they do not meet in the wiring. */
 const ALLOWED: Readonly<Record<string, string>> = {
   'agent/ops → agent/src/source/probe-kafka.ts': '`check` asks the brokers as the source itself would',
+  'agent/ops → agent/src/source/log-bounds.ts': '`spool` asks the brokers as the source itself would',
+  'agent/ops → agent/src/spool/inspect-spool.ts': '`spool` looks at the files of an agent that does not run',
   'collector/src/contracts.ts → collector/src/entries.ts':
     'what stands in a ledger is a contract with every later version, kept in a file of its own',
+  'collector/src/tables.ts → collector/src/step-config.ts': 'a step is what its schema makes of it: a type',
   'collector/src/contracts.ts → collector/src/tables.ts': 'what a table is fills a file of its own',
   'collector/src/time-spelling.ts → collector/src/tables.ts': 'both speak of how a time is spelled',
   'collector/ledger → collector/src/lake/object-keys.ts':
@@ -185,6 +190,7 @@ const ADAPTERS: Readonly<Record<string, readonly string[]>> = {
     'collector/src/ledger/checkpoint.ts',
     'collector/src/ledger/entry.ts',
     'collector/src/ops/verify/kafka.ts',
+    'collector/src/step-config.ts',
     'collector/src/table-examples.ts',
     'collector/src/table-output.ts',
     'shared/src/config-file.ts',

@@ -36,6 +36,8 @@ export interface AwsProxy {
   stopped(): Promise<AwsRequest>;
   /** Breaks what was stopped or hangs, forgets the rule, and lets new requests pass. */
   resume(): void;
+  /** Breaks what hangs; the rule goes on. */
+  breakHanging(): void;
   close(): Promise<void>;
 }
 
@@ -64,9 +66,13 @@ export async function startAwsProxy(upstream: string): Promise<AwsProxy> {
     stopped: () => stop.promise,
     resume() {
       proxy.rule = passes;
-      for (const response of [...(standing?.splice(0) ?? []), ...hanging]) response.destroy();
+      for (const response of standing?.splice(0) ?? []) response.destroy();
+      proxy.breakHanging();
       standing = undefined;
       stop = Promise.withResolvers();
+    },
+    breakHanging() {
+      for (const response of hanging) response.destroy();
     },
     close: () =>
       new Promise((resolve) => {

@@ -25,3 +25,8 @@ export async function eventually<T>(
   const why = last instanceof Error ? (last.stack ?? last.message) : String(last);
   throw new Error(`${what}: not within ${deadlineMs} ms; last: ${why}`);
 }
+
+/** Whether it holds within this time, for a caller to whom either is fine. */
+export function holdsWithin(deadlineMs: number, probe: () => boolean | Promise<boolean>): Promise<boolean> {
+  return eventually('it holds', probe, { deadlineMs, everyMs: 100 }).catch(() => false);
+}

@@ -25,7 +25,7 @@ export function rangeSegment(startOffset: number, nextOffset: number, at: Partia
     skipped: [],
     timestampMax: 0,
     codec: 'none',
-    plainBytes: 0,
+    plainBytes: nextOffset - startOffset,
     crc32c: 0,
     payload: new Uint8Array(nextOffset - startOffset),
     ...at,

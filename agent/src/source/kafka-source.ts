@@ -9,22 +9,24 @@ import { partitionName, slotKey } from '@sluice/shared/position.ts';
 import type { Random } from '@sluice/shared/random.ts';
 import type {
   KafkaSettings,
-  LogBounds,
   Source,
+  SourceBatch,
   SourceHandler,
   SourceStatus,
   TopicSelection,
 } from '../contracts.ts';
 import type { Events } from '../events.ts';
+import { usableBatches } from './damaged-batches.ts';
 import type { PartitionFetch } from './fetch-response.ts';
 import { GroupCommits } from './group-commits.ts';
 import { type KafkaAdapter, kafkajsAdapter } from './kafka-adapter.ts';
 import { type GroupMember, kafkaError, type MemberListener, type TopicPartition } from './kafka-client.ts';
 import type { KafkaCluster } from './kafka-cluster.ts';
-import { PartitionDescriber } from './partition-describer.ts';
+import { currentLogs, PartitionDescriber } from './partition-describer.ts';
 import {
   AWAITS_POSITION,
   CREATED_AGAIN,
+  DAMAGED,
   noteBounds,
   OUT_OF_RANGE,
   type PartitionRow,
@@ -164,17 +166,7 @@ class KafkaSource implements Source {
     if (this.#options.commitOffsets ?? true) this.#commits.want(offsets);
   }
 
-  async logs(): Promise<readonly LogBounds[]> {
-    const bounds = await this.#cluster.logs(this.#table.topics());
-    // Asked second: a topic that is still the one that was described was it before, too.
-    const topics = await this.#cluster.topics(this.#table.topics());
-    return bounds.flatMap(({ topic, partition, logStart, logEnd }) => {
-      const row = this.#table.row({ topic, partition });
-      const topicId = topics.find((found) => found.topic === topic)?.topicId;
-      if (row?.toldIdentity === undefined || row.topicId !== topicId) return [];
-      return [{ topic, topicId, partition, logStart, logEnd }];
-    });
-  }
+  readonly logs: Source['logs'] = () => currentLogs(this.#cluster, this.#table);
 
   status(): SourceStatus {
     const missing = this.#register.missing();
@@ -326,9 +318,10 @@ class KafkaSource implements Source {
     }
     const { position } = row;
     const end = row.range?.to ?? Number.MAX_SAFE_INTEGER;
-    const batches = fetch.batches.filter(
-      ({ baseOffset, lastOffset }) => lastOffset >= position && baseOffset < end,
+    const lacking = fetch.batches.filter(
+      ({ baseOffset, lastOffset, damaged }) => (damaged || lastOffset >= position) && baseOffset < end,
     );
+    const batches = this.#usable(row, lacking, fetch);
     const last = batches.at(-1)?.lastOffset;
     if (last !== undefined) {
       const copied = copyBatches(batches);
@@ -342,6 +335,16 @@ class KafkaSource implements Source {
     }
     noteBounds(row, fetch.bounds, this.#clock.wallMs());
     return last;
+  }
+
+  #usable(row: PartitionRow, lacking: readonly SourceBatch[], { bounds }: PartitionFetch) {
+    const { batches, seen, damage } = usableBatches(lacking, bounds, row);
+    row.damageSeen = seen;
+    if (damage === undefined) return batches;
+    this.#events.sourceBatchDamaged({ topic: row.topic, partition: row.partition, ...damage });
+    if (damage.fate === 'waits') row.waits.add(DAMAGED);
+    this.#applyPause([row]);
+    return batches;
   }
 
   #outOfRange(partition: TopicPartition): void {

@@ -9,11 +9,13 @@ import type {
   SourcePartitionStatus,
   TopicSelection,
 } from '../contracts.ts';
+import type { DamageSeen } from './damaged-batches.ts';
 import type { TopicPartition } from './kafka-client.ts';
 
 /** Why a partition does not flow, in the words of `status`. */
 export const AWAITS_POSITION = 'waits for a position';
 export const OUT_OF_RANGE = 'its position is outside the log';
+export const DAMAGED = 'its next record batch is damaged and cannot be counted';
 export const RANGE_READ = 'its range has been read';
 export const CREATED_AGAIN = 'the topic was created again and waits for a position';
 
@@ -37,6 +39,7 @@ export interface PartitionRow extends TopicPartition {
   /** What the wiring was told last, so that it is told again only when that changed. */
   toldIdentity: string | undefined;
   beyondEndTold: boolean;
+  damageSeen: DamageSeen | undefined;
 }
 
 export class PartitionTable {
@@ -73,6 +76,7 @@ export class PartitionTable {
         idleSinceMs: undefined,
         toldIdentity: undefined,
         beyondEndTold: false,
+        damageSeen: undefined,
       });
     }
     return this.rows();

@@ -2,7 +2,7 @@
 // are control, aborted or empty. Promises what Java's read_committed consumer promises, from batch headers
 // alone; records are never opened. Bytes are views on the response: whoever keeps them copies them.
 import { SluiceError } from '@sluice/shared/errors.ts';
-import { controlType, MAGIC_END, readBatchHeader } from '@sluice/shared/record-batch.ts';
+import { controlType, isBatchWhole, MAGIC_END, readBatchHeader } from '@sluice/shared/record-batch.ts';
 import type { SourceBatch } from '../contracts.ts';
 import { reframeLegacyEntry } from './legacy-messages.ts';
 
@@ -43,8 +43,11 @@ export function walkRecordSet(set: Buffer, aborted: readonly AbortedTransaction[
 function describe(bytes: Buffer, transactions: AbortedTransactions): SourceBatch {
   const header = readBatchHeader(bytes);
   let kind: SourceBatch['kind'] = header.count === 0 ? 'empty' : 'data';
+  const damaged = !isBatchWhole(bytes, header);
   transactions.advance(header.lastOffset);
-  if (header.control) {
+  if (damaged) {
+    // Its flags may be wrong: it is never dropped as what it may not be.
+  } else if (header.control) {
     kind = 'control';
     if (transactions.any && controlType(bytes) === 'abort') transactions.end(header.producerId);
   } else if (kind === 'data' && header.transactional && transactions.covers(header.producerId)) {
@@ -59,6 +62,7 @@ function describe(bytes: Buffer, transactions: AbortedTransactions): SourceBatch
     leaderEpoch: header.leaderEpoch,
     compressed: header.codec !== 'none',
     bytes: kind === 'data' ? bytes : NO_BYTES,
+    ...(damaged ? { damaged } : {}),
   };
 }
 

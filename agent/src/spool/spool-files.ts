@@ -73,32 +73,57 @@ export class SpoolFiles {
       .files(directory)
       .filter((n) => /^\d{20}\.db$/.test(n))
       .sort()) {
-      const path = join(directory, name);
-      try {
-        this.#adopt(this.#disk.open(path, topic), Number(name.slice(0, 20)));
-      } catch (error) {
-        if (!(error instanceof SluiceError && error.code === 'SPOOL_CORRUPT')) throw error;
-        this.#moveAside(path, error.message);
-      }
+      this.#openFile(join(directory, name), { topic, number: Number(name.slice(0, 20)) });
     }
     for (const files of this.#files.values()) this.#unlinkDrained(files);
   }
 
+  #openFile(path: string, { topic, number }: { topic: string; number: number }): void {
+    let file: SpoolFile;
+    try {
+      file = this.#disk.open(path, topic);
+    } catch (error) {
+      if (!isSpoolCorrupt(error)) throw error;
+      this.#moveAside(path, error.message);
+      return;
+    }
+    try {
+      this.#adopt(file, number);
+    } catch (error) {
+      if (!isSpoolCorrupt(error)) throw error;
+    }
+  }
+
+  /** SPOOL_CORRUPT: what is in it cannot be read, and it was set aside. */
   #adopt(file: SpoolFile, number: number): FileState {
     const state: FileState = { file, number, payloadBytes: 0, live: 0 };
     const files = this.#files.get(file.topic) ?? [];
     files.push(state);
     this.#files.set(file.topic, files);
+    try {
+      this.#takeRows(state);
+    } catch (error) {
+      throw isCorrupt(error) ? this.#setAside(state, error) : error;
+    }
+    return state;
+  }
+
+  #takeRows(state: FileState): void {
+    const { file } = state;
     for (const { topicId, partition, nextOffset } of file.committed()) {
       const key = partitionKey({ topic: file.topic, topicId, partition });
       this.#committed.set(key, Math.max(this.#committed.get(key) ?? 0, nextOffset));
     }
     for (const header of file.headers()) {
+      if (header.broken !== undefined) {
+        file.remove(header, header.startOffset);
+        this.#tellDropped(file, header, header.broken);
+        continue;
+      }
       state.payloadBytes += header.payloadBytes;
       if (header.nextOffset > (this.#committed.get(partitionKey(header)) ?? 0))
         this.#insert({ header, file: state });
     }
-    return state;
   }
 
   #insert(entry: Entry): void {
@@ -217,7 +242,6 @@ export class SpoolFiles {
 
   #dropSegment(state: FileState, header: SpooledHeader, reason: string): void {
     const key = partitionKey(header);
-    const { path } = state.file;
     try {
       state.file.remove(header, header.startOffset);
     } catch (error) {
@@ -231,9 +255,13 @@ export class SpoolFiles {
     );
     state.live--;
     state.payloadBytes -= header.payloadBytes;
-    const { topic, partition, startOffset, nextOffset } = header;
+    this.#tellDropped(state.file, header, reason);
+    this.#unlinkDrained(this.#files.get(header.topic) ?? []);
+  }
+
+  #tellDropped({ path, topic }: SpoolFile, header: SpooledHeader, reason: string): void {
+    const { partition, startOffset, nextOffset } = header;
     this.dropped.push({ topic, partition, startOffset, nextOffset, path, reason });
-    this.#unlinkDrained(this.#files.get(topic) ?? []);
   }
 
   /** The error that says so. The next append makes a new file. */
@@ -327,6 +355,10 @@ export class SpoolFiles {
   close(): void {
     for (const { file } of [...this.#files.values()].flat()) file.close();
   }
+}
+
+function isSpoolCorrupt(error: unknown): error is SluiceError {
+  return error instanceof SluiceError && error.code === 'SPOOL_CORRUPT';
 }
 
 function messageOf(error: unknown): string {

@@ -1,10 +1,12 @@
 // One file of the spool: a SQLite database of segments. The only importer of better-sqlite3. Format 1; a
 // newer one is refused untouched.
 import { statSync } from 'node:fs';
+import { SEGMENT_PLAIN_BYTES_MAX } from '@sluice/shared/codecs.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
 import {
   boundedTimestamp,
+  SEGMENT_CODECS,
   type Segment,
   type SegmentCodec,
   type SegmentHeader,
@@ -57,7 +59,11 @@ interface Row {
   readonly payload?: unknown;
 }
 
-export type SpooledHeader = SegmentHeader & { readonly spooledMs: number };
+export type SpooledHeader = SegmentHeader & {
+  readonly spooledMs: number;
+  /** What is wrong with the row itself, whose checksum covers the payload alone. */
+  readonly broken?: string;
+};
 
 export interface SpoolFile {
   readonly path: string;
@@ -86,6 +92,20 @@ export function openSpoolFile(path: string, topic: string): SpoolFile {
     if (isCorrupt(error))
       throw new SluiceError('SPOOL_CORRUPT', messageOf(error), { place: path, cause: error });
     throw error;
+  }
+}
+
+/** What a file at rest holds, read without changing it; only the format of one that is newer. */
+export function readSpoolFile(path: string, topic: string) {
+  const nothing = { format: 0, headers: [], committed: [] } as const;
+  if (sizeOf(path) + sizeOf(`${path}-wal`) === 0) return nothing;
+  const database = new Database(path, { readonly: true, fileMustExist: true });
+  try {
+    const format = database.pragma('user_version', { simple: true }) as number;
+    if (format === 0 || format > SPOOL_FORMAT) return { ...nothing, format };
+    return { format, headers: headersOf(database, topic), committed: committedOf(database) };
+  } finally {
+    database.close();
   }
 }
 
@@ -152,20 +172,12 @@ function wrap(database: Database.Database, path: string, topic: string): SpoolFi
   return {
     path,
     topic,
-    headers: () =>
-      (database.prepare(`SELECT ${HEADER} FROM segments ORDER BY rowid`).all() as Row[]).map((row) => ({
-        ...headerOf(topic, row),
-        payloadBytes: row.payload_bytes,
-        spooledMs: row.spooled_ms,
-      })),
-    committed: () =>
-      database
-        .prepare('SELECT topic_id AS topicId, partition, next_offset AS nextOffset FROM committed')
-        .all() as { topicId: string; partition: number; nextOffset: number }[],
+    headers: () => headersOf(database, topic),
+    committed: () => committedOf(database),
     append: (segments, spooledMs) => append(segments, spooledMs),
     read(id, startOffset) {
       const row = select.get(id.topicId, id.partition, startOffset) as Row | undefined;
-      return row === undefined
+      return row === undefined || brokenOf(row) !== undefined
         ? undefined
         : { ...headerOf(topic, row), payload: Buffer.isBuffer(row.payload) ? row.payload : Buffer.alloc(0) };
     },
@@ -174,6 +186,22 @@ function wrap(database: Database.Database, path: string, topic: string): SpoolFi
     diskBytes: () => sizeOf(path) + sizeOf(`${path}-wal`),
     close: () => void database.close(),
   };
+}
+
+function headersOf(database: Database.Database, topic: string): SpooledHeader[] {
+  const rows = database.prepare(`SELECT ${HEADER} FROM segments ORDER BY rowid`).all() as Row[];
+  return rows.map((row) => ({
+    ...headerOf(topic, row),
+    payloadBytes: row.payload_bytes,
+    spooledMs: row.spooled_ms,
+    ...brokenOf(row),
+  }));
+}
+
+function committedOf(database: Database.Database) {
+  return database
+    .prepare('SELECT topic_id AS topicId, partition, next_offset AS nextOffset FROM committed')
+    .all() as { topicId: string; partition: number; nextOffset: number }[];
 }
 
 function headerOf(topic: string, row: Row) {
@@ -185,12 +213,41 @@ function headerOf(topic: string, row: Row) {
     startOffset: row.start_offset,
     nextOffset: row.next_offset,
     counts: { records: row.records, control: row.control, aborted: row.aborted, absent: row.absent },
-    skipped: JSON.parse(row.skipped) as SkippedSpan[],
+    skipped: skippedOf(row) ?? [],
     timestampMax: boundedTimestamp(row.timestamp_max),
     codec: row.codec as SegmentCodec,
     plainBytes: row.plain_bytes,
     crc32c: row.crc32c,
   };
+}
+
+/** What no segment can have been spooled as. */
+function brokenOf(row: Row): { readonly broken: string } | undefined {
+  const { start_offset: start, next_offset: next, records, control, aborted, absent } = row;
+  const counts = [records, control, aborted, absent];
+  if (![start, next, ...counts].every(isCount) || next <= start)
+    return { broken: `[${start}, ${next}) is no range, or ${counts.join(' + ')} are no counts` };
+  if (counts.reduce((sum, count) => sum + count, 0) !== next - start)
+    return { broken: `its counts ${counts.join(' + ')} are not its ${next - start} offsets` };
+  if (skippedOf(row) === undefined) return { broken: 'its list of skipped offsets cannot be read' };
+  if (!SEGMENT_CODECS.includes(row.codec as SegmentCodec))
+    return { broken: `its codec '${row.codec}' is unknown` };
+  if (!isCount(row.plain_bytes) || row.plain_bytes > SEGMENT_PLAIN_BYTES_MAX)
+    return { broken: `it says that it holds ${row.plain_bytes} bytes` };
+  return undefined;
+}
+
+const isCount = (value: unknown) => Number.isSafeInteger(value) && (value as number) >= 0;
+
+function skippedOf({ skipped }: Row): SkippedSpan[] | undefined {
+  try {
+    const spans = JSON.parse(skipped) as SkippedSpan[];
+    const isSpan = ({ kind, firstOffset, lastOffset, count }: SkippedSpan) =>
+      (kind === 'control' || kind === 'aborted') && [firstOffset, lastOffset, count].every(isCount);
+    return spans.every(isSpan) ? spans : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function sizeOf(path: string): number {

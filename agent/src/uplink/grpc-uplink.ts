@@ -1,5 +1,6 @@
 // The link as the agent sees it: one stream at a time, opened again with jittered back-off whenever it ends.
 // Why it ended is kept for status and said once per reason.
+import type { Protocols } from '@sluice/proto/protocol.ts';
 import { type Clock, within } from '@sluice/shared/clock.ts';
 import { describeError } from '@sluice/shared/errors.ts';
 import type { Random } from '@sluice/shared/random.ts';
@@ -19,6 +20,8 @@ export interface UplinkOptions extends LinkAddress {
   readonly clock: Clock;
   readonly random: Random;
   readonly events: Events;
+  /** Default: those of this version. */
+  readonly protocols?: Protocols;
   /** Default: gRPC over mutual TLS. */
   readonly openCall?: (address: LinkAddress) => LinkCall;
 }
@@ -92,7 +95,8 @@ class GrpcUplink implements Uplink {
   }
 
   #openSession(handler: UplinkHandler, feed: UplinkFeed, connected: () => void): LinkSession {
-    const { clock, agentId, instanceId, version, maxBitsPerSecond, segmentBytesMax, events } = this.#options;
+    const { clock, agentId, instanceId, version, maxBitsPerSecond, segmentBytesMax, events, protocols } =
+      this.#options;
     this.#stale = false;
     return new LinkSession({
       call: (this.#options.openCall ?? openLinkCall)(this.#options),
@@ -104,6 +108,7 @@ class GrpcUplink implements Uplink {
       version,
       maxBitsPerSecond,
       segmentBytesMax,
+      protocols,
       welcomed: (collectorId) => {
         connected();
         this.#collectorId = collectorId;

@@ -6,13 +6,8 @@ import type {
   PartitionPosition,
   Welcome,
 } from '@sluice/proto/gen/sluice/v1/link.ts';
-import {
-  encodeSegmentRequest,
-  PROTOCOL_MAX,
-  PROTOCOL_MIN,
-  partitionFromWire,
-  partitionToWire,
-} from '@sluice/proto/wire.ts';
+import { agreeProtocol, PROTOCOLS, type Protocols } from '@sluice/proto/protocol.ts';
+import { encodeSegmentRequest, partitionFromWire, partitionToWire } from '@sluice/proto/wire.ts';
 import type { Cancel, Clock } from '@sluice/shared/clock.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
@@ -31,6 +26,8 @@ export interface SessionOptions {
   readonly maxBitsPerSecond: number | undefined;
   /** What segments are cut at; one record batch may be larger. */
   readonly segmentBytesMax: number;
+  /** Default: those of this version. */
+  readonly protocols?: Protocols | undefined;
   /** The collector has answered: the link is up. */
   welcomed(collectorId: string): void;
 }
@@ -108,10 +105,10 @@ export class LinkSession {
   }
 
   #sayHello(): void {
-    const { feed, agentId, instanceId, version } = this.#options;
-    const protocols = { protocolMin: PROTOCOL_MIN, protocolMax: PROTOCOL_MAX };
+    const { feed, agentId, instanceId, version, protocols = PROTOCOLS } = this.#options;
+    const spoken = { protocolMin: protocols.min, protocolMax: protocols.max };
     const partitions = feed.declared().map(declaredToWire);
-    this.#write({ $case: 'hello', value: { agentId, instanceId, version, ...protocols, partitions } });
+    this.#write({ $case: 'hello', value: { agentId, instanceId, version, ...spoken, partitions } });
   }
 
   /** After a half-close the collector may end the stream, or the connection under it. */
@@ -231,8 +228,13 @@ export class LinkSession {
     this.#write({ $case: 'logs', value: { question, partitions } });
   }
 
-  #welcome({ collectorId, creditTotal, positions }: Welcome): void {
+  #welcome({ protocol, version, collectorId, creditTotal, positions }: Welcome): void {
     if (this.#welcomed) throw new SluiceError('LINK_MESSAGE_INVALID', 'the collector sent a second Welcome');
+    const { protocols = PROTOCOLS, version: own } = this.#options;
+    agreeProtocol(
+      { ...protocols, name: `the agent (${own})` },
+      { min: protocol, max: protocol, name: `the collector (${version})` },
+    );
     this.#welcomed = true;
     this.#creditTotal = Math.max(this.#creditTotal, creditTotal);
     this.#options.welcomed(collectorId);

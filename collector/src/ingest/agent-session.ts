@@ -10,13 +10,8 @@ import type {
   PartitionState,
   Segment as WireSegment,
 } from '@sluice/proto/gen/sluice/v1/link.ts';
-import {
-  PROTOCOL_MAX,
-  PROTOCOL_MIN,
-  partitionFromWire,
-  partitionToWire,
-  segmentFromWire,
-} from '@sluice/proto/wire.ts';
+import { agreeProtocol, PROTOCOLS, type Protocols } from '@sluice/proto/protocol.ts';
+import { partitionFromWire, partitionToWire, segmentFromWire } from '@sluice/proto/wire.ts';
 import { type Cancel, type Clock, within } from '@sluice/shared/clock.ts';
 import { crc32c } from '@sluice/shared/crc32c.ts';
 import { describeError, SluiceError } from '@sluice/shared/errors.ts';
@@ -48,6 +43,8 @@ export interface AgentSessionOptions {
   readonly events: Events;
   /** How long a stream that sends nothing more may wait for the commit of what it has sent. */
   readonly drainMs: number;
+  /** Default: those of this version. */
+  readonly protocols?: Protocols | undefined;
   /** Its Hello was good: it is the agent that its certificate names. */
   greeted(): void;
   /** Nothing more comes from it; it ends when what came is committed. */
@@ -90,6 +87,7 @@ export class AgentSession implements AgentLink {
   #receiptDue = false;
   readonly #asked = new Map<number, (answer: LookAnswer) => void>();
   #questions = 0;
+  #protocol = PROTOCOLS.max;
 
   constructor(options: AgentSessionOptions) {
     this.#options = options;
@@ -208,7 +206,7 @@ export class AgentSession implements AgentLink {
     this.#write({
       $case: 'welcome',
       value: {
-        protocol: PROTOCOL_MAX,
+        protocol: this.#protocol,
         collectorId: this.#options.collectorId,
         version: this.#options.version,
         creditTotal: this.#options.credit.grant(this.#credit),
@@ -218,7 +216,7 @@ export class AgentSession implements AgentLink {
   }
 
   #check(hello: Hello): void {
-    const { agentId, grants, version } = this.#options;
+    const { agentId, grants, version, protocols = PROTOCOLS } = this.#options;
     if (hello.agentId !== agentId)
       throw new SluiceError(
         'LINK_IDENTITY_REFUSED',
@@ -229,11 +227,10 @@ export class AgentSession implements AgentLink {
         'LINK_IDENTITY_REFUSED',
         `agent '${agentId}' is not among the collector's agents`,
       );
-    if (hello.protocolMax < PROTOCOL_MIN || hello.protocolMin > PROTOCOL_MAX) {
-      const older =
-        hello.protocolMax < PROTOCOL_MIN ? `the agent (${hello.version})` : `the collector (${version})`;
-      throw new SluiceError('LINK_PROTOCOL_UNSUPPORTED', `upgrade ${older}: no protocol that both know`);
-    }
+    this.#protocol = agreeProtocol(
+      { ...protocols, name: `the collector (${version})` },
+      { min: hello.protocolMin, max: hello.protocolMax, name: `the agent (${hello.version})` },
+    );
   }
 
   async #declare(declared: readonly PartitionState[]): Promise<readonly PartitionPosition[]> {

@@ -1,9 +1,12 @@
 // The link as the collector sees it: agents come in through the listener, prove who they are, and each gets a
-// session.
+// session. A stream that has reached its age is handed on: its agent connects anew, and whatever stands
+// before the collectors spreads the agents again.
 import { type ServiceError, status } from '@grpc/grpc-js';
-import { type Clock, within } from '@sluice/shared/clock.ts';
+import type { Protocols } from '@sluice/proto/protocol.ts';
+import { type Cancel, type Clock, within } from '@sluice/shared/clock.ts';
 import { describeError, SluiceError } from '@sluice/shared/errors.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
+import type { Random } from '@sluice/shared/random.ts';
 import { daysToExpiry, type TlsFiles } from '@sluice/shared/tls-material.ts';
 import type { LogBounds, PartitionLog, Sequencer } from '../contracts.ts';
 import type { Events } from '../events.ts';
@@ -24,14 +27,19 @@ export interface IngestOptions {
   readonly agents: readonly AgentGrant[];
   /** How long a stream that sends nothing more may wait for the commit of what it has sent. */
   readonly drainMs: number;
+  /** Age at which a stream is handed on, up to a fifth earlier or later. */
+  readonly streamAgeMaxMs: number;
   readonly sequencer: Sequencer;
   readonly collectorId: string;
   readonly version: string;
   readonly clock: Clock;
+  readonly random: Random;
   readonly events: Events;
   /** Default: gRPC behind our own TLS listener. */
   readonly openDoor?: (options: DoorOptions) => LinkDoor;
   readonly keepalive?: DoorOptions['keepalive'];
+  /** Default: those of this version. */
+  readonly protocols?: Protocols;
 }
 
 export interface ConnectedAgent {
@@ -84,7 +92,16 @@ interface Connected {
   readonly peer: string;
   readonly sinceMs: number;
   greeted: boolean;
+  /** Of its age, and then of the time to obey. */
+  cancelWait: Cancel;
 }
+
+/** Streams that began together are not handed on together. */
+const AGE_SPREAD = 0.2;
+/** Of the age, between two that are handed on: each closes windows early, those that come between go together. */
+const HAND_ON_SHARE = 1 / 30;
+/** An agent that was told to go elsewhere and still sends after this is not heard any more. */
+const OBEY_MS_MAX = 20_000;
 
 export function createIngest(options: IngestOptions): Ingest {
   return new GrpcIngest(options);
@@ -99,6 +116,7 @@ class GrpcIngest implements Ingest {
   #listening = false;
   #draining = false;
   #streams = 0;
+  #handedOnMs = Number.NEGATIVE_INFINITY;
   /** Called whenever a stream finishes or ends. */
   #streamsMoved: () => void = () => {};
 
@@ -155,7 +173,7 @@ class GrpcIngest implements Ingest {
   }
 
   #open(stream: AgentStream, agentId: string): void {
-    const { agents, sequencer, collectorId, version, drainMs, clock, events } = this.#options;
+    const { agents, sequencer, collectorId, version, drainMs, clock, events, protocols } = this.#options;
     const session = new AgentSession({
       stream,
       streamId: ++this.#streams,
@@ -168,6 +186,7 @@ class GrpcIngest implements Ingest {
       drainMs,
       clock,
       events,
+      protocols,
       greeted: () => this.#greeted(connected),
       finishing: () => {
         this.#streamsMoved();
@@ -180,6 +199,7 @@ class GrpcIngest implements Ingest {
       peer: stream.getPeer(),
       sinceMs: clock.wallMs(),
       greeted: false,
+      cancelWait: () => {},
     };
     this.#connected.add(connected);
   }
@@ -190,14 +210,35 @@ class GrpcIngest implements Ingest {
     const [twin] = this.#agents().filter((a) => a.session.agentId === agent && !a.session.isFinishing);
     connected.greeted = true;
     this.#options.events.agentConnected({ agent, peer });
+    const { clock, random, streamAgeMaxMs } = this.#options;
+    const ageMs = streamAgeMaxMs * (1 + AGE_SPREAD * (2 * random.fraction() - 1));
+    connected.cancelWait = clock.after(ageMs, () => this.#handOnSoon(connected));
     if (twin === undefined) return;
     const instances = [twin.session.instanceId, session.instanceId];
     this.#options.events.agentTwice({ agent, peers: [twin.peer, peer], instances });
   }
 
+  #handOnSoon(connected: Connected): void {
+    const { clock, streamAgeMaxMs } = this.#options;
+    const waitMs = this.#handedOnMs + streamAgeMaxMs * HAND_ON_SHARE - clock.monotonicMs();
+    if (waitMs <= 0) this.#handOn(connected);
+    else connected.cancelWait = clock.after(waitMs, () => this.#handOn(connected));
+  }
+
+  /** What it has brought is committed and told before it ends, so that nothing of it is sent again. */
+  #handOn(connected: Connected): void {
+    const { session, peer } = connected;
+    if (this.#draining || session.isFinishing) return;
+    this.#handedOnMs = this.#options.clock.monotonicMs();
+    this.#options.events.streamHandedOn({ agent: session.agentId, peer });
+    session.drain('this stream has reached its age');
+    connected.cancelWait = this.#options.clock.after(OBEY_MS_MAX, () => void session.finish());
+  }
+
   #ended(connected: Connected, end: SessionEnd): void {
     const { session, peer, greeted } = connected;
     const { agentId: agent } = session;
+    connected.cancelWait();
     this.#connected.delete(connected);
     if (end.kind === 'refused') this.#reportRefusal({ peer, agent }, end.error);
     const reason = end.kind === 'ended' ? 'ended' : describeError(end.error);

@@ -3,10 +3,10 @@
 // at fixed numbers, so that a writer finds the one behind its own entry without asking for the newest. The
 // hint names the newest one and the newest entry; it is overwritten without a fence, so an old one may stand
 // there and only costs requests.
-import { SluiceError } from '@sluice/shared/errors.ts';
 import { partitionKey } from '@sluice/shared/position.ts';
 import { z } from 'zod';
 import { emptyFold, type Fold } from './fold.ts';
+import { decodeStored, invalidStored } from './stored-json.ts';
 
 export const CHECKPOINT_FORMAT = 1;
 
@@ -76,30 +76,20 @@ export function encodeCheckpoint(fold: Fold): Buffer {
   return Buffer.from(`${JSON.stringify(value)}\n`);
 }
 
-/** LEDGER_ENTRY_INVALID where the bytes are no checkpoint of this table at this place. */
+/** Without a checkpoint the ledger is read from its first entry. */
+const FORM = { schema: checkpoint, format: CHECKPOINT_FORMAT, what: 'a checkpoint' };
+
+/**
+ * LEDGER_FORMAT_NEWER; LEDGER_ENTRY_INVALID where the bytes are no checkpoint of this table at this place.
+ */
 export function decodeCheckpoint(
   bytes: Uint8Array,
   at: { key: string; table: string; through: number },
 ): Checkpoint {
-  const invalid = (message: string) =>
-    new SluiceError('LEDGER_ENTRY_INVALID', `a checkpoint ${message}`, { place: at.key });
-  let json: unknown;
-  try {
-    json = JSON.parse(Buffer.from(bytes).toString());
-  } catch {
-    throw invalid('is not JSON; without it the ledger is read from its first entry');
-  }
-  const { format } = (json ?? {}) as { format?: unknown };
-  if (typeof format === 'number' && format > CHECKPOINT_FORMAT)
-    throw invalid(`has format ${format}, and this collector knows ${CHECKPOINT_FORMAT}: upgrade it`);
-  const parsed = checkpoint.safeParse(json);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw invalid(`is wrong at ${issue?.path.join('.')}: ${issue?.message}`);
-  }
-  if (parsed.data.table !== at.table || parsed.data.through !== at.through)
-    throw invalid(`says ${parsed.data.table} ${parsed.data.through}`);
-  return parsed.data;
+  const found = decodeStored(bytes, FORM, at.key);
+  if (found.table !== at.table || found.through !== at.through)
+    throw invalidStored(FORM, `says ${found.table} ${found.through}`, at.key);
+  return found;
 }
 
 /** The fold that was written, but for its unpublished entries, which the caller has to read. */

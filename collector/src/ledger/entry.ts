@@ -1,8 +1,8 @@
 // A ledger entry as bytes. Strict in both directions: what cannot be understood wholly is refused, because a
 // fold that skips a part of an entry would acknowledge what it does not know.
-import { SluiceError } from '@sluice/shared/errors.ts';
 import { z } from 'zod';
 import type { LedgerEntry } from '../contracts.ts';
+import { decodeStored, invalidStored, type StoredForm } from './stored-json.ts';
 
 export const LEDGER_FORMAT = 1;
 
@@ -82,34 +82,20 @@ const entry = z.discriminatedUnion('kind', [
   }),
 ]);
 
+const FORM: StoredForm<LedgerEntry> = { schema: entry, format: LEDGER_FORMAT, what: 'it' };
+
 /** One line of JSON, keys in the order of the contract. */
 export function encodeEntry(value: LedgerEntry): Buffer {
   return Buffer.from(`${JSON.stringify(value)}\n`);
 }
 
-/** LEDGER_ENTRY_INVALID where the bytes are not an entry of this format, of this table, under this number. */
+/** LEDGER_FORMAT_NEWER; LEDGER_ENTRY_INVALID where the bytes are no entry of this table under this number. */
 export function decodeEntry(
   bytes: Uint8Array,
   at: { key: string; table: string; sequence: number },
 ): LedgerEntry {
-  const invalid = (message: string) => new SluiceError('LEDGER_ENTRY_INVALID', message, { place: at.key });
-  let json: unknown;
-  try {
-    json = JSON.parse(Buffer.from(bytes).toString());
-  } catch {
-    throw invalid('it is not JSON');
-  }
-  const { format } = (json ?? {}) as { format?: unknown };
-  if (typeof format === 'number' && format > LEDGER_FORMAT)
-    throw invalid(
-      `it has format ${format}, and this collector knows ${LEDGER_FORMAT}: upgrade the collector`,
-    );
-  const parsed = entry.safeParse(json);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw invalid(`${issue?.path.join('.')}: ${issue?.message}`);
-  }
-  if (parsed.data.table !== at.table || parsed.data.sequence !== at.sequence)
-    throw invalid(`it says ${parsed.data.table} ${parsed.data.sequence}`);
-  return parsed.data;
+  const found: LedgerEntry = decodeStored(bytes, FORM, at.key);
+  if (found.table !== at.table || found.sequence !== at.sequence)
+    throw invalidStored(FORM, `says ${found.table} ${found.sequence}`, at.key);
+  return found;
 }

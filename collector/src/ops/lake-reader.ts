@@ -11,7 +11,8 @@ import { catalogValue, ledgerKey, type PartitionValues } from '../lake/object-ke
 import { decodeEntry } from '../ledger/entry.ts';
 import { isWindow } from '../ledger/fold.ts';
 import { type Ledger, openLedger } from '../ledger/ledger.ts';
-import { identifier, literal } from '../transform/sql/types.ts';
+import { identifier, literal, parseType } from '../transform/sql/types.ts';
+import { entriesOnce, tablesOnce } from './read-once.ts';
 
 /** Entries that are read, and in memory, at the same time. */
 const READS_MAX = 32;
@@ -35,6 +36,12 @@ export class LakeReader {
 
   constructor(options: LakeReaderOptions) {
     this.#options = options;
+  }
+
+  /** The same lake as it is now, for a command that walks its ledgers more than once. */
+  readingOnce(): LakeReader {
+    const { store, catalog } = this.#options;
+    return new LakeReader({ ...this.#options, store: entriesOnce(store), catalog: tablesOnce(catalog) });
   }
 
   /** The folded ledger of a table; every entry in it was checked against the ones before. */
@@ -169,6 +176,5 @@ export function readerOf(definition: TableDefinition, paths: readonly string[]):
 }
 
 export function duckdbType(glue: string): string {
-  const names: Readonly<Record<string, string>> = { string: 'VARCHAR', int: 'INTEGER', binary: 'BLOB' };
-  return names[glue] ?? glue.toUpperCase();
+  return parseType(glue)?.duckdb ?? glue.toUpperCase();
 }

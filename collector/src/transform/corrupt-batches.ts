@@ -1,8 +1,9 @@
-// Record batches whose records cannot be read, in segments that are themselves whole: the bytes broke before
-// they were spooled. Such a batch goes to quarantine as one piece, one row for each record that its header
-// counts, so that ranges and classes still add up and its neighbours flow (decision 0004). Pure.
+// Record batches whose records cannot be read, in segments that arrived as they were sent: the bytes broke
+// before, a batch's own (decision 0004) or the whole payload's (0008). They go to quarantine as one piece,
+// one row for each record that the header counts, so that ranges and classes add up. Pure.
+import { decompressPayload } from '@sluice/shared/codecs.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
-import { type RecordBatchHeader, walkBatches } from '@sluice/shared/record-batch.ts';
+import { BATCH_RECORDS_MAX, type RecordBatchHeader, walkBatches } from '@sluice/shared/record-batch.ts';
 import { countRecordsFrom } from '@sluice/shared/records.ts';
 import { boundedTimestamp, type Segment, skippedFrom } from '@sluice/shared/segment.ts';
 import type { StagedSegment } from '../contracts.ts';
@@ -22,17 +23,25 @@ export interface CorruptRun {
 
 export type Unreadable = SluiceError & { readonly code: OddCode };
 
+const UNREADABLE: ReadonlySet<string> = new Set<OddCode>([
+  'SEGMENT_CORRUPT',
+  'RECORD_BATCH_CORRUPT',
+  'RECORD_BATCH_TOO_LARGE',
+]);
+
 export type PayloadPiece =
   | { readonly kind: 'batch'; readonly header: RecordBatchHeader; readonly bytes: Buffer }
   /** From here to the end of the payload nothing tells where a batch begins. */
   | { readonly kind: 'rest'; readonly bytes: Buffer; readonly error: Unreadable };
 
-/** What no decompression could hold is no count of records: the smallest record has seven bytes. */
-const RECORDS_MAX = Math.floor((256 * 2 ** 20) / 7);
-
-export function* piecesOf(payload: Buffer): Generator<PayloadPiece> {
+/** Batch by batch, as far as they can be told apart. */
+export function* piecesOf({ codec, payload: packed, plainBytes }: Segment): Generator<PayloadPiece> {
+  const { buffer, byteOffset, byteLength } = packed;
+  // What comes from another thread is a plain Uint8Array.
+  let payload = Buffer.from(buffer, byteOffset, byteLength);
   let at = 0;
   try {
+    payload = decompressPayload(codec, payload, plainBytes);
     for (const batch of walkBatches(payload)) {
       at += batch.header.totalBytes;
       yield { kind: 'batch', ...batch };
@@ -44,14 +53,11 @@ export function* piecesOf(payload: Buffer): Generator<PayloadPiece> {
 }
 
 /**
- * A broken batch, or one that no limit admits. A compression that is unknown here is not broken: it waits for
- * an upgrade.
+ * A broken batch or payload, or one that no limit admits. A compression that is unknown here is not broken:
+ * it waits for an upgrade.
  */
 export function isUnreadable(error: unknown): error is Unreadable {
-  return (
-    error instanceof SluiceError &&
-    (error.code === 'RECORD_BATCH_CORRUPT' || error.code === 'RECORD_BATCH_TOO_LARGE')
-  );
+  return error instanceof SluiceError && UNREADABLE.has(error.code);
 }
 
 /**
@@ -99,7 +105,7 @@ function run(
   },
 ): CorruptRun {
   const { startOffset, records, bytes, error } = at;
-  if (records > RECORDS_MAX) throw error;
+  if (records > BATCH_RECORDS_MAX) throw error;
   const { code, message: reason } = error;
   const timestamp = boundedTimestamp(at.timestamp);
   return { partition, startOffset, records, timestamp, code, reason, raw: bytes };

@@ -1,7 +1,7 @@
 // Everything seen of one field over a sample of JSON objects, and which fields become columns of which type.
 // An object is flattened into its fields; what is an array, a map with endless keys, or now this and now
 // that, stays JSON text.
-import { metadataColumns } from './sql/fields.ts';
+import { metadataColumns } from './sql/metadata.ts';
 import { commonType, numberKind, type SeenKind, textKind } from './value-types.ts';
 
 export interface FieldSource {

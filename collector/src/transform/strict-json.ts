@@ -1,10 +1,11 @@
 // What DuckDB's JSON reader lets through and RFC 8259 does not: commas before a closing bracket, NaN and
-// Infinity, and decimals that lose digits on their way through a double. A cheap pass over all values at once
-// finds suspects; JSON.parse decides. The same pass tells SQL whether a column of text may take an object or
-// an array.
+// Infinity, and numbers that lose digits on their way through a double, or vanish in it. A cheap pass over
+// all values at once finds suspects; JSON.parse decides. The same pass tells SQL whether a column of text may
+// take an object or an array.
 import type { ColumnChunk } from './columns.ts';
 import { eachNumber, losesDigits } from './json-numbers.ts';
 import type { SourceField } from './sql/fields.ts';
+import { type FieldType, isScalar } from './sql/types.ts';
 
 /**
  * Loose syntax can only begin there: a comma before a closing bracket, or a token like NaN or -Infinity in
@@ -13,6 +14,8 @@ import type { SourceField } from './sql/fields.ts';
  */
 const TRAILING_COMMA = /,[ \t\r\n]*[}\]]/g;
 const NOT_A_NUMBER = /[:,[][ \t\r\n]*-?(?:[nN][aA]|[iI][nN])/g;
+/** A short number that is too small for a double has such an exponent; its end tells a UUID apart. */
+const TINY = /[0-9][eE]-[0-9]{3,}[ \t\r\n,}\]]/g;
 
 const NUMERIC = new Uint8Array(256);
 for (const byte of '0123456789.eE') NUMERIC[byte.charCodeAt(0)] = 1;
@@ -27,15 +30,24 @@ const SCANNED_BYTES = 2 ** 19;
 export interface JsonRules {
   /** Paths of fields whose digits matter, as JSON. */
   readonly exactPaths: ReadonlySet<string>;
+  /** Paths of fields that are doubles: digits may be rounded, but no number becomes 0. */
+  readonly doublePaths: ReadonlySet<string>;
+  /** Fields that hold others. */
+  readonly nested: readonly SourceField[];
   /** TRAILING_COMMA, and the colon before an object or an array where a text is wanted. */
   readonly brackets: RegExp;
 }
 
 export function jsonRules(source: readonly SourceField[]): JsonRules {
-  const exact = source.filter(({ type }) => type.kind !== 'float');
+  const pathsOf = (isDouble: boolean) =>
+    source
+      .filter(({ type }) => isScalar(type) && (type.kind === 'float') === isDouble)
+      .map(({ path }) => JSON.stringify(path));
   const texts = source.filter(({ type }) => type.kind === 'string').map(({ path }) => path.at(-1) ?? '');
   return {
-    exactPaths: new Set(exact.map(({ path }) => JSON.stringify(path))),
+    exactPaths: new Set(pathsOf(false)),
+    doublePaths: new Set(pathsOf(true)),
+    nested: source.filter(({ type }) => !isScalar(type)),
     brackets: texts.length === 0 ? TRAILING_COMMA : withDocuments(texts),
   };
 }
@@ -69,13 +81,14 @@ export function strikeUnstrict(chunk: ColumnChunk, rules: JsonRules): boolean {
     const text = bytes.toString('latin1', from, end);
     const found = lookAtBrackets(text, documents ? TRAILING_COMMA : rules.brackets);
     for (const at of found.commas) places.push(from + at);
-    for (const { index } of text.matchAll(NOT_A_NUMBER)) places.push(from + index);
+    for (const pattern of [NOT_A_NUMBER, TINY])
+      for (const { index } of text.matchAll(pattern)) places.push(from + index);
     documents ||= found.documents;
     from = end;
   }
   const rows = new Set(places.map((at) => rowAt(ends, chunk.rows, at)));
   for (const row of [...rows].sort((a, b) => a - b)) {
-    const code = verdict(chunk.value(row), rules.exactPaths);
+    const code = verdict(chunk.value(row), rules);
     if (code !== undefined) chunk.strike(row, code);
   }
   return documents;
@@ -138,10 +151,7 @@ function rowAt(ends: Uint32Array, rows: number, at: number): number {
   return low;
 }
 
-function verdict(
-  value: Buffer,
-  exactPaths: ReadonlySet<string>,
-): 'JSON_INVALID' | 'NUMBER_INEXACT' | undefined {
+function verdict(value: Buffer, rules: JsonRules): 'JSON_INVALID' | 'NUMBER_INEXACT' | undefined {
   const text = value.toString();
   try {
     JSON.parse(text);
@@ -150,7 +160,34 @@ function verdict(
   }
   let inexact = false;
   eachNumber(text, (path, source) => {
-    if (!inexact && losesDigits(source)) inexact = exactPaths.has(JSON.stringify(path));
+    if (!inexact && losesDigits(source)) inexact = isMissed(path, rules, Number(source) === 0);
   });
   return inexact ? 'NUMBER_INEXACT' : undefined;
+}
+
+/** Whether what a number loses is missed where it is read: any digit, or by a double all of them. */
+function isMissed(path: readonly (string | null)[], rules: JsonRules, vanishes: boolean): boolean {
+  const key = JSON.stringify(path);
+  if (rules.exactPaths.has(key) || (vanishes && rules.doublePaths.has(key))) return true;
+  const misses = (type: FieldType) => isScalar(type) && (vanishes || type.kind !== 'float');
+  return rules.nested.some(
+    (field) =>
+      field.path.every((part, i) => part === path[i]) &&
+      isMissedInside(field.type, path.slice(field.path.length), misses),
+  );
+}
+
+/** Whether a number at this path of a nested value is read, as a type that misses what it loses. */
+function isMissedInside(
+  type: FieldType,
+  path: readonly (string | null)[],
+  misses: (type: FieldType) => boolean,
+): boolean {
+  const [part, ...rest] = path;
+  if (type.kind === 'choice') return type.members.some((member) => isMissedInside(member.type, path, misses));
+  if (part === undefined) return misses(type);
+  if (type.kind === 'array') return part === null && isMissedInside(type.element, rest, misses);
+  if (type.kind === 'map') return part !== null && isMissedInside(type.value, rest, misses);
+  const field = type.kind === 'struct' ? type.fields.find(({ source }) => source === part) : undefined;
+  return field !== undefined && isMissedInside(field.type, rest, misses);
 }

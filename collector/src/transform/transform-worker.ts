@@ -3,7 +3,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '@sluice/shared/clock.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
-import { type TransformLimits, tableProblems, WindowTransform } from './window-transform.ts';
+import { tableProblems } from './table-check.ts';
+import { marks, type TransformLimits, WindowTransform } from './window-transform.ts';
 import type { FromWorker, OfJob, ToWorker } from './worker-protocol.ts';
 
 const limits = workerData as TransformLimits;
@@ -56,7 +57,10 @@ async function handle(job: Job, message: ToWorker): Promise<FromWorker> {
       await close(job);
       return { kind: 'done' };
     case 'validate':
-      return { kind: 'problems', problems: await tableProblems(message.table, message.directory) };
+      return {
+        kind: 'problems',
+        problems: await tableProblems(message.table, { directory: message.directory, marks }),
+      };
   }
 }
 

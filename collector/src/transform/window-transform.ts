@@ -5,7 +5,6 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '@sluice/shared/clock.ts';
-import { decompressPayload } from '@sluice/shared/codecs.ts';
 import { assert, SluiceError } from '@sluice/shared/errors.ts';
 import { sha256OfFile } from '@sluice/shared/file-hash.ts';
 import { partitionKey } from '@sluice/shared/position.ts';
@@ -30,8 +29,10 @@ import {
 } from './corrupt-batches.ts';
 import { csvConverter } from './csv-line.ts';
 import { type Database, openDatabase } from './duckdb.ts';
-import { type CompiledTable, compileTable, type InsertForm, type Marks } from './sql/compile.ts';
+import { setKeys } from './key-files.ts';
+import { type CompiledTable, compileTable, type Marks } from './sql/compile.ts';
 import { type FieldPlan, planFields } from './sql/fields.ts';
+import type { InsertForm } from './sql/steps/step.ts';
 import { literal } from './sql/types.ts';
 import { type JsonRules, jsonRules, strikeUnstrict } from './strict-json.ts';
 
@@ -48,7 +49,7 @@ export interface WindowRequest {
 
 /** Drawn per process: a value cannot contain what nobody could foresee. */
 const unforeseeable = () => Buffer.from(systemRandom.hex(6), 'hex').toString('base64');
-const marks: Marks = { separator: `\u001e${unforeseeable()}`, nullMark: `null-${unforeseeable()}` };
+export const marks: Marks = { separator: `\u001e${unforeseeable()}`, nullMark: `null-${unforeseeable()}` };
 
 /** Combinations of partition values up to which reading all rows for each is the quicker way. */
 const PARTITIONS_SCANNED_MAX = 16;
@@ -77,9 +78,7 @@ export class WindowTransform {
     this.#clock = clock;
     this.#database = database;
     this.#compiled = compileTable(table, plan, marks);
-    this.#forms = table.steps.some(({ kind }) => kind === 'filter')
-      ? ['clean', 'checked', 'guarded']
-      : ['clean', 'checked'];
+    this.#forms = plan.mayThrow ? ['clean', 'checked', 'guarded'] : ['clean', 'checked'];
     this.#jsonRules = table.input.kind === 'json' ? jsonRules(plan.source) : undefined;
     this.#chunk = new ColumnChunk({
       separator: Buffer.from(marks.separator),
@@ -100,21 +99,26 @@ export class WindowTransform {
       spillDirectory: join(request.directory, 'spill'),
       ...limits,
     });
-    const transform = new WindowTransform(request, { database, plan, clock });
-    await database.run(transform.#compiled.createStaged);
-    return transform;
+    try {
+      await setKeys(database, plan.keyFiles);
+      const transform = new WindowTransform(request, { database, plan, clock });
+      await database.run(transform.#compiled.createStaged);
+      return transform;
+    } catch (error) {
+      database.close();
+      throw error;
+    }
   }
 
   /** Decodes a segment; resolves when there is room for the next. */
   async add(staged: StagedSegment): Promise<void> {
     const { segment, fromOffset } = staged;
     let started = this.#clock.monotonicMs();
-    const payload = decompressPayload(segment.codec, view(segment.payload), segment.plainBytes);
     const key = partitionKey(segment);
     let decoded = 0;
     let nextOffset = fromOffset;
     this.#chunk.beginPart(segment.partition);
-    for (const piece of piecesOf(payload)) {
+    for (const piece of piecesOf(segment)) {
       const read = this.#read(staged, piece, { told: decoded, nextOffset });
       decoded += typeof read === 'number' ? read : read.records;
       if (typeof read !== 'number') await this.#quarantine(staged, read);
@@ -214,6 +218,7 @@ export class WindowTransform {
       files: files.map((file, index) => ({ ...file, index })),
       classes,
       recordsPerPartition: this.#records,
+      nulled: await this.#nulled(),
       corrupt: this.#corrupt,
       decodeMs: Math.round(this.#decodeMs),
       sqlMs: Math.round(this.#sqlMs),
@@ -228,6 +233,13 @@ export class WindowTransform {
       filtered: Number(row?.['filtered']),
       quarantined: Number(row?.['quarantined']) + this.#odd,
     };
+  }
+
+  async #nulled(): Promise<TransformResult['nulled']> {
+    const { countNulled } = this.#compiled;
+    if (countNulled === undefined) return [];
+    const rows = await this.#database.rows(countNulled);
+    return rows.map((row) => ({ column: String(row['name']), values: Number(row['n']) }));
   }
 
   async #writeRows(): Promise<OutputFile[]> {
@@ -291,11 +303,6 @@ export class WindowTransform {
   }
 }
 
-/** What comes from another thread is a plain Uint8Array. */
-function view({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
-  return Buffer.from(buffer, byteOffset, byteLength);
-}
-
 function converterOf(table: TableConfig) {
   const { input } = table;
   if (input.kind === 'csv') return csvConverter(input);
@@ -320,27 +327,4 @@ function fileFormat({ output }: TableConfig): { extension: string; options: stri
   const suffix = gzip ? '.gz' : '';
   if (output.kind === 'json') return { extension: `json${suffix}`, options: `FORMAT json${compression}` };
   return { extension: `csv${suffix}`, options: `FORMAT csv, HEADER false${compression}` };
-}
-
-/** What is wrong with a table, DuckDB's own opinion of its SQL included. Empty when it can run. */
-export async function tableProblems(table: TableConfig, directory: string): Promise<string[]> {
-  const plan = planFields(table);
-  if (plan.problems.length > 0) return [...plan.problems];
-  const database = await openDatabase({
-    directories: [directory],
-    spillDirectory: directory,
-    memoryBytesMax: 64e6,
-    threads: 1,
-  });
-  try {
-    const compiled = compileTable(table, plan, marks);
-    await database.run(compiled.createStaged);
-    await database.run(compiled.insertStaged('checked', { exactText: true }));
-    await database.rows(compiled.partitionValues);
-    return [];
-  } catch (error) {
-    return [`its SQL is refused: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`];
-  } finally {
-    database.close();
-  }
 }

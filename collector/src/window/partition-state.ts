@@ -21,6 +21,8 @@ export interface PartitionState {
    * With each the rewinds that it was asked for: what it sent before the last one is stale.
    */
   readonly hearers: Map<AgentLink, number>;
+  /** Segments in a row that could not be, by stream. */
+  readonly impossible: Map<AgentLink, number>;
 }
 
 /** Whether its topic waits for it. */

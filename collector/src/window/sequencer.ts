@@ -9,6 +9,7 @@ import { formatBytes } from '@sluice/shared/units.ts';
 import type { AgentLink, DeclaredPartition, GapNotice, PartitionPosition, Sequencer } from '../contracts.ts';
 import type { Events } from '../events.ts';
 import { createDetachments } from './detached-tables.ts';
+import { impossibleCounts, turnAway } from './impossible-counts.ts';
 import { createPartitionOpener, idOf } from './partition-opener.ts';
 import {
   ackedOf,
@@ -261,7 +262,8 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     let state = partitions.get(key);
     if (state === undefined) {
       const tables = tablesOf(partition.topic);
-      state = { id: idOf(partition), tables, declared: partition, links: new Set(), hearers: new Map() };
+      const streams = { links: new Set<AgentLink>(), hearers: new Map(), impossible: new Map() };
+      state = { id: idOf(partition), tables, declared: partition, ...streams };
       partitions.set(key, state);
     }
     state.declared = partition;
@@ -297,13 +299,13 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     link.rewind(state.id, offset, epoch, reason);
   }
 
-  function segment(
-    link: AgentLink,
-    item: Segment,
-    epoch: number,
-  ): 'staged' | 'skipped' | 'rewound' | 'stale' {
+  function segment(link: AgentLink, item: Segment, epoch: number): ReturnType<Sequencer['segment']> {
     const state = place(link, item, epoch);
     if (typeof state === 'string') return state;
+    const wrong = impossibleCounts(item);
+    if (wrong !== undefined)
+      return turnAway(link, state, { wrong, rewind: (reason) => rewind(link, state, reason) });
+    state.impossible.delete(link);
     const takers = state.tables.filter(
       (table) => isAttached(table) && (table.lane.next(item) ?? 0) < item.nextOffset,
     );
@@ -361,9 +363,10 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     finishing.get(link)?.resolve();
     finishing.delete(link);
     held.forget(link);
-    for (const { links, hearers } of partitions.values()) {
+    for (const { links, hearers, impossible } of partitions.values()) {
       links.delete(link);
       hearers.delete(link);
+      impossible.delete(link);
     }
     for (const { lane, writer } of options.tables) {
       if (!isHeard(lane)) writer.follow(false);

@@ -15,12 +15,12 @@ import {
   addToWindow,
   EARLY_TRANSFORM_BYTES,
   endWindow,
-  newWindow,
   type OpenWindow,
   releaseWindow,
   segmentsOf,
   trimWindow,
   untilEnded,
+  windowNow,
   windowRanges,
 } from './open-window.ts';
 import type { StagedBytes } from './staging-budget.ts';
@@ -134,11 +134,6 @@ export function createTableLane(options: LaneOptions): TableLane {
     return staged === undefined ? committed : Math.max(staged, committed ?? 0);
   };
 
-  function openWindow(): OpenWindow {
-    const id = `${new Date(clock.wallMs()).toISOString().replace(/[-:]|\.\d+/g, '')}-${random.hex(8)}`;
-    return newWindow(id, { wallMs: clock.wallMs(), monotonicMs: clock.monotonicMs() });
-  }
-
   function armTimer(window: OpenWindow, lengthMs: number): void {
     cancelTimer();
     cancelTimer = clock.after(lengthMs * (1 - CLOSE_JITTER * random.fraction()), () => {
@@ -153,7 +148,7 @@ export function createTableLane(options: LaneOptions): TableLane {
     // A window has no hole: what was staged before is trimmed away when its append is lost.
     if ((nextOffsets.get(partitionKey(segment)) ?? fromOffset) < fromOffset) close('overtaken');
     const isFirst = open === undefined;
-    open ??= openWindow();
+    open ??= windowNow(clock, random);
     const hadRecords = open.records > 0;
     addToWindow(open, { segment, fromOffset, held });
     nextOffsets.set(partitionKey(segment), segment.nextOffset);
@@ -239,6 +234,7 @@ export function createTableLane(options: LaneOptions): TableLane {
       try {
         const { classes, files } = result;
         await writer.commitWindow({ windowId: window.id, openedMs: window.openedMs, ranges, classes, files });
+        for (const nulled of result.nulled) events.valuesNulled({ table: table.name, ...nulled });
         for (const batch of result.corrupt) events.recordBatchQuarantined({ table: table.name, ...batch });
         totals.windows++;
         totals.records += classes.in;
@@ -259,7 +255,10 @@ export function createTableLane(options: LaneOptions): TableLane {
     releaseWindow(window);
     forgetSettled();
     changed();
-    await rm(windowDirectory(window), { recursive: true, force: true });
+    // What stays is in nobody's way, and the next start takes it: the window is in the ledger.
+    await rm(windowDirectory(window), { recursive: true, force: true }).catch((error: unknown) =>
+      events.workNotRemoved({ table: table.name, window: window.id, reason: describeError(error) }),
+    );
   }
 
   /** With nothing on its way the ledger alone says what is expected. */
@@ -275,7 +274,7 @@ export function createTableLane(options: LaneOptions): TableLane {
       halt(error);
       events.windowAbandoned({ table: table.name, window: window.id, reason: describeError(error) });
     }
-    await finish(window).catch(() => {});
+    await finish(window);
   }
 
   function halt(error: unknown): void {

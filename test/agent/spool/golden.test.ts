@@ -66,6 +66,24 @@ test('what a released agent spooled is read back, byte by byte', () => {
   files.close();
 });
 
+test('what a released agent had not checkpointed when it was killed is read back as well', () => {
+  const directory = temporaryDirectory();
+  const home = join(directory, 'spool', encodeURIComponent(goldenTopic));
+  mkdirSync(home, { recursive: true });
+  const killed = new URL('../../golden/spool-killed/', import.meta.url);
+  for (const end of ['', '-wal'])
+    copyFileSync(new URL(`format-1.db${end}`, killed), join(home, `00000000000000000007.db${end}`));
+  const files = open(directory);
+  const [first] = goldenSegments;
+  assert.ok(first !== undefined);
+  const found = files.read(first, 1_005, 2 ** 20);
+  assert.deepEqual(
+    found.map((segment) => ({ ...segment, payload: Buffer.from(segment.payload) })),
+    goldenSegments.slice(1),
+  );
+  files.close();
+});
+
 test('a released spool goes on: appended to, committed, and gone when it is drained', () => {
   const { directory } = spoolWith('format-1.db');
   const [, last] = goldenSegments.slice(-2);

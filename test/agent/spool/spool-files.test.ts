@@ -1,7 +1,7 @@
 // The spool's files: what is on disk is never replaced by less, every run of it can be told, and a file that
 // breaks takes nothing with it but what it held.
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { SpoolFiles } from '@sluice/agent/spool/spool-files.ts';
@@ -190,5 +190,69 @@ test('a file whose last segment turns out to be broken is not kept for it', () =
     [0, 10],
     [20, 30],
   ]);
+  files.close();
+});
+
+/** Three segments, of which the disk has changed the row of the second. */
+function damaged(change: string): { files: SpoolFiles; directory: string } {
+  const directory = temporaryDirectory();
+  const made = open(directory);
+  for (const start of [0, 10, 20]) made.append([range(start, start + 10)]);
+  made.close();
+  const path = join(directory, 'spool', 'claims', `${'1'.padStart(20, '0')}.db`);
+  const database = new Database(path);
+  database.exec(`UPDATE segments SET ${change} WHERE start_offset = 10`);
+  database.close();
+  return { files: open(directory), directory };
+}
+
+for (const [change, reason] of [
+  ["skipped = '[{'", /skipped offsets/],
+  ["skipped = '{}'", /skipped offsets/],
+  ['skipped = \'[{"kind":"lost","firstOffset":1,"lastOffset":2,"count":1}]\'', /skipped offsets/],
+  ['records = 11', /11 \+ 0 \+ 0 \+ 0 are not its 10 offsets/],
+  ['next_offset = 10', /no range/],
+  ["codec = 'lzma'", /codec 'lzma'/],
+  ['plain_bytes = 1 << 40', /holds 1099511627776 bytes/],
+] as const)
+  test(`a row with ${change} is dropped alone, by name, and never comes back`, () => {
+    const { files, directory } = damaged(change);
+    assert.deepEqual(runsOf(files), [
+      [0, 10],
+      [20, 30],
+    ]);
+    assert.deepEqual(readFrom(files, 20), [[20, 30]]);
+    assert.deepEqual(files.setAside, []);
+    const [told, ...more] = files.dropped;
+    assert.deepEqual([told?.topic, told?.partition, told?.startOffset, more], ['claims', 0, 10, []]);
+    assert.match(told?.reason ?? '', reason);
+    files.append([range(10, 20)]);
+    files.close();
+    const again = open(directory);
+    assert.deepEqual(runsOf(again), [[0, 30]]);
+    assert.deepEqual(again.dropped, []);
+    again.close();
+  });
+
+test('a file whose rows cannot be read at the start is set aside, and its neighbours stay', () => {
+  const directory = temporaryDirectory();
+  const made = new SpoolFiles({ directory, fileBytesMax: 1, nowMs: () => 1_000 });
+  for (const start of [0, 10, 20]) made.append([range(start, start + 10)]);
+  made.close();
+  const path = join(directory, 'spool', 'claims', `${'2'.padStart(20, '0')}.db`);
+  const bytes = readFileSync(path);
+  const page = new Database(path, { readonly: true });
+  const { rootpage } = page.prepare("SELECT rootpage FROM sqlite_master WHERE name = 'segments'").get() as {
+    rootpage: number;
+  };
+  page.close();
+  writeFileSync(path, bytes.fill(0xa5, (rootpage - 1) * 16_384, rootpage * 16_384));
+  const files = open(directory);
+  assert.deepEqual(runsOf(files), [
+    [0, 10],
+    [20, 30],
+  ]);
+  assert.equal(files.setAside.length, 1);
+  assert.equal(existsSync(path), false);
   files.close();
 });

@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
-import { existsSync, readdirSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Worker } from 'node:worker_threads';
@@ -174,17 +174,28 @@ test('a broken segment is dropped alone and by name, and its neighbours in the f
   await third.close();
 });
 
-test('a spool of a newer format is refused and left as it is', async () => {
+test('a spool of a newer format is refused with every byte of it as it was, also what no checkpoint has reached', async () => {
   const directory = temporaryDirectory();
   const first = await openSpool(directory);
-  await first.append(segments(1));
+  await first.append([...segments(1), ...segments(1, { topic: 'orders' })]);
   await first.close();
-  const path = join(directory, 'spool', 'claims', '00000000000000000001.db');
-  const database = new Database(path);
+  const file = (topic: string) => join(directory, 'spool', topic, '00000000000000000001.db');
+  // As an agent that was killed leaves it: the newer format stands in the write-ahead log alone.
+  const database = new Database(file('orders'));
+  database.pragma('wal_checkpoint(TRUNCATE)');
   database.pragma('user_version = 9');
+  const killed = temporaryDirectory();
+  cpSync(directory, killed, { recursive: true });
   database.close();
-  await assert.rejects(openSpool(directory), { code: 'SPOOL_FORMAT_NEWER' });
-  assert.ok(existsSync(path));
+  const bytes = () =>
+    [
+      'claims/00000000000000000001.db',
+      ...['', '-wal'].map((end) => `orders/00000000000000000001.db${end}`),
+    ].map((path) => readFileSync(join(killed, 'spool', path)).toString('base64'));
+  const before = bytes();
+  await assert.rejects(openSpool(killed), { code: 'SPOOL_FORMAT_NEWER' });
+  assert.deepEqual(bytes(), before);
+  await assert.rejects(openSpool(killed), { code: 'SPOOL_FORMAT_NEWER' }, 'the lock was let go');
 });
 
 test('a second process on one data directory is refused', async () => {

@@ -1,7 +1,5 @@
 // Fills a topic with orders before anything is measured.
-import { prepareKafkajs } from '@sluice/agent/source/kafka-client.ts';
-import { systemClock } from '@sluice/shared/clock.ts';
-import { Kafka, logLevel } from 'kafkajs';
+import { createKafkaClient } from '@sluice/deploy/local/kafka-client.ts';
 import { BatchDigest } from '../orders/batch-digest.ts';
 import { type OrderBatch, orderBatches, PARTITIONS } from '../orders/order-batches.ts';
 import type { OrderOptions } from '../orders/orders.ts';
@@ -45,12 +43,7 @@ export async function prefill(broker: string, topic: string, orders: OrderOption
 }
 
 async function createTopic(broker: string, topic: string): Promise<void> {
-  prepareKafkajs(systemClock);
-  const admin = new Kafka({
-    brokers: [broker],
-    clientId: 'sluice-bench',
-    logLevel: logLevel.NOTHING,
-  }).admin();
+  const admin = createKafkaClient({ brokers: [broker], clientId: 'sluice-bench' }).admin();
   await admin.connect();
   await admin.createTopics({ topics: [{ topic, numPartitions: PARTITIONS, replicationFactor: 1 }] });
   await admin.disconnect();

@@ -7,6 +7,7 @@ import { systemClock } from '@sluice/shared/clock.ts';
 import { createLogger } from '@sluice/shared/log.ts';
 import { createMetrics } from '@sluice/shared/metrics.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
+import { systemRandom } from '@sluice/shared/random.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import { BatchDigest } from '../orders/batch-digest.ts';
 import { announceReady, answer, Meter, programArguments } from './program.ts';
@@ -60,9 +61,9 @@ const sequencer: Sequencer = {
   room: () => config.limits.stagingBytesMax,
 };
 
-const { address, allowCommonName } = config.listen;
+const { address, allowCommonName, streamAgeMax: streamAgeMaxMs } = config.listen;
 const ingest = createIngest({
-  ...{ address, allowCommonName, sequencer },
+  ...{ address, allowCommonName, streamAgeMaxMs, sequencer },
   tls: listenerFiles(config),
   connectionsMax: config.limits.connectionsMax,
   creditBytesMax: config.limits.creditBytesMax,
@@ -71,6 +72,7 @@ const ingest = createIngest({
   collectorId: 'bench',
   version: 'bench',
   clock: systemClock,
+  random: systemRandom,
   events: createEvents(createLogger('bench', 'warn'), createMetrics()),
 });
 await ingest.start();

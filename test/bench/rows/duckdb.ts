@@ -1,18 +1,16 @@
 // The limit of the engine: DuckDB's own reader over the same records in a file, with both cores and no
 // questions asked.
-import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { ForeignLoad } from '../measure/foreign-load.ts';
 import { checkParquet } from '../measure/parquet-check.ts';
 import { type Row, row } from '../measure/row.ts';
-import { ORDER_BYTES_MAX, OrderGenerator, type OrderOptions } from '../orders/orders.ts';
+import { MAPPED_ORDER, readOrders, writeOrders } from '../orders/order-file.ts';
+import type { RecordSize } from '../orders/orders.ts';
 import type { DuckdbFileArguments } from '../programs/duckdb-file.ts';
 import { runProgram, type Usage } from '../programs/run-program.ts';
 import type { Stage } from '../stage.ts';
-
-const BUFFER_BYTES = 4 * 2 ** 20;
-const NEWLINE = 10;
 
 export async function duckdb(stage: Stage): Promise<Row> {
   const { orders } = stage;
@@ -22,8 +20,8 @@ export async function duckdb(stage: Stage): Promise<Row> {
   writeOrders(file, orders);
   const foreign = new ForeignLoad();
   const usage = await runProgram<Usage>('duckdb-file', {
-    ...{ file, directory, threads },
-    size: orders.size,
+    copy: copyOrders(file, directory, orders.size),
+    threads,
   } satisfies DuckdbFileArguments).answer();
   const foreignCpuShare = foreign.share();
   rmSync(file);
@@ -39,18 +37,14 @@ export async function duckdb(stage: Stage): Promise<Row> {
   });
 }
 
-function writeOrders(file: string, orders: OrderOptions): void {
-  const generator = new OrderGenerator(orders);
-  const buffer = Buffer.alloc(BUFFER_BYTES);
-  const descriptor = openSync(file, 'w');
-  let at = 0;
-  for (let index = 0; index < orders.records; index++) {
-    at = generator.write(buffer, at, index);
-    buffer[at++] = NEWLINE;
-    if (at + ORDER_BYTES_MAX < BUFFER_BYTES) continue;
-    writeSync(descriptor, buffer, 0, at);
-    at = 0;
-  }
-  writeSync(descriptor, buffer, 0, at);
-  closeSync(descriptor);
+const BIG_VALUES =
+  ', customer.name AS customer_name, customer.email AS customer_email, customer.tier AS tier, ' +
+  'customer.address.city AS city, customer.address.zip AS zip, trace';
+
+function copyOrders(file: string, directory: string, size: RecordSize): string {
+  const values = `${MAPPED_ORDER}${size === 'big' ? BIG_VALUES : ''}, strftime(ts, '%Y-%m-%d') AS dt`;
+  return (
+    `COPY (SELECT ${values} FROM ${readOrders(file, size)} WHERE status <> 'void') TO '${directory}' ` +
+    '(FORMAT parquet, COMPRESSION zstd, PARTITION_BY (dt))'
+  );
 }

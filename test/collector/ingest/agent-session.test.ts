@@ -137,12 +137,14 @@ const refusals: readonly Refusal[] = [
   {
     what: 'an agent that is too old',
     act: (s) => hello(s, { protocolMin: 0, protocolMax: 0 }),
-    details: 'LINK_PROTOCOL_UNSUPPORTED: upgrade the agent (1.0.0): no protocol that both know',
+    details:
+      'LINK_PROTOCOL_UNSUPPORTED: upgrade the agent (1.0.0): the agent (1.0.0) knows protocols up to 0, the collector (2.0.0) from 1 on',
   },
   {
     what: 'an agent that is too new',
     act: (s) => hello(s, { protocolMin: 2, protocolMax: 9 }),
-    details: 'LINK_PROTOCOL_UNSUPPORTED: upgrade the collector (2.0.0): no protocol that both know',
+    details:
+      'LINK_PROTOCOL_UNSUPPORTED: upgrade the collector (2.0.0): the collector (2.0.0) knows protocols up to 1, the agent (1.0.0) from 2 on',
   },
   {
     what: 'a segment before Welcome',

@@ -52,19 +52,30 @@ test('the first entry is hinted at once: a ledger that vanished is never taken f
   await assert.rejects(openOn(store), { code: 'LEDGER_MISSING_ENTRY' });
 });
 
-test('an entry that was altered, or written by a newer collector, stops the reading', async () => {
+test('an entry that was altered stops the reading', async () => {
   const store = fakeObjectStore();
   await grow(store, 2);
   const key = ledgerKey('claims', 1);
   const text = store.objects.get(key)?.toString() ?? '';
-  for (const altered of [
-    text.slice(0, -5),
-    text.replace('"format":1', '"format":2'),
-    text.replace('open', 'fork'),
-  ]) {
+  for (const altered of [text.slice(0, -5), text.replace('open', 'fork')]) {
     store.objects.set(key, Buffer.from(altered));
     await assert.rejects(openOn(store), { code: 'LEDGER_ENTRY_INVALID' });
   }
+});
+
+test('a ledger that a newer collector has written to is left as it is, by its name', async () => {
+  const store = fakeObjectStore();
+  await grow(store, 2);
+  const key = ledgerKey('claims', 1);
+  const text = store.objects.get(key)?.toString() ?? '';
+  store.objects.set(key, Buffer.from(text.replace('"format":1', '"format":2')));
+  const changes: string[] = [];
+  store.faults = (operation, at) => {
+    if (!['read', 'head', 'list'].includes(operation)) changes.push(`${operation} ${at}`);
+    return undefined;
+  };
+  await assert.rejects(openOn(store), { code: 'LEDGER_FORMAT_NEWER', place: key });
+  assert.deepEqual(changes, []);
 });
 
 test('two writers that append at the same time both succeed, under different numbers', async () => {

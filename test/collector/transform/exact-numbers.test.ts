@@ -99,8 +99,8 @@ const steps: Step[] = [
   { kind: 'apply_mapping', mappings: [textOf('text', 'text'), textOf('in.text', 'inner')] },
 ];
 
-/** A number by itself: no smaller than a double can be. */
-const alone = number.filter(([told = '']) => !/[eE]-?\d{3}/.test(told));
+/** A number by itself: no larger than a double can be. */
+const alone = number.filter(([told = '']) => !/[eE]\+?\d{3}/.test(told));
 const field = fc.oneof(
   value.filter(([first = '']) => !/^-?[0-9]/.test(first)),
   alone,
@@ -136,8 +136,8 @@ test('a column of text holds any JSON value with all its digits, or the record i
         const { outer, inner } = records[Number(row['_offset'])] ?? assert.fail('no such record');
         assert.equal(row['code'], 'NUMBER_INEXACT');
         assert.ok(
-          [outer, inner].some(([told = '']) => /^-?[\d.eE+-]{17,}$/.test(told)),
-          'a number by itself is long',
+          [outer, inner].some(([told = '']) => /^-?([\d.eE+-]{17,}|.*[eE]-\d{3})$/.test(told)),
+          'a number by itself is long or very small',
         );
       }
     }),
@@ -201,4 +201,34 @@ test('a document in a column of text says what it said in each of many records',
     rows.map((row) => [row['text'], row['inner']]),
     values.map((_, i) => [`{"n":${i}.10}`, `{${i}`]),
   );
+});
+
+test('a number that is too small for its column is quarantined and never 0, however it came there', async () => {
+  const csv = { kind: 'csv' as const, delimiter: ',', quote: '"', columns: ['v'] };
+  const column = (type: string) => [{ name: 'v', type }];
+  const narrowed = [{ source: 'v', sourceType: 'double', target: 'v', targetType: 'float' }];
+  for (const [table, values] of [
+    [{ input: csv, columns: column('double') }, ['1e-400', `0.${'0'.repeat(400)}1`, '0e-400', '0.0']],
+    [{ input: csv, columns: column('float') }, ['1e-60', '-0.1e-60', '0e-60', '-0']],
+    [
+      { columns: column('double'), steps: [{ kind: 'apply_mapping' as const, mappings: narrowed }] },
+      ['{"v":1e-60}', '{"v":-1e-60}', '{"v":0.0}', '{"v":0}'],
+    ],
+  ] as const) {
+    const { rows, quarantine } = await transform(table, values);
+    assert.deepEqual(
+      quarantine.map((row) => [row['_offset'], row['code']]),
+      [
+        ['0', 'CAST_FAILED'],
+        ['1', 'CAST_FAILED'],
+      ],
+    );
+    assert.deepEqual(
+      rows.map((row) => [row['_offset'], Math.abs(Number(row['v']))]),
+      [
+        ['2', 0],
+        ['3', 0],
+      ],
+    );
+  }
 });

@@ -18,10 +18,11 @@ import { seededRandom } from '../../support/seeded-random.ts';
 import { temporaryDirectory } from '../../support/temp.ts';
 
 const WINDOW_MS = 100_000;
-const workDir = temporaryDirectory();
+const home = temporaryDirectory();
+const silent: Logger = silentLogger;
 const claims = rangeSegment(0, 1);
 
-function laneOf({ start = 0, fraction = 0.5, bytesMax = 2 ** 30, log = silentLogger as Logger } = {}) {
+function laneOf({ start = 0, fraction = 0.5, bytesMax = 2 ** 30, log = silent, workDir = home } = {}) {
   const clock = manualClock();
   const transformer = transformDouble();
   const writer = writerDouble();
@@ -386,4 +387,13 @@ test('a record batch that nobody can read is said by name, once, when its window
   await lane.drained();
   assert.equal(tries, 2);
   assert.deepEqual(log.said(/record batch cannot be read/), [{ table: 'claims', ...batch }]);
+});
+
+test('work files that cannot be removed are said, and the lane commits on', async () => {
+  const log = recordingLogger();
+  const { lane, stage, writer } = laneOf({ log, bytesMax: 10, workDir: '/dev/null' });
+  for (const start of [0, 10]) stage(rangeSegment(start, start + 10));
+  await lane.drained();
+  assert.deepEqual([writer.log.length, lane.blocked()], [2, undefined]);
+  assert.equal(log.said(/were not removed/).length, 2);
 });

@@ -40,7 +40,8 @@ export interface VerifyOptions extends QueryOptions {
 }
 
 /** UsageError for a table that the config does not have. */
-export function verify(options: VerifyOptions, mode: 'shallow' | 'deep' = 'shallow'): Promise<Verification> {
+export function verify(given: VerifyOptions, mode: 'shallow' | 'deep' = 'shallow'): Promise<Verification> {
+  const options = { ...given, reader: given.reader.readingOnce() };
   const tables: TableVerdict[] = [];
   return judged(options, mode, async (table, { database, findings }) => {
     const { nowMs } = options;
@@ -64,7 +65,8 @@ export async function withKafka(
 }
 
 /** UsageError where no table reads the topic. */
-export function verifyOffset(options: VerifyOptions, asked: AskedOffset): Promise<Verification> {
+export function verifyOffset(given: VerifyOptions, asked: AskedOffset): Promise<Verification> {
+  const options = { ...given, reader: given.reader.readingOnce() };
   const { reader, config, nowMs } = options;
   const readers = tablesOf(options).filter(({ topic }) => topic === asked.topic);
   if (readers.length === 0) {

@@ -2,12 +2,15 @@
 // filtered, and staged with the reason of those that failed; the good rows and the bad ones leave by two
 // COPYs. Pure and printable: `explain` shows exactly this.
 import type { Column, TableConfig, TableSchemas } from '../../contracts.ts';
-import { fromJson, fromText, wantsJsonToken } from './conversions.ts';
+import { readAs, wantsToken } from './convert.ts';
 import { exactText } from './exact-text.ts';
-import { type Field, type FieldPlan, metadataColumns, type SourceField } from './fields.ts';
+import type { Field, FieldPlan, SourceField } from './fields.ts';
+import { metadataColumns } from './metadata.ts';
 import { GOOD, partitionConditions, partitionProblems, partitionValues, placeRows } from './partitions.ts';
-import { problem, quarantineColumns, selectQuarantine } from './quarantine.ts';
-import { identifier, literal } from './types.ts';
+import { problem } from './problems.ts';
+import { quarantineColumns, selectQuarantine } from './quarantine.ts';
+import type { Changed, InsertForm } from './steps/step.ts';
+import { identifier, isScalar, literal } from './types.ts';
 
 export interface CompiledTable {
   readonly createStaged: string;
@@ -17,6 +20,8 @@ export interface CompiledTable {
    */
   insertStaged(form: InsertForm, how?: { readonly exactText: boolean }): string;
   readonly countStaged: string;
+  /** Columns whose value was nulled, and how often; undefined where none can be. */
+  readonly countNulled: string | undefined;
   /** Distinct partition values of the rows to write: columns p0, p1 ... as text, then n. */
   readonly partitionValues: string;
   /** SELECT of the rows of one combination of partition values. */
@@ -29,12 +34,6 @@ export interface CompiledTable {
   readonly needsKeys: boolean;
   readonly needsHeaders: boolean;
 }
-
-/**
- * clean: fails where a value is not JSON. checked: each value is validated before it is read, a tenth slower.
- * guarded: survives a filter that throws too, at a fifth of the speed.
- */
-export type InsertForm = 'clean' | 'checked' | 'guarded';
 
 /** What stands between two values of a joined column, and for a null key or beside a number of a text. */
 export interface Marks {
@@ -55,6 +54,7 @@ export function compileTable(table: TableConfig, plan: FieldPlan, marks: Marks):
     countStaged:
       'SELECT count(*) AS staged, count(*) FILTER (__problem IS NOT NULL) AS quarantined, ' +
       'count(*) FILTER (__problem IS NULL AND __filtered) AS filtered FROM staged',
+    countNulled: plan.nulls ? COUNT_NULLED : undefined,
     partitionValues: partitionValues(table),
     selectRows: (values) =>
       selectRows(
@@ -78,6 +78,10 @@ export function compileTable(table: TableConfig, plan: FieldPlan, marks: Marks):
     needsHeaders,
   };
 }
+
+const COUNT_NULLED =
+  "SELECT name, count(*) AS n FROM (SELECT unnest(string_split(ltrim(__nulled, ','), ',')) AS name " +
+  `FROM staged WHERE ${GOOD} AND __nulled <> '') GROUP BY ALL ORDER BY ALL`;
 
 interface Context {
   readonly table: TableConfig;
@@ -114,6 +118,7 @@ function createStaged({ plan, needsKeys, needsHeaders }: Context): string {
     '__problem VARCHAR',
     '__filtered BOOLEAN',
     '__raw BLOB',
+    ...(plan.nulls ? ['__nulled VARCHAR'] : []),
     ...plan.result.map(({ name, type }) => `${identifier(name)} ${type.duckdb}`),
   ];
   return `CREATE OR REPLACE TEMP TABLE staged (${columns.join(', ')})`;
@@ -127,31 +132,20 @@ function insertStaged(context: Context, form: InsertForm): string {
   const { table, plan } = context;
   const layers: string[] = [inputLayer(context), ...readLayers(context, form)];
   let last = 'read';
+  const carry = (changed?: Changed) => carried(context, changed);
   plan.steps.forEach((step, index) => {
     const name = `step${index}`;
-    if (step.kind === 'map') {
-      layers.push(...mapLayers(step.mappings, last, name));
-      last = name;
-    } else if (step.kind === 'keep') {
-      layers.push(`${name} AS (SELECT ${carried()}${list(step.fields)} FROM ${last})`);
-      last = name;
-    } else {
-      layers.push(...filterLayers(step, { from: last, name, form }));
-      last = name;
-    }
+    layers.push(...step.layers({ from: last, name, form, carry }));
+    last = name;
   });
   if (table.output.kind === 'csv') {
-    layers.push(lineBreakLayer(plan, last));
+    layers.push(lineBreakLayer(context, last));
     last = 'checked';
   }
   const unplaced = partitionProblems(table, plan);
   if (unplaced.length > 0) {
-    const meta = carried().replace(
-      '__problem',
-      () =>
-        `CASE WHEN __problem IS NULL AND NOT __filtered THEN CASE ${unplaced.join(' ')} END ELSE __problem END AS __problem`,
-    );
-    layers.push(`placed AS (SELECT ${meta}${list(plan.result)} FROM ${last})`);
+    const problem = `CASE WHEN __problem IS NULL AND NOT __filtered THEN CASE ${unplaced.join(' ')} END ELSE __problem END`;
+    layers.push(`placed AS (SELECT ${carry({ problem })}${list(plan.result)} FROM ${last})`);
     last = 'placed';
   }
   const metadata = ['_partition', '_offset', '_timestamp'];
@@ -160,24 +154,30 @@ function insertStaged(context: Context, form: InsertForm): string {
   const raw = `CASE WHEN __problem IS NOT NULL THEN ${rawBytes(table)} END`;
   return (
     `INSERT INTO staged\nWITH ${layers.join(',\n')}\n` +
-    `SELECT ${metadata.join(', ')}, __problem, __filtered, ${raw}${list(plan.result)} FROM ${last}`
+    `SELECT ${metadata.join(', ')}, __problem, __filtered, ${raw}${plan.nulls ? ', __nulled' : ''}${list(plan.result)} FROM ${last}`
   );
 }
 
 /** Readers of CSV tables split at line breaks before they look at quotes. */
-function lineBreakLayer(plan: FieldPlan, from: string): string {
+function lineBreakLayer(context: Context, from: string): string {
+  const { plan } = context;
   const texts = plan.result.filter(({ type }) => type.kind === 'string').map(({ name }) => identifier(name));
   const breaks = texts.map((name) => `contains(${name}, chr(10)) OR contains(${name}, chr(13))`).join(' OR ');
   const told =
     breaks === ''
       ? '__problem'
       : `CASE WHEN __problem IS NULL AND NOT __filtered AND (${breaks}) THEN 'CSV_LINE_BREAK' ELSE __problem END`;
-  const meta = carried().replace('__problem', () => `${told} AS __problem`);
-  return `checked AS (SELECT ${meta}${list(plan.result)} FROM ${from})`;
+  return `checked AS (SELECT ${carried(context, { problem: told })}${list(plan.result)} FROM ${from})`;
 }
 
-const carried = () =>
-  '_topic, _partition, _offset, _timestamp, _key, _headers, __value, __problem, __filtered';
+/** What every layer hands on of a record, some of it changed. */
+function carried({ plan }: Pick<Context, 'plan'>, { problem, filtered, nulled }: Changed = {}): string {
+  const as = (sql: string | undefined, name: string) => (sql === undefined ? name : `${sql} AS ${name}`);
+  const known = '_topic, _partition, _offset, _timestamp, _key, _headers, __value';
+  const counted = plan.nulls ? `, ${as(nulled, '__nulled')}` : '';
+  return `${known}, ${as(problem, '__problem')}, ${as(filtered, '__filtered')}${counted}`;
+}
+
 const list = (fields: readonly Field[]) => fields.map(({ name }) => `, ${identifier(name)}`).join('');
 
 /** The record as it was: CSV lines travel in front of their fields, bytes as base64. */
@@ -205,11 +205,12 @@ function readLayers(context: Context, form: InsertForm): string[] {
     case 'json':
       return jsonLayers(context, form);
     case 'csv':
-      return csvLayers(plan.source);
+      return csvLayers(plan);
     default: {
+      const counted = plan.nulls ? ", '' AS __nulled" : '';
       const value = table.input.kind === 'bytes' ? 'from_base64(__value)' : '__value';
       return [
-        `read AS (SELECT *, NULL::VARCHAR AS __problem, false AS __filtered, ${value} AS value FROM input)`,
+        `read AS (SELECT *, NULL::VARCHAR AS __problem, false AS __filtered${counted}, ${value} AS value FROM input)`,
       ];
     }
   }
@@ -224,12 +225,12 @@ function jsonLayers({ plan, marks, exactText }: Context, form: InsertForm): stri
   const notObject = `CASE WHEN r IS NOT NULL THEN NULL WHEN json_valid(__value) THEN 'NOT_AN_OBJECT' ELSE 'JSON_INVALID' END`;
   const texts = source.map((field, i) => {
     const at = field.path.reduce((inner, part) => `struct_extract(${inner}, ${literal(part)})`, 'r');
-    return wantsJsonToken(field.type) ? `nullif(${at}::VARCHAR, 'null') AS t${i}` : `${at} AS t${i}`;
+    return wantsToken(field.type) ? `nullif(${at}::VARCHAR, 'null') AS t${i}` : `${at} AS t${i}`;
   });
   return [
     `parsed AS (SELECT *, CASE WHEN ${readable} THEN ${parse} END AS r FROM input)`,
     `texts AS (SELECT *, ${notObject} AS __unread, ${[...texts].join(', ')} FROM parsed)`,
-    ...typedLayers(source, { from: 'texts', json: true, mark: exactText ? marks.nullMark : undefined }),
+    ...typedLayers(plan, { from: 'texts', json: true, mark: exactText ? marks.nullMark : undefined }),
   ];
 }
 
@@ -246,32 +247,34 @@ function structureOf(source: readonly SourceField[]): string {
       at[part] = inner;
       at = inner;
     }
-    at[path.at(-1) ?? ''] = wantsJsonToken(type) ? 'JSON' : 'VARCHAR';
+    at[path.at(-1) ?? ''] = wantsToken(type) ? 'JSON' : 'VARCHAR';
   }
   return JSON.stringify(root);
 }
 
 /** The converter made a JSON array of the line: the line itself, then its fields; null for an empty one. */
-function csvLayers(source: readonly SourceField[]): string[] {
-  const texts = source.map((_field, i) => `r[${i + 2}] AS t${i}`);
+function csvLayers(plan: FieldPlan): string[] {
+  const texts = plan.source.map((_field, i) => `r[${i + 2}] AS t${i}`);
   return [
     `parsed AS (SELECT *, from_json(__value, '["VARCHAR"]') AS r FROM input)`,
     `texts AS (SELECT *, NULL::VARCHAR AS __unread, ${texts.join(', ')} FROM parsed)`,
-    ...typedLayers(source, { from: 'texts', json: false }),
+    ...typedLayers(plan, { from: 'texts', json: false }),
   ];
 }
 
 function typedLayers(
-  source: readonly SourceField[],
+  plan: FieldPlan,
   at: { from: string; json: boolean; mark?: string | undefined },
 ): string[] {
+  const { source, nulls } = plan;
   const { mark } = at;
   const conversions = source.map(({ type, path }) => {
-    if (mark !== undefined && type.kind === 'string')
-      return { value: exactText(path, mark), fails: () => 'false' };
-    return at.json ? fromJson(type) : fromText(type);
+    const read = readAs(type, at.json ? 'json' : 'text');
+    if (mark !== undefined && type.kind === 'string') return { ...read, value: exactText(path, mark) };
+    return read;
   });
   const values = conversions.map((conversion, i) => `${conversion.value(`t${i}`)} AS c${i}`);
+  const failing = conversions.map((conversion, i) => conversion.fails(`t${i}`, `c${i}`));
   const parents = at.json ? parentsOf(source) : [];
   const problems = [
     'WHEN __unread IS NOT NULL THEN __unread',
@@ -285,19 +288,25 @@ function typedLayers(
       return `WHEN CASE WHEN ${below.join(' AND ')} THEN ${isOther} ELSE false END THEN ${told}`;
     }),
     ...source.flatMap((field, i) => {
-      const fails = conversions[i]?.fails(`t${i}`, `c${i}`) ?? 'false';
-      const told = problem('CAST_FAILED', field.path.join('.'), {
-        value: at.json ? shownToken(`t${i}`) : `t${i}`,
-        type: field.type.glue,
-      });
-      return fails === 'false' ? [] : [`WHEN ${fails} THEN ${told}`];
+      const fails = failing[i] ?? 'false';
+      if (fails === 'false' || field.nullOnError) return [];
+      const shown = at.json && isScalar(field.type) ? shownToken(`t${i}`) : `t${i}`;
+      return [`WHEN ${fails} THEN ${conversions[i]?.told(field.path.join('.'), shown)}`];
     }),
   ];
-  const named = source.map(({ name }, i) => `, c${i} AS ${identifier(name)}`).join('');
+  const nulled = source.flatMap(({ name, nullOnError }, i) =>
+    nullOnError ? [`CASE WHEN ${failing[i]} THEN ${literal(`,${name}`)} ELSE '' END`] : [],
+  );
+  const value = (nullOnError: boolean, i: number) =>
+    nullOnError ? `CASE WHEN ${failing[i]} THEN NULL ELSE c${i} END` : `c${i}`;
+  const named = source
+    .map((field, i) => `, ${value(field.nullOnError, i)} AS ${identifier(field.name)}`)
+    .join('');
+  const counted = nulls ? `, ${["''", ...nulled].join(' || ')} AS __nulled` : '';
   return [
     `typed AS (SELECT *, ${values.join(', ')} FROM ${at.from})`,
     'read AS (SELECT _topic, _partition, _offset, _timestamp, _key, _headers, __value, ' +
-      `CASE ${problems.join('\n  ')} END AS __problem, false AS __filtered${named} FROM typed)`,
+      `CASE ${problems.join('\n  ')} END AS __problem, false AS __filtered${counted}${named} FROM typed)`,
   ];
 }
 
@@ -320,62 +329,6 @@ function parentsOf(source: readonly SourceField[]): string[][] {
   return [...parents.values()];
 }
 
-function mapLayers(
-  mappings: Extract<FieldPlan['steps'][number], { kind: 'map' }>['mappings'],
-  from: string,
-  name: string,
-): string[] {
-  const values = mappings.map((m, i) => `${m.conversion.value(identifier(m.from.name))} AS m${i}`);
-  const problems = mappings.flatMap((m, i) => {
-    const fails = m.conversion.fails(identifier(m.from.name), `m${i}`);
-    const told = problem('CAST_FAILED', m.from.name, {
-      value: identifier(m.from.name),
-      type: m.to.type.glue,
-    });
-    return fails === 'false' ? [] : [`WHEN ${fails} THEN ${told}`];
-  });
-  const found =
-    problems.length === 0
-      ? '__problem'
-      : `CASE WHEN __problem IS NOT NULL THEN __problem ${problems.join('\n  ')} END`;
-  const named = mappings.map((m, i) => `, m${i} AS ${identifier(m.to.name)}`).join('');
-  const meta = carried().replace('__problem', () => `${found} AS __problem`);
-  return [
-    `${name}cast AS (SELECT *, ${values.join(', ')} FROM ${from})`,
-    `${name} AS (SELECT ${meta}${named} FROM ${name}cast)`,
-  ];
-}
-
-/**
- * A record whose filter is false or NULL is filtered; one that failed before is quarantined whatever the
- * filter says.
- */
-function filterLayers(
-  step: Extract<FieldPlan['steps'][number], { kind: 'filter' }>,
-  at: { from: string; name: string; form: InsertForm },
-): string[] {
-  const fields = list(step.fields);
-  if (at.form !== 'guarded') {
-    const passes = `coalesce((${step.expression})::BOOLEAN, false)`;
-    const filtered = `CASE WHEN __filtered OR __problem IS NOT NULL THEN __filtered ELSE NOT ${passes} END AS __filtered`;
-    return [
-      `${at.name} AS (SELECT ${carried().replace('__filtered', () => filtered)}${fields} FROM ${at.from})`,
-    ];
-  }
-  const tried = `TRY({'passes': (${step.expression})::BOOLEAN})`;
-  const told = problem('FILTER_FAILED', '', { value: "''", type: 'a boolean' });
-  const problemNow = `CASE WHEN __problem IS NULL AND tried IS NULL THEN ${told} ELSE __problem END AS __problem`;
-  const filteredNow =
-    '(__filtered OR (tried IS NOT NULL AND NOT coalesce(tried.passes, false))) AS __filtered';
-  const meta = carried()
-    .replace('__problem', () => problemNow)
-    .replace('__filtered', () => filteredNow);
-  return [
-    `${at.name}tried AS (SELECT *, CASE WHEN __problem IS NULL THEN ${tried} END AS tried FROM ${at.from})`,
-    `${at.name} AS (SELECT ${meta}${fields} FROM ${at.name}tried)`,
-  ];
-}
-
 function selectRows({ table }: Context, written: readonly Column[], from: string): string {
   const columns = [...written, ...provenanceColumns(table)].map(({ name, type }) =>
     outputExpression(name, type, table),
@@ -391,6 +344,7 @@ function outputExpression(name: string, type: string, table: TableConfig): strin
   if (name === '_topic') return `${literal(table.topic)} AS _topic`;
   if (type === 'timestamp' && table.output.kind !== 'parquet')
     return `strftime(${column}, '%Y-%m-%d %H:%M:%S.%f') AS ${column}`;
+  if (type.includes('<') && table.output.kind === 'csv') return `to_json(${column})::VARCHAR AS ${column}`;
   if (type === 'binary' && table.output.kind !== 'parquet') return `to_base64(${column}) AS ${column}`;
   return column;
 }

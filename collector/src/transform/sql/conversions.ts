@@ -28,6 +28,10 @@ function strict(value: Conversion['value'], fails: (from: string, to: string) =>
 
 const cast = (duckdb: string) => (from: string) => `try_cast(${from} AS ${duckdb})`;
 
+/** A number that is not 0 and became 0: too small for its type. `from` is its text. */
+const vanished = (from: string, to: string) =>
+  `CASE WHEN ${to} = 0 THEN regexp_matches(${from}, '^[+-]?[0.]*[1-9]') ELSE false END`;
+
 /** Digits behind the point beyond the scale, zeros at the end apart. */
 const digitsLost = (from: string, scale: number) =>
   `strlen(rtrim(split_part(${from}, '.', 2), '0')) > ${scale}`;
@@ -38,7 +42,7 @@ export function fromJson(type: ScalarType): Conversion {
     case 'integer':
       return strict(cast(type.duckdb), (from) => `contains(${from}, '.') OR contains(${from}, 'e')`);
     case 'float':
-      return strict(cast(type.duckdb), (_from, to) => `NOT isfinite(${to})`);
+      return strict(cast(type.duckdb), (from, to) => `NOT isfinite(${to}) OR ${vanished(from, to)}`);
     case 'decimal':
       return strict(
         cast(type.duckdb),
@@ -72,7 +76,10 @@ export function fromText(type: ScalarType): Conversion {
     case 'integer':
       return strict(cast(type.duckdb), shaped(INTEGER));
     case 'float':
-      return strict(cast(type.duckdb), (from, to) => `NOT isfinite(${to}) OR ${shaped(FLOAT)(from)}`);
+      return strict(
+        cast(type.duckdb),
+        (from, to) => `NOT isfinite(${to}) OR ${shaped(FLOAT)(from)} OR ${vanished(from, to)}`,
+      );
     case 'decimal':
       return strict(
         cast(type.duckdb),
@@ -110,7 +117,8 @@ export function fromTyped(from: ScalarType, to: ScalarType): Conversion | undefi
   if (from.kind === 'timestamp')
     return to.glue === 'bigint' ? { value: (x) => `epoch_ms(${x})`, fails: () => 'false' } : undefined;
   if (from.kind === 'date' || from.kind === 'boolean' || to.kind === 'boolean') return undefined;
-  if (to.kind === 'float') return strict(cast(to.duckdb), (_x, y) => `NOT isfinite(${y})`);
+  if (to.kind === 'float')
+    return strict(cast(to.duckdb), (x, y) => `NOT isfinite(${y}) OR (${y} = 0 AND ${x} <> 0)`);
   // A number into an exact type: what comes back must be what went in.
   return strict(cast(to.duckdb), (x, y) => `try_cast(${y} AS ${from.duckdb}) IS DISTINCT FROM ${x}`);
 }

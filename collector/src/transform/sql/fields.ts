@@ -1,79 +1,117 @@
 // The columns of a table from its config alone: what is read, what the steps make of it, and everything that
 // can be wrong with that. Pure; the SQL is built from the plan in compile.ts.
-import type { Column, FieldMapping, Step, TableConfig } from '../../contracts.ts';
-import { type Conversion, fromTyped } from './conversions.ts';
-import { parseType, type ScalarType } from './types.ts';
+import type { Step, TableConfig } from '../../contracts.ts';
+import { isMetadata, metadataFields } from './metadata.ts';
+import { planStep } from './steps/plan-step.ts';
+import { type Field, type PlannedStep, type Scope, TEXT } from './steps/step.ts';
+import { type FieldType, identifier, isScalar, parseType } from './types.ts';
 
-export interface Field {
-  readonly name: string;
-  readonly type: ScalarType;
-}
+export type { Field };
 
 /** A column as read from the record: `path` into a JSON object, or a position in a CSV line. */
 export interface SourceField extends Field {
   readonly path: readonly string[];
+  /** A value that fails is NULL, and counted. */
+  readonly nullOnError: boolean;
 }
-
-export type PlannedStep =
-  | {
-      readonly kind: 'map';
-      readonly mappings: readonly { from: Field; to: Field; conversion: Conversion }[];
-    }
-  | { readonly kind: 'keep'; readonly fields: readonly Field[] }
-  | { readonly kind: 'filter'; readonly expression: string; readonly fields: readonly Field[] };
 
 export interface FieldPlan {
   readonly source: readonly SourceField[];
   readonly steps: readonly PlannedStep[];
   /** After the last step, partition columns included. */
   readonly result: readonly Field[];
+  /** Some value may become NULL where it fails, and is counted. */
+  readonly nulls: boolean;
+  /** An expression of the config's own may throw. */
+  readonly mayThrow: boolean;
+  /** Files with keys, in the order of the variables that hold them. */
+  readonly keyFiles: readonly string[];
+  readonly asked: Asked;
   readonly problems: readonly string[];
 }
 
-const text = parseType('string') as ScalarType;
-const METADATA: Readonly<Record<string, string>> = {
-  _topic: 'string',
-  _partition: 'int',
-  _offset: 'bigint',
-  _timestamp: 'timestamp',
-  _key: 'string',
-  _headers: 'string',
-};
-
-export const metadataColumns: readonly Column[] = Object.entries(METADATA).map(([name, type]) => ({
-  name,
-  type,
-}));
-
-const metadataFields: readonly Field[] = metadataColumns.map(({ name, type }) => ({
-  name,
-  type: parseType(type) ?? text,
-}));
+/** What only DuckDB can judge, when the table is checked. */
+export interface Asked {
+  /** Must be one expression each. */
+  readonly expressions: string[];
+  /** SELECT of one boolean that must be true, and what is wrong where it is not. */
+  readonly checks: { readonly sql: string; readonly message: string }[];
+}
 
 export function planFields(table: TableConfig): FieldPlan {
   const problems: string[] = [];
+  const keyFiles: string[] = [];
+  const asked: Asked = { expressions: [], checks: [] };
   const source = sourceFields(table, problems);
   let fields: readonly Field[] = source;
   const steps: PlannedStep[] = [];
   for (const step of table.steps) {
-    const planned = planStep(step, fields, problems);
+    const planned = planStep(step, scopeOf(step, { table, fields, problems, asked, keyFiles }));
     steps.push(planned);
-    fields = planned.kind === 'map' ? planned.mappings.map(({ to }) => to) : planned.fields;
+    fields = planned.fields;
   }
   checkNames(fields, problems);
   checkPartitions(table, fields, problems);
   checkSort(table, fields, problems);
   if (fields.length === 0) problems.push('no column is left to write');
-  return { source, steps, result: fields, problems };
+  const nulls = source.some(({ nullOnError }) => nullOnError) || steps.some((step) => step.nulls === true);
+  const mayThrow = steps.some((step) => step.mayThrow === true);
+  return { source, steps, result: fields, nulls, mayThrow, keyFiles, asked, problems };
+}
+
+interface Planning {
+  readonly table: TableConfig;
+  readonly fields: readonly Field[];
+  readonly problems: string[];
+  readonly asked: Asked;
+  readonly keyFiles: string[];
+}
+
+function scopeOf({ kind: step }: Step, { table, fields, problems, asked, keyFiles }: Planning): Scope {
+  const known = [...fields, ...metadataFields];
+  return {
+    step,
+    fields,
+    topic: table.topic,
+    rowPath: '',
+    find(name) {
+      const field = known.find((one) => one.name === name);
+      if (field === undefined) problems.push(`${step} names '${name}', which is no column at that step`);
+      return field ?? { name, type: TEXT };
+    },
+    has: (name) => known.some((one) => one.name === name),
+    column: ({ name }) => identifier(name),
+    type: (text, name) => typeOf(text, name, problems),
+    problem: (message) => void problems.push(message),
+    expression(sql) {
+      asked.expressions.push(sql);
+      // A comment at its end must not take what stands behind it.
+      return sql.includes('--') ? `${sql}\n` : sql;
+    },
+    check: (sql, message) => void asked.checks.push({ sql, message }),
+    secret(keyFile) {
+      if (!keyFiles.includes(keyFile)) keyFiles.push(keyFile);
+      return keyVariables(keyFiles.indexOf(keyFile));
+    },
+  };
+}
+
+/** Where the two halves of a key are while a window is open. */
+export function keyVariables(index: number): { readonly inner: string; readonly outer: string } {
+  return { inner: `getvariable('key_${index}_inner')`, outer: `getvariable('key_${index}_outer')` };
 }
 
 function sourceFields(table: TableConfig, problems: string[]): SourceField[] {
   const { input, columns } = table;
-  if (input.kind === 'text') return [{ name: 'value', type: text, path: ['value'] }];
-  if (input.kind === 'bytes') return [{ name: 'value', type: parseType('binary') ?? text, path: ['value'] }];
-  const declared = columns.length > 0 ? columns.map((c) => ({ ...c, path: [c.name] })) : mappedSources(table);
+  const value = { name: 'value', path: ['value'], nullOnError: false };
+  if (input.kind === 'text') return [{ ...value, type: TEXT }];
+  if (input.kind === 'bytes') return [{ ...value, type: parseType('binary') ?? TEXT }];
+  const declared =
+    columns.length > 0
+      ? columns.map((c) => ({ ...c, path: [c.name], nullOnError: c.onError === 'null' }))
+      : mappedSources(table);
   if (declared.length === 0) problems.push("'columns' is missing, or an apply_mapping as the first step");
-  const fields = declared.map(({ name, type, path }) => ({ name, path, type: typeOf(type, name, problems) }));
+  const fields = declared.map((one) => ({ ...one, type: typeOf(one.type, one.name, problems) }));
   if (input.kind === 'csv' && columns.length === 0)
     problems.push("csv needs 'columns', in the order of the line");
   checkPaths(fields, problems);
@@ -84,18 +122,19 @@ function sourceFields(table: TableConfig, problems: string[]): SourceField[] {
 function mappedSources(table: TableConfig) {
   const [first] = table.steps;
   if (first?.kind !== 'apply_mapping') return [];
-  const seen = new Map<string, { name: string; type: string; path: string[] }>();
-  for (const { source, sourceType } of first.mappings) {
-    if (Object.hasOwn(METADATA, source)) continue;
-    seen.set(source, { name: source, type: sourceType, path: source.split('.') });
-  }
-  return [...seen.values()];
+  const read = first.mappings.filter(({ source }) => !isMetadata(source));
+  return [...Map.groupBy(read, ({ source }) => source).entries()].map(([name, mappings]) => ({
+    name,
+    type: mappings.at(-1)?.sourceType ?? '',
+    path: name.split('.'),
+    nullOnError: mappings.every(({ onError }) => onError === 'null'),
+  }));
 }
 
-function typeOf(type: string, name: string, problems: string[]): ScalarType {
+function typeOf(type: string, name: string, problems: string[]): FieldType {
   const parsed = parseType(type);
-  if (parsed === undefined) problems.push(`'${name}' has the type '${type}', which no column can have yet`);
-  return parsed ?? text;
+  if (parsed === undefined) problems.push(`'${name}' has the type '${type}', which no column can have`);
+  return parsed ?? TEXT;
 }
 
 /** DuckDB's struct fields do not tell upper from lower case, and a value cannot be an object as well. */
@@ -117,54 +156,14 @@ function checkPaths(fields: readonly SourceField[], problems: string[]): void {
     }
 }
 
-function planStep(step: Step, fields: readonly Field[], problems: string[]): PlannedStep {
-  switch (step.kind) {
-    case 'apply_mapping':
-      return {
-        kind: 'map',
-        mappings: step.mappings.map((mapping) => planMapping(mapping, fields, problems)),
-      };
-    case 'select_fields':
-      return {
-        kind: 'keep',
-        fields: step.fields.flatMap((name) => find(name, fields, 'select_fields', problems) ?? []),
-      };
-    case 'drop_fields': {
-      const dropped = step.fields.map((name) => find(name, fields, 'drop_fields', problems));
-      return { kind: 'keep', fields: fields.filter((field) => !dropped.includes(field)) };
-    }
-    case 'filter':
-      return { kind: 'filter', expression: step.expression, fields };
-  }
-}
-
-function find(name: string, fields: readonly Field[], where: string, problems: string[]): Field | undefined {
-  const field = fields.find((f) => f.name === name) ?? metadataFields.find((f) => f.name === name);
-  if (field === undefined) problems.push(`${where} names '${name}', which is no column at that step`);
-  return field;
-}
-
-function planMapping(mapping: FieldMapping, fields: readonly Field[], problems: string[]) {
-  const { source, sourceType, target, targetType } = mapping;
-  const from = find(source, fields, 'apply_mapping', problems) ?? { name: source, type: text };
-  const declared = typeOf(sourceType, source, problems);
-  if (declared.duckdb !== from.type.duckdb && from.type !== text) {
-    problems.push(`apply_mapping reads '${source}' as ${sourceType}, and it is ${from.type.glue}`);
-  }
-  const to = { name: target, type: typeOf(targetType, target, problems) };
-  const conversion = fromTyped(from.type, to.type);
-  if (conversion === undefined)
-    problems.push(`'${source}': ${from.type.glue} does not convert to ${targetType}`);
-  return { from, to, conversion: conversion ?? { value: (x: string) => x, fails: () => 'false' } };
-}
-
 function checkNames(fields: readonly Field[], problems: string[]): void {
   const seen = new Set<string>();
-  for (const { name } of fields) {
+  for (const { name, type } of fields) {
+    if (type.kind === 'choice') problems.push(`column '${name}' is ${type.glue}: resolve_choice decides`);
     if (!/^[a-z_][a-z0-9_]{0,254}$/.test(name) || name.startsWith('__')) {
       const rule = 'lower-case letters, digits and underscore, not starting with a digit or two underscores';
       problems.push(`column '${name}' must be renamed by apply_mapping: ${rule}`);
-    } else if (Object.hasOwn(METADATA, name)) {
+    } else if (isMetadata(name)) {
       problems.push(`column '${name}' has the name of a metadata column: see 'provenance'`);
     }
     if (seen.has(name.toLowerCase())) problems.push(`two columns are named '${name}'`);
@@ -200,7 +199,10 @@ function checkPartitions(table: TableConfig, fields: readonly Field[], problems:
       problems.push(`partitionBy '${spec.field}' by ${spec.by} needs a timestamp, and it is a date`);
     } else if (spec.kind === 'time' && field.type.kind === 'date' && spec.zone !== undefined) {
       problems.push(`partitionBy '${spec.field}': a date has no time zone`);
-    } else if (spec.kind === 'value' && ['binary', 'float'].includes(field.type.kind)) {
+    } else if (
+      spec.kind === 'value' &&
+      (!isScalar(field.type) || ['binary', 'float'].includes(field.type.kind))
+    ) {
       problems.push(`partitionBy '${spec.field}': a ${field.type.glue} makes no partition`);
     }
   }

@@ -3,7 +3,7 @@
 import type { PartitionSpec, TableConfig } from '../../contracts.ts';
 import { strftimeFormat } from '../../time-spelling.ts';
 import type { FieldPlan } from './fields.ts';
-import { problem } from './quarantine.ts';
+import { problem } from './problems.ts';
 import { identifier, literal } from './types.ts';
 
 /** Rows of `staged` that are written. */

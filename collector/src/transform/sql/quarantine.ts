@@ -1,18 +1,9 @@
 // Records that a table could not take: how a problem is written down while SQL finds it, and the quarantine's
 // columns and SELECT that tell it to people, with or without the record itself.
 import type { Column, TableConfig } from '../../contracts.ts';
-import { metadataColumns } from './fields.ts';
+import { metadataColumns } from './metadata.ts';
+import { US } from './problems.ts';
 import { literal } from './types.ts';
-
-/** Unit separator (ASCII 31): between code, field, value and type of a problem. */
-const US = 'chr(31)';
-const VALUE_SHOWN_MAX = 120;
-
-/** SQL for a problem as one text: code, field, value shown and the type that was wanted. */
-export function problem(code: string, field: string, what: { value: string; type: string }): string {
-  const shown = `coalesce(left(${what.value}::VARCHAR, ${VALUE_SHOWN_MAX}), '')`;
-  return `${literal(code)} || ${US} || ${literal(field)} || ${US} || ${shown} || ${US} || ${literal(what.type)}`;
-}
 
 export function quarantineColumns(table: TableConfig): readonly Column[] {
   const raw = { keep: ['raw', 'binary'], hash: ['raw_sha256', 'string'], drop: undefined }[
@@ -55,11 +46,14 @@ const REASONS: Readonly<Record<string, string>> = {
   CSV_INVALID: 'the value is not one CSV line: a quote is not closed, or text follows one',
   CSV_COLUMNS: 'the line has not as many fields as the table has columns',
   CSV_LINE_BREAK: 'a text holds a line break, which no reader of CSV tables takes: write Parquet or JSON',
-  NUMBER_INEXACT: 'a number has more digits than can be read exactly',
+  NUMBER_INEXACT: 'a number has more digits than can be read exactly, or is too small to be told from 0',
   PARTITION_TOO_LONG: 'the value of a partition column is longer than a path may name',
+  SEGMENT_CORRUPT:
+    'the payload that came with it cannot be decompressed; all of it stands as raw of its first record',
   RECORD_BATCH_CORRUPT:
     'its record batch is not what the producer wrote; all of the batch stands as raw of its first record',
   RECORD_BATCH_TOO_LARGE:
     'its record batch is larger than may be decompressed; all of the batch stands as raw of its first record',
   FILTER_FAILED: 'the filter cannot be evaluated for this record',
+  DERIVE_FAILED: 'an expression cannot be evaluated for this record',
 };

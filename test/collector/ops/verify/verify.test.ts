@@ -2,8 +2,11 @@
 // words what it could not see.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Catalog } from '@sluice/collector/contracts.ts';
+import { ledgerKey } from '@sluice/collector/lake/object-keys.ts';
+import { entriesOnce, tablesOnce } from '@sluice/collector/ops/read-once.ts';
 import { formatVerification } from '@sluice/collector/ops/verify/report.ts';
-import { verify } from '@sluice/collector/ops/verify/verify.ts';
+import { verify, verifyOffset } from '@sluice/collector/ops/verify/verify.ts';
 import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
 import { fakeObjectStore } from '../../../support/fake-object-store.ts';
 import { byDay, columns, findings, keysOf, transformer, written } from '../../../support/verified-lake.ts';
@@ -162,4 +165,48 @@ test('gaps and truncations are lines of the verdict, and no finding', async () =
     formatVerification(await verify(lake.options, 'deep')),
     /\[0, 8\) without a duplicate, and with the gaps below\n {2}gap claims-0 \[6, 8\): retention/,
   );
+});
+
+test('each ledger entry and the list of tables are read once, whatever is asked', async () => {
+  const store = fakeObjectStore();
+  const tables = ['a', 'b'].map((name) => ({ ...plainTable, name, location: name, columns }));
+  const lake = await createWrittenLake(transformer, store, tables);
+  for (const { name } of tables) await lake.write(name, ['{"n":1}']);
+  const reads = new Map<string, number>();
+  store.faults = (operation, key) => {
+    if (operation === 'read') reads.set(key, (reads.get(key) ?? 0) + 1);
+    return undefined;
+  };
+  const asked: readonly (() => Promise<{ findings: readonly unknown[] }>)[] = [
+    () => verify(lake.options, 'deep'),
+    () => verifyOffset(lake.options, { topic: 'claims', partition: 0, offset: 0 }),
+  ];
+  for (const ask of asked) {
+    reads.clear();
+    assert.deepEqual((await ask()).findings, []);
+    const often = [...reads].filter(([key, times]) => times > 1 && !key.startsWith('_sluice/catalog/'));
+    assert.deepEqual(often, []);
+    assert.ok(keysOf(store, '_sluice/ledger/').every((key) => reads.get(key) === 1));
+  }
+});
+
+test('entries beyond what may be kept are read again, and a list that failed is asked for again', async () => {
+  const store = fakeObjectStore();
+  const keys = [0, 1, 2].map((n) => ledgerKey('claims', n));
+  for (const key of keys) await store.put(key, Buffer.alloc(10));
+  let reads = 0;
+  store.faults = (operation) => {
+    if (operation === 'read') reads++;
+    return undefined;
+  };
+  const once = entriesOnce(store, 25);
+  for (const key of [...keys, ...keys]) await once.read(key);
+  assert.equal(reads, 4);
+  let asked = 0;
+  const catalog = tablesOnce({
+    tables: () => (++asked === 1 ? Promise.reject(new Error('away')) : Promise.resolve([])),
+  } as unknown as Catalog);
+  await assert.rejects(catalog.tables(), /away/);
+  await Promise.all([catalog.tables(), catalog.tables()]);
+  assert.equal(asked, 2);
 });

@@ -1,0 +1,63 @@
+// How a value of any type becomes one of another: scalars by conversions.ts, JSON texts into nested types by
+// nested.ts, nested values into JSON texts. undefined where two types do not convert.
+import { type Conversion, fromJson, fromText, fromTyped, wantsJsonToken } from './conversions.ts';
+import { fromToken, wrongPath, wrongType } from './nested.ts';
+import { problem } from './problems.ts';
+import { type FieldType, isScalar } from './types.ts';
+
+/** A conversion that says itself what is wrong. */
+export type Told = Conversion & { told(field: string, from: string): string };
+
+/** Of a value that was read: a JSON token or text, or a text of another format. */
+export function readAs(type: FieldType, format: 'json' | 'text'): Told {
+  if (isScalar(type)) {
+    const conversion = format === 'json' ? fromJson(type) : fromText(type);
+    return { ...conversion, told: (field, from) => castProblem(field, from, type) };
+  }
+  const conversion = format === 'json' ? fromToken(type) : fromJsonText(type);
+  return { ...conversion, told: (field, from) => nestedProblem(field, from, conversion.problemAt(from)) };
+}
+
+/** Whether a JSON value is read as its token, so that 5 and "5" differ. */
+export function wantsToken(type: FieldType): boolean {
+  return !isScalar(type) || wantsJsonToken(type);
+}
+
+export function convert(from: FieldType, to: FieldType): Conversion | undefined {
+  if (from.duckdb === to.duckdb) return { value: (x) => x, fails: () => 'false' };
+  if (from.kind === 'choice' || to.kind === 'choice') return undefined;
+  if (isScalar(from) && isScalar(to)) return fromTyped(from, to);
+  if (from.kind === 'string') return fromJsonText(to);
+  if (to.kind === 'string') return { value: (x) => `to_json(${x})::VARCHAR`, fails: () => 'false' };
+  return undefined;
+}
+
+function castProblem(field: string, from: string, type: FieldType): string {
+  return problem('CAST_FAILED', field, { value: from, type: type.glue });
+}
+
+/** Names the inner value by its path and shows it; the whole where a name in the path is more than a word. */
+function nestedProblem(field: string, token: string, wrong: string): string {
+  const path = wrongPath(wrong);
+  const isPlain = `regexp_full_match(${path}, '(\\.[A-Za-z_][A-Za-z0-9_]*|\\[[0-9]+\\])+')`;
+  const value = `CASE WHEN ${isPlain} THEN json_extract_string(${token}, '$' || ${path}) ELSE ${token} END`;
+  return problem('CAST_FAILED', field, { value, type: { sql: wrongType(wrong) }, path });
+}
+
+/** DuckDB reads a number with a point or an exponent as a double: a long one would lose digits. */
+function fromJsonText(type: FieldType) {
+  const inner = fromToken(type);
+  const noStrings = (text: string) => String.raw`regexp_replace(${text}, '"(?:[^"\\]|\\.)*"', '""', 'g')`;
+  const long = (text: string) =>
+    `list_filter(regexp_extract_all(${noStrings(text)}, '[-+0-9.eE]{17,}'), lambda __n: regexp_matches(__n, '[.eE]'))`;
+  const readable = (text: string) => `(json_valid(${text}) AND len(${long(text)}) = 0)`;
+  const token = (text: string) =>
+    `CASE WHEN ${readable(text)} THEN nullif(json(${text})::VARCHAR, 'null') END`;
+  return {
+    value: (text: string) => inner.value(token(text)),
+    fails: (text: string) =>
+      `(${text} IS NOT NULL AND (NOT ${readable(text)} OR ${inner.problemAt(token(text))} IS NOT NULL))`,
+    problemAt: (text: string) =>
+      `CASE WHEN ${readable(text)} THEN ${inner.problemAt(token(text))} ELSE chr(30) || '${type.glue}' END`,
+  };
+}

@@ -1,0 +1,91 @@
+// derive and fill_missing: columns from SQL expressions of the config's author. What an expression gives must
+// fit the declared type exactly, whatever type DuckDB finds for it; one that throws is quarantined by name.
+import type { Step } from '../../../step-config.ts';
+import { type Conversion, fromText } from '../conversions.ts';
+import { type FieldType, isScalar, literal } from '../types.ts';
+import { castFailed, type Made, type PlannedStep, rowStep, type Scope, sure, withColumns } from './step.ts';
+
+type Of<Kind extends Step['kind']> = Extract<Step, { kind: Kind }>;
+
+export function planDerive({ columns }: Of<'derive'>, scope: Scope): PlannedStep {
+  const made = columns.map(({ column, type: wanted, expression, onError }): Made => {
+    const type = scope.type(wanted, column);
+    const computed = {
+      from: scope.expression(expression),
+      mayThrow: true,
+      ...fromExpression(type),
+      told: castFailed(column, type),
+      onError,
+      name: column,
+    };
+    return { name: column, type, computed };
+  });
+  return rowStep(withColumns(scope.fields, made));
+}
+
+/** Of the type itself it is taken as it is; else its text must be one of the type. */
+function fromExpression(type: FieldType): Conversion {
+  const isOfType = (from: string) => `typeof(${from}) = typeof(NULL::${type.duckdb})`;
+  if (!isScalar(type) || type.kind === 'binary') {
+    const same = (from: string, to: string) => `${from}::VARCHAR IS DISTINCT FROM ${to}::VARCHAR`;
+    return {
+      value: (from) => `try_cast(${from} AS ${type.duckdb})`,
+      fails: (from, to) => `(${from} IS NOT NULL AND (${to} IS NULL OR ${same(from, to)}))`,
+    };
+  }
+  const text = fromText(type);
+  // A double and a decimal print a whole number as 8.0.
+  const printed = (from: string) =>
+    type.kind === 'integer' ? String.raw`regexp_replace(${from}::VARCHAR, '\.0+$', '')` : `${from}::VARCHAR`;
+  return {
+    value: (from) =>
+      `CASE WHEN ${isOfType(from)} THEN try_cast(${from} AS ${type.duckdb}) ELSE ${text.value(printed(from))} END`,
+    fails: (from, to) => {
+      const failed = text.fails(printed(from), to);
+      const strange = type.kind === 'float' ? `NOT isfinite(${to})` : 'false';
+      return failed === 'false' ? 'false' : `CASE WHEN ${isOfType(from)} THEN ${strange} ELSE ${failed} END`;
+    },
+  };
+}
+
+export function planFillMissing({ fills }: Of<'fill_missing'>, scope: Scope): PlannedStep {
+  const made = fills.map((fill): Made => {
+    const { column } = fill;
+    const { type } = scope.find(column);
+    const field = scope.column({ name: column, type });
+    if ('value' in fill) {
+      const computed = constant(fill, { field, type, scope });
+      return { name: column, type, computed };
+    }
+    const { value, fails } = fromExpression(type);
+    const computed = {
+      from: `CASE WHEN ${field} IS NULL THEN (${scope.expression(fill.expression)}) END`,
+      mayThrow: true,
+      value: (from: string) => `coalesce(${field}, ${value(from)})`,
+      fails: (from: string, to: string) => {
+        const failed = fails(from, to);
+        return failed === 'false' ? failed : `(${field} IS NULL AND ${failed})`;
+      },
+      told: castFailed(column, type),
+      onError: 'quarantine' as const,
+      name: column,
+    };
+    return { name: column, type, computed };
+  });
+  return rowStep(withColumns(scope.fields, made));
+}
+
+/** Tried when the table is checked, so that it fits every record. */
+function constant(
+  { column, value }: { readonly column: string; readonly value: string },
+  { field, type, scope }: { field: string; type: FieldType; scope: Scope },
+) {
+  if (!isScalar(type)) {
+    scope.problem(`fill_missing: '${column}' is ${type.glue}; write an expression`);
+    return sure(column, field);
+  }
+  const { value: converted, fails } = fromText(type);
+  const text = literal(value);
+  scope.check(`SELECT NOT (${fails(text, converted(text))})`, `fill_missing: '${value}' is not ${type.glue}`);
+  return sure(column, `coalesce(${field}, ${converted(text)})`);
+}

@@ -1,0 +1,151 @@
+// detect_pii: personal data inside texts, found by form and, where it has one, by its check sum: card numbers
+// by Luhn's, IBANs by mod 97. Finds are redacted, masked or hashed where they stand, or only reported. What
+// has no form - a name, an address - is not found.
+import type { PiiEntity, Step } from '../../../step-config.ts';
+import { arrayOf, literal } from '../types.ts';
+import { hmac, masked } from './hiding.ts';
+import {
+  type Field,
+  type Made,
+  type Place,
+  type PlannedStep,
+  rowStep,
+  type Scope,
+  sure,
+  TEXT,
+  withColumns,
+} from './step.ts';
+
+interface Entity {
+  readonly pattern: string;
+  /** SQL that a find must meet as well. */
+  valid?(find: string): string;
+}
+
+const OCTET = '(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])';
+const HEX = '[0-9A-Fa-f]{1,4}';
+const SSN_AREA = '(?:00[1-9]|0[1-9][0-9]|[1-578][0-9]{2}|6(?:[0-57-9][0-9]|6[0-57-9]))';
+const SSN_REST = '(?:0[1-9]|[1-9][0-9])-(?:000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-9][0-9]{3})';
+
+const ENTITIES: Readonly<Record<PiiEntity, Entity>> = {
+  iban: {
+    pattern: String.raw`\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b`,
+    valid: validIban,
+  },
+  credit_card: {
+    pattern: String.raw`\b(?:[0-9]{4}[ -][0-9]{4}[ -][0-9]{4}[ -][0-9]{4}|[0-9]{4}[ -][0-9]{6}[ -][0-9]{5}|[0-9]{13,19})\b`,
+    valid: validCard,
+  },
+  ssn: { pattern: String.raw`\b${SSN_AREA}-${SSN_REST}\b` },
+  email: { pattern: String.raw`\b[A-Za-z0-9][A-Za-z0-9._%+-]*@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}\b` },
+  ip: {
+    pattern: String.raw`\b(?:${OCTET}\.){3}${OCTET}\b|\b(?:${HEX}:){7}${HEX}\b|\b(?:${HEX}:){1,6}(?::${HEX}){1,6}\b`,
+  },
+  phone: {
+    pattern: String.raw`\+[1-9](?:[ ./()-]{0,2}[0-9]){6,14}\b|(?:\([0-9]{3}\) ?|\b[0-9]{3}[-. ])[0-9]{3}[-. ][0-9]{4}\b`,
+  },
+};
+
+/** What has a narrower form is looked for first. */
+const ORDER = Object.keys(ENTITIES) as PiiEntity[];
+
+export function planDetectPii(step: Extract<Step, { kind: 'detect_pii' }>, scope: Scope): PlannedStep {
+  const { column, action } = step;
+  const entities = ORDER.filter((entity) => step.entities.includes(entity));
+  const fields = step.fields.map((name) => scope.find(name));
+  for (const { name, type } of fields)
+    if (type.kind !== 'string') scope.problem(`detect_pii: '${name}' is ${type.glue} and no text`);
+  if (action === 'report' && column === undefined) scope.problem("detect_pii: report needs 'column'");
+  if (action === 'hash' && step.keyFile === undefined) scope.problem("detect_pii: hash needs 'key'");
+  const instead = replacement(step, scope);
+  const steps: PlannedStep[] = [];
+  let { fields: known } = scope;
+  const add = (made: readonly Made[]) => {
+    const next = rowStep(withColumns(known, made));
+    steps.push(next);
+    known = next.fields;
+  };
+  if (column !== undefined) add([found(column, { entities, fields, scope })]);
+  for (const entity of action === 'report' ? [] : entities)
+    add(
+      fields.map((field) => {
+        const text = scope.column(field);
+        return { ...field, computed: sure(field.name, replaced(text, entity, instead(entity))) };
+      }),
+    );
+  return chained(steps, known);
+}
+
+function replacement(
+  { action, keyFile }: Extract<Step, { kind: 'detect_pii' }>,
+  scope: Scope,
+): (entity: PiiEntity) => (find: string) => string {
+  if (action === 'mask') return () => (find) => masked(find, '*');
+  if (action === 'hash') {
+    const key = scope.secret(keyFile ?? '');
+    return () => (find) => hmac(find, key);
+  }
+  return (entity) => () => literal(`[${entity.toUpperCase()}]`);
+}
+
+function finds(text: string, entity: PiiEntity): string {
+  const { pattern, valid } = ENTITIES[entity];
+  const all = `regexp_extract_all(${text}, ${literal(pattern)})`;
+  return valid === undefined ? all : `list_filter(${all}, lambda __f: ${valid('__f')})`;
+}
+
+function isIn(text: string, entity: PiiEntity): string {
+  const matches = `regexp_matches(${text}, ${literal(ENTITIES[entity].pattern)})`;
+  return ENTITIES[entity].valid === undefined ? matches : `(${matches} AND len(${finds(text, entity)}) > 0)`;
+}
+
+/** Longer finds first: a short one may be part of a long one. */
+function replaced(text: string, entity: PiiEntity, instead: (find: string) => string): string {
+  const byLength = `list_sort(list_transform(list_distinct(${finds(text, entity)}), lambda __f: {'n': -length(__f), 'f': __f}))`;
+  const each = `list_transform(${byLength}, lambda __s: __s.f)`;
+  const told = `list_reduce(list_prepend(${text}, ${each}), lambda __t, __f: replace(__t, __f, ${instead('__f')}))`;
+  return `CASE WHEN ${isIn(text, entity)} THEN ${told} ELSE ${text} END`;
+}
+
+function found(
+  column: string,
+  { entities, fields, scope }: { entities: readonly PiiEntity[]; fields: readonly Field[]; scope: Scope },
+): Made {
+  const each = entities.map((entity) => {
+    const anywhere = fields.map((field) => isIn(scope.column(field), entity)).join(' OR ');
+    return `CASE WHEN ${anywhere} THEN ${literal(entity)} END`;
+  });
+  const computed = sure(column, `list_filter([${each.join(', ')}], lambda __x: __x IS NOT NULL)`);
+  return { name: column, type: arrayOf(TEXT) ?? TEXT, computed };
+}
+
+function chained(steps: readonly PlannedStep[], fields: readonly Field[]): PlannedStep {
+  return {
+    fields,
+    layers: (at: Place) => {
+      let { from } = at;
+      return steps.flatMap((step, i) => {
+        const name = i === steps.length - 1 ? at.name : `${at.name}_${i}`;
+        const layers = step.layers({ ...at, from, name });
+        from = name;
+        return layers;
+      });
+    },
+  };
+}
+
+/** Luhn: from the right every second digit is doubled, and its digits added. */
+function validCard(find: string): string {
+  const digits = `reverse(regexp_replace(${find}, '[^0-9]', '', 'g'))`;
+  const values = `list_transform(string_split(${digits}, ''), lambda __d, __i: CASE WHEN __i % 2 = 0 THEN (__d::INT * 2) // 10 + (__d::INT * 2) % 10 ELSE __d::INT END)`;
+  return `list_sum(${values}) % 10 = 0`;
+}
+
+/** ISO 7064: the first four characters behind the others, letters as 10 to 35, and 1 left of 97. */
+function validIban(find: string): string {
+  const text = `replace(${find}, ' ', '')`;
+  const turned = `string_split(substr(${text}, 5) || substr(${text}, 1, 4), '')`;
+  const values = `list_transform(${turned}, lambda __c: CASE WHEN __c >= 'A' THEN ascii(__c) - 55 ELSE __c::INT END)`;
+  const rest = `list_reduce(list_prepend(0, ${values}), lambda __r, __v: (CASE WHEN __v > 9 THEN __r * 100 ELSE __r * 10 END + __v) % 97)`;
+  return `${rest} = 1`;
+}

@@ -1,0 +1,53 @@
+// Which module plans a step: one line for each kind that a config may name.
+import type { Step } from '../../../step-config.ts';
+import { planAddUuid } from './add-uuid.ts';
+import { planDropFields, planRenameField, planSelectFields } from './choose-fields.ts';
+import { planDerive, planFillMissing } from './derive.ts';
+import { planDetectPii } from './detect-pii.ts';
+import { planDropNullFields } from './drop-null-fields.ts';
+import { planFilter } from './filter.ts';
+import { planHash, planMask, planPartialMask, planRedact } from './hiding.ts';
+import { planApplyMapping } from './mapping.ts';
+import { planResolveChoice } from './resolve-choice.ts';
+import type { PlannedStep, Scope } from './step.ts';
+import { planConcat, planRegexExtract, planSplitString } from './strings.ts';
+import {
+  planFormatTimestamp,
+  planFromEpoch,
+  planParseTimestamp,
+  planToEpoch,
+  planTruncateTimestamp,
+} from './timestamps.ts';
+
+type Planner<Kind extends Step['kind']> = (step: Extract<Step, { kind: Kind }>, scope: Scope) => PlannedStep;
+
+const PLANNERS: { readonly [Kind in Step['kind']]: Planner<Kind> } = {
+  apply_mapping: planApplyMapping,
+  select_fields: planSelectFields,
+  drop_fields: planDropFields,
+  rename_field: planRenameField,
+  resolve_choice: planResolveChoice,
+  drop_null_fields: planDropNullFields,
+  filter: planFilter,
+  derive: planDerive,
+  fill_missing: planFillMissing,
+  concat: planConcat,
+  split_string: planSplitString,
+  regex_extract: planRegexExtract,
+  parse_timestamp: planParseTimestamp,
+  from_epoch: planFromEpoch,
+  to_epoch: planToEpoch,
+  format_timestamp: planFormatTimestamp,
+  truncate_timestamp: planTruncateTimestamp,
+  add_uuid: planAddUuid,
+  mask: planMask,
+  partial_mask: planPartialMask,
+  redact: planRedact,
+  hash: planHash,
+  detect_pii: planDetectPii,
+};
+
+export function planStep(step: Step, scope: Scope): PlannedStep {
+  const plan = PLANNERS[step.kind] as Planner<Step['kind']>;
+  return plan(step as never, scope);
+}

@@ -1,0 +1,95 @@
+// How a time is written, as people spell it: with the letters of Java and AWS Glue (yyyy-MM-dd) or with
+// percent signs (%Y-%m-%d). Either becomes what DuckDB parses and prints, and a regular expression that a
+// text must match first: DuckDB's parser takes 26 for a year of four digits, and 'infinity' for one.
+
+export interface TimePattern {
+  readonly strftime: string;
+  /** Regular expression of the whole text. */
+  readonly form: string;
+  readonly hasOffset: boolean;
+}
+
+interface Part {
+  readonly strftime: string;
+  readonly form: string;
+}
+
+const digits = (count: string) => `[0-9]{${count}}`;
+const WORD = '[A-Za-z]+\\.?';
+const OFFSET: Part = { strftime: '%z', form: '(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)' };
+
+/** By the letter: the part for each count of it. */
+const LETTERS: Readonly<Record<string, (count: number) => Part | undefined>> = {
+  y: (count) => (count === 2 ? { strftime: '%y', form: digits('2') } : year(count)),
+  u: (count) => year(count),
+  M: (count) => [number('%m', count), number('%m', count), word('%b'), word('%B')][count - 1],
+  d: (count) => [number('%d', count), number('%d', count)][count - 1],
+  D: (count) => (count === 3 ? { strftime: '%j', form: digits('3') } : undefined),
+  H: (count) => [number('%H', count), number('%H', count)][count - 1],
+  h: (count) => [number('%I', count), number('%I', count)][count - 1],
+  m: (count) => [number('%M', count), number('%M', count)][count - 1],
+  s: (count) => [number('%S', count), number('%S', count)][count - 1],
+  S: (count) => (count === 3 || count === 6 ? fraction(count) : undefined),
+  a: (count) => (count === 1 ? { strftime: '%p', form: '[AaPp][Mm]' } : undefined),
+  E: (count) => (count === 4 ? word('%A') : count <= 3 ? word('%a') : undefined),
+  X: (count) => (count <= 3 ? OFFSET : undefined),
+  x: (count) => (count <= 3 ? OFFSET : undefined),
+  Z: (count) => (count <= 3 ? OFFSET : undefined),
+};
+
+const PERCENT: Readonly<Record<string, Part>> = {
+  Y: { strftime: '%Y', form: digits('4') },
+  y: { strftime: '%y', form: digits('2') },
+  m: number('%m', 1),
+  d: number('%d', 1),
+  H: number('%H', 1),
+  I: number('%I', 1),
+  M: number('%M', 1),
+  S: number('%S', 1),
+  j: { strftime: '%j', form: digits('1,3') },
+  f: { strftime: '%f', form: digits('1,6') },
+  g: fraction(3),
+  p: { strftime: '%p', form: '[AaPp][Mm]' },
+  b: word('%b'),
+  B: word('%B'),
+  a: word('%a'),
+  A: word('%A'),
+  z: OFFSET,
+  '%': { strftime: '%%', form: '%' },
+};
+
+function year(count: number): Part | undefined {
+  return count === 4 || count === 1 ? { strftime: '%Y', form: digits('4') } : undefined;
+}
+
+function number(strftime: string, count: number): Part {
+  return { strftime, form: digits(count === 1 ? '1,2' : '2') };
+}
+
+function word(strftime: string): Part {
+  return { strftime, form: WORD };
+}
+
+function fraction(count: number): Part {
+  return { strftime: count === 3 ? '%g' : '%f', form: digits(String(count)) };
+}
+
+/** A text instead of a pattern says what is wrong with it. */
+export function parseTimePattern(pattern: string): TimePattern | string {
+  const parts: Part[] = [];
+  const tokens = pattern.includes('%') ? /%(.)|[^%]/gs : /([A-Za-z])\1*|'((?:[^']|'')*)'|[^A-Za-z]/gs;
+  for (const [token, named, quoted] of pattern.matchAll(tokens)) {
+    const part = partOf(token, named, quoted);
+    if (part === undefined) return `'${token}' of '${pattern}' means nothing here`;
+    parts.push(part);
+  }
+  const strftime = parts.map((part) => part.strftime).join('');
+  return { strftime, form: parts.map((part) => part.form).join(''), hasOffset: strftime.includes('%z') };
+}
+
+function partOf(token: string, named: string | undefined, quoted: string | undefined): Part | undefined {
+  if (token.startsWith('%')) return PERCENT[named ?? ''];
+  if (named !== undefined) return LETTERS[named]?.(token.length);
+  const text = quoted === undefined ? token : quoted === '' ? "'" : quoted.replaceAll("''", "'");
+  return { strftime: text.replaceAll('%', '%%'), form: text.replace(/[\\^$.|?*+()[\]{}]/g, '\\$&') };
+}

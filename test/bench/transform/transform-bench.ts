@@ -1,0 +1,113 @@
+// `npm run bench -- transform`: the collector's transform beside plain DuckDB's `read_json → COPY` of the
+// same bytes, with one thread and with two, in one run. No Kafka, no link: record batches lie in memory, JSON
+// lines in a file.
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { ForeignLoad } from '../measure/foreign-load.ts';
+import { type Measured, type Row, row } from '../measure/row.ts';
+import { readOrders, writeOrders } from '../orders/order-file.ts';
+import type { OrderOptions } from '../orders/orders.ts';
+import type { DecodeTransformAnswer, DecodeTransformArguments } from '../programs/decode-transform.ts';
+import type { DuckdbFileArguments } from '../programs/duckdb-file.ts';
+import { runProgram, type Usage } from '../programs/run-program.ts';
+import { CASES, type TransformCase } from './cases.ts';
+
+const THREADS = [1, 2];
+
+interface Figures {
+  readonly recordsPerSecond: number;
+  /** Ours as a share of plain DuckDB's rate with as many threads. */
+  readonly shareOfPlain: number;
+  readonly twoThreads: { readonly recordsPerSecond: number; readonly shareOfPlain: number };
+}
+
+export interface TransformResult {
+  readonly transform: Readonly<Record<string, Figures>>;
+  /** Plain DuckDB, one thread, the records of `applyMapping`. */
+  readonly duckdb: { readonly recordsPerSecond: number };
+  readonly rows: readonly Row[];
+}
+
+export async function benchTransform(
+  directory: string,
+  orders: { readonly records: number },
+  say: (line: string) => void,
+): Promise<TransformResult> {
+  const rows: Row[] = [];
+  const transform: Record<string, Figures> = {};
+  let plainRate = 0;
+  for (const one of CASES) {
+    const options = { records: orders.records, size: one.size };
+    const file = join(directory, `${one.size}.ndjson`);
+    writeOrders(file, options);
+    const shares: { recordsPerSecond: number; shareOfPlain: number }[] = [];
+    for (const threads of THREADS) {
+      const name = `${one.name}, ${threads} thread${threads === 1 ? '' : 's'}`;
+      say(name);
+      const plain = await plainRow(`plain: ${name}`, { one, options, threads, file, directory });
+      const ours = await ourRow(`sluice: ${name}`, { one, options, threads, directory });
+      rows.push(plain, ours);
+      const { recordsPerSecond } = ours;
+      const shareOfPlain = Math.round((recordsPerSecond / plain.recordsPerSecond) * 1_000) / 1_000;
+      shares.push({ recordsPerSecond, shareOfPlain });
+      if (one.name === 'applyMapping' && threads === 1) plainRate = plain.recordsPerSecond;
+    }
+    rmSync(file);
+    const [single, double] = shares;
+    if (single !== undefined && double !== undefined) transform[one.name] = { ...single, twoThreads: double };
+  }
+  return { transform, duckdb: { recordsPerSecond: plainRate }, rows };
+}
+
+interface Run {
+  readonly one: TransformCase;
+  readonly options: OrderOptions;
+  readonly threads: number;
+  readonly directory: string;
+}
+
+async function plainRow(name: string, run: Run & { readonly file: string }): Promise<Row> {
+  const { one, options, threads, file, directory } = run;
+  const to = join(directory, 'plain.parquet');
+  const select = one.plain.replace('FROM orders', `FROM ${readOrders(file, options.size)}`);
+  const copy = `COPY (${select}) TO '${to}' (FORMAT parquet, COMPRESSION zstd)`;
+  const result = await measured(() =>
+    runProgram<Usage>('duckdb-file', { copy, threads } satisfies DuckdbFileArguments).answer(),
+  );
+  rmSync(to);
+  return row(name, options.records, { ...result, details: { threads } });
+}
+
+async function ourRow(name: string, { one, options, threads, directory }: Run): Promise<Row> {
+  const home = join(directory, 'ours');
+  mkdirSync(home, { recursive: true });
+  const collectorConfig = join(home, 'collector.yaml');
+  writeFileSync(collectorConfig, stringify(configOf(one.table, threads)));
+  const result = await measured(() =>
+    runProgram<DecodeTransformAnswer>('decode-transform', {
+      collectorConfig,
+      directory: join(home, 'files'),
+      orders: options,
+    } satisfies DecodeTransformArguments).answer(),
+  );
+  rmSync(home, { recursive: true });
+  const { windows, decodeSeconds, sqlSeconds, ...usage } = result;
+  return row(name, options.records, { ...usage, details: { threads, windows, decodeSeconds, sqlSeconds } });
+}
+
+async function measured<T extends Usage>(run: () => Promise<T>): Promise<T & Omit<Measured, 'details'>> {
+  const foreign = new ForeignLoad();
+  const usage = await run();
+  return { ...usage, foreignCpuShare: foreign.share() };
+}
+
+function configOf(table: object, threads: number): object {
+  return {
+    listen: { address: '127.0.0.1:8443', tls: { ca: 'ca.pem', cert: 'collector.pem', key: 'collector.key' } },
+    agents: [{ id: 'bench', topics: ['*'] }],
+    lake: { store: './lake', catalog: 'file' },
+    tables: [table],
+    limits: { transformThreads: threads },
+  };
+}
