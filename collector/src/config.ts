@@ -8,7 +8,7 @@ import type { TlsFiles } from '@sluice/shared/tls-material.ts';
 import { byteSize, duration, hostPort } from '@sluice/shared/units.ts';
 import { z } from 'zod';
 import type { InputFormat, ReadColumn, Step, TableConfig } from './contracts.ts';
-import { columnType, plainType, stepSchema } from './step-config.ts';
+import { columnType, isGrouped, outputNames, plainType, stepSchema } from './step-config.ts';
 import { examplesSchema, type TableExample } from './table-examples.ts';
 import { compileOutput, compilePartition, outputSchema, partitionSchema } from './table-output.ts';
 
@@ -61,6 +61,14 @@ const table = z.strictObject({
         .enum(['keep', 'hash', 'drop'])
         .default('keep')
         .describe('What is kept of a bad record itself: all, its SHA-256, or nothing'),
+      ratioMax: z
+        .number()
+        .min(0)
+        .max(1)
+        .optional()
+        .describe(
+          'Share of a window’s records that may be bad, 0 to 1: above it, with 10 or more, the table waits',
+        ),
     })
     .prefault({})
     .describe('Records that the table cannot take'),
@@ -222,9 +230,10 @@ const refine: Refine<Parsed> = (config) => {
 
 function nameProblems(tables: readonly ParsedTable[]): Problem[] {
   const taken = new Set<string>();
-  return tables.flatMap(({ name }, index) => {
-    const clash = taken.has(name) || taken.has(`${name}_quarantine`);
-    for (const one of [name, `${name}_quarantine`]) taken.add(one);
+  return tables.flatMap(({ name, steps }, index) => {
+    const own = [name, ...sideOutputs(steps).map((output) => `${name}_${output}`)];
+    const clash = own.some((one) => taken.has(one)) || new Set(own).size < own.length;
+    for (const one of own) taken.add(one);
     const remedy = 'name it differently';
     return clash ? [{ path: ['tables', index, 'name'], message: `'${name}' is taken`, remedy }] : [];
   });
@@ -239,7 +248,7 @@ function locationProblems(tables: readonly ParsedTable[]): Problem[] {
   return tables.flatMap((parsed, index) => {
     const { name } = parsed;
     const location = locationOf(parsed);
-    const own = [location, `${location}_quarantine`];
+    const own = [location, ...sideOutputs(parsed.steps).map((output) => `${location}_${output}`)];
     const clash = taken.find((other) => own.some((one) => overlaps(one, other.location)));
     taken.push(...own.map((one) => ({ name, location: one })));
     const at = { path: ['tables', index, 'location'] };
@@ -250,6 +259,11 @@ function locationProblems(tables: readonly ParsedTable[]): Problem[] {
     const message = `'${location}' overlaps with the location of '${clash?.name}' or of its quarantine`;
     return clash === undefined ? [] : [{ ...at, message, remedy: 'give each table a location of its own' }];
   });
+}
+
+/** What stands beside a table. */
+function sideOutputs(steps: readonly Step[]): readonly string[] {
+  return ['quarantine', ...outputNames(steps)];
 }
 
 function overlaps(a: string, b: string): boolean {
@@ -301,8 +315,9 @@ function compileTable(parsed: ParsedTable, directory: string): TableConfig {
     steps: parsed.steps,
     partitionBy: parsed.partitionBy.map(compilePartition),
     output: compileOutput(parsed.output),
-    provenance: parsed.provenance,
+    provenance: isGrouped(parsed.steps) ? ('none' as const) : parsed.provenance,
     quarantineRaw: parsed.quarantine.raw,
+    ...(parsed.quarantine.ratioMax === undefined ? {} : { quarantineRatioMax: parsed.quarantine.ratioMax }),
     startAt: parsed.startAt,
     location: locationOf(parsed),
   };
@@ -319,6 +334,13 @@ function compileTable(parsed: ParsedTable, directory: string): TableConfig {
 
 /** After the config version is taken: where the file lies means nothing. */
 function withKeyFile(step: Step, directory: string): Step {
+  if (step.kind === 'split_rows') {
+    const splits = step.splits.map((split) => ({
+      ...split,
+      steps: split.steps.map((own) => withKeyFile(own as Step, directory)),
+    }));
+    return { ...step, splits };
+  }
   if (!('keyFile' in step) || step.keyFile === undefined) return step;
   return { ...step, keyFile: configPath({ directory }, step.keyFile) };
 }

@@ -1,7 +1,7 @@
 // What the collector's stages hand to each other. Stages never import each other: they meet in collector.ts.
 import type { PartitionId } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
-import type { Classes, LedgerRange } from './entries.ts';
+import type { Classes, LedgerRange, OutputName } from './entries.ts';
 import type { Column, OutputFormat, TableConfig } from './tables.ts';
 
 export type * from './entries.ts';
@@ -117,7 +117,7 @@ export interface TransformRequest {
 }
 
 export interface OutputFile {
-  readonly output: 'rows' | 'quarantine';
+  readonly output: OutputName;
   readonly path: string;
   /** Order of this file in the window, from 0; part of the final key. */
   readonly index: number;
@@ -150,6 +150,12 @@ export interface TransformResult {
   readonly recordsPerPartition: ReadonlyMap<string, number>;
   /** Values that the config let become NULL where they failed: columns, and how often. */
   readonly nulled: readonly { readonly column: string; readonly values: number }[];
+  /** Rules that rows of a window broke and that are only reported. */
+  readonly brokenRules: readonly {
+    readonly output: OutputName;
+    readonly rule: string;
+    readonly rows: number;
+  }[];
   /** Batches whose records could not be read. */
   readonly corrupt: readonly QuarantinedBatch[];
   /** Milliseconds spent decoding and in SQL, for metrics. */
@@ -175,6 +181,10 @@ export interface TableSchemas {
   readonly quarantine: readonly Column[];
   readonly partitionColumns: readonly Column[];
   readonly quarantinePartitionColumns: readonly Column[];
+  /** Of the other tables that steps make, by the name of the output. */
+  readonly named?: Readonly<
+    Record<string, { readonly columns: readonly Column[]; readonly partitionColumns: readonly Column[] }>
+  >;
 }
 
 // ---- lake and catalog -----------------------------------------------------------------------------------

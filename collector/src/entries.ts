@@ -10,8 +10,11 @@ export interface LedgerRange extends PartitionId {
   readonly counts: SegmentCounts;
 }
 
+/** rows, quarantine, or the name of another table that steps make of the same records. */
+export type OutputName = string;
+
 export interface LedgerOutput {
-  readonly output: 'rows' | 'quarantine';
+  readonly output: OutputName;
   readonly stagedKey: string;
   readonly finalKey: string;
   readonly bytes: number;
@@ -63,7 +66,8 @@ export interface LedgerWindow {
   readonly openedAt: string;
   readonly ranges: readonly LedgerRange[];
   readonly classes: Classes;
-  readonly rows: { readonly rows: number; readonly quarantine: number };
+  /** Rows of each output; of one record there may be several. */
+  readonly rows: Readonly<Record<OutputName, number>>;
   readonly outputs: readonly LedgerOutput[];
 }
 

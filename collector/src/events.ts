@@ -105,6 +105,9 @@ function ledgerEvents(log: Logger, metrics: Metrics) {
   ]);
   const bad = metrics.counter('sluice_records_quarantined_total', 'Records in quarantine', ['table']);
   const nulled = metrics.counter('sluice_values_nulled_total', 'Values that failed and are NULL', ['table']);
+  const broken = metrics.counter('sluice_rows_breaking_rules_total', 'Rows that break a data quality rule', [
+    'table',
+  ]);
   const windows = metrics.counter('sluice_windows_committed_total', 'Windows committed', ['table']);
   const waits = metrics.counter('sluice_table_waits_total', 'Failures that a table waited through', [
     'table',
@@ -121,6 +124,10 @@ function ledgerEvents(log: Logger, metrics: Metrics) {
       bad.inc({ table: w.table }, w.quarantined);
       windows.inc({ table: w.table });
       log.info(w, 'window committed');
+    },
+    ruleBroken(r: { table: string; output: string; rule: string; rows: number }) {
+      broken.inc({ table: r.table }, r.rows);
+      log.warn(r, 'rows break a data quality rule');
     },
     valuesNulled(n: { table: string; column: string; values: number }) {
       nulled.inc({ table: n.table }, n.values);

@@ -372,10 +372,240 @@ const privacy = [
     })),
 ] as const;
 
-export const stepSchema = z.union([...reshape, ...compute, ...texts, ...times, ...privacy]);
+const rows = [
+  z
+    .strictObject({
+      explode: z
+        .strictObject({
+          field: name().describe('Column, an array or a map'),
+          column: name()
+            .optional()
+            .describe('Column of an element, or of a map’s value; else as the array, or value'),
+          key: name().optional().describe('Column of a map’s key; else key'),
+          position: name().optional().describe('Column to add: where the element stood, from 0'),
+          outer: z
+            .boolean()
+            .default(false)
+            .describe('Keeps a record with nothing to explode, with NULLs; else it is filtered'),
+        })
+        .describe('A row for each element'),
+    })
+    .transform(({ explode }) => ({ kind: 'explode' as const, ...explode, position: explode.position })),
+  z
+    .strictObject({ unnest: names().describe('Structs that become columns, named struct_field') })
+    .transform(({ unnest: fields }) => ({ kind: 'unnest' as const, fields })),
+  z
+    .strictObject({
+      unpivot: z
+        .strictObject({
+          fields: names().describe('Columns, all of one type'),
+          name: name().describe('Column of their names'),
+          value: name().describe('Column of their values'),
+          keep_nulls: z.boolean().default(false).describe('A row for a NULL as well'),
+        })
+        .describe('A row for each of several columns'),
+    })
+    .transform(({ unpivot: { keep_nulls: keepNulls, ...rest } }) => ({
+      kind: 'unpivot' as const,
+      ...rest,
+      keepNulls,
+    })),
+] as const;
+
+const outputName = z
+  .string()
+  .regex(/^[a-z][a-z0-9_]{0,99}$/, 'lower-case letters, digits and underscore, starting with a letter')
+  .refine((output) => !['rows', 'quarantine'].includes(output), 'rows and quarantine are taken')
+  .describe('The rows are in the table `<table>_<output>`');
+
+/** Steps of a way of their own; `Step[]`, which cannot be said here without going round in a circle. */
+const ownSteps = z
+  .lazy((): z.ZodType<readonly unknown[]> => z.array(stepSchema))
+  .default([])
+  .describe('Steps of these rows alone, as `steps`');
+
+const branches = [
+  z
+    .strictObject({
+      split_rows: z
+        .array(
+          z.strictObject({
+            output: outputName,
+            when: name().describe('SQL condition; the first that holds decides'),
+            steps: ownSteps,
+          }),
+        )
+        .min(1)
+        .describe('Rows go to tables of their own; those that meet no condition stay in this one'),
+    })
+    .transform(({ split_rows: splits }) => ({ kind: 'split_rows' as const, splits })),
+  z
+    .strictObject({
+      relationalize: names().describe(
+        'Arrays and maps, with dots also those inside, that become tables `<table>_<name>`; structs become columns',
+      ),
+    })
+    .transform(({ relationalize: fields }) => ({ kind: 'relationalize' as const, fields })),
+] as const;
+
+const measure = z.enum(['sum', 'count', 'min', 'max', 'avg']);
+const windowWise = [
+  z
+    .strictObject({
+      drop_duplicates: z
+        .strictObject({
+          keys: names().describe('Columns that are equal in duplicates; NULL equals NULL'),
+          keep: z.enum(['first', 'last']).default('first').describe('Which of them stays'),
+          order_by: name()
+            .optional()
+            .describe('Column that orders them; else timestamp, partition and offset'),
+        })
+        .describe('One row for each key of a window; the records of the others are merged'),
+    })
+    .transform(({ drop_duplicates: { order_by: orderBy, ...rest } }) => ({
+      kind: 'drop_duplicates' as const,
+      ...rest,
+      orderBy,
+    })),
+  z
+    .strictObject({
+      aggregate: z
+        .strictObject({
+          by: names().describe('Columns of a group'),
+          measures: z
+            .array(
+              z.strictObject({
+                column: name().describe('Column to make'),
+                function: measure.describe('What is computed of each group'),
+                field: name().optional().describe('Column that is looked at; count counts rows without it'),
+              }),
+            )
+            .min(1)
+            .describe('Columns of each group'),
+        })
+        .describe('One row for each group of a window, to be added up across windows; records are merged'),
+    })
+    .transform(({ aggregate }) => ({ kind: 'aggregate' as const, ...aggregate })),
+  z
+    .strictObject({
+      pivot: z
+        .strictObject({
+          by: names().describe('Columns of a group'),
+          name: name().describe('Column whose values become columns'),
+          value: name().describe('Column of what stands in them'),
+          columns: z.record(z.string(), name()).describe('Value: the column that it becomes'),
+          function: z
+            .enum(['first', 'sum', 'min', 'max', 'count'])
+            .default('first')
+            .describe('Where there are several'),
+        })
+        .describe('One row for each group of a window, with a column for each value'),
+    })
+    .transform(({ pivot: { columns, ...rest } }) => ({
+      kind: 'pivot' as const,
+      ...rest,
+      columns: Object.entries(columns).map(([value, column]) => ({ value, column })),
+    })),
+  z
+    .strictObject({
+      evaluate_data_quality: z
+        .strictObject({
+          rules: z
+            .array(
+              z.union([
+                z.strictObject({ complete: name().describe('Column without NULL') }),
+                z.strictObject({
+                  unique: names().describe('Columns of which no values come twice in a window'),
+                }),
+                z.strictObject({
+                  range: z
+                    .strictObject({
+                      column: name().describe('Column whose values lie between'),
+                      min: z.union([z.number(), z.string()]).optional().describe('The least that may be'),
+                      max: z.union([z.number(), z.string()]).optional().describe('The most that may be'),
+                    })
+                    .describe('Values lie between two'),
+                }),
+                z.strictObject({
+                  matches: z
+                    .strictObject({
+                      column: name().describe('Text column'),
+                      pattern: name().describe('Regular expression (RE2) of the whole text'),
+                    })
+                    .describe('Texts match a pattern'),
+                }),
+                z.strictObject({
+                  rows: z
+                    .strictObject({
+                      min: z.int().min(0).optional().describe('The fewest rows of a window'),
+                      max: z.int().min(0).optional().describe('The most rows of a window'),
+                    })
+                    .describe('How many rows a window has'),
+                }),
+                z.strictObject({
+                  condition: name().describe('SQL condition that rows meet, or that is NULL'),
+                }),
+              ]),
+            )
+            .min(1)
+            .describe('What rows must meet'),
+          action: z
+            .enum(['quarantine', 'fail', 'report'])
+            .describe(
+              'Records that break a rule go to quarantine; the window waits; or it is logged and counted',
+            ),
+        })
+        .describe('Data quality rules, as in AWS Glue'),
+    })
+    .transform(({ evaluate_data_quality }) => ({
+      kind: 'evaluate_data_quality' as const,
+      ...evaluate_data_quality,
+    })),
+] as const;
+
+export const stepSchema = z.union([
+  ...reshape,
+  ...compute,
+  ...texts,
+  ...times,
+  ...privacy,
+  ...rows,
+  ...branches,
+  ...windowWise,
+]);
 
 /** A step of a table, compiled: `kind` names it. */
 export type Step = z.output<typeof stepSchema>;
+
+const MULTIPLYING: readonly Step['kind'][] = ['explode', 'unpivot', 'split_rows', 'relationalize'];
+
+/** Whether a record may have other than one row in one table. */
+export function isPlural(steps: readonly Step[]): boolean {
+  return steps.some(({ kind }) => MULTIPLYING.includes(kind));
+}
+
+/** Whether each row is of one record, and each record has at most one. */
+export function rowsAreRecords(steps: readonly Step[]): boolean {
+  return !isPlural(steps) && !isGrouped(steps);
+}
+
+/** Whether some rows stand for groups of records: they cannot say of which record they are. */
+export function isGrouped(steps: readonly Step[]): boolean {
+  return steps.some((step) => {
+    if (step.kind === 'split_rows')
+      return step.splits.some(({ steps: own }) => isGrouped(own as readonly Step[]));
+    return step.kind === 'aggregate' || step.kind === 'pivot';
+  });
+}
+
+/** The outputs beside the table itself and its quarantine. */
+export function outputNames(steps: readonly Step[]): readonly string[] {
+  return steps.flatMap((step) => {
+    if (step.kind === 'relationalize') return step.fields.map((path) => path.replaceAll('.', '_'));
+    if (step.kind !== 'split_rows') return [];
+    return step.splits.flatMap(({ output, steps: own }) => [output, ...outputNames(own as readonly Step[])]);
+  });
+}
 
 /** Names of struct fields keep their case, because JSON tells it. */
 export function plainType(type: string): string {

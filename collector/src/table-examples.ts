@@ -24,6 +24,10 @@ export const examplesSchema = z
         .array(z.record(z.string(), z.unknown()))
         .default([])
         .describe('All rows that must come of it, in any order; columns that are not named are not compared'),
+      outputs: z
+        .record(z.string(), z.array(z.record(z.string(), z.unknown())))
+        .default({})
+        .describe('As `rows`, of the tables beside this one, by the name of the output'),
       quarantine: z
         .array(
           z.strictObject({

@@ -84,6 +84,8 @@ export interface TableConfig {
   readonly output: OutputFormat;
   readonly provenance: 'none' | 'position' | 'full';
   readonly quarantineRaw: 'keep' | 'hash' | 'drop';
+  /** Share of a window's records that may be bad; above it the window waits. */
+  readonly quarantineRatioMax?: number | undefined;
   readonly startAt: 'earliest' | 'latest' | undefined;
   /** What becomes of the topic while this table cannot be written and somebody has to help it. */
   readonly whenParked: 'hold' | 'detach';

@@ -163,6 +163,16 @@ export const ERRORS = {
     kind: 'retry',
     remedy: 'Run `sluice-collector explain` for the table named and correct the step; its data wait.',
   },
+  DATA_QUALITY_FAILED: {
+    kind: 'reject',
+    remedy:
+      'Correct the source, or the rule in the table’s evaluate_data_quality; the window waits and is tried again.',
+  },
+  QUARANTINE_BUDGET_EXCEEDED: {
+    kind: 'reject',
+    remedy:
+      'Look at what the source sends: correct it or the table’s columns, or raise quarantine.ratioMax; the window waits.',
+  },
   TRANSFORM_OUT_OF_MEMORY: {
     kind: 'retry',
     remedy: 'Lower the table’s window.bytesMax or give the collector more memory.',

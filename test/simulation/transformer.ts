@@ -108,6 +108,7 @@ function transform({ world, files, request, read }: Job): TransformResult {
     classes: classes satisfies Classes,
     recordsPerPartition,
     nulled: [],
+    brokenRules: [],
     corrupt: [],
     decodeMs: 0,
     sqlMs: 0,

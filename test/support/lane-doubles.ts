@@ -78,7 +78,16 @@ function resultOf(read: readonly StagedSegment[], miscount: number): TransformRe
   const total = [...recordsPerPartition.values()].reduce((a, b) => a + b, 0);
   const classes: Classes = { in: total, emitted: total, merged: 0, filtered: 0, quarantined: 0 };
   const files: OutputFile[] = [];
-  return { files, classes, recordsPerPartition, nulled: [], corrupt: [], decodeMs: 0, sqlMs: 0 };
+  return {
+    files,
+    classes,
+    recordsPerPartition,
+    nulled: [],
+    brokenRules: [],
+    corrupt: [],
+    decodeMs: 0,
+    sqlMs: 0,
+  };
 }
 
 interface Place {

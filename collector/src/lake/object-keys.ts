@@ -55,9 +55,14 @@ export function stagedKey(table: string, windowId: string, name: string): string
   return `${stagedPrefix(table)}${windowId}/${name}`;
 }
 
-/** Prefix of a table's rows or of its quarantine, without a slash at the end. */
-export function outputLocation(table: TableConfig, output: 'rows' | 'quarantine'): string {
-  return output === 'rows' ? table.location : `${table.location}_quarantine`;
+/** Prefix of a table's rows, of its quarantine or of another output, without a slash at the end. */
+export function outputLocation({ location }: Pick<TableConfig, 'location'>, output: string): string {
+  return output === 'rows' ? location : `${location}_${output}`;
+}
+
+/** As the catalog calls an output of a table. */
+export function outputTable({ name }: Pick<TableConfig, 'name'>, output: string): string {
+  return output === 'rows' ? name : `${name}_${output}`;
 }
 
 /** `<location>/<column>=<value>/...` with a slash at the end. */

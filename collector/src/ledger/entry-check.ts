@@ -3,7 +3,15 @@
 // no hole, and each entry names the one before it.
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
-import type { ForkEntry, GapEntry, LedgerEntry, LedgerRange, OpenEntry, WindowEntry } from '../contracts.ts';
+import type {
+  ForkEntry,
+  GapEntry,
+  LedgerEntry,
+  LedgerOutput,
+  LedgerRange,
+  OpenEntry,
+  WindowEntry,
+} from '../contracts.ts';
 import type { Fold, FoldedPartition } from './fold.ts';
 
 /** LEDGER_ENTRY_INVALID where it may not. */
@@ -60,10 +68,21 @@ function checkWindow(fold: Fold, entry: WindowEntry): void {
   const { in: total, emitted, merged, filtered, quarantined } = entry.classes;
   if (total !== records || total !== emitted + merged + filtered + quarantined)
     throw invalid(entry, `its classes do not add up: ${JSON.stringify(entry.classes)}, ${records} records`);
-  const rows = { rows: 0, quarantine: 0 };
-  for (const output of entry.outputs) rows[output.output] += output.rows;
-  if (rows.rows !== entry.rows.rows || rows.quarantine !== entry.rows.quarantine)
-    throw invalid(entry, 'its outputs hold other rows than it says');
+  const rows = new Map(Object.entries(rowsOf(entry.outputs)));
+  const told = new Map(Object.entries(entry.rows));
+  for (const output of new Set([...rows.keys(), ...told.keys()]))
+    if ((rows.get(output) ?? 0) !== (told.get(output) ?? 0))
+      throw invalid(entry, `its outputs hold other rows of ${output} than it says`);
+}
+
+/** Rows of each output; those that every table has are always told. */
+export function rowsOf(outputs: readonly LedgerOutput[]): Record<string, number> {
+  const rows = new Map([
+    ['rows', 0],
+    ['quarantine', 0],
+  ]);
+  for (const { output, rows: n } of outputs) rows.set(output, (rows.get(output) ?? 0) + n);
+  return Object.fromEntries(rows);
 }
 
 function checkGap(fold: Fold, entry: GapEntry): void {

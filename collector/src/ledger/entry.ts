@@ -24,7 +24,7 @@ const base = {
   publishedThrough: z.int().min(-1),
 };
 const partitionValues = z.array(z.strictObject({ column: z.string(), value: z.string().nullable() }));
-const outputKind = z.enum(['rows', 'quarantine']);
+const outputKind = z.string().regex(/^[a-z][a-z0-9_]*$/);
 const output = z.strictObject({
   output: outputKind,
   stagedKey: z.string(),
@@ -48,7 +48,7 @@ const made = {
     filtered: offset,
     quarantined: offset,
   }),
-  rows: z.strictObject({ rows: offset, quarantine: offset }),
+  rows: z.record(outputKind, offset),
   outputs: z.array(output),
 };
 const opened = z.strictObject({ ...partition, leaderEpoch: z.int(), start: offset, why: z.string() });

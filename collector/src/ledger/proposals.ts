@@ -3,6 +3,7 @@
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
 import type { LedgerOutput, Proposal, TableConfig, WindowCommit } from '../contracts.ts';
+import { rowsOf } from './entry-check.ts';
 import { type Fold, isWindow } from './fold.ts';
 
 export type Opening = PartitionId & { leaderEpoch: number; start: number; why: string };
@@ -18,8 +19,6 @@ export function windowProposal(
   { table, window }: { table: TableConfig; window: WindowCommit },
   outputs: readonly LedgerOutput[],
 ): Proposal {
-  const rows = { rows: 0, quarantine: 0 };
-  for (const { output, rows: n } of outputs) rows[output] += n;
   const ranges = window.ranges.map(({ topic, topicId, partition, leaderEpoch, start, next, counts }) => {
     return { topic, topicId, partition, leaderEpoch, start, next, counts };
   });
@@ -30,7 +29,7 @@ export function windowProposal(
     openedAt: new Date(window.openedMs).toISOString(),
     ranges,
     classes: window.classes,
-    rows,
+    rows: rowsOf(outputs),
     outputs,
   };
 }

@@ -83,8 +83,15 @@ async function runExample(run: ExampleRun): Promise<string[]> {
   const rows = await readRows(run.database, definitions.rows, files('rows'));
   const quarantine = await readRows(run.database, definitions.quarantine, files('quarantine'));
   const { filtered } = result.classes;
+  const beside: string[] = [];
+  for (const [output, definition] of Object.entries(definitions)) {
+    if (output === 'rows' || output === 'quarantine') continue;
+    const found = await readRows(run.database, definition, files(output));
+    beside.push(...unmatched(`row of ${output}`, example.outputs[output] ?? [], found));
+  }
   return [
     ...unmatched('row', example.rows, rows),
+    ...beside,
     ...unmatched('quarantined record', example.quarantine.map(quarantineRow), quarantine),
     ...(filtered === example.filtered
       ? []

@@ -6,8 +6,15 @@ import { dirname, isAbsolute, join } from 'node:path';
 import type { Clock } from '@sluice/shared/clock.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { Random } from '@sluice/shared/random.ts';
-import type { Catalog, LedgerEntry, ObjectStore, TableDefinition } from '../contracts.ts';
-import { catalogValue, ledgerKey, type PartitionValues } from '../lake/object-keys.ts';
+import type {
+  Catalog,
+  LedgerEntry,
+  ObjectStore,
+  OutputName,
+  TableConfig,
+  TableDefinition,
+} from '../contracts.ts';
+import { catalogValue, ledgerKey, outputTable, type PartitionValues } from '../lake/object-keys.ts';
 import { decodeEntry } from '../ledger/entry.ts';
 import { isWindow } from '../ledger/fold.ts';
 import { type Ledger, openLedger } from '../ledger/ledger.ts';
@@ -99,11 +106,10 @@ export class LakeReader {
   }
 
   /** Objects of one output that are committed and lie in a registered partition. */
-  async committed(ledgerTable: string, output: 'rows' | 'quarantine'): Promise<CommittedObject[]> {
-    const name = output === 'rows' ? ledgerTable : `${ledgerTable}_quarantine`;
-    const isRegistered = await this.registered(name);
+  async committed(table: Pick<TableConfig, 'name'>, output: OutputName): Promise<CommittedObject[]> {
+    const isRegistered = await this.registered(outputTable(table, output));
     const objects: CommittedObject[] = [];
-    for await (const entry of this.entries(ledgerTable)) {
+    for await (const entry of this.entries(table.name)) {
       if (!isWindow(entry)) continue;
       for (const { finalKey: key, partition } of entry.outputs.filter((o) => o.output === output))
         if (isRegistered(partition)) objects.push({ key, partition });

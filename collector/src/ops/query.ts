@@ -22,11 +22,8 @@ export interface QueryOptions {
 /** Every table of the config with its definition, under the name that a query uses. */
 export function definitionsOf(config: CollectorConfig, transformer: TransformerWithChecks) {
   return config.tables.flatMap((table) => {
-    const { rows, quarantine } = tableDefinitions(table, transformer.schema(table));
-    return [
-      { table, output: 'rows' as const, definition: rows },
-      { table, output: 'quarantine' as const, definition: quarantine },
-    ];
+    const definitions = tableDefinitions(table, transformer.schema(table));
+    return Object.entries(definitions).map(([output, definition]) => ({ table, output, definition }));
   });
 }
 
@@ -35,7 +32,7 @@ export async function runQuery(options: QueryOptions, sql: string) {
   const views: { definition: TableDefinition; select: string }[] = [];
   for (const { table, output, definition } of definitionsOf(options.config, options.transformer)) {
     if (!sql.toLowerCase().includes(definition.name)) continue;
-    const objects = await options.reader.committed(table.name, output);
+    const objects = await options.reader.committed(table, output);
     views.push({ definition, select: await options.reader.selectFrom(definition, objects) });
   }
   const database = await openDatabase({

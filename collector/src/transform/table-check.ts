@@ -47,10 +47,13 @@ export async function tableProblems(
 }
 
 async function runEmpty(database: Database, compiled: CompiledTable): Promise<void> {
-  await database.run(compiled.createStaged);
+  for (const sql of compiled.createStaged) await database.run(sql);
   for (const form of ['checked', 'guarded'] as const)
-    await database.run(compiled.insertStaged(form, { exactText: true }));
-  await database.rows(compiled.partitionValues);
+    for (const sql of compiled.insertStaged(form, { exactText: true })) await database.run(sql);
+  for (const { windowWise, partitionValues } of compiled.outputs) {
+    for (const { sql } of windowWise) await database.run(sql);
+    await database.rows(partitionValues);
+  }
 }
 
 async function askedProblems(database: Database, { asked }: FieldPlan): Promise<string[]> {

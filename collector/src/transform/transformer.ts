@@ -43,15 +43,15 @@ export function createTransformer(limits: TransformLimits): TransformerWithCheck
         return reply.kind === 'problems' ? reply.problems : [];
       }),
     explain(table) {
-      const { createStaged, insertStaged, partitionValues, selectRows, selectQuarantine } = compile(table);
-      const values = table.partitionBy.map((spec) => `<${spec.column}>`);
-      return [
-        createStaged,
-        insertStaged('checked'),
-        partitionValues,
-        `COPY (${selectRows(values)})`,
-        `COPY (${selectQuarantine})`,
-      ]
+      const { createStaged, insertStaged, outputs, selectQuarantine } = compile(table);
+      const written = outputs.flatMap(
+        ({ table: { partitionBy }, windowWise, partitionValues, selectRows }) => [
+          ...windowWise.map(({ sql }) => sql),
+          partitionValues,
+          `COPY (${selectRows(partitionBy.map((spec) => `<${spec.column}>`))})`,
+        ],
+      );
+      return [...createStaged, ...insertStaged('checked'), ...written, `COPY (${selectQuarantine})`]
         .map((sql) => `${sql};`)
         .join('\n\n');
     },

@@ -10,6 +10,7 @@ import { sha256OfFile } from '@sluice/shared/file-hash.ts';
 import { partitionKey } from '@sluice/shared/position.ts';
 import { systemRandom } from '@sluice/shared/random.ts';
 import type {
+  Classes,
   OutputFile,
   OutputFormat,
   QuarantinedBatch,
@@ -32,6 +33,7 @@ import { type Database, openDatabase } from './duckdb.ts';
 import { setKeys } from './key-files.ts';
 import { type CompiledTable, compileTable, type Marks } from './sql/compile.ts';
 import { type FieldPlan, planFields } from './sql/fields.ts';
+import type { CompiledOutput } from './sql/outputs.ts';
 import type { InsertForm } from './sql/steps/step.ts';
 import { literal } from './sql/types.ts';
 import { type JsonRules, jsonRules, strikeUnstrict } from './strict-json.ts';
@@ -54,6 +56,13 @@ export const marks: Marks = { separator: `\u001e${unforeseeable()}`, nullMark: `
 /** Combinations of partition values up to which reading all rows for each is the quicker way. */
 const PARTITIONS_SCANNED_MAX = 16;
 
+/** Below as many bad records no share of them counts. */
+const BUDGET_RECORDS_MIN = 10;
+
+function outputPlace({ name }: TableConfig, output: string): string {
+  return output === 'rows' ? name : `${name}_${output}`;
+}
+
 export class WindowTransform {
   readonly #request: WindowRequest;
   readonly #clock: Clock;
@@ -66,6 +75,7 @@ export class WindowTransform {
   readonly #forms: InsertForm[];
   #inserting: Promise<void> = Promise.resolve();
   readonly #corrupt: QuarantinedBatch[] = [];
+  readonly #brokenRules: { output: string; rule: string; rows: number }[] = [];
   #staged = 0;
   #odd = 0;
   #decodeMs = 0;
@@ -102,7 +112,7 @@ export class WindowTransform {
     try {
       await setKeys(database, plan.keyFiles);
       const transform = new WindowTransform(request, { database, plan, clock });
-      await database.run(transform.#compiled.createStaged);
+      for (const sql of transform.#compiled.createStaged) await database.run(sql);
       return transform;
     } catch (error) {
       database.close();
@@ -186,7 +196,9 @@ export class WindowTransform {
     for (;;) {
       const [form = 'guarded', next] = this.#forms;
       try {
-        return await this.#database.run(this.#compiled.insertStaged(form, { exactText }));
+        const how = { exactText, firstId: this.#staged };
+        for (const sql of this.#compiled.insertStaged(form, how)) await this.#database.run(sql);
+        return;
       } catch (error) {
         if (next === undefined) throw error;
         this.#forms.shift();
@@ -198,41 +210,66 @@ export class WindowTransform {
     await this.#insertChunk();
     await this.#inserting;
     const started = this.#clock.monotonicMs();
-    const counts = await this.#counts();
-    const files = [...(await this.#writeRows()), ...(await this.#writeQuarantine(counts.quarantined))];
-    const emitted = files.reduce((sum, f) => sum + (f.output === 'rows' ? f.rows : 0), 0);
+    for (const output of this.#compiled.outputs) await this.#runWindowWise(output);
+    const classes = await this.#classes();
+    this.#checkBudget(classes);
+    const files: OutputFile[] = [];
+    for (const output of this.#compiled.outputs) files.push(...(await this.#writeRows(output)));
+    files.push(...(await this.#writeQuarantine(classes.quarantined)));
     this.#sqlMs += this.#clock.monotonicMs() - started;
-    const total = [...this.#records.values()].reduce((a, b) => a + b, 0);
-    const classes = {
-      in: total,
-      emitted,
-      merged: 0,
-      filtered: counts.filtered,
-      quarantined: counts.quarantined,
-    };
-    assert(
-      emitted + counts.filtered + counts.quarantined === total,
-      `${this.#request.table.name}: ${JSON.stringify(classes)} do not add up`,
-    );
     return {
       files: files.map((file, index) => ({ ...file, index })),
       classes,
       recordsPerPartition: this.#records,
       nulled: await this.#nulled(),
+      brokenRules: this.#brokenRules,
       corrupt: this.#corrupt,
       decodeMs: Math.round(this.#decodeMs),
       sqlMs: Math.round(this.#sqlMs),
     };
   }
 
-  async #counts(): Promise<{ filtered: number; quarantined: number }> {
-    const [row] = await this.#database.rows(this.#compiled.countStaged);
+  async #classes(): Promise<Classes> {
+    const [row] = await this.#database.rows(this.#compiled.countRecords);
     const [odd] = await this.#database.rows('SELECT count(*) AS n FROM odd');
     assert(Number(odd?.['n']) === this.#odd, 'records set aside went missing');
-    return {
+    const [good, emitted] = [Number(row?.['good']), Number(row?.['emitted'])];
+    const classes = {
+      in: [...this.#records.values()].reduce((a, b) => a + b, 0),
+      emitted,
+      merged: good - emitted,
       filtered: Number(row?.['filtered']),
       quarantined: Number(row?.['quarantined']) + this.#odd,
     };
+    assert(
+      emitted + classes.merged + classes.filtered + classes.quarantined === classes.in &&
+        (classes.merged === 0 || this.#compiled.outputs.some(({ merges }) => merges)),
+      `${this.#request.table.name}: ${JSON.stringify(classes)} do not add up`,
+    );
+    return classes;
+  }
+
+  async #runWindowWise({ name, windowWise }: CompiledOutput): Promise<void> {
+    for (const statement of windowWise) {
+      const [row] = await this.#database.rows(statement.sql);
+      if (statement.rule === undefined) continue;
+      const rows = Number(Object.values(row ?? {})[0] ?? 0);
+      if (rows === 0) continue;
+      const { rule, action } = statement;
+      const place = outputPlace(this.#request.table, name);
+      if (action === 'fail')
+        throw new SluiceError('DATA_QUALITY_FAILED', `${rule}: ${rows} rows break this`, { place });
+      this.#brokenRules.push({ output: name, rule, rows });
+    }
+  }
+
+  /** Few records prove nothing; of many, bad ones beyond the budget are a change at the source. */
+  #checkBudget({ in: total, quarantined }: Classes): void {
+    const { quarantineRatioMax, name } = this.#request.table;
+    if (quarantineRatioMax === undefined || quarantined < BUDGET_RECORDS_MIN) return;
+    if (quarantined <= total * quarantineRatioMax) return;
+    const message = `${quarantined} of ${total} records of a window would go to quarantine, and ${quarantineRatioMax} of them may`;
+    throw new SluiceError('QUARANTINE_BUDGET_EXCEEDED', message, { place: name });
   }
 
   async #nulled(): Promise<TransformResult['nulled']> {
@@ -242,28 +279,26 @@ export class WindowTransform {
     return rows.map((row) => ({ column: String(row['name']), values: Number(row['n']) }));
   }
 
-  async #writeRows(): Promise<OutputFile[]> {
-    const { table } = this.#request;
+  async #writeRows(output: CompiledOutput): Promise<OutputFile[]> {
+    const { table, name } = output;
     const { extension, options } = fileFormat(table);
     const files: OutputFile[] = [];
-    const combinations = await this.#database.rows(this.#compiled.partitionValues);
+    const combinations = await this.#database.rows(output.partitionValues);
     const placed = combinations.length > PARTITIONS_SCANNED_MAX;
-    if (placed) await this.#database.run(this.#compiled.placeRows);
+    if (placed) await this.#database.run(output.placeRows);
     for (const [i, row] of combinations.entries()) {
       const expected = Number(row['n'] ?? 0);
       if (expected === 0) continue;
       const values = table.partitionBy.map((_spec, column) => (row[`p${column}`] ?? null) as string | null);
-      const select = placed ? this.#compiled.selectPlaced(i + 1) : this.#compiled.selectRows(values);
-      const written = await this.#copy(select, { name: `rows-${i}.${extension}`, options });
+      const select = placed ? output.selectPlaced(i + 1) : output.selectRows(values);
+      const written = await this.#copy(select, { name: `${name}-${i}.${extension}`, options });
       const rows = written.reduce((sum, file) => sum + file.rows, 0);
       assert(rows === expected, `${rows} rows written where ${expected} were staged`);
       const partition = table.partitionBy.map((spec, column) => ({
         column: spec.column,
         value: spec.kind === 'ingest' ? spellTime(spec, this.#request.openedMs) : (values[column] ?? null),
       }));
-      files.push(
-        ...written.map((file) => ({ output: 'rows' as const, index: 0, partition, extension, ...file })),
-      );
+      files.push(...written.map((file) => ({ output: name, index: 0, partition, extension, ...file })));
     }
     return files;
   }

@@ -235,6 +235,7 @@ export function createTableLane(options: LaneOptions): TableLane {
         const { classes, files } = result;
         await writer.commitWindow({ windowId: window.id, openedMs: window.openedMs, ranges, classes, files });
         for (const nulled of result.nulled) events.valuesNulled({ table: table.name, ...nulled });
+        for (const broken of result.brokenRules) events.ruleBroken({ table: table.name, ...broken });
         for (const batch of result.corrupt) events.recordBatchQuarantined({ table: table.name, ...batch });
         totals.windows++;
         totals.records += classes.in;

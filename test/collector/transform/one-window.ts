@@ -12,6 +12,8 @@ import { plainTable } from '../../support/written-lake.ts';
 export interface Written {
   readonly rows: Record<string, unknown>[];
   readonly quarantine: Record<string, unknown>[];
+  /** Rows of any output. */
+  readonly read: (output: string) => Promise<Record<string, unknown>[]>;
   readonly result: TransformResult;
 }
 
@@ -45,7 +47,7 @@ export function oneWindows() {
         rows.push(...(await readFile(file.path)));
       return rows;
     };
-    return { rows: await read('rows'), quarantine: await read('quarantine'), result };
+    return { rows: await read('rows'), quarantine: await read('quarantine'), read, result };
   };
 
   return { transformer, transform };

@@ -5,11 +5,20 @@ import { partitionName } from '@sluice/shared/position.ts';
 import type { LedgerOutput, TableConfig, WindowEntry } from '../../contracts.ts';
 import { outputLocation } from '../../lake/object-keys.ts';
 import { type Fold, isWindow } from '../../ledger/fold.ts';
+import { isPlural, outputNames, rowsAreRecords } from '../../step-config.ts';
 import type { Database } from '../../transform/duckdb.ts';
 import type { LakeReader } from '../lake-reader.ts';
 import type { QueryOptions } from '../query.ts';
 import { type FindingList, finding } from './findings.ts';
-import { type Audited, fetched, outputsOf, type Standing, standingOf, unreadable } from './objects.ts';
+import {
+  type Audited,
+  fetched,
+  outputsOf,
+  type Standing,
+  seenOutput,
+  standingOf,
+  unreadable,
+} from './objects.ts';
 import { countRows, type ObjectFile, OFFSETS_AT_ONCE_MAX, readOffsets, type Strays } from './offsets.ts';
 import { strayFindings } from './strays.ts';
 
@@ -87,8 +96,10 @@ const WITHOUT_PROVENANCE = "provenance is 'none': rows are counted, their offset
 
 /** Every key below a table's rows and its quarantine. */
 async function storedOf(table: TableConfig, reader: LakeReader): Promise<Set<string>> {
-  const below = (output: LedgerOutput['output']) => reader.stored(outputLocation(table, output));
-  return new Set([...(await below('rows')), ...(await below('quarantine'))]);
+  const keys = new Set<string>();
+  for (const output of ['rows', 'quarantine', ...outputNames(table.steps)])
+    for (const key of await reader.stored(outputLocation(table, output))) keys.add(key);
+  return keys;
 }
 
 interface StandingOutput {
@@ -130,12 +141,12 @@ async function readEntry(audit: Audit, entry: WindowEntry, there: readonly Stand
     const file = await fetched(audit, output, standing);
     if (file === undefined) continue;
     findings.add(...file.findings);
-    const { definition } = audit.outputs[output.output];
+    const { definition } = seenOutput(audit, output.output);
     const object = { output, definition, path: file.path };
     const counted = await counts(audit, object);
     if (counted === undefined) continue;
     files.push(object);
-    if (output.output === 'rows') rows += counted;
+    if (output.output !== 'quarantine') rows += counted;
   }
   const isComplete = files.length === entry.outputs.length;
   const read = await readOffsets({
@@ -144,10 +155,11 @@ async function readEntry(audit: Audit, entry: WindowEntry, there: readonly Stand
     files,
     isComplete,
     rowsHaveOffsets,
+    manyRows: isPlural(audit.table.steps),
     offsetsAtOnceMax: audit.options.offsetsAtOnceMax ?? OFFSETS_AT_ONCE_MAX,
   });
   findings.add(...read.findings);
-  if (isComplete && !rowsHaveOffsets && rows !== entry.classes.emitted) {
+  if (isComplete && !rowsHaveOffsets && rowsAreRecords(audit.table.steps) && rows !== entry.classes.emitted) {
     const place = { table: entry.table, place: `entry ${entry.sequence}` };
     const message = `${entry.classes.emitted} records are emitted by the ledger and ${rows} rows are in the objects`;
     findings.add(finding('CLASSES_MISCOUNTED', place, message));

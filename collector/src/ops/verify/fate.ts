@@ -2,11 +2,12 @@
 // that hold it. The ledger is walked once; only the objects of the entry that answers are read.
 import { partitionName } from '@sluice/shared/position.ts';
 import type { LedgerOutput, LedgerRange, WindowEntry } from '../../contracts.ts';
+import { isPlural } from '../../step-config.ts';
 import type { Database } from '../../transform/duckdb.ts';
 import { readerOf } from '../lake-reader.ts';
 import { type Finding, finding } from './findings.ts';
 import { type AskedOffset, type Word, wordsOn } from './ledger-word.ts';
-import { type Audited, fetched, type Standing, standingOf, unreadable } from './objects.ts';
+import { type Audited, fetched, type Standing, seenOutput, standingOf, unreadable } from './objects.ts';
 
 /**
  * emitted, quarantined: a row says so. unseen: committed, and its rows do not say which record they are.
@@ -101,7 +102,8 @@ async function inWindow(
     unread ||= read.unread;
   }
   const [row] = rows;
-  const copies = rows.reduce((sum, { times }) => sum + times, 0);
+  const sum = rows.reduce((total, { times }) => total + times, 0);
+  const copies = isPlural(task.table.steps) ? manyTimes(rows) : sum;
   const twins = entry.ranges.filter((r) => r.partition === range.partition && covers(r, asked.offset)).length;
   if (copies > twins) {
     const message = `${partitionName(range)} offset ${asked.offset} is there ${copies} times: in ${rows.map(({ key }) => key).join(' and ')}`;
@@ -114,6 +116,13 @@ async function inWindow(
   }
   if (row !== undefined) return { fate: heldFate(row), findings };
   return unheld(task, { entry, range, waiting, unread, findings, offset: asked.offset });
+}
+
+/** A row of each output may stand beside the others; with one in the quarantine it is there twice. */
+function manyTimes(rows: readonly HeldRow[]): number {
+  const most = (of: readonly HeldRow[]) => Math.max(0, ...of.map(({ times }) => times));
+  const quarantined = rows.filter(({ output }) => output === 'quarantine');
+  return most(quarantined) + most(rows.filter(({ output }) => output !== 'quarantine'));
 }
 
 function heldFate({ key, code }: HeldRow): InWindow['fate'] {
@@ -149,7 +158,9 @@ function unheld(task: FateTask, { entry, range, waiting, unread, findings, offse
   const leftOut = filtered + merged + control + aborted + absent;
   if (isEmitted) {
     const maybe = leftOut === 0 ? 'emitted' : `emitted, or left out (${left})`;
-    const rows = entry.outputs.filter(({ output }) => output === 'rows').map(({ finalKey }) => finalKey);
+    const rows = entry.outputs
+      .filter(({ output }) => output !== 'quarantine')
+      .map(({ finalKey }) => finalKey);
     return answer('unseen', `${maybe}: with provenance 'none' no row says which record it is`, rows);
   }
   if (leftOut > 0 && findings.length === 0)
@@ -164,6 +175,7 @@ function unheld(task: FateTask, { entry, range, waiting, unread, findings, offse
 
 interface HeldRow {
   readonly key: string;
+  readonly output: string;
   readonly times: number;
   readonly code: string | undefined;
 }
@@ -185,15 +197,17 @@ async function rowsIn(
 ): Promise<RowsRead> {
   const file = await fetched(task, output, standing);
   if (file === undefined) return { rows: [], findings: [], unread: true };
-  const { definition } = task.outputs[output.output];
+  const { definition } = seenOutput(task, output.output);
   const code = output.output === 'quarantine' ? 'min(code)' : 'NULL';
   try {
+    const numbered = output.output !== 'quarantine' && isPlural(task.table.steps);
     const { rows } = await task.database.select(
-      `SELECT count(*), ${code} FROM ${readerOf(definition, [file.path])} ` +
-        `WHERE _partition::BIGINT = ${partition} AND _offset::BIGINT = ${offset}`,
+      `SELECT coalesce(max(n), 0), min(c) FROM (SELECT count(*) AS n, ${code} AS c ` +
+        `FROM ${readerOf(definition, [file.path])} ` +
+        `WHERE _partition::BIGINT = ${partition} AND _offset::BIGINT = ${offset} ${numbered ? ' GROUP BY _row' : ''})`,
     );
     const times = Number(rows[0]?.[0] ?? 0);
-    const held = { key: output.finalKey, times, code: rows[0]?.[1] ?? undefined };
+    const held = { key: output.finalKey, output: output.output, times, code: rows[0]?.[1] ?? undefined };
     return { rows: times === 0 ? [] : [held], findings: file.findings, unread: false };
   } catch (error) {
     const findings = [...file.findings, unreadable(task.table.name, output, error)];

@@ -1,8 +1,8 @@
 // Where the objects of an entry are: at their final place for readers to see, on their way there, or gone.
 // Told from the ledger, the store and the catalog; what is in them is the business of offsets.ts.
-import { assert } from '@sluice/shared/errors.ts';
+import { assert, SluiceError } from '@sluice/shared/errors.ts';
 import { sha256OfFile } from '@sluice/shared/file-hash.ts';
-import type { LedgerOutput, TableConfig, TableDefinition, WindowEntry } from '../../contracts.ts';
+import type { LedgerOutput, OutputName, TableConfig, TableDefinition, WindowEntry } from '../../contracts.ts';
 import { partitionPrefix } from '../../lake/object-keys.ts';
 import type { Fold } from '../../ledger/fold.ts';
 import type { LakeReader } from '../lake-reader.ts';
@@ -49,7 +49,19 @@ export async function outputsOf(
     const isRegistered = await reader.registered(definition.name);
     return { definition, isRegistered, isCatalogued: tables.has(definition.name) };
   };
-  return { rows: await seen('rows'), quarantine: await seen('quarantine') };
+  const names = definitionsOf(config, transformer).flatMap((d) =>
+    d.table.name === table.name ? [d.output] : [],
+  );
+  const all = await Promise.all(names.map(async (output) => [output, await seen(output)] as const));
+  return Object.fromEntries(all);
+}
+
+/** An object of an output that the config makes no more cannot be read as what it is. */
+export function seenOutput({ outputs, table }: Audited, name: OutputName): SeenOutput {
+  const seen = Object.hasOwn(outputs, name) ? outputs[name] : undefined;
+  if (seen !== undefined) return seen;
+  const message = `its ledger names rows of '${name}', which its steps do not make any more`;
+  throw new SluiceError('CATALOG_INCOMPATIBLE', message, { place: table.name });
 }
 
 export interface Standing {
@@ -78,7 +90,7 @@ export async function standingOf(
     return missing({ entry, output, staged, told: true }, found, unseen);
   if (staged) return onItsWay(audited, entry, output);
   // It may have been published between one question and the next.
-  const seen = audited.outputs[output.output];
+  const seen = seenOutput(audited, output.output);
   seen.isRegistered = await reader.registered(seen.definition.name);
   const now = await reader.head(output.finalKey);
   return missing({ entry, output, staged, told: false }, now, unseenBy(audited, output));
@@ -136,8 +148,9 @@ function onItsWay({ nowMs }: Audited, entry: WindowEntry, output: LedgerOutput):
 }
 
 /** Why readers of the catalogued table do not see an object. */
-function unseenBy({ table, outputs }: Audited, { output, partition }: LedgerOutput): Finding | undefined {
-  const { definition, isCatalogued, isRegistered } = outputs[output];
+function unseenBy(audited: Audited, { output, partition }: LedgerOutput): Finding | undefined {
+  const { table } = audited;
+  const { definition, isCatalogued, isRegistered } = seenOutput(audited, output);
   if (!isCatalogued) {
     const place = { table: table.name, place: definition.name };
     return finding('TABLE_NOT_CATALOGUED', place, 'the catalog does not have this table');

@@ -32,6 +32,8 @@ export interface EntryFiles {
   readonly isComplete: boolean;
   /** Whether rows say which record they are (`provenance`); quarantined ones always do. */
   readonly rowsHaveOffsets: boolean;
+  /** A record may have several rows, which are numbered, and rows in several tables. */
+  readonly manyRows: boolean;
   readonly offsetsAtOnceMax: number;
 }
 
@@ -89,14 +91,19 @@ interface Held {
   quarantined: number;
 }
 
-const NO_ROWS = 'SELECT NULL::BIGINT AS p, NULL::BIGINT AS o, 0 AS f, false AS r WHERE false';
+const NO_ROWS =
+  "SELECT NULL::BIGINT AS p, NULL::BIGINT AS o, 0 AS f, false AS r, 0 AS w, '' AS t WHERE false";
 
-/** Partition, offset, number of the file, and whether it is a row of the table. */
-function seenSql({ files, rowsHaveOffsets }: EntryFiles): string {
+/**
+ * Partition, offset, number of the file, whether it is a row of a table, which of its record's rows, and the
+ * output.
+ */
+function seenSql({ files, rowsHaveOffsets, manyRows }: EntryFiles): string {
   const selects = files.flatMap(({ output, definition, path }, i) => {
-    const isRow = output.output === 'rows';
+    const isRow = output.output !== 'quarantine';
     if (isRow && !rowsHaveOffsets) return [];
-    const columns = `_partition::BIGINT AS p, _offset::BIGINT AS o, ${i} AS f, ${isRow} AS r`;
+    const number = isRow && manyRows ? '_row::BIGINT' : '0';
+    const columns = `_partition::BIGINT AS p, _offset::BIGINT AS o, ${i} AS f, ${isRow} AS r, ${number} AS w, '${output.output}' AS t`;
     return [`SELECT ${columns} FROM ${readerOf(definition, [path])}`];
   });
   return selects.length === 0 ? NO_ROWS : selects.join(' UNION ALL ');
@@ -121,8 +128,10 @@ function timesSql({ ranges }: WindowEntry): string {
 async function gather({ database, entry }: EntryFiles, seen: string, pack: readonly OffsetRange[]) {
   await database.run(
     'CREATE OR REPLACE TEMP TABLE held AS SELECT *, least(n, times) AS counted FROM ' +
-      `(SELECT *, ${timesSql(entry)} AS times FROM (SELECT p, o, count(*) AS n, bool_and(r) AS r, ` +
-      `min(f) AS f1, max(f) AS f2 FROM (${seen}) WHERE ${within(pack)} GROUP BY p, o))`,
+      `(SELECT *, ${timesSql(entry)} AS times FROM (SELECT p, o, bool_and(r) AS r, min(f1) AS f1, max(f2) AS f2, ` +
+      'coalesce(max(n) FILTER (r), 0) + coalesce(max(n) FILTER (NOT r), 0) AS n FROM ' +
+      `(SELECT p, o, r, t, w, count(*) AS n, min(f) AS f1, max(f) AS f2 FROM (${seen}) ` +
+      `WHERE ${within(pack)} GROUP BY p, o, r, t, w) GROUP BY p, o))`,
   );
 }
 

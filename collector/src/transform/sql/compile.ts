@@ -1,38 +1,42 @@
 // A table's config becomes SQL for DuckDB: records are read as text, cast with a check for each value,
 // filtered, and staged with the reason of those that failed; the good rows and the bad ones leave by two
 // COPYs. Pure and printable: `explain` shows exactly this.
-import type { Column, TableConfig, TableSchemas } from '../../contracts.ts';
+import type { TableConfig, TableSchemas } from '../../contracts.ts';
 import { readAs, wantsToken } from './convert.ts';
 import { exactText } from './exact-text.ts';
 import type { Field, FieldPlan, SourceField } from './fields.ts';
-import { metadataColumns } from './metadata.ts';
-import { GOOD, partitionConditions, partitionProblems, partitionValues, placeRows } from './partitions.ts';
+import { type CompiledOutput, compileOutput, countRecords } from './outputs.ts';
+import { GOOD, partitionProblems } from './partitions.ts';
+import type { PlannedOutput } from './pipes.ts';
+import { type Layers, pluralStatements, stepLayers } from './plural.ts';
 import { problem } from './problems.ts';
 import { quarantineColumns, selectQuarantine } from './quarantine.ts';
-import type { Changed, InsertForm } from './steps/step.ts';
+import { type Changed, columns, type InsertForm, type PlannedStep } from './steps/step.ts';
 import { identifier, isScalar, literal } from './types.ts';
 
 export interface CompiledTable {
-  readonly createStaged: string;
+  readonly createStaged: readonly string[];
   /**
-   * `raw` → `staged`, all rows or, where the form does not fit them, none. `exactText` where a text of a JSON
-   * record may be an object or an array.
+   * `raw` → the staged tables, all rows or, where the form does not fit them, none: the first statements may
+   * fail and leave nothing. `exactText` where a text of a JSON record may be an object or an array; records
+   * are numbered from `firstId` on.
    */
-  insertStaged(form: InsertForm, how?: { readonly exactText: boolean }): string;
-  readonly countStaged: string;
+  insertStaged(form: InsertForm, how?: InsertOptions): readonly string[];
+  /** One row: records quarantined, filtered, good, and of these those that still have a row. */
+  readonly countRecords: string;
   /** Columns whose value was nulled, and how often; undefined where none can be. */
   readonly countNulled: string | undefined;
-  /** Distinct partition values of the rows to write: columns p0, p1 ... as text, then n. */
-  readonly partitionValues: string;
-  /** SELECT of the rows of one combination of partition values. */
-  selectRows(values: readonly (string | null)[]): string;
-  /** For many combinations: sorts the rows by them, so that `selectPlaced` finds the nth, from 1, at once. */
-  readonly placeRows: string;
-  selectPlaced(part: number): string;
+  /** What is written of the good rows; the first is the table itself. */
+  readonly outputs: readonly CompiledOutput[];
   readonly selectQuarantine: string;
   readonly schemas: TableSchemas;
   readonly needsKeys: boolean;
   readonly needsHeaders: boolean;
+}
+
+export interface InsertOptions {
+  readonly exactText: boolean;
+  readonly firstId?: number;
 }
 
 /** What stands between two values of a joined column, and for a null key or beside a number of a text. */
@@ -46,42 +50,37 @@ export function compileTable(table: TableConfig, plan: FieldPlan, marks: Marks):
     table.provenance === 'full' || JSON.stringify(table.steps).includes(column);
   const needsKeys = needs('_key');
   const needsHeaders = needs('_headers');
-  const context: Context = { table, plan, marks, needsKeys, needsHeaders, exactText: false };
-  const written = writtenFields(table, plan);
+  const context: Context = { table, plan, marks, needsKeys, needsHeaders, exactText: false, firstId: 0 };
+  const outputs = plan.outputs.map((output) => compileOutput(table, output));
+  const [rows, ...named] = outputs;
   return {
-    createStaged: createStaged(context),
-    insertStaged: (form, how) => insertStaged({ ...context, exactText: how?.exactText ?? false }, form),
-    countStaged:
-      'SELECT count(*) AS staged, count(*) FILTER (__problem IS NOT NULL) AS quarantined, ' +
-      'count(*) FILTER (__problem IS NULL AND __filtered) AS filtered FROM staged',
-    countNulled: plan.nulls ? COUNT_NULLED : undefined,
-    partitionValues: partitionValues(table),
-    selectRows: (values) =>
-      selectRows(
-        context,
-        written,
-        `staged WHERE ${[GOOD, ...partitionConditions(table, values)].join(' AND ')}`,
-      ),
-    placeRows: placeRows(table),
-    selectPlaced: (part) => selectRows(context, written, `placed WHERE part = ${part}`),
+    createStaged: plan.outputs.map((output) => createStaged(context, output)),
+    insertStaged: (form, how) => insertStaged({ ...context, ...how }, form),
+    countRecords: countRecords(plan.outputs, plan.plural),
+    countNulled: plan.nulls ? countNulled(plan.outputs) : undefined,
+    outputs,
     selectQuarantine: selectQuarantine(table),
     schemas: {
-      rows: [...written, ...provenanceColumns(table)].map(({ name, type }) => ({
-        name,
-        type: table.output.kind === 'csv' ? 'string' : type,
-      })),
+      rows: rows?.columns ?? [],
       quarantine: quarantineColumns(table),
-      partitionColumns: table.partitionBy.map(({ column }) => ({ name: column, type: 'string' })),
+      partitionColumns: rows?.partitionColumns ?? [],
       quarantinePartitionColumns: [{ name: 'ingest_day', type: 'string' }],
+      named: Object.fromEntries(
+        named.map(({ name, columns, partitionColumns }) => [name, { columns, partitionColumns }]),
+      ),
     },
     needsKeys,
     needsHeaders,
   };
 }
 
-const COUNT_NULLED =
-  "SELECT name, count(*) AS n FROM (SELECT unnest(string_split(ltrim(__nulled, ','), ',')) AS name " +
-  `FROM staged WHERE ${GOOD} AND __nulled <> '') GROUP BY ALL ORDER BY ALL`;
+function countNulled(outputs: readonly PlannedOutput[]): string {
+  const each = outputs.map(
+    ({ tables }) =>
+      `SELECT unnest(string_split(ltrim(__nulled, ','), ',')) AS name FROM ${tables[0]} WHERE ${GOOD} AND __nulled <> ''`,
+  );
+  return `SELECT name, count(*) AS n FROM (${each.join(' UNION ALL ')}) GROUP BY ALL ORDER BY ALL`;
+}
 
 interface Context {
   readonly table: TableConfig;
@@ -90,25 +89,10 @@ interface Context {
   readonly needsKeys: boolean;
   readonly needsHeaders: boolean;
   readonly exactText: boolean;
+  readonly firstId: number;
 }
 
-function provenanceColumns(table: TableConfig): readonly Column[] {
-  if (table.provenance === 'none') return [];
-  if (table.provenance === 'full') return metadataColumns;
-  return metadataColumns.filter(({ name }) => name === '_partition' || name === '_offset');
-}
-
-/** A value partition column stands in the path and not in the file as well. */
-function writtenFields(table: TableConfig, plan: FieldPlan): readonly Column[] {
-  const inPath = table.partitionBy.flatMap((spec) =>
-    spec.kind === 'value' && spec.column === spec.field ? [spec.field] : [],
-  );
-  return plan.result
-    .filter(({ name }) => !inPath.includes(name))
-    .map(({ name, type }) => ({ name, type: type.glue }));
-}
-
-function createStaged({ plan, needsKeys, needsHeaders }: Context): string {
+function createStaged({ plan, needsKeys, needsHeaders }: Context, { tables, staged }: PlannedOutput): string {
   const columns = [
     '_partition INTEGER',
     '_offset BIGINT',
@@ -119,66 +103,77 @@ function createStaged({ plan, needsKeys, needsHeaders }: Context): string {
     '__filtered BOOLEAN',
     '__raw BLOB',
     ...(plan.nulls ? ['__nulled VARCHAR'] : []),
-    ...plan.result.map(({ name, type }) => `${identifier(name)} ${type.duckdb}`),
+    ...(plan.plural ? ['__id BIGINT', '_row INTEGER'] : []),
+    ...staged.map(({ name, type }) => `${identifier(name)} ${type.duckdb}`),
   ];
-  return `CREATE OR REPLACE TEMP TABLE staged (${columns.join(', ')})`;
+  return `CREATE OR REPLACE TEMP TABLE ${tables[0]} (${columns.join(', ')})`;
 }
 
 /**
  * One common table expression a layer, so that each expression is evaluated once and has a name for
  * `explain`.
  */
-function insertStaged(context: Context, form: InsertForm): string {
+function insertStaged(context: Context, form: InsertForm): string[] {
   const { table, plan } = context;
-  const layers: string[] = [inputLayer(context), ...readLayers(context, form)];
-  let last = 'read';
+  const input = [inputLayer(context), ...readLayers(context, form)];
   const carry = (changed?: Changed) => carried(context, changed);
-  plan.steps.forEach((step, index) => {
-    const name = `step${index}`;
-    layers.push(...step.layers({ from: last, name, form, carry }));
-    last = name;
-  });
-  if (table.output.kind === 'csv') {
-    layers.push(lineBreakLayer(context, last));
-    last = 'checked';
-  }
-  const unplaced = partitionProblems(table, plan);
-  if (unplaced.length > 0) {
-    const problem = `CASE WHEN __problem IS NULL AND NOT __filtered THEN CASE ${unplaced.join(' ')} END ELSE __problem END`;
-    layers.push(`placed AS (SELECT ${carry({ problem })}${list(plan.result)} FROM ${last})`);
-    last = 'placed';
-  }
+  const finish = (from: string, fields: readonly Field[]) => finishLayers(context, from, fields);
   const metadata = ['_partition', '_offset', '_timestamp'];
   if (context.needsKeys) metadata.push('_key');
   if (context.needsHeaders) metadata.push('_headers');
+  if (plan.plural)
+    return pluralStatements({ plan, input, form, carry, finish, metadata, raw: rawBytes(table) });
+  const [output] = plan.outputs;
+  const steps = output === undefined ? [] : rowWise(plan.steps);
+  const { layers, last } = stepLayers({ steps, from: 'read', form, carry });
+  const fields = output?.staged ?? [];
+  const end = finish(last, fields);
   const raw = `CASE WHEN __problem IS NOT NULL THEN ${rawBytes(table)} END`;
-  return (
-    `INSERT INTO staged\nWITH ${layers.join(',\n')}\n` +
-    `SELECT ${metadata.join(', ')}, __problem, __filtered, ${raw}${plan.nulls ? ', __nulled' : ''}${list(plan.result)} FROM ${last}`
-  );
+  return [
+    `INSERT INTO staged\nWITH ${[...input, ...layers, ...end.layers].join(',\n')}\n` +
+      `SELECT ${metadata.join(', ')}, __problem, __filtered, ${raw}${plan.nulls ? ', __nulled' : ''}${columns(fields)} FROM ${end.last}`,
+  ];
+}
+
+const rowWise = (steps: readonly PlannedStep[]) => steps.filter(({ windowWise }) => windowWise === undefined);
+
+/** What the format and the partitions of an output ask of a row. */
+function finishLayers(context: Context, from: string, fields: readonly Field[]): Layers {
+  const { table } = context;
+  const layers: string[] = [];
+  let last = from;
+  if (table.output.kind === 'csv') {
+    layers.push(lineBreakLayer(context, last, fields));
+    last = 'checked';
+  }
+  const unplaced = partitionProblems(table, fields);
+  if (unplaced.length > 0) {
+    const problem = `CASE WHEN __problem IS NULL AND NOT __filtered THEN CASE ${unplaced.join(' ')} END ELSE __problem END`;
+    layers.push(`placed AS (SELECT ${carried(context, { problem })}${columns(fields)} FROM ${last})`);
+    last = 'placed';
+  }
+  return { layers, last };
 }
 
 /** Readers of CSV tables split at line breaks before they look at quotes. */
-function lineBreakLayer(context: Context, from: string): string {
-  const { plan } = context;
-  const texts = plan.result.filter(({ type }) => type.kind === 'string').map(({ name }) => identifier(name));
+function lineBreakLayer(context: Context, from: string, fields: readonly Field[]): string {
+  const texts = fields.filter(({ type }) => type.kind === 'string').map(({ name }) => identifier(name));
   const breaks = texts.map((name) => `contains(${name}, chr(10)) OR contains(${name}, chr(13))`).join(' OR ');
   const told =
     breaks === ''
       ? '__problem'
       : `CASE WHEN __problem IS NULL AND NOT __filtered AND (${breaks}) THEN 'CSV_LINE_BREAK' ELSE __problem END`;
-  return `checked AS (SELECT ${carried(context, { problem: told })}${list(plan.result)} FROM ${from})`;
+  return `checked AS (SELECT ${carried(context, { problem: told })}${columns(fields)} FROM ${from})`;
 }
 
 /** What every layer hands on of a record, some of it changed. */
-function carried({ plan }: Pick<Context, 'plan'>, { problem, filtered, nulled }: Changed = {}): string {
+function carried({ plan }: Context, { problem, filtered, nulled, nth }: Changed = {}): string {
   const as = (sql: string | undefined, name: string) => (sql === undefined ? name : `${sql} AS ${name}`);
   const known = '_topic, _partition, _offset, _timestamp, _key, _headers, __value';
   const counted = plan.nulls ? `, ${as(nulled, '__nulled')}` : '';
-  return `${known}, ${as(problem, '__problem')}, ${as(filtered, '__filtered')}${counted}`;
+  const numbered = plan.plural ? `, __id, ${as(nth, '__nth')}` : '';
+  return `${known}, ${as(problem, '__problem')}, ${as(filtered, '__filtered')}${counted}${numbered}`;
 }
-
-const list = (fields: readonly Field[]) => fields.map(({ name }) => `, ${identifier(name)}`).join('');
 
 /** The record as it was: CSV lines travel in front of their fields, bytes as base64. */
 function rawBytes(table: TableConfig): string {
@@ -186,16 +181,19 @@ function rawBytes(table: TableConfig): string {
   return table.input.kind === 'bytes' ? 'from_base64(__value)' : 'encode(__value)';
 }
 
-function inputLayer({ table, marks, needsKeys, needsHeaders }: Context): string {
+function inputLayer({ table, plan, marks, needsKeys, needsHeaders, firstId }: Context): string {
   const split = (column: string) =>
     `unnest(string_split(decode(joined.${column}), ${literal(marks.separator)}))`;
   const key = needsKeys ? `${split('k')} AS k` : 'NULL::VARCHAR AS k';
   const headers = needsHeaders ? `${split('h')} AS h` : 'NULL::VARCHAR AS h';
+  const numbered = plan.plural
+    ? `, row_number() OVER () + ${firstId - 1} AS __id, []::INTEGER[] AS __nth`
+    : '';
   return (
     `unnested AS (SELECT p, unnest(o) AS o, unnest(t) AS t, ${split('v')} AS v, ${key}, ${headers} FROM raw),\n` +
     `input AS (SELECT ${literal(table.topic)} AS _topic, p AS _partition, o AS _offset, ` +
     'CASE WHEN t BETWEEN 0 AND 9223372036854775 THEN make_timestamp(t * 1000) END AS _timestamp, ' +
-    `nullif(k, ${literal(marks.nullMark)}) AS _key, h AS _headers, v AS __value FROM unnested WHERE o >= 0)`
+    `nullif(k, ${literal(marks.nullMark)}) AS _key, h AS _headers, v AS __value${numbered} FROM unnested WHERE o >= 0)`
   );
 }
 
@@ -305,7 +303,7 @@ function typedLayers(
   const counted = nulls ? `, ${["''", ...nulled].join(' || ')} AS __nulled` : '';
   return [
     `typed AS (SELECT *, ${values.join(', ')} FROM ${at.from})`,
-    'read AS (SELECT _topic, _partition, _offset, _timestamp, _key, _headers, __value, ' +
+    `read AS (SELECT _topic, _partition, _offset, _timestamp, _key, _headers, __value${plan.plural ? ', __id, __nth' : ''}, ` +
       `CASE ${problems.join('\n  ')} END AS __problem, false AS __filtered${counted}${named} FROM typed)`,
   ];
 }
@@ -327,24 +325,4 @@ function parentsOf(source: readonly SourceField[]): string[][] {
       parents.set(JSON.stringify(parent), parent);
     }
   return [...parents.values()];
-}
-
-function selectRows({ table }: Context, written: readonly Column[], from: string): string {
-  const columns = [...written, ...provenanceColumns(table)].map(({ name, type }) =>
-    outputExpression(name, type, table),
-  );
-  const { sortBy = [] } = table.output;
-  const order = sortBy.length === 0 ? '' : ` ORDER BY ${sortBy.map(identifier).join(', ')}`;
-  return `SELECT ${columns.join(', ')} FROM ${from}${order}`;
-}
-
-/** Text formats spell timestamps so that every SerDe reads them. */
-function outputExpression(name: string, type: string, table: TableConfig): string {
-  const column = identifier(name);
-  if (name === '_topic') return `${literal(table.topic)} AS _topic`;
-  if (type === 'timestamp' && table.output.kind !== 'parquet')
-    return `strftime(${column}, '%Y-%m-%d %H:%M:%S.%f') AS ${column}`;
-  if (type.includes('<') && table.output.kind === 'csv') return `to_json(${column})::VARCHAR AS ${column}`;
-  if (type === 'binary' && table.output.kind !== 'parquet') return `to_base64(${column}) AS ${column}`;
-  return column;
 }

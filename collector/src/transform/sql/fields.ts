@@ -1,7 +1,9 @@
 // The columns of a table from its config alone: what is read, what the steps make of it, and everything that
 // can be wrong with that. Pure; the SQL is built from the plan in compile.ts.
 import type { Step, TableConfig } from '../../contracts.ts';
+import { isPlural } from '../../step-config.ts';
 import { isMetadata, metadataFields } from './metadata.ts';
+import { type Pipe, type PlannedOutput, waysOf } from './pipes.ts';
 import { planStep } from './steps/plan-step.ts';
 import { type Field, type PlannedStep, type Scope, TEXT } from './steps/step.ts';
 import { type FieldType, identifier, isScalar, parseType } from './types.ts';
@@ -18,8 +20,11 @@ export interface SourceField extends Field {
 export interface FieldPlan {
   readonly source: readonly SourceField[];
   readonly steps: readonly PlannedStep[];
-  /** After the last step, partition columns included. */
-  readonly result: readonly Field[];
+  readonly pipes: readonly Pipe[];
+  /** The table itself, then what steps make beside it. */
+  readonly outputs: readonly PlannedOutput[];
+  /** A record may have several rows. */
+  readonly plural: boolean;
   /** Some value may become NULL where it fails, and is counted. */
   readonly nulls: boolean;
   /** An expression of the config's own may throw. */
@@ -43,20 +48,62 @@ export function planFields(table: TableConfig): FieldPlan {
   const keyFiles: string[] = [];
   const asked: Asked = { expressions: [], checks: [] };
   const source = sourceFields(table, problems);
-  let fields: readonly Field[] = source;
-  const steps: PlannedStep[] = [];
-  for (const step of table.steps) {
-    const planned = planStep(step, scopeOf(step, { table, fields, problems, asked, keyFiles }));
-    steps.push(planned);
+  const planning = { table, problems, asked, keyFiles, plural: isPlural(table.steps) };
+  const steps = planSteps(table.steps, source, planning);
+  const { pipes, outputs } = waysOf(steps, source);
+  for (const { name, fields } of outputs) checkOutput(table, { name, fields }, problems);
+  const all = pipes.flatMap((pipe) => pipe.steps);
+  const nulls = source.some(({ nullOnError }) => nullOnError) || all.some((step) => step.nulls === true);
+  const mayThrow = all.some((step) => step.mayThrow === true);
+  return {
+    source,
+    steps,
+    pipes,
+    outputs,
+    plural: planning.plural,
+    nulls,
+    mayThrow,
+    keyFiles,
+    asked,
+    problems,
+  };
+}
+
+/** Each step takes the columns of the one before it. */
+function planSteps(
+  steps: readonly Step[],
+  source: readonly Field[],
+  planning: Omit<Planning, 'fields'>,
+): readonly PlannedStep[] {
+  const { problems } = planning;
+  let fields = source;
+  let windowWise: Step['kind'] | undefined;
+  return steps.map((step) => {
+    const planned = planStep(step, scopeOf(step, { ...planning, fields }));
+    if (windowWise !== undefined && planned.windowWise === undefined)
+      problems.push(
+        `${step.kind} stands behind ${windowWise}, which looks at the whole window and comes last`,
+      );
+    if (planned.windowWise !== undefined) windowWise = step.kind;
     fields = planned.fields;
-  }
+    const names = fields.map(({ name }) => name.toLowerCase());
+    const twin = names.find((name, i) => names.indexOf(name) < i);
+    if (twin !== undefined) problems.push(`two columns are named '${twin}' after ${step.kind}`);
+    return planned;
+  });
+}
+
+function checkOutput(
+  table: TableConfig,
+  { name, fields }: { readonly name: string; readonly fields: readonly Field[] },
+  problems: string[],
+): void {
   checkNames(fields, problems);
-  checkPartitions(table, fields, problems);
-  checkSort(table, fields, problems);
+  if (name === 'rows') {
+    checkPartitions(table, fields, problems);
+    checkSort(table, fields, problems);
+  }
   if (fields.length === 0) problems.push('no column is left to write');
-  const nulls = source.some(({ nullOnError }) => nullOnError) || steps.some((step) => step.nulls === true);
-  const mayThrow = steps.some((step) => step.mayThrow === true);
-  return { source, steps, result: fields, nulls, mayThrow, keyFiles, asked, problems };
 }
 
 interface Planning {
@@ -65,15 +112,18 @@ interface Planning {
   readonly problems: string[];
   readonly asked: Asked;
   readonly keyFiles: string[];
+  readonly plural: boolean;
 }
 
-function scopeOf({ kind: step }: Step, { table, fields, problems, asked, keyFiles }: Planning): Scope {
+function scopeOf({ kind: step }: Step, planning: Planning): Scope {
+  const { table, fields, problems, asked, keyFiles, plural } = planning;
   const known = [...fields, ...metadataFields];
   return {
     step,
     fields,
     topic: table.topic,
-    rowPath: '',
+    rowPath: plural ? ', __nth::VARCHAR' : '',
+    plan: (steps, from) => planSteps(steps, from, planning),
     find(name) {
       const field = known.find((one) => one.name === name);
       if (field === undefined) problems.push(`${step} names '${name}', which is no column at that step`);

@@ -2,8 +2,8 @@
 // Pure.
 import type { PartitionSpec, TableConfig } from '../../contracts.ts';
 import { strftimeFormat } from '../../time-spelling.ts';
-import type { FieldPlan } from './fields.ts';
 import { problem } from './problems.ts';
+import type { Field } from './steps/step.ts';
 import { identifier, literal } from './types.ts';
 
 /** Rows of `staged` that are written. */
@@ -32,10 +32,10 @@ function partitionText(spec: PartitionSpec, value: string): string {
 }
 
 /** Distinct values among the rows to write: p0, p1 ... as text, then how many rows, n. */
-export function partitionValues({ partitionBy }: TableConfig): string {
+export function partitionValues({ partitionBy }: TableConfig, from: string): string {
   const values = partitionBy.map((spec, i) => `${partitionValue(spec)} AS p${i}, `).join('');
   const texts = partitionBy.map((spec, i) => `${partitionText(spec, `p${i}`)} AS p${i}, `).join('');
-  const counted = `SELECT ${values}count(*) AS n FROM staged WHERE ${GOOD} GROUP BY ALL`;
+  const counted = `SELECT ${values}count(*) AS n FROM ${from} WHERE ${GOOD} GROUP BY ALL`;
   return `SELECT ${texts}sum(n)::BIGINT AS n FROM (${counted}) GROUP BY ALL ORDER BY ALL`;
 }
 
@@ -44,14 +44,15 @@ export function partitionValues({ partitionBy }: TableConfig): string {
  * number `part` in the order of `partitionValues`, so that each combination is found without reading all the
  * others.
  */
-export function placeRows(table: TableConfig): string {
+export function placeRows(table: TableConfig, from: string, ofRecords: boolean): string {
   const texts = table.partitionBy.map((spec, i) => `${partitionText(spec, partitionValue(spec))} AS p${i}`);
   const names = table.partitionBy.map((_spec, i) => `p${i}`);
+  const order = ofRecords ? ', _partition, _offset' : '';
   const same = names.map((name) => `spelled.${name} IS NOT DISTINCT FROM parts.${name}`).join(' AND ');
   return (
-    `CREATE OR REPLACE TEMP TABLE placed AS\nWITH spelled AS (SELECT *, ${texts.join(', ')} FROM staged WHERE ${GOOD}),\n` +
+    `CREATE OR REPLACE TEMP TABLE placed AS\nWITH spelled AS (SELECT *, ${texts.join(', ')} FROM ${from} WHERE ${GOOD}),\n` +
     `parts AS (SELECT ${names.join(', ')}, row_number() OVER (ORDER BY ${names.join(', ')}) AS part FROM (SELECT DISTINCT ${names.join(', ')} FROM spelled))\n` +
-    `SELECT spelled.* EXCLUDE (${names.join(', ')}), part FROM spelled JOIN parts ON ${same} ORDER BY part, _partition, _offset`
+    `SELECT spelled.* EXCLUDE (${names.join(', ')}), part FROM spelled JOIN parts ON ${same} ORDER BY part${order}`
   );
 }
 
@@ -88,8 +89,8 @@ const PATH_STEP_BYTES_MAX = 255;
 const ESCAPED = '[\\x00-\\x1f\\x7f"#%\'*/:=?\\\\{\\[\\]^]';
 
 /** Records that no partition can take: `CASE` branches that give their problem. */
-export function partitionProblems(table: TableConfig, plan: FieldPlan): string[] {
-  return [...longPartitions(table, plan), ...table.partitionBy.flatMap(timesOutOfBounds)];
+export function partitionProblems(table: TableConfig, fields: readonly Field[]): string[] {
+  return [...longPartitions(table, fields), ...table.partitionBy.flatMap(timesOutOfBounds)];
 }
 
 /**
@@ -109,10 +110,10 @@ function timesOutOfBounds(spec: PartitionSpec): string[] {
 }
 
 /** A value that no path can hold would keep its whole window from being published, for ever. */
-function longPartitions(table: TableConfig, plan: FieldPlan): string[] {
+function longPartitions(table: TableConfig, fields: readonly Field[]): string[] {
   return table.partitionBy.flatMap((spec) => {
     if (spec.kind !== 'value') return [];
-    const type = plan.result.find(({ name }) => name === spec.field)?.type;
+    const type = fields.find(({ name }) => name === spec.field)?.type;
     if (type?.kind !== 'string') return [];
     const field = identifier(spec.field);
     const bytes = `strlen(regexp_replace(${field}, ${literal(ESCAPED)}, 'xxx', 'g'))`;

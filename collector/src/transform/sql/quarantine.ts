@@ -25,12 +25,15 @@ export function selectQuarantine(table: TableConfig): string {
   const cast = shown
     ? `concat(${part(2)}, ' ''', ${part(3)}, ''' is not ', ${part(4)})`
     : `concat(${part(2)}, ' is not ', ${part(4)})`;
+  const rule = shown
+    ? `concat(${part(2)}, ' ''', ${part(3)}, ''' breaks the rule: ', ${part(4)})`
+    : `concat('breaks the rule: ', ${part(4)})`;
   const reasons = Object.entries(REASONS).map(
     ([code, reason]) => `WHEN ${literal(code)} THEN ${literal(reason)}`,
   );
   return (
     `SELECT ${literal(table.topic)} AS _topic, _partition, _offset, _timestamp, ${part(1)} AS code, ` +
-    `nullif(${part(2)}, '') AS field, CASE ${part(1)} ${reasons.join(' ')} ELSE ${cast} END AS reason${raw}, ` +
+    `nullif(${part(2)}, '') AS field, CASE ${part(1)} ${reasons.join(' ')} WHEN 'RULE_BROKEN' THEN ${rule} ELSE ${cast} END AS reason${raw}, ` +
     `${literal(table.configVersion)} AS config_version FROM (\n` +
     '  SELECT _partition, _offset, _timestamp, __problem AS problem, __raw AS raw FROM staged WHERE __problem IS NOT NULL\n' +
     '  UNION ALL SELECT p, o, CASE WHEN t BETWEEN 0 AND 9223372036854775 THEN make_timestamp(t * 1000) END, code, raw FROM odd\n' +

@@ -6,14 +6,14 @@ import { type PlannedStep, rowStep, type Scope, sure, TEXT, withColumns } from '
 
 export function planAddUuid({ column }: Extract<Step, { kind: 'add_uuid' }>, scope: Scope): PlannedStep {
   if (scope.has(column)) scope.problem(`add_uuid: '${column}' is a column already`);
-  const computed = {
-    ...sure(
-      column,
-      `md5(concat_ws(' ', ${literal(scope.topic)}, _partition, _offset, epoch_us(_timestamp)${scope.rowPath}))`,
-    ),
-    value: (from: string) => uuidOf(from),
-  };
+  const computed = sure(column, uuidOfRow(scope.topic, scope.rowPath));
   return rowStep(withColumns(scope.fields, [{ name: column, type: TEXT, computed }]));
+}
+
+/** SQL of the UUID; `rowPath`, behind a comma, tells rows of one record apart. */
+export function uuidOfRow(topic: string, rowPath: string): string {
+  const digest = `md5(concat_ws(' ', ${literal(topic)}, _partition, _offset, epoch_us(_timestamp)${rowPath}))`;
+  return `list_transform([${digest}], lambda __d: ${uuidOf('__d')})[1]`;
 }
 
 /** 32 digits in hex with version and variant set. */

@@ -1,10 +1,13 @@
 // Which module plans a step: one line for each kind that a config may name.
 import type { Step } from '../../../step-config.ts';
 import { planAddUuid } from './add-uuid.ts';
+import { planRelationalize, planSplitRows } from './branches.ts';
 import { planDropFields, planRenameField, planSelectFields } from './choose-fields.ts';
+import { planDataQuality } from './data-quality.ts';
 import { planDerive, planFillMissing } from './derive.ts';
 import { planDetectPii } from './detect-pii.ts';
 import { planDropNullFields } from './drop-null-fields.ts';
+import { planExplode, planUnnest, planUnpivot } from './explode.ts';
 import { planFilter } from './filter.ts';
 import { planHash, planMask, planPartialMask, planRedact } from './hiding.ts';
 import { planApplyMapping } from './mapping.ts';
@@ -18,6 +21,8 @@ import {
   planToEpoch,
   planTruncateTimestamp,
 } from './timestamps.ts';
+
+import { planAggregate, planDropDuplicates, planPivot } from './window-wise.ts';
 
 type Planner<Kind extends Step['kind']> = (step: Extract<Step, { kind: Kind }>, scope: Scope) => PlannedStep;
 
@@ -45,6 +50,15 @@ const PLANNERS: { readonly [Kind in Step['kind']]: Planner<Kind> } = {
   redact: planRedact,
   hash: planHash,
   detect_pii: planDetectPii,
+  explode: planExplode,
+  unnest: planUnnest,
+  unpivot: planUnpivot,
+  split_rows: planSplitRows,
+  relationalize: planRelationalize,
+  drop_duplicates: planDropDuplicates,
+  aggregate: planAggregate,
+  pivot: planPivot,
+  evaluate_data_quality: planDataQuality,
 };
 
 export function planStep(step: Step, scope: Scope): PlannedStep {

@@ -1,6 +1,7 @@
 // What a step is to the compiler: the columns that come out of it and the SQL layers that make them. Each
 // module beside this one plans one kind of step, from its config and the columns that go in; `row` writes the
 // layers of every step that makes one row of one row.
+import type { Step } from '../../../step-config.ts';
 import { problem } from '../problems.ts';
 import { type FieldType, identifier, literal, parseType, type ScalarType } from '../types.ts';
 
@@ -30,6 +31,8 @@ export interface Changed {
   readonly filtered?: string;
   /** Names of columns whose value was nulled, each behind a comma. */
   readonly nulled?: string;
+  /** Where a row stands among those of its record: a list of numbers. */
+  readonly nth?: string;
 }
 
 export interface PlannedStep {
@@ -39,6 +42,38 @@ export interface PlannedStep {
   readonly mayThrow?: boolean;
   /** May make NULL of a value that fails, and counts it. */
   readonly nulls?: boolean;
+  /** Makes several rows of one, or none: a record is then all its rows. */
+  readonly multiplies?: boolean;
+  /** Rows that leave for tables of their own. */
+  readonly branches?: readonly Branch[];
+  /** SQL condition of the rows that stay where some leave. */
+  readonly rest?: string;
+  /** Runs once for the whole window, after its last record. */
+  readonly windowWise?: readonly WindowStep[];
+}
+
+export interface Branch {
+  readonly output: string;
+  /** SQL condition on the rows where ways part. */
+  readonly where: string;
+  readonly fields: readonly Field[];
+  readonly steps: readonly PlannedStep[];
+}
+
+export interface WindowStep {
+  /** CREATE of table `to` from the good rows of `from`; without it rows stay as they are. */
+  readonly create?: (at: { readonly from: string; readonly to: string }) => string;
+  /** What the rows are held to. */
+  readonly rules?: readonly WindowRule[];
+  /** What comes out are rows of single records still. */
+  readonly ofRecords: boolean;
+}
+
+export interface WindowRule {
+  readonly name: string;
+  /** SELECT of how many rows of a table break it. */
+  failed(from: string): string;
+  readonly action: 'fail' | 'report';
 }
 
 /** The columns a step may name, and where it says what is wrong with it. */
@@ -62,6 +97,8 @@ export interface Scope {
   readonly topic: string;
   /** SQL, behind a comma, of where a row stands among those of its record; empty where each has one. */
   readonly rowPath: string;
+  /** Plans steps of a way of their own. */
+  plan(steps: readonly Step[], fields: readonly Field[]): readonly PlannedStep[];
 }
 
 export const TEXT = parseType('string') as ScalarType;

@@ -1,0 +1,104 @@
+// Tables of which a record has several rows, or rows in several tables: a record is all its rows, so that one
+// that fails takes the others with it. Each chunk is made whole in tables of its own, then each record is
+// judged once, and only then are rows staged.
+import type { FieldPlan } from './fields.ts';
+import type { Pipe, PlannedOutput } from './pipes.ts';
+import { columns, type Field, type InsertForm, type Place, type PlannedStep } from './steps/step.ts';
+
+export interface Layers {
+  readonly layers: readonly string[];
+  /** The layer that the next one reads. */
+  readonly last: string;
+}
+
+interface Stepping {
+  readonly steps: readonly PlannedStep[];
+  readonly from: string;
+  readonly form: InsertForm;
+  readonly carry: Place['carry'];
+}
+
+export function stepLayers({ steps, from, form, carry }: Stepping): Layers {
+  let last = from;
+  const layers = steps.flatMap((step, index) => {
+    const name = `step${index}`;
+    const own = step.layers({ from: last, name, form, carry });
+    last = name;
+    return own;
+  });
+  return { layers, last };
+}
+
+export interface PluralParts {
+  readonly plan: FieldPlan;
+  /** Layers that end in `read`. */
+  readonly input: readonly string[];
+  readonly form: InsertForm;
+  readonly carry: Place['carry'];
+  /** What an output asks of its rows. */
+  finish(from: string, fields: readonly Field[]): Layers;
+  readonly metadata: readonly string[];
+  /** SQL of the record as it was. */
+  readonly raw: string;
+}
+
+/** Those that may fail come first and leave nothing that counts. */
+export function pluralStatements(parts: PluralParts): string[] {
+  const { plan } = parts;
+  return [
+    ...plan.pipes.map((pipe) => layDown(parts, pipe)),
+    verdicts(parts),
+    ...plan.outputs.map((output) => stage(parts, output)),
+    stageLost(),
+  ];
+}
+
+const made = (output: string) => `made_${output}`;
+
+function layDown({ input, form, carry, finish }: PluralParts, { from, steps, to, fields }: Pipe): string {
+  const read =
+    from === undefined
+      ? input
+      : [`read AS (SELECT ${carry()}${columns(from.fields)} FROM ${from.table} WHERE ${from.where})`];
+  const stepped = stepLayers({ steps, from: 'read', form, carry });
+  const end = 'output' in to ? finish(stepped.last, fields) : { layers: [], last: stepped.last };
+  const layers = [...read, ...stepped.layers, ...end.layers];
+  const table = 'output' in to ? made(to.output) : to.table;
+  return `CREATE OR REPLACE TEMP TABLE ${table} AS\nWITH ${layers.join(',\n')}\nSELECT * FROM ${end.last}`;
+}
+
+/** One row for each record: what is wrong with any of its rows, and whether none of them is left. */
+function verdicts({ plan, raw }: PluralParts): string {
+  const each = plan.outputs.map(
+    ({ name }) =>
+      'SELECT __id, _partition, _offset, _timestamp, __problem, __filtered, ' +
+      `CASE WHEN __problem IS NOT NULL THEN ${raw} END AS raw FROM ${made(name)}`,
+  );
+  return (
+    'CREATE OR REPLACE TEMP TABLE verdict AS SELECT __id, any_value(_partition) AS _partition, ' +
+    'any_value(_offset) AS _offset, any_value(_timestamp) AS _timestamp, min(__problem) AS problem, ' +
+    `bool_and(__filtered) AS filtered, any_value(raw) AS raw FROM (\n${each.join('\nUNION ALL ')}\n) GROUP BY __id`
+  );
+}
+
+function stage({ plan, metadata }: PluralParts, { name, staged, tables }: PlannedOutput): string {
+  const own = ['__id', ...staged.map((field) => `"${field.name.replaceAll('"', '""')}"`)];
+  const nulled = plan.nulls ? ['__nulled'] : [];
+  const into = [...metadata, ...nulled, ...own, '_row', '__problem', '__filtered'];
+  const values = [...metadata, ...nulled, ...own].map((column) => `made.${column}`);
+  const row = '(row_number() OVER (PARTITION BY made.__id ORDER BY made.__nth) - 1)::INTEGER';
+  return (
+    `INSERT INTO ${tables[0]} (${into.join(', ')})\nSELECT ${values.join(', ')}, ${row}, NULL, false ` +
+    `FROM ${made(name)} AS made JOIN verdict USING (__id) WHERE problem IS NULL AND NOT made.__filtered ` +
+    'ORDER BY made.__id, made.__nth'
+  );
+}
+
+/** Records without rows stand beside the table's own. */
+function stageLost(): string {
+  return (
+    'INSERT INTO staged (_partition, _offset, _timestamp, __problem, __filtered, __raw, __id)\n' +
+    'SELECT _partition, _offset, _timestamp, problem, problem IS NULL, raw, __id FROM verdict ' +
+    'WHERE problem IS NOT NULL OR filtered'
+  );
+}
