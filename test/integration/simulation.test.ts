@@ -38,6 +38,8 @@ const MUST_HAPPEN = [
   'transform failed',
   'gap recorded',
   'rewind asked',
+  'table detached',
+  'table taken back',
   'spool full',
   'topic held',
   'stream handed on',

@@ -13,7 +13,9 @@ export function createEventLog(process: SimProcess, world: World): Logger {
     process.say(`${level} ${message} ${JSON.stringify(fields)}`);
     if (NEVER.test(message)) world.violated(`${process.name}: ${message} ${JSON.stringify(fields)}`);
     if (message.startsWith('gap:')) world.trace.count('gap recorded');
-    if (message.startsWith('hole in what')) world.trace.count('rewind asked');
+    if (message.startsWith('the agent is asked')) world.trace.count('rewind asked');
+    if (message.startsWith('table detached')) world.trace.count('table detached');
+    if (message.startsWith('table goes on')) world.trace.count('table taken back');
     if (message.startsWith('the spool is full')) world.trace.count('spool full');
     if (message.startsWith('stream handed on')) world.trace.count('stream handed on');
     if (message.startsWith('topic held')) world.trace.count('topic held');

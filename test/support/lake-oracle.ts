@@ -27,6 +27,8 @@ export interface OracleTable {
   readonly topic: string;
   /** Its rows include records that are `void`. */
   readonly keepsVoid: boolean;
+  /** Its topic may go on without it: in the end it has everything, and until then it may be behind. */
+  readonly mayStepAside?: boolean;
 }
 
 /** What Kafka holds and has held of one partition. */
@@ -117,16 +119,16 @@ export class LakeOracle {
 
   /** Somebody let go of, or was told, everything of the partition below `nextOffset`. */
   acknowledged(who: string, slot: Slot, nextOffset: number): void {
-    const through = this.queryableThrough(slot);
+    const through = this.queryableThrough(slot, ({ mayStepAside }) => mayStepAside !== true);
     if (nextOffset > through)
       this.#violated(`${who}: ${slotOf(slot)} ${nextOffset} is acknowledged and ${through} is queryable`);
   }
 
-  /** Every table of the topic shows what is below. */
-  queryableThrough(slot: Slot): number {
+  /** Every table of the topic, or every one that counts, shows what is below. */
+  queryableThrough(slot: Slot, counts: (table: OracleTable) => boolean = () => true): number {
     let through = Number.POSITIVE_INFINITY;
     for (const state of this.#tables.values()) {
-      if (state.table.topic !== slot.topic) continue;
+      if (state.table.topic !== slot.topic || !counts(state.table)) continue;
       this.#publish(state);
       through = Math.min(through, state.queryable.get(slotOf(slot)) ?? 0);
     }
