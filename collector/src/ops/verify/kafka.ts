@@ -91,7 +91,8 @@ export function compareWithKafka(
     const isKnown = (a: Answer) =>
       verdict.partitions.some((p) => p.partition === partitionName(a) && p.topicId === a.topicId);
     const unopened = asked.filter((a) => !isKnown(a)).map((a) => unopenedStanding(verdict.table, a));
-    return [...known, ...distinct(unopened)];
+    const found = [...known, ...distinct(unopened)];
+    return found.length > 0 ? found : [unseenTopic(verdict.table, config.topic)];
   });
   return { standings, findings: standings.flatMap(findingOf) };
 }
@@ -120,6 +121,12 @@ function standingOf(
   if (next > logEnd) return { ...told, standing: 'ahead', offsets: next - logEnd };
   if (next < logStart) return { ...told, standing: 'lost', offsets: logStart - next };
   return { ...told, standing: next === logEnd ? 'equal' : 'behind', offsets: logEnd - next };
+}
+
+/** A table that has no partition yet, of a topic that nobody has asked Kafka about. */
+function unseenTopic(table: string, topic: string): KafkaStanding {
+  const unknown = { next: undefined, logStart: undefined, logEnd: undefined, offsets: undefined };
+  return { table, partition: topic, topicId: '', standing: 'unseen', ...unknown, agent: undefined };
 }
 
 function unopenedStanding(

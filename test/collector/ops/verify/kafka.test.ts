@@ -8,7 +8,9 @@ import { askCollector, type KafkaAnswers } from '@sluice/collector/ops/verify/ka
 import { formatVerification } from '@sluice/collector/ops/verify/report.ts';
 import { verify, withKafka } from '@sluice/collector/ops/verify/verify.ts';
 import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
-import { written } from '../../../support/verified-lake.ts';
+import { fakeObjectStore } from '../../../support/fake-object-store.ts';
+import { columns, transformer, written } from '../../../support/verified-lake.ts';
+import { createWrittenLake, plainTable } from '../../../support/written-lake.ts';
 
 type Answer = KafkaAnswers[number]['partitions'][number];
 
@@ -61,6 +63,17 @@ test('the report names the offsets, and who asked Kafka', async () => {
     /kafka claims-0: 900 offsets behind Kafka's last stable offset 905 \(asked by plant-7\)/,
   );
   assert.match(formatVerification(await compared()), /kafka claims-0: no verdict: no agent/);
+});
+
+test('a table that has nothing yet, of a topic that nobody reads, has no verdict either', async () => {
+  const store = fakeObjectStore();
+  const lake = await createWrittenLake(transformer, store, [{ ...plainTable, columns }]);
+  const verified = await verify(lake.options, 'shallow');
+  const { kafka } = await withKafka(lake.options.config, verified, async () => []);
+  assert.deepEqual(
+    kafka.map(({ partition, standing }) => [partition, standing]),
+    [['claims', 'unseen']],
+  );
 });
 
 test('Kafka is asked after the ledgers were read: a table that goes on meanwhile is not ahead', async () => {
