@@ -93,7 +93,8 @@ export const ERRORS = {
   },
   SPOOL_IO: {
     kind: 'retry',
-    remedy: 'The disk under agent.dataDir fails: read the kernel log and its SMART data. What was not yet safe is still in Kafka.',
+    remedy:
+      'The disk under agent.dataDir fails: read the kernel log and its SMART data. What was not yet safe is still in Kafka.',
   },
   LINK_UNREACHABLE: {
     kind: 'retry',

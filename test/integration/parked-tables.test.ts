@@ -22,15 +22,16 @@ const REGION = 'us-east-1';
 let journey: Journey;
 let aws: Ministack;
 let proxy: AwsProxy;
+let glueProxy: AwsProxy;
 
 before(async () => {
   await ensureMinistack();
   [journey, aws] = await Promise.all([startJourney(), startMinistack()]);
   await fetch(`${aws.endpoint}/lake`, { method: 'PUT' });
-  proxy = await startAwsProxy(aws.endpoint);
+  [proxy, glueProxy] = await Promise.all([startAwsProxy(aws.endpoint), startAwsProxy(aws.endpoint)]);
 });
 
-after(() => Promise.all([journey?.stop(), aws?.stop(), proxy?.close()]));
+after(() => Promise.all([journey?.stop(), aws?.stop(), proxy?.close(), glueProxy?.close()]));
 
 const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => String(from + i));
 
@@ -190,7 +191,7 @@ describe('parked', { concurrency: 2 }, () => {
       tables: [table('dropped', 'dropped', byValue), table('altered', 'altered'), table('fine', 'fine')],
       lake: {
         ...{ store: 's3://lake/parked', catalog: 'glue', database: DatabaseName, region: REGION },
-        ...{ s3Endpoint: aws.endpoint, glueEndpoint: aws.endpoint },
+        ...{ s3Endpoint: aws.endpoint, glueEndpoint: glueProxy.endpoint },
       },
       environment: aws.environment,
     });
@@ -199,6 +200,11 @@ describe('parked', { concurrency: 2 }, () => {
     await untilAcknowledged(site, 'dropped', 5);
     await untilAcknowledged(site, 'fine', 5);
     await glue('DeleteTable', { DatabaseName, Name: 'dropped' });
+    // The emulator takes partitions of any table; Glue itself answers this.
+    glueProxy.rule = ({ action }) =>
+      action === 'BatchCreatePartition'
+        ? { when: 'before', how: { status: 400, code: 'EntityNotFoundException' } }
+        : undefined;
     await journey.produce('dropped', numbers(5, 10));
     await untilSaid(
       site,
@@ -227,6 +233,7 @@ describe('parked', { concurrency: 2 }, () => {
         PartitionKeys: [{ Name: 'v', Type: 'string' }],
       },
     });
+    glueProxy.resume();
     site.collector.signal('SIGHUP');
     await untilAcknowledged(site, 'altered', 5);
     await untilAcknowledged(site, 'dropped', 10);
