@@ -192,7 +192,9 @@ class RunningAgent implements Agent {
       welcomed: (positions) => {
         for (const position of positions) {
           if (this.#refused.delete(position.topic)) source.release(position.topic, 'refused');
-          this.#book.welcomed(position);
+          const committed = this.#book.welcomed(position);
+          const { topic, partition, received } = position;
+          if (committed !== undefined) events.collectorBehind({ topic, partition, received, committed });
         }
         this.#drop(positions.map((p) => ({ partition: p, nextOffset: p.nextOffset })));
         this.#feed.wake();

@@ -198,10 +198,17 @@ export interface DeclaredPartition extends PartitionInfo {
   readonly spoolNext: number;
 }
 
+/** Where a partition goes on. Not `current`: that collector may not have read its ledgers to their end. */
+export type WelcomePosition = Position & {
+  readonly received: number;
+  readonly rewindEpoch: number;
+  readonly current?: boolean;
+};
+
 /** Events from the collector, in stream order. */
 export interface UplinkHandler {
   /** Committed and received position of partitions just declared. Sending starts at `received`. */
-  welcomed(positions: readonly (Position & { received: number; rewindEpoch: number })[]): void;
+  welcomed(positions: readonly WelcomePosition[]): void;
   committed(positions: readonly { partition: PartitionId; nextOffset: number }[]): void;
   rewind(partition: PartitionId, offset: number, rewindEpoch: number, reason: string): void;
   hold(topic: string, reason: string): void;

@@ -127,6 +127,8 @@ function positionEvents(log: Logger, metrics: Metrics) {
       rewinds.inc({ topic: r.topic });
       log.warn(r, 'the collector asks for these offsets again');
     },
+    collectorBehind: (b: { topic: string; partition: number; received: number; committed: number }) =>
+      log.warn(b, 'the collector has not read the ledger as far as another one wrote it; it is waited for'),
     topicRefused: (r: { topic: string; code: string; message: string }) =>
       log.error(r, 'the collector refuses this topic; it is not read on'),
   };

@@ -324,7 +324,7 @@ function compileTable(parsed: ParsedTable, directory: string): TableConfig {
   const configVersion = createHash('sha256').update(JSON.stringify(meaning)).digest('hex').slice(0, 16);
   return Object.freeze({
     ...meaning,
-    steps: meaning.steps.map((step) => withKeyFile(step, directory)),
+    steps: meaning.steps.map((step) => withFiles(step, directory)),
     windowLengthMs: parsed.window.every,
     windowBytesMax: parsed.window.bytesMax,
     whenParked: parsed.whenParked,
@@ -333,14 +333,15 @@ function compileTable(parsed: ParsedTable, directory: string): TableConfig {
 }
 
 /** After the config version is taken: where the file lies means nothing. */
-function withKeyFile(step: Step, directory: string): Step {
+function withFiles(step: Step, directory: string): Step {
   if (step.kind === 'split_rows') {
     const splits = step.splits.map((split) => ({
       ...split,
-      steps: split.steps.map((own) => withKeyFile(own as Step, directory)),
+      steps: split.steps.map((own) => withFiles(own as Step, directory)),
     }));
     return { ...step, splits };
   }
+  if (step.kind === 'lookup') return { ...step, file: configPath({ directory }, step.file) };
   if (!('keyFile' in step) || step.keyFile === undefined) return step;
   return { ...step, keyFile: configPath({ directory }, step.keyFile) };
 }

@@ -46,6 +46,8 @@ export interface PartitionPosition extends PartitionId {
   readonly committed: number;
   readonly received: number;
   readonly rewindEpoch: number;
+  /** The ledgers were read after the declaration: a position below what was told before is no mistake. */
+  readonly current?: boolean;
 }
 
 export interface GapNotice extends PartitionId {

@@ -164,6 +164,11 @@ export const ERRORS = {
     kind: 'retry',
     remedy: 'Run `sluice-collector explain` for the table named and correct the step; its data wait.',
   },
+  REFERENCE_UNUSABLE: {
+    kind: 'reject',
+    remedy:
+      'Correct the reference file named: it must be readable, each key once, each value of the type that lookup wants.',
+  },
   DATA_QUALITY_FAILED: {
     kind: 'reject',
     remedy:

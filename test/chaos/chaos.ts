@@ -10,7 +10,7 @@ import { systemClock } from '@sluice/shared/clock.ts';
 import { Chance } from '../simulation/chance.ts';
 import { awsFaults } from './aws-faults.ts';
 import { saveEvidence } from './evidence.ts';
-import { judgeHealth, judgeLake, untilDrained } from './finish.ts';
+import { judgeHealth, judgeLake, judgeLogs, untilDrained } from './finish.ts';
 import { Journal } from './journal.ts';
 import { each, type Fault, type LaneOptions, runLane } from './lane.ts';
 import { linkFaults } from './link-faults.ts';
@@ -81,6 +81,7 @@ async function run(options: ChaosOptions, stage: Stage, journal: Journal): Promi
   try {
     const producers = await underFire(options, { stage, journal, crew });
     await drain(producers, stage, journal);
+    judgeLogs(stage, journal);
     process.stderr.write('  reading the lake\n');
     await judgeLake(stage, producers, journal);
     return producers;

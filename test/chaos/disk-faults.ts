@@ -5,13 +5,13 @@ import { readFileSync, statfsSync, writeFileSync } from 'node:fs';
 import { parse, stringify } from 'yaml';
 import { eventually, holdsWithin } from '../support/eventually.ts';
 import type { AgentMember, Blow, CollectorMember } from './blow.ts';
+import { FULL } from './words.ts';
 
 const FULL_MS = [2_000, 8_000] as const;
 const NOTICED_MS_MAX = 60_000;
 /** For a collector, which may have nothing to write. */
 const LISTEN_MS = 15_000;
 
-const SPOOL_FULL = /"the spool is full; Kafka is not read on"|"the spool cannot be written/;
 const NO_SPACE = /ENOSPC|[Nn]o space left/;
 
 export async function fillAgentDisk(blow: Blow<AgentMember>): Promise<void> {
@@ -54,7 +54,7 @@ async function restartedWith({ member }: AgentMember, config: string): Promise<v
 async function saysFull({ victim, noticed }: Blow<AgentMember>, heard: () => string[]): Promise<void> {
   await eventually(
     `${victim.member.name} says that its disk is full`,
-    () => heard().some((line) => SPOOL_FULL.test(line)),
+    () => heard().some((line) => FULL.some((words) => line.includes(words))),
     { deadlineMs: NOTICED_MS_MAX },
   );
   noticed();

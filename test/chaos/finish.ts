@@ -5,7 +5,7 @@ import { eventually } from '../support/eventually.ts';
 import type { Journal } from './journal.ts';
 import { isMalformed, type NumberedProducer } from './numbered-producer.ts';
 import { GROUP, numberIn, type Stage, TABLES, TOPICS } from './stage.ts';
-import { judge } from './verdict.ts';
+import { floods, judge } from './verdict.ts';
 
 /**
  * From the last fault until all is acknowledged: a link that died in silence is noticed in 45 s, and what is
@@ -55,6 +55,13 @@ export async function judgeHealth(stage: Stage, journal: Journal): Promise<void>
       everyMs: 1_000,
     }).catch(() => journal.violated(`${program.configFile}: status still says: ${output}`));
   }
+}
+
+/** Nobody turned in circles, whatever befell it. */
+export function judgeLogs(stage: Stage, journal: Journal): void {
+  for (const program of stage.places.flatMap(({ site }) => [site.agent, site.collector]))
+    for (const flood of floods(program.log()))
+      journal.violated(`${program.configFile} floods its log: ${flood}`);
 }
 
 export async function judgeLake(

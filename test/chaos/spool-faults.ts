@@ -7,6 +7,7 @@ import { openSpoolFile } from '@sluice/agent/spool/sqlite-file.ts';
 import type { Chance } from '../simulation/chance.ts';
 import { eventually, holdsWithin } from '../support/eventually.ts';
 import { type AgentMember, type Blow, downWhile } from './blow.ts';
+import { DROPPED, SET_ASIDE } from './words.ts';
 
 /** Bytes that are overwritten, in each place. */
 const GARBAGE_BYTES = 64;
@@ -17,9 +18,6 @@ const SPOOLED_MS_MAX = 60_000;
 const NOTICED_MS_MAX = 60_000;
 /** For what may go unnoticed. */
 const LISTEN_MS = 5_000;
-
-const SET_ASIDE = 'a spool file is broken and was renamed';
-const DROPPED = 'a spooled segment is broken and was dropped';
 
 export function loseData(blow: Blow<AgentMember>): Promise<void> {
   const { dataDirectory } = blow.victim;

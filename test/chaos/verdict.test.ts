@@ -1,7 +1,7 @@
 // The oracle of `npm run chaos` can fail: each way in which a lake can be wrong is said by name.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type FoundNumbers, judge, neverHappened } from './verdict.ts';
+import { type FoundNumbers, floods, judge, neverHappened } from './verdict.ts';
 
 /** Numbers 0 to 9: the send of 8 and 9 failed, 5 is a bad record. */
 const numbers = { attempted: 10, unconfirmed: new Set([8, 9]) };
@@ -53,4 +53,16 @@ test('a kind of fault that was due and never happened is named, once', () => {
     'link frozen',
   ]);
   assert.deepEqual(neverHappened(['link cut'], counts), []);
+});
+
+test('a program that says the same some hundred times within a second is named with its words', () => {
+  const line = (second: number, ms: number, msg: string) =>
+    `{"level":"warn","time":"2026-01-01T00:00:0${second}.${ms}Z","n":1,"msg":"${msg}"}`;
+  const lines = Array.from({ length: 150 }, (_, i) => i);
+  const circling = lines.map((i) => line(1, 100 + i, 'asked again'));
+  const busy = lines.map((i) => line(i % 5, 100 + i, 'window committed'));
+  assert.deepEqual(floods([...circling, ...busy, 'no JSON', ''].join('\n')), [
+    "150 times 'asked again' at 2026-01-01T00:00:01",
+  ]);
+  assert.deepEqual(floods([...busy, ...lines.map(() => '')].join('\n')), []);
 });

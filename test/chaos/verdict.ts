@@ -25,6 +25,22 @@ export function neverHappened(
   return [...new Set(kinds)].filter((kind) => (counts.get(kind)?.times ?? 0) === 0);
 }
 
+/** The same words more often than this within one second are those of a program that turns in circles. */
+const LINES_PER_SECOND_MAX = 100;
+
+/** What a log of JSON lines says too fast, in words. */
+export function floods(log: string): string[] {
+  const counts = new Map<string, number>();
+  for (const line of log.split('\n')) {
+    const [, second = '', message = ''] = /"time":"([^".]*)[^"]*".*"msg":"([^"]*)"/.exec(line) ?? [];
+    const key = `'${message}' at ${second}`;
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+  }
+  return [...counts]
+    .filter(([key, lines]) => lines > LINES_PER_SECOND_MAX && key !== `'' at `)
+    .map(([key, lines]) => `${lines} times ${key}`);
+}
+
 const NAMED_MAX = 10;
 
 /** What is wrong, in words; empty if nothing is. */

@@ -17,7 +17,7 @@ const state = {
   logEnd: 2 ** 53 - 1,
   startAt: 'earliest',
 };
-const position = { ...ref, committed: 1_000, received: 2_000, rewindEpoch: 9 };
+const position = { ...ref, committed: 1_000, received: 2_000, rewindEpoch: 9, current: false };
 
 export const requests: Bodies<ConnectRequest> = {
   hello: {

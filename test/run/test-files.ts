@@ -1,6 +1,6 @@
 // Finds and runs test files, each in a process of its own, and counts. A file that crashes on load or hangs
 // counts as failed; so does a file that holds no test.
-import { globSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { run } from 'node:test';
@@ -34,27 +34,25 @@ function kindOf(file: string): TestKind {
 
 /** Files that measure time or use every core: beside another they would prove less, or fail for it. */
 const ALONE = /\/(simulation|link-throttled|link-frozen|systemd-notify)\.test\.ts$/;
-/** Files of the whole journey: minutes each, most of them spent waiting. They begin first. */
-const LONG = /\/(publishing-crashes|journey[-a-z]*|source-kafka|try)\.test\.ts$/;
+/** What a file with a broker of its own imports: two brokers at once would starve each other on two cores. */
+const WITH_BROKER = /from '[^']*\/(journey-fixture|source-fixture|kafka-broker)\.ts'/;
 
-/** Files that run side by side, after each other. */
-interface Round {
+/** Files that run after or beside each other, as many at once as `concurrency` says. */
+interface Lane {
   readonly files: readonly string[];
   readonly concurrency: number;
 }
 
-function roundsOf(kind: TestKind, files: readonly string[]): Round[] {
-  if (kind !== 'integration') return [{ files, concurrency: availableParallelism() }];
-  const together = files.filter((file) => !ALONE.test(file));
-  const longFirst = [...together].sort((a, b) => Number(LONG.test(b)) - Number(LONG.test(a)));
+/** One round after the other; the lanes of a round run side by side. */
+function roundsOf(kind: TestKind, files: readonly string[]): Lane[][] {
+  if (kind !== 'integration') return [[{ files, concurrency: availableParallelism() }]];
+  const lane = (wanted: (file: string) => boolean) => ({ files: files.filter(wanted), concurrency: 1 });
+  const hasBroker = (file: string) => WITH_BROKER.test(readFileSync(join(ROOT, file), 'utf8'));
   return [
-    { files: longFirst, concurrency: Math.min(BROKERS_MAX, availableParallelism()) },
-    { files: files.filter((file) => ALONE.test(file)), concurrency: 1 },
-  ].filter((round) => round.files.length > 0);
+    [lane((file) => hasBroker(file)), lane((file) => !hasBroker(file) && !ALONE.test(file))],
+    [lane((file) => ALONE.test(file))],
+  ];
 }
-
-/** A broker, an emulated AWS and both programs take a gigabyte. */
-const BROKERS_MAX = 2;
 
 /** Relative paths, those with any of `filters` in their name; all when there is none. */
 export function testFiles(kind: TestKind, filters: readonly string[]): string[] {
@@ -82,13 +80,14 @@ export async function runTests(
 ): Promise<{ tally: Tally; slowest: Timed[] }> {
   const tally: Tally = { passed: 0, failed: 0, skipped: 0 };
   const timed: Timed[] = [];
-  for (const round of roundsOf(kind, files)) await runRound(kind, round, { tally, timed });
+  for (const round of roundsOf(kind, files))
+    await Promise.all(round.map((lane) => runLane(kind, lane, { tally, timed })));
   return { tally, slowest: timed.sort((a, b) => b.ms - a.ms).slice(0, SLOWEST_SHOWN) };
 }
 
-async function runRound(
+async function runLane(
   kind: TestKind,
-  { files, concurrency }: Round,
+  { files, concurrency }: Lane,
   { tally, timed }: { readonly tally: Tally; readonly timed: Timed[] },
 ): Promise<void> {
   if (files.length === 0) return;

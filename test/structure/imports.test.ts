@@ -21,12 +21,15 @@ const BASES = [
   'entries',
   'events',
   'step-config',
+  'step-columns',
+  'step-hiding',
+  'step-rows',
+  'step-values',
   'table-examples',
   'table-output',
   'tables',
   'time-spelling',
   'version',
-  'step-config',
 ];
 
 function programOf(file: string): string {
@@ -86,7 +89,7 @@ function trespasses(edges: readonly (Import & { target: string })[]): string[] {
     if (here === 'stage' && there === 'stage') return roomOf(from) === roomOf(target) ? [] : [crossing];
     if (here === 'ops' && there === 'stage') return [crossing];
     if (ORDER.indexOf(there) > ORDER.indexOf(here) || roomOf(from) === roomOf(target)) return [];
-    return here === 'base' && there === 'base' && /\/(config|table-output)\.ts$/.test(from)
+    return here === 'base' && there === 'base' && /\/(config|table-output|step-\w+)\.ts$/.test(from)
       ? []
       : [`${from} → ${target}`];
   });
@@ -189,7 +192,11 @@ const ADAPTERS: Readonly<Record<string, readonly string[]>> = {
     'collector/src/ledger/checkpoint.ts',
     'collector/src/ledger/entry.ts',
     'collector/src/ops/verify/kafka.ts',
+    'collector/src/step-columns.ts',
     'collector/src/step-config.ts',
+    'collector/src/step-hiding.ts',
+    'collector/src/step-rows.ts',
+    'collector/src/step-values.ts',
     'collector/src/table-examples.ts',
     'collector/src/table-output.ts',
     'shared/src/config-file.ts',

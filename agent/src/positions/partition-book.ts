@@ -2,7 +2,7 @@
 // decides where Kafka is read next. Positions are the collector's word; until it has spoken the spool and the
 // group offset stand in.
 import { assert } from '@sluice/shared/errors.ts';
-import { type PartitionId, type Position, partitionKey, slotKey } from '@sluice/shared/position.ts';
+import { type PartitionId, partitionKey, slotKey } from '@sluice/shared/position.ts';
 import type {
   DeclaredPartition,
   GapNotice,
@@ -10,6 +10,7 @@ import type {
   PartitionInfo,
   Source,
   SpoolPartition,
+  WelcomePosition,
 } from '../contracts.ts';
 import {
   decideSend,
@@ -17,6 +18,7 @@ import {
   holeFrom,
   type PartitionState,
   readPositionBeforeWelcome,
+  sendPosition,
   uncovered,
 } from './partition-state.ts';
 
@@ -180,13 +182,15 @@ export class PartitionBook {
     return { ...info, spoolStart: logStart, spoolNext: logEnd };
   }
 
-  welcomed(position: Position & { received: number; rewindEpoch: number }): void {
+  /** What is committed, where the collector that welcomes has not read that far; else nothing. */
+  welcomed(position: WelcomePosition): number | undefined {
     const state = this.#states.get(partitionKey(position));
-    if (state === undefined) return;
-    this.#askedAgain(state, position.nextOffset);
+    if (state === undefined) return undefined;
+    if (position.current === true) this.#askedAgain(state, position.nextOffset);
     this.#sendFrom(state, position.received, position.rewindEpoch);
     // Also what was committed while nobody was there to hear it.
     this.committed(position, position.nextOffset);
+    return sendPosition(state) === undefined ? state.committed : undefined;
   }
 
   rewind(id: PartitionId, offset: number, rewindEpoch: number): void {
@@ -206,7 +210,8 @@ export class PartitionBook {
   }
 
   #sendFrom(state: PartitionState, expected: number, rewindEpoch: number): void {
-    const decision = decideSend(expected, this.#there(state), state);
+    const from = Math.max(expected, state.committed ?? 0);
+    const decision = decideSend(from, this.#there(state), state);
     state.sendNext = expected;
     state.rewindEpoch = rewindEpoch;
     state.durableNext = decision.durableNext;

@@ -35,6 +35,17 @@ export function readPositionBeforeWelcome(
   return groupOffset;
 }
 
+/**
+ * Where sending goes on. A collector that asks for what another one has committed has not read the ledger so
+ * far yet: it is waited for, since what is committed is here no more, and nobody needs it again.
+ */
+export function sendPosition({
+  sendNext,
+  committed = 0,
+}: Pick<PartitionState, 'sendNext' | 'committed'>): number | undefined {
+  return sendNext !== undefined && sendNext >= committed ? sendNext : undefined;
+}
+
 /** The first offset from `from` on that no range covers, and where the next range behind it begins. */
 export interface Hole {
   readonly at: number;

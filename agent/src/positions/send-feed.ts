@@ -7,7 +7,7 @@ import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { DeclaredPartition, Spool, UplinkFeed, UplinkItem } from '../contracts.ts';
 import type { PartitionBook } from './partition-book.ts';
-import type { PartitionState } from './partition-state.ts';
+import { type PartitionState, sendPosition } from './partition-state.ts';
 
 /** Read from the spool at once, per partition. */
 const READ_AHEAD_BYTES = 4 * 2 ** 20;
@@ -52,7 +52,8 @@ export class SendFeed implements UplinkFeed {
     const states = this.#book.states();
     for (let i = 0; i < states.length; i++) {
       const state = states[(this.#turn + i) % states.length];
-      if (state?.sendNext === undefined || this.#held.has(state.id.topic)) continue;
+      if (state === undefined || sendPosition(state) === undefined) continue;
+      if (this.#held.has(state.id.topic)) continue;
       const item = this.#nextGap(state) ?? (await this.#nextSegment(state));
       if (item === undefined) continue;
       this.#turn = (this.#turn + i + 1) % states.length;
@@ -166,7 +167,7 @@ export class SendFeed implements UplinkFeed {
 
   #hasMore(): boolean {
     return this.#book.states().some((state) => {
-      const { sendNext } = state;
+      const sendNext = sendPosition(state);
       if (sendNext === undefined || this.#held.has(state.id.topic)) return false;
       return (
         (sendNext < state.durableNext && !this.#waits(state.id)) ||

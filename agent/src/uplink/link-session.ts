@@ -324,6 +324,6 @@ function declaredToWire(p: DeclaredPartition) {
 }
 
 function positionFromWire(p: PartitionPosition) {
-  const { committed: nextOffset, received, rewindEpoch } = p;
-  return { ...partitionFromWire(p), leaderEpoch: -1, nextOffset, received, rewindEpoch };
+  const { committed: nextOffset, received, rewindEpoch, current } = p;
+  return { ...partitionFromWire(p), leaderEpoch: -1, nextOffset, received, rewindEpoch, current };
 }

@@ -365,6 +365,6 @@ export class AgentSession implements AgentLink {
   }
 }
 
-function toWire({ committed, received, rewindEpoch, ...id }: PartitionPosition) {
-  return { ...partitionToWire(id), committed, received, rewindEpoch };
+function toWire({ committed, received, rewindEpoch, current = false, ...id }: PartitionPosition) {
+  return { ...partitionToWire(id), committed, received, rewindEpoch, current };
 }

@@ -33,6 +33,9 @@ const IDLE_TIMEOUT_MS = 60_000;
 const REQUEST_TIMEOUT_MS = 600_000;
 const SOCKETS_MAX = 32;
 const DELETE_BATCH_MAX = 1_000;
+/** Without one the SDK writes to the console where an upload fails, which is said as an error already. */
+const silently = () => {};
+const SILENT = { debug: silently, info: silently, warn: silently, error: silently };
 /** S3 takes and copies more than this only in parts (Amazon S3 API Reference, PutObject and CopyObject). */
 const OBJECT_BYTES_MAX = 5 * 2 ** 30;
 
@@ -41,6 +44,7 @@ export function createS3ObjectStore(settings: S3Settings): ObjectStore {
     ...(settings.region === undefined ? {} : { region: settings.region }),
     ...(settings.endpoint === undefined ? {} : { endpoint: settings.endpoint, forcePathStyle: true }),
     maxAttempts: ATTEMPTS_MAX,
+    logger: SILENT,
     requestHandler: new NodeHttpHandler({
       connectionTimeout: CONNECT_TIMEOUT_MS,
       socketTimeout: IDLE_TIMEOUT_MS,

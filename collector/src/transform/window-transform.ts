@@ -31,6 +31,7 @@ import {
 import { csvConverter } from './csv-line.ts';
 import { type Database, openDatabase } from './duckdb.ts';
 import { setKeys } from './key-files.ts';
+import { loadReferences } from './references.ts';
 import { type CompiledTable, compileTable, type Marks } from './sql/compile.ts';
 import { type FieldPlan, planFields } from './sql/fields.ts';
 import type { CompiledOutput } from './sql/outputs.ts';
@@ -111,6 +112,7 @@ export class WindowTransform {
     });
     try {
       await setKeys(database, plan.keyFiles);
+      await loadReferences(database, plan.references, request.directory);
       const transform = new WindowTransform(request, { database, plan, clock });
       for (const sql of transform.#compiled.createStaged) await database.run(sql);
       return transform;
@@ -252,7 +254,12 @@ export class WindowTransform {
   async #runWindowWise({ name, windowWise }: CompiledOutput): Promise<void> {
     for (const statement of windowWise) {
       const [row] = await this.#database.rows(statement.sql);
-      if (statement.rule === undefined) continue;
+      if (statement.rule === undefined) {
+        const { asserts } = statement;
+        if (asserts !== undefined && row?.['holds'] !== true)
+          throw new SluiceError('TRANSFORM_FAILED', asserts, { place: this.#request.table.name });
+        continue;
+      }
       const rows = Number(Object.values(row ?? {})[0] ?? 0);
       if (rows === 0) continue;
       const { rule, action } = statement;

@@ -14,6 +14,8 @@ export interface PartitionOpener {
    * Resolves when every table has opened or refused what it lacks. Never rejects; asked twice, it opens once.
    */
   open(partitions: readonly DeclaredPartition[]): Promise<void>;
+  /** Whether its ledger was read when it was asked for last. */
+  isCurrent(writer: TableWriter): boolean;
 }
 
 export function createPartitionOpener(
@@ -21,6 +23,7 @@ export function createPartitionOpener(
   events: Pick<Events, 'tableNotOpened'>,
 ): PartitionOpener {
   const opening = new Map<TableWriter, Map<string, Promise<void>>>();
+  const current = new Set<TableWriter>();
 
   function siblingsOf(table: SequencedTable, partition: DeclaredPartition) {
     return tables
@@ -46,7 +49,11 @@ export function createPartitionOpener(
     const isReady = writer.status().state === 'ready';
     const siblingsNow = new Map(ours.map((p) => [p, isReady ? undefined : siblingsOf(table, p)]));
     // A table that is not loaded, halted or closed is told by `open`, where it matters.
-    await writer.refresh().catch(() => {});
+    current.delete(writer);
+    await writer.refresh().then(
+      () => current.add(writer),
+      () => {},
+    );
     const pending = opening.get(writer) ?? new Map<string, Promise<void>>();
     opening.set(writer, pending);
     const lacking = ours.filter((p) => writer.position(p) === undefined);
@@ -72,6 +79,7 @@ export function createPartitionOpener(
   }
 
   return {
+    isCurrent: (writer) => current.has(writer),
     open: async (partitions) => {
       await Promise.all(tables.map((table) => openIn(table, partitions)));
     },

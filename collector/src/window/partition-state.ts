@@ -30,6 +30,11 @@ export function isAttached({ lane }: SequencedTable): boolean {
   return lane.detachedSinceMs() === undefined;
 }
 
+/** The tables that it waits for. */
+export function attachedTo({ tables }: Pick<PartitionState, 'tables'>): readonly SequencedTable[] {
+  return tables.filter(isAttached);
+}
+
 /** Acknowledged is what every table that the topic waits for has published. */
 export function ackedOf({ id, tables }: PartitionState): number {
   const acked = tables.filter(isAttached).map(({ writer }) => writer.acked(id) ?? 0);

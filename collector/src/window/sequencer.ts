@@ -13,6 +13,7 @@ import { impossibleCounts, turnAway } from './impossible-counts.ts';
 import { createPartitionOpener, idOf } from './partition-opener.ts';
 import {
   ackedOf,
+  attachedTo,
   expectedOf,
   isAcked,
   isAttached,
@@ -70,7 +71,6 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   const detachments = createDetachments({ tables: options.tables, events, presses, hasOpened, moves });
   /** One table has an item that the next does not have yet: where they are says nothing now. */
   let handing = false;
-
   for (const { lane, writer } of options.tables) {
     lane.onChange(review);
     writer.onStateMoved(review);
@@ -214,7 +214,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     // The stream is over: it would never be forgotten again.
     if (!wantedBy.has(link)) return [];
     updateHolds();
-    const late = known.filter((partition) => !isOpen(stateOf(partition)));
+    const late = known.filter((partition) => !isReady(stateOf(partition)));
     const before = (waiting.get(link) ?? []).filter(({ topic }) => known.every((p) => p.topic !== topic));
     waiting.set(link, [...before, ...late]);
     if (late.length > 0) void opened.then(welcomeOpened);
@@ -223,9 +223,14 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     return join(link, known);
   }
 
+  /** Open, and the ledgers behind its position were read when it was declared. */
+  function isReady(state: PartitionState): boolean {
+    return isOpen(state) && attachedTo(state).every(({ writer }) => opener.isCurrent(writer));
+  }
+
   function welcomeOpened(): void {
     for (const [link, late] of waiting) {
-      const open = late.filter((partition) => isOpen(stateOf(partition)));
+      const open = late.filter((partition) => isReady(stateOf(partition)));
       if (open.length === 0) continue;
       waiting.set(
         link,
@@ -253,7 +258,8 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     return mine.map((state) => {
       state.links.add(link);
       const [committed, received] = [ackedOf(state), expectedOf(state)];
-      return { ...state.id, committed, received, rewindEpoch: state.hearers.get(link) ?? 0 };
+      const rewindEpoch = state.hearers.get(link) ?? 0;
+      return { ...state.id, committed, received, rewindEpoch, current: isReady(state) };
     });
   }
 
@@ -306,9 +312,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     if (wrong !== undefined)
       return turnAway(link, state, { wrong, rewind: (reason) => rewind(link, state, reason) });
     state.impossible.delete(link);
-    const takers = state.tables.filter(
-      (table) => isAttached(table) && (table.lane.next(item) ?? 0) < item.nextOffset,
-    );
+    const takers = attachedTo(state).filter(({ lane }) => (lane.next(item) ?? 0) < item.nextOffset);
     const bytes = staged.take(item, takers.length);
     handOver(takers, ({ lane }) => lane.stage(item, Math.max(lane.next(item) ?? 0, item.startOffset), bytes));
     if (budget.isPressed()) closeLargest();
@@ -334,7 +338,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   function gap(link: AgentLink, notice: GapNotice, epoch: number): void {
     const state = place(link, notice, epoch);
     if (typeof state === 'string') return;
-    handOver(state.tables.filter(isAttached), ({ lane }) => {
+    handOver(attachedTo(state), ({ lane }) => {
       const next = lane.next(notice) ?? 0;
       if (next < notice.nextOffset) lane.gap(notice, Math.max(next, notice.startOffset));
     });

@@ -104,7 +104,7 @@ test('what was committed is read from Kafka and sent again where the collector a
     await readAll(before);
     // A table that was not waited for comes back, and lacks what the others have.
     const { collector } = world;
-    [collector.committed, collector.received] = [20, 20];
+    Object.assign(collector, { committed: 20, received: 20, current: true });
     const agent = ask === 'welcome after a restart' ? started(world, { connected: false }) : before;
     if (ask === 'rewind') agent.book.rewind(claims, 20, ++collector.epoch);
     else agent.connect();
@@ -129,6 +129,27 @@ test('what another agent has committed meanwhile is behind us: reading, disk and
   await readAll(agent);
   await sendAll(agent);
   assert.equal(world.collector.received, 60);
+});
+
+test('a collector that is behind what another one has committed is waited for, on disk and in Kafka nothing is sought', async () => {
+  const world = newWorld();
+  world.log.end = 14;
+  const agent = started(world);
+  await readAll(agent);
+  await sendAll(agent);
+  agent.commit();
+  Object.assign(world.collector, { committed: 7, received: 7 });
+  agent.connect();
+  world.log.end = 28;
+  assert.equal(agent.book.stateOf(claims)?.readNext, 14);
+  await readAll(agent);
+  assert.equal(await agent.send(), false);
+  assert.equal(agent.losses, 0);
+  Object.assign(world.collector, { committed: 14, received: 14 });
+  agent.commit();
+  await sendAll(agent);
+  assert.equal(world.collector.received, 28);
+  assert.equal(agent.losses, 0);
 });
 
 test('what was sent before a late Welcome asked for it again is not sought on the disk once it is committed', async () => {

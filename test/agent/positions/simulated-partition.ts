@@ -23,7 +23,7 @@ export interface World {
   disk: Segment[];
   /** What the disk knows to be committed. */
   heard: number;
-  readonly collector: { committed: number; received: number; epoch: number };
+  readonly collector: { committed: number; received: number; epoch: number; current: boolean };
   /** Gaps that were told, in order. */
   readonly gaps: OffsetRange[];
 }
@@ -34,7 +34,7 @@ export function newWorld(): World {
     group: undefined,
     disk: [],
     heard: 0,
-    collector: { committed: 0, received: 0, epoch: 0 },
+    collector: { committed: 0, received: 0, epoch: 0, current: false },
     gaps: [],
   };
 }
@@ -49,6 +49,8 @@ export class SimulatedAgent {
   readonly flying: Segment[] = [];
   #position: number | undefined;
   connected = false;
+  /** Times that the spool did not hold what was to be sent. */
+  losses = 0;
 
   constructor(world: World) {
     this.world = world;
@@ -89,7 +91,10 @@ export class SimulatedAgent {
     this.#feed = new SendFeed(this.book, {
       spool,
       clock: this.clock,
-      onLost: (id, offset) => this.book.lost(id, offset),
+      onLost: (id, offset) => {
+        this.losses++;
+        this.book.lost(id, offset);
+      },
     });
   }
 
@@ -109,8 +114,15 @@ export class SimulatedAgent {
 
   #welcome(): void {
     if (!this.connected) return;
-    const { committed, received, epoch } = this.world.collector;
-    this.book.welcomed({ ...claims, leaderEpoch: -1, nextOffset: committed, received, rewindEpoch: epoch });
+    const { committed, received, epoch, current } = this.world.collector;
+    this.book.welcomed({
+      ...claims,
+      leaderEpoch: -1,
+      nextOffset: committed,
+      received,
+      rewindEpoch: epoch,
+      current,
+    });
     this.#drop(committed);
   }
 

@@ -56,6 +56,7 @@ const positionOf = (id: typeof claims, received = 0) => ({
   committed: 0,
   received,
   rewindEpoch: 0,
+  current: false,
 });
 
 async function welcome({ stream }: Session, creditTotal: number, ids = [claims]): Promise<void> {

@@ -17,6 +17,7 @@ const tables = [...page.matchAll(/^```yaml\n(.*?)^```$/gms)].map(
 test('every table of docs/transforms.md does what its examples say', async () => {
   const directory = temporaryDirectory();
   writeFileSync(join(directory, 'pii.key'), 'a key for nothing but this test');
+  writeFileSync(join(directory, 'shops.csv'), 'id,name,opened\n7,Nord,2020-01-31\n8,Süd,\n');
   const file = join(directory, 'collector.yaml');
   const config = {
     listen: { address: '0.0.0.0:8443', tls: { ca: 'ca.pem', cert: 'c.pem', key: 'c-key.pem' } },

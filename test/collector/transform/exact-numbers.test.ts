@@ -232,3 +232,30 @@ test('a number that is too small for its column is quarantined and never 0, howe
     );
   }
 });
+
+test('a number that is too small inside a nested value of doubles is quarantined and never 0', async () => {
+  const columns = [{ name: 'v', type: 'array<struct<d:double,t:int>>' }];
+  const { rows, quarantine } = await transform({ columns }, [
+    '{"v":[{"d":1e-400,"t":1}]}',
+    '{"v":[{"d":0.12345678901234567891,"t":1}],"unread":1e-400}',
+    '{"v":[{"d":0e-400,"unread":1e-400}]}',
+  ]);
+  assert.deepEqual(
+    quarantine.map((row) => [row['_offset'], row['code']]),
+    [['0', 'NUMBER_INEXACT']],
+  );
+  assert.deepEqual(
+    rows.map((row) => row['_offset']),
+    ['1', '2'],
+  );
+});
+
+test('a number that is too small inside a nested value of a CSV line is quarantined and never 0', async () => {
+  const input = { kind: 'csv' as const, delimiter: ';', quote: "'", columns: ['v'] };
+  const columns = [{ name: 'v', type: 'array<double>' }];
+  const { rows, quarantine } = await transform({ input, columns }, ['[1e-400]', '[1e-200,0.0]']);
+  assert.deepEqual(
+    [quarantine.map((row) => row['_offset']), rows.map((row) => row['_offset'])],
+    [['0'], ['1']],
+  );
+});

@@ -263,3 +263,23 @@ test('a table that is let go while an item is handed round asks nobody for anyth
     [],
   );
 });
+
+test('a position counts as current only once the ledgers were read for it, and is told again then', async () => {
+  const parts = sequencerOf();
+  const writer = parts.writers['claims'] as WriterDouble;
+  writer.place(declaredOf(), 10);
+  const gate = Promise.withResolvers<void>();
+  writer.refresh = () => gate.promise;
+  const link = linkOf();
+  const declaring = parts.sequencer.declare(link, [declaredOf()]);
+  await parts.clock.advance(5_000);
+  assert.deepEqual(
+    (await declaring).map(({ received, current }) => [received, current]),
+    [[10, false]],
+  );
+  gate.resolve();
+  await eventually('it is told again', () => link.told.length === 1);
+  assert.deepEqual(link.told, ['welcomed claims-0 10']);
+  const [again] = await parts.sequencer.declare(linkOf(), [declaredOf()]);
+  assert.equal(again?.current, true);
+});

@@ -44,12 +44,15 @@ function nestedProblem(field: string, token: string, wrong: string): string {
   return problem('CAST_FAILED', field, { value, type: { sql: wrongType(wrong) }, path });
 }
 
-/** DuckDB reads a number with a point or an exponent as a double: a long one would lose digits. */
+/** A number that a double may not hold: a long one loses digits, a tiny one all of them. */
+const INEXACT = "'[-+0-9.eE]{17,}|[eE]-0*(?:[3-9][0-9]{2}|[1-9][0-9]{3,})'";
+
+/** DuckDB reads a number with a point or an exponent as a double: what that may change is not read. */
 function fromJsonText(type: FieldType) {
   const inner = fromToken(type);
   const noStrings = (text: string) => String.raw`regexp_replace(${text}, '"(?:[^"\\]|\\.)*"', '""', 'g')`;
   const long = (text: string) =>
-    `list_filter(regexp_extract_all(${noStrings(text)}, '[-+0-9.eE]{17,}'), lambda __n: regexp_matches(__n, '[.eE]'))`;
+    `list_filter(regexp_extract_all(${noStrings(text)}, ${INEXACT}), lambda __n: regexp_matches(__n, '[.eE]'))`;
   const readable = (text: string) => `(json_valid(${text}) AND len(${long(text)}) = 0)`;
   const token = (text: string) =>
     `CASE WHEN ${readable(text)} THEN nullif(json(${text})::VARCHAR, 'null') END`;

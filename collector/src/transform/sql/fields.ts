@@ -5,7 +5,7 @@ import { isPlural } from '../../step-config.ts';
 import { isMetadata, metadataFields } from './metadata.ts';
 import { type Pipe, type PlannedOutput, waysOf } from './pipes.ts';
 import { planStep } from './steps/plan-step.ts';
-import { type Field, type PlannedStep, type Scope, TEXT } from './steps/step.ts';
+import { type Field, type PlannedStep, type Reference, type Scope, TEXT } from './steps/step.ts';
 import { type FieldType, identifier, isScalar, parseType } from './types.ts';
 
 export type { Field };
@@ -31,6 +31,8 @@ export interface FieldPlan {
   readonly mayThrow: boolean;
   /** Files with keys, in the order of the variables that hold them. */
   readonly keyFiles: readonly string[];
+  /** Files that are looked up, in the order of their tables. */
+  readonly references: readonly Reference[];
   readonly asked: Asked;
   readonly problems: readonly string[];
 }
@@ -39,6 +41,8 @@ export interface FieldPlan {
 export interface Asked {
   /** Must be one expression each. */
   readonly expressions: string[];
+  /** Must be one SELECT each, over `rows` alone. */
+  readonly queries: string[];
   /** SELECT of one boolean that must be true, and what is wrong where it is not. */
   readonly checks: { readonly sql: string; readonly message: string }[];
 }
@@ -46,9 +50,10 @@ export interface Asked {
 export function planFields(table: TableConfig): FieldPlan {
   const problems: string[] = [];
   const keyFiles: string[] = [];
-  const asked: Asked = { expressions: [], checks: [] };
+  const asked: Asked = { expressions: [], queries: [], checks: [] };
   const source = sourceFields(table, problems);
-  const planning = { table, problems, asked, keyFiles, plural: isPlural(table.steps) };
+  const references: Reference[] = [];
+  const planning = { table, problems, asked, keyFiles, references, plural: isPlural(table.steps) };
   const steps = planSteps(table.steps, source, planning);
   const { pipes, outputs } = waysOf(steps, source);
   for (const { name, fields } of outputs) checkOutput(table, { name, fields }, problems);
@@ -64,6 +69,7 @@ export function planFields(table: TableConfig): FieldPlan {
     nulls,
     mayThrow,
     keyFiles,
+    references,
     asked,
     problems,
   };
@@ -112,11 +118,12 @@ interface Planning {
   readonly problems: string[];
   readonly asked: Asked;
   readonly keyFiles: string[];
+  readonly references: Reference[];
   readonly plural: boolean;
 }
 
 function scopeOf({ kind: step }: Step, planning: Planning): Scope {
-  const { table, fields, problems, asked, keyFiles, plural } = planning;
+  const { table, fields, problems, asked, keyFiles, references, plural } = planning;
   const known = [...fields, ...metadataFields];
   return {
     step,
@@ -137,6 +144,14 @@ function scopeOf({ kind: step }: Step, planning: Planning): Scope {
       asked.expressions.push(sql);
       // A comment at its end must not take what stands behind it.
       return sql.includes('--') ? `${sql}\n` : sql;
+    },
+    query(sql) {
+      asked.queries.push(sql);
+      return sql;
+    },
+    reference(reference) {
+      references.push(reference);
+      return `reference_${references.length - 1}`;
     },
     check: (sql, message) => void asked.checks.push({ sql, message }),
     secret(keyFile) {

@@ -1,6 +1,6 @@
 // The tables that leave one window: for each, which of its columns are written, how its rows are found by the
-// values of their partition, and what is left of the records. A table that makes one row of one record has one
-// of these; others are named.
+// values of their partition, and what is left of the records. A table that makes one row of one record has
+// one of these; others are named.
 import type { Column, TableConfig } from '../../contracts.ts';
 import { metadataColumns } from './metadata.ts';
 import { GOOD, partitionConditions, partitionValues, placeRows } from './partitions.ts';
@@ -52,17 +52,18 @@ export function compileOutput(whole: TableConfig, output: PlannedOutput): Compil
 
 /** A statement to run, or a rule and the SELECT of how many rows break it. */
 export type WindowStatement =
-  | { readonly sql: string; readonly rule?: undefined }
+  | { readonly sql: string; readonly rule?: undefined; readonly asserts?: string }
   | { readonly sql: string; readonly rule: string; readonly action: 'fail' | 'report' };
 
 function windowStatements({ windowWise, tables }: PlannedOutput): WindowStatement[] {
   let at = 0;
-  return windowWise.flatMap(({ create, rules = [] }): WindowStatement[] => {
+  return windowWise.flatMap(({ create, asserts, rules = [] }): WindowStatement[] => {
     const from = tables[at] ?? '';
     const held = rules.map(({ name, action, failed }) => ({ sql: failed(from), rule: name, action }));
     if (create === undefined) return held;
     at++;
-    return [...held, { sql: create({ from, to: tables[at] ?? '' }) }];
+    const asserted = asserts === undefined ? [] : [{ sql: asserts.sql(from), asserts: asserts.message }];
+    return [...held, ...asserted, { sql: create({ from, to: tables[at] ?? '' }) }];
   });
 }
 

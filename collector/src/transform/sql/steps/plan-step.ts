@@ -10,7 +10,9 @@ import { planDropNullFields } from './drop-null-fields.ts';
 import { planExplode, planUnnest, planUnpivot } from './explode.ts';
 import { planFilter } from './filter.ts';
 import { planHash, planMask, planPartialMask, planRedact } from './hiding.ts';
+import { planLookup } from './lookup.ts';
 import { planApplyMapping } from './mapping.ts';
+import { planSql } from './own-sql.ts';
 import { planResolveChoice } from './resolve-choice.ts';
 import type { PlannedStep, Scope } from './step.ts';
 import { planConcat, planRegexExtract, planSplitString } from './strings.ts';
@@ -59,6 +61,8 @@ const PLANNERS: { readonly [Kind in Step['kind']]: Planner<Kind> } = {
   aggregate: planAggregate,
   pivot: planPivot,
   evaluate_data_quality: planDataQuality,
+  sql: planSql,
+  lookup: planLookup,
 };
 
 export function planStep(step: Step, scope: Scope): PlannedStep {

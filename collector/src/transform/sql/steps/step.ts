@@ -63,6 +63,8 @@ export interface Branch {
 export interface WindowStep {
   /** CREATE of table `to` from the good rows of `from`; without it rows stay as they are. */
   readonly create?: (at: { readonly from: string; readonly to: string }) => string;
+  /** SELECT of one boolean that must be true, whatever the rows are. */
+  readonly asserts?: { readonly sql: (from: string) => string; readonly message: string };
   /** What the rows are held to. */
   readonly rules?: readonly WindowRule[];
   /** What comes out are rows of single records still. */
@@ -74,6 +76,14 @@ export interface WindowRule {
   /** SELECT of how many rows of a table break it. */
   failed(from: string): string;
   readonly action: 'fail' | 'report';
+}
+
+export interface Reference {
+  readonly file: string;
+  /** Columns of the file that are the key: k0, k1 ... */
+  readonly keys: readonly { readonly of: string; readonly type: FieldType }[];
+  /** Columns of the file that are looked up: c0, c1 ... */
+  readonly columns: readonly { readonly of: string; readonly type: FieldType }[];
 }
 
 /** The columns a step may name, and where it says what is wrong with it. */
@@ -88,6 +98,8 @@ export interface Scope {
   column(field: Field): string;
   /** SQL of the config's author, to be checked as one expression when the table is. */
   expression(sql: string): string;
+  /** A SELECT of the config's author over `rows`, to be checked when the table is. */
+  query(sql: string): string;
   /** SELECT of one boolean that must be true, asked when the table is checked. */
   check(sql: string, message: string): void;
   type(text: string, name: string): FieldType;
@@ -97,6 +109,8 @@ export interface Scope {
   readonly topic: string;
   /** SQL, behind a comma, of where a row stands among those of its record; empty where each has one. */
   readonly rowPath: string;
+  /** The table that a reference file is read into when a window opens. */
+  reference(reference: Reference): string;
   /** Plans steps of a way of their own. */
   plan(steps: readonly Step[], fields: readonly Field[]): readonly PlannedStep[];
 }

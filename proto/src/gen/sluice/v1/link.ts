@@ -127,6 +127,8 @@ export interface PartitionPosition {
   received: number;
   /** Segments sent from now on carry this epoch. */
   rewindEpoch: number;
+  /** The ledgers were read after the declaration: it counts also where more was said to be committed before. */
+  current: boolean;
 }
 
 export interface Segment {
@@ -1032,7 +1034,15 @@ export const Positions: MessageFns<Positions> = {
 };
 
 function createBasePartitionPosition(): PartitionPosition {
-  return { topic: "", topicId: new Uint8Array(0), partition: 0, committed: 0, received: 0, rewindEpoch: 0 };
+  return {
+    topic: "",
+    topicId: new Uint8Array(0),
+    partition: 0,
+    committed: 0,
+    received: 0,
+    rewindEpoch: 0,
+    current: false,
+  };
 }
 
 export const PartitionPosition: MessageFns<PartitionPosition> = {
@@ -1054,6 +1064,9 @@ export const PartitionPosition: MessageFns<PartitionPosition> = {
     }
     if (message.rewindEpoch !== 0) {
       writer.uint32(48).uint32(message.rewindEpoch);
+    }
+    if (message.current !== false) {
+      writer.uint32(56).bool(message.current);
     }
     return writer;
   },
@@ -1117,6 +1130,14 @@ export const PartitionPosition: MessageFns<PartitionPosition> = {
             }
 
             message.rewindEpoch = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.current = reader.bool();
             continue;
           }
         }

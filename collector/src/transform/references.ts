@@ -1,0 +1,88 @@
+// Reference files of lookups: copied beside a window, because DuckDB may read nothing else, and made a table
+// of typed columns. A value that is not of its type, a key that is NULL or there twice, or a file that is too
+// large stops the table and names the file.
+import { copyFile, stat } from 'node:fs/promises';
+import { extname, join } from 'node:path';
+import { SluiceError } from '@sluice/shared/errors.ts';
+import type { Database } from './duckdb.ts';
+import { fromText } from './sql/conversions.ts';
+import type { Reference } from './sql/steps/step.ts';
+import { identifier, isScalar, literal } from './sql/types.ts';
+
+/** It is read into memory with each window. */
+const FILE_BYTES_MAX = 64 * 2 ** 20;
+
+export async function loadReferences(
+  database: Database,
+  references: readonly Reference[],
+  directory: string,
+): Promise<void> {
+  for (const [index, reference] of references.entries()) {
+    const { file } = reference;
+    const failed = (message: string, cause?: unknown) =>
+      new SluiceError('REFERENCE_UNUSABLE', message, { place: file, cause });
+    const kind = extname(file).slice(1);
+    const copy = join(directory, `reference-${index}.${kind}`);
+    try {
+      const { size } = await stat(file);
+      if (size > FILE_BYTES_MAX) throw failed(`it has ${size} bytes, and ${FILE_BYTES_MAX} may be`);
+      await copyFile(file, copy);
+      await database.run(createSql(reference, index, readerOf(kind, copy)));
+    } catch (error) {
+      if (error instanceof SluiceError) throw error;
+      throw failed(error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error), error);
+    }
+    const problem = await problemOf(database, reference, index);
+    if (problem !== undefined) throw failed(problem);
+  }
+}
+
+function readerOf(kind: string, path: string): string {
+  if (kind === 'csv')
+    return `read_csv(${literal(path)}, header = true, all_varchar = true, auto_detect = true)`;
+  if (kind === 'parquet') return `read_parquet(${literal(path)})`;
+  return `read_json(${literal(path)}, format = 'newline_delimited')`;
+}
+
+/** Texts beside values, so that what was lost on the way can be told. */
+function createSql({ keys, columns }: Reference, index: number, reader: string): string {
+  const all = [
+    ...keys.map((one, i) => ({ ...one, name: `k${i}` })),
+    ...columns.map((one, i) => ({ ...one, name: `c${i}` })),
+  ];
+  const texts = all.map(({ of, name }) => `${identifier(of)}::VARCHAR AS t_${name}`);
+  const values = all.map(({ type, name }) => {
+    const value = isScalar(type) ? fromText(type).value(`t_${name}`) : 'NULL';
+    return `(${value})::${type.duckdb} AS ${name}`;
+  });
+  return (
+    `CREATE OR REPLACE TEMP TABLE reference_${index} AS SELECT *, ${values.join(', ')} ` +
+    `FROM (SELECT ${texts.join(', ')} FROM ${reader})`
+  );
+}
+
+async function problemOf(
+  database: Database,
+  { keys, columns }: Reference,
+  index: number,
+): Promise<string | undefined> {
+  const table = `reference_${index}`;
+  const all = [
+    ...keys.map((one, i) => ({ ...one, name: `k${i}` })),
+    ...columns.map((one, i) => ({ ...one, name: `c${i}` })),
+  ];
+  for (const { of, type, name } of all) {
+    const fails = isScalar(type) ? fromText(type).fails(`t_${name}`, name) : 'true';
+    const [row] = await database.rows(`SELECT t_${name} AS value FROM ${table} WHERE ${fails} LIMIT 1`);
+    if (row !== undefined) return `${of} '${String(row['value'])}' is not ${type.glue}`;
+  }
+  const names = keys.map((_key, i) => `k${i}`).join(', ');
+  const [twice] = await database.rows(
+    `SELECT concat_ws(', ', ${names}) AS value FROM ${table} GROUP BY ${names} HAVING count(*) > 1 LIMIT 1`,
+  );
+  if (twice !== undefined) return `the key '${String(twice['value'])}' is there twice`;
+  const [none] = await database.rows(
+    `SELECT 1 FROM ${table} WHERE (${keys.map((_key, i) => `k${i} IS NULL`).join(' OR ')}) LIMIT 1`,
+  );
+  return none === undefined ? undefined : 'a row has no key';
+}

@@ -1,0 +1,41 @@
+// sql: the way out. One SELECT over the good rows of a window, called `rows`; what it gives must be of the
+// types that the config declares. It sees that table and nothing else: no file, no setting, no key.
+import type { Step } from '../../../step-config.ts';
+import { metadataColumns } from '../metadata.ts';
+import { GOOD } from '../partitions.ts';
+import { identifier } from '../types.ts';
+import type { PlannedStep, Scope } from './step.ts';
+
+export function planSql(step: Extract<Step, { kind: 'sql' }>, scope: Scope): PlannedStep {
+  const query = scope.query(step.query);
+  const fields = step.columns.map(({ column, type }) => ({ name: column, type: scope.type(type, column) }));
+  const seen = [
+    ...scope.fields.map(({ name }) => identifier(name)),
+    ...metadataColumns
+      .filter(({ name }) => ['_partition', '_offset', '_timestamp'].includes(name))
+      .map(({ name }) => name),
+  ];
+  const from = (table: string) =>
+    `WITH rows AS (SELECT ${seen.join(', ')} FROM ${table} WHERE ${GOOD}), __made AS (${query}\n)`;
+  const types = fields.map(
+    ({ name, type }) => `coalesce(typeof(any_value(${identifier(name)})), '') = typeof(NULL::${type.duckdb})`,
+  );
+  const declared = fields.map(({ name, type }) => `${name} ${type.glue}`).join(', ');
+  return {
+    fields,
+    layers: () => [],
+    windowWise: [
+      {
+        asserts: {
+          sql: (table) => `${from(table)} SELECT ${types.join(' AND ')} AS holds FROM __made`,
+          message: `sql: the query does not give the types that are declared: ${declared}`,
+        },
+        create: ({ from: table, to }) =>
+          `CREATE OR REPLACE TEMP TABLE ${to} AS ${from(table)} SELECT ` +
+          `${fields.map(({ name }) => identifier(name)).join(', ')}, NULL::VARCHAR AS __problem, ` +
+          'false AS __filtered FROM __made',
+        ofRecords: false,
+      },
+    ],
+  };
+}
