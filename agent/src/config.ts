@@ -131,6 +131,17 @@ export const agentSchema = z.strictObject({
     })
     .prefault({})
     .describe('What waits on disk until it is committed'),
+  schemaRegistry: z
+    .strictObject({
+      url: z
+        .url({ protocol: /^https?$/ })
+        .describe('Where the registry answers, such as https://registry.corp:8081'),
+      ca: path().optional().describe('PEM file of the authorities that sign it; else those of Node.js'),
+      username: z.string().min(1).optional().describe('User name, for basic authentication'),
+      passwordFile: path().min(1).optional().describe('File that holds the password'),
+    })
+    .optional()
+    .describe('The Confluent schema registry beside the brokers: the collector asks it through this agent'),
   http: httpSection('127.0.0.1:9643'),
   log: logSection(),
 });

@@ -246,6 +246,19 @@ export type UplinkItem =
   | { readonly kind: 'segment'; readonly segment: Segment; readonly rewindEpoch: number }
   | { readonly kind: 'gap'; readonly gap: GapNotice; readonly rewindEpoch: number };
 
+export interface RegistrySchema {
+  readonly type: string;
+  readonly schema: string;
+  /** Schemas that it names, each behind those that it names itself. */
+  readonly references: readonly string[];
+}
+
+/** The schema registry beside the brokers. Implemented by schemas/registry-client.ts. */
+export interface SchemaRegistry {
+  /** undefined where there is none of this id. SCHEMA_UNAVAILABLE where it cannot be asked. */
+  find(schemaId: number): Promise<RegistrySchema | undefined>;
+}
+
 /**
  * The stream to a collector. Implemented by uplink/grpc-uplink.ts. Reconnects by itself with jittered
  * back-off.

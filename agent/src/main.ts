@@ -1,5 +1,5 @@
 // sluice-agent: run, check, status, spool. The only place where the agent's parts are made from its config.
-import { systemClock } from '@sluice/shared/clock.ts';
+import { type Clock, systemClock } from '@sluice/shared/clock.ts';
 import { type Command, runCommandLine } from '@sluice/shared/command-line.ts';
 import { createLogger } from '@sluice/shared/log.ts';
 import { createMetrics } from '@sluice/shared/metrics.ts';
@@ -9,13 +9,14 @@ import { EXIT, reloadOnHangup, runUntilSignal } from '@sluice/shared/process-lif
 import { systemRandom } from '@sluice/shared/random.ts';
 import { createAgent } from './agent.ts';
 import { type AgentConfig, configPath, linkFiles, loadAgentConfig, readSecretFile } from './config.ts';
-import type { KafkaSettings, TopicSelection } from './contracts.ts';
+import type { KafkaSettings, SchemaRegistry, TopicSelection } from './contracts.ts';
 import { createEvents } from './events.ts';
 import { checkAgent } from './ops/check.ts';
 import { isAlive } from './ops/health.ts';
 import { registerMetrics } from './ops/metrics.ts';
 import { runSpoolCommand } from './ops/spool-command.ts';
 import { createSystemdNotifier } from './ops/systemd.ts';
+import { createRegistryClient } from './schemas/registry-client.ts';
 import { createKafkaSource } from './source/kafka-source.ts';
 import { createSqliteSpool } from './spool/sqlite-spool.ts';
 import { createUplink } from './uplink/grpc-uplink.ts';
@@ -107,6 +108,7 @@ async function run(file: string): Promise<number> {
     clock,
     random: systemRandom,
     events,
+    schemas: schemaRegistry(config, clock),
   });
   const agent = createAgent({ config, source, spool, uplink, clock, events });
   reloadOnHangup(() => agent.reload(), events.reloadRefused);
@@ -150,6 +152,13 @@ function tellSystemd(report: () => HealthReport, tell: (text: string) => void): 
   };
   next();
   return () => cancel();
+}
+
+function schemaRegistry(config: AgentConfig, clock: Clock): SchemaRegistry | undefined {
+  if (config.schemaRegistry === undefined) return undefined;
+  const { url, ca, username, passwordFile } = config.schemaRegistry;
+  const path = (file: string | undefined) => (file === undefined ? undefined : configPath(config, file));
+  return createRegistryClient({ url, ca: path(ca), username, passwordFile: path(passwordFile), clock });
 }
 
 function kafkaSettings(config: AgentConfig): KafkaSettings {

@@ -7,7 +7,7 @@ import type { HealthReport } from '@sluice/shared/ops-server.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
 import type { Random } from '@sluice/shared/random.ts';
 import { type CollectorConfig, configPath, listenerFiles } from './config.ts';
-import type { Catalog, ObjectStore, TableWriter, Transformer } from './contracts.ts';
+import type { Catalog, ObjectStore, SchemaSource, TableWriter, Transformer } from './contracts.ts';
 import type { Events } from './events.ts';
 import { type AgentLogs, createIngest, type Ingest, type IngestOptions } from './ingest/ingest.ts';
 import { createTableWriter } from './ledger/table-writer.ts';
@@ -32,6 +32,8 @@ export interface CollectorParts {
   readonly clock: Clock;
   readonly random: Random;
   readonly events: Events;
+  /** AWS Glue's Schema Registry. */
+  readonly glueSchemas?: SchemaSource | undefined;
   /** Default: DuckDB in a worker thread. */
   readonly transformer?: Transformer;
   readonly openDoor?: IngestOptions['openDoor'];
@@ -93,7 +95,7 @@ class RunningCollector implements Collector {
     const { config, clock, random, events } = parts;
     const { limits } = config;
     const transform = { memoryBytesMax: limits.transformMemory, threads: limits.transformThreads };
-    this.#transformer = parts.transformer ?? createTransformer(transform);
+    this.#transformer = parts.transformer ?? createTransformer(transform, this.#schemas());
     this.#tables = config.tables.map((table) => this.#createTable(table));
     const budget = createStagingBudget(limits.stagingBytesMax, () => this.#ingest.roomChanged());
     this.#budgetBytes = () => budget.bytes();
@@ -116,6 +118,14 @@ class RunningCollector implements Collector {
       events,
       ...(parts.openDoor === undefined ? {} : { openDoor: parts.openDoor }),
     });
+  }
+
+  /** Confluent's ids through an agent of the topic, Glue's from Glue itself. */
+  #schemas(): SchemaSource {
+    const glue = this.#parts.glueSchemas;
+    return {
+      find: (want) => (want.framing === 'glue' && glue !== undefined ? glue : this.#ingest).find(want),
+    };
   }
 
   #createTable(table: CollectorConfig['tables'][number]): TableParts {

@@ -1,30 +1,27 @@
 // What you can set on the collector. Parsed once, at the door: code inside sees only the frozen, compiled
 // `CollectorConfig`, whose tables are `TableConfig` of contracts.ts.
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { loadConfigFile, type Refine } from '@sluice/shared/config-file.ts';
 import { httpSection, logSection } from '@sluice/shared/config-sections.ts';
 import type { TlsFiles } from '@sluice/shared/tls-material.ts';
 import { byteSize, duration, hostPort } from '@sluice/shared/units.ts';
 import { z } from 'zod';
-import type { InputFormat, ReadColumn, Step, TableConfig } from './contracts.ts';
+import type { ReadColumn, Step, TableConfig } from './contracts.ts';
 import { columnType, isGrouped, outputNames, plainType, stepSchema } from './step-config.ts';
 import { examplesSchema, type TableExample } from './table-examples.ts';
+import {
+  compileInput,
+  compileRecord,
+  inputFormat,
+  inputProblems,
+  type ReadFile,
+  recordKeys,
+} from './table-input.ts';
 import { compileOutput, compilePartition, outputSchema, partitionSchema } from './table-output.ts';
 
 const names = () => z.array(z.string().min(1)).min(1);
-
-const inputFormat = z.union([
-  z.enum(['json', 'csv', 'text', 'bytes']),
-  z.strictObject({
-    csv: z
-      .strictObject({
-        delimiter: z.string().length(1).default(',').describe('Character between fields'),
-        quote: z.string().length(1).default('"').describe('Character around fields'),
-      })
-      .describe('CSV of another kind'),
-  }),
-]);
 
 const table = z.strictObject({
   name: z
@@ -33,6 +30,7 @@ const table = z.strictObject({
     .describe('Name in the catalog; bad records are in `<name>_quarantine`'),
   topic: z.string().min(1).describe('The topic whose records it takes; a topic may feed several tables'),
   format: inputFormat.describe('What a record’s value is'),
+  ...recordKeys,
   columns: z
     .record(z.string(), columnType)
     .optional()
@@ -187,46 +185,42 @@ interface Problem {
   readonly remedy: string;
 }
 
-const refine: Refine<Parsed> = (config) => {
-  const problems: Problem[] = [...nameProblems(config.tables), ...locationProblems(config.tables)];
-  config.tables.forEach(({ window, format }, index) => {
-    if (window.every < WINDOW_LENGTH_MS_MIN) {
-      const remedy = 'write 1s or more; the default is 100s';
-      problems.push({ path: ['tables', index, 'window', 'every'], message: 'must be at least 1s', remedy });
-    }
-    if (window.bytesMax < WINDOW_BYTES_MAX_MIN) {
-      const remedy = 'write 64KiB or more; the default is 64MiB';
-      problems.push({
-        path: ['tables', index, 'window', 'bytesMax'],
-        message: 'must be at least 64KiB',
-        remedy,
-      });
-    }
-    if (typeof format === 'object' && format.csv.delimiter === format.csv.quote) {
-      const remedy = 'name two different characters';
-      problems.push({
-        path: ['tables', index, 'format'],
-        message: 'delimiter and quote are the same',
-        remedy,
-      });
-    }
-  });
-  const { store, catalog } = config.lake;
-  const remedy = 'write store: "s3://bucket/prefix", or catalog: file';
-  if (catalog === 'glue' && !store.startsWith('s3://'))
-    problems.push({ path: ['lake', 'store'], message: 'Glue cannot catalogue a local directory', remedy });
-  if (/^s3:\/\/(\/|$)/.test(store))
-    problems.push({
-      path: ['lake', 'store'],
-      message: 'no bucket is named',
-      remedy: 'write "s3://bucket/prefix"',
+const refineWith =
+  (read: ReadFile): Refine<Parsed> =>
+  (config) => {
+    const problems: Problem[] = [...nameProblems(config.tables), ...locationProblems(config.tables)];
+    config.tables.forEach(({ window, format }, index) => {
+      if (window.every < WINDOW_LENGTH_MS_MIN) {
+        const remedy = 'write 1s or more; the default is 100s';
+        problems.push({ path: ['tables', index, 'window', 'every'], message: 'must be at least 1s', remedy });
+      }
+      if (window.bytesMax < WINDOW_BYTES_MAX_MIN) {
+        const remedy = 'write 64KiB or more; the default is 64MiB';
+        problems.push({
+          path: ['tables', index, 'window', 'bytesMax'],
+          message: 'must be at least 64KiB',
+          remedy,
+        });
+      }
+      const at = ['tables', index, 'format'];
+      problems.push(...inputProblems(format, read).map((problem) => ({ path: at, ...problem })));
     });
-  if (config.limits.creditBytesMax > config.limits.stagingBytesMax) {
-    const remedy = 'lower it or raise stagingBytesMax';
-    problems.push({ path: ['limits', 'creditBytesMax'], message: 'is above stagingBytesMax', remedy });
-  }
-  return problems;
-};
+    const { store, catalog } = config.lake;
+    const remedy = 'write store: "s3://bucket/prefix", or catalog: file';
+    if (catalog === 'glue' && !store.startsWith('s3://'))
+      problems.push({ path: ['lake', 'store'], message: 'Glue cannot catalogue a local directory', remedy });
+    if (/^s3:\/\/(\/|$)/.test(store))
+      problems.push({
+        path: ['lake', 'store'],
+        message: 'no bucket is named',
+        remedy: 'write "s3://bucket/prefix"',
+      });
+    if (config.limits.creditBytesMax > config.limits.stagingBytesMax) {
+      const remedy = 'lower it or raise stagingBytesMax';
+      problems.push({ path: ['limits', 'creditBytesMax'], message: 'is above stagingBytesMax', remedy });
+    }
+    return problems;
+  };
 
 function nameProblems(tables: readonly ParsedTable[]): Problem[] {
   const taken = new Set<string>();
@@ -276,12 +270,13 @@ function locationOf({ location, name }: ParsedTable): string {
 
 /** Throws ConfigError with every problem. Paths in the file are relative to its own directory. */
 export function loadCollectorConfig(file: string): CollectorConfig {
-  const config = loadConfigFile(file, collectorSchema, refine);
   const directory = dirname(resolve(file));
+  const read: ReadFile = (path) => readFileSync(resolve(directory, path), 'utf8');
+  const config = loadConfigFile(file, collectorSchema, refineWith(read));
   return Object.freeze({
     ...config,
     directory,
-    tables: config.tables.map((table) => compileTable(table, directory)),
+    tables: config.tables.map((table) => compileTable(table, { directory, read })),
     examples: new Map(config.tables.map(({ name, examples }) => [name, examples])),
   });
 }
@@ -299,7 +294,10 @@ export function listenerFiles(config: Pick<CollectorConfig, 'directory' | 'liste
   return crl === undefined ? files : { ...files, crl: path(crl) };
 }
 
-function compileTable(parsed: ParsedTable, directory: string): TableConfig {
+function compileTable(
+  parsed: ParsedTable,
+  { directory, read }: { readonly directory: string; readonly read: ReadFile },
+): TableConfig {
   const columns = Object.entries(parsed.columns ?? {}).map(([name, column]): ReadColumn => {
     if (typeof column === 'string') return { name, type: plainType(column) };
     return { name, type: plainType(column.type), onError: column.on_error };
@@ -309,9 +307,11 @@ function compileTable(parsed: ParsedTable, directory: string): TableConfig {
     topic: parsed.topic,
     columns,
     input: compileInput(
-      parsed,
+      parsed.format,
       columns.map((c) => c.name),
+      read,
     ),
+    record: compileRecord(parsed),
     steps: parsed.steps,
     partitionBy: parsed.partitionBy.map(compilePartition),
     output: compileOutput(parsed.output),
@@ -344,11 +344,4 @@ function withFiles(step: Step, directory: string): Step {
   if (step.kind === 'lookup') return { ...step, file: configPath({ directory }, step.file) };
   if (!('keyFile' in step) || step.keyFile === undefined) return step;
   return { ...step, keyFile: configPath({ directory }, step.keyFile) };
-}
-
-function compileInput(parsed: ParsedTable, columns: readonly string[]): InputFormat {
-  const { format } = parsed;
-  if (typeof format === 'object') return { kind: 'csv', ...format.csv, columns };
-  if (format === 'csv') return { kind: 'csv', delimiter: ',', quote: '"', columns };
-  return { kind: format };
 }

@@ -165,6 +165,32 @@ export interface TransformResult {
   readonly sqlMs: number;
 }
 
+/** Whose values are read when a schema is wanted. */
+export interface SchemaPlace {
+  readonly topic: string;
+  readonly topicId: string;
+}
+
+/** A schema that a value names: by Confluent's number, or by the UUID of Glue's schema version. */
+export interface SchemaWant extends SchemaPlace {
+  readonly framing: 'confluent' | 'glue';
+  readonly id: string;
+}
+
+export interface FoundSchema {
+  /** As registries say it: AVRO, JSON, PROTOBUF. */
+  readonly type: string;
+  readonly schema: string;
+  /** Schemas that it names, each behind those that it names itself. */
+  readonly references: readonly string[];
+}
+
+/** Where schemas come from (implemented by schemas/). */
+export interface SchemaSource {
+  /** undefined where the registry says that there is none. SCHEMA_UNAVAILABLE where it cannot be asked. */
+  find(want: SchemaWant): Promise<FoundSchema | undefined>;
+}
+
 /** Implemented by transform/transformer.ts: DuckDB in a worker thread. */
 export interface Transformer {
   /** Asks for its place before it returns: `hasRoom` knows of it at once. */

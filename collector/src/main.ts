@@ -11,6 +11,7 @@ import { startOpsServer, VERDICT_EXIT } from '@sluice/shared/ops-server.ts';
 import { httpUrl, printStatus } from '@sluice/shared/print-status.ts';
 import { EXIT, reloadOnHangup, runUntilSignal } from '@sluice/shared/process-life.ts';
 import { systemRandom } from '@sluice/shared/random.ts';
+import { createGlueSchemas } from './catalog/glue-schemas.ts';
 import { createCatalog } from './catalog/open-catalog.ts';
 import { createCollector } from './collector.ts';
 import { type CollectorConfig, configPath, loadCollectorConfig } from './config.ts';
@@ -126,6 +127,12 @@ function openLake(config: CollectorConfig): Lake {
   return { store, catalog: createCatalog({ kind, database, store, region, endpoint: glueEndpoint }) };
 }
 
+/** Only where a table names one: no client is made for nothing. */
+function glueSchemas({ tables, lake }: CollectorConfig) {
+  if (!tables.some(({ input }) => input.kind === 'avro' && input.framing === 'glue')) return undefined;
+  return createGlueSchemas({ region: lake.region, endpoint: lake.glueEndpoint });
+}
+
 async function run(config: CollectorConfig): Promise<number> {
   await assertTables(config);
   const metrics = createMetrics();
@@ -138,6 +145,7 @@ async function run(config: CollectorConfig): Promise<number> {
     version: COLLECTOR_VERSION,
     store,
     catalog,
+    glueSchemas: glueSchemas(config),
     clock: systemClock,
     random: systemRandom,
     events,

@@ -19,14 +19,55 @@ export interface ReadColumn extends Column {
 
 export type InputFormat =
   | { readonly kind: 'json' }
-  | {
-      readonly kind: 'csv';
-      readonly delimiter: string;
-      readonly quote: string;
-      readonly columns: readonly string[];
-    }
+  | CsvInput
   | { readonly kind: 'text' }
+  | PatternInput
+  | AvroInput
   | { readonly kind: 'bytes' };
+
+/** One line a record. */
+export interface CsvInput {
+  readonly kind: 'csv';
+  readonly delimiter: string;
+  /** Around fields; empty where fields are never quoted. */
+  readonly quote: string;
+  /** Takes the next character as it is; the quote itself where a quote is doubled. */
+  readonly escape: string;
+  /** `line`: a record may be the names of the columns. `each`: every record has their line above its own. */
+  readonly header: 'none' | 'line' | 'each';
+  /** Fields that stand for NULL where they are not quoted. */
+  readonly nulls: readonly string[];
+  /** Whether spaces and tabs around a field are no part of it. */
+  readonly trim: boolean;
+  readonly columns: readonly string[];
+}
+
+/** One line of text a record, whose named groups are its fields. */
+export type PatternInput =
+  | { readonly kind: 'regex'; readonly pattern: string }
+  | {
+      readonly kind: 'grok';
+      readonly pattern: string;
+      /** Patterns of the table's own, by name; they come before the usual ones. */
+      readonly patterns: Readonly<Record<string, string>>;
+    };
+
+/**
+ * Avro's binary encoding: of one schema, as JSON text, or behind the frame of a registry that names the
+ * schema of each value by an id.
+ */
+export type AvroInput =
+  | { readonly kind: 'avro'; readonly framing: 'none'; readonly schema: string }
+  | { readonly kind: 'avro'; readonly framing: 'confluent' | 'glue' };
+
+/** What becomes of a record's parts other than its value, and how the value is packed. */
+export interface RecordOptions {
+  /** A record without a value: quarantined, filtered, or a row whose `_deleted` is true. */
+  readonly tombstones: 'quarantine' | 'drop' | 'keep';
+  readonly key: 'text' | 'bytes' | 'json';
+  readonly headers: 'pairs' | 'map';
+  readonly compression: 'none' | 'gzip' | 'zstd';
+}
 
 export type OutputFormat =
   | {
@@ -77,6 +118,7 @@ export interface TableConfig {
   readonly name: string;
   readonly topic: string;
   readonly input: InputFormat;
+  readonly record: RecordOptions;
   /** Typed columns as read; the steps may rename, cast and drop them. */
   readonly columns: readonly ReadColumn[];
   readonly steps: readonly Step[];

@@ -169,6 +169,15 @@ export const ERRORS = {
     remedy:
       'Correct the reference file named: it must be readable, each key once, each value of the type that lookup wants.',
   },
+  SCHEMA_INVALID: {
+    kind: 'reject',
+    remedy: 'Correct the schema file named, or the schema in the registry.',
+  },
+  SCHEMA_UNAVAILABLE: {
+    kind: 'retry',
+    remedy:
+      'Check that an agent of the topic is connected and that its schemaRegistry answers (for Glue: the collector’s role and route); the records wait.',
+  },
   DATA_QUALITY_FAILED: {
     kind: 'reject',
     remedy:

@@ -8,6 +8,7 @@ import { loadCollectorConfig } from '@sluice/collector/config.ts';
 import { ConfigError } from '@sluice/shared/config-file.ts';
 import { stringify } from 'yaml';
 import { temporaryDirectory } from '../support/temp.ts';
+import { csvOf, plainRecord } from '../support/written-lake.ts';
 
 const directory = temporaryDirectory();
 const claims = { name: 'claims', topic: 'claims', format: 'json', columns: { n: 'int' } };
@@ -63,7 +64,8 @@ test('formats, steps and partitions are compiled to what the stages take', () =>
     output: { format: 'csv' },
     location: '/insurance/claims/',
   });
-  assert.deepEqual(table?.input, { kind: 'csv', delimiter: ';', quote: '"', columns: ['ID', 'at'] });
+  assert.deepEqual(table?.input, { ...csvOf(['ID', 'at']), delimiter: ';' });
+  assert.deepEqual(table?.record, plainRecord);
   assert.deepEqual(table?.columns, [
     { name: 'ID', type: 'bigint' },
     { name: 'at', type: 'timestamp' },
@@ -263,3 +265,43 @@ for (const [what, change, path, message] of REFUSED) {
     );
   });
 }
+
+test('records are taken as their keys say, and a CSV that cannot be split is refused', () => {
+  const record = { compression: 'zstd', tombstones: 'keep', key: 'bytes', headers: 'map' };
+  assert.deepEqual(tableOf(record)?.record, record);
+  const csv = { escape: '\\', quote: "'", header: 'each', nulls: ['NA'], trim: true };
+  const {
+    kind: _kind,
+    delimiter,
+    columns: _columns,
+    ...dialect
+  } = { ...csvOf([]), ...tableOf({ format: { csv } })?.input };
+  assert.deepEqual([delimiter, dialect], [',', csv]);
+  for (const [format, message] of [
+    [{ csv: { delimiter: '|', escape: '|' } }, 'delimiter and escape are the same'],
+    [{ csv: { delimiter: '"' } }, 'delimiter and quote are the same'],
+  ] as const)
+    assert.throws(
+      () => tableOf({ format }),
+      (error: ConfigError) => error.message.includes(message),
+    );
+});
+
+test('a text is taken apart by a regular expression or by grok', () => {
+  const input = (text: object) => tableOf({ format: { text } })?.input;
+  assert.deepEqual(input({ regex: '(?<a>x)' }), { kind: 'regex', pattern: '(?<a>x)' });
+  const patterns = { A: 'x' };
+  assert.deepEqual(input({ grok: '%{A:a}', patterns }), { kind: 'grok', pattern: '%{A:a}', patterns });
+  assert.throws(() => input({ regex: 'x', grok: 'y' }));
+});
+
+test('Avro is of the schema in a file, which is part of the version, or of a registry', () => {
+  const avro = (of: object) => tableOf({ format: { avro: of } });
+  writeFileSync(join(directory, 'claim.avsc'), '"long"');
+  const table = avro({ schema: 'claim.avsc' });
+  assert.deepEqual(table?.input, { kind: 'avro', framing: 'none', schema: '"long"' });
+  writeFileSync(join(directory, 'claim.avsc'), '"string"');
+  assert.notEqual(avro({ schema: 'claim.avsc' })?.configVersion, table?.configVersion);
+  assert.deepEqual(avro({ registry: 'glue' })?.input, { kind: 'avro', framing: 'glue' });
+  assert.throws(() => avro({ schema: 'absent.avsc' }), /tables\[0\]\.format: ENOENT.*absent\.avsc/s);
+});

@@ -52,6 +52,14 @@ export const requests: Bodies<ConnectRequest> = {
   assigned: { partitions: [state] },
   revoked: { partitions: [ref] },
   logs: { question: 7, partitions: [{ ...ref, logStart: 8, logEnd: 2 ** 53 - 1 }] },
+  schemaReply: {
+    request: 3,
+    status: 1,
+    type: 'AVRO',
+    schema: '"long"',
+    references: ['"int"', '"string"'],
+    message: 'why',
+  },
 };
 
 export const responses: Bodies<ConnectResponse> = {
@@ -71,4 +79,5 @@ export const responses: Bodies<ConnectResponse> = {
   release: { topic: 'claims' },
   refused: { topic: 'claims', code: 'LINK_TOPIC_REFUSED', message: 'may not send it' },
   look: { question: 7 },
+  schemaRequest: { request: 3, topic: 'claims', schemaId: 4_000_000_000 },
 };

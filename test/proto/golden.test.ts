@@ -29,7 +29,9 @@ function bodiesOf(message: string): string[] {
   const proto = readFileSync(new URL('../../proto/sluice/v1/link.proto', import.meta.url), 'utf8');
   const [, oneof = ''] =
     new RegExp(`message ${message} \\{\\s*oneof body \\{(.*?)\\n {2}\\}`, 's').exec(proto) ?? [];
-  return [...oneof.matchAll(/^\s*[A-Z]\w* (\w+) = \d+;/gm)].map(([, name = '']) => name);
+  return [...oneof.matchAll(/^\s*[A-Z]\w* (\w+) = \d+;/gm)].map(([, name = '']) =>
+    name.replace(/_([a-z])/g, (_all, letter: string) => letter.toUpperCase()),
+  );
 }
 
 test('golden bytes decode to what they always meant, and encode to the same bytes', () => {

@@ -110,6 +110,7 @@ function tableConfig({ profile }: World, { name, topic, mayStepAside }: OracleTa
     name,
     topic,
     input: { kind: 'json' },
+    record: { tombstones: 'quarantine', key: 'text', headers: 'pairs', compression: 'none' },
     columns: [{ name: 'n', type: 'bigint' }],
     steps: [],
     partitionBy: [],

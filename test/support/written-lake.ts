@@ -4,10 +4,18 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createFileCatalog } from '@sluice/collector/catalog/file-catalog.ts';
 import type { CollectorConfig } from '@sluice/collector/config.ts';
-import type { Catalog, ObjectStore, TableConfig, TableWriter } from '@sluice/collector/contracts.ts';
+import type {
+  Catalog,
+  CsvInput,
+  ObjectStore,
+  RecordOptions,
+  TableConfig,
+  TableWriter,
+} from '@sluice/collector/contracts.ts';
 import { createEvents } from '@sluice/collector/events.ts';
 import { createTableWriter } from '@sluice/collector/ledger/table-writer.ts';
 import { LakeReader, type LakeReaderOptions } from '@sluice/collector/ops/lake-reader.ts';
+import { PLAIN_CSV } from '@sluice/collector/transform/csv-line.ts';
 import type { TransformerWithChecks } from '@sluice/collector/transform/transformer.ts';
 import { silentLogger } from '@sluice/shared/log.ts';
 import { createMetrics } from '@sluice/shared/metrics.ts';
@@ -17,10 +25,27 @@ import { seededRandom } from './seeded-random.ts';
 import { segmentOf } from './segments.ts';
 import { temporaryDirectory } from './temp.ts';
 
+/** What a table makes of its records when nothing is said of them. */
+export const plainRecord: RecordOptions = {
+  tombstones: 'quarantine',
+  key: 'text',
+  headers: 'pairs',
+  compression: 'none',
+};
+
+/** CSV of the plainest kind. */
+export const csvOf = (columns: readonly string[]): CsvInput => ({
+  kind: 'csv',
+  header: 'none',
+  ...PLAIN_CSV,
+  columns,
+});
+
 export const plainTable: TableConfig = {
   name: 'claims',
   topic: 'claims',
   input: { kind: 'json' },
+  record: plainRecord,
   columns: [],
   steps: [],
   partitionBy: [],

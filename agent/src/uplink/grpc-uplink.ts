@@ -5,7 +5,7 @@ import { type Clock, within } from '@sluice/shared/clock.ts';
 import { describeError } from '@sluice/shared/errors.ts';
 import type { Random } from '@sluice/shared/random.ts';
 import { daysToExpiry, readTlsMaterial } from '@sluice/shared/tls-material.ts';
-import type { Uplink, UplinkFeed, UplinkHandler, UplinkStatus } from '../contracts.ts';
+import type { SchemaRegistry, Uplink, UplinkFeed, UplinkHandler, UplinkStatus } from '../contracts.ts';
 import type { Events } from '../events.ts';
 import { type LinkAddress, type LinkCall, linkError, linkPlace, openLinkCall } from './link-client.ts';
 import { LinkSession, type SessionEnd } from './link-session.ts';
@@ -20,6 +20,8 @@ export interface UplinkOptions extends LinkAddress {
   readonly clock: Clock;
   readonly random: Random;
   readonly events: Events;
+  /** Without one no schema can be had through this agent. */
+  readonly schemas?: SchemaRegistry | undefined;
   /** Default: those of this version. */
   readonly protocols?: Protocols;
   /** Default: gRPC over mutual TLS. */
@@ -108,6 +110,7 @@ class GrpcUplink implements Uplink {
       version,
       maxBitsPerSecond,
       segmentBytesMax,
+      schemas: this.#options.schemas,
       protocols,
       welcomed: (collectorId) => {
         connected();

@@ -4,14 +4,22 @@ import type {
   ConnectRequest,
   ConnectResponse,
   PartitionPosition,
+  SchemaReply,
+  SchemaRequest,
   Welcome,
 } from '@sluice/proto/gen/sluice/v1/link.ts';
 import { agreeProtocol, PROTOCOLS, type Protocols } from '@sluice/proto/protocol.ts';
 import { encodeSegmentRequest, partitionFromWire, partitionToWire } from '@sluice/proto/wire.ts';
 import type { Cancel, Clock } from '@sluice/shared/clock.ts';
-import { SluiceError } from '@sluice/shared/errors.ts';
+import { describeError, SluiceError } from '@sluice/shared/errors.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
-import type { DeclaredPartition, UplinkFeed, UplinkHandler, UplinkItem } from '../contracts.ts';
+import type {
+  DeclaredPartition,
+  SchemaRegistry,
+  UplinkFeed,
+  UplinkHandler,
+  UplinkItem,
+} from '../contracts.ts';
 import { isGoodbye, type LinkCall, type LinkStream } from './link-client.ts';
 import { SendWindow } from './send-window.ts';
 
@@ -28,6 +36,7 @@ export interface SessionOptions {
   readonly segmentBytesMax: number;
   /** Default: those of this version. */
   readonly protocols?: Protocols | undefined;
+  readonly schemas?: SchemaRegistry | undefined;
   /** The collector has answered: the link is up. */
   welcomed(collectorId: string): void;
 }
@@ -205,6 +214,9 @@ export class LinkSession {
         case 'look':
           void this.#look(body.value.question);
           return;
+        case 'schemaRequest':
+          void this.#answerSchema(body.value);
+          return;
         case 'drain':
           this.drain();
           return;
@@ -226,6 +238,13 @@ export class LinkSession {
       logEnd,
     }));
     this.#write({ $case: 'logs', value: { question, partitions } });
+  }
+
+  /** Never fails the stream: a registry is not the link's. */
+  async #answerSchema({ request, schemaId }: SchemaRequest): Promise<void> {
+    const none = { request, type: '', schema: '', references: [], message: '' };
+    const value = await schemaReply(this.#options.schemas, schemaId);
+    this.#write({ $case: 'schemaReply', value: { ...none, ...value } });
   }
 
   #welcome({ protocol, version, collectorId, creditTotal, positions }: Welcome): void {
@@ -307,6 +326,24 @@ export class LinkSession {
     const waitMs = this.#sendAfterMs - now;
     this.#sendAfterMs = Math.max(now, this.#sendAfterMs) + (bytes * 8_000) / maxBitsPerSecond;
     if (waitMs > 0) await clock.sleep(waitMs, this.#ended.signal);
+  }
+}
+
+const FOUND = 1;
+const UNKNOWN = 2;
+const FAILED = 3;
+
+async function schemaReply(
+  schemas: SchemaRegistry | undefined,
+  schemaId: number,
+): Promise<Partial<SchemaReply> & Pick<SchemaReply, 'status'>> {
+  if (schemas === undefined) return { status: FAILED, message: 'its config has no schemaRegistry' };
+  try {
+    const found = await schemas.find(schemaId);
+    if (found === undefined) return { status: UNKNOWN };
+    return { status: FOUND, ...found, references: [...found.references] };
+  } catch (error) {
+    return { status: FAILED, message: describeError(error) };
   }
 }
 

@@ -33,9 +33,9 @@ const CONNECT_TIMEOUT_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 const PARTITIONS_REMEMBERED_MAX = 100_000;
 
-export function createGlueCatalog(settings: GlueSettings): Catalog {
-  const { database: DatabaseName, store } = settings;
-  const client = new GlueClient({
+/** One client of Glue, with limits that we chose. */
+export function glueClient(settings: Pick<GlueSettings, 'region' | 'endpoint'>): GlueClient {
+  return new GlueClient({
     ...(settings.region === undefined ? {} : { region: settings.region }),
     ...(settings.endpoint === undefined ? {} : { endpoint: settings.endpoint }),
     maxAttempts: ATTEMPTS_MAX,
@@ -46,6 +46,11 @@ export function createGlueCatalog(settings: GlueSettings): Catalog {
       throwOnRequestTimeout: true,
     }),
   });
+}
+
+export function createGlueCatalog(settings: GlueSettings): Catalog {
+  const { database: DatabaseName, store } = settings;
+  const client = glueClient(settings);
   const remembered = new Set<string>();
 
   async function getTable(Name: string): Promise<Table | undefined> {

@@ -19,13 +19,16 @@ import { partitionName } from '@sluice/shared/position.ts';
 import type {
   AgentLink,
   DeclaredPartition,
+  FoundSchema,
   PartitionLog,
   PartitionPosition,
+  SchemaWant,
   Sequencer,
 } from '../contracts.ts';
 import type { Events } from '../events.ts';
 import { type AgentGrant, isKnownAgent, maySend } from './authorization.ts';
 import type { CreditPool, StreamCredit } from './credit-pool.ts';
+import { SchemaQuestions } from './schema-questions.ts';
 
 export type AgentStream = ServerDuplexStream<ConnectRequest, ConnectResponse>;
 
@@ -83,6 +86,9 @@ export class AgentSession implements AgentLink {
   readonly #credit: StreamCredit;
   readonly #refusedTopics = new Map<string, string>();
   readonly #cancelHelloWait: Cancel;
+  /** Topics as declared, with their ids. */
+  readonly #declared = new Set<string>();
+  readonly #schemas: SchemaQuestions;
   #state: 'new' | 'greeted' | 'welcomed' | 'finishing' | 'over' = 'new';
   #receiptDue = false;
   readonly #asked = new Map<number, (answer: LookAnswer) => void>();
@@ -94,6 +100,9 @@ export class AgentSession implements AgentLink {
     this.agentId = options.agentId;
     this.streamId = options.streamId;
     this.#credit = options.credit.open();
+    this.#schemas = new SchemaQuestions(options.clock, (value) =>
+      this.#write({ $case: 'schemaRequest', value }),
+    );
     this.#cancelHelloWait = options.clock.after(HELLO_MS_MAX, () =>
       this.#refuse(new SluiceError('LINK_MESSAGE_INVALID', `no Hello came in ${HELLO_MS_MAX / 1_000} s`)),
     );
@@ -131,6 +140,7 @@ export class AgentSession implements AgentLink {
     for (const answer of this.#asked.values()) answer(undefined);
     this.#options.credit.close(this.#credit);
     this.#options.sequencer.disconnected(this);
+    this.#schemas.close();
     const { stream } = this.#options;
     if (end.kind === 'ended') stream.end();
     if (end.kind === 'refused')
@@ -167,6 +177,9 @@ export class AgentSession implements AgentLink {
           break;
         case 'assigned':
           this.#assigned(body.value.partitions);
+          break;
+        case 'schemaReply':
+          this.#schemas.replied(body.value);
           break;
         case 'revoked':
           this.#options.sequencer.revoke(this, body.value.partitions.map(partitionFromWire));
@@ -243,6 +256,7 @@ export class AgentSession implements AgentLink {
         continue;
       }
       this.topics.add(state.topic);
+      this.#declared.add(topicKey(partitionFromWire(state)));
       const { leaderEpoch, logStart, logEnd, spoolStart, spoolNext } = state;
       const startAt = state.startAt === 'earliest' || state.startAt === 'latest' ? state.startAt : undefined;
       allowed.push({
@@ -360,10 +374,23 @@ export class AgentSession implements AgentLink {
     this.#write({ $case: 'release', value: { topic } });
   }
 
+  /** Whether its registry is that of this topic, and it can be asked. */
+  knowsSchemasOf(want: SchemaWant): boolean {
+    return this.#state === 'welcomed' && this.#declared.has(topicKey(want));
+  }
+
+  /** As SchemaSource.find. */
+  findSchema(want: SchemaWant): Promise<FoundSchema | undefined> {
+    return this.#schemas.ask(want);
+  }
+
   drain(reason: string): void {
     this.#write({ $case: 'drain', value: { reason } });
   }
 }
+
+const topicKey = ({ topic, topicId }: { readonly topic: string; readonly topicId: string }) =>
+  `${topicId} ${topic}`;
 
 function toWire({ committed, received, rewindEpoch, current = false, ...id }: PartitionPosition) {
   return { ...partitionToWire(id), committed, received, rewindEpoch, current };

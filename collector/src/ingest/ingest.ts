@@ -8,7 +8,14 @@ import { describeError, SluiceError } from '@sluice/shared/errors.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
 import type { Random } from '@sluice/shared/random.ts';
 import { daysToExpiry, type TlsFiles } from '@sluice/shared/tls-material.ts';
-import type { LogBounds, PartitionLog, Sequencer } from '../contracts.ts';
+import type {
+  FoundSchema,
+  LogBounds,
+  PartitionLog,
+  SchemaSource,
+  SchemaWant,
+  Sequencer,
+} from '../contracts.ts';
 import type { Events } from '../events.ts';
 import { AgentSession, type AgentStream, type SessionEnd } from './agent-session.ts';
 import type { AgentGrant } from './authorization.ts';
@@ -59,7 +66,7 @@ export interface IngestStatus {
   readonly daysToExpiry: number;
 }
 
-export interface Ingest {
+export interface Ingest extends SchemaSource {
   start(): Promise<{ readonly port: number }>;
   /** Reads the certificates again; running streams go on. Throws on a torn pair and keeps the old one. */
   reload(): void;
@@ -98,7 +105,9 @@ interface Connected {
 
 /** Streams that began together are not handed on together. */
 const AGE_SPREAD = 0.2;
-/** Of the age, between two that are handed on: each closes windows early, those that come between go together. */
+/**
+ * Of the age, between two that are handed on: each closes windows early, those that come between go together.
+ */
 const HAND_ON_SHARE = 1 / 30;
 /** An agent that was told to go elsewhere and still sends after this is not heard any more. */
 const OBEY_MS_MAX = 20_000;
@@ -245,6 +254,21 @@ class GrpcIngest implements Ingest {
     if (greeted) this.#options.events.agentDisconnected({ agent, peer, reason });
     this.#streamsMoved();
     this.roomChanged();
+  }
+
+  /** One agent of the topic after the other, until one can say. */
+  async find(want: SchemaWant): Promise<FoundSchema | undefined> {
+    const reasons: string[] = [];
+    for (const { session } of this.#agents()) {
+      if (!session.knowsSchemasOf(want)) continue;
+      try {
+        return await session.findSchema(want);
+      } catch (error) {
+        reasons.push(`agent ${session.agentId}: ${error instanceof Error ? error.message : String(error)}`);
+      }
+    }
+    const why = reasons.length > 0 ? reasons.join('; ') : `no agent of topic ${want.topic} is connected`;
+    throw new SluiceError('SCHEMA_UNAVAILABLE', `schema ${want.id}: ${why}`);
   }
 
   #agents(): Connected[] {

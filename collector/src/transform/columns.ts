@@ -12,26 +12,10 @@ import {
   type RecordBatchHeader,
 } from '@sluice/shared/record-batch.ts';
 import { JoinedColumn } from './joined-column.ts';
+import type { OddCode, OddRecord } from './odd-record.ts';
+import { type HeaderPairs, type KeyText, pairsText, readHeaders, textKey } from './record-texts.ts';
 
-/** A record that cannot go through SQL, and why. */
-export interface OddRecord {
-  readonly partition: number;
-  readonly offset: number;
-  readonly timestamp: number;
-  readonly code: OddCode;
-  readonly raw: Buffer | null;
-}
-
-export type OddCode =
-  | 'TOMBSTONE'
-  | 'UTF8_INVALID'
-  | 'CSV_INVALID'
-  | 'CSV_COLUMNS'
-  | 'JSON_INVALID'
-  | 'NUMBER_INEXACT'
-  | 'SEGMENT_CORRUPT'
-  | 'RECORD_BATCH_CORRUPT'
-  | 'RECORD_BATCH_TOO_LARGE';
+export type { OddCode, OddRecord };
 
 /**
  * Rows [rowStart, rowEnd) of the chunk, all of one partition; the joined bytes of each column beside them.
@@ -43,6 +27,7 @@ export interface ChunkPart {
   readonly values: Buffer;
   readonly keys: Buffer | undefined;
   readonly headers: Buffer | undefined;
+  readonly originals: Buffer | undefined;
 }
 
 /** DuckDB unnests a list of text in quadratic time: lists are kept short. */
@@ -52,18 +37,31 @@ const PART_ROWS_MAX = 1_024;
 const CHUNK_BYTES = 8 * 2 ** 20;
 const CHUNK_RECORDS = 60_000;
 
+/** What the values of one batch may be converted to: a few bytes can decompress to many. */
+const CONVERTED_BYTES_MAX = 32 * 2 ** 20;
+
 export interface ColumnOptions {
   /** UTF-8 text that stands between two values, and nowhere else. */
   readonly separator: Buffer;
-  /** Stands for a null key. */
+  /** Stands for a null key, and for the value of a tombstone that is kept. */
   readonly nullMark: Buffer;
   readonly keys: boolean;
   readonly headers: boolean;
   /** Values are JSON, CSV or text and must be UTF-8; bytes are handed over as they are. */
   readonly text: boolean;
-  /** Rewrites a value before it enters the column, or says why it cannot. */
-  readonly convert?: ((value: Buffer) => Uint8Array | OddCode) | undefined;
+  readonly convert?: Converter | undefined;
+  readonly tombstones?: 'quarantine' | 'drop' | 'keep' | undefined;
+  readonly keyText?: KeyText | undefined;
+  readonly headersText?: ((pairs: HeaderPairs) => Buffer) | undefined;
+  /** Hands over each value as the record had it, too, as base64: for what is converted. */
+  readonly originals?: boolean | undefined;
 }
+
+/** Rewrites a value before it enters the column, or says why it cannot, or that the record is filtered. */
+export type Converter = (value: Buffer) => Uint8Array | OddCode | typeof FILTERED;
+
+/** A record that is counted as filtered and goes no further. */
+export const FILTERED = Symbol('filtered');
 
 /**
  * Rows of several partitions, reused from chunk to chunk. `offsets` and `timestamps` (ms) hold int64
@@ -74,13 +72,21 @@ export class ColumnChunk {
   offsets = new BigInt64Array(4_096);
   timestamps = new BigInt64Array(4_096);
   odd: OddRecord[] = [];
+  /** Records that were filtered before SQL. */
+  filtered = 0;
   #oddBytes = 0;
+  #batchStart = 0;
   #offsetWords = new Uint32Array(this.offsets.buffer);
   #timestampWords = new Uint32Array(this.timestamps.buffer);
   readonly #values: JoinedColumn;
   readonly #keys: JoinedColumn;
   readonly #headers: JoinedColumn;
+  readonly #originals: JoinedColumn;
   readonly #options: ColumnOptions;
+  readonly #keyText: KeyText;
+  readonly #headersText: (pairs: HeaderPairs) => Buffer;
+  /** Whether anything is handed over beside the values. */
+  readonly #beside: boolean;
   #parts: { readonly partition: number; readonly row: number }[] = [];
 
   constructor(options: ColumnOptions) {
@@ -88,20 +94,26 @@ export class ColumnChunk {
     this.#values = new JoinedColumn(1 << 20, options.separator);
     this.#keys = new JoinedColumn(0, options.separator);
     this.#headers = new JoinedColumn(0, options.separator);
+    this.#originals = new JoinedColumn(0, options.separator);
+    this.#keyText = options.keyText ?? textKey;
+    this.#headersText = options.headersText ?? pairsText;
+    this.#beside = options.keys || options.headers || options.originals === true;
   }
 
   /** Time to hand it over and reset it; a batch may still be appended. */
   isFull(): boolean {
-    const bytes = this.#values.length + this.#keys.length + this.#headers.length + this.#oddBytes;
+    const columns = [this.#values, this.#keys, this.#headers, this.#originals];
+    const bytes = columns.reduce((sum, { length }) => sum + length, this.#oddBytes);
     return bytes >= CHUNK_BYTES || this.rows + this.odd.length >= CHUNK_RECORDS;
   }
 
   reset(): void {
     this.rows = 0;
     this.odd = [];
+    this.filtered = 0;
     this.#oddBytes = 0;
     this.#parts = [];
-    for (const column of [this.#values, this.#keys, this.#headers]) column.cut(0);
+    for (const column of [this.#values, this.#keys, this.#headers, this.#originals]) column.cut(0);
   }
 
   /** Starts rows of `partition`; the rows before belong to the part before. */
@@ -116,7 +128,7 @@ export class ColumnChunk {
       const end = this.#parts[i + 1]?.row ?? this.rows;
       for (let rowStart = row; rowStart < end; rowStart += PART_ROWS_MAX) {
         const rowEnd = Math.min(end, rowStart + PART_ROWS_MAX);
-        const { keys, headers } = this.#options;
+        const { keys, headers, originals } = this.#options;
         parts.push({
           partition,
           rowStart,
@@ -124,6 +136,7 @@ export class ColumnChunk {
           values: this.#values.slice(rowStart, rowEnd),
           keys: keys ? this.#keys.slice(rowStart, rowEnd) : undefined,
           headers: headers ? this.#headers.slice(rowStart, rowEnd) : undefined,
+          originals: originals ? this.#originals.slice(rowStart, rowEnd) : undefined,
         });
       }
     });
@@ -171,28 +184,31 @@ export class ColumnChunk {
     this.#growRows(header.count);
     this.#values.reserve(body.length + header.count * this.#options.separator.length);
     const rowsBefore = this.rows;
-    const oddBefore = this.odd.length;
-    const valuesBefore = this.#values.length;
+    const asideBefore = { odd: this.odd.length, filtered: this.filtered };
+    this.#batchStart = this.#values.length;
     try {
       this.#decode(body, header, range);
     } catch (error) {
-      this.#takeBack(rowsBefore, oddBefore);
+      this.#takeBack(rowsBefore, asideBefore);
       throw error;
     }
     const bulkCheck = this.#options.text && !this.#checksEach();
-    if (bulkCheck && !isUtf8(this.#values.buffer.subarray(valuesBefore, this.#values.length))) {
+    if (bulkCheck && !isUtf8(this.#values.buffer.subarray(this.#batchStart, this.#values.length))) {
       this.#setAsideInvalid(rowsBefore);
     }
-    return this.rows - rowsBefore + this.odd.length - oddBefore;
+    const aside = this.odd.length - asideBefore.odd + this.filtered - asideBefore.filtered;
+    return this.rows - rowsBefore + aside;
   }
 
-  #takeBack(rows: number, odd: number): void {
-    const { keys, headers } = this.#options;
+  #takeBack(rows: number, aside: { readonly odd: number; readonly filtered: number }): void {
+    const { keys, headers, originals } = this.#options;
     this.rows = rows;
-    for (const { raw } of this.odd.splice(odd)) this.#oddBytes -= raw?.length ?? 0;
+    this.filtered = aside.filtered;
+    for (const { raw } of this.odd.splice(aside.odd)) this.#oddBytes -= raw?.length ?? 0;
     this.#values.cut(rows);
     if (keys) this.#keys.cut(rows);
     if (headers) this.#headers.cut(rows);
+    if (originals) this.#originals.cut(rows);
   }
 
   #growRows(rows: number): void {
@@ -229,17 +245,10 @@ export class ColumnChunk {
       if (offset >= range.fromOffset && offset < range.nextOffset) {
         const timestamp = header.logAppendTime ? header.maxTimestamp : header.baseTimestamp + timestampDelta;
         const raw = valueLength < 0 ? null : body.subarray(cursor.at, valueEnd);
-        const kept = this.#put(raw, offset, timestamp);
-        if (kept) {
-          const { keys, headers } = this.#options;
+        if (this.#beside) {
           const key = keyLength < 0 ? undefined : body.subarray(keyAt, keyAt + keyLength);
-          if (keys) this.#keys.put(this.rows, this.#keyText(key));
-          if (headers) {
-            const pairs = readHeaders(body.subarray(valueEnd, next), header);
-            this.#headers.put(this.rows, Buffer.from(JSON.stringify(pairs)));
-          }
-          this.rows++;
-        }
+          this.#putWithOthers({ raw, key, headers: body.subarray(valueEnd, next), offset, timestamp });
+        } else if (this.#put(raw, offset, timestamp)) this.rows++;
       }
       cursor.at = next;
     }
@@ -248,23 +257,63 @@ export class ColumnChunk {
 
   /** Rows of several columns go together: a value is looked at before its key is put. */
   #checksEach(): boolean {
-    const { keys, headers, convert } = this.#options;
-    return keys || headers || convert !== undefined;
+    return this.#beside || this.#options.convert !== undefined;
+  }
+
+  /** A value with what else is handed over of its record. */
+  #putWithOthers(record: {
+    readonly raw: Buffer | null;
+    readonly key: Buffer | undefined;
+    readonly headers: Buffer;
+    readonly offset: number;
+    readonly timestamp: number;
+  }): void {
+    const { keys, headers, originals, nullMark } = this.#options;
+    const { raw, offset, timestamp } = record;
+    const key = keys && record.key !== undefined ? this.#keyText(record.key) : nullMark;
+    if (typeof key === 'string') {
+      this.#setAside(key, raw, { offset, timestamp });
+      return;
+    }
+    if (!this.#put(raw, offset, timestamp)) return;
+    if (keys) this.#keys.put(this.rows, key);
+    if (headers)
+      this.#headers.put(this.rows, this.#headersText(readHeaders(record.headers, `offset ${offset}`)));
+    if (originals) this.#originals.put(this.rows, Buffer.from(raw?.toString('base64') ?? ''));
+    this.rows++;
   }
 
   /** Appends a value, or sets it aside and says false. */
   #put(raw: Buffer | null, offset: number, timestamp: number): boolean {
     const { convert, text } = this.#options;
-    if (raw === null) return this.#setAside('TOMBSTONE', raw, { offset, timestamp });
-    if (text && this.#checksEach() && !isUtf8(raw))
-      return this.#setAside('UTF8_INVALID', raw, { offset, timestamp });
+    if (raw === null) return this.#putTombstone(offset, timestamp);
     let value: Uint8Array = raw;
     if (convert !== undefined) {
       const converted = convert(raw);
       if (typeof converted === 'string') return this.#setAside(converted, raw, { offset, timestamp });
+      if (converted === FILTERED) {
+        this.filtered++;
+        return false;
+      }
+      if (this.#values.length - this.#batchStart + converted.length > CONVERTED_BYTES_MAX)
+        return this.#setAside('VALUE_TOO_LARGE', raw, { offset, timestamp });
       value = converted;
     }
+    if (text && this.#checksEach() && !isUtf8(value))
+      return this.#setAside('UTF8_INVALID', raw, { offset, timestamp });
     this.#values.put(this.rows, value);
+    this.#setRow(this.rows, offset, timestamp);
+    return true;
+  }
+
+  #putTombstone(offset: number, timestamp: number): boolean {
+    const { tombstones = 'quarantine', nullMark } = this.#options;
+    if (tombstones === 'quarantine') return this.#setAside('TOMBSTONE', null, { offset, timestamp });
+    if (tombstones === 'drop') {
+      this.filtered++;
+      return false;
+    }
+    this.#values.put(this.rows, nullMark);
     this.#setRow(this.rows, offset, timestamp);
     return true;
   }
@@ -282,11 +331,6 @@ export class ColumnChunk {
     this.#offsetWords[word + 1] = Math.floor(offset / 2 ** 32);
     this.#timestampWords[word] = timestamp >>> 0;
     this.#timestampWords[word + 1] = Math.floor(timestamp / 2 ** 32);
-  }
-
-  #keyText(key: Buffer | undefined): Buffer {
-    if (key === undefined) return this.#options.nullMark;
-    return isUtf8(key) ? key : Buffer.from(`base64:${key.toString('base64')}`);
   }
 
   /** Slow and rare: rows of the last batch whose value is not UTF-8 are taken out again. */
@@ -329,33 +373,4 @@ function zigzag(value: number): number {
 
 function corrupt(header: RecordBatchHeader, message: string): SluiceError {
   return new SluiceError('RECORD_BATCH_CORRUPT', message, { place: `offset ${header.baseOffset}` });
-}
-
-/**
- * Headers as [name, value] pairs in order; a value that is not UTF-8 is written `base64:...`, a null one
- * null.
- */
-function readHeaders(bytes: Buffer, header: RecordBatchHeader): [string, string | null][] {
-  let at = 0;
-  const number = (): number => {
-    let value = 0;
-    for (let scale = 1; scale <= 2 ** 28; scale *= 128) {
-      const byte = bytes[at++];
-      if (byte === undefined) break;
-      value += (byte & 0x7f) * scale;
-      if (byte < 0x80) return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
-    }
-    throw corrupt(header, 'a header is wrong');
-  };
-  const text = (): string | null => {
-    const length = number();
-    if (length < 0) return null;
-    if (at + length > bytes.length) throw corrupt(header, 'a header runs past its record');
-    const view = bytes.subarray(at, at + length);
-    at += length;
-    return isUtf8(view) ? view.toString() : `base64:${view.toString('base64')}`;
-  };
-  const pairs: [string, string | null][] = [];
-  for (let left = number(); left > 0; left--) pairs.push([text() ?? '', text()]);
-  return pairs;
 }

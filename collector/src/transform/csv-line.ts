@@ -1,56 +1,145 @@
-// One CSV line a record (RFC 4180, delimiter and quote as configured): into a JSON array that SQL reads on,
-// the line itself in front. An empty field without quotes is null; a quoted one is an empty string.
-import type { OddCode } from './columns.ts';
+// One CSV line a record (RFC 4180, with delimiter, quote and the rest as configured): into a JSON array that
+// SQL reads on, the value itself in front. What stands for NULL does so only where it is not quoted.
+import type { CsvInput } from '../contracts.ts';
+import { type Converter, FILTERED, type OddCode } from './columns.ts';
 
-export interface CsvFormat {
-  readonly delimiter: string;
-  readonly quote: string;
-  readonly columns: readonly string[];
-}
+export type CsvDialect = Pick<CsvInput, 'delimiter' | 'quote' | 'escape' | 'nulls' | 'trim'>;
 
-/** The converter of a table's values: a JSON array, or why the line is none. */
-export function csvConverter(format: CsvFormat): (value: Buffer) => Uint8Array | OddCode {
+/** Fields between commas, quotes around them, an empty field is NULL. */
+export const PLAIN_CSV: CsvDialect = { delimiter: ',', quote: '"', escape: '"', nulls: [''], trim: false };
+
+/** The converter of a table's values: a JSON array, or why the value is none. */
+export function csvConverter(format: CsvInput): Converter {
   return (value) => {
-    const line = value.toString();
-    const fields = splitCsvLine(line, format);
-    if (fields === undefined) return 'CSV_INVALID';
-    if (fields.length !== format.columns.length) return 'CSV_COLUMNS';
-    return Buffer.from(JSON.stringify([line, ...fields]));
+    const text = value.toString();
+    const fields = fieldsOf(text, format);
+    return Array.isArray(fields) ? Buffer.from(JSON.stringify([text, ...fields])) : fields;
   };
 }
 
+type Fields = (string | null)[];
+
+function fieldsOf(text: string, format: CsvInput): Fields | OddCode | typeof FILTERED {
+  const lines = splitCsvLines(text, format);
+  if (lines === undefined) return 'CSV_INVALID';
+  const { columns, header } = format;
+  if (header === 'each') return namedFields(lines, columns);
+  const [fields = []] = lines;
+  if (lines.length > 1) return 'CSV_LINES';
+  if (fields.length !== columns.length) return 'CSV_COLUMNS';
+  const isHeader = header === 'line' && fields.every((field, i) => field === columns[i]);
+  return isHeader ? FILTERED : fields;
+}
+
+/** The second line's fields in the order of the columns, found by the names in the first. */
+function namedFields([names, fields, ...more]: readonly Fields[], columns: readonly string[]) {
+  if (more.length > 0) return 'CSV_LINES';
+  if (names === undefined || fields === undefined) return 'CSV_HEADER';
+  if (names.length !== fields.length) return 'CSV_COLUMNS';
+  const places = columns.map((column) => names.indexOf(column));
+  if (places.includes(-1)) return 'CSV_HEADER';
+  return places.map((place) => fields[place] ?? null);
+}
+
+/** A value that is one line. undefined where it is none, or a quote is wrong. */
+export function splitCsvLine(text: string, dialect: CsvDialect): Fields | undefined {
+  const lines = splitCsvLines(text, dialect);
+  return lines?.length === 1 ? lines[0] : undefined;
+}
+
 /**
- * undefined where a quote is not closed or text follows a closing quote. A line end at the end is not part of
- * it.
+ * undefined where a quote is not closed or text follows a closing quote. A line break at the end begins no
+ * line; one inside quotes is part of its field.
  */
-export function splitCsvLine(
-  text: string,
-  { delimiter, quote }: Omit<CsvFormat, 'columns'>,
-): (string | null)[] | undefined {
-  const line = text.replace(/\r?\n$/, '');
-  const fields: (string | null)[] = [];
-  for (let at = 0; at <= line.length; ) {
-    if (line[at] !== quote) {
-      const found = line.indexOf(delimiter, at);
-      const end = found < 0 ? line.length : found;
-      fields.push(end === at ? null : line.slice(at, end));
-      at = end + 1;
-      continue;
+export function splitCsvLines(text: string, dialect: CsvDialect): Fields[] | undefined {
+  const cursor: Cursor = { text: text.replace(/\r?\n$/, ''), at: 0, lineEnd: -1 };
+  const lines: Fields[] = [[]];
+  for (;;) {
+    const field = nextField(cursor, dialect);
+    if (field === undefined) return undefined;
+    lines.at(-1)?.push(field);
+    const { at } = cursor;
+    if (at >= cursor.text.length) return lines;
+    if (cursor.text[at] === dialect.delimiter) cursor.at++;
+    else {
+      cursor.at = cursor.text[at] === '\r' ? at + 2 : at + 1;
+      lines.push([]);
     }
-    let field = '';
-    at++;
-    for (;;) {
-      const close = line.indexOf(quote, at);
-      if (close < 0) return undefined;
-      field += line.slice(at, close);
-      at = close + 1;
-      if (line[at] !== quote) break;
-      field += quote;
-      at++;
-    }
-    if (at < line.length && line[at] !== delimiter) return undefined;
-    fields.push(field);
-    at++;
   }
-  return fields;
+}
+
+/** `at` stands where a field begins, and then on what ended it. */
+interface Cursor {
+  readonly text: string;
+  at: number;
+  /** Where the first line break at or behind an earlier `at` stands, or the end. */
+  lineEnd: number;
+}
+
+function nextField(cursor: Cursor, dialect: CsvDialect): string | null | undefined {
+  const { trim, quote, nulls } = dialect;
+  const begin = cursor.at;
+  if (trim) skipBlanks(cursor, dialect);
+  if (quote !== '' && cursor.text[cursor.at] === quote) {
+    const field = quotedField(cursor, dialect);
+    if (trim) skipBlanks(cursor, dialect);
+    return field !== undefined && endsField(cursor, dialect) ? field : undefined;
+  }
+  cursor.at = begin;
+  const raw = plainField(cursor, dialect);
+  const field = trim ? raw.replace(/^[ \t]+|[ \t]+$/g, '') : raw;
+  if (nulls.includes(field)) return null;
+  return dialect.escape === quote ? field : unescaped(field, dialect.escape);
+}
+
+function skipBlanks(cursor: Cursor, { delimiter }: CsvDialect): void {
+  const { text } = cursor;
+  while ((text[cursor.at] === ' ' || text[cursor.at] === '\t') && text[cursor.at] !== delimiter) cursor.at++;
+}
+
+function endsField({ text, at }: Cursor, { delimiter }: CsvDialect): boolean {
+  const here = text[at];
+  return (
+    here === undefined || here === delimiter || here === '\n' || (here === '\r' && text[at + 1] === '\n')
+  );
+}
+
+/** Up to the quote that closes it, which is passed; undefined without one. */
+function quotedField(cursor: Cursor, { quote, escape: mark }: CsvDialect): string | undefined {
+  const { text } = cursor;
+  let field = '';
+  for (let at = cursor.at + 1; at < text.length; at++) {
+    const here = text[at];
+    if (here === mark && (mark !== quote || text[at + 1] === quote)) field += text[++at] ?? '';
+    else if (here === quote) {
+      cursor.at = at + 1;
+      return field;
+    } else field += here;
+  }
+  return undefined;
+}
+
+function plainField(cursor: Cursor, dialect: CsvDialect): string {
+  const { text, at: begin } = cursor;
+  const { quote, delimiter } = dialect;
+  if (dialect.escape === quote) {
+    if (cursor.lineEnd < begin) cursor.lineEnd = endOfLine(text, begin);
+    const found = text.indexOf(delimiter, begin);
+    cursor.at = found < 0 ? cursor.lineEnd : Math.min(found, cursor.lineEnd);
+  } else {
+    while (!endsField(cursor, dialect)) cursor.at += text[cursor.at] === dialect.escape ? 2 : 1;
+  }
+  return text.slice(begin, cursor.at);
+}
+
+function endOfLine(text: string, from: number): number {
+  const found = text.indexOf('\n', from);
+  if (found < 0) return text.length;
+  return found > from && text[found - 1] === '\r' ? found - 1 : found;
+}
+
+function unescaped(field: string, mark: string): string {
+  let plain = '';
+  for (let at = 0; at < field.length; at++) plain += field[field[at] === mark ? ++at : at] ?? '';
+  return plain;
 }

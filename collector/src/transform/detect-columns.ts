@@ -4,7 +4,7 @@
 // and write the config.
 import { isUtf8 } from 'node:buffer';
 import { safeNames } from './column-names.ts';
-import { splitCsvLine } from './csv-line.ts';
+import { PLAIN_CSV, splitCsvLine } from './csv-line.ts';
 import { fieldSources, NumberToken, SeenObject } from './seen-objects.ts';
 import { commonType, fieldKind, type SeenKind } from './value-types.ts';
 
@@ -32,7 +32,6 @@ export interface Detection {
 const OBJECT_SHARE_MIN = 0.9;
 const UTF8_SHARE_MIN = 0.9;
 const DELIMITERS = [',', ';', '\t', '|'] as const;
-const CSV_QUOTE = '"';
 
 /** `format` is what the topic is said to hold; without it that is found out. A null is a tombstone. */
 export function detectColumns(
@@ -116,7 +115,7 @@ function jsonColumns(
 function csvColumns(values: readonly Buffer[], notes: string[]) {
   const lines = values.filter((value) => isUtf8(value)).map((value) => value.toString());
   const splits = DELIMITERS.map((delimiter) => {
-    const split = lines.map((line) => splitCsvLine(line, { delimiter, quote: CSV_QUOTE }) ?? []);
+    const split = lines.map((line) => splitCsvLine(line, { ...PLAIN_CSV, delimiter }) ?? []);
     const width = mostFrequent(split.map(({ length }) => length));
     return { delimiter, width, rows: split.filter(({ length }) => length === width) };
   });

@@ -42,7 +42,7 @@ const VECTOR_ROWS_MAX = 2_048;
 
 /** DuckDB hashes what it inserts for its statistics, hundreds of megabytes here, but not inside a struct. */
 const RAW_TABLE =
-  'CREATE OR REPLACE TEMP TABLE raw (p INTEGER, o BIGINT[], t BIGINT[], joined STRUCT(v BLOB, k BLOB, h BLOB))';
+  'CREATE OR REPLACE TEMP TABLE raw (p INTEGER, o BIGINT[], t BIGINT[], joined STRUCT(v BLOB, k BLOB, h BLOB, r BLOB))';
 const ODD_TABLE = 'CREATE TEMP TABLE odd (p INTEGER, o BIGINT, t BIGINT, code VARCHAR, raw BLOB)';
 
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
@@ -133,7 +133,7 @@ function rawTypes() {
   const bigint = duckdb.create_logical_type(duckdb.Type.BIGINT);
   const blob = duckdb.create_logical_type(duckdb.Type.BLOB);
   const lists = duckdb.create_list_type(bigint);
-  const joined = duckdb.create_struct_type([blob, blob, blob], ['v', 'k', 'h']);
+  const joined = duckdb.create_struct_type([blob, blob, blob, blob], ['v', 'k', 'h', 'r']);
   return [duckdb.create_logical_type(duckdb.Type.INTEGER), lists, lists, joined];
 }
 
@@ -154,11 +154,15 @@ function rawRows(
   putLists(vector(1), entries, chunk.offsets.subarray(rows.start, rows.end));
   putLists(vector(2), entries, chunk.timestamps.subarray(rows.start, rows.end));
   const none = new Uint8Array();
-  const [values, keys, headers] = [0, 1, 2].map((i) => duckdb.struct_vector_get_child(vector(3), i));
+  const [values, keys, headers, originals] = [0, 1, 2, 3].map((i) =>
+    duckdb.struct_vector_get_child(vector(3), i),
+  );
   parts.forEach((part, i) => {
     if (values !== undefined) duckdb.vector_assign_string_element_len(values, i, part.values);
     if (keys !== undefined) duckdb.vector_assign_string_element_len(keys, i, part.keys ?? none);
     if (headers !== undefined) duckdb.vector_assign_string_element_len(headers, i, part.headers ?? none);
+    if (originals !== undefined)
+      duckdb.vector_assign_string_element_len(originals, i, part.originals ?? none);
   });
   duckdb.data_chunk_set_size(data, parts.length);
   return new DuckDBDataChunk(data);

@@ -1,7 +1,7 @@
 // Everything seen of one field over a sample of JSON objects, and which fields become columns of which type.
 // An object is flattened into its fields; what is an array, a map with endless keys, or now this and now
 // that, stays JSON text.
-import { metadataColumns } from './sql/metadata.ts';
+import { isMetadata } from './sql/metadata.ts';
 import { commonType, numberKind, type SeenKind, textKind } from './value-types.ts';
 
 export interface FieldSource {
@@ -115,7 +115,7 @@ function whyText({ object, arrays, kinds }: SeenField, depth: number): string | 
 /** A mapping splits its source at dots, and the record's metadata have names of their own. */
 function isAddressable(path: readonly string[]): boolean {
   const [first] = path;
-  if (path.length === 1 && metadataColumns.some(({ name }) => name === first)) return false;
+  if (path.length === 1 && isMetadata(first ?? '')) return false;
   return path.every((part) => part !== '' && !part.includes('.') && !part.includes('\0'));
 }
 

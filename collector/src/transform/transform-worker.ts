@@ -3,9 +3,11 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '@sluice/shared/clock.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
+import type { FoundSchema, SchemaWant } from '../contracts.ts';
+import { SchemaShelf } from './decode/schemas.ts';
 import { tableProblems } from './table-check.ts';
 import { marks, type TransformLimits, WindowTransform } from './window-transform.ts';
-import type { FromWorker, OfJob, ToWorker } from './worker-protocol.ts';
+import type { FromWorker, OfJob, SchemaAnswer, SchemaQuestion, ToWorker } from './worker-protocol.ts';
 
 const limits = workerData as TransformLimits;
 
@@ -16,7 +18,27 @@ interface Job {
 
 const jobs = new Map<number, Job>();
 
-parentPort?.on('message', (message: OfJob<ToWorker>) => {
+const shelf = new SchemaShelf();
+const asked = new Map<number, PromiseWithResolvers<FoundSchema | undefined>>();
+let questions = 0;
+
+function askSchema(want: SchemaWant): Promise<FoundSchema | undefined> {
+  const ask = questions++;
+  const answer = Promise.withResolvers<FoundSchema | undefined>();
+  asked.set(ask, answer);
+  parentPort?.postMessage({ kind: 'schema wanted', ask, want } satisfies SchemaQuestion);
+  return answer.promise;
+}
+
+function schemaTold({ ask, found, failed }: SchemaAnswer): void {
+  const answer = asked.get(ask);
+  asked.delete(ask);
+  if (failed === undefined) answer?.resolve(found);
+  else answer?.reject(new SluiceError('SCHEMA_UNAVAILABLE', failed));
+}
+
+parentPort?.on('message', (message: OfJob<ToWorker> | SchemaAnswer) => {
+  if (message.kind === 'schema told') return schemaTold(message);
   const job = jobs.get(message.job) ?? { window: undefined, turn: Promise.resolve() };
   jobs.set(message.job, job);
   job.turn = job.turn.then(async () => {
@@ -42,7 +64,12 @@ async function answer(job: Job, message: ToWorker): Promise<FromWorker> {
 async function handle(job: Job, message: ToWorker): Promise<FromWorker> {
   switch (message.kind) {
     case 'begin':
-      job.window = await WindowTransform.open(message.request, limits, systemClock);
+      job.window = await WindowTransform.open(message.request, {
+        limits,
+        clock: systemClock,
+        shelf,
+        askSchema,
+      });
       return { kind: 'done' };
     case 'segment':
       await job.window?.add(message.staged);

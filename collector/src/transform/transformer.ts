@@ -3,11 +3,17 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
 import { SluiceError } from '@sluice/shared/errors.ts';
-import type { TableConfig, Transformer, TransformRequest, TransformResult } from '../contracts.ts';
+import type {
+  SchemaSource,
+  TableConfig,
+  Transformer,
+  TransformRequest,
+  TransformResult,
+} from '../contracts.ts';
 import { compileTable } from './sql/compile.ts';
 import { planFields } from './sql/fields.ts';
 import type { TransformLimits } from './window-transform.ts';
-import type { FromWorker, OfJob, ToWorker } from './worker-protocol.ts';
+import type { FromWorker, OfJob, SchemaAnswer, SchemaQuestion, ToWorker } from './worker-protocol.ts';
 
 /** Segments of all windows on their way to the worker: copies, so that this bounds memory. */
 const SEGMENTS_AHEAD_MAX = 4;
@@ -19,7 +25,8 @@ export interface TransformerWithChecks extends Transformer {
   validate(table: TableConfig, directory: string): Promise<readonly string[]>;
 }
 
-export function createTransformer(limits: TransformLimits): TransformerWithChecks {
+/** Without a source of schemas no schema can be had. */
+export function createTransformer(limits: TransformLimits, schemas?: SchemaSource): TransformerWithChecks {
   const places = new Places(WINDOWS_AT_ONCE_MAX);
   const turns = new Turns(SEGMENTS_AHEAD_MAX);
   const each = { ...limits, memoryBytesMax: limits.memoryBytesMax / WINDOWS_AT_ONCE_MAX };
@@ -27,7 +34,7 @@ export function createTransformer(limits: TransformLimits): TransformerWithCheck
 
   function inPlace<T>(task: (calls: JobCalls) => Promise<T>): Promise<T> {
     return places.use(() => {
-      worker ??= startWorker(each, () => {
+      worker ??= startWorker({ limits: each, schemas }, () => {
         worker = undefined;
       });
       return task(worker.job());
@@ -195,8 +202,26 @@ class Places {
   }
 }
 
+async function answerSchema(
+  schemas: SchemaSource | undefined,
+  { ask, want }: SchemaQuestion,
+): Promise<SchemaAnswer> {
+  const told = { kind: 'schema told' as const, ask };
+  try {
+    if (schemas === undefined) throw new Error(`no registry is asked for schema ${want.id} here`);
+    return { ...told, found: await schemas.find(want), failed: undefined };
+  } catch (error) {
+    return { ...told, found: undefined, failed: error instanceof Error ? error.message : String(error) };
+  }
+}
+
 /** Answers come in the order of the calls; rejects with the worker's SluiceError. */
 type JobCalls = (message: ToWorker) => Promise<FromWorker>;
+
+interface WorkerParts {
+  readonly limits: TransformLimits;
+  readonly schemas: SchemaSource | undefined;
+}
 
 interface WorkerCalls {
   /** A new job's calls. */
@@ -204,7 +229,7 @@ interface WorkerCalls {
   stop(): Promise<unknown>;
 }
 
-function startWorker(limits: TransformLimits, ended: () => void): WorkerCalls {
+function startWorker({ limits, schemas }: WorkerParts, ended: () => void): WorkerCalls {
   const worker = new Worker(new URL('./transform-worker.ts', import.meta.url), { workerData: limits });
   const waiting = new Map<
     number,
@@ -212,7 +237,11 @@ function startWorker(limits: TransformLimits, ended: () => void): WorkerCalls {
   >();
   let jobs = 0;
   let over: string | undefined;
-  worker.on('message', (reply: OfJob<FromWorker>) => {
+  worker.on('message', (reply: OfJob<FromWorker> | SchemaQuestion) => {
+    if (reply.kind === 'schema wanted') {
+      void answerSchema(schemas, reply).then((answer) => worker.postMessage(answer));
+      return;
+    }
     const calls = waiting.get(reply.job) ?? [];
     const call = calls.shift();
     if (calls.length === 0) waiting.delete(reply.job);

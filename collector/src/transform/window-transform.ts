@@ -12,7 +12,6 @@ import { systemRandom } from '@sluice/shared/random.ts';
 import type {
   Classes,
   OutputFile,
-  OutputFormat,
   QuarantinedBatch,
   StagedSegment,
   TableConfig,
@@ -20,6 +19,7 @@ import type {
 } from '../contracts.ts';
 import { spellTime } from '../time-spelling.ts';
 import { ColumnChunk } from './columns.ts';
+import { converterOf } from './converters.ts';
 import {
   type CorruptRun,
   corruptBatch,
@@ -28,12 +28,14 @@ import {
   type PayloadPiece,
   piecesOf,
 } from './corrupt-batches.ts';
-import { csvConverter } from './csv-line.ts';
+import { type AskSchema, type SchemaShelf, SchemaWanted, WindowSchemas } from './decode/schemas.ts';
 import { type Database, openDatabase } from './duckdb.ts';
 import { setKeys } from './key-files.ts';
+import { base64Key, jsonKey, mapText, pairsText, textKey } from './record-texts.ts';
 import { loadReferences } from './references.ts';
 import { type CompiledTable, compileTable, type Marks } from './sql/compile.ts';
 import { type FieldPlan, planFields } from './sql/fields.ts';
+import { fileFormat } from './sql/file-format.ts';
 import type { CompiledOutput } from './sql/outputs.ts';
 import type { InsertForm } from './sql/steps/step.ts';
 import { literal } from './sql/types.ts';
@@ -42,6 +44,14 @@ import { type JsonRules, jsonRules, strikeUnstrict } from './strict-json.ts';
 export interface TransformLimits {
   readonly memoryBytesMax: number;
   readonly threads: number;
+}
+
+/** What a window is made with; schemas are shared by all of a process. */
+export interface WindowParts {
+  readonly limits: TransformLimits;
+  readonly clock: Clock;
+  readonly shelf: SchemaShelf;
+  readonly askSchema: AskSchema;
 }
 
 export interface WindowRequest {
@@ -79,12 +89,18 @@ export class WindowTransform {
   readonly #brokenRules: { output: string; rule: string; rows: number }[] = [];
   #staged = 0;
   #odd = 0;
+  #filtered = 0;
+  readonly #schemas: WindowSchemas;
   #decodeMs = 0;
   #sqlMs = 0;
 
-  private constructor(request: WindowRequest, parts: { database: Database; plan: FieldPlan; clock: Clock }) {
+  private constructor(
+    request: WindowRequest,
+    parts: WindowParts & { readonly database: Database; readonly plan: FieldPlan },
+  ) {
     const { table } = request;
     const { database, plan, clock } = parts;
+    this.#schemas = new WindowSchemas(parts.shelf, parts.askSchema);
     this.#request = request;
     this.#clock = clock;
     this.#database = database;
@@ -97,23 +113,27 @@ export class WindowTransform {
       keys: this.#compiled.needsKeys,
       headers: this.#compiled.needsHeaders,
       text: table.input.kind !== 'bytes',
-      convert: converterOf(table),
+      convert: converterOf(table, this.#schemas),
+      tombstones: table.record.tombstones,
+      keyText: { text: textKey, bytes: base64Key, json: jsonKey }[table.record.key],
+      headersText: { pairs: pairsText, map: mapText }[table.record.headers],
+      originals: this.#compiled.needsOriginals,
     });
   }
 
-  static async open(request: WindowRequest, limits: TransformLimits, clock: Clock): Promise<WindowTransform> {
+  static async open(request: WindowRequest, parts: WindowParts): Promise<WindowTransform> {
     const plan = planFields(request.table);
     const [first] = plan.problems;
     if (first !== undefined) throw new SluiceError('TRANSFORM_FAILED', first, { place: request.table.name });
     const database = await openDatabase({
       directories: [request.directory],
       spillDirectory: join(request.directory, 'spill'),
-      ...limits,
+      ...parts.limits,
     });
     try {
       await setKeys(database, plan.keyFiles);
       await loadReferences(database, plan.references, request.directory);
-      const transform = new WindowTransform(request, { database, plan, clock });
+      const transform = new WindowTransform(request, { ...parts, database, plan });
       for (const sql of transform.#compiled.createStaged) await database.run(sql);
       return transform;
     } catch (error) {
@@ -130,8 +150,9 @@ export class WindowTransform {
     let decoded = 0;
     let nextOffset = fromOffset;
     this.#chunk.beginPart(segment.partition);
+    this.#schemas.from = segment;
     for (const piece of piecesOf(segment)) {
-      const read = this.#read(staged, piece, { told: decoded, nextOffset });
+      const read = await this.#readWithSchemas(staged, piece, { told: decoded, nextOffset });
       decoded += typeof read === 'number' ? read : read.records;
       if (typeof read !== 'number') await this.#quarantine(staged, read);
       if (piece.kind === 'batch') nextOffset = piece.header.lastOffset + 1;
@@ -143,6 +164,23 @@ export class WindowTransform {
     }
     this.#decodeMs += this.#clock.monotonicMs() - started;
     this.#records.set(key, (this.#records.get(key) ?? 0) + decoded);
+  }
+
+  /** A batch whose schemas are not all here is read again when the missing one came. */
+  async #readWithSchemas(
+    staged: StagedSegment,
+    piece: PayloadPiece,
+    so: { readonly told: number; readonly nextOffset: number },
+  ): Promise<number | CorruptRun> {
+    for (;;) {
+      try {
+        return this.#read(staged, piece, so);
+      } catch (error) {
+        if (!(error instanceof SchemaWanted)) throw error;
+        await this.#schemas.fetch(error.want);
+        this.#schemas.from = staged.segment;
+      }
+    }
   }
 
   /** Records that went into the chunk, or what cannot be read. */
@@ -183,6 +221,7 @@ export class WindowTransform {
       this.#inserting.catch(() => {});
     }
     this.#staged += this.#chunk.rows;
+    this.#filtered += this.#chunk.filtered;
     this.#chunk.reset();
   }
 
@@ -240,7 +279,7 @@ export class WindowTransform {
       in: [...this.#records.values()].reduce((a, b) => a + b, 0),
       emitted,
       merged: good - emitted,
-      filtered: Number(row?.['filtered']),
+      filtered: Number(row?.['filtered']) + this.#filtered,
       quarantined: Number(row?.['quarantined']) + this.#odd,
     };
     assert(
@@ -343,30 +382,4 @@ export class WindowTransform {
     await this.#inserting.catch(() => {});
     this.#database.close();
   }
-}
-
-function converterOf(table: TableConfig) {
-  const { input } = table;
-  if (input.kind === 'csv') return csvConverter(input);
-  if (input.kind === 'bytes') return (value: Buffer) => Buffer.from(value.toString('base64'));
-  return undefined;
-}
-
-/** Statistics of each column and row group are written anyway. */
-function parquetOptions(output: Extract<OutputFormat, { kind: 'parquet' }>): string {
-  const { compression, rowGroupRows, objectBytes } = output;
-  return [
-    `FORMAT parquet, COMPRESSION ${compression}`,
-    ...(rowGroupRows === undefined ? [] : [`ROW_GROUP_SIZE ${rowGroupRows}`]),
-    ...(objectBytes === undefined ? [] : [`FILE_SIZE_BYTES ${objectBytes}, RETURN_STATS`]),
-  ].join(', ');
-}
-
-function fileFormat({ output }: TableConfig): { extension: string; options: string } {
-  if (output.kind === 'parquet') return { extension: 'parquet', options: parquetOptions(output) };
-  const gzip = output.compression === 'gzip';
-  const compression = gzip ? ', COMPRESSION gzip' : '';
-  const suffix = gzip ? '.gz' : '';
-  if (output.kind === 'json') return { extension: `json${suffix}`, options: `FORMAT json${compression}` };
-  return { extension: `csv${suffix}`, options: `FORMAT csv, HEADER false${compression}` };
 }

@@ -1,6 +1,6 @@
 // What the two sides of the transform's worker thread say to each other.
 import type { ErrorCode } from '@sluice/shared/errors.ts';
-import type { StagedSegment, TableConfig, TransformResult } from '../contracts.ts';
+import type { FoundSchema, SchemaWant, StagedSegment, TableConfig, TransformResult } from '../contracts.ts';
 import type { WindowRequest } from './window-transform.ts';
 
 export type ToWorker =
@@ -9,6 +9,21 @@ export type ToWorker =
   | { readonly kind: 'finish' }
   | { readonly kind: 'abort' }
   | { readonly kind: 'validate'; readonly table: TableConfig; readonly directory: string };
+
+/** A worker's own question, answered by its number; apart from all jobs. */
+export interface SchemaQuestion {
+  readonly kind: 'schema wanted';
+  readonly ask: number;
+  readonly want: SchemaWant;
+}
+
+export interface SchemaAnswer {
+  readonly kind: 'schema told';
+  readonly ask: number;
+  readonly found: FoundSchema | undefined;
+  /** Why the registry could not be asked; `found` is the answer without it. */
+  readonly failed: string | undefined;
+}
 
 /** Messages of one job - a window, or a validation - are answered in order; jobs overtake each other. */
 export type OfJob<Message> = Message & { readonly job: number };

@@ -10,6 +10,7 @@ import { createTransformer } from '@sluice/collector/transform/transformer.ts';
 import fc from 'fast-check';
 import { segmentOf } from '../../support/segments.ts';
 import { temporaryDirectory } from '../../support/temp.ts';
+import { csvOf, plainRecord } from '../../support/written-lake.ts';
 
 const transformer = createTransformer({ memoryBytesMax: 256e6, threads: 1 });
 const home = temporaryDirectory();
@@ -40,8 +41,9 @@ async function transform(detection: Detection, values: readonly string[]) {
     name: 't',
     topic: 't',
     input: isCsv
-      ? { kind: 'csv', delimiter, quote: '"', columns: columns.map(({ name }) => name) }
+      ? { ...csvOf(columns.map(({ name }) => name)), delimiter: delimiter ?? '' }
       : { kind: 'json' },
+    record: plainRecord,
     columns: isCsv ? columns.map(({ name, type }) => ({ name, type })) : [],
     steps: isCsv ? [] : [{ kind: 'apply_mapping', mappings }],
     partitionBy: [],

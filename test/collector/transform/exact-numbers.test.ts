@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Step } from '@sluice/collector/contracts.ts';
 import fc from 'fast-check';
+import { csvOf } from '../../support/written-lake.ts';
 import { oneWindows } from './one-window.ts';
 
 const { transform } = oneWindows();
@@ -204,7 +205,7 @@ test('a document in a column of text says what it said in each of many records',
 });
 
 test('a number that is too small for its column is quarantined and never 0, however it came there', async () => {
-  const csv = { kind: 'csv' as const, delimiter: ',', quote: '"', columns: ['v'] };
+  const csv = csvOf(['v']);
   const column = (type: string) => [{ name: 'v', type }];
   const narrowed = [{ source: 'v', sourceType: 'double', target: 'v', targetType: 'float' }];
   for (const [table, values] of [
@@ -251,7 +252,7 @@ test('a number that is too small inside a nested value of doubles is quarantined
 });
 
 test('a number that is too small inside a nested value of a CSV line is quarantined and never 0', async () => {
-  const input = { kind: 'csv' as const, delimiter: ';', quote: "'", columns: ['v'] };
+  const input = { ...csvOf(['v']), delimiter: ';', quote: "'", escape: "'" };
   const columns = [{ name: 'v', type: 'array<double>' }];
   const { rows, quarantine } = await transform({ input, columns }, ['[1e-400]', '[1e-200,0.0]']);
   assert.deepEqual(

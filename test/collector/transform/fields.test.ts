@@ -3,11 +3,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TableConfig } from '@sluice/collector/contracts.ts';
 import { planFields } from '@sluice/collector/transform/sql/fields.ts';
+import { plainRecord } from '../../support/written-lake.ts';
 
 const mapped = (source: string, target: string): TableConfig => ({
   name: 't',
   topic: 't',
   input: { kind: 'json' },
+  record: plainRecord,
   columns: [],
   steps: [
     {

@@ -3,11 +3,23 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after } from 'node:test';
 import { DuckDBInstance } from '@duckdb/node-api';
-import type { TableConfig, TransformResult } from '@sluice/collector/contracts.ts';
+import type { SchemaSource, TableConfig, TransformResult } from '@sluice/collector/contracts.ts';
 import { createTransformer } from '@sluice/collector/transform/transformer.ts';
-import { segmentOf } from '../../support/segments.ts';
+import type { KafkaRecord } from '@sluice/shared/records.ts';
+import { segmentOfRecords } from '../../support/segments.ts';
 import { temporaryDirectory } from '../../support/temp.ts';
 import { plainTable } from '../../support/written-lake.ts';
+
+/** A value, or a record with what stands beside it. */
+export type Given =
+  | string
+  | Buffer
+  | null
+  | {
+      readonly value: string | Buffer | null;
+      readonly key?: string | Buffer | null;
+      readonly headers?: readonly (readonly [string, string | Buffer | null])[];
+    };
 
 export interface Written {
   readonly rows: Record<string, unknown>[];
@@ -20,17 +32,14 @@ export interface Written {
 /**
  * A transformer for the tests of one file, closed behind them, and what it makes of one window of `values`.
  */
-export function oneWindows() {
-  const transformer = createTransformer({ memoryBytesMax: 256e6, threads: 1 });
+export function oneWindows(schemas?: SchemaSource) {
+  const transformer = createTransformer({ memoryBytesMax: 256e6, threads: 1 }, schemas);
   const home = temporaryDirectory();
   let windows = 0;
   after(() => transformer.close());
-  const transform = async (
-    table: Partial<TableConfig>,
-    values: readonly (string | Buffer | null)[],
-  ): Promise<Written> => {
+  const transform = async (table: Partial<TableConfig>, values: readonly Given[]): Promise<Written> => {
     const directory = join(home, `w${windows++}`);
-    const segment = segmentOf(values, { codec: windows % 2 ? 'lz4' : 'none' });
+    const segment = segmentOfRecords(values.map(recordOf), { codec: windows % 2 ? 'lz4' : 'none' });
     const result = await transformer.run({
       table: { ...plainTable, ...table },
       windowId: 'w',
@@ -51,6 +60,23 @@ export function oneWindows() {
   };
 
   return { transformer, transform };
+}
+
+const bytesOf = (value: string | Buffer | null) => (typeof value === 'string' ? Buffer.from(value) : value);
+
+function recordOf(given: Given, offset: number): KafkaRecord {
+  const {
+    value,
+    key = null,
+    headers = [],
+  } = given === null || typeof given === 'string' || Buffer.isBuffer(given) ? { value: given } : given;
+  return {
+    offset,
+    timestamp: 1_780_000_000_000,
+    key: bytesOf(key),
+    value: bytesOf(value),
+    headers: headers.map(([name, header]) => [name, bytesOf(header)] as const),
+  };
 }
 
 async function readFile(path: string): Promise<Record<string, unknown>[]> {

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import type { Step, TableConfig } from '@sluice/collector/contracts.ts';
 import { escapePartition } from '@sluice/collector/lake/object-keys.ts';
 import { temporaryDirectory } from '../../support/temp.ts';
-import { plainTable } from '../../support/written-lake.ts';
+import { csvOf, plainTable } from '../../support/written-lake.ts';
 import { CASES } from './json-cases.ts';
 import { oneWindows, type Written } from './one-window.ts';
 
@@ -192,7 +192,7 @@ test('CSV values are split as RFC 4180 says, typed, and refused by name when the
     { name: 'id', type: 'int' },
     { name: 'text', type: 'string' },
   ];
-  const input = { kind: 'csv' as const, delimiter: ',', quote: '"', columns: ['id', 'text'] };
+  const input = csvOf(['id', 'text']);
   const { rows, quarantine } = await transform({ input, columns }, [
     '1,plain',
     '2,"a ""quoted"", text"\r\n',

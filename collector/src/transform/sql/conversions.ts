@@ -101,6 +101,17 @@ export function fromText(type: ScalarType): Conversion {
   }
 }
 
+const BASE64 = "'([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?'";
+
+/** From a decoded value as text, which its schema has typed before; bytes are base64. */
+export function fromDecoded(type: ScalarType): Conversion {
+  if (type.kind !== 'binary') return fromText(type);
+  return strict(
+    (from) => `CASE WHEN regexp_full_match(${from}, ${BASE64}) THEN from_base64(${from}) END`,
+    () => 'false',
+  );
+}
+
 /** Between typed columns, for a cast in apply_mapping. undefined where the two do not convert. */
 export function fromTyped(from: ScalarType, to: ScalarType): Conversion | undefined {
   if (from.duckdb === to.duckdb) return keep;

@@ -1,6 +1,13 @@
 // How a value of any type becomes one of another: scalars by conversions.ts, JSON texts into nested types by
 // nested.ts, nested values into JSON texts. undefined where two types do not convert.
-import { type Conversion, fromJson, fromText, fromTyped, wantsJsonToken } from './conversions.ts';
+import {
+  type Conversion,
+  fromDecoded,
+  fromJson,
+  fromText,
+  fromTyped,
+  wantsJsonToken,
+} from './conversions.ts';
 import { fromToken, wrongPath, wrongType } from './nested.ts';
 import { problem } from './problems.ts';
 import { type FieldType, isScalar } from './types.ts';
@@ -8,19 +15,22 @@ import { type FieldType, isScalar } from './types.ts';
 /** A conversion that says itself what is wrong. */
 export type Told = Conversion & { told(field: string, from: string): string };
 
+/** JSON as its producer wrote it, JSON that a decoder made of what a schema has typed, or another text. */
+export type Reads = 'json' | 'decoded' | 'text';
+
 /** Of a value that was read: a JSON token or text, or a text of another format. */
-export function readAs(type: FieldType, format: 'json' | 'text'): Told {
+export function readAs(type: FieldType, reads: Reads): Told {
   if (isScalar(type)) {
-    const conversion = format === 'json' ? fromJson(type) : fromText(type);
+    const conversion = { json: fromJson, decoded: fromDecoded, text: fromText }[reads](type);
     return { ...conversion, told: (field, from) => castProblem(field, from, type) };
   }
-  const conversion = format === 'json' ? fromToken(type) : fromJsonText(type);
+  const conversion = reads === 'text' ? fromJsonText(type) : fromToken(type);
   return { ...conversion, told: (field, from) => nestedProblem(field, from, conversion.problemAt(from)) };
 }
 
-/** Whether a JSON value is read as its token, so that 5 and "5" differ. */
-export function wantsToken(type: FieldType): boolean {
-  return !isScalar(type) || wantsJsonToken(type);
+/** Whether a JSON value is read as its token, so that 5 and "5" differ; a decoded one was typed before. */
+export function wantsToken(type: FieldType, reads: Reads): boolean {
+  return !isScalar(type) || (reads === 'json' && wantsJsonToken(type));
 }
 
 export function convert(from: FieldType, to: FieldType): Conversion | undefined {

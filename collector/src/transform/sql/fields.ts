@@ -1,8 +1,10 @@
 // The columns of a table from its config alone: what is read, what the steps make of it, and everything that
 // can be wrong with that. Pure; the SQL is built from the plan in compile.ts.
-import type { Step, TableConfig } from '../../contracts.ts';
+import type { InputFormat, PatternInput, ReadColumn, Step, TableConfig } from '../../contracts.ts';
 import { isPlural } from '../../step-config.ts';
-import { isMetadata, metadataFields } from './metadata.ts';
+import { avroDecoder } from '../decode/avro.ts';
+import { textPattern } from '../text-pattern.ts';
+import { DELETED, isMetadata, metadataFields } from './metadata.ts';
 import { type Pipe, type PlannedOutput, waysOf } from './pipes.ts';
 import { planStep } from './steps/plan-step.ts';
 import { type Field, type PlannedStep, type Reference, type Scope, TEXT } from './steps/step.ts';
@@ -104,7 +106,7 @@ function checkOutput(
   { name, fields }: { readonly name: string; readonly fields: readonly Field[] },
   problems: string[],
 ): void {
-  checkNames(fields, problems);
+  checkNames(table, fields, problems);
   if (name === 'rows') {
     checkPartitions(table, fields, problems);
     checkSort(table, fields, problems);
@@ -124,7 +126,7 @@ interface Planning {
 
 function scopeOf({ kind: step }: Step, planning: Planning): Scope {
   const { table, fields, problems, asked, keyFiles, references, plural } = planning;
-  const known = [...fields, ...metadataFields];
+  const known = [...fields, ...metadataFields(table)];
   return {
     step,
     fields,
@@ -171,15 +173,41 @@ function sourceFields(table: TableConfig, problems: string[]): SourceField[] {
   const value = { name: 'value', path: ['value'], nullOnError: false };
   if (input.kind === 'text') return [{ ...value, type: TEXT }];
   if (input.kind === 'bytes') return [{ ...value, type: parseType('binary') ?? TEXT }];
-  const declared =
-    columns.length > 0
-      ? columns.map((c) => ({ ...c, path: [c.name], nullOnError: c.onError === 'null' }))
-      : mappedSources(table);
+  if (input.kind === 'regex' || input.kind === 'grok') return groupFields(input, columns, problems);
+  const declared = columns.length > 0 ? columns.map(declaredSource) : mappedSources(table);
   if (declared.length === 0) problems.push("'columns' is missing, or an apply_mapping as the first step");
   const fields = declared.map((one) => ({ ...one, type: typeOf(one.type, one.name, problems) }));
   if (input.kind === 'csv' && columns.length === 0)
     problems.push("csv needs 'columns', in the order of the line");
-  checkPaths(fields, problems);
+  checkPaths(input, fields, problems);
+  if (input.kind === 'avro' && input.framing === 'none') checkSchema(input.schema, problems);
+  return fields;
+}
+
+const declaredSource = ({ name, type, onError }: ReadColumn) => ({
+  name,
+  type,
+  path: [name],
+  nullOnError: onError === 'null',
+});
+
+function checkSchema(schema: string, problems: string[]): void {
+  try {
+    avroDecoder(schema);
+  } catch (error) {
+    problems.push(error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** The groups of a pattern; `columns` types those that it names, and the others are not read. */
+function groupFields(input: PatternInput, columns: readonly ReadColumn[], problems: string[]): SourceField[] {
+  const { groups, problems: found } = textPattern(input);
+  problems.push(...found);
+  const known = new Map(groups.map(({ name, type }) => [name, { name, type }]));
+  for (const { name } of columns) if (!known.has(name)) problems.push(`'${name}' is no group of the pattern`);
+  const read = (columns.length > 0 ? columns : [...known.values()]).map(declaredSource);
+  const fields = read.map((one) => ({ ...one, type: typeOf(one.type, one.name, problems) }));
+  checkPaths(input, fields, problems);
   return fields;
 }
 
@@ -203,7 +231,7 @@ function typeOf(type: string, name: string, problems: string[]): FieldType {
 }
 
 /** DuckDB's struct fields do not tell upper from lower case, and a value cannot be an object as well. */
-function checkPaths(fields: readonly SourceField[], problems: string[]): void {
+function checkPaths(input: InputFormat, fields: readonly SourceField[], problems: string[]): void {
   const seen = new Map<string, string>();
   for (const { path, type } of fields) {
     const name = path.join('.');
@@ -211,7 +239,8 @@ function checkPaths(fields: readonly SourceField[], problems: string[]): void {
     if (twin !== undefined) problems.push(`'${twin}' and '${name}' differ in nothing or only in case`);
     seen.set(name.toLowerCase(), name);
     if (path.some((part) => part === '' || part.includes('\0'))) problems.push(`'${name}' has an empty part`);
-    if (type.kind === 'binary') problems.push(`'${name}': JSON and CSV hold no binary; read it as string`);
+    if (type.kind === 'binary' && input.kind !== 'avro')
+      problems.push(`'${name}': JSON and CSV hold no binary; read it as string`);
   }
   for (const { path } of fields)
     for (let length = 1; length < path.length; length++) {
@@ -221,14 +250,14 @@ function checkPaths(fields: readonly SourceField[], problems: string[]): void {
     }
 }
 
-function checkNames(fields: readonly Field[], problems: string[]): void {
+function checkNames(table: TableConfig, fields: readonly Field[], problems: string[]): void {
   const seen = new Set<string>();
   for (const { name, type } of fields) {
     if (type.kind === 'choice') problems.push(`column '${name}' is ${type.glue}: resolve_choice decides`);
     if (!/^[a-z_][a-z0-9_]{0,254}$/.test(name) || name.startsWith('__')) {
       const rule = 'lower-case letters, digits and underscore, not starting with a digit or two underscores';
       problems.push(`column '${name}' must be renamed by apply_mapping: ${rule}`);
-    } else if (isMetadata(name)) {
+    } else if (isMetadata(name) || (name === DELETED && table.record.tombstones === 'keep')) {
       problems.push(`column '${name}' has the name of a metadata column: see 'provenance'`);
     }
     if (seen.has(name.toLowerCase())) problems.push(`two columns are named '${name}'`);
@@ -236,9 +265,9 @@ function checkNames(fields: readonly Field[], problems: string[]): void {
   }
 }
 
-function checkSort({ output }: TableConfig, fields: readonly Field[], problems: string[]): void {
-  for (const name of output.sortBy ?? []) {
-    const known = [...fields, ...metadataFields].some((field) => field.name === name);
+function checkSort(table: TableConfig, fields: readonly Field[], problems: string[]): void {
+  for (const name of table.output.sortBy ?? []) {
+    const known = [...fields, ...metadataFields(table)].some((field) => field.name === name);
     if (!known) problems.push(`output.sortBy names '${name}', which is no column after the steps`);
   }
 }

@@ -1,24 +1,33 @@
 // What is known of every record beside its value, as columns that steps may name and `provenance` writes.
-import type { Column } from '../../contracts.ts';
+import type { Column, TableConfig } from '../../contracts.ts';
 import { type FieldType, parseType } from './types.ts';
 
-const METADATA: Readonly<Record<string, string>> = {
-  _topic: 'string',
-  _partition: 'int',
-  _offset: 'bigint',
-  _timestamp: 'timestamp',
-  _key: 'string',
-  _headers: 'string',
-};
+export const METADATA: readonly string[] = [
+  '_topic',
+  '_partition',
+  '_offset',
+  '_timestamp',
+  '_key',
+  '_headers',
+];
 
-export const metadataColumns: readonly Column[] = Object.entries(METADATA).map(([name, type]) => ({
-  name,
-  type,
-}));
+/** True for a tombstone that is kept; written, and no column that a step could read. */
+export const DELETED = '_deleted';
 
-export const metadataFields: readonly { readonly name: string; readonly type: FieldType }[] =
-  metadataColumns.map(({ name, type }) => ({ name, type: parseType(type) as FieldType }));
+/** With the types that the table gives them. */
+export function metadataColumns({ record }: Pick<TableConfig, 'record'>): readonly Column[] {
+  const key = record.key === 'bytes' ? 'binary' : 'string';
+  const headers = record.headers === 'map' ? 'map<string,string>' : 'string';
+  const types = ['string', 'int', 'bigint', 'timestamp', key, headers];
+  return METADATA.map((name, i) => ({ name, type: types[i] ?? '' }));
+}
+
+export function metadataFields(
+  table: Pick<TableConfig, 'record'>,
+): readonly { readonly name: string; readonly type: FieldType }[] {
+  return metadataColumns(table).map(({ name, type }) => ({ name, type: parseType(type) as FieldType }));
+}
 
 export function isMetadata(name: string): boolean {
-  return Object.hasOwn(METADATA, name);
+  return METADATA.includes(name);
 }

@@ -2,7 +2,7 @@
 // values of their partition, and what is left of the records. A table that makes one row of one record has
 // one of these; others are named.
 import type { Column, TableConfig } from '../../contracts.ts';
-import { metadataColumns } from './metadata.ts';
+import { DELETED, METADATA, metadataColumns } from './metadata.ts';
 import { GOOD, partitionConditions, partitionValues, placeRows } from './partitions.ts';
 import type { PlannedOutput } from './pipes.ts';
 import { identifier, literal } from './types.ts';
@@ -75,11 +75,18 @@ function partitionsOf({ partitionBy }: TableConfig, { name, fields }: PlannedOut
   );
 }
 
+/** A deleted row says by its key what was deleted. */
 function provenanceColumns(table: TableConfig, manyRows: boolean): readonly Column[] {
-  if (table.provenance === 'none') return [];
-  const row = manyRows ? [{ name: '_row', type: 'int' }] : [];
-  if (table.provenance === 'full') return [...metadataColumns, ...row];
-  return [...metadataColumns.filter(({ name }) => name === '_partition' || name === '_offset'), ...row];
+  const wanted: readonly string[] = { none: [], position: ['_partition', '_offset'], full: METADATA }[
+    table.provenance
+  ];
+  const keepsDeleted = table.record.tombstones === 'keep';
+  const columns = metadataColumns(table).filter(
+    ({ name }) => wanted.includes(name) || (keepsDeleted && name === '_key'),
+  );
+  const deleted = keepsDeleted ? [{ name: DELETED, type: 'boolean' }] : [];
+  const row = manyRows && table.provenance !== 'none' ? [{ name: '_row', type: 'int' }] : [];
+  return [...columns, ...deleted, ...row];
 }
 
 /** A value partition column stands in the path and not in the file as well. */

@@ -1,5 +1,6 @@
 // The ways that rows take through a table's steps: one, unless a step sends some of them to tables of their
-// own. Each way ends in an output; where ways part, the rows are laid down once for all that go on from there.
+// own. Each way ends in an output; where ways part, the rows are laid down once for all that go on from
+// there.
 import type { Field, PlannedStep, WindowStep } from './steps/step.ts';
 
 /** Steps from one place to another, in one statement. */

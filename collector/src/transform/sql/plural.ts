@@ -16,13 +16,14 @@ interface Stepping {
   readonly from: string;
   readonly form: InsertForm;
   readonly carry: Place['carry'];
+  readonly keepsDeleted: boolean;
 }
 
-export function stepLayers({ steps, from, form, carry }: Stepping): Layers {
+export function stepLayers({ steps, from, form, carry, keepsDeleted }: Stepping): Layers {
   let last = from;
   const layers = steps.flatMap((step, index) => {
     const name = `step${index}`;
-    const own = step.layers({ from: last, name, form, carry });
+    const own = step.layers({ from: last, name, form, carry, keepsDeleted });
     last = name;
     return own;
   });
@@ -37,6 +38,7 @@ export interface PluralParts {
   readonly carry: Place['carry'];
   /** What an output asks of its rows. */
   finish(from: string, fields: readonly Field[]): Layers;
+  readonly keepsDeleted: boolean;
   readonly metadata: readonly string[];
   /** SQL of the record as it was. */
   readonly raw: string;
@@ -55,12 +57,15 @@ export function pluralStatements(parts: PluralParts): string[] {
 
 const made = (output: string) => `made_${output}`;
 
-function layDown({ input, form, carry, finish }: PluralParts, { from, steps, to, fields }: Pipe): string {
+function layDown(
+  { input, form, carry, finish, keepsDeleted }: PluralParts,
+  { from, steps, to, fields }: Pipe,
+): string {
   const read =
     from === undefined
       ? input
       : [`read AS (SELECT ${carry()}${columns(from.fields)} FROM ${from.table} WHERE ${from.where})`];
-  const stepped = stepLayers({ steps, from: 'read', form, carry });
+  const stepped = stepLayers({ steps, from: 'read', form, carry, keepsDeleted });
   const end = 'output' in to ? finish(stepped.last, fields) : { layers: [], last: stepped.last };
   const layers = [...read, ...stepped.layers, ...end.layers];
   const table = 'output' in to ? made(to.output) : to.table;

@@ -11,7 +11,7 @@ export function quarantineColumns(table: TableConfig): readonly Column[] {
   ];
   const column = (name: string, type: string) => ({ name, type });
   return [
-    ...metadataColumns.filter(({ name }) => name !== '_key' && name !== '_headers'),
+    ...metadataColumns(table).filter(({ name }) => name !== '_key' && name !== '_headers'),
     ...['code', 'field', 'reason'].map((name) => column(name, 'string')),
     ...(raw === undefined ? [] : [column(raw[0] ?? '', raw[1] ?? '')]),
     column('config_version', 'string'),
@@ -47,6 +47,17 @@ const REASONS: Readonly<Record<string, string>> = {
   TOMBSTONE: 'the record has no value (a tombstone)',
   UTF8_INVALID: 'the value is not UTF-8',
   CSV_INVALID: 'the value is not one CSV line: a quote is not closed, or text follows one',
+  KEY_INVALID: 'the key is not JSON',
+  VALUE_COMPRESSION: 'the value cannot be decompressed',
+  VALUE_TOO_LARGE: 'the value, or with its batch, is larger than may be decompressed or decoded',
+  FRAME_INVALID: 'the value has no frame of a schema registry in front',
+  SCHEMA_UNKNOWN: 'the schema registry has no schema of the id that the value names',
+  SCHEMA_UNUSABLE: 'the schema that the value names is none that can be read here',
+  MESSAGE_OTHER: 'the value is another message than the table reads',
+  VALUE_UNDECODABLE: 'the value does not follow its schema',
+  TEXT_NO_MATCH: 'the line does not match the pattern',
+  CSV_LINES: 'the value has more lines than one',
+  CSV_HEADER: 'the line of names above the fields is missing, or lacks a column',
   CSV_COLUMNS: 'the line has not as many fields as the table has columns',
   CSV_LINE_BREAK: 'a text holds a line break, which no reader of CSV tables takes: write Parquet or JSON',
   NUMBER_INEXACT: 'a number has more digits than can be read exactly, or is too small to be told from 0',

@@ -1,5 +1,5 @@
-// A table of which records have several rows, in several tables: all of them are committed, published, queried
-// and proven together, and one that is missing or there twice is found by its place.
+// A table of which records have several rows, in several tables: all of them are committed, published,
+// queried and proven together, and one that is missing or there twice is found by its place.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { runQuery } from '@sluice/collector/ops/query.ts';

@@ -1,5 +1,5 @@
-// split_rows and relationalize: rows that go to tables of their own, `<table>_<output>`, in the same window and
-// the same ledger entry. A record that fails in one of them is quarantined and has no row in any.
+// split_rows and relationalize: rows that go to tables of their own, `<table>_<output>`, in the same window
+// and the same ledger entry. A record that fails in one of them is quarantined and has no row in any.
 import type { Step } from '../../../step-config.ts';
 import { problem } from '../problems.ts';
 import { identifier } from '../types.ts';

@@ -1,5 +1,5 @@
-// evaluate_data_quality: rules that rows must meet. As AWS Glue's rule sets, with one action for all rules of a
-// step: the records that break one go to quarantine, or the window is held to them when it is whole.
+// evaluate_data_quality: rules that rows must meet. As AWS Glue's rule sets, with one action for all rules of
+// a step: the records that break one go to quarantine, or the window is held to them when it is whole.
 import type { Step } from '../../../step-config.ts';
 import { GOOD } from '../partitions.ts';
 import { problem } from '../problems.ts';

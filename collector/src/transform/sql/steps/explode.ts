@@ -1,5 +1,6 @@
-// explode, unnest and unpivot: values that hold others become rows, and columns. A record keeps a row wherever
-// it goes: one that has nothing to explode is filtered, or stays with NULLs where the config says `outer`.
+// explode, unnest and unpivot: values that hold others become rows, and columns. A record keeps a row
+// wherever it goes: one that has nothing to explode is filtered, or stays with NULLs where the config says
+// `outer`.
 import type { Step } from '../../../step-config.ts';
 import { type FieldType, identifier, literal, parseType, type ScalarType } from '../types.ts';
 import {

@@ -10,7 +10,11 @@ export function planFilter(step: Extract<Step, { kind: 'filter' }>, scope: Scope
   return { fields, layers: (at) => filterLayers(expression, columns(fields), at), mayThrow: true };
 }
 
-function filterLayers(expression: string, fields: string, at: Place): string[] {
+function filterLayers(condition: string, fields: string, at: Place): string[] {
+  // What says that something was deleted has no values that a filter could judge.
+  const expression = at.keepsDeleted
+    ? `CASE WHEN __value IS NULL THEN true ELSE ${condition} END`
+    : condition;
   if (at.form !== 'guarded') {
     const passes = `coalesce((${expression})::BOOLEAN, false)`;
     const filtered = `CASE WHEN __filtered OR __problem IS NOT NULL THEN __filtered ELSE NOT ${passes} END`;

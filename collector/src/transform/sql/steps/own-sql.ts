@@ -1,7 +1,7 @@
 // sql: the way out. One SELECT over the good rows of a window, called `rows`; what it gives must be of the
 // types that the config declares. It sees that table and nothing else: no file, no setting, no key.
 import type { Step } from '../../../step-config.ts';
-import { metadataColumns } from '../metadata.ts';
+import { METADATA } from '../metadata.ts';
 import { GOOD } from '../partitions.ts';
 import { identifier } from '../types.ts';
 import type { PlannedStep, Scope } from './step.ts';
@@ -11,9 +11,7 @@ export function planSql(step: Extract<Step, { kind: 'sql' }>, scope: Scope): Pla
   const fields = step.columns.map(({ column, type }) => ({ name: column, type: scope.type(type, column) }));
   const seen = [
     ...scope.fields.map(({ name }) => identifier(name)),
-    ...metadataColumns
-      .filter(({ name }) => ['_partition', '_offset', '_timestamp'].includes(name))
-      .map(({ name }) => name),
+    ...METADATA.filter((name) => ['_partition', '_offset', '_timestamp'].includes(name)),
   ];
   const from = (table: string) =>
     `WITH rows AS (SELECT ${seen.join(', ')} FROM ${table} WHERE ${GOOD}), __made AS (${query}\n)`;

@@ -21,6 +21,8 @@ export interface Place {
   readonly from: string;
   readonly name: string;
   readonly form: InsertForm;
+  /** A record without a value is the mark of a deletion: no filter takes it away. */
+  readonly keepsDeleted: boolean;
   /** What every layer hands on of a record, some of it changed. */
   carry(changed?: Changed): string;
 }

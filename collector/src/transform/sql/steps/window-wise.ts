@@ -1,6 +1,6 @@
-// drop_duplicates, aggregate and pivot: what looks at all rows of a window, after its last record. Records whose
-// rows are gone then are merged. A window is what was closed together, and no key is followed from one to the
-// next: sums of several windows are to be added up by who reads them.
+// drop_duplicates, aggregate and pivot: what looks at all rows of a window, after its last record. Records
+// whose rows are gone then are merged. A window is what was closed together, and no key is followed from one
+// to the next: sums of several windows are to be added up by who reads them.
 import type { Step } from '../../../step-config.ts';
 import { GOOD } from '../partitions.ts';
 import { type FieldType, identifier, isScalar, literal, parseType, type ScalarType } from '../types.ts';

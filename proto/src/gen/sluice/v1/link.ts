@@ -35,9 +35,8 @@ export interface ConnectRequest {
     | { $case: "gap"; value: Gap }
     | { $case: "assigned"; value: Assigned }
     | { $case: "revoked"; value: Revoked }
-    | //
-    /** 6 is reserved for SchemaReply. */
-    { $case: "logs"; value: Logs }
+    | { $case: "logs"; value: Logs }
+    | { $case: "schemaReply"; value: SchemaReply }
     | undefined;
 }
 
@@ -53,9 +52,8 @@ export interface ConnectResponse {
     | { $case: "hold"; value: Hold }
     | { $case: "release"; value: Release }
     | { $case: "refused"; value: Refused }
-    | //
-    /** 10 is reserved for SchemaRequest. */
-    { $case: "look"; value: Look }
+    | { $case: "look"; value: Look }
+    | { $case: "schemaRequest"; value: SchemaRequest }
     | undefined;
 }
 
@@ -217,6 +215,27 @@ export interface Refused {
   message: string;
 }
 
+/** Ask the registry beside the brokers for the schema that values of this topic name by `schema_id`. */
+export interface SchemaRequest {
+  /** Repeated in the reply; unique in this stream. */
+  request: number;
+  topic: string;
+  schemaId: number;
+}
+
+export interface SchemaReply {
+  request: number;
+  /** 1 found, 2 the registry has none of this id, 3 it could not be asked */
+  status: number;
+  /** As the registry says it: AVRO, JSON, PROTOBUF. */
+  type: string;
+  schema: string;
+  /** Schemas that it names, each behind those that it names itself. */
+  references: string[];
+  /** Why it could not be asked. */
+  message: string;
+}
+
 /** Finish: half-close after this, reconnect elsewhere. */
 export interface Drain {
   reason: string;
@@ -266,6 +285,9 @@ export const ConnectRequest: MessageFns<ConnectRequest> = {
         break;
       case "logs":
         Logs.encode(message.body.value, writer.uint32(162).fork()).join();
+        break;
+      case "schemaReply":
+        SchemaReply.encode(message.body.value, writer.uint32(322).fork()).join();
         break;
     }
     return writer;
@@ -332,6 +354,14 @@ export const ConnectRequest: MessageFns<ConnectRequest> = {
             message.body = { $case: "logs", value: Logs.decode(reader, reader.uint32()) };
             continue;
           }
+          case 40: {
+            if (tag !== 322) {
+              break;
+            }
+
+            message.body = { $case: "schemaReply", value: SchemaReply.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -381,6 +411,9 @@ export const ConnectResponse: MessageFns<ConnectResponse> = {
         break;
       case "look":
         Look.encode(message.body.value, writer.uint32(162).fork()).join();
+        break;
+      case "schemaRequest":
+        SchemaRequest.encode(message.body.value, writer.uint32(322).fork()).join();
         break;
     }
     return writer;
@@ -477,6 +510,14 @@ export const ConnectResponse: MessageFns<ConnectResponse> = {
             }
 
             message.body = { $case: "look", value: Look.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 40: {
+            if (tag !== 322) {
+              break;
+            }
+
+            message.body = { $case: "schemaRequest", value: SchemaRequest.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -2039,6 +2080,175 @@ export const Refused: MessageFns<Refused> = {
           }
           case 3: {
             if (tag !== 26) {
+              break;
+            }
+
+            message.message = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSchemaRequest(): SchemaRequest {
+  return { request: 0, topic: "", schemaId: 0 };
+}
+
+export const SchemaRequest: MessageFns<SchemaRequest> = {
+  encode(message: SchemaRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.request !== 0) {
+      writer.uint32(8).uint64(message.request);
+    }
+    if (message.topic !== "") {
+      writer.uint32(18).string(message.topic);
+    }
+    if (message.schemaId !== 0) {
+      writer.uint32(24).uint32(message.schemaId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SchemaRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSchemaRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.request = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.topic = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.schemaId = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseSchemaReply(): SchemaReply {
+  return { request: 0, status: 0, type: "", schema: "", references: [], message: "" };
+}
+
+export const SchemaReply: MessageFns<SchemaReply> = {
+  encode(message: SchemaReply, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.request !== 0) {
+      writer.uint32(8).uint64(message.request);
+    }
+    if (message.status !== 0) {
+      writer.uint32(16).uint32(message.status);
+    }
+    if (message.type !== "") {
+      writer.uint32(26).string(message.type);
+    }
+    if (message.schema !== "") {
+      writer.uint32(34).string(message.schema);
+    }
+    for (const v of message.references) {
+      writer.uint32(42).string(v!);
+    }
+    if (message.message !== "") {
+      writer.uint32(50).string(message.message);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SchemaReply {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSchemaReply();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.request = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.status = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.type = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.schema = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.references.push(reader.string());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
               break;
             }
 

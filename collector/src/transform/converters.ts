@@ -1,0 +1,42 @@
+// What is done to a record's value before SQL sees it: unpacked, split, decoded, as the table's config says.
+// A value that cannot be is quarantined under a code that says why.
+import { decompressBatch } from '@sluice/shared/codecs.ts';
+import { SluiceError } from '@sluice/shared/errors.ts';
+import type { InputFormat, TableConfig } from '../contracts.ts';
+import type { Converter } from './columns.ts';
+import { csvConverter } from './csv-line.ts';
+import { avroConverter } from './decode/decoders.ts';
+import type { WindowSchemas } from './decode/schemas.ts';
+
+/** One value, decompressed; Kafka's own default for a whole message is 1 MiB. */
+const VALUE_PLAIN_BYTES_MAX = 16 * 2 ** 20;
+
+/** undefined where values are handed over as they are. */
+export function converterOf({ input, record }: TableConfig, schemas: WindowSchemas): Converter | undefined {
+  const read = readerOf(input, schemas);
+  const { compression } = record;
+  if (compression === 'none') return read;
+  return (value) => {
+    const plain = decompressValue(compression, value);
+    return typeof plain === 'string' || read === undefined ? plain : read(plain);
+  };
+}
+
+function readerOf(input: InputFormat, schemas: WindowSchemas): Converter | undefined {
+  if (input.kind === 'avro') return avroConverter(input, schemas);
+  if (input.kind === 'csv') return csvConverter(input);
+  if (input.kind === 'bytes') return (value) => Buffer.from(value.toString('base64'));
+  return undefined;
+}
+
+function decompressValue(
+  codec: 'gzip' | 'zstd',
+  value: Buffer,
+): Buffer | 'VALUE_COMPRESSION' | 'VALUE_TOO_LARGE' {
+  try {
+    return decompressBatch(codec, value, VALUE_PLAIN_BYTES_MAX);
+  } catch (error) {
+    const tooLarge = error instanceof SluiceError && error.code === 'RECORD_BATCH_TOO_LARGE';
+    return tooLarge ? 'VALUE_TOO_LARGE' : 'VALUE_COMPRESSION';
+  }
+}

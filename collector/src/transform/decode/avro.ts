@@ -1,0 +1,177 @@
+// An Avro schema becomes a function from a binary value to JSON text: the same way into SQL as JSON's, and
+// exact (decision 0011). A union gives the value of its branch and not the branch's name; bytes are base64;
+// NaN and infinities, which JSON has not, are strings.
+import { SluiceError } from '@sluice/shared/errors.ts';
+import { type Decode, logicalDecoder } from './avro-logical.ts';
+import { AvroReader } from './avro-reader.ts';
+
+/** Bytes of a value from `at` on → JSON. Throws UndecodableError. */
+export type DecodeValue = (value: Buffer, at: number) => string;
+
+type Schema = string | readonly Schema[] | { readonly type: Schema; readonly [key: string]: unknown };
+
+/** `references` are schemas that this one names, each after those that it names. SCHEMA_INVALID. */
+export function avroDecoder(schema: string, references: readonly string[] = []): DecodeValue {
+  const names = new Map<string, { decode?: Decode }>();
+  for (const text of references) compile(parse(text), { names, namespace: '', path: '' });
+  const decode = compile(parse(schema), { names, namespace: '', path: '' });
+  return (value, at) => {
+    const reader = new AvroReader(value, at);
+    const text = decode(reader);
+    if (!reader.isAtEnd()) throw reader.fail();
+    return text;
+  };
+}
+
+function parse(text: string): Schema {
+  try {
+    return JSON.parse(text) as Schema;
+  } catch (error) {
+    // A registry gives the name of a primitive type without quotes, too.
+    if (Object.hasOwn(PRIMITIVES, text.trim())) return text.trim();
+    throw invalid(`it is not JSON: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+const invalid = (message: string) => new SluiceError('SCHEMA_INVALID', `the Avro schema: ${message}`);
+
+interface Scope {
+  readonly names: Map<string, { decode?: Decode }>;
+  readonly namespace: string;
+  readonly path: string;
+}
+
+const float = (value: number) => (Number.isFinite(value) ? numberText(value) : `"${value}"`);
+const numberText = (value: number) => (Object.is(value, -0) ? '-0.0' : String(value));
+const base64 = (bytes: Buffer) => `"${bytes.toString('base64')}"`;
+
+const PRIMITIVES: Readonly<Record<string, Decode>> = {
+  null: () => 'null',
+  boolean: (reader) => {
+    const byte = reader.byte();
+    if (byte > 1) throw reader.fail();
+    return byte === 1 ? 'true' : 'false';
+  },
+  int: (reader) => String(reader.int()),
+  long: (reader) => String(reader.long()),
+  float: (reader) => float(reader.take(4).readFloatLE(0)),
+  double: (reader) => float(reader.take(8).readDoubleLE(0)),
+  bytes: (reader) => base64(reader.sized()),
+  string: (reader) => JSON.stringify(reader.text()),
+};
+
+function compile(schema: Schema, scope: Scope): Decode {
+  if (typeof schema === 'string') return named(schema, scope);
+  if (Array.isArray(schema)) return union(schema as readonly Schema[], scope);
+  if (typeof schema !== 'object' || schema === null) throw invalid(`${JSON.stringify(schema)} is no type`);
+  const { type, ...rest } = schema as Exclude<Schema, string | readonly Schema[]>;
+  if (typeof type !== 'string') return compile(type as Schema, scope);
+  const logical = logicalDecoder({ ...rest, type });
+  switch (type) {
+    case 'record':
+    case 'error':
+      return define(rest, scope, (inner) => record(rest, inner));
+    case 'enum':
+      return define(rest, scope, () => enumeration(rest));
+    case 'fixed':
+      return define(rest, scope, () => logical ?? fixed(rest));
+    case 'array':
+      return blocks(compile(rest['items'] as Schema, scope), '[]');
+    case 'map':
+      return blocks(pair(compile(rest['values'] as Schema, scope)), '{}');
+    default:
+      return logical ?? named(type, scope);
+  }
+}
+
+function named(name: string, { names, namespace }: Scope): Decode {
+  if (Object.hasOwn(PRIMITIVES, name)) return PRIMITIVES[name] as Decode;
+  const found = names.get(name.includes('.') ? name : fullName(name, namespace)) ?? names.get(name);
+  if (found === undefined) throw invalid(`no type is named '${name}'`);
+  // A type may name itself before it is whole.
+  return (reader) => reader.deeper(() => (found.decode as Decode)(reader));
+}
+
+const fullName = (name: string, namespace: string) => (namespace === '' ? name : `${namespace}.${name}`);
+
+function define(
+  schema: Readonly<Record<string, unknown>>,
+  scope: Scope,
+  body: (inner: Scope) => Decode,
+): Decode {
+  const { name } = schema;
+  if (typeof name !== 'string' || name === '') throw invalid('a record, enum or fixed has no name');
+  const own = typeof schema['namespace'] === 'string' ? schema['namespace'] : scope.namespace;
+  const full = name.includes('.') ? name : fullName(name, own);
+  const entry: { decode?: Decode } = {};
+  scope.names.set(full, entry);
+  entry.decode = body({ ...scope, namespace: full.includes('.') ? full.replace(/\.[^.]*$/, '') : '' });
+  return entry.decode;
+}
+
+function record({ fields }: Readonly<Record<string, unknown>>, scope: Scope): Decode {
+  if (!Array.isArray(fields)) throw invalid('a record has no fields');
+  const parts = (fields as readonly { name?: unknown; type: Schema }[]).map(({ name, type }, i) => {
+    if (typeof name !== 'string') throw invalid('a field has no name');
+    const path = scope.path === '' ? name : `${scope.path}.${name}`;
+    const key = `${i === 0 ? '' : ','}${JSON.stringify(name)}:`;
+    return { path, key, decode: compile(type, { ...scope, path }) };
+  });
+  return (reader) => {
+    let text = '{';
+    for (const { path, key, decode } of parts) {
+      reader.field = path;
+      reader.spend(key.length);
+      text += key + decode(reader);
+    }
+    return `${text}}`;
+  };
+}
+
+function enumeration({ symbols }: Readonly<Record<string, unknown>>): Decode {
+  if (!Array.isArray(symbols)) throw invalid('an enum has no symbols');
+  const texts = symbols.map((symbol) => JSON.stringify(String(symbol)));
+  return (reader) => {
+    const text = texts[reader.int()];
+    if (text === undefined) throw reader.fail();
+    return text;
+  };
+}
+
+function fixed({ size }: Readonly<Record<string, unknown>>): Decode {
+  if (typeof size !== 'number' || !Number.isInteger(size) || size < 0) throw invalid('a fixed has no size');
+  return (reader) => base64(reader.take(size));
+}
+
+function union(branches: readonly Schema[], scope: Scope): Decode {
+  const decoders = branches.map((branch) => compile(branch, scope));
+  return (reader) => {
+    const decode = decoders[reader.int()];
+    if (decode === undefined) throw reader.fail();
+    return decode(reader);
+  };
+}
+
+const pair =
+  (value: Decode): Decode =>
+  (reader) =>
+    `${JSON.stringify(reader.text())}:${value(reader)}`;
+
+/** Items in blocks, each behind its count, or behind minus its count and its bytes. */
+function blocks(item: Decode, brackets: '[]' | '{}'): Decode {
+  const read: Decode = (reader) => {
+    const items: string[] = [];
+    for (let left = reader.size(); left !== 0; left = reader.size()) {
+      if (left < 0) {
+        left = -left;
+        reader.size();
+      }
+      for (; left > 0; left--) {
+        reader.spend(4);
+        items.push(item(reader));
+      }
+    }
+    return `${brackets[0]}${items.join(',')}${brackets[1]}`;
+  };
+  return (reader) => reader.deeper(() => read(reader));
+}

@@ -1,0 +1,111 @@
+// Schemas that values name by an id: compiled once, kept for the process, bounded. A value whose schema is
+// not here yet says so by SchemaWanted, and its batch is read again when the schema came.
+import { inflateSync } from 'node:zlib';
+import { SluiceError } from '@sluice/shared/errors.ts';
+import type { FoundSchema, SchemaPlace, SchemaWant } from '../../contracts.ts';
+import type { OddCode } from '../columns.ts';
+import { avroDecoder, type DecodeValue } from './avro.ts';
+
+/** Compiled schemas in memory; the one that came first makes room. */
+const SCHEMAS_MAX = 1_000;
+const INFLATED_BYTES_MAX = 16 * 2 ** 20;
+
+export class SchemaWanted extends Error {
+  readonly want: SchemaWant;
+
+  constructor(want: SchemaWant) {
+    super(`schema ${want.id} of ${want.topic}`);
+    this.want = want;
+  }
+}
+
+type Known = DecodeValue | 'SCHEMA_UNKNOWN' | 'SCHEMA_UNUSABLE';
+
+/** Of a whole process: what a registry has once said of an id never changes. */
+export class SchemaShelf {
+  readonly #known = new Map<string, Known>();
+
+  get(want: SchemaWant): Known | undefined {
+    return this.#known.get(keyOf(want));
+  }
+
+  put(want: SchemaWant, found: FoundSchema): void {
+    const first = this.#known.keys().next().value;
+    if (this.#known.size >= SCHEMAS_MAX && first !== undefined) this.#known.delete(first);
+    this.#known.set(keyOf(want), compiled(found));
+  }
+}
+
+const keyOf = ({ framing, topicId, topic, id }: SchemaWant) => JSON.stringify([framing, topicId, topic, id]);
+
+function compiled({ type, schema, references }: FoundSchema): Known {
+  if (type !== 'AVRO') return 'SCHEMA_UNUSABLE';
+  try {
+    return avroDecoder(schema, references);
+  } catch (error) {
+    if (error instanceof SluiceError && error.code === 'SCHEMA_INVALID') return 'SCHEMA_UNUSABLE';
+    throw error;
+  }
+}
+
+/** A value behind its frame, and the id of its schema there. */
+export interface Framed {
+  readonly id: string;
+  readonly value: Buffer;
+  readonly at: number;
+}
+
+/** Confluent's: 0, then the schema's id in four bytes. */
+export function confluentFrame(value: Buffer): Framed | OddCode {
+  if (value.length < 5 || value[0] !== 0) return 'FRAME_INVALID';
+  return { id: String(value.readUInt32BE(1)), value, at: 5 };
+}
+
+/** AWS Glue's: 3, the compression (0 none, 5 zlib), then the schema version's UUID in 16 bytes. */
+export function glueFrame(value: Buffer): Framed | OddCode {
+  const compression = value[1];
+  if (value.length < 18 || value[0] !== 3 || (compression !== 0 && compression !== 5)) return 'FRAME_INVALID';
+  const hex = value.toString('hex', 2, 18);
+  const id = hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+  if (compression === 0) return { id, value, at: 18 };
+  try {
+    const plain = inflateSync(value.subarray(18), { maxOutputLength: INFLATED_BYTES_MAX });
+    return { id, value: plain, at: 0 };
+  } catch (error) {
+    const tooLarge = error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE';
+    return tooLarge ? 'VALUE_TOO_LARGE' : 'VALUE_COMPRESSION';
+  }
+}
+
+/** Asks for a schema: undefined where the registry has none of that id. SCHEMA_UNAVAILABLE. */
+export type AskSchema = (want: SchemaWant) => Promise<FoundSchema | undefined>;
+
+/** The schemas of one window. An id that no registry knew is asked for again in the next one. */
+export class WindowSchemas {
+  readonly #shelf: SchemaShelf;
+  readonly #ask: AskSchema;
+  readonly #unknown = new Set<string>();
+  /** Whose values are read now. */
+  from: SchemaPlace = { topic: '', topicId: '' };
+
+  constructor(shelf: SchemaShelf, ask: AskSchema) {
+    this.#shelf = shelf;
+    this.#ask = ask;
+  }
+
+  /** Throws SchemaWanted for one that is not here. */
+  get(framing: SchemaWant['framing'], id: string): Known {
+    const { topic, topicId } = this.from;
+    const want = { framing, id, topic, topicId };
+    if (this.#unknown.has(keyOf(want))) return 'SCHEMA_UNKNOWN';
+    const known = this.#shelf.get(want);
+    if (known === undefined) throw new SchemaWanted(want);
+    return known;
+  }
+
+  async fetch(want: SchemaWant): Promise<void> {
+    const found = await this.#ask(want);
+    if (found === undefined) this.#unknown.add(keyOf(want));
+    else this.#shelf.put(want, found);
+  }
+}

@@ -1,0 +1,224 @@
+// The first layers of a table's SQL: records come out of the joined columns, and their values become typed
+// columns, each with a check, by what the table's format is. Pure.
+import type { TableConfig } from '../../contracts.ts';
+import { type TextPattern, textPattern } from '../text-pattern.ts';
+import { type Reads, readAs, wantsToken } from './convert.ts';
+import { exactText } from './exact-text.ts';
+import type { FieldPlan, SourceField } from './fields.ts';
+import { DELETED } from './metadata.ts';
+import { problem } from './problems.ts';
+import type { InsertForm } from './steps/step.ts';
+import { type FieldType, identifier, isScalar, literal } from './types.ts';
+
+/** What stands between two values of a joined column, and for a null key or beside a number of a text. */
+export interface Marks {
+  readonly separator: string;
+  readonly nullMark: string;
+}
+
+export interface Context {
+  readonly table: TableConfig;
+  readonly plan: FieldPlan;
+  readonly marks: Marks;
+  readonly needsKeys: boolean;
+  readonly needsHeaders: boolean;
+  readonly needsOriginals: boolean;
+  readonly keepsDeleted: boolean;
+  readonly exactText: boolean;
+  /** Records are numbered from here on, where a record may be several rows. */
+  readonly firstId: number;
+}
+
+/** Whether a value becomes JSON that a schema has typed: every field is read as text. */
+function isDecoded(input: TableConfig['input']): boolean {
+  return input.kind === 'avro';
+}
+
+/** Whether a value is rewritten so that its bytes cannot be had from what SQL reads. */
+export function isConverted({ input, record }: TableConfig): boolean {
+  return record.compression !== 'none' || isDecoded(input);
+}
+
+/** The record as it was: CSV lines travel in front of their fields, bytes as base64. */
+export function rawBytes(table: TableConfig): string {
+  if (isConverted(table)) return 'from_base64(__original)';
+  if (table.input.kind === 'csv') return "encode(json_extract_string(__value, '$[0]'))";
+  return table.input.kind === 'bytes' ? 'from_base64(__value)' : 'encode(__value)';
+}
+
+export function inputLayer({ table, plan, marks, firstId, ...context }: Context): string {
+  const { needsKeys, needsHeaders, needsOriginals, keepsDeleted } = context;
+  const split = (column: string) =>
+    `unnest(string_split(decode(joined.${column}), ${literal(marks.separator)}))`;
+  const key = needsKeys ? `${split('k')} AS k` : 'NULL::VARCHAR AS k';
+  const headers = needsHeaders ? `${split('h')} AS h` : 'NULL::VARCHAR AS h';
+  const original = needsOriginals ? `${split('r')} AS r` : 'NULL::VARCHAR AS r';
+  const numbered = plan.plural
+    ? `, row_number() OVER () + ${firstId - 1} AS __id, []::INTEGER[] AS __nth`
+    : '';
+  const deleted = keepsDeleted ? `, v = ${literal(marks.nullMark)} AS ${DELETED}` : '';
+  const nullOr = (column: string) => `nullif(${column}, ${literal(marks.nullMark)})`;
+  const keyValue = table.record.key === 'bytes' ? `from_base64(${nullOr('k')})` : nullOr('k');
+  const headersValue = table.record.headers === 'map' ? `from_json(h, '"MAP(VARCHAR, VARCHAR)"')` : 'h';
+  return (
+    `unnested AS (SELECT p, unnest(o) AS o, unnest(t) AS t, ${split('v')} AS v, ${key}, ${headers}, ` +
+    `${original} FROM raw),\n` +
+    `input AS (SELECT ${literal(table.topic)} AS _topic, p AS _partition, o AS _offset, ` +
+    'CASE WHEN t BETWEEN 0 AND 9223372036854775 THEN make_timestamp(t * 1000) END AS _timestamp, ' +
+    `${keyValue} AS _key, ${headersValue} AS _headers, ${keepsDeleted ? nullOr('v') : 'v'} AS __value, ` +
+    `r AS __original${deleted}${numbered} FROM unnested WHERE o >= 0)`
+  );
+}
+
+export function readLayers(context: Context, form: InsertForm): string[] {
+  const { table, plan } = context;
+  switch (table.input.kind) {
+    case 'json':
+    case 'avro':
+      return jsonLayers(context, form);
+    case 'csv':
+      return csvLayers(context);
+    case 'regex':
+    case 'grok':
+      return patternLayers(textPattern(table.input), context);
+    default: {
+      const counted = plan.nulls ? ", '' AS __nulled" : '';
+      const value = table.input.kind === 'bytes' ? 'from_base64(__value)' : '__value';
+      return [
+        `read AS (SELECT *, NULL::VARCHAR AS __problem, false AS __filtered${counted}, ${value} AS value FROM input)`,
+      ];
+    }
+  }
+}
+
+function jsonLayers(context: Context, form: InsertForm): string[] {
+  const { table, plan, marks, exactText } = context;
+  const { source } = plan;
+  const reads = isDecoded(table.input) ? 'decoded' : 'json';
+  const asToken = (type: FieldType) => wantsToken(type, reads);
+  const object =
+    "(starts_with(__value, '{') OR starts_with(ltrim(__value, ' ' || chr(9) || chr(10) || chr(13)), '{'))";
+  const readable = form === 'clean' ? object : `${object} AND json_valid(__value)`;
+  const parse = `from_json(__value, ${literal(structureOf(source, asToken))})`;
+  const notObject = `CASE WHEN r IS NOT NULL OR __value IS NULL THEN NULL WHEN json_valid(__value) THEN 'NOT_AN_OBJECT' ELSE 'JSON_INVALID' END`;
+  const texts = source.map((field, i) => {
+    const at = field.path.reduce((inner, part) => `struct_extract(${inner}, ${literal(part)})`, 'r');
+    return asToken(field.type) ? `nullif(${at}::VARCHAR, 'null') AS t${i}` : `${at} AS t${i}`;
+  });
+  return [
+    `parsed AS (SELECT *, CASE WHEN ${readable} THEN ${parse} END AS r FROM input)`,
+    `texts AS (SELECT *, ${notObject} AS __unread, ${[...texts].join(', ')} FROM parsed)`,
+    ...typedLayers(context, { reads, mark: exactText ? marks.nullMark : undefined }),
+  ];
+}
+
+/**
+ * from_json's structure: objects nested by path, JSON where the token matters and VARCHAR where its text
+ * does.
+ */
+function structureOf(source: readonly SourceField[], asToken: (type: FieldType) => boolean): string {
+  const root: Record<string, unknown> = Object.create(null);
+  for (const { path, type } of source) {
+    let at = root;
+    for (const part of path.slice(0, -1)) {
+      const inner = (at[part] ?? Object.create(null)) as Record<string, unknown>;
+      at[part] = inner;
+      at = inner;
+    }
+    at[path.at(-1) ?? ''] = asToken(type) ? 'JSON' : 'VARCHAR';
+  }
+  return JSON.stringify(root);
+}
+
+/** The converter made a JSON array of the line: the line itself, then its fields; null for an empty one. */
+function csvLayers(context: Context): string[] {
+  const texts = context.plan.source.map((_field, i) => `r[${i + 2}] AS t${i}`);
+  return [
+    `parsed AS (SELECT *, from_json(__value, '["VARCHAR"]') AS r FROM input)`,
+    `texts AS (SELECT *, NULL::VARCHAR AS __unread, ${texts.join(', ')} FROM parsed)`,
+    ...typedLayers(context, { reads: 'text' }),
+  ];
+}
+
+/** A line without a match gives empty groups; so does an empty one that matches, which is looked at again. */
+function patternLayers({ regex, groups }: TextPattern, context: Context): string[] {
+  const pattern = literal(regex);
+  const names = ['line', ...groups.map((_group, i) => `g${i}`)].map(literal).join(', ');
+  const texts = context.plan.source.map(({ name }, i) => {
+    const of = groups.flatMap((group, g) => (group.name === name ? [`nullif(r.g${g}, '')`] : []));
+    return `coalesce(${of.join(', ')}, NULL) AS t${i}`;
+  });
+  const unread = `CASE WHEN r.line = '' AND NOT regexp_matches(__value, ${pattern}) THEN 'TEXT_NO_MATCH' END AS __unread`;
+  return [
+    `parsed AS (SELECT *, regexp_extract(__value, ${pattern}, [${names}]) AS r FROM input)`,
+    `texts AS (SELECT *, ${[unread, ...texts].join(', ')} FROM parsed)`,
+    ...typedLayers(context, { reads: 'text' }),
+  ];
+}
+
+function typedLayers(
+  { plan, keepsDeleted }: Pick<Context, 'plan' | 'keepsDeleted'>,
+  { reads, mark }: { reads: Reads; mark?: string | undefined },
+): string[] {
+  const { source, nulls } = plan;
+  const conversions = source.map(({ type, path }) => {
+    const read = readAs(type, reads);
+    if (mark !== undefined && type.kind === 'string') return { ...read, value: exactText(path, mark) };
+    return read;
+  });
+  const values = conversions.map((conversion, i) => `${conversion.value(`t${i}`)} AS c${i}`);
+  const failing = conversions.map((conversion, i) => conversion.fails(`t${i}`, `c${i}`));
+  const parents = reads === 'text' ? [] : parentsOf(source);
+  const problems = [
+    'WHEN __unread IS NOT NULL THEN __unread',
+    ...parents.map((path) => {
+      const pointer = literal(`$${path.map((part) => `."${part.replaceAll('"', '\\"')}"`).join('')}`);
+      // A parent with a value below it is an object; asking would parse the whole record once more.
+      const below = source.flatMap((field, i) => (startsWith(field.path, path) ? [`t${i} IS NULL`] : []));
+      const isOther = `coalesce(json_type(__value, ${pointer}), 'NULL') NOT IN ('OBJECT', 'NULL')`;
+      const found = `json_extract_string(__value, ${pointer})`;
+      const told = problem('NOT_AN_OBJECT', path.join('.'), { value: found, type: 'an object' });
+      return `WHEN CASE WHEN ${below.join(' AND ')} THEN ${isOther} ELSE false END THEN ${told}`;
+    }),
+    ...source.flatMap((field, i) => {
+      const fails = failing[i] ?? 'false';
+      if (fails === 'false' || field.nullOnError) return [];
+      const shown = reads === 'json' && isScalar(field.type) ? shownToken(`t${i}`) : `t${i}`;
+      return [`WHEN ${fails} THEN ${conversions[i]?.told(field.path.join('.'), shown)}`];
+    }),
+  ];
+  const nulled = source.flatMap(({ name, nullOnError }, i) =>
+    nullOnError ? [`CASE WHEN ${failing[i]} THEN ${literal(`,${name}`)} ELSE '' END`] : [],
+  );
+  const value = (nullOnError: boolean, i: number) =>
+    nullOnError ? `CASE WHEN ${failing[i]} THEN NULL ELSE c${i} END` : `c${i}`;
+  const others = (keepsDeleted ? `, ${DELETED}` : '') + (plan.plural ? ', __id, __nth' : '');
+  const named = source
+    .map((field, i) => `, ${value(field.nullOnError, i)} AS ${identifier(field.name)}`)
+    .join('');
+  const counted = nulls ? `, ${["''", ...nulled].join(' || ')} AS __nulled` : '';
+  return [
+    `typed AS (SELECT *, ${values.join(', ')} FROM texts)`,
+    `read AS (SELECT _topic, _partition, _offset, _timestamp, _key, _headers, __value, __original${others}, ` +
+      `CASE ${problems.join('\n  ')} END AS __problem, false AS __filtered${counted}${named} FROM typed)`,
+  ];
+}
+
+/** A JSON string as its text: people read 'abc' and not '"abc"'. */
+function shownToken(token: string): string {
+  return `CASE WHEN starts_with(${token}, '"') THEN json_extract_string(${token}, '$') ELSE ${token} END`;
+}
+
+function startsWith(path: readonly string[], parent: readonly string[]): boolean {
+  return path.length > parent.length && parent.every((part, i) => part === path[i]);
+}
+
+function parentsOf(source: readonly SourceField[]): string[][] {
+  const parents = new Map<string, string[]>();
+  for (const { path } of source)
+    for (let length = 1; length < path.length; length++) {
+      const parent = path.slice(0, length);
+      parents.set(JSON.stringify(parent), parent);
+    }
+  return [...parents.values()];
+}
