@@ -90,6 +90,7 @@ class RunningAgent implements Agent {
       revoke: (partitions) => uplink.revoked(partitions),
       refills: (id, isMissing) => this.#passRoom(id, isMissing),
       positionMoved: (id) => this.#segmenter.reset(id),
+      askedAgain: (id, offset) => this.#askedAgain(id, offset),
       finish: (id) => this.#segmenter.flush(id),
     });
     this.#feed = new SendFeed(this.#book, {
@@ -261,6 +262,11 @@ class RunningAgent implements Agent {
         this.#refused.set(topic, `${code}: ${message}`);
         source.hold(topic, 'refused');
       },
+      look: () =>
+        source.logs().catch((error: unknown) => {
+          events.sourceLookupFailed(describeError(error));
+          return undefined;
+        }),
       disconnected: () => {
         for (const topic of [...this.#heldByCollector.keys()]) this.#releaseFromCollector(topic);
       },
@@ -276,6 +282,13 @@ class RunningAgent implements Agent {
   #drop(positions: readonly SpoolCommit[]): void {
     if (positions.length === 0) return;
     this.#parts.spool.committed(positions).catch((error: unknown) => {
+      this.#parts.events.spoolNotTrimmed({ reason: describeError(error) });
+    });
+  }
+
+  /** Before anything is spooled that was committed once; where the disk fails, the next append says so. */
+  #askedAgain(id: PartitionId, offset: number): void {
+    this.#parts.spool.askedAgain(id, offset).catch((error: unknown) => {
       this.#parts.events.spoolNotTrimmed({ reason: describeError(error) });
     });
   }

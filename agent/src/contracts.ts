@@ -106,7 +106,15 @@ export interface Source {
   pass(partition: { topic: string; partition: number }, reasons: readonly string[]): void;
   /** Next offsets to commit to the group. What no COMMIT_OFFSETS event confirmed is kept and repeated. */
   commit(offsets: readonly { topic: string; partition: number; nextOffset: number }[]): void;
+  /** Where the logs of the assigned partitions begin and end now, asked of Kafka; those that are described. */
+  logs(): Promise<readonly LogBounds[]>;
   status(): SourceStatus;
+}
+
+export interface LogBounds extends PartitionId {
+  readonly logStart: number;
+  /** Last stable offset. */
+  readonly logEnd: number;
 }
 
 export interface SourceStatus {
@@ -150,6 +158,8 @@ export interface Spool {
   committed(positions: readonly SpoolCommit[]): Promise<void>;
   /** Drops what lies at or above the cut under epochs up to its own, behind everything appended so far. */
   cut(partition: PartitionId, cut: LogPlace): Promise<void>;
+  /** From `offset` on nothing is committed, whatever was said before: it may be spooled again. */
+  askedAgain(partition: PartitionId, offset: number): Promise<void>;
   status(): SpoolStatus;
   /** Called whenever fullness of a topic or of the whole spool changes. */
   onPressure(listener: (pressure: SpoolPressure) => void): void;
@@ -167,6 +177,9 @@ export interface SpoolPressure {
   readonly reserveUsed: boolean;
 }
 
+/** What is wrong with the disk under the spool, by name. */
+export type DiskState = 'sound' | 'full' | 'no inodes' | 'read-only' | 'failing' | 'corrupt';
+
 export interface SpoolStatus {
   readonly bytes: number;
   readonly bytesMax: number;
@@ -175,8 +188,12 @@ export interface SpoolStatus {
   readonly partitions: readonly SpoolPartition[];
   /** How long the spool's thread owes an answer; Infinity once it has ended. */
   readonly silentMs: number;
-  /** Last disk error, until an append succeeds again. */
+  readonly disk: DiskState;
+  /** Last disk error, until the same succeeds again, and wall ms since when. */
   readonly fault: string | undefined;
+  readonly faultSinceMs: number | undefined;
+  /** Broken files that were renamed since the start: someone should look at that disk. */
+  readonly filesSetAside: number;
 }
 
 export interface SpoolCommit {
@@ -219,6 +236,8 @@ export interface WelcomedPosition extends Position {
   readonly openGaps: readonly OffsetRange[];
   /** None from a collector that does not know cut logs. */
   readonly stands: readonly LogPlace[];
+  /** If not, that collector may not have read its ledgers to their end. */
+  readonly current?: boolean;
 }
 
 export interface CommittedPosition {
@@ -245,6 +264,8 @@ export interface UplinkHandler {
   hold(topic: string, reason: string): void;
   release(topic: string): void;
   refused(topic: string, code: string, message: string): void;
+  /** The collector asks where the assigned partitions' logs begin and end now; undefined: it cannot be told. */
+  look(): Promise<readonly LogBounds[] | undefined>;
   /** The stream ended; partitions must be declared again by `declared()` of the next one. */
   disconnected(reason: string): void;
 }

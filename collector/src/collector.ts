@@ -1,20 +1,22 @@
 // The collector: link → windows → transform → ledger → lake, put together. Stages meet here and nowhere else.
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Clock, within } from '@sluice/shared/clock.ts';
+import { type Cancel, type Clock, within } from '@sluice/shared/clock.ts';
 import { describeError } from '@sluice/shared/errors.ts';
 import type { HealthReport } from '@sluice/shared/ops-server.ts';
+import type { PartitionId } from '@sluice/shared/position.ts';
 import type { Random } from '@sluice/shared/random.ts';
 import { type CollectorConfig, configPath, listenerFiles } from './config.ts';
 import type { Catalog, ObjectStore, SchemaSource, TableWriter, Transformer } from './contracts.ts';
 import type { Events } from './events.ts';
-import { createIngest, type Ingest, type IngestOptions } from './ingest/ingest.ts';
+import { type AgentLogs, createIngest, type Ingest, type IngestOptions } from './ingest/ingest.ts';
 import { createTableWriter } from './ledger/table-writer.ts';
-import { type CollectorFacts, judgeHealth } from './ops/health.ts';
+import { type CollectorFacts, judgeHealth, type TableFacts } from './ops/health.ts';
 import { createTransformer } from './transform/transformer.ts';
+import type { TableLane } from './window/lane.ts';
 import { createSequencer } from './window/sequencer.ts';
 import { createStagingBudget } from './window/staging-budget.ts';
-import { createTableLane, type TableLane } from './window/table-lane.ts';
+import { createTableLane } from './window/table-lane.ts';
 
 /**
  * How long the start waits for ledgers before agents are let in; tables that are not loaded then answer
@@ -43,17 +45,30 @@ export interface Collector {
   start(): Promise<number>;
   /** Tells agents to go elsewhere, commits, publishes and acknowledges what is here, in at most `graceMs`. */
   drain(reason: string, graceMs: number): Promise<void>;
-  /** Reads the listener's certificates again. */
+  /** Tries parked tables at once, and reads the listener's certificates again. */
   reload(): void;
   report(): HealthReport;
   /** What `report` judges, for metrics. */
   facts(): CollectorFacts;
+  /** What Kafka holds, asked of the connected agents now. */
+  kafka(): Promise<KafkaDocument>;
+}
+
+/** The document /kafka of the collector's HTTP port: `verify --kafka` reads it. */
+export interface KafkaDocument {
+  /** Agents that answered. Each answer was asked of Kafka after this document was asked for. */
+  readonly agents: readonly AgentLogs[];
 }
 
 interface TableParts {
   readonly writer: TableWriter;
   readonly lane: TableLane;
 }
+
+/** How long an agent may take to ask Kafka where its logs begin and end. */
+const LOOK_MS_MAX = 10_000;
+/** While a table is detached: how often agents are asked how much of what it lacks Kafka still has. */
+const LOOK_EVERY_MS = 30_000;
 
 /**
  * Shares of the drain: until agents send nothing more, until what came is committed, and for the streams to
@@ -74,6 +89,7 @@ class RunningCollector implements Collector {
   readonly #ingest: Ingest;
   readonly #budgetBytes: () => number;
   #draining = false;
+  #cancelLook: Cancel = () => {};
 
   constructor(parts: CollectorParts) {
     this.#parts = parts;
@@ -137,16 +153,32 @@ class RunningCollector implements Collector {
     );
     await within(clock, LOAD_WAIT_MS, Promise.all(loads));
     const { port } = await this.#ingest.start();
+    this.#lookLater();
     return port;
+  }
+
+  async kafka(): Promise<KafkaDocument> {
+    return { agents: await this.#ingest.look(LOOK_MS_MAX) };
+  }
+
+  #lookLater(): void {
+    this.#cancelLook = this.#parts.clock.after(LOOK_EVERY_MS, () => {
+      const isDetached = this.#tables.some(({ lane }) => lane.detachedSinceMs() !== undefined);
+      if (isDetached) void this.#ingest.look(LOOK_MS_MAX);
+      this.#lookLater();
+    });
   }
 
   async drain(reason: string, graceMs: number): Promise<void> {
     this.#draining = true;
+    this.#cancelLook();
     const { clock } = this.#parts;
     const commit = async () => {
       await this.#ingest.drain(reason, graceMs * OBEY_SHARE);
       for (const { lane } of this.#tables) lane.close('drain');
-      await Promise.all(this.#tables.map(({ lane }) => lane.drained()));
+      // Nobody waits for a detached table, and what it has is not here.
+      const waitedFor = this.#tables.filter(({ lane }) => lane.detachedSinceMs() === undefined);
+      await Promise.all(waitedFor.map(({ lane }) => lane.drained()));
     };
     await within(clock, graceMs * COMMIT_SHARE, commit());
     await this.#ingest.close(graceMs * END_SHARE);
@@ -160,6 +192,8 @@ class RunningCollector implements Collector {
   }
 
   reload(): void {
+    // Whoever sends SIGHUP may have put right what a table waits for.
+    for (const { writer } of this.#tables) writer.retryNow();
     this.#ingest.reload();
   }
 
@@ -174,18 +208,26 @@ class RunningCollector implements Collector {
         lane: lane.status(),
         writer: writer.status(),
         windowLengthMs: lane.table.windowLengthMs,
-        partitions: writer.partitions().map((p) => ({
-          topic: p.topic,
-          partition: p.partition,
-          committed: writer.position(p) ?? 0,
-          acknowledged: writer.acked(p) ?? 0,
-        })),
+        partitions: writer.partitions().map((p) => this.#partitionFacts(writer, p)),
       })),
       ingest: this.#ingest.status(),
       stagedBytes: this.#budgetBytes(),
       stagedBytesMax: config.limits.stagingBytesMax,
       draining: this.#draining,
       wallMs: clock.wallMs(),
+    };
+  }
+
+  #partitionFacts(writer: TableWriter, p: PartitionId): TableFacts['partitions'][number] {
+    const committed = writer.position(p) ?? 0;
+    const farthest = Math.max(...this.#tables.map((table) => table.writer.position(p) ?? 0));
+    return {
+      topic: p.topic,
+      partition: p.partition,
+      committed,
+      acknowledged: writer.acked(p) ?? 0,
+      behind: farthest - committed,
+      log: this.#ingest.logOf(p),
     };
   }
 }

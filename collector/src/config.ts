@@ -76,6 +76,12 @@ const table = z.strictObject({
     .describe(
       'Where it begins a partition that it has never read; else where the topic’s other tables are, else as the agent says',
     ),
+  whenParked: z
+    .enum(['hold', 'detach'])
+    .default('hold')
+    .describe(
+      'While the table is parked: hold its topic, whose data stay safe; or detach the table, so that the topic’s others go on and only Kafka’s retention keeps what it lacks: docs/delivery.md',
+    ),
   location: z.string().optional().describe('Path below the lake; else the table’s name'),
   examples: examplesSchema,
 });
@@ -321,6 +327,7 @@ function compileTable(
     ...(parsed.quarantine.ratioMax === undefined ? {} : { quarantineRatioMax: parsed.quarantine.ratioMax }),
     windowLengthMs: parsed.window.every,
     windowBytesMax: parsed.window.bytesMax,
+    whenParked: parsed.whenParked,
     configVersion,
   });
 }

@@ -30,14 +30,33 @@ export interface DeclaredPartition extends PartitionId {
   readonly startAt: 'earliest' | 'latest' | undefined;
 }
 
+/** What Kafka has of a partition, as an agent was told when it asked. */
+export interface PartitionLog extends PartitionId {
+  readonly logStart: number;
+  readonly logEnd: number;
+}
+
+/** The same as it is kept. */
+export interface LogBounds {
+  readonly logStart: number;
+  /** Last stable offset. */
+  readonly logEnd: number;
+  /** Wall ms when it was said. */
+  readonly atMs: number;
+  /** How fast the log's start has moved since this process first heard of it: offsets a second. */
+  readonly startMovesPerSecond: number;
+}
+
 export interface PartitionPosition extends PartitionId {
   readonly committed: number;
   readonly received: number;
   readonly rewindEpoch: number;
   /** Below `committed`, and wanted all the same: agents keep it. */
   readonly openGaps: readonly OffsetRange[];
-  /** Where the tables stand. */
+  /** Where the tables stand that are waited for. */
   readonly stands: readonly LogPlace[];
+  /** The ledgers were read after the declaration: a position below what was told before is no mistake. */
+  readonly current?: boolean;
 }
 
 /** What agents may forget: everything below `nextOffset` but the open gaps. */
@@ -253,9 +272,7 @@ export interface ObjectStore {
   remove(keys: readonly string[]): Promise<void>;
   /** A live round trip for `check`, with the actions tried. */
   probe(): Promise<void>;
-  /**
-   * Rules of the store's own by which objects under these prefixes would go: one sentence each. STORE_DENIED.
-   */
+  /** Rules of the store by which objects under these prefixes would go: one sentence each. STORE_DENIED. */
   expiring(prefixes: readonly string[]): Promise<readonly string[]>;
   close(): void;
 }
@@ -277,9 +294,7 @@ export interface CataloguedPartition {
 
 /** Glue, or a local file. Errors: CATALOG_*. */
 export interface Catalog {
-  /**
-   * Creates database and table if missing; CATALOG_INCOMPATIBLE if what stands there cannot take our rows.
-   */
+  /** Creates database and table if missing; CATALOG_INCOMPATIBLE if what is there cannot take our rows. */
   ensureTable(definition: TableDefinition): Promise<void>;
   /**
    * Registers missing partitions, "already there" is success. `key` is the partition's prefix under the lake
@@ -307,8 +322,8 @@ export interface WindowCommit {
 
 export interface TableWriterStatus {
   /**
-   * halted: an invariant broke, nothing more is written. parked: denied or incompatible, tried again every 30
-   * s.
+   * halted: an invariant broke, nothing more is written. parked: denied or incompatible; tried again ever
+   * more rarely, and at once by `retryNow`.
    */
   readonly state: 'loading' | 'ready' | 'waiting' | 'parked' | 'halted';
   readonly reason: string | undefined;
@@ -373,6 +388,10 @@ export interface TableWriter {
   flushPublished(): Promise<void>;
   /** Called after `acked` moved, with the partitions that did. */
   onAcked(listener: (partitions: readonly PartitionId[]) => void): void;
+  /** Called when `status().state` is another one. */
+  onStateMoved(listener: () => void): void;
+  /** What the table waits for may be over: it is tried now. */
+  retryNow(): void;
   status(): TableWriterStatus;
   /** Stops retrying; pending calls reject. */
   close(): void;

@@ -110,12 +110,16 @@ function windowEvents(log: Logger, metrics: Metrics) {
     },
     rewindAsked(r: { agent: string; topic: string; partition: number; offset: number; reason: string }) {
       rewinds.inc({ topic: r.topic });
-      log.warn(r, 'hole in what the agent sent: rewind asked');
+      log.warn(r, 'the agent is asked to send from another offset');
     },
     topicHeld: (t: { topic: string; reason: string | undefined }) =>
       t.reason === undefined
         ? log.info(t, 'topic flows again')
         : log.warn(t, 'topic held: agents keep what they have of it'),
+    tableDetached: (t: { table: string; topic: string; reason: string; at: readonly string[] }) =>
+      log.error(t, 'table detached: its topic goes on; only Kafka’s retention keeps what this table lacks'),
+    tableAttached: (t: { table: string; topic: string; sinceMs: number }) =>
+      log.info(t, 'table goes on: what it lacks is read from Kafka again'),
     tableNotLoaded: (t: { table: string; reason: string }) =>
       log.error(t, 'the ledger was not loaded; the table takes nothing'),
     tableNotOpened: (t: { table: string; reason: string }) =>

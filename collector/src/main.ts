@@ -7,8 +7,8 @@ import { systemClock } from '@sluice/shared/clock.ts';
 import { type Command, runCommandLine, UsageError } from '@sluice/shared/command-line.ts';
 import { createLogger } from '@sluice/shared/log.ts';
 import { createMetrics } from '@sluice/shared/metrics.ts';
-import { startOpsServer } from '@sluice/shared/ops-server.ts';
-import { printStatus } from '@sluice/shared/print-status.ts';
+import { startOpsServer, VERDICT_EXIT } from '@sluice/shared/ops-server.ts';
+import { httpUrl, printStatus } from '@sluice/shared/print-status.ts';
 import { EXIT, reloadOnHangup, runUntilSignal } from '@sluice/shared/process-life.ts';
 import { systemRandom } from '@sluice/shared/random.ts';
 import { createGlueSchemas } from './catalog/glue-schemas.ts';
@@ -25,9 +25,10 @@ import { LakeReader } from './ops/lake-reader.ts';
 import { registerMetrics } from './ops/metrics.ts';
 import { pkiCommand } from './ops/pki.ts';
 import { formatTable, runQuery } from './ops/query.ts';
+import { askCollector } from './ops/verify/kafka.ts';
 import { type AskedOffset, parseOffset } from './ops/verify/ledger-word.ts';
 import { formatVerification } from './ops/verify/report.ts';
-import { verify, verifyOffset } from './ops/verify/verify.ts';
+import { verify, verifyOffset, withKafka } from './ops/verify/verify.ts';
 import { createTransformer } from './transform/transformer.ts';
 import { COLLECTOR_VERSION } from './version.ts';
 
@@ -60,14 +61,27 @@ const commands: Readonly<Record<string, Command>> = {
   },
   verify: {
     summary: 'Proves from ledger, catalog and objects that every offset has one fate; exit 1 on a finding.',
-    options: { ...configOption, offset: 'topic:partition:offset: what became of this one record' },
-    flags: { deep: 'read every object, not only ask for it', json: 'machine-readable: docs/verify.md' },
+    options: {
+      ...configOption,
+      offset: 'topic:partition:offset: what became of this one record',
+      collector: 'with --kafka: the running collector’s HTTP address; else that of the config',
+    },
+    flags: {
+      deep: 'read every object, not only ask for it',
+      kafka: 'compare with Kafka’s logs, by a running collector’s agents; exit 3 where none can say',
+      json: 'machine-readable: docs/verify.md',
+    },
     positionals: '[table ...]',
     run({ options, flags, positionals: only }) {
       const [deep, json] = [flags['deep'] === true, flags['json'] === true];
       const asked = options['offset'] === undefined ? undefined : parseOffset(options['offset']);
       if (asked !== undefined && deep) throw new UsageError('--offset and --deep are two questions: ask one');
-      return runVerify(load(options), { only, asked, deep, json });
+      const collector = options['collector'];
+      const kafka = flags['kafka'] === true;
+      if (asked !== undefined && kafka)
+        throw new UsageError('--offset and --kafka are two questions: ask one');
+      if (collector !== undefined && !kafka) throw new UsageError('--collector goes with --kafka');
+      return runVerify(load(options), { only, asked, deep, json, kafka, collector });
     },
   },
   query: {
@@ -143,6 +157,7 @@ async function run(config: CollectorConfig): Promise<number> {
     port: config.http.address.port,
     metrics,
     report: () => collector.report(),
+    documents: { '/kafka': () => collector.kafka() },
   });
   reloadOnHangup(() => collector.reload(), events.reloadRefused);
   const linkPort = await collector.start();
@@ -192,16 +207,21 @@ interface VerifyCall {
   readonly asked: AskedOffset | undefined;
   readonly deep: boolean;
   readonly json: boolean;
+  readonly kafka: boolean;
+  readonly collector: string | undefined;
 }
 
-async function runVerify(config: CollectorConfig, { only, asked, deep, json }: VerifyCall): Promise<number> {
+async function runVerify(config: CollectorConfig, call: VerifyCall): Promise<number> {
+  const { only, asked, deep, json, kafka, collector = httpUrl(config.http.address) } = call;
   const nowMs = systemClock.wallMs();
-  const found = await withReader(config, (at) => {
+  const lake = await withReader(config, (at) => {
     const options = { config, ...at, only, nowMs };
     return asked === undefined ? verify(options, deep ? 'deep' : 'shallow') : verifyOffset(options, asked);
   });
+  const found = kafka ? await withKafka(config, lake, () => askCollector(collector)) : lake;
   process.stdout.write(json ? `${JSON.stringify(found, null, 2)}\n` : formatVerification(found));
-  return found.ok ? EXIT.ok : EXIT.failure;
+  if (!found.ok) return EXIT.failure;
+  return found.kafka.some(({ standing }) => standing === 'unseen') ? VERDICT_EXIT.unknown : EXIT.ok;
 }
 
 async function query(

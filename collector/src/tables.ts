@@ -129,6 +129,8 @@ export interface TableConfig {
   /** Share of a window's records that may be bad; above it the window waits. */
   readonly quarantineRatioMax?: number | undefined;
   readonly startAt: 'earliest' | 'latest' | undefined;
+  /** What becomes of the topic while this table cannot be written and somebody has to help it. */
+  readonly whenParked: 'hold' | 'detach';
   readonly windowLengthMs: number;
   readonly windowBytesMax: number;
   /** Key prefix of the table's data under the lake root, without slashes at the ends. */

@@ -81,9 +81,20 @@ export const ERRORS = {
     kind: 'retry',
     remedy: 'Free space on the disk under agent.dataDir, or lower spool.freeSpaceMin.',
   },
+  SPOOL_NO_INODES: {
+    kind: 'retry',
+    remedy:
+      'The disk under agent.dataDir has bytes free and no inodes (`df -i`): remove files there, or give the agent a disk of its own.',
+  },
+  SPOOL_READ_ONLY: {
+    kind: 'retry',
+    remedy:
+      'The file system under agent.dataDir is read-only: read the kernel log for why, repair it and mount it for writing again.',
+  },
   SPOOL_IO: {
     kind: 'retry',
-    remedy: 'Check the disk under agent.dataDir (space, inodes, read-only, errors in the kernel log).',
+    remedy:
+      'The disk under agent.dataDir fails: read the kernel log and its SMART data. What was not yet safe is still in Kafka.',
   },
   LINK_UNREACHABLE: {
     kind: 'retry',
@@ -247,10 +258,19 @@ export const ERRORS = {
       'Restore the catalog file named. One that describes a table may also be removed: the collector writes it again.',
   },
   CATALOG_DENIED: { kind: 'reject', remedy: 'Give the collector’s role the Glue action named.' },
+  CATALOG_TABLE_MISSING: {
+    kind: 'reject',
+    remedy:
+      'Someone dropped the table. Create it again (starting a collector does), then add its earlier partitions: `verify` names each one that is not registered.',
+  },
   CATALOG_INCOMPATIBLE: {
     kind: 'reject',
     remedy:
       'The catalogued table differs from the config: change one to fit the other, or name another table.',
+  },
+  COLLECTOR_UNREACHABLE: {
+    kind: 'retry',
+    remedy: 'Start the collector, or name the HTTP address of a running one with --collector.',
   },
   QUERY_REFUSED: {
     kind: 'reject',

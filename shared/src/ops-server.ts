@@ -33,6 +33,8 @@ export interface OpsServerOptions {
   readonly port: number;
   readonly metrics: Metrics;
   report(): HealthReport;
+  /** Further documents by their path, made when they are asked for. */
+  readonly documents?: Readonly<Record<string, () => Promise<object>>>;
 }
 
 export interface OpsServer {
@@ -67,6 +69,9 @@ async function answer(options: OpsServerOptions, url: string, response: ServerRe
   if (path === '/metrics')
     return send(response, 200, await options.metrics.text(), options.metrics.contentType);
   if (path === '/livez') return send(response, 200, 'alive\n');
+  const document = options.documents?.[path ?? ''];
+  if (document !== undefined)
+    return send(response, 200, `${JSON.stringify(await document(), null, 2)}\n`, 'application/json');
   const report = options.report();
   switch (path) {
     case '/readyz':

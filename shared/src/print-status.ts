@@ -5,11 +5,15 @@ import { VERDICT_EXIT, type Verdict } from './ops-server.ts';
 
 const ANSWER_MS_MAX = 5_000;
 
+export function httpUrl({ host, port }: { readonly host: string; readonly port: number }): string {
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
 export async function printStatus(
   { host, port }: { readonly host: string; readonly port: number },
   json: boolean,
 ): Promise<number> {
-  const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}/status`;
+  const url = `${httpUrl({ host, port })}/status`;
   let document: { verdict: Verdict; reasons: readonly string[] };
   try {
     const reply = await fetch(url, { signal: AbortSignal.timeout(ANSWER_MS_MAX) });

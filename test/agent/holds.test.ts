@@ -68,6 +68,7 @@ async function startAgent(pressure: SpoolPressure) {
     },
     onLoss: () => {},
     committed: async () => {},
+    askedAgain: async () => {},
   } as unknown as Spool;
   let link: UplinkHandler | undefined;
   let feed: UplinkFeed | undefined;

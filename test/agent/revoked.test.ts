@@ -38,6 +38,7 @@ async function startRevoked() {
     positionMoved: () => {},
     refills: () => {},
     finish: () => {},
+    askedAgain: () => {},
   });
   const feed = new SendFeed(book, {
     spool,

@@ -41,6 +41,8 @@ const MUST_HAPPEN = [
   'fork recorded',
   'spool cut off',
   'rewind asked',
+  'table detached',
+  'table taken back',
   'spool full',
   'topic held',
   'stream handed on',

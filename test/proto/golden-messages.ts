@@ -18,7 +18,10 @@ const state = {
   startAt: 'earliest',
   spoolRuns: [],
 };
-const position = { ...ref, committed: 1_000, received: 2_000, rewindEpoch: 9, openGaps: [], stands: [] };
+const position = {
+  ...{ ...ref, committed: 1_000, received: 2_000, rewindEpoch: 9, openGaps: [], stands: [] },
+  current: false,
+};
 
 /** Messages as their first version had them: later fields are at rest. */
 export const requests: Omit<Bodies<ConnectRequest>, 'truncated'> = {
@@ -53,6 +56,7 @@ export const requests: Omit<Bodies<ConnectRequest>, 'truncated'> = {
   gap: { ...ref, leaderEpoch: 4, startOffset: 120, nextOffset: 140, reason: 'retention', rewindEpoch: 9 },
   assigned: { partitions: [state] },
   revoked: { partitions: [ref] },
+  logs: { question: 7, partitions: [{ ...ref, logStart: 8, logEnd: 2 ** 53 - 1 }] },
   schemaReply: {
     request: 3,
     status: 1,
@@ -79,6 +83,7 @@ export const responses: Bodies<ConnectResponse> = {
   hold: { topic: 'claims', reason: 'table claims is parked' },
   release: { topic: 'claims' },
   refused: { topic: 'claims', code: 'LINK_TOPIC_REFUSED', message: 'may not send it' },
+  look: { question: 7 },
   schemaRequest: { request: 3, topic: 'claims', schemaId: 4_000_000_000 },
 };
 
@@ -98,4 +103,9 @@ export const laterResponses: Partial<Bodies<ConnectResponse>> = {
   committed: { partitions: [{ ...ref, nextOffset: 120, openGaps: runs, leaderEpoch: 0 }] },
   rewind: { ...ref, offset: 100, rewindEpoch: 2 ** 31, reason: 'an open gap', fillUntil: 120 },
   positions: { positions: [{ ...position, openGaps: runs, stands: [place] }] },
+};
+
+/** What came with tables that step aside. */
+export const thirdResponses: Partial<Bodies<ConnectResponse>> = {
+  positions: { positions: [{ ...position, openGaps: runs, stands: [place], current: true }] },
 };

@@ -14,7 +14,8 @@ let server: OpsServer;
 let report: () => HealthReport;
 
 before(async () => {
-  server = await startOpsServer({ host: '127.0.0.1', port: 0, metrics, report: () => report() });
+  const documents = { '/kafka': async () => ({ agents: [] }) };
+  server = await startOpsServer({ host: '127.0.0.1', port: 0, metrics, report: () => report(), documents });
 });
 after(() => server.close());
 
@@ -96,4 +97,11 @@ test('an unknown path names the known ones, and a taken port is refused', async 
 
 test('each verdict has an exit code of its own', () => {
   assert.deepEqual(VERDICT_EXIT, { flowing: 0, degraded: 1, stopped: 2, unknown: 3 });
+});
+
+test('a document of the program is answered as it is, and no other path is', async () => {
+  report = () => reportOf('flowing', true);
+  const { status, text, type } = await get('/kafka');
+  assert.deepEqual([status, JSON.parse(text), type], [200, { agents: [] }, 'application/json']);
+  assert.equal((await get('/constructor')).status, 404);
 });

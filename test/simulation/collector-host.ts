@@ -105,7 +105,7 @@ function collectorConfig(world: World): CollectorConfig {
   };
 }
 
-function tableConfig({ profile }: World, { name, topic }: OracleTable): TableConfig {
+function tableConfig({ profile }: World, { name, topic, mayStepAside }: OracleTable): TableConfig {
   return {
     name,
     topic,
@@ -118,6 +118,7 @@ function tableConfig({ profile }: World, { name, topic }: OracleTable): TableCon
     provenance: 'position',
     quarantineRaw: 'keep',
     startAt: 'earliest',
+    whenParked: mayStepAside === true ? 'detach' : 'hold',
     windowLengthMs: profile.windowLengthMs,
     windowBytesMax: profile.windowBytesMax,
     location: name,

@@ -91,6 +91,14 @@ export class SimDisk implements SpoolDisk {
     return this.free;
   }
 
+  freeInodes(): number {
+    return Number.POSITIVE_INFINITY;
+  }
+
+  isReadOnly(): boolean {
+    return false;
+  }
+
   open(path: string, topic: string): SpoolFile {
     const file: StoredFile = this.#files.get(path) ?? {
       topic,

@@ -16,7 +16,9 @@ export function createEventLog(process: SimProcess, world: World): Logger {
     if (message.startsWith('a spool has filled')) world.trace.count('gap filled');
     if (message.startsWith('Kafka cut its log: these')) world.trace.count('fork recorded');
     if (message.startsWith('a spooled segment was dropped: Kafka cut')) world.trace.count('spool cut off');
-    if (message.startsWith('hole in what')) world.trace.count('rewind asked');
+    if (message.startsWith('the agent is asked')) world.trace.count('rewind asked');
+    if (message.startsWith('table detached')) world.trace.count('table detached');
+    if (message.startsWith('table goes on')) world.trace.count('table taken back');
     if (message.startsWith('the spool is full')) world.trace.count('spool full');
     if (message.startsWith('stream handed on')) world.trace.count('stream handed on');
     if (message.startsWith('topic held')) world.trace.count('topic held');

@@ -197,6 +197,13 @@ export class Faults {
         process?.moveWallClock(Math.floor(days * DAY_MS));
         return `${process?.name} by ${days} days`;
       }
+      case 'one table denied': {
+        const name = this.#pick(this.#world.tables)?.name ?? '';
+        this.#world.denied = `staged/${name}/`;
+        return `${name} ${this.#for(10_000, 90_000, () => {
+          this.#world.denied = undefined;
+        })}`;
+      }
       case 'lake denied':
         this.#world.denied = this.#chance.pick(['create _sluice', 'put _sluice', 'copy', 'register', 'read']);
         return `'${this.#world.denied}' ${this.#for(3_000, 40_000, () => {

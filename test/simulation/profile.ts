@@ -32,6 +32,7 @@ export const FAULT_EVERY_MS = {
   'agent sleeps': 40_000,
   'collector sleeps': 40_000,
   'lake denied': 60_000,
+  'one table denied': 40_000,
 } as const;
 
 export type FaultKind = keyof typeof FAULT_EVERY_MS;
@@ -61,6 +62,8 @@ export interface Profile {
   readonly awsFaultShare: number;
   readonly transformFaultShare: number;
   readonly streamAgeMaxMs: number;
+  /** The second table of a topic may be detached. */
+  readonly detaches: boolean;
 }
 
 const FAULT_SHARE = 0.3;
@@ -93,5 +96,6 @@ export function drawProfile(chance: Chance): Profile {
     awsFaultShare: sometimes(chance.pick([0.03, 0.15])),
     transformFaultShare: sometimes(0.1),
     streamAgeMaxMs: chance.pick([4_000, 15_000, 1_800_000]),
+    detaches: chance.happens(0.5),
   };
 }

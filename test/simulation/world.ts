@@ -125,9 +125,11 @@ export class World {
 }
 
 /** Two tables on the first topic: one that filters and one that keeps all. */
-function tablesOf({ topics }: Profile): OracleTable[] {
+function tablesOf({ topics, detaches }: Profile): OracleTable[] {
   return Object.keys(topics).flatMap((topic, i) => {
     const filtering = { name: topic, topic, keepsVoid: false };
-    return i === 0 ? [filtering, { name: `${topic}_all`, topic, keepsVoid: true }] : [filtering];
+    return i === 0
+      ? [filtering, { name: `${topic}_all`, topic, keepsVoid: true, mayStepAside: detaches }]
+      : [filtering];
   });
 }

@@ -36,7 +36,7 @@ const anything: object = new Proxy(
  * What Prometheus's guide asks of a name (https://prometheus.io/docs/practices/naming/), and labels that are
  * bounded.
  */
-const LABELS = ['topic', 'table', 'column', 'partition', 'code', 'reason'];
+const LABELS = ['state', 'topic', 'table', 'column', 'partition', 'code', 'reason'];
 
 for (const [program, { create, register }] of Object.entries(PROGRAMS)) {
   test(`${program}: every event says one line, or only counts`, () => {

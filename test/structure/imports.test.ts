@@ -76,7 +76,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
     'one way to quote a name and a text for that engine',
   'collector/ops → collector/src/transform/transformer.ts': '`check` tries each table as `run` would',
   'collector/ops → collector/src/ingest/ingest.ts': 'health judges the status that ingest gives: a type',
-  'collector/ops → collector/src/window/table-lane.ts': 'health judges the status that a lane gives: a type',
+  'collector/ops → collector/src/window/lane.ts': 'health judges the status that a lane gives: a type',
 };
 
 /** `a → b` for everything that the picture of the house does not show. */
@@ -197,6 +197,7 @@ const ADAPTERS: Readonly<Record<string, readonly string[]>> = {
     'collector/src/config.ts',
     'collector/src/ledger/checkpoint.ts',
     'collector/src/ledger/entry.ts',
+    'collector/src/ops/verify/kafka.ts',
     'collector/src/step-columns.ts',
     'collector/src/step-config.ts',
     'collector/src/step-hiding.ts',
@@ -244,6 +245,7 @@ const CHANCE = /Math\.random|\brandom(Bytes|UUID|Int|Fill|FillSync)\b|getRandomV
 const TIME_ELSEWHERE: Readonly<Record<string, string>> = {
   'shared/src/clock.ts': 'the clock itself',
   'shared/src/print-status.ts': '`status` gives up a question over HTTP: a command, not the running program',
+  'collector/src/ops/verify/kafka.ts': '`verify` does the same',
   'collector/src/transform/transformer.ts':
     'whose segment is next is seen after a turn of the event loop: no time',
   'collector/src/ingest/agent-session.ts':

@@ -9,6 +9,14 @@ export function committedAt(partition: PartitionId, nextOffset: number): SpoolCo
   return { partition, nextOffset, openGaps: [], setsBack: false };
 }
 
+/** What `status` says of a disk that nothing is wrong with. */
+export const soundDisk = {
+  disk: 'sound',
+  fault: undefined,
+  faultSinceMs: undefined,
+  filesSetAside: 0,
+} as const;
+
 /** A segment of records without content: only its range matters. */
 export function rangeSegment(startOffset: number, nextOffset: number, at: Partial<Segment> = {}): Segment {
   return {
@@ -90,7 +98,7 @@ export class FakeSpool implements Pick<Spool, 'read' | 'status'> {
   }
 
   status() {
-    const bounds = { bytes: 0, bytesMax: 1, freeBytes: 1, files: 1, fault: undefined, silentMs: 0 };
+    const bounds = { bytes: 0, bytesMax: 1, freeBytes: 1, files: 1, silentMs: 0, ...soundDisk };
     return { ...bounds, partitions: this.partitions() };
   }
 }

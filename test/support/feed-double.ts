@@ -128,6 +128,7 @@ export function feedDouble(partitions: readonly FedPartition[]): FeedDouble {
       hold: (topic, reason) => void heard.push(`hold ${topic}: ${reason}`),
       release: (topic) => void heard.push(`release ${topic}`),
       refused: (topic, code, message) => void heard.push(`refused ${topic} ${code}: ${message}`),
+      look: async () => undefined,
       disconnected: (reason) => void heard.push(`disconnected ${reason}`),
     },
   };

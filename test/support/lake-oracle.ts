@@ -22,6 +22,8 @@ export interface OracleTable {
   readonly topic: string;
   /** Its rows include records that are `void`. */
   readonly keepsVoid: boolean;
+  /** Its topic may go on without it: in the end it has everything, and until then it may be behind. */
+  readonly mayStepAside?: boolean;
 }
 
 export interface LakeObject {
@@ -118,10 +120,11 @@ export class LakeOracle {
       this.#violated(`${who}: ${slotOf(slot)} ${nextOffset} is acknowledged and ${through} is queryable`);
   }
 
-  /** The most that every table of the topic has ever shown. */
+  /** The most that every table of the topic that never steps aside has ever shown. */
   reached(slot: Slot): number {
     this.queryableThrough(slot);
-    return Math.min(...this.#readersOf(slot).map(({ reached }) => reached.get(slotOf(slot)) ?? 0));
+    const counted = this.#readersOf(slot).filter(({ table }) => table.mayStepAside !== true);
+    return Math.min(...counted.map(({ reached }) => reached.get(slotOf(slot)) ?? 0));
   }
 
   /** Somebody lets go of everything below `nextOffset` but for the gaps that he knows to be open. */
@@ -132,6 +135,7 @@ export class LakeOracle {
   ): void {
     this.queryableThrough(slot);
     for (const { table, gaps, filling } of this.#readersOf(slot)) {
+      if (table.mayStepAside === true) continue;
       const wanted = [...gaps, ...filling]
         .filter((gap) => slotOf(gap) === slotOf(slot))
         .map(({ start, next }) => ({ startOffset: start, nextOffset: Math.min(next, nextOffset) }));

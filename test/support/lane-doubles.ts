@@ -7,6 +7,7 @@ import type {
   QuarantinedBatch,
   StagedSegment,
   TableWriter,
+  TableWriterStatus,
   Transformer,
   TransformRequest,
   TransformResult,
@@ -116,11 +117,16 @@ export interface WriterDouble extends TableWriter {
   /** Another collector, or this one's past, has committed up to `next`. */
   place(partition: PartitionId, next: number): void;
   ackAll(): void;
+  state: TableWriterStatus['state'];
+  reason: string | undefined;
+  /** It is in this state from now on, and says so. */
+  enter(state: TableWriterStatus['state'], reason?: string): void;
 }
 
 export function writerDouble(): WriterDouble {
   const places = new Map<string, Place>();
   const listeners: ((partitions: readonly PartitionId[]) => void)[] = [];
+  const stateListeners: (() => void)[] = [];
   let turn: Promise<unknown> = Promise.resolve();
   const inTurn = <T>(task: () => Promise<T>) => {
     const run = turn.then(task);
@@ -232,9 +238,17 @@ export function writerDouble(): WriterDouble {
         double.flushes++;
       }),
     onAcked: (listener) => void listeners.push(listener),
+    onStateMoved: (listener) => void stateListeners.push(listener),
+    retryNow() {},
+    enter(state, reason) {
+      [double.state, double.reason] = [state, reason];
+      for (const listener of stateListeners) listener();
+    },
+    state: 'ready',
+    reason: undefined,
     status: () => ({
-      state: 'ready',
-      reason: undefined,
+      state: double.state,
+      reason: double.reason,
       sinceMs: 0,
       lastSequence: double.commits.length - 1,
       publishedThrough: double.commits.length - 1,

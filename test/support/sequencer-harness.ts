@@ -57,6 +57,7 @@ export interface Wanted {
   readonly name: string;
   readonly topic?: string;
   readonly startAt?: 'earliest' | 'latest';
+  readonly whenParked?: 'hold' | 'detach';
 }
 
 export function sequencerOf({
@@ -67,12 +68,13 @@ export function sequencerOf({
   const clock = manualClock();
   const transformer = transformDouble();
   const events = createEvents(silentLogger, createMetrics());
-  const lanes = tables.map(({ name, topic = 'claims', startAt }) => {
+  const lanes = tables.map(({ name, topic = 'claims', startAt, whenParked = 'hold' }) => {
     const writer = writerDouble();
     const table = {
       name,
       topic,
       startAt,
+      whenParked,
       windowLengthMs: 100_000,
       windowBytesMax: windowBytes,
     } as TableConfig;

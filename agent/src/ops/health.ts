@@ -41,7 +41,7 @@ export function judgeHealth(facts: AgentFacts): HealthReport {
     reasons.push(
       `link: no collector for ${formatDuration(linkDownMs)}${uplink.lastError === undefined ? '' : `, ${uplink.lastError}`}`,
     );
-  if (spool.fault !== undefined) reasons.push(`spool: ${spool.fault}`);
+  if (spool.fault !== undefined) reasons.push(`spool: ${diskReason(spool, wallMs)}`);
   if (spool.silentMs > SETTLING_MS) reasons.push(`spool: ${silence(spool.silentMs)}`);
   for (const partition of source.partitions) {
     const since = partition.openTransactionSinceMs;
@@ -71,6 +71,11 @@ export function judgeHealth(facts: AgentFacts): HealthReport {
  */
 export function isAlive(spool: SpoolStatus): boolean {
   return spool.silentMs <= SPOOL_SILENT_MS_MAX;
+}
+
+function diskReason({ disk, fault, faultSinceMs = 0 }: SpoolStatus, wallMs: number): string {
+  const how = disk === 'no inodes' ? 'the disk has no inodes' : `the disk is ${disk}`;
+  return `${how} for ${formatDuration(wallMs - faultSinceMs)}: ${fault}`;
 }
 
 function silence(ms: number): string {
@@ -116,7 +121,9 @@ function detailOf({ source, spool, uplink, wallMs }: AgentFacts, age: number | u
       used: `${formatBytes(spool.bytes)} of ${formatBytes(spool.bytesMax)}`,
       files: spool.files,
       oldestUnacknowledgedSeconds: age === undefined ? 0 : Math.round(age / 1_000),
+      disk: spool.disk,
       fault: spool.fault,
+      filesSetAside: spool.filesSetAside,
       partitions: spool.partitions.map(({ startOffset, nextOffset, segments, ...id }) => ({
         partition: partitionName(id),
         startOffset,

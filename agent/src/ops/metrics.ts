@@ -26,6 +26,7 @@ export function registerMetrics(metrics: Metrics, { source, spool, uplink, clock
   );
   const spoolBytes = metrics.gauge('sluice_spool_bytes', 'Payload bytes that wait for their commit', []);
   const freeBytes = metrics.gauge('sluice_spool_free_bytes', 'Free space on the spool’s disk', []);
+  const disk = metrics.gauge('sluice_spool_disk', '1 for the state of the disk under the spool', ['state']);
   const oldest = metrics.gauge(
     'sluice_oldest_unacknowledged_seconds',
     'Age of the oldest spooled segment',
@@ -42,7 +43,9 @@ export function registerMetrics(metrics: Metrics, { source, spool, uplink, clock
       position.set(labels, p.position);
       lag.set(labels, Math.max(0, p.highWatermark - p.position));
     }
-    const { bytes, freeBytes: free, partitions } = spool.status();
+    const { bytes, freeBytes: free, partitions, disk: state } = spool.status();
+    disk.reset();
+    disk.set({ state }, 1);
     spoolBytes.set(bytes);
     freeBytes.set(Number.isFinite(free) ? free : 0);
     const since = partitions.flatMap(({ oldestSpooledMs }) => oldestSpooledMs ?? []);

@@ -15,18 +15,27 @@ import type {
   WelcomedPosition,
 } from '../contracts.ts';
 import {
+  applyCut,
+  isUnknowing,
+  notCut,
+  ownPlaces,
+  placeAt,
+  placesToProve,
+  setCommittedBack,
+  toldCommitted,
+  type Welcomed,
+} from './cut-logs.ts';
+import {
   decideSend,
+  declarationOf,
   type Hole,
   holeFrom,
-  isSetBack,
+  infoOfSpool,
   newState,
-  notCut,
   type PartitionState,
-  placesToProve,
   readPositionBeforeWelcome,
   sendPosition,
   uncovered,
-  type Welcomed,
 } from './partition-state.ts';
 
 export interface PartitionBookOptions {
@@ -42,6 +51,8 @@ export interface PartitionBookOptions {
    * What is read now is missing in front of spooled data, which cannot be sent without it; or that is over.
    */
   refills(id: PartitionId, isMissing: boolean): void;
+  /** The collector says that what lies from here on is not committed. */
+  askedAgain(id: PartitionId, offset: number): void;
   /** Pending batches of a partition go to disk as they are: what is read next is somewhere else. */
   finish(id: PartitionId): void;
 }
@@ -162,9 +173,7 @@ export class PartitionBook {
   }
 
   #declare(state: PartitionState): DeclaredPartition {
-    const { startOffset = 0, nextOffset = 0, runs = [] } = this.#options.spoolOf(state.id) ?? {};
-    state.toldRuns = runs;
-    return { ...state.info, spoolStart: startOffset, spoolNext: nextOffset, spoolRuns: runs };
+    return declarationOf(state, this.#options.spoolOf(state.id));
   }
 
   /** For Hello: every assigned partition that is described, and what the spool still holds of others. */
@@ -180,18 +189,9 @@ export class PartitionBook {
 
   /** Spooled data of a partition that is assigned elsewhere now: sent if the collector asks for it. */
   #adopt(spool: SpoolPartition): DeclaredPartition {
-    const { topic, topicId, partition, startOffset: logStart, nextOffset: logEnd } = spool;
+    const { topic, topicId, partition } = spool;
     const key = partitionKey(spool);
-    const info: PartitionInfo = {
-      topic,
-      topicId,
-      partition,
-      leaderEpoch: -1,
-      logStart,
-      logEnd,
-      groupOffset: undefined,
-      startAt: undefined,
-    };
+    const info = infoOfSpool(spool);
     const state = this.#states.get(key) ?? newState({ topic, topicId, partition }, info);
     this.#states.set(key, state);
     return { ...this.#declare(state), ...info };
@@ -199,21 +199,20 @@ export class PartitionBook {
 
   /**
    * What may be forgotten: as the collector says it, or less where it does not know of a cut yet. Less than
-   * before (`setsBack`) only where the log was cut; `committed` where it has not read the ledger so far.
+   * before where the log was cut (`setsBack`), or where a collector that has read its ledgers says so;
+   * `committed` where it has not read them so far.
    */
   welcomed(position: WelcomedPosition): Welcomed {
-    const { nextOffset: told, received, rewindEpoch, openGaps, stands } = position;
+    const { received, rewindEpoch, openGaps, stands } = position;
     const state = this.#states.get(partitionKey(position));
-    if (state === undefined) return { nextOffset: told, setsBack: false, committed: undefined };
-    const committedEpoch = stands.find(({ offset }) => offset === told)?.leaderEpoch;
-    const nextOffset = notCut(state, told, committedEpoch);
-    const setsBack = isSetBack(state, committedEpoch);
+    if (state === undefined)
+      return { nextOffset: position.nextOffset, setsBack: false, committed: undefined };
+    const { nextOffset, committedEpoch, setsBack } = toldCommitted(state, position);
     if (setsBack) state.committed = nextOffset;
+    if (position.current === true) this.#askedAgain(state, nextOffset);
     if (setsBack || nextOffset >= (state.committed ?? 0)) state.committedEpoch = committedEpoch;
     const places = placesToProve(state, this.#options.spoolOf(state.id), stands);
-    // A collector that does not know cut logs would skip what stands behind the cut now.
-    const isUnknowing = state.cut !== undefined && stands.length === 0 && received > state.cut.offset;
-    state.unproven = places.length > 0 || isUnknowing;
+    state.unproven = places.length > 0 || isUnknowing(state, position);
     this.#sendFrom(state, received, rewindEpoch);
     // Also what was committed while nobody was there to hear it.
     this.committed({ partition: position, nextOffset, openGaps, leaderEpoch: committedEpoch });
@@ -226,12 +225,7 @@ export class PartitionBook {
    * What is spooled, and what is known to be committed, may be of a log that was cut while nobody read it.
    */
   #proveOwn(state: PartitionState): void {
-    const spool = this.#options.spoolOf(state.id);
-    const own = [
-      ...(spool === undefined ? [] : [{ offset: spool.nextOffset, leaderEpoch: spool.leaderEpoch }]),
-      { offset: state.committed ?? 0, leaderEpoch: state.committedEpoch ?? -1 },
-    ];
-    const places = placesToProve(state, undefined, own);
+    const places = ownPlaces(state, this.#options.spoolOf(state.id));
     if (places.length === 0) return;
     state.unproven = true;
     this.#options.source.prove(state.id, places);
@@ -245,7 +239,18 @@ export class PartitionBook {
 
   rewind(id: PartitionId, offset: number, rewindEpoch: number): void {
     const state = this.#states.get(partitionKey(id));
-    if (state !== undefined) this.#sendFrom(state, offset, rewindEpoch);
+    if (state === undefined) return;
+    this.#askedAgain(state, offset);
+    this.#sendFrom(state, offset, rewindEpoch);
+  }
+
+  /**
+   * Below `offset` all is committed, and not more: a table that was not waited for, or is new, lacks what
+   * others have. The collector's word counts, whatever was said before, and by whom.
+   */
+  #askedAgain(state: PartitionState, offset: number): void {
+    setCommittedBack(state, offset);
+    this.#options.askedAgain(state.id, offset);
   }
 
   fill(id: PartitionId, { startOffset, nextOffset }: OffsetRange, epoch: number): void {
@@ -263,15 +268,7 @@ export class PartitionBook {
   cut(slot: Slot, cut: LogPlace): PartitionId | undefined {
     const state = this.stateOf(slot);
     if (state === undefined) return undefined;
-    state.cut = cut;
-    state.readNext = undefined;
-    state.sendNext = undefined;
-    state.fill = undefined;
-    state.unproven = false;
-    if (state.committed !== undefined) state.committed = Math.min(state.committed, cut.offset);
-    state.durableNext = Math.min(state.durableNext, cut.offset);
-    const below = [{ startOffset: 0, nextOffset: cut.offset }];
-    state.gaps = state.gaps.flatMap((gap) => commonRanges([gap], below).map((part) => ({ ...gap, ...part })));
+    applyCut(state, cut);
     this.#refillUntil(state, undefined);
     this.#options.positionMoved(state.id);
     return state.id;
@@ -305,15 +302,12 @@ export class PartitionBook {
     this.#seek(state, offset);
   }
 
-  /** With the epoch of what lies before, where it is known: Kafka is asked whether its log still has that. */
   #seek(state: PartitionState, offset: number): void {
     this.#options.source.seek(state.id, offset, this.#placeAt(state, offset).leaderEpoch);
   }
 
   #placeAt(state: PartitionState, offset: number): LogPlace {
-    const spool = this.#options.spoolOf(state.id);
-    const known = offset === state.committed ? state.committedEpoch : undefined;
-    return { offset, leaderEpoch: (spool?.nextOffset === offset ? spool.leaderEpoch : known) ?? -1 };
+    return placeAt(state, this.#options.spoolOf(state.id), offset);
   }
 
   /** Batches up to `nextOffset` were taken over. A refill that has reached the spool jumps behind it. */

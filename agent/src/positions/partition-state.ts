@@ -2,7 +2,13 @@
 // send on to the collector, and when a range must be read again. The book drives these; nothing here does
 // I/O.
 import type { LogPlace, PartitionId } from '@sluice/shared/position.ts';
-import type { GapNotice, OffsetRange, PartitionInfo, SpoolPartition } from '../contracts.ts';
+import type {
+  DeclaredPartition,
+  GapNotice,
+  OffsetRange,
+  PartitionInfo,
+  SpoolPartition,
+} from '../contracts.ts';
 
 export interface PartitionState {
   readonly id: PartitionId;
@@ -34,6 +40,20 @@ export interface PartitionState {
   cut: LogPlace | undefined;
 }
 
+/** As a collector is told of it. */
+export function declarationOf(state: PartitionState, spool: SpoolPartition | undefined): DeclaredPartition {
+  const { startOffset = 0, nextOffset = 0, runs = [] } = spool ?? {};
+  state.toldRuns = runs;
+  return { ...state.info, spoolStart: startOffset, spoolNext: nextOffset, spoolRuns: runs };
+}
+
+/** Of a partition that is only spooled here: what Kafka has of it nobody has asked. */
+export function infoOfSpool(spool: SpoolPartition): PartitionInfo {
+  const { topic, topicId, partition, startOffset: logStart, nextOffset: logEnd } = spool;
+  const unknown = { leaderEpoch: -1, groupOffset: undefined, startAt: undefined };
+  return { topic, topicId, partition, logStart, logEnd, ...unknown };
+}
+
 export interface Fill {
   next: number;
   readonly until: number;
@@ -46,40 +66,6 @@ export function newState(id: PartitionId, info: PartitionInfo): PartitionState {
     ...{ rewindEpoch: 0, committed: undefined, gaps: [], refillUntil: undefined },
     ...{ committedEpoch: undefined, fill: undefined, toldRuns: [], unproven: false, cut: undefined },
   };
-}
-
-/** Behind a cut nothing counts that is said of the log before it. */
-export function notCut(state: PartitionState, nextOffset: number, leaderEpoch: number | undefined): number {
-  const { cut } = state;
-  if (cut === undefined || leaderEpoch === undefined || leaderEpoch > cut.leaderEpoch) return nextOffset;
-  return Math.min(nextOffset, cut.offset);
-}
-
-/** Less is committed than was known, since a ledger has recorded a cut; or nothing was known. */
-export function isSetBack(state: PartitionState, leaderEpoch: number | undefined): boolean {
-  if (state.committed === undefined) return true;
-  const { committedEpoch = -1 } = state;
-  return leaderEpoch !== undefined && committedEpoch >= 0 && leaderEpoch > committedEpoch;
-}
-
-/** What follows from a Welcome. */
-export interface Welcomed {
-  readonly nextOffset: number;
-  readonly setsBack: boolean;
-  readonly committed: number | undefined;
-}
-
-/**
- * The places that must be proven before anything is sent: some record behind them may be of a newer epoch,
- * and a log is cut only where the epoch rises.
- */
-export function placesToProve(
-  { assigned, info }: PartitionState,
-  spool: SpoolPartition | undefined,
-  stands: readonly LogPlace[],
-): readonly LogPlace[] {
-  const newest = Math.max(assigned ? info.leaderEpoch : -1, spool?.leaderEpoch ?? -1);
-  return stands.filter(({ leaderEpoch }) => leaderEpoch >= 0 && leaderEpoch < newest);
 }
 
 /**

@@ -23,7 +23,7 @@ import { type KafkaAdapter, kafkajsAdapter } from './kafka-adapter.ts';
 import { type GroupMember, kafkaError, type MemberListener, type TopicPartition } from './kafka-client.ts';
 import type { KafkaCluster } from './kafka-cluster.ts';
 import { LogChecks } from './log-checks.ts';
-import { PartitionDescriber } from './partition-describer.ts';
+import { currentLogs, PartitionDescriber } from './partition-describer.ts';
 import {
   AWAITS_POSITION,
   CREATED_AGAIN,
@@ -56,9 +56,7 @@ export function createKafkaSource(options: KafkaSourceOptions): Source {
 }
 
 /** Why a session ended. Without an error the next one starts at once. */
-interface SessionEnd {
-  readonly error: SluiceError | undefined;
-}
+type SessionEnd = { readonly error: SluiceError | undefined };
 
 class KafkaSource implements Source {
   readonly #options: KafkaSourceOptions;
@@ -178,12 +176,13 @@ class KafkaSource implements Source {
     if (this.#options.commitOffsets ?? true) this.#commits.want(offsets);
   }
 
+  readonly logs: Source['logs'] = () => currentLogs(this.#cluster, this.#table);
+
   status(): SourceStatus {
     const missing = this.#register.missing();
     const reason =
       this.#reason ?? (missing.length > 0 ? `topics do not exist: ${missing.join(', ')}` : undefined);
-    const partitions = this.#table.status();
-    return { state: this.#state, reason, lastFetchMs: this.#lastFetchMs, partitions };
+    return { state: this.#state, reason, lastFetchMs: this.#lastFetchMs, partitions: this.#table.status() };
   }
 
   async #live(): Promise<void> {

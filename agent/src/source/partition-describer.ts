@@ -4,12 +4,12 @@
 // is over is thrown away.
 import type { Clock } from '@sluice/shared/clock.ts';
 import { describeError } from '@sluice/shared/errors.ts';
-import type { SourceHandler } from '../contracts.ts';
+import type { LogBounds, SourceHandler } from '../contracts.ts';
 import type { Events } from '../events.ts';
 import type { GroupCommits } from './group-commits.ts';
 import type { KafkaCluster } from './kafka-cluster.ts';
 import type { LogChecks } from './log-checks.ts';
-import { applyLogs, applyTopics, type LookupOutcome } from './partition-lookup.ts';
+import { applyLogs, applyTopics, describedLogs, type LookupOutcome } from './partition-lookup.ts';
 import { type PartitionRow, type PartitionTable, partitionInfo, UNSEEN } from './partition-table.ts';
 import type { SourceTiming } from './source-timing.ts';
 import type { TopicRegister } from './topic-register.ts';
@@ -142,4 +142,14 @@ export class PartitionDescriber {
 
 function identity(row: PartitionRow): string {
   return `${row.topicId}/${row.leaderEpoch}`;
+}
+
+/** Where the logs begin and end now. */
+export async function currentLogs(
+  cluster: KafkaCluster,
+  table: PartitionTable,
+): Promise<readonly LogBounds[]> {
+  const logs = await cluster.logs(table.topics());
+  // Asked second: a topic that is still the one that was described was it before, too.
+  return describedLogs(table, await cluster.topics(table.topics()), logs);
 }

@@ -1,6 +1,7 @@
 // What Kafka's answers mean for the assigned partitions: which topics were created again, which positions lie
 // before the log, beyond it, or are fine after all. Changes the table and says what must be done; does
 // nothing itself.
+import type { LogBounds } from '../contracts.ts';
 import type { GroupOffset } from './kafka-client.ts';
 import type { GroupPosition, PartitionLog } from './kafka-cluster.ts';
 import type { TopicMetadata } from './metadata-request.ts';
@@ -50,6 +51,20 @@ export function applyTopics(
     }
   }
   return stopped;
+}
+
+/** Of the assigned partitions that were described, and whose topic is still the same. */
+export function describedLogs(
+  table: PartitionTable,
+  topics: readonly TopicMetadata[],
+  logs: readonly PartitionLog[],
+): LogBounds[] {
+  return logs.flatMap(({ topic, partition, logStart, logEnd }) => {
+    const row = table.row({ topic, partition });
+    const topicId = topics.find((found) => found.topic === topic)?.topicId;
+    if (row?.toldIdentity === undefined || row.topicId !== topicId) return [];
+    return [{ topic, topicId, partition, logStart, logEnd }];
+  });
 }
 
 export function applyLogs(

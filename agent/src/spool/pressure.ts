@@ -13,6 +13,9 @@ const RESUME_SHARE = 0.9;
  */
 export const RESERVE_BYTES = 64 * 2 ** 20;
 
+/** A new file of the spool takes three: itself, its log and the log's index. */
+export const INODES_MIN = 12;
+
 export interface PressureLimits {
   readonly bytesMax: number;
   readonly freeSpaceMin: number;
@@ -39,15 +42,18 @@ function judgeFull(state: SpoolState, limits: PressureLimits, wasFull: boolean):
   if (bytes >= cap) return `spool.bytesMax (${formatBytes(limits.bytesMax)}) is reached`;
   if (state.freeBytes < floor)
     return `the disk has less than spool.freeSpaceMin (${formatBytes(limits.freeSpaceMin)}) free`;
+  if (state.freeInodes < INODES_MIN * (wasFull ? 2 : 1))
+    return `the disk under the spool has ${state.freeInodes} inodes left, and bytes free`;
   return undefined;
 }
 
 function judgeReserve(
-  { partitions, freeBytes }: SpoolState,
+  { partitions, freeBytes, freeInodes }: SpoolState,
   { bytesMax, freeSpaceMin }: PressureLimits,
 ): boolean {
   const bytes = partitions.reduce((sum, p) => sum + p.bytes, 0);
-  return bytes >= bytesMax + RESERVE_BYTES || freeBytes < freeSpaceMin - RESERVE_BYTES;
+  const none = freeInodes < INODES_MIN / 2;
+  return none || bytes >= bytesMax + RESERVE_BYTES || freeBytes < freeSpaceMin - RESERVE_BYTES;
 }
 
 function judgeTopics(

@@ -1,5 +1,5 @@
 // The file system under the spool: directories of SQLite files, and how much room is left.
-import { mkdirSync, readdirSync, renameSync, rmSync, statfsSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, readdirSync, renameSync, rmSync, statfsSync } from 'node:fs';
 import { openSpoolFile, type SpoolFile } from './sqlite-file.ts';
 
 export interface SpoolDisk {
@@ -16,6 +16,10 @@ export interface SpoolDisk {
   /** A file that is closed, and what belongs to it. */
   remove(path: string): void;
   freeBytes(path: string): number;
+  /** Infinity where the file system has no such limit. */
+  freeInodes(path: string): number;
+  /** Whether the file system may not be written at all. */
+  isReadOnly(path: string): boolean;
 }
 
 const LOG_SUFFIXES = ['-wal', '-shm'];
@@ -38,5 +42,17 @@ export const sqliteDisk: SpoolDisk = {
   freeBytes(path) {
     const { bavail, bsize } = statfsSync(path);
     return bavail * bsize;
+  },
+  freeInodes(path) {
+    const { files, ffree } = statfsSync(path);
+    return files === 0 ? Number.POSITIVE_INFINITY : ffree;
+  },
+  isReadOnly(path) {
+    try {
+      accessSync(path, constants.W_OK);
+      return false;
+    } catch (error) {
+      return (error as { code?: unknown }).code === 'EROFS';
+    }
   },
 };

@@ -7,8 +7,9 @@ import { SluiceError } from '@sluice/shared/errors.ts';
 import { bothCommitted, type CommittedPrefix, commonRanges } from '@sluice/shared/offset-range.ts';
 import { type LogPlace, type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
-import type { OffsetRange, SpoolCommit, SpoolPartition } from '../contracts.ts';
+import type { SpoolCommit, SpoolPartition } from '../contracts.ts';
 import { type SpoolDisk, sqliteDisk } from './spool-disk.ts';
+import type { CutSegment, DroppedSegment, SetAside } from './spool-losses.ts';
 import { isCorrupt, type SpooledHeader, type SpoolFile } from './sqlite-file.ts';
 import { isWanted, NOTHING, runsOf } from './wanted-ranges.ts';
 
@@ -31,27 +32,6 @@ interface FileState {
   readonly number: number;
   payloadBytes: number;
   live: number;
-}
-
-export interface SetAside {
-  readonly path: string;
-  readonly reason: string;
-}
-
-/** A segment whose bytes are not what was spooled: it is here no more, and all around it is. */
-export interface DroppedSegment extends OffsetRange {
-  readonly topic: string;
-  readonly partition: number;
-  readonly path: string;
-  readonly reason: string;
-}
-
-/** A segment that lay behind a cut of Kafka's log: no reader of the topic will see its records. */
-export interface CutSegment extends OffsetRange {
-  readonly topic: string;
-  readonly partition: number;
-  readonly leaderEpoch: number;
-  readonly records: number;
 }
 
 export class SpoolFiles {
@@ -199,7 +179,18 @@ export class SpoolFiles {
     const directory = join(this.#root, encodeURIComponent(topic));
     this.#disk.makeDirectory(directory);
     const path = join(directory, `${String(number).padStart(20, '0')}.db`);
-    return this.#adopt(this.#disk.open(path, topic), number);
+    return this.#adopt(this.#openOrSetAside(path, topic), number);
+  }
+
+  /** A broken file that could not be renamed when it broke is now; the next append makes a new one. */
+  #openOrSetAside(path: string, topic: string): SpoolFile {
+    try {
+      return this.#disk.open(path, topic);
+    } catch (error) {
+      if (error instanceof SluiceError && error.code === 'SPOOL_CORRUPT')
+        this.#moveAside(path, error.message);
+      throw error;
+    }
   }
 
   /**
@@ -291,7 +282,7 @@ export class SpoolFiles {
 
   committed({ partition: id, nextOffset, openGaps, setsBack }: SpoolCommit): void {
     const before = this.#committed.get(partitionKey(id)) ?? NOTHING;
-    if (setsBack && nextOffset < before.nextOffset) this.#setBack(id, nextOffset);
+    if (setsBack && nextOffset < before.nextOffset) this.askedAgain(id, nextOffset);
     const told = { nextOffset, open: commonRanges(openGaps, [{ startOffset: 0, nextOffset }]) };
     const after = bothCommitted(this.#committed.get(partitionKey(id)) ?? NOTHING, told);
     if (JSON.stringify(after) === JSON.stringify(before)) return;
@@ -312,8 +303,11 @@ export class SpoolFiles {
     else this.#entries.delete(partitionKey(id));
   }
 
-  /** Less is committed than was known: what comes from there on is spooled again. Any file may say it. */
-  #setBack(id: PartitionId, offset: number): void {
+  /**
+   * From `offset` on nothing is committed, in every file that says so. What was forgotten may come again. In
+   * memory first: where the disk fails, what is spooled now is lost to a restart, which reads it again.
+   */
+  askedAgain(id: PartitionId, offset: number): void {
     const { nextOffset, open } = this.#committed.get(partitionKey(id)) ?? NOTHING;
     if (nextOffset <= offset) return;
     const prefix = { nextOffset: offset, open: commonRanges(open, [{ startOffset: 0, nextOffset: offset }]) };
@@ -323,7 +317,7 @@ export class SpoolFiles {
   }
 
   cut(id: PartitionId, { offset, leaderEpoch }: LogPlace): void {
-    this.#setBack(id, offset);
+    this.askedAgain(id, offset);
     const isCut = (header: SpooledHeader) => header.nextOffset > offset && header.leaderEpoch <= leaderEpoch;
     for (const { header, file } of this.#entries.get(partitionKey(id)) ?? []) {
       if (!isCut(header)) continue;
@@ -372,10 +366,11 @@ export class SpoolFiles {
     });
   }
 
-  totals(): { files: number; diskBytes: number; freeBytes: number } {
+  totals(): { files: number; diskBytes: number; freeBytes: number; freeInodes: number } {
     const all = [...this.#files.values()].flat();
     const diskBytes = all.reduce((sum, { file }) => sum + file.diskBytes(), 0);
-    return { files: all.length, diskBytes, freeBytes: this.#disk.freeBytes(this.#root) };
+    const [freeBytes, freeInodes] = [this.#disk.freeBytes(this.#root), this.#disk.freeInodes(this.#root)];
+    return { files: all.length, diskBytes, freeBytes, freeInodes };
   }
 
   close(): void {

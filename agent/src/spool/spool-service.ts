@@ -1,8 +1,8 @@
 // What the spool's thread does with each call: one answer, in order, and never an exception. Synchronous.
 import { SluiceError } from '@sluice/shared/errors.ts';
+import { type DiskRoom, nameFault } from './disk-fault.ts';
 import type { SpoolDisk } from './spool-disk.ts';
 import { SpoolFiles } from './spool-files.ts';
-import { isCorrupt } from './sqlite-file.ts';
 import type { SpoolCall, SpoolReply, SpoolWorkerData } from './worker-protocol.ts';
 
 export interface SpoolServiceOptions extends SpoolWorkerData {
@@ -33,6 +33,9 @@ export function createSpoolService(options: SpoolServiceOptions): (call: SpoolCa
       case 'cut':
         files?.cut(call.partition, call.cut);
         return [];
+      case 'asked-again':
+        files?.askedAgain(call.partition, call.offset);
+        return [];
       case 'look':
         return [];
       case 'close':
@@ -48,15 +51,30 @@ export function createSpoolService(options: SpoolServiceOptions): (call: SpoolCa
       const segments = handle(call);
       return { kind: 'done', segments, state: stateOf(files) };
     } catch (error) {
-      return { kind: 'failed', ...failureOf(error, options.directory), state: stateIfKnown(files) };
+      return { kind: 'failed', ...failureOf(error, options), state: stateIfKnown(files) };
     }
   };
 }
 
-function failureOf(error: unknown, directory: string) {
-  if (error instanceof SluiceError) return { code: error.code, message: error.message, place: error.place };
-  const code = isCorrupt(error) ? ('SPOOL_CORRUPT' as const) : ('SPOOL_IO' as const);
-  return { code, message: error instanceof Error ? error.message : String(error), place: directory };
+function failureOf(error: unknown, { directory, disk }: SpoolServiceOptions) {
+  const place = error instanceof SluiceError ? error.place : directory;
+  if (error instanceof SluiceError && error.code !== 'SPOOL_IO')
+    return { code: error.code, message: error.message, place };
+  const code = nameFault(error instanceof SluiceError ? error.cause : error, roomOf(disk, directory));
+  return { code, message: error instanceof Error ? error.message : String(error), place };
+}
+
+/** What a disk that fails cannot even say is not known. */
+function roomOf(disk: SpoolDisk, path: string): DiskRoom | undefined {
+  try {
+    return {
+      freeBytes: disk.freeBytes(path),
+      freeInodes: disk.freeInodes(path),
+      isReadOnly: disk.isReadOnly(path),
+    };
+  } catch {
+    return undefined;
+  }
 }
 
 /** Where the disk does not even say that, the next answer does. */

@@ -5,8 +5,9 @@ import type { Cancel, Clock } from '@sluice/shared/clock.ts';
 import { describeError, isKind, SluiceError } from '@sluice/shared/errors.ts';
 import type { LogPlace, PartitionId } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
-import type { Spool, SpoolCommit, SpoolPressure, SpoolStatus } from '../contracts.ts';
+import type { DiskState, Spool, SpoolCommit, SpoolPressure, SpoolStatus } from '../contracts.ts';
 import type { Events } from '../events.ts';
+import { stateOfFault } from './disk-fault.ts';
 import { HotSegments } from './hot-segments.ts';
 import { judgePressure, samePressure } from './pressure.ts';
 import { openSpoolThread, type SpoolThread } from './spool-thread.ts';
@@ -37,6 +38,14 @@ export async function createSqliteSpool(
   return spool;
 }
 
+interface DiskFault {
+  readonly state: DiskState;
+  readonly reason: string;
+  readonly sinceMs: number;
+}
+
+const SOUND = { state: 'sound', reason: undefined, sinceMs: undefined } as const;
+
 interface WaitingCall {
   readonly sinceMs: number;
   resolve(reply: SpoolReply): void;
@@ -56,12 +65,15 @@ class SqliteSpool implements Spool {
   #flushing = false;
   #closed = false;
   #ended: Error | undefined;
-  #fault: string | undefined;
+  /** Last failure of a write, and of a read, until the same succeeds again. */
+  readonly #faults = new Map<'write' | 'read', DiskFault>();
+  #filesSetAside = 0;
   #state: SpoolState = {
     partitions: [],
     files: 0,
     diskBytes: 0,
     freeBytes: Infinity,
+    freeInodes: Infinity,
     setAside: [],
     dropped: [],
     cutOff: [],
@@ -126,13 +138,12 @@ class SqliteSpool implements Spool {
     for (let delayMs = RETRY_MS_MIN; ; delayMs = Math.min(delayMs * 2, RETRY_MS_MAX)) {
       try {
         await this.#call({ kind: 'append', segments });
-        if (this.#fault !== undefined) events.spoolRecovered();
-        this.#fault = undefined;
+        if (this.#faults.delete('write')) events.spoolRecovered();
         return;
       } catch (error) {
         if (this.#closed || !isKind(error, 'retry')) throw error;
-        this.#fault = describeError(error);
-        events.spoolFault({ reason: this.#fault, retryMs: delayMs });
+        this.#note('write', error);
+        events.spoolFault({ reason: describeError(error), retryMs: delayMs });
         await clock.sleep(delayMs);
       }
     }
@@ -141,8 +152,20 @@ class SqliteSpool implements Spool {
   async read(partition: PartitionId, fromOffset: number, bytesMax: number): Promise<readonly Segment[]> {
     const hot = this.#hot.read(partition, fromOffset, bytesMax);
     if (hot.length > 0) return hot;
-    const reply = await this.#call({ kind: 'read', partition, fromOffset, bytesMax });
-    return reply.segments;
+    try {
+      const reply = await this.#call({ kind: 'read', partition, fromOffset, bytesMax });
+      this.#faults.delete('read');
+      return reply.segments;
+    } catch (error) {
+      if (isKind(error, 'retry')) this.#note('read', error);
+      throw error;
+    }
+  }
+
+  #note(what: 'write' | 'read', error: unknown): void {
+    const state = error instanceof SluiceError ? stateOfFault(error.code) : undefined;
+    const sinceMs = this.#faults.get(what)?.sinceMs ?? this.#options.clock.wallMs();
+    this.#faults.set(what, { state: state ?? 'failing', reason: describeError(error), sinceMs });
   }
 
   async cut(partition: PartitionId, cut: LogPlace): Promise<void> {
@@ -167,12 +190,24 @@ class SqliteSpool implements Spool {
     await this.#call({ kind: 'committed', positions });
   }
 
+  async askedAgain(partition: PartitionId, offset: number): Promise<void> {
+    await this.#call({ kind: 'asked-again', partition, offset });
+  }
+
   status(): SpoolStatus {
     const { partitions, files, freeBytes } = this.#state;
     const bytes = partitions.reduce((sum, p) => sum + p.bytes, 0);
     const { bytesMax } = this.#options;
     const silentMs = this.#silentMs();
-    return { bytes, bytesMax, freeBytes, files, partitions, silentMs, fault: this.#fault };
+    const { state: disk, reason: fault, sinceMs: faultSinceMs } = this.#worst();
+    const filesSetAside = this.#filesSetAside;
+    const said = { disk, fault, faultSinceMs, filesSetAside };
+    return { bytes, bytesMax, freeBytes, files, partitions, silentMs, ...said };
+  }
+
+  /** What cannot be written counts first: then nothing is read from Kafka. */
+  #worst(): DiskFault | typeof SOUND {
+    return this.#faults.get('write') ?? this.#faults.get('read') ?? SOUND;
   }
 
   #silentMs(): number {
@@ -223,6 +258,8 @@ class SqliteSpool implements Spool {
     for (const segment of state.cutOff) this.#options.events.spoolSegmentCutOff(segment);
     for (const { path, reason } of state.setAside) {
       this.#hot.clear();
+      this.#filesSetAside++;
+      this.#note('write', new SluiceError('SPOOL_CORRUPT', reason, { place: path }));
       this.#options.events.spoolFileSetAside({ path, reason });
     }
     if (state.setAside.length > 0) for (const listener of this.#lossListeners) listener();

@@ -3,7 +3,7 @@ import type { ErrorCode } from '@sluice/shared/errors.ts';
 import type { LogPlace, PartitionId } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { SpoolCommit, SpoolPartition } from '../contracts.ts';
-import type { CutSegment, DroppedSegment, SetAside } from './spool-files.ts';
+import type { CutSegment, DroppedSegment, SetAside } from './spool-losses.ts';
 
 export interface SpoolWorkerData {
   readonly directory: string;
@@ -24,6 +24,7 @@ export type SpoolCall =
       readonly positions: readonly SpoolCommit[];
     }
   | { readonly kind: 'cut'; readonly partition: PartitionId; readonly cut: LogPlace }
+  | { readonly kind: 'asked-again'; readonly partition: PartitionId; readonly offset: number }
   /** Only the state: space may have come back. */
   | { readonly kind: 'look' }
   | { readonly kind: 'close' };
@@ -33,6 +34,7 @@ export interface SpoolState {
   readonly files: number;
   readonly diskBytes: number;
   readonly freeBytes: number;
+  readonly freeInodes: number;
   readonly setAside: readonly SetAside[];
   readonly dropped: readonly DroppedSegment[];
   /** What lay behind a cut of Kafka's log. */

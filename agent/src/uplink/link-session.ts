@@ -224,6 +224,9 @@ export class LinkSession {
         case 'refused':
           handler.refused(body.value.topic, body.value.code, body.value.message);
           return;
+        case 'look':
+          void this.#look(body.value.question);
+          return;
         case 'schemaRequest':
           void this.#answerSchema(body.value);
           return;
@@ -236,6 +239,18 @@ export class LinkSession {
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  /** A question that cannot be answered now is not: the collector does not wait for long. */
+  async #look(question: number): Promise<void> {
+    const logs = await this.#options.handler.look();
+    if (logs === undefined) return;
+    const partitions = logs.map(({ logStart, logEnd, ...id }) => ({
+      ...partitionToWire(id),
+      logStart,
+      logEnd,
+    }));
+    this.#write({ $case: 'logs', value: { question, partitions } });
   }
 
   /** Never fails the stream: a registry is not the link's. */
@@ -360,9 +375,9 @@ function declaredToWire(p: DeclaredPartition) {
 }
 
 function positionFromWire(p: PartitionPosition) {
-  const { committed: nextOffset, received, rewindEpoch, openGaps, stands } = p;
+  const { committed: nextOffset, received, rewindEpoch, openGaps, stands, current } = p;
   return {
     ...{ ...partitionFromWire(p), leaderEpoch: -1, nextOffset, received, rewindEpoch },
-    ...{ openGaps, stands },
+    ...{ openGaps, stands, current },
   };
 }

@@ -110,6 +110,7 @@ export function createGlueCatalog(settings: GlueSettings): Catalog {
         const reply = await client
           .send(new BatchCreatePartitionCommand({ DatabaseName, TableName: table.name, PartitionInputList }))
           .catch((error: unknown) => {
+            if (nameOf(error) === 'EntityNotFoundException') throw dropped(table.name, error);
             throw named('glue:BatchCreatePartition', table.name, error);
           });
         const refused = (reply.Errors ?? []).find(
@@ -225,6 +226,12 @@ function nameOf(error: unknown): string {
 }
 
 const DENIED = ['AccessDeniedException', 'UnrecognizedClientException', 'InvalidSignatureException'];
+
+/** It stood when the table was loaded. Made anew, it would come without the partitions that it had. */
+function dropped(table: string, cause: unknown): SluiceError {
+  const message = 'the table is not in the catalog any more, and its partitions went with it';
+  return new SluiceError('CATALOG_TABLE_MISSING', message, { place: table, cause });
+}
 
 function named(action: string, place: string, error: unknown): SluiceError {
   if (error instanceof SluiceError) return error;

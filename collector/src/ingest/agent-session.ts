@@ -27,6 +27,7 @@ import type {
 import type { Events } from '../events.ts';
 import { type AgentGrant, isKnownAgent, maySend } from './authorization.ts';
 import type { CreditPool, StreamCredit } from './credit-pool.ts';
+import { LogQuestions, type LookAnswer } from './log-questions.ts';
 import { SchemaQuestions } from './schema-questions.ts';
 
 export type AgentStream = ServerDuplexStream<ConnectRequest, ConnectResponse>;
@@ -85,6 +86,7 @@ export class AgentSession implements AgentLink {
   /** Topics as declared, with their ids. */
   readonly #declared = new Set<string>();
   readonly #schemas: SchemaQuestions;
+  readonly #logs: LogQuestions;
   #state: 'new' | 'greeted' | 'welcomed' | 'finishing' | 'over' = 'new';
   #receiptDue = false;
   #protocol = PROTOCOLS.max;
@@ -97,6 +99,7 @@ export class AgentSession implements AgentLink {
     this.#schemas = new SchemaQuestions(options.clock, (value) =>
       this.#write({ $case: 'schemaRequest', value }),
     );
+    this.#logs = new LogQuestions(options.clock, (value) => this.#write({ $case: 'look', value }));
     this.#cancelHelloWait = options.clock.after(HELLO_MS_MAX, () =>
       this.#refuse(new SluiceError('LINK_MESSAGE_INVALID', `no Hello came in ${HELLO_MS_MAX / 1_000} s`)),
     );
@@ -134,6 +137,7 @@ export class AgentSession implements AgentLink {
     this.#options.credit.close(this.#credit);
     this.#options.sequencer.disconnected(this);
     this.#schemas.close();
+    this.#logs.close();
     const { stream } = this.#options;
     if (end.kind === 'ended') stream.end();
     if (end.kind === 'refused')
@@ -182,6 +186,9 @@ export class AgentSession implements AgentLink {
           break;
         case 'revoked':
           this.#options.sequencer.revoke(this, body.value.partitions.map(partitionFromWire));
+          break;
+        case 'logs':
+          this.#logs.answered(body.value, this.topics);
           break;
         default: // a newer agent's word that this version does not know
       }
@@ -305,6 +312,11 @@ export class AgentSession implements AgentLink {
     });
   }
 
+  /** Asks where Kafka's logs begin and end now. An agent of an earlier version does not answer. */
+  async look(waitMs: number): Promise<LookAnswer> {
+    return this.#state === 'welcomed' ? await this.#logs.ask(waitMs) : undefined;
+  }
+
   #gap(wire: Gap): void {
     const { leaderEpoch, startOffset, nextOffset, reason } = wire;
     const gap = { ...partitionFromWire(wire), leaderEpoch, startOffset, nextOffset, reason };
@@ -373,6 +385,7 @@ export class AgentSession implements AgentLink {
 const topicKey = ({ topic, topicId }: { readonly topic: string; readonly topicId: string }) =>
   `${topicId} ${topic}`;
 
-function toWire({ openGaps, stands, ...position }: PartitionPosition) {
-  return { ...position, ...partitionToWire(position), openGaps: [...openGaps], stands: [...stands] };
+function toWire({ openGaps, stands, current = false, ...position }: PartitionPosition) {
+  const ranges = { openGaps: [...openGaps], stands: [...stands] };
+  return { ...position, ...partitionToWire(position), ...ranges, current };
 }

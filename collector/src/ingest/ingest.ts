@@ -5,14 +5,23 @@ import { type ServiceError, status } from '@grpc/grpc-js';
 import type { Protocols } from '@sluice/proto/protocol.ts';
 import { type Cancel, type Clock, within } from '@sluice/shared/clock.ts';
 import { describeError, SluiceError } from '@sluice/shared/errors.ts';
+import type { PartitionId } from '@sluice/shared/position.ts';
 import type { Random } from '@sluice/shared/random.ts';
 import { daysToExpiry, type TlsFiles } from '@sluice/shared/tls-material.ts';
-import type { FoundSchema, SchemaSource, SchemaWant, Sequencer } from '../contracts.ts';
+import type {
+  FoundSchema,
+  LogBounds,
+  PartitionLog,
+  SchemaSource,
+  SchemaWant,
+  Sequencer,
+} from '../contracts.ts';
 import type { Events } from '../events.ts';
 import { AgentSession, type AgentStream, type SessionEnd } from './agent-session.ts';
 import type { AgentGrant } from './authorization.ts';
 import { createCreditPool } from './credit-pool.ts';
 import { agentIdentity } from './identity.ts';
+import { KafkaLogs } from './kafka-logs.ts';
 import { createGrpcDoor, type DoorOptions, type LinkDoor } from './link-door.ts';
 
 export interface IngestOptions {
@@ -74,6 +83,15 @@ export interface Ingest extends SchemaSource {
    */
   close(graceMs: number): Promise<void>;
   status(): IngestStatus;
+  /** Asks every agent where Kafka's logs begin and end now; those that answered in time. */
+  look(waitMs: number): Promise<readonly AgentLogs[]>;
+  /** What was last heard of one partition's log. */
+  logOf(partition: PartitionId): LogBounds | undefined;
+}
+
+export interface AgentLogs {
+  readonly agentId: string;
+  readonly partitions: readonly PartitionLog[];
 }
 
 interface Connected {
@@ -103,6 +121,7 @@ class GrpcIngest implements Ingest {
   readonly #connected = new Set<Connected>();
   readonly #credit;
   readonly #door: LinkDoor;
+  readonly #logs: KafkaLogs;
   #listening = false;
   #draining = false;
   #streams = 0;
@@ -112,6 +131,7 @@ class GrpcIngest implements Ingest {
 
   constructor(options: IngestOptions) {
     this.#options = options;
+    this.#logs = new KafkaLogs(options.clock);
     this.#credit = createCreditPool(options.creditBytesMax, () => options.sequencer.room());
     const { address, tls, connectionsMax, clock, keepalive, openDoor = createGrpcDoor } = options;
     this.#door = openDoor({
@@ -287,6 +307,20 @@ class GrpcIngest implements Ingest {
     return certificate === undefined
       ? Number.POSITIVE_INFINITY
       : daysToExpiry(certificate, this.#options.clock.wallMs());
+  }
+
+  async look(waitMs: number): Promise<readonly AgentLogs[]> {
+    const asked = this.#agents().map(async ({ session }) => {
+      const partitions = await session.look(waitMs);
+      if (partitions === undefined) return [];
+      this.#logs.heard(partitions);
+      return [{ agentId: session.agentId, partitions }];
+    });
+    return (await Promise.all(asked)).flat();
+  }
+
+  logOf(partition: PartitionId): LogBounds | undefined {
+    return this.#logs.of(partition);
   }
 
   status(): IngestStatus {

@@ -1,14 +1,18 @@
 // How a table is: whether it is ready, waits for something that may pass, is parked until a human acts, or is
 // halted for good. Every call to the store or the catalog runs under `retrying`, which waits through what may
-// pass.
+// pass. What a human must end is tried again ever more rarely, between named bounds, and at once when told.
 import type { Clock } from '@sluice/shared/clock.ts';
 import { describeError, isKind } from '@sluice/shared/errors.ts';
 import type { Random } from '@sluice/shared/random.ts';
 import type { TableWriterStatus } from '../contracts.ts';
 import type { Events } from '../events.ts';
 
+/** For what may pass by itself. Each wait is drawn from the upper half of its length. */
 const RETRY_MS_MIN = 200;
 const RETRY_MS_MAX = 30_000;
+/** For what somebody has to correct: the same. */
+export const PARKED_RETRY_MS_MIN = 5_000;
+export const PARKED_RETRY_MS_MAX = 120_000;
 
 export interface ConditionOptions {
   readonly table: string;
@@ -17,6 +21,8 @@ export interface ConditionOptions {
   readonly events: Events;
   /** Ends every wait. */
   readonly signal: AbortSignal;
+  /** Called when the state is another one. */
+  readonly onStateMoved?: () => void;
 }
 
 export class TableCondition {
@@ -28,6 +34,8 @@ export class TableCondition {
   #loaded = false;
   /** Calls that wait for the store or the catalog now. */
   #waiting = 0;
+  /** Ends the waits of now, and no later ones. */
+  #hurry = new AbortController();
 
   constructor(options: ConditionOptions) {
     this.#options = options;
@@ -54,29 +62,33 @@ export class TableCondition {
    * call.
    */
   async retrying<T>(doing: string, task: () => Promise<T>): Promise<T> {
-    const { clock, random, signal } = this.#options;
     let waits = false;
+    const delays = { waiting: RETRY_MS_MIN, parked: PARKED_RETRY_MS_MIN };
     try {
-      for (let delayMs = RETRY_MS_MIN; ; delayMs = Math.min(delayMs * 2, RETRY_MS_MAX)) {
+      for (;;) {
         this.check();
         try {
           return await task();
         } catch (error) {
           const reason = `${doing}: ${describeError(error)}`;
           if (isKind(error, 'halt')) this.halt(error, reason);
-          const parked = isKind(error, 'reject');
-          if (!parked && !isKind(error, 'retry')) throw error;
+          if (!isKind(error, 'reject') && !isKind(error, 'retry')) throw error;
           if (!waits) this.#waiting++;
           waits = true;
-          const waitMs = parked ? RETRY_MS_MAX : delayMs * (0.5 + random.fraction() / 2);
-          this.#wait(parked ? 'parked' : 'waiting', reason, waitMs);
-          await clock.sleep(waitMs, signal);
+          await this.#wait(isKind(error, 'reject') ? 'parked' : 'waiting', reason, delays);
         }
       }
     } finally {
       if (waits && --this.#waiting === 0 && this.#state !== 'halted')
         this.#enter(this.#loaded ? 'ready' : 'loading', undefined);
     }
+  }
+
+  /** What waits is tried now. */
+  retryNow(): void {
+    const hurry = this.#hurry;
+    this.#hurry = new AbortController();
+    hurry.abort();
   }
 
   halt(error: unknown, reason: string): void {
@@ -86,15 +98,25 @@ export class TableCondition {
     this.#options.events.tableHalted({ table: this.#options.table, reason });
   }
 
-  #wait(state: 'waiting' | 'parked', reason: string, waitMs: number): void {
-    const { events, table } = this.#options;
+  /** Each time twice as long as the time before, up to the bound of its kind. */
+  async #wait(
+    state: 'waiting' | 'parked',
+    reason: string,
+    delays: { waiting: number; parked: number },
+  ): Promise<void> {
+    const { clock, random, events, signal, table } = this.#options;
+    const waitMs = delays[state] * (0.5 + random.fraction() / 2);
+    delays[state] = Math.min(delays[state] * 2, state === 'parked' ? PARKED_RETRY_MS_MAX : RETRY_MS_MAX);
     if (this.#state !== 'halted') this.#enter(state, reason);
     events.tableWaits({ table, state, reason, retryMs: Math.round(waitMs) });
+    await clock.sleep(waitMs, AbortSignal.any([signal, this.#hurry.signal]));
   }
 
   #enter(state: TableWriterStatus['state'], reason: string | undefined): void {
-    if (state !== this.#state) this.#sinceMs = this.#options.clock.wallMs();
+    const moved = state !== this.#state;
+    if (moved) this.#sinceMs = this.#options.clock.wallMs();
     this.#state = state;
     this.#reason = reason;
+    if (moved) this.#options.onStateMoved?.();
   }
 }

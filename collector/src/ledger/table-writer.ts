@@ -82,6 +82,7 @@ class LedgerTableWriter implements TableWriter {
   readonly #condition: TableCondition;
   readonly #staging: Staging;
   readonly #ackedListeners: ((partitions: readonly PartitionId[]) => void)[] = [];
+  readonly #stateListeners: (() => void)[] = [];
   #ledger: Ledger | undefined;
   #publisher: Publisher | undefined;
   /** Whoever reads or appends entries does so one after the other, in call order. */
@@ -99,7 +100,12 @@ class LedgerTableWriter implements TableWriter {
     const { table, schemas, store, catalog, clock, random, events } = options;
     this.#target = { table, store, catalog, definitions: tableDefinitions(table, schemas) };
     const { signal } = this.#stopping;
-    this.#condition = new TableCondition({ table: table.name, clock, random, events, signal });
+    this.#condition = new TableCondition({
+      ...{ table: table.name, clock, random, events, signal },
+      onStateMoved: () => {
+        for (const listener of this.#stateListeners) listener();
+      },
+    });
     this.#staging = new Staging({ table, store, random, condition: this.#condition });
   }
 
@@ -277,6 +283,14 @@ class LedgerTableWriter implements TableWriter {
 
   onAcked(listener: (partitions: readonly PartitionId[]) => void): void {
     this.#ackedListeners.push(listener);
+  }
+
+  onStateMoved(listener: () => void): void {
+    this.#stateListeners.push(listener);
+  }
+
+  retryNow(): void {
+    this.#condition.retryNow();
   }
 
   status(): TableWriterStatus {

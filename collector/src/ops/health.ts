@@ -3,9 +3,9 @@
 import type { HealthReport, Verdict } from '@sluice/shared/ops-server.ts';
 import { partitionName } from '@sluice/shared/position.ts';
 import { formatBytes, formatDuration } from '@sluice/shared/units.ts';
-import type { TableWriterStatus } from '../contracts.ts';
+import type { LogBounds, TableWriterStatus } from '../contracts.ts';
 import type { IngestStatus } from '../ingest/ingest.ts';
-import type { LaneStatus } from '../window/table-lane.ts';
+import type { LaneStatus } from '../window/lane.ts';
 
 /** A staged record older than this many windows does not flow. */
 const WINDOWS_LATE_MAX = 3;
@@ -13,6 +13,8 @@ const LATE_MS_MIN = 60_000;
 const STAGING_FULL_SHARE = 0.95;
 /** A ledger is read in less than this, unless something is in the way. */
 const LOADING_MS_MAX = 30_000;
+/** Partitions that one line names. */
+const NAMED_MAX = 5;
 
 export interface TableFacts {
   readonly lane: LaneStatus;
@@ -23,6 +25,10 @@ export interface TableFacts {
     readonly partition: number;
     readonly committed: number;
     readonly acknowledged: number;
+    /** Offsets that another table of the topic has and this one lacks. */
+    readonly behind: number;
+    /** What Kafka has, as an agent said last; undefined where none has. */
+    readonly log: LogBounds | undefined;
   }[];
 }
 
@@ -63,7 +69,8 @@ function verdictOf(reasons: number, at: { halted: number; tables: number; loadin
   return at.halted === at.tables ? 'stopped' : 'degraded';
 }
 
-function tableReasons({ lane, writer, windowLengthMs }: TableFacts, wallMs: number): string[] {
+function tableReasons(table: TableFacts, wallMs: number): string[] {
+  const { lane, writer, windowLengthMs } = table;
   const reasons: string[] = [];
   const since = formatDuration(wallMs - writer.sinceMs);
   if (writer.state !== 'ready' && writer.state !== 'loading')
@@ -72,9 +79,40 @@ function tableReasons({ lane, writer, windowLengthMs }: TableFacts, wallMs: numb
     reasons.push(`table ${lane.table} has been reading its ledger for ${since}`);
   if (lane.waitsFor !== undefined) reasons.push(`table ${lane.table} waits: ${lane.waitsFor}`);
   const age = lane.oldestStagedMs === undefined ? 0 : wallMs - lane.oldestStagedMs;
+  if (lane.detachedSinceMs !== undefined) {
+    reasons.push(detachedReason(table, wallMs - lane.detachedSinceMs));
+    return reasons;
+  }
   if (age > Math.max(LATE_MS_MIN, WINDOWS_LATE_MAX * windowLengthMs))
     reasons.push(`table ${lane.table}: the oldest staged record has waited ${formatDuration(age)}`);
   return reasons;
+}
+
+/** At which offsets, behind by how much, and how long Kafka will still have what is lacking. */
+function detachedReason({ lane, partitions }: TableFacts, sinceMs: number): string {
+  const at = partitions.filter(({ behind }) => behind > 0).map((p) => `${partitionName(p)}@${p.committed}`);
+  const behind = partitions.reduce((sum, p) => sum + p.behind, 0);
+  const where = partitions.length === 0 ? 'its ledger is not read' : `behind by ${behind} offsets`;
+  const named = at.slice(0, NAMED_MAX).join(', ') + (at.length > NAMED_MAX ? ' ...' : '');
+  const place = named === '' ? where : `at ${named}, ${where}`;
+  return `table ${lane.table} is detached for ${formatDuration(sinceMs)}: ${place}; ${retained(partitions)}`;
+}
+
+function retained(partitions: TableFacts['partitions']): string {
+  const lost = partitions.reduce((sum, p) => sum + Math.max(0, (p.log?.logStart ?? 0) - p.committed), 0);
+  if (lost > 0) return `Kafka has deleted ${lost} offsets that it lacks: they become a gap`;
+  const left = partitions.map(timeToLossMs).filter((ms) => ms !== undefined);
+  const only = 'only Kafka’s retention keeps what it lacks';
+  return left.length === 0
+    ? only
+    : `${only}, for about ${formatDuration(Math.min(...left))} at its present pace`;
+}
+
+/** Until the log's start reaches the table; undefined where the start is not known to move. */
+export function timeToLossMs(partition: TableFacts['partitions'][number]): number | undefined {
+  const { committed, behind, log } = partition;
+  if (log === undefined || behind === 0 || log.startMovesPerSecond <= 0) return undefined;
+  return (Math.max(0, committed - log.logStart) / log.startMovesPerSecond) * 1_000;
 }
 
 function detailOf({ tables, ingest, stagedBytes, stagedBytesMax, wallMs }: CollectorFacts) {
@@ -92,7 +130,13 @@ function detailOf({ tables, ingest, stagedBytes, stagedBytesMax, wallMs }: Colle
         writer.lastCommitMs === undefined || lane.oldestStagedMs !== undefined
           ? undefined
           : `idle since ${new Date(writer.lastCommitMs).toISOString()} (${formatDuration(wallMs - writer.lastCommitMs)})`,
-      partitions: partitions.map((p) => ({ ...p, partition: partitionName(p) })),
+      detachedSince:
+        lane.detachedSinceMs === undefined ? undefined : new Date(lane.detachedSinceMs).toISOString(),
+      partitions: partitions.map((p) => ({
+        ...p,
+        partition: partitionName(p),
+        timeToLossSeconds: Math.round((timeToLossMs(p) ?? Number.NaN) / 1_000) || undefined,
+      })),
     })),
   };
 }

@@ -13,6 +13,21 @@ export function registerMetrics(metrics: Metrics, facts: () => CollectorFacts): 
   );
   const state = metrics.gauge('sluice_table_ready', '1 while the table can be written', perTable);
   const committed = metrics.gauge('sluice_committed_offset', 'Next offset by the ledger', perPartition);
+  const detached = metrics.gauge(
+    'sluice_table_detached_seconds',
+    'How long the topic has gone on without a table that cannot be written; 0 while it waits for it',
+    perTable,
+  );
+  const behind = metrics.gauge(
+    'sluice_table_behind_offsets',
+    'Offsets that another table of the topic has and this one lacks',
+    perPartition,
+  );
+  const margin = metrics.gauge(
+    'sluice_table_retained_offsets',
+    'Offsets between the start of Kafka’s log and the table; negative: lost before they were read',
+    perPartition,
+  );
   metrics.onCollect(() => {
     const { tables, stagedBytes, wallMs } = facts();
     staged.set(stagedBytes);
@@ -20,8 +35,14 @@ export function registerMetrics(metrics: Metrics, facts: () => CollectorFacts): 
       const table = lane.table;
       oldest.set({ table }, lane.oldestStagedMs === undefined ? 0 : (wallMs - lane.oldestStagedMs) / 1_000);
       state.set({ table }, writer.state === 'ready' ? 1 : 0);
-      for (const p of partitions)
-        committed.set({ table, topic: p.topic, partition: String(p.partition) }, p.committed);
+      const { detachedSinceMs } = lane;
+      detached.set({ table }, detachedSinceMs === undefined ? 0 : (wallMs - detachedSinceMs) / 1_000);
+      for (const p of partitions) {
+        const labels = { table, topic: p.topic, partition: String(p.partition) };
+        committed.set(labels, p.committed);
+        behind.set(labels, p.behind);
+        if (p.log !== undefined) margin.set(labels, p.committed - p.log.logStart);
+      }
     }
   });
 }

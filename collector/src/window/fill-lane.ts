@@ -7,18 +7,18 @@ import { assert, describeError, isKind, SluiceError } from '@sluice/shared/error
 import { commonRanges, type OffsetRange, withoutRanges } from '@sluice/shared/offset-range.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import { clipSegment, type Segment } from '@sluice/shared/segment.ts';
+import type { LaneOptions } from './lane.ts';
 import {
   addToWindow,
   endWindow,
   isOfCutLog,
-  newWindow,
   type OpenWindow,
   releaseWindow,
   segmentsOf,
+  windowNow,
   windowRanges,
 } from './open-window.ts';
 import type { StagedBytes } from './staging-budget.ts';
-import type { LaneOptions } from './table-lane.ts';
 
 /** A fill waits so long for more of its gap. */
 const FILL_LINGER_MS = 2_000;
@@ -85,20 +85,14 @@ export class FillLane {
 
   stage(segment: Segment, part: OffsetRange, held: StagedBytes): void {
     if (!this.#continues(segment, part)) this.close();
-    const { clock, table } = this.#options;
-    this.#open ??= this.#newWindow();
+    const { clock, random, table } = this.#options;
+    this.#open ??= windowNow(clock, random);
     const clipped = clipSegment(segment, part.nextOffset);
     const cut = clipped === segment ? {} : { isClipped: true as const };
     addToWindow(this.#open, { segment: clipped, fromOffset: part.startOffset, held, ...cut });
     if (this.#open.bytes >= table.windowBytesMax) this.close();
     else if (this.#open.segments.length === 1)
       this.#cancelTimer = clock.after(FILL_LINGER_MS, () => this.close());
-  }
-
-  #newWindow(): OpenWindow {
-    const { clock, random } = this.#options;
-    const at = new Date(clock.wallMs()).toISOString().replace(/[-:]|\.\d+/g, '');
-    return newWindow(`${at}-${random.hex(8)}`, { wallMs: clock.wallMs(), monotonicMs: clock.monotonicMs() });
   }
 
   /** An entry names a partition once, with one range in one gap. */
@@ -142,6 +136,7 @@ export class FillLane {
       try {
         const [segments, directory] = [segmentsOf(window), this.#directory(window)];
         const result = await transformer.run({ table, windowId, segments, openedMs, directory });
+        if (window.state === 'given up') return;
         const ranges = windowRanges(window, result.recordsPerPartition);
         await writer.fillWindow({ windowId, openedMs, ranges, classes: result.classes, files: result.files });
         this.waitsFor = undefined;
@@ -152,6 +147,7 @@ export class FillLane {
       } catch (error) {
         // Another collector was first with some of it: what it left is wanted again.
         if (error instanceof SluiceError && error.code === 'LEDGER_RANGE_CONFLICT') return;
+        if (window.state === 'given up' && !signal.aborted) return;
         if (signal.aborted || isKind(error, 'halt')) throw error;
         const reason = describeError(error);
         this.waitsFor = `fill: ${reason}`;
@@ -173,6 +169,16 @@ export class FillLane {
 
   #directory(window: OpenWindow): string {
     return join(this.#options.workDir, 'windows', `${this.#options.table.name}-${window.id}`);
+  }
+
+  /** What is staged is let go; the fill that is being written stays with the writer, without its memory. */
+  giveUp(): void {
+    this.close();
+    for (const window of this.#inFlight) {
+      endWindow(window, 'given up');
+      releaseWindow(window);
+    }
+    if (!this.#failed) this.waitsFor = undefined;
   }
 
   drained(): Promise<void> {

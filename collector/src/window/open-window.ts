@@ -1,7 +1,9 @@
 // One window of one table: segments in arrival order, contiguous per partition. Pure state; when to close it
 // is the lane's decision and what its ranges are is derived from the segments.
+import type { Clock } from '@sluice/shared/clock.ts';
 import { assert, SluiceError } from '@sluice/shared/errors.ts';
 import { type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
+import type { Random } from '@sluice/shared/random.ts';
 import { type Segment, skippedFrom } from '@sluice/shared/segment.ts';
 import type { LedgerRange, StagedSegment, TableWriter } from '../contracts.ts';
 import type { StagedBytes } from './staging-budget.ts';
@@ -26,6 +28,13 @@ export interface OpenWindow {
 
 /** Bytes of segments from which on an open window may be transformed as it grows. */
 export const EARLY_TRANSFORM_BYTES = 4 * 2 ** 20;
+
+/** A window with a name of its own, as of now. */
+export function windowNow(clock: Clock, random: Random): OpenWindow {
+  const wallMs = clock.wallMs();
+  const id = `${new Date(wallMs).toISOString().replace(/[-:]|\.\d+/g, '')}-${random.hex(8)}`;
+  return newWindow(id, { wallMs, monotonicMs: clock.monotonicMs() });
+}
 
 export function newWindow(id: string, at: { wallMs: number; monotonicMs: number }): OpenWindow {
   return {

@@ -14,6 +14,8 @@ export interface PartitionOpener {
    * Resolves when every table has opened or refused what it lacks. Never rejects; asked twice, it opens once.
    */
   open(partitions: readonly DeclaredPartition[]): Promise<void>;
+  /** Whether its ledger was read when it was asked for last. */
+  isCurrent(writer: TableWriter): boolean;
 }
 
 export function createPartitionOpener(
@@ -21,11 +23,19 @@ export function createPartitionOpener(
   events: Pick<Events, 'tableNotOpened'>,
 ): PartitionOpener {
   const opening = new Map<TableWriter, Map<string, Promise<void>>>();
+  const current = new Set<TableWriter>();
 
-  function startOf(table: SequencedTable, partition: DeclaredPartition) {
-    const siblings = tables
+  function siblingsOf(table: SequencedTable, partition: DeclaredPartition) {
+    return tables
       .filter((other) => other !== table && other.lane.table.topic === partition.topic)
       .map(({ writer }) => writer.acked(partition));
+  }
+
+  function startOf(
+    table: SequencedTable,
+    partition: DeclaredPartition,
+    siblings: readonly (number | undefined)[],
+  ) {
     const otherIncarnation = table.writer.partitions().some((p) => sameSlot(p, partition));
     return resolveStart({ configured: table.lane.table.startAt, partition, siblings, otherIncarnation });
   }
@@ -35,15 +45,25 @@ export function createPartitionOpener(
     const ours = partitions.filter((p) => p.topic === lane.table.topic);
     if (ours.length === 0) return;
     writer.follow(true);
+    // Where others are when a table that cannot be read now is read at last says nothing: they went on.
+    const isReady = writer.status().state === 'ready';
+    const siblingsNow = new Map(ours.map((p) => [p, isReady ? undefined : siblingsOf(table, p)]));
     // A table that is not loaded, halted or closed is told by `open`, where it matters.
-    await writer.refresh().catch(() => {});
+    current.delete(writer);
+    await writer.refresh().then(
+      () => current.add(writer),
+      () => {},
+    );
     const pending = opening.get(writer) ?? new Map<string, Promise<void>>();
     opening.set(writer, pending);
     const lacking = ours.filter((p) => writer.position(p) === undefined);
     const fresh = lacking.filter((p) => !pending.has(partitionKey(p)));
     const waited = new Set(lacking.flatMap((p) => pending.get(partitionKey(p)) ?? []));
     if (fresh.length > 0) {
-      const asked = fresh.map((p) => ({ ...idOf(p), leaderEpoch: p.leaderEpoch, ...startOf(table, p) }));
+      const asked = fresh.map((p) => {
+        const start = startOf(table, p, siblingsNow.get(p) ?? siblingsOf(table, p));
+        return { ...idOf(p), leaderEpoch: p.leaderEpoch, ...start };
+      });
       const opened = writer
         .open(asked)
         .catch((error: unknown) =>
@@ -59,6 +79,7 @@ export function createPartitionOpener(
   }
 
   return {
+    isCurrent: (writer) => current.has(writer),
     open: async (partitions) => {
       await Promise.all(tables.map((table) => openIn(table, partitions)));
     },

@@ -1,11 +1,18 @@
 // One partition as the sequencer sees it: the tables that read it, the streams that send or have sent it, and
-// what follows from where its tables stand. Pure but for the tables that are asked.
+// what follows from where the tables stand that its topic waits for. Those that are detached do not count.
 import { mergedRanges, type OffsetRange } from '@sluice/shared/offset-range.ts';
 import type { LogPlace, PartitionId } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
-import type { AgentLink, PartitionCommit, PartitionPosition, TableWriter } from '../contracts.ts';
-import type { GapFills } from './gap-fills.ts';
-import type { TableLane } from './table-lane.ts';
+import type {
+  AgentLink,
+  DeclaredPartition,
+  PartitionCommit,
+  PartitionPosition,
+  TableWriter,
+} from '../contracts.ts';
+import type { Events } from '../events.ts';
+import { GapFills } from './gap-fills.ts';
+import type { TableLane } from './lane.ts';
 
 export interface SequencedTable {
   readonly lane: TableLane;
@@ -15,6 +22,8 @@ export interface SequencedTable {
 export interface PartitionState {
   readonly id: PartitionId;
   readonly tables: readonly SequencedTable[];
+  /** What was said of it last. */
+  declared: DeclaredPartition;
   /** Streams that declared it and did not revoke it: they may send. */
   readonly links: Set<AgentLink>;
   /**
@@ -33,41 +42,82 @@ export interface PartitionState {
   readonly shown: Map<AgentLink, string>;
 }
 
-/** Acknowledged is what every table of the topic has published. */
-export function ackedOf({ id, tables }: PartitionState): number {
-  return tables.reduce((low, { writer }) => Math.min(low, writer.acked(id) ?? 0), Number.MAX_SAFE_INTEGER);
+export function newPartition(
+  { id, tables, declared }: Pick<PartitionState, 'id' | 'tables' | 'declared'>,
+  events: Pick<Events, 'fillAsked'>,
+): PartitionState {
+  const fillable = {
+    id,
+    get fills() {
+      return attachedTo({ tables }).map(({ lane }) => lane.fills);
+    },
+  };
+  const maps = { hearers: new Map(), shown: new Map(), impossible: new Map() };
+  return { id, tables, declared, links: new Set(), fills: new GapFills(fillable, events), cuts: 0, ...maps };
+}
+
+/** Whether its topic waits for it. */
+export function isAttached({ lane }: SequencedTable): boolean {
+  return lane.detachedSinceMs() === undefined;
+}
+
+/** The tables that it waits for. */
+export function attachedTo({ tables }: Pick<PartitionState, 'tables'>): readonly SequencedTable[] {
+  return tables.filter(isAttached);
+}
+
+/** Acknowledged is what every table that the topic waits for has published. */
+export function ackedOf(state: PartitionState): number {
+  const acked = attachedTo(state).map(({ writer }) => writer.acked(state.id) ?? 0);
+  return Math.min(Number.MAX_SAFE_INTEGER, ...acked);
 }
 
 export function commitOf(state: PartitionState): PartitionCommit {
-  const { id, tables } = state;
-  const leaderEpoch = tables.reduce(
-    (low, { writer }) => Math.min(low, writer.leaderEpoch(id) ?? low),
-    Infinity,
-  );
+  const { id } = state;
+  const epochs = attachedTo(state).flatMap(({ writer }) => writer.leaderEpoch(id) ?? []);
   return {
     ...{ partition: id, nextOffset: ackedOf(state), openGaps: keptGapsOf(state) },
-    leaderEpoch: Number.isFinite(leaderEpoch) ? leaderEpoch : -1,
+    leaderEpoch: epochs.length > 0 ? Math.min(...epochs) : -1,
   };
 }
 
-export function positionOf(state: PartitionState, link: AgentLink): PartitionPosition {
-  const { id, tables, hearers } = state;
+/** Every stream that may hold some of it hears what it may forget. */
+export function tellCommits(states: readonly PartitionState[]): void {
+  const perLink = new Map<AgentLink, PartitionCommit[]>();
+  for (const state of states) {
+    const commit = commitOf(state);
+    for (const link of state.hearers.keys()) perLink.set(link, [...(perLink.get(link) ?? []), commit]);
+  }
+  for (const [link, commits] of perLink) link.committed(commits);
+}
+
+function standsOf(state: PartitionState): readonly LogPlace[] {
   const stands = new Map<string, LogPlace>();
-  for (const { writer, lane } of tables) {
-    const committed = { offset: writer.position(id) ?? 0, leaderEpoch: writer.leaderEpoch(id) ?? -1 };
-    for (const place of [committed, lane.place(id) ?? committed])
+  for (const { writer, lane } of attachedTo(state)) {
+    const [offset, leaderEpoch] = [writer.position(state.id) ?? 0, writer.leaderEpoch(state.id) ?? -1];
+    for (const place of [{ offset, leaderEpoch }, lane.place(state.id) ?? { offset, leaderEpoch }])
       stands.set(`${place.offset}/${place.leaderEpoch}`, place);
   }
+  return [...stands.values()];
+}
+
+export function positionOf(state: PartitionState, link: AgentLink, current = false): PartitionPosition {
+  const rewindEpoch = state.hearers.get(link) ?? 0;
   return {
-    ...id,
-    ...{ committed: ackedOf(state), received: expectedOf(state), rewindEpoch: hearers.get(link) ?? 0 },
-    ...{ openGaps: keptGapsOf(state), stands: [...stands.values()] },
+    ...state.id,
+    ...{ committed: ackedOf(state), received: expectedOf(state), rewindEpoch },
+    ...{ openGaps: keptGapsOf(state), stands: standsOf(state), current },
   };
+}
+
+/** Some tables know of a newer epoch than others: those may stand where a log was cut that they knew. */
+export function standsApart(state: PartitionState): boolean {
+  return new Set(standsOf(state).map(({ leaderEpoch }) => leaderEpoch)).size > 1;
 }
 
 /** What some table still wants, or has and does not show yet. */
-export function keptGapsOf({ id, tables }: PartitionState): readonly OffsetRange[] {
-  return mergedRanges(tables.flatMap(({ writer }) => writer.keptGaps(id)));
+export function keptGapsOf(state: PartitionState): readonly OffsetRange[] {
+  return mergedRanges(attachedTo(state).flatMap(({ writer }) => writer.keptGaps(state.id)));
 }
 
 /** Where a segment of a log that was cut ends for everybody: what lies behind is in Kafka no more. */
@@ -81,20 +131,34 @@ export function validEnd({ tables }: PartitionState, segment: Segment): number {
  * Some table holds, of an older epoch, what the segment brings under a newer one: epochs never fall in a log,
  * so one of the two is of a log that was cut.
  */
-export function contradicts({ id, tables }: PartitionState, segment: Segment): boolean {
-  return tables.some(({ lane }) => {
-    const place = lane.place(id);
+export function contradicts(state: PartitionState, segment: Segment): boolean {
+  return attachedTo(state).some(({ lane }) => {
+    const place = lane.place(state.id);
     if (place === undefined || place.leaderEpoch < 0) return false;
     return segment.startOffset < place.offset && place.leaderEpoch < segment.leaderEpoch;
   });
 }
 
 /** Every sender goes on where the tables stand now; what it has sent before is stale. */
-export function goOnAtCut(state: PartitionState): void {
+export function goOn(state: PartitionState, { current }: { readonly current: boolean }): void {
   for (const sender of state.links) {
     state.hearers.set(sender, (state.hearers.get(sender) ?? 0) + 1);
-    sender.welcomed([positionOf(state, sender)]);
+    sender.welcomed([positionOf(state, sender, current)]);
   }
+}
+
+/** The sender is asked for what the first of the tables lacks; what it has sent before is stale. */
+export function rewind(
+  link: AgentLink,
+  state: PartitionState,
+  { reason, events }: { readonly reason: string; readonly events: Pick<Events, 'rewindAsked'> },
+): void {
+  const epoch = (state.hearers.get(link) ?? 0) + 1;
+  state.hearers.set(link, epoch);
+  const offset = expectedOf(state);
+  const { topic, partition } = state.id;
+  events.rewindAsked({ agent: link.agentId, topic, partition, offset, reason });
+  link.rewind(state.id, offset, epoch, reason);
 }
 
 /** The agent asks Kafka which is true. Once for each such place: true where it was shown now. */
@@ -112,18 +176,19 @@ export function showsPlaces(link: AgentLink, state: PartitionState): boolean {
  * As far as it can be: a parked table waits for an operator, and what a halted one has given up is not here
  * any more.
  */
-export function isAcked({ id, tables }: PartitionState, offset: number): boolean {
-  return tables.every(({ lane, writer }) => {
-    const here = Math.min(offset, lane.next(id) ?? 0);
-    return (writer.acked(id) ?? 0) >= here || writer.status().state === 'parked';
+export function isAcked(state: PartitionState, offset: number): boolean {
+  return attachedTo(state).every(({ lane, writer }) => {
+    const here = Math.min(offset, lane.next(state.id) ?? 0);
+    return (writer.acked(state.id) ?? 0) >= here || writer.status().state === 'parked';
   });
 }
 
-/** Expected is what some table still lacks. */
-export function expectedOf({ id, tables }: PartitionState): number {
-  return tables.reduce((low, { lane }) => Math.min(low, lane.next(id) ?? 0), Number.MAX_SAFE_INTEGER);
+/** Expected is what some of those tables still lacks. */
+export function expectedOf(state: PartitionState): number {
+  const next = attachedTo(state).map(({ lane }) => lane.next(state.id) ?? 0);
+  return Math.min(Number.MAX_SAFE_INTEGER, ...next);
 }
 
-export function isOpen({ id, tables }: PartitionState): boolean {
-  return tables.every(({ lane }) => lane.next(id) !== undefined);
+export function isOpen(state: PartitionState): boolean {
+  return attachedTo(state).every(({ lane }) => lane.next(state.id) !== undefined);
 }

@@ -5,50 +5,44 @@
 import { type Clock, within } from '@sluice/shared/clock.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import { clipSegment, type Segment } from '@sluice/shared/segment.ts';
-import { formatBytes } from '@sluice/shared/units.ts';
 import type {
   AgentLink,
   DeclaredPartition,
   GapNotice,
-  PartitionCommit,
   PartitionPosition,
   Sequencer,
   TruncationNotice,
 } from '../contracts.ts';
 import type { Events } from '../events.ts';
-import { FILL_EPOCH_MIN, GapFills } from './gap-fills.ts';
-import { impossibleCounts } from './impossible-counts.ts';
+import { createDetachments } from './detached-tables.ts';
+import { EndingStreams } from './ending-streams.ts';
+import { FILL_EPOCH_MIN } from './gap-fills.ts';
+import { holdReason } from './hold-reasons.ts';
+import { impossibleCounts, turnAway } from './impossible-counts.ts';
+import type { TableLane } from './lane.ts';
 import { createPartitionOpener, idOf } from './partition-opener.ts';
 import {
+  attachedTo,
   commitOf,
   contradicts,
   expectedOf,
-  goOnAtCut,
-  isAcked,
+  goOn,
   isOpen,
+  newPartition,
   type PartitionState,
   positionOf,
+  rewind,
   type SequencedTable,
   showsPlaces,
+  standsApart,
+  tellCommits,
   validEnd,
 } from './sequenced-partition.ts';
-import type { StagedBytes, StagingBudget } from './staging-budget.ts';
-import type { TableLane } from './table-lane.ts';
+import { type StagingBudget, TopicStaging } from './staging-budget.ts';
 import { TopicHolds } from './topic-holds.ts';
 
 /** Partitions whose tables take longer to open them are left out of Welcome and told when they are open. */
 const OPEN_WAIT_MS = 5_000;
-/** A window whose stream ended closes at once, but not more often than this. */
-const STREAM_END_CLOSE_MS = 5_000;
-/**
- * Of the staging budget, what one topic may use where there are several: a table that waits cannot stop its
- * neighbours.
- */
-const TOPIC_SHARE = 0.5;
-/** As often a segment that cannot be is asked for again; then its topic is refused to the stream. */
-const RESENDS_MAX = 3;
-/** What was held flows again below this share of its limit. */
-const RESUME_SHARE = 0.9;
 
 export interface SequencerOptions {
   readonly tables: readonly SequencedTable[];
@@ -57,36 +51,81 @@ export interface SequencerOptions {
   readonly events: Events;
 }
 
-/**
- * A stream that sends nothing more, and up to where each partition must be acknowledged before it may end.
- */
-interface FinishingStream {
-  readonly wanted: ReadonlyMap<PartitionState, number>;
-  resolve(): void;
-}
-
 export function createSequencer(options: SequencerOptions): Sequencer {
   const { budget, clock, events } = options;
   const partitions = new Map<string, PartitionState>();
-  const lastEndClose = new Map<string, number>();
+  const statesOf = (topic: string) => [...partitions.values()].filter(({ id }) => id.topic === topic);
   const tablesOf = (topic: string) => options.tables.filter(({ lane }) => lane.table.topic === topic);
-
   const topics = new Set(options.tables.map(({ lane }) => lane.table.topic));
-  /** Payload bytes between link and ledger, by topic. */
-  const staged = new Map<string, number>();
+  const staged = new TopicStaging(budget, updateHolds);
   const opener = createPartitionOpener(options.tables, events);
   /** What each stream has declared and not revoked, by partition key. */
   const wantedBy = new Map<AgentLink, Set<string>>();
-  const finishing = new Map<AgentLink, FinishingStream>();
+  const ending = new EndingStreams(clock);
   const held = new TopicHolds();
-
+  /** Declared partitions that are not open yet: their streams are told when they are. */
+  const waiting = new Map<AgentLink, readonly DeclaredPartition[]>();
+  const opening = new Set<TableLane>();
+  const detachments = createDetachments({ tables: options.tables, events, presses, hasOpened, moves });
+  const around = { budget, staged, tablesOf, statesOf, isWanted, hasNeighbours: topics.size > 1 };
+  /** One table has an item that the next does not have yet: where they are says nothing now. */
+  let handing = false;
   for (const { lane, writer } of options.tables) {
     lane.onChange(() => {
-      updateHolds();
-      endFinished();
-      for (const { id, fills } of partitions.values()) if (id.topic === lane.table.topic) fills.look();
+      review();
+      for (const { fills } of statesOf(lane.table.topic)) fills.look();
     });
+    writer.onStateMoved(review);
     writer.onAcked(announceAcked);
+  }
+
+  function review(): void {
+    updateHolds();
+    ending.review();
+  }
+
+  const whyHeld = (topic: string) => holdReason(topic, held.has(topic), around);
+
+  function presses(topic: string): boolean {
+    return budget.isPressed() || whyHeld(topic) !== undefined;
+  }
+
+  function isWanted({ id }: PartitionState): boolean {
+    return [...wantedBy.values()].some((wanted) => wanted.has(partitionKey(id)));
+  }
+
+  function hasOpened({ lane }: SequencedTable): boolean {
+    const lacking = statesOf(lane.table.topic).filter(
+      (state) => isWanted(state) && lane.next(state.id) === undefined,
+    );
+    if (lacking.length === 0) return true;
+    if (opening.has(lane)) return false;
+    opening.add(lane);
+    void opener.open(lacking.map(({ declared }) => declared)).then(() => {
+      opening.delete(lane);
+      if (lacking.every(({ id }) => lane.next(id) !== undefined)) review();
+    });
+    return false;
+  }
+
+  /**
+   * Other tables are waited for: streams go on where the first of them lacks something. One that was not
+   * waited for may not know that its log was cut: then the agent is shown where all of them stand.
+   */
+  function moves(topic: string, change: () => void): void {
+    const before = statesOf(topic)
+      .filter(isOpen)
+      .map((state) => ({ state, expected: expectedOf(state), attached: attachedTo(state).length }));
+    change();
+    for (const { state, expected, attached } of before) {
+      const isBack = attachedTo(state).length > attached;
+      if (isBack && standsApart(state)) goOn(state, { current: true });
+      else if (expectedOf(state) !== expected)
+        for (const link of state.links)
+          rewind(link, state, { reason: 'the tables that it feeds are others now', events });
+    }
+    announceAcked(before.map(({ state }) => state.id));
+    welcomeOpened();
   }
 
   /**
@@ -94,83 +133,26 @@ export function createSequencer(options: SequencerOptions): Sequencer {
    * topics.
    */
   function updateHolds(): void {
+    if (handing) return;
     for (const topic of topics) {
-      const reason = holdReason(topic);
+      detachments.review(topic);
+      const reason = whyHeld(topic);
       if ((reason === undefined) !== held.has(topic)) continue;
       events.topicHeld({ topic, reason });
       if (reason === undefined) held.end(topic);
       else {
         held.begin(topic);
-        const states = [...partitions.values()].filter(({ id }) => id.topic === topic);
-        for (const link of states.flatMap(({ hearers }) => [...hearers.keys()]))
+        for (const link of statesOf(topic).flatMap(({ hearers }) => [...hearers.keys()]))
           held.tell(link, topic, reason);
       }
     }
   }
 
-  function holdReason(topic: string): string | undefined {
-    for (const { lane } of tablesOf(topic)) {
-      const reason = lane.blocked();
-      if (reason !== undefined) return reason;
-    }
-    const share = budget.bytesMax * TOPIC_SHARE * (held.has(topic) ? RESUME_SHARE : 1);
-    const bytes = staged.get(topic) ?? 0;
-    return topics.size > 1 && bytes >= share
-      ? `its share of staging is used: ${formatBytes(bytes)} wait`
-      : undefined;
-  }
-
-  /** Counts a segment until the last of its tables lets it go. */
-  function take({ topic, payload }: Segment, holders: number): StagedBytes {
-    const bytes = payload.byteLength;
-    const taken = budget.take(bytes, holders);
-    staged.set(topic, (staged.get(topic) ?? 0) + bytes);
-    let left = holders;
-    return {
-      release() {
-        taken.release();
-        if (--left > 0) return;
-        staged.set(topic, (staged.get(topic) ?? 0) - bytes);
-        updateHolds();
-      },
-    };
-  }
-
   function announceAcked(moved: readonly PartitionId[]): void {
-    const perLink = new Map<AgentLink, PartitionCommit[]>();
     const states = moved.flatMap((id) => partitions.get(partitionKey(id)) ?? []);
-    for (const state of states) {
-      const commit = commitOf(state);
-      for (const link of state.hearers.keys()) {
-        const list = perLink.get(link) ?? [];
-        list.push(commit);
-        perLink.set(link, list);
-      }
-    }
-    for (const [link, commits] of perLink) link.committed(commits);
+    tellCommits(states);
     for (const { fills } of states) fills.look();
-    endFinished();
-  }
-
-  function finish(link: AgentLink): Promise<void> {
-    const brought = [...partitions.values()].filter(({ links }) => links.has(link));
-    const wanted = new Map(brought.map((state) => [state, expectedOf(state)]));
-    const waiting = [...wanted].flatMap(([{ id, tables }, offset]) =>
-      tables.filter(({ writer }) => (writer.position(id) ?? 0) < offset),
-    );
-    for (const { lane } of new Set(waiting)) closeSoon(lane, () => true);
-    return new Promise((resolve) => {
-      finishing.set(link, { wanted, resolve });
-      endFinished();
-    });
-  }
-
-  function endFinished(): void {
-    for (const [link, { wanted, resolve }] of finishing) {
-      if (![...wanted].every(([state, offset]) => isAcked(state, offset))) continue;
-      finishing.delete(link);
-      resolve();
-    }
+    ending.review();
   }
 
   async function declare(
@@ -184,21 +166,37 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     });
     const wanted = wantedBy.get(link) ?? new Set();
     wantedBy.set(link, wanted);
-    for (const partition of known) wanted.add(partitionKey(partition));
+    for (const partition of known) wanted.add(partitionKey(stateOf(partition).id));
     const opened = opener.open(known);
     await within(clock, OPEN_WAIT_MS, opened);
     // The stream is over: it would never be forgotten again.
     if (!wantedBy.has(link)) return [];
-    const late = known.filter((partition) => !isOpen(stateOf(partition)));
-    if (late.length > 0) void opened.then(() => welcomeLate(link, late));
+    updateHolds();
+    const late = known.filter((partition) => !isReady(stateOf(partition)));
+    const before = (waiting.get(link) ?? []).filter(({ topic }) => known.every((p) => p.topic !== topic));
+    waiting.set(link, [...before, ...late]);
+    if (late.length > 0) void opened.then(welcomeOpened);
     for (const topic of new Set(known.map((p) => p.topic)))
-      held.tell(link, topic, holdReason(topic) ?? 'it is caught up with');
+      held.tell(link, topic, whyHeld(topic) ?? 'it is caught up with');
     return join(link, known);
   }
 
-  function welcomeLate(link: AgentLink, late: readonly DeclaredPartition[]): void {
-    const positions = join(link, late);
-    if (positions.length > 0) link.welcomed(positions);
+  /** Open, and the ledgers behind its position were read when it was declared. */
+  function isReady(state: PartitionState): boolean {
+    return isOpen(state) && attachedTo(state).every(({ writer }) => opener.isCurrent(writer));
+  }
+
+  function welcomeOpened(): void {
+    for (const [link, late] of waiting) {
+      const open = late.filter((partition) => isReady(stateOf(partition)));
+      if (open.length === 0) continue;
+      waiting.set(
+        link,
+        late.filter((partition) => !open.includes(partition)),
+      );
+      const positions = join(link, open);
+      if (positions.length > 0) link.welcomed(positions);
+    }
   }
 
   /**
@@ -217,7 +215,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     if (revoked.length > 0) link.committed(revoked.map(commitOf));
     return mine.map((state) => {
       state.links.add(link);
-      return positionOf(state, link);
+      return positionOf(state, link, isReady(state));
     });
   }
 
@@ -230,17 +228,15 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     });
   }
 
-  function stateOf(partition: PartitionId): PartitionState {
+  function stateOf(partition: DeclaredPartition): PartitionState {
     const key = partitionKey(partition);
     let state = partitions.get(key);
     if (state === undefined) {
       const tables = tablesOf(partition.topic);
-      const id = idOf(partition);
-      const fills = new GapFills({ id, fills: tables.map(({ lane }) => lane.fills) }, events);
-      const maps = { hearers: new Map(), shown: new Map(), impossible: new Map() };
-      state = { id, tables, links: new Set(), fills, cuts: 0, ...maps };
+      state = newPartition({ id: idOf(partition), tables, declared: partition }, events);
       partitions.set(key, state);
     }
+    state.declared = partition;
     return state;
   }
 
@@ -256,22 +252,8 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     const expected = expectedOf(state);
     if (item.nextOffset <= expected) return 'skipped';
     if (item.startOffset <= expected) return state;
-    rewind(link, state, `${item.startOffset} came where ${expected} is next`);
+    rewind(link, state, { reason: `${item.startOffset} came where ${expected} is next`, events });
     return 'rewound';
-  }
-
-  function rewind(link: AgentLink, state: PartitionState, reason: string): void {
-    const epoch = (state.hearers.get(link) ?? 0) + 1;
-    state.hearers.set(link, epoch);
-    const offset = expectedOf(state);
-    events.rewindAsked({
-      agent: link.agentId,
-      topic: state.id.topic,
-      partition: state.id.partition,
-      offset,
-      reason,
-    });
-    link.rewind(state.id, offset, epoch, reason);
   }
 
   function segment(link: AgentLink, item: Segment, epoch: number): ReturnType<Sequencer['segment']> {
@@ -284,17 +266,32 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     const state = place(link, valid, epoch);
     if (typeof state === 'string') return state;
     const wrong = impossibleCounts(item);
-    if (wrong !== undefined) return turnAway(link, state, wrong);
+    if (wrong !== undefined)
+      return turnAway(link, state, { wrong, rewind: (reason) => rewind(link, state, { reason, events }) });
     state.impossible.delete(link);
-    const takers = state.tables.filter(({ lane }) => (lane.next(item) ?? 0) < end);
-    const bytes = take(item, takers.length);
-    for (const { lane } of takers) {
-      const fromOffset = Math.max(lane.next(item) ?? 0, item.startOffset);
-      lane.stage({ segment: valid, fromOffset, ...(valid === item ? {} : { isClipped: true }) }, bytes);
-    }
+    const takers = attachedTo(state).filter(({ lane }) => (lane.next(item) ?? 0) < end);
+    const bytes = staged.take(item, takers.length);
+    const cut = valid === item ? {} : { isClipped: true as const };
+    handOver(() => {
+      for (const { lane } of takers) {
+        const fromOffset = Math.max(lane.next(item) ?? 0, item.startOffset);
+        lane.stage({ segment: valid, fromOffset, ...cut }, bytes);
+      }
+    });
     if (budget.isPressed()) closeLargest();
     updateHolds();
     return 'staged';
+  }
+
+  function filling(link: AgentLink, segment: Segment, epoch: number): 'staged' | 'skipped' | 'stale' {
+    const fills = impossibleCounts(segment) ?? partitions.get(partitionKey(segment))?.fills;
+    if (fills === undefined || typeof fills === 'string') return 'stale';
+    const outcome = handOver(() =>
+      fills.segment(link, { segment, epoch }, (holders) => staged.take(segment, holders)),
+    );
+    if (budget.isPressed()) closeLargest();
+    updateHolds();
+    return outcome;
   }
 
   /** What is staged is committed before the ledgers hear of the cut: rows are never taken back. */
@@ -302,31 +299,21 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     const state = partitions.get(partitionKey(notice));
     if (state === undefined || !state.hearers.has(link)) return;
     state.cuts++;
-    void Promise.all(state.tables.map(({ lane }) => lane.cut(notice))).then(() => {
-      if (--state.cuts === 0) goOnAtCut(state);
+    const recorded = handOver(() => attachedTo(state).map(({ lane }) => lane.cut(notice)));
+    void Promise.all(recorded).then(() => {
+      if (--state.cuts === 0) goOn(state, { current: false });
+      updateHolds();
     });
-  }
-  function filling(link: AgentLink, segment: Segment, epoch: number): 'staged' | 'skipped' | 'stale' {
-    const fills = impossibleCounts(segment) ?? partitions.get(partitionKey(segment))?.fills;
-    if (fills === undefined || typeof fills === 'string') return 'stale';
-    const outcome = fills.segment(link, { segment, epoch }, (holders) => take(segment, holders));
-    if (budget.isPressed()) closeLargest();
     updateHolds();
-    return outcome;
   }
 
-  /** Sent again it may be whole. If not, its topic waits by name, and the stream's other topics flow. */
-  function turnAway(link: AgentLink, state: PartitionState, wrong: string): 'rewound' | 'refused' {
-    const times = (state.impossible.get(link) ?? 0) + 1;
-    state.impossible.set(link, times);
-    const { topic, partition } = state.id;
-    const reason = `the segment of ${topic}-${partition} at ${expectedOf(state)} cannot be: ${wrong}`;
-    if (times <= RESENDS_MAX) {
-      rewind(link, state, reason);
-      return 'rewound';
+  function handOver<T>(give: () => T): T {
+    handing = true;
+    try {
+      return give();
+    } finally {
+      handing = false;
     }
-    link.refused(topic, 'SEGMENT_COUNTS_DISAGREE', reason);
-    return 'refused';
   }
 
   function closeLargest(): void {
@@ -342,10 +329,13 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     }
     const state = place(link, notice, epoch);
     if (typeof state === 'string') return;
-    for (const { lane } of state.tables) {
-      const next = lane.next(notice) ?? 0;
-      if (next < notice.nextOffset) lane.gap(notice, Math.max(next, notice.startOffset));
-    }
+    handOver(() => {
+      for (const { lane } of attachedTo(state)) {
+        const next = lane.next(notice) ?? 0;
+        if (next < notice.nextOffset) lane.gap(notice, Math.max(next, notice.startOffset));
+      }
+    });
+    updateHolds();
   }
 
   function revoke(link: AgentLink, revoked: readonly PartitionId[]): void {
@@ -355,17 +345,19 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     }
   }
 
-  const isFed = (lane: TableLane) =>
-    [...partitions.values()].some((s) => s.links.size > 0 && s.id.topic === lane.table.topic);
+  function isFed({ table }: TableLane): boolean {
+    return statesOf(table.topic).some(({ links }) => links.size > 0);
+  }
 
   /** Some stream waits for its commits: one that feeds it, or one that still holds spooled data of it. */
-  const isHeard = (lane: TableLane) =>
-    [...partitions.values()].some((s) => s.hearers.size > 0 && s.id.topic === lane.table.topic);
+  function isHeard({ table }: TableLane): boolean {
+    return statesOf(table.topic).some(({ hearers }) => hearers.size > 0);
+  }
 
   function disconnected(link: AgentLink): void {
     wantedBy.delete(link);
-    finishing.get(link)?.resolve();
-    finishing.delete(link);
+    waiting.delete(link);
+    ending.over(link);
     held.forget(link);
     for (const { links, hearers, impossible, fills, shown } of partitions.values()) {
       for (const known of [links, hearers, impossible, shown]) known.delete(link);
@@ -373,18 +365,8 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     }
     for (const { lane, writer } of options.tables) {
       if (!isHeard(lane)) writer.follow(false);
-      if (!isFed(lane)) closeSoon(lane, () => !isFed(lane));
+      if (!isFed(lane)) ending.closeSoon(lane, () => !isFed(lane));
     }
-  }
-
-  function closeSoon(lane: TableLane, stillWanted: () => boolean): void {
-    const { name } = lane.table;
-    const sinceLast = clock.monotonicMs() - (lastEndClose.get(name) ?? Number.NEGATIVE_INFINITY);
-    clock.after(Math.max(0, STREAM_END_CLOSE_MS - sinceLast), () => {
-      if (!stillWanted()) return;
-      lastEndClose.set(name, clock.monotonicMs());
-      lane.close('stream ended');
-    });
   }
 
   return {
@@ -393,7 +375,11 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     segment,
     gap,
     truncated,
-    finish,
+    finish: (link) =>
+      ending.finish(
+        link,
+        [...partitions.values()].filter(({ links }) => links.has(link)),
+      ),
     disconnected,
     room: () => budget.room(),
   };

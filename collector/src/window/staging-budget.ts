@@ -1,6 +1,7 @@
 // How many bytes of segments this process holds between the link and the ledger: one budget for all tables.
 // At 75 % the largest open window closes at once, like a memtable flush; at 100 % no stream gets credit. A
 // segment that several tables read is counted once, until the last of them has committed it.
+import type { Segment } from '@sluice/shared/segment.ts';
 
 export interface StagingBudget {
   readonly bytesMax: number;
@@ -37,4 +38,36 @@ export function createStagingBudget(bytesMax: number, freed: (bytes: number) => 
       };
     },
   };
+}
+
+/** The same by topic: what each of them uses of the budget. */
+export class TopicStaging {
+  readonly #budget: StagingBudget;
+  readonly #freed: () => void;
+  readonly #bytes = new Map<string, number>();
+
+  constructor(budget: StagingBudget, freed: () => void) {
+    this.#budget = budget;
+    this.#freed = freed;
+  }
+
+  bytes(topic: string): number {
+    return this.#bytes.get(topic) ?? 0;
+  }
+
+  /** Counts a segment until the last of its tables lets it go. */
+  take({ topic, payload }: Pick<Segment, 'topic' | 'payload'>, holders: number): StagedBytes {
+    const bytes = payload.byteLength;
+    const taken = this.#budget.take(bytes, holders);
+    this.#bytes.set(topic, this.bytes(topic) + bytes);
+    let left = holders;
+    return {
+      release: () => {
+        taken.release();
+        if (--left > 0) return;
+        this.#bytes.set(topic, this.bytes(topic) - bytes);
+        this.#freed();
+      },
+    };
+  }
 }

@@ -4,31 +4,21 @@
 
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Clock } from '@sluice/shared/clock.ts';
 import { assert, describeError, isKind, SluiceError } from '@sluice/shared/errors.ts';
-import { type LogPlace, type PartitionId, partitionKey } from '@sluice/shared/position.ts';
-import type { Random } from '@sluice/shared/random.ts';
-import type {
-  GapNotice,
-  StagedSegment,
-  TableConfig,
-  TableWriter,
-  Transformer,
-  TransformResult,
-  TruncationNotice,
-} from '../contracts.ts';
-import type { Events } from '../events.ts';
+import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
+import type { GapNotice, StagedSegment, TransformResult, TruncationNotice } from '../contracts.ts';
 import { FillLane } from './fill-lane.ts';
+import type { CloseReason, LaneOptions, LaneStatus, TableLane } from './lane.ts';
 import {
   addToWindow,
   EARLY_TRANSFORM_BYTES,
   endWindow,
-  newWindow,
   type OpenWindow,
   releaseWindow,
   segmentsOf,
   trimWindow,
   untilEnded,
+  windowNow,
   windowRanges,
 } from './open-window.ts';
 import type { StagedBytes } from './staging-budget.ts';
@@ -42,77 +32,14 @@ const CLOSE_JITTER = 0.05;
 const RETRY_MS_MIN = 500;
 const RETRY_MS_MAX = 30_000;
 
-export type CloseReason =
-  | 'time'
-  | 'bytes'
-  | 'drain'
-  | 'stream ended'
-  | 'staging pressed'
-  | 'gap'
-  | 'truncated'
-  /** Another collector has committed more of a partition than is staged here. */
-  | 'overtaken';
-
-export interface TableLane {
-  readonly table: TableConfig;
-  /**
-   * Next offset this lane expects of a partition: staged or committed; undefined where it was never opened.
-   */
-  next(partition: PartitionId): number | undefined;
-  /** The same with the leader epoch below it. */
-  place(partition: PartitionId): LogPlace | undefined;
-  stage(staged: StagedSegment, held: StagedBytes): void;
-  gap(notice: GapNotice, fromOffset: number): void;
-  /**
-   * Kafka's log was cut: what is staged is committed, and then the ledger goes on at the cut. Never rejects.
-   */
-  cut(notice: TruncationNotice): Promise<void>;
-  /** What it gets of its open gaps, beside its windows. */
-  readonly fills: FillLane;
-  openBytes(): number;
-  /** Whether as many closed windows wait as may. */
-  isFull(): boolean;
-  /** Why nothing more should be sent to it; undefined while it takes. */
-  blocked(): string | undefined;
-  /** Called when a window came or went, or the lane halted. */
-  onChange(listener: () => void): void;
-  close(reason: CloseReason): void;
-  /** Resolves when everything staged so far is committed and published, or the lane was stopped. */
-  drained(): Promise<void>;
-  status(): LaneStatus;
-  stop(): void;
-}
-
-export interface LaneStatus {
-  readonly table: string;
-  readonly openSegments: number;
-  readonly openBytes: number;
-  readonly windowsInFlight: number;
-  /** Wall ms since which the oldest uncommitted segment is here; undefined while nothing waits. */
-  readonly oldestStagedMs: number | undefined;
-  readonly waitsFor: string | undefined;
-  readonly windowsCommitted: number;
-  readonly recordsCommitted: number;
-  readonly recordsQuarantined: number;
-}
-
-export interface LaneOptions {
-  readonly table: TableConfig;
-  readonly writer: TableWriter;
-  readonly transformer: Transformer;
-  readonly workDir: string;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly events: Events;
-}
-
 export function createTableLane(options: LaneOptions): TableLane {
   const { table, writer, clock, random, events } = options;
   const nextOffsets = new Map<string, number>();
   /** Leader epochs of what is staged last. */
   const epochs = new Map<string, number>();
   const inFlight = new Set<OpenWindow>();
-  let gapsUnderWay = 0;
+  /** Gaps and forks on their way into the ledger. */
+  let appendsUnderWay = 0;
   const stopping = new AbortController();
   const totals = { windows: 0, records: 0, quarantined: 0 };
   const transforms = new WeakMap<OpenWindow, Promise<TransformResult>>();
@@ -122,10 +49,14 @@ export function createTableLane(options: LaneOptions): TableLane {
   let waitsFor: string | undefined;
   /** An invariant broke: nothing behind that point may be committed, so nothing is, until a restart. */
   let halted: string | undefined;
+  let detachedSinceMs: number | undefined;
+  /** Over, and another one, with each detachment: what was on its way before counts no more. */
+  let attachment = Promise.withResolvers<void>();
   const listeners: (() => void)[] = [];
-  const changed = () => {
+
+  function changed(): void {
     for (const listener of listeners) listener();
-  };
+  }
 
   const fills = new FillLane(options, changed);
 
@@ -142,11 +73,6 @@ export function createTableLane(options: LaneOptions): TableLane {
     return { offset, leaderEpoch: Math.max(committed, epochs.get(partitionKey(partition)) ?? -1) };
   };
 
-  function openWindow(): OpenWindow {
-    const id = `${new Date(clock.wallMs()).toISOString().replace(/[-:]|\.\d+/g, '')}-${random.hex(8)}`;
-    return newWindow(id, { wallMs: clock.wallMs(), monotonicMs: clock.monotonicMs() });
-  }
-
   function armTimer(window: OpenWindow, lengthMs: number): void {
     cancelTimer();
     cancelTimer = clock.after(lengthMs * (1 - CLOSE_JITTER * random.fraction()), () => {
@@ -157,11 +83,12 @@ export function createTableLane(options: LaneOptions): TableLane {
   function stage(staged: StagedSegment, held: StagedBytes): void {
     const { segment, fromOffset } = staged;
     const expected = next(segment);
+    assert(detachedSinceMs === undefined, `${table.name} is detached`);
     assert(expected === fromOffset, `${table.name} was given ${fromOffset} and expects ${expected}`);
     // A window has no hole: what was staged before is trimmed away when its append is lost.
     if ((nextOffsets.get(partitionKey(segment)) ?? fromOffset) < fromOffset) close('overtaken');
     const isFirst = open === undefined;
-    open ??= openWindow();
+    open ??= windowNow(clock, random);
     const hadRecords = open.records > 0;
     addToWindow(open, { ...staged, held });
     nextOffsets.set(partitionKey(segment), segment.nextOffset);
@@ -212,7 +139,7 @@ export function createTableLane(options: LaneOptions): TableLane {
       try {
         return await transform(window);
       } catch (error) {
-        if (stopping.signal.aborted || isKind(error, 'halt')) throw error;
+        if (window.state === 'given up' || isKind(error, 'halt')) throw error;
         waitsFor = `transform: ${describeError(error)}`;
         events.transformWaits({
           table: table.name,
@@ -257,6 +184,7 @@ export function createTableLane(options: LaneOptions): TableLane {
         break;
       } catch (error) {
         if (!(error instanceof SluiceError && error.code === 'LEDGER_RANGE_CONFLICT')) throw error;
+        if (window.state === 'given up') break;
         for (const id of trimWindow(window, writer)) forgetVoid(id);
         result = await transformUntilDone(window);
       }
@@ -285,15 +213,16 @@ export function createTableLane(options: LaneOptions): TableLane {
 
   /** With nothing on its way the ledger alone says what is expected. */
   function forgetSettled(): void {
-    if (open === undefined && inFlight.size === 0 && gapsUnderWay === 0) {
-      nextOffsets.clear();
-      epochs.clear();
-    }
+    if (!hasNothing()) return;
+    nextOffsets.clear();
+    epochs.clear();
   }
 
-  /** Halted or stopped: staged data are dropped here, and the agent still has them. */
+  const hasNothing = () => open === undefined && inFlight.size === 0 && appendsUnderWay === 0;
+
+  /** Halted, detached or stopped: staged data are dropped here; the agent, or Kafka, still has them. */
   async function abandon(window: OpenWindow, error: unknown): Promise<void> {
-    if (!stopping.signal.aborted) {
+    if (!stopping.signal.aborted && window.state !== 'given up') {
       halt(error);
       events.windowAbandoned({ table: table.name, window: window.id, reason: describeError(error) });
     }
@@ -305,41 +234,46 @@ export function createTableLane(options: LaneOptions): TableLane {
     waitsFor = halted;
   }
 
+  /** What is no window is appended in order, too, unless what came before it was given up. */
+  function append(task: () => Promise<void>): Promise<void> {
+    appendsUnderWay++;
+    const attached = attachment;
+    const appended = chain
+      .then(() => (attached === attachment ? task() : undefined))
+      .catch((error: unknown) => {
+        if (!stopping.signal.aborted && attached === attachment) halt(error);
+      })
+      .then(() => {
+        appendsUnderWay--;
+        forgetSettled();
+        changed();
+      });
+    chain = appended;
+    return appended;
+  }
+
   function gap(notice: GapNotice, fromOffset: number): void {
     close('gap');
     const { topic, topicId, partition, leaderEpoch, nextOffset, reason } = notice;
     nextOffsets.set(partitionKey(notice), nextOffset);
-    gapsUnderWay++;
     const span = { topic, partition, start: fromOffset, next: nextOffset, reason };
-    chain = chain
-      .then(() => writer.gap([{ ...span, topicId, leaderEpoch }]))
-      .then(() => events.gapRecorded({ table: table.name, ...span }))
-      .catch((error: unknown) => {
-        if (!stopping.signal.aborted) halt(error);
-      })
-      .then(() => {
-        gapsUnderWay--;
-        forgetSettled();
-        changed();
-      });
+    void append(async () => {
+      await writer.gap([{ ...span, topicId, leaderEpoch }]);
+      events.gapRecorded({ table: table.name, ...span });
+    });
   }
 
   function cut({ topic, topicId, partition, offset, leaderEpoch, reason }: TruncationNotice): Promise<void> {
     close('truncated');
     const id = { topic, topicId, partition };
-    chain = chain
-      .then(async () => {
-        const before = writer.position(id) ?? 0;
-        await writer.fork([{ ...id, leaderEpoch: leaderEpoch + 1, offset, reason }]);
-        if ((writer.position(id) ?? 0) < before)
-          events.forkRecorded({ table: table.name, topic, partition, from: offset, to: before, reason });
-        forgetVoid(id);
-      })
-      .catch((error: unknown) => {
-        if (!stopping.signal.aborted) halt(error);
-      })
-      .then(changed);
-    return chain.then(() => {});
+    const recorded = append(async () => {
+      const before = writer.position(id) ?? 0;
+      await writer.fork([{ ...id, leaderEpoch: leaderEpoch + 1, offset, reason }]);
+      if ((writer.position(id) ?? 0) < before)
+        events.forkRecorded({ table: table.name, topic, partition, from: offset, to: before, reason });
+      forgetVoid(id);
+    });
+    return Promise.race([recorded, attachment.promise]);
   }
 
   function blocked(): string | undefined {
@@ -350,10 +284,62 @@ export function createTableLane(options: LaneOptions): TableLane {
     return `${inFlight.size} windows of table ${table.name} wait: ${reason ?? waitsFor ?? 'they are written'}`;
   }
 
-  const oldestStagedMs = () => {
+  function stuck(): string | undefined {
+    const { state, reason } = writer.status();
+    if (halted !== undefined) return halted;
+    return state === 'parked' || state === 'halted' ? reason : undefined;
+  }
+
+  function detach(): void {
+    detachedSinceMs = clock.wallMs();
+    attachment.resolve();
+    attachment = Promise.withResolvers();
+    cancelTimer();
+    const unclosed = open;
+    open = undefined;
+    if (unclosed !== undefined) {
+      inFlight.add(unclosed);
+      const transformed = transforms.get(unclosed);
+      chain = chain.then(() => transformed).catch(() => {});
+      chain = chain.then(() => finish(unclosed)).catch(() => {});
+    }
+    for (const window of inFlight) {
+      endWindow(window, 'given up');
+      releaseWindow(window);
+    }
+    fills.giveUp();
+    waitsFor = halted;
+    changed();
+  }
+
+  function isSettled(): boolean {
+    return hasNothing() && fills.isIdle && halted === undefined && writer.status().state === 'ready';
+  }
+
+  function attach(): void {
+    assert(isSettled(), `${table.name} is taken back before it can take`);
+    detachedSinceMs = undefined;
+  }
+
+  function oldestStagedMs(): number | undefined {
     const windows = open === undefined ? [...inFlight] : [...inFlight, open];
     return windows.length === 0 ? undefined : Math.min(...windows.map((w) => w.openedMs));
-  };
+  }
+
+  function status(): LaneStatus {
+    return {
+      table: table.name,
+      openSegments: open?.segments.length ?? 0,
+      openBytes: open?.bytes ?? 0,
+      windowsInFlight: inFlight.size,
+      oldestStagedMs: oldestStagedMs(),
+      waitsFor: waitsFor ?? fills.waitsFor,
+      detachedSinceMs,
+      windowsCommitted: totals.windows,
+      recordsCommitted: totals.records,
+      recordsQuarantined: totals.quarantined,
+    };
+  }
 
   return {
     table,
@@ -370,23 +356,18 @@ export function createTableLane(options: LaneOptions): TableLane {
     openBytes: () => (open?.bytes ?? 0) + fills.openBytes(),
     isFull: () => inFlight.size >= WINDOWS_IN_FLIGHT_MAX,
     blocked,
+    stuck,
+    detach,
+    detachedSinceMs: () => detachedSinceMs,
+    isSettled,
+    attach,
     onChange: (listener) => void listeners.push(listener),
     drained: async () => {
       await chain;
       await fills.drained();
       await writer.flushPublished().catch(() => {});
     },
-    status: () => ({
-      table: table.name,
-      openSegments: open?.segments.length ?? 0,
-      openBytes: open?.bytes ?? 0,
-      windowsInFlight: inFlight.size,
-      oldestStagedMs: oldestStagedMs(),
-      waitsFor: waitsFor ?? fills.waitsFor,
-      windowsCommitted: totals.windows,
-      recordsCommitted: totals.records,
-      recordsQuarantined: totals.quarantined,
-    }),
+    status,
     stop() {
       stopping.abort();
       cancelTimer();

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { SpoolStatus } from '@sluice/agent/contracts.ts';
 import { type AgentFacts, isAlive, judgeHealth } from '@sluice/agent/ops/health.ts';
+import { soundDisk } from '../../support/fake-spool.ts';
 
 const spool: SpoolStatus = {
   bytes: 0,
@@ -11,7 +12,7 @@ const spool: SpoolStatus = {
   files: 0,
   partitions: [],
   silentMs: 0,
-  fault: undefined,
+  ...soundDisk,
 };
 
 const flowing: AgentFacts = {

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import type { SourceStatus, SpoolPartition, SpoolStatus, UplinkStatus } from '@sluice/agent/contracts.ts';
 import { type AgentFacts, judgeHealth, OPEN_TRANSACTION_MS_MAX } from '@sluice/agent/ops/health.ts';
 import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
+import { soundDisk } from '../../support/fake-spool.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
 const MINUTE = 60_000;
@@ -17,7 +18,7 @@ const spool = {
   freeBytes: 2 ** 40,
   files: 1,
   partitions: [],
-  fault: undefined,
+  ...soundDisk,
 } as unknown as SpoolStatus;
 const connected: UplinkStatus = {
   state: 'connected',
@@ -85,9 +86,15 @@ const CASES: readonly (readonly [string, Partial<AgentFacts>, string, readonly R
   ],
   [
     'a disk that fails',
-    { spool: { ...spool, fault: 'SPOOL_IO: disk full' } },
+    { spool: { ...spool, disk: 'failing', fault: 'SPOOL_IO: EIO', faultSinceMs: NOW - 3 * MINUTE } },
     'degraded',
-    [/spool: SPOOL_IO/],
+    [/spool: the disk is failing for 3 m: SPOOL_IO: EIO/],
+  ],
+  [
+    'a disk without inodes',
+    { spool: { ...spool, disk: 'no inodes', fault: 'SPOOL_NO_INODES', faultSinceMs: NOW - 3 * MINUTE } },
+    'degraded',
+    [/spool: the disk has no inodes for 3 m: SPOOL_NO_INODES/],
   ],
   [
     'a topic that is held',

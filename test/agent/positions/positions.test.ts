@@ -92,6 +92,30 @@ test('what was committed while nobody heard it reaches the group with the next W
   assert.equal(world.group, 20);
 });
 
+test('what was committed is read from Kafka and sent again where the collector asks for it, by Rewind or by Welcome', async () => {
+  for (const ask of ['rewind', 'welcome', 'welcome after a restart'] as const) {
+    const world = newWorld();
+    world.log.end = 70;
+    const before = started(world);
+    await readAll(before);
+    await sendAll(before);
+    before.commit();
+    world.log.end = 90;
+    await readAll(before);
+    // A table that was not waited for comes back, and lacks what the others have.
+    const { collector } = world;
+    Object.assign(collector, { committed: 20, received: 20, current: true });
+    const agent = ask === 'welcome after a restart' ? started(world, { connected: false }) : before;
+    if (ask === 'rewind') agent.book.rewind(claims, 20, ++collector.epoch);
+    else agent.connect();
+    // Another assignment in between begins where the collector is, too.
+    agent.join();
+    await readAll(agent);
+    await sendAll(agent);
+    assert.equal(collector.received, 90, ask);
+  }
+});
+
 test('what another agent has committed meanwhile is behind us: reading, disk and link go on there', async () => {
   const world = newWorld();
   world.log.end = 14;

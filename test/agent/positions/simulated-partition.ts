@@ -8,6 +8,7 @@ import { SendFeed } from '@sluice/agent/positions/send-feed.ts';
 import { createSegmenter } from '@sluice/agent/spool/segmenter.ts';
 import { NO_TOPIC_ID, type PartitionId } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
+import { soundDisk } from '../../support/fake-spool.ts';
 import { type ManualClock, manualClock } from '../../support/manual-clock.ts';
 
 export const claims: PartitionId = { topic: 'claims', topicId: NO_TOPIC_ID, partition: 0 };
@@ -22,7 +23,7 @@ export interface World {
   disk: Segment[];
   /** What the disk knows to be committed. */
   heard: number;
-  readonly collector: { committed: number; received: number; epoch: number };
+  readonly collector: { committed: number; received: number; epoch: number; current: boolean };
   /** Gaps that were told, in order. */
   readonly gaps: OffsetRange[];
 }
@@ -33,7 +34,7 @@ export function newWorld(): World {
     group: undefined,
     disk: [],
     heard: 0,
-    collector: { committed: 0, received: 0, epoch: 0 },
+    collector: { committed: 0, received: 0, epoch: 0, current: false },
     gaps: [],
   };
 }
@@ -69,6 +70,9 @@ export class SimulatedAgent {
       refills: () => {},
       positionMoved: (id) => this.#segmenter.reset(id),
       finish: (id) => this.#segmenter.flush(id),
+      askedAgain: (_id, offset) => {
+        world.heard = Math.min(world.heard, offset);
+      },
     });
     this.#segmenter = createSegmenter({
       segmentBytesMax: 2 ** 20,
@@ -82,7 +86,7 @@ export class SimulatedAgent {
         Promise.resolve(world.disk.filter((s) => s.startOffset <= from && from < s.nextOffset).slice(0, 1)),
       status: () => {
         const partitions = [spoolOf(world.disk, world.heard)].filter((p) => p !== undefined);
-        return { bytes: 0, bytesMax: 1, freeBytes: 1, files: 1, partitions, silentMs: 0, fault: undefined };
+        return { bytes: 0, bytesMax: 1, freeBytes: 1, files: 1, partitions, silentMs: 0, ...soundDisk };
       },
     };
     this.#feed = new SendFeed(this.book, {
@@ -111,9 +115,9 @@ export class SimulatedAgent {
 
   #welcome(): void {
     if (!this.connected) return;
-    const { committed, received, epoch } = this.world.collector;
+    const { committed, received, epoch, current } = this.world.collector;
     const at = { leaderEpoch: -1, nextOffset: committed, received, rewindEpoch: epoch };
-    this.book.welcomed({ ...claims, ...at, openGaps: [], stands: [] });
+    this.book.welcomed({ ...claims, ...at, openGaps: [], stands: [], current });
     this.#drop(committed);
   }
 

@@ -3,16 +3,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { SpoolPartition, SpoolPressure } from '@sluice/agent/contracts.ts';
-import { judgePressure, samePressure } from '@sluice/agent/spool/pressure.ts';
+import { INODES_MIN, judgePressure, samePressure } from '@sluice/agent/spool/pressure.ts';
 import type { SpoolState } from '@sluice/agent/spool/worker-protocol.ts';
 import fc from 'fast-check';
 
 const none: SpoolPressure = { full: undefined, heldTopics: new Map(), reserveUsed: false };
 const limits = { bytesMax: 1_000, freeSpaceMin: 100 };
 
-function stateOf(bytes: Readonly<Record<string, number>>, freeBytes = 1e9): SpoolState {
+function stateOf(bytes: Readonly<Record<string, number>>, freeBytes = 1e9, freeInodes = 1e6): SpoolState {
   const partitions = Object.entries(bytes).map(([topic, size]) => ({ topic, bytes: size }) as SpoolPartition);
-  return { partitions, files: 1, diskBytes: 0, freeBytes, setAside: [], dropped: [], cutOff: [] };
+  return { partitions, files: 1, diskBytes: 0, freeBytes, freeInodes, setAside: [], dropped: [], cutOff: [] };
 }
 
 const judge = (bytes: Readonly<Record<string, number>>, before = none) =>
@@ -24,6 +24,16 @@ test('full is the cap, or less free space than must stay, each by its name in th
   assert.match(judge({ a: 600, b: 400 }).full ?? '', /spool\.bytesMax \(1000 B\)/);
   assert.match(judgePressure(stateOf({}, 99), limits, none).full ?? '', /spool\.freeSpaceMin \(100 B\)/);
   assert.equal(judgePressure(stateOf({}, 100), limits, none).full, undefined);
+});
+
+test('a disk without inodes is full, though it has bytes, and takes again with twice as many as it must have', () => {
+  const dry = judgePressure(stateOf({}, 1e9, INODES_MIN - 1), limits, none);
+  assert.match(dry.full ?? '', /has 11 inodes left, and bytes free/);
+  assert.equal(dry.reserveUsed, false);
+  assert.equal(judgePressure(stateOf({}, 1e9, INODES_MIN), limits, none).full, undefined);
+  assert.notEqual(judgePressure(stateOf({}, 1e9, 2 * INODES_MIN - 1), limits, dry).full, undefined);
+  assert.equal(judgePressure(stateOf({}, 1e9, 2 * INODES_MIN), limits, dry).full, undefined);
+  assert.equal(judgePressure(stateOf({}, 1e9, INODES_MIN / 2 - 1), limits, dry).reserveUsed, true);
 });
 
 test('the reserve is 64 MiB beyond the cap, and 64 MiB of the free space that must stay', () => {

@@ -44,6 +44,27 @@ test('a range that is read twice never replaces more by less, in one append or i
   again.close();
 });
 
+test('what is asked for again may be spooled again, also beside files that know it as committed, and after a restart', () => {
+  const directory = temporaryDirectory();
+  const files = new SpoolFiles({ directory, fileBytesMax: 100, nowMs: () => 1_000 });
+  const other = { ...range(0, 10), partition: 1 };
+  files.append([range(0, 10), range(10, 20), other]);
+  files.committed(committedAt(claims, 20));
+  files.append([range(20, 30)]);
+  files.askedAgain(claims, 5);
+  files.append([range(0, 10), range(10, 20)]);
+  files.close();
+  const again = open(directory);
+  for (const partition of [0, 1])
+    assert.deepEqual(
+      again.partitions().find((p) => p.partition === partition)?.runs,
+      partition === 0 ? [{ startOffset: 5, nextOffset: 30 }] : [{ startOffset: 0, nextOffset: 10 }],
+    );
+  again.committed(committedAt(claims, 30));
+  assert.equal(again.partitions().length, 1, 'it is committed again like anything else');
+  again.close();
+});
+
 test('every run is told, also one that lies before a gap, and nothing below the committed position', () => {
   const files = open();
   files.append([range(0, 10), range(10, 20), range(40, 50), range(45, 60), range(30, 35)]);

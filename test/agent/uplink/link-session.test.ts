@@ -58,6 +58,7 @@ const positionOf = (id: typeof claims, received = 0) => ({
   rewindEpoch: 0,
   openGaps: [],
   stands: [],
+  current: false,
 });
 
 async function welcome({ stream }: Session, creditTotal: number, ids = [claims]): Promise<void> {
@@ -368,4 +369,19 @@ test('time that passed idle is not made up for with a burst', async () => {
   s.feed.wake();
   await s.clock.advance(2_000);
   assert.equal(sentBytes(s), 3_000);
+});
+
+test('a collector that asks what Kafka holds is answered under its question, or not where Kafka does not say', async () => {
+  const session = startSession([endless(1_000)]);
+  await welcome(session, MIB);
+  const { feed, stream } = session;
+  feed.handler.look = async () => [{ ...claims, logStart: 3, logEnd: 9 }];
+  stream.say({ $case: 'look', value: { question: 41 } });
+  await settle();
+  feed.handler.look = async () => undefined;
+  stream.say({ $case: 'look', value: { question: 42 } });
+  await settle();
+  assert.deepEqual(stream.all('logs'), [
+    { question: 41, partitions: [{ ...partitionToWire(claims), logStart: 3, logEnd: 9 }] },
+  ]);
 });

@@ -72,6 +72,7 @@ uplink.start(
     committed: () => finished.resolve(),
     rewind: (_partition, offset, _epoch, reason) => refuse(`rewind to ${offset}: ${reason}`),
     fill: () => refuse('a fill'),
+    look: async () => undefined,
     hold: (_topic, reason) => refuse(`held: ${reason}`),
     release: () => {},
     refused: (_topic, code, message) => refuse(`${code}: ${message}`),

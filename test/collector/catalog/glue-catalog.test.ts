@@ -86,6 +86,16 @@ test('a denied action is named, and is not taken for a missing table', async () 
   });
 });
 
+test('a table that was dropped is named, and is not made anew without its partitions', async () => {
+  await catalog.ensureTable(definition);
+  server.databases.get('sluice')?.delete('claims');
+  await assert.rejects(catalog.registerPartitions(definition, partitions(1)), {
+    code: 'CATALOG_TABLE_MISSING',
+    place: 'claims',
+  });
+  assert.equal(asked('CreateTable'), 2, 'once before its database, and once behind it');
+});
+
 test('a partition that Glue refuses is not remembered as there', async () => {
   await catalog.ensureTable(definition);
   const wrong = [{ values: ['a', 'b'], key: 'claims/x/' }];

@@ -89,7 +89,7 @@ test('Hello is answered with Welcome: positions and credit', async () => {
   const s = startSession();
   s.sequencer.rewind(claims, 40);
   await hello(s);
-  const at = { committed: 0, received: 40, rewindEpoch: 0, openGaps: [], stands: [] };
+  const at = { committed: 0, received: 40, rewindEpoch: 0, openGaps: [], stands: [], current: false };
   const positions = [{ ...partitionToWire(claims), ...at }];
   assert.deepEqual(s.double.written, [
     {
@@ -367,4 +367,34 @@ test('a half-close ends the stream with status 0; a lost one is only forgotten',
   assert.equal(lost.ends[0]?.kind, 'lost');
   assert.equal(lost.double.status, undefined);
   assert.deepEqual(lost.sequencer.taken(claims), [{ start: 0, next: 10 }], 'what was staged stays');
+});
+
+const logOf = (topic: string) => ({ ...partitionToWire({ ...claims, topic }), logStart: 3, logEnd: 9 });
+
+test('an agent is asked what Kafka holds, and heard of the topics that it declared', async () => {
+  const started = startSession();
+  const { session, double } = started;
+  assert.equal(await session.look(1_000), undefined, 'before its Hello it is not asked');
+  await hello(started);
+  const [first, second] = [session.look(1_000), session.look(1_000)];
+  const questions = double.all('look').map(({ question }) => question);
+  assert.equal(new Set(questions).size, 2);
+  const partitions = [logOf('claims'), logOf('orders')];
+  double.say({ $case: 'logs', value: { question: questions[1] ?? 0, partitions } });
+  assert.deepEqual(await second, [{ ...claims, logStart: 3, logEnd: 9 }]);
+  double.say({ $case: 'logs', value: { question: questions[0] ?? 0, partitions: [] } });
+  assert.deepEqual(await first, []);
+});
+
+test('an agent that does not answer, or is gone, is not waited for', async () => {
+  const started = startSession();
+  const { session, double, clock } = started;
+  await hello(started);
+  const late = session.look(1_000);
+  await clock.advance(1_000);
+  assert.equal(await late, undefined);
+  double.say({ $case: 'logs', value: { question: 1, partitions: [logOf('claims')] } });
+  const lost = session.look(1_000);
+  double.emit('cancelled');
+  assert.equal(await lost, undefined);
 });

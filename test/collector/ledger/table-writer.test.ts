@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TableWriter } from '@sluice/collector/contracts.ts';
-import { SluiceError } from '@sluice/shared/errors.ts';
 import {
   CrashError,
   type FakeObjectStore,
@@ -252,24 +251,6 @@ test('a gap never swallows records before it that are not committed', async () =
   await writer.gap([gap]);
   assert.equal(writer.acked(claims), 20);
   assert.equal(writer.status().lastSequence, 2, 'the same gap is said once');
-});
-
-test('a table without permission is parked, says why, and goes on by itself', async () => {
-  const store = fakeObjectStore();
-  const clock = manualClock();
-  const writer = await opened(store, clock);
-  let denied = true;
-  const stage = store.stage;
-  store.stage = (...args) =>
-    denied ? Promise.reject(new SluiceError('STORE_DENIED', 's3:PutObject')) : stage(...args);
-  const commit = writer.commitWindow(windowOf(0, 5));
-  await clock.advance(90_000);
-  assert.equal(writer.status().state, 'parked');
-  assert.match(writer.status().reason ?? '', /s3:PutObject/);
-  denied = false;
-  await clock.advance(30_000);
-  await commit;
-  assert.equal(writer.status().state, 'ready');
 });
 
 test('what another collector published is announced as acknowledged here', async () => {

@@ -11,9 +11,12 @@ interface Change {
   readonly lane?: Partial<TableFacts['lane']>;
   readonly writer?: Partial<TableFacts['writer']>;
   readonly windowLengthMs?: number;
+  readonly behind?: number;
+  readonly log?: TableFacts['partitions'][number]['log'];
 }
 
-function tableOf(name: string, { lane, writer, windowLengthMs = 100_000 }: Change = {}): TableFacts {
+function tableOf(name: string, change: Change = {}): TableFacts {
+  const { lane, writer, windowLengthMs = 100_000, behind = 0, log } = change;
   return {
     lane: {
       table: name,
@@ -22,6 +25,7 @@ function tableOf(name: string, { lane, writer, windowLengthMs = 100_000 }: Chang
       windowsInFlight: 0,
       oldestStagedMs: undefined,
       waitsFor: undefined,
+      detachedSinceMs: undefined,
       windowsCommitted: 1,
       recordsCommitted: 5,
       recordsQuarantined: 0,
@@ -37,7 +41,7 @@ function tableOf(name: string, { lane, writer, windowLengthMs = 100_000 }: Chang
       ...writer,
     },
     windowLengthMs,
-    partitions: [{ topic: 'claims', partition: 0, committed: 5, acknowledged: 5 }],
+    partitions: [{ topic: 'claims', partition: 0, committed: 5, acknowledged: 5, behind, log }],
   };
 }
 
@@ -52,6 +56,8 @@ const flowing: CollectorFacts = {
 const first = (change: Change) => ({ tables: [tableOf('claims', change), tableOf('orders')] });
 const both = (change: Change) => ({ tables: [tableOf('claims', change), tableOf('orders', change)] });
 const parked = { writer: { state: 'parked', reason: 'STORE_DENIED: s3:PutObject' } } as const;
+const detached = { ...parked, lane: { detachedSinceMs: NOW - 180 * MINUTE }, behind: 700 } as const;
+const log = { logStart: 2, logEnd: 900, atMs: NOW, startMovesPerSecond: 0.001 };
 const halted = { writer: { state: 'halted', reason: 'LEDGER_MISSING_ENTRY' } } as const;
 
 const CASES: readonly (readonly [string, Partial<CollectorFacts>, string, readonly RegExp[]])[] = [
@@ -76,6 +82,27 @@ const CASES: readonly (readonly [string, Partial<CollectorFacts>, string, readon
     [/claims is waiting for 2 m: STORE_UNAVAILABLE|claims is waiting for 120 s: STORE_UNAVAILABLE/],
   ],
   ['a table that is parked', first(parked), 'degraded', [/claims is parked for .*STORE_DENIED/]],
+  [
+    'a table that is detached',
+    first(detached),
+    'degraded',
+    [
+      /claims is parked for .*STORE_DENIED/,
+      /claims is detached for 3 h 0 m: at claims-0@5, behind by 700 offsets; only Kafka’s retention keeps what it lacks$/,
+    ],
+  ],
+  [
+    'the same while the log’s start is seen to move',
+    first({ ...detached, log }),
+    'degraded',
+    [/parked/, /only Kafka’s retention keeps what it lacks, for about 50 m at its present pace$/],
+  ],
+  [
+    'the same when retention was faster',
+    first({ ...detached, log: { ...log, logStart: 25 } }),
+    'degraded',
+    [/parked/, /Kafka has deleted 20 offsets that it lacks: they become a gap/],
+  ],
   ['a table that is halted', first(halted), 'degraded', [/claims is halted/]],
   ['every table parked or halted', both(parked), 'stopped', [/claims is parked/, /orders is parked/]],
   [

@@ -42,6 +42,7 @@ export interface TableVerdict {
   readonly offsetsRead: number;
   readonly partitions: readonly {
     readonly partition: string;
+    readonly topicId: string;
     readonly start: number;
     readonly next: number;
   }[];
@@ -206,7 +207,9 @@ function summary(fold: Fold) {
   return {
     entries: fold.nextSequence,
     ...fold.totals,
-    partitions: partitions.map((p) => ({ partition: partitionName(p), start: p.start, next: p.next })),
+    partitions: partitions.map(({ topicId, start, next, ...p }) => {
+      return { partition: partitionName(p), topicId, start, next };
+    }),
     gaps: partitions.flatMap((p) =>
       p.gaps.map((g) => `${partitionName(p)} [${g.start}, ${g.next}): ${g.reason}`),
     ),

@@ -64,6 +64,16 @@ export const FINDINGS = {
     remedy:
       'If it was replaced, too, put the right one back. Else this is a defect in Sluice: keep ledger and objects and report it.',
   },
+  KAFKA_LOG_BEHIND: {
+    means: 'The table holds offsets that Kafka does not have: its log ends before where the table goes on.',
+    remedy:
+      'Find out what cut the log: an unclean leader election, a restored broker disk. The agent waits at that position; new records there would be taken for old ones.',
+  },
+  KAFKA_LOG_AHEAD: {
+    means: 'Kafka’s log begins behind where the table goes on, and the ledger has no gap for what is gone.',
+    remedy:
+      'Those records are lost to this table. If the agent runs, it records the gap when it comes to it; if the table is parked or detached, help it first. Then raise the topic’s retention.',
+  },
 } as const satisfies Record<string, { readonly means: string; readonly remedy: string }>;
 
 export type FindingCode = keyof typeof FINDINGS;

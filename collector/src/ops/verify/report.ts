@@ -3,6 +3,7 @@
 import type { TableVerdict } from './audit.ts';
 import type { Fate } from './fate.ts';
 import type { Finding } from './findings.ts';
+import { describeStanding } from './kafka.ts';
 import type { Verification } from './verify.ts';
 
 export function formatVerification(verification: Verification): string {
@@ -14,7 +15,7 @@ export function formatVerification(verification: Verification): string {
   return `${[...lines, ...verdictOf(verification)].join('\n')}\n`;
 }
 
-function tableLines(table: TableVerdict, { mode, findings }: Verification): string[] {
+function tableLines(table: TableVerdict, { mode, findings, kafka }: Verification): string[] {
   return [
     `${table.table}: ${balanceOf(table)}, ${table.windows} windows`,
     ...table.partitions.map(
@@ -23,6 +24,7 @@ function tableLines(table: TableVerdict, { mode, findings }: Verification): stri
     ...table.gaps.map((gap) => `  gap ${gap}`),
     ...table.fills.map((fill) => `  filled ${fill}`),
     ...table.forks.map((fork) => `  fork ${fork}`),
+    ...kafka.filter((k) => k.table === table.table).map((k) => `  kafka ${describeStanding(k)}`),
     ...table.weaker.map((what) => `  weaker proof: ${what}`),
   ];
 }

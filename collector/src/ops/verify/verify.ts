@@ -8,6 +8,7 @@ import type { QueryOptions } from '../query.ts';
 import { auditTable, type TableVerdict } from './audit.ts';
 import { type Fate, fatesOf } from './fate.ts';
 import { type Finding, FindingList, failure } from './findings.ts';
+import { compareWithKafka, type KafkaAnswers, type KafkaStanding } from './kafka.ts';
 import type { AskedOffset } from './ledger-word.ts';
 import { outputsOf } from './objects.ts';
 
@@ -23,6 +24,8 @@ export interface Verification {
   readonly tables: readonly TableVerdict[];
   /** With `--offset`: one for each table of the topic, and for each incarnation of it. */
   readonly fates: readonly Fate[];
+  /** With `--kafka`: each partition beside Kafka's log. */
+  readonly kafka: readonly KafkaStanding[];
   readonly findings: readonly Finding[];
   /** Findings beyond those listed. */
   readonly omitted: number;
@@ -44,6 +47,21 @@ export function verify(given: VerifyOptions, mode: 'shallow' | 'deep' = 'shallow
     const { nowMs } = options;
     tables.push(await auditTable(table, { ...options, database, nowMs, deep: mode === 'deep', findings }));
   }).then((found) => ({ ...found, tables }));
+}
+
+/** Adds what Kafka has: `ask` is called after the ledgers were read. */
+export async function withKafka(
+  config: VerifyOptions['config'],
+  verified: Verification,
+  ask: () => Promise<KafkaAnswers>,
+): Promise<Verification> {
+  const tables = verified.tables.flatMap((verdict) => {
+    const table = config.tables.find(({ name }) => name === verdict.table);
+    return table === undefined ? [] : [{ config: table, verdict }];
+  });
+  const { standings, findings } = compareWithKafka(tables, await ask());
+  const ok = verified.ok && findings.length === 0;
+  return { ...verified, ok, kafka: standings, findings: [...verified.findings, ...findings] };
 }
 
 /** UsageError where no table reads the topic. */
@@ -108,5 +126,5 @@ async function judged(
     database.close();
   }
   const { all, omitted } = findings;
-  return { mode, ok: all.length === 0, tables: [], fates: [], findings: all, omitted };
+  return { mode, ok: all.length === 0, tables: [], fates: [], kafka: [], findings: all, omitted };
 }

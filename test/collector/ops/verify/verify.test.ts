@@ -26,7 +26,7 @@ for (const output of [
       [table?.in, table?.emitted, table?.quarantined, table?.windows, table?.objects, table?.weaker],
       [5, 4, 1, 2, 3, []],
     );
-    assert.deepEqual(table?.partitions, [{ partition: 'claims-0', start: 0, next: 5 }]);
+    assert.deepEqual(table?.partitions, [{ partition: 'claims-0', topicId: NO_TOPIC_ID, start: 0, next: 5 }]);
   });
 }
 
@@ -138,7 +138,15 @@ test('every finding has a code, a place and a remedy, and ok says whether there 
   for (const one of found.findings)
     for (const field of ['code', 'table', 'place', 'message', 'remedy'] as const)
       assert.ok(one[field].length > 0, field);
-  assert.deepEqual(Object.keys(found).sort(), ['fates', 'findings', 'mode', 'ok', 'omitted', 'tables']);
+  assert.deepEqual(Object.keys(found).sort(), [
+    'fates',
+    'findings',
+    'kafka',
+    'mode',
+    'ok',
+    'omitted',
+    'tables',
+  ]);
 });
 
 test('gaps and truncations are lines of the verdict, and no finding', async () => {

@@ -36,6 +36,7 @@ export interface ConnectRequest {
     | { $case: "assigned"; value: Assigned }
     | { $case: "revoked"; value: Revoked }
     | { $case: "truncated"; value: Truncated }
+    | { $case: "logs"; value: Logs }
     | { $case: "schemaReply"; value: SchemaReply }
     | undefined;
 }
@@ -52,6 +53,7 @@ export interface ConnectResponse {
     | { $case: "hold"; value: Hold }
     | { $case: "release"; value: Release }
     | { $case: "refused"; value: Refused }
+    | { $case: "look"; value: Look }
     | { $case: "schemaRequest"; value: SchemaRequest }
     | undefined;
 }
@@ -138,6 +140,8 @@ export interface PartitionPosition {
   openGaps: OffsetRange[];
   /** Where the tables stand, each place once: the agent asks Kafka whether its log still has them. */
   stands: LogPlace[];
+  /** The ledgers were read after the declaration: it counts also where more was said to be committed before. */
+  current: boolean;
 }
 
 /** Everything below `offset` was read from a log whose last record there was written under `leader_epoch`. */
@@ -280,6 +284,26 @@ export interface Drain {
   reason: string;
 }
 
+/** Where do the logs of the partitions that are assigned to you begin and end now? */
+export interface Look {
+  question: number;
+}
+
+/** Answer to Look: asked of Kafka after it was heard. What an older agent does not know, it does not answer. */
+export interface Logs {
+  question: number;
+  partitions: PartitionLog[];
+}
+
+export interface PartitionLog {
+  topic: string;
+  topicId: Uint8Array;
+  partition: number;
+  logStart: number;
+  /** last stable offset */
+  logEnd: number;
+}
+
 function createBaseConnectRequest(): ConnectRequest {
   return { body: undefined };
 }
@@ -304,6 +328,9 @@ export const ConnectRequest: MessageFns<ConnectRequest> = {
         break;
       case "truncated":
         Truncated.encode(message.body.value, writer.uint32(58).fork()).join();
+        break;
+      case "logs":
+        Logs.encode(message.body.value, writer.uint32(162).fork()).join();
         break;
       case "schemaReply":
         SchemaReply.encode(message.body.value, writer.uint32(322).fork()).join();
@@ -373,6 +400,14 @@ export const ConnectRequest: MessageFns<ConnectRequest> = {
             message.body = { $case: "truncated", value: Truncated.decode(reader, reader.uint32()) };
             continue;
           }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.body = { $case: "logs", value: Logs.decode(reader, reader.uint32()) };
+            continue;
+          }
           case 40: {
             if (tag !== 322) {
               break;
@@ -427,6 +462,9 @@ export const ConnectResponse: MessageFns<ConnectResponse> = {
         break;
       case "refused":
         Refused.encode(message.body.value, writer.uint32(74).fork()).join();
+        break;
+      case "look":
+        Look.encode(message.body.value, writer.uint32(162).fork()).join();
         break;
       case "schemaRequest":
         SchemaRequest.encode(message.body.value, writer.uint32(322).fork()).join();
@@ -518,6 +556,14 @@ export const ConnectResponse: MessageFns<ConnectResponse> = {
             }
 
             message.body = { $case: "refused", value: Refused.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.body = { $case: "look", value: Look.decode(reader, reader.uint32()) };
             continue;
           }
           case 40: {
@@ -1161,6 +1207,7 @@ function createBasePartitionPosition(): PartitionPosition {
     rewindEpoch: 0,
     openGaps: [],
     stands: [],
+    current: false,
   };
 }
 
@@ -1189,6 +1236,9 @@ export const PartitionPosition: MessageFns<PartitionPosition> = {
     }
     for (const v of message.stands) {
       LogPlace.encode(v!, writer.uint32(66).fork()).join();
+    }
+    if (message.current !== false) {
+      writer.uint32(72).bool(message.current);
     }
     return writer;
   },
@@ -1268,6 +1318,14 @@ export const PartitionPosition: MessageFns<PartitionPosition> = {
             }
 
             message.stands.push(LogPlace.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.current = reader.bool();
             continue;
           }
         }
@@ -2579,6 +2637,199 @@ export const Drain: MessageFns<Drain> = {
             }
 
             message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLook(): Look {
+  return { question: 0 };
+}
+
+export const Look: MessageFns<Look> = {
+  encode(message: Look, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.question !== 0) {
+      writer.uint32(8).uint64(message.question);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Look {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLook();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.question = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseLogs(): Logs {
+  return { question: 0, partitions: [] };
+}
+
+export const Logs: MessageFns<Logs> = {
+  encode(message: Logs, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.question !== 0) {
+      writer.uint32(8).uint64(message.question);
+    }
+    for (const v of message.partitions) {
+      PartitionLog.encode(v!, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Logs {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLogs();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.question = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.partitions.push(PartitionLog.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBasePartitionLog(): PartitionLog {
+  return { topic: "", topicId: new Uint8Array(0), partition: 0, logStart: 0, logEnd: 0 };
+}
+
+export const PartitionLog: MessageFns<PartitionLog> = {
+  encode(message: PartitionLog, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.topic !== "") {
+      writer.uint32(10).string(message.topic);
+    }
+    if (message.topicId.length !== 0) {
+      writer.uint32(18).bytes(message.topicId);
+    }
+    if (message.partition !== 0) {
+      writer.uint32(24).int32(message.partition);
+    }
+    if (message.logStart !== 0) {
+      writer.uint32(32).uint64(message.logStart);
+    }
+    if (message.logEnd !== 0) {
+      writer.uint32(40).uint64(message.logEnd);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PartitionLog {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePartitionLog();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.topic = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.topicId = reader.bytes();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.partition = reader.int32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.logStart = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.logEnd = longToNumber(reader.uint64());
             continue;
           }
         }

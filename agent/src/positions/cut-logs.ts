@@ -1,0 +1,87 @@
+// Logs that Kafka may have cut: what a partition's state says of the epochs that it knows, which places Kafka
+// must confirm, and what is left of the state behind a cut. Pure decisions; the book drives them.
+import { commonRanges } from '@sluice/shared/offset-range.ts';
+import type { LogPlace } from '@sluice/shared/position.ts';
+import type { SpoolPartition, WelcomedPosition } from '../contracts.ts';
+import type { PartitionState } from './partition-state.ts';
+
+/** Behind a cut nothing counts that is said of the log before it. */
+export function notCut(state: PartitionState, nextOffset: number, leaderEpoch: number | undefined): number {
+  const { cut } = state;
+  if (cut === undefined || leaderEpoch === undefined || leaderEpoch > cut.leaderEpoch) return nextOffset;
+  return Math.min(nextOffset, cut.offset);
+}
+
+/** Less is committed than was known, since a ledger has recorded a cut; or nothing was known. */
+export function isSetBack(state: PartitionState, leaderEpoch: number | undefined): boolean {
+  if (state.committed === undefined) return true;
+  const { committedEpoch = -1 } = state;
+  return leaderEpoch !== undefined && committedEpoch >= 0 && leaderEpoch > committedEpoch;
+}
+
+/** What follows from a Welcome. */
+export interface Welcomed {
+  readonly nextOffset: number;
+  readonly setsBack: boolean;
+  readonly committed: number | undefined;
+}
+
+/**
+ * The places that must be proven before anything is sent: some record behind them may be of a newer epoch,
+ * and a log is cut only where the epoch rises.
+ */
+export function placesToProve(
+  { assigned, info }: PartitionState,
+  spool: SpoolPartition | undefined,
+  stands: readonly LogPlace[],
+): readonly LogPlace[] {
+  const newest = Math.max(assigned ? info.leaderEpoch : -1, spool?.leaderEpoch ?? -1);
+  return stands.filter(({ leaderEpoch }) => leaderEpoch >= 0 && leaderEpoch < newest);
+}
+
+/** What is spooled here, and what is known to be committed. */
+export function ownPlaces(state: PartitionState, spool: SpoolPartition | undefined): readonly LogPlace[] {
+  const own = [
+    ...(spool === undefined ? [] : [{ offset: spool.nextOffset, leaderEpoch: spool.leaderEpoch }]),
+    { offset: state.committed ?? 0, leaderEpoch: state.committedEpoch ?? -1 },
+  ];
+  return placesToProve(state, undefined, own);
+}
+
+/** With the epoch of what lies before, where it is known: Kafka is asked whether its log still has that. */
+export function placeAt(state: PartitionState, spool: SpoolPartition | undefined, offset: number): LogPlace {
+  const known = offset === state.committed ? state.committedEpoch : undefined;
+  return { offset, leaderEpoch: (spool?.nextOffset === offset ? spool.leaderEpoch : known) ?? -1 };
+}
+
+/** What the collector says is committed, as far as this log has it. */
+export function toldCommitted(state: PartitionState, { nextOffset: told, stands }: WelcomedPosition) {
+  const committedEpoch = stands.find(({ offset }) => offset === told)?.leaderEpoch;
+  const nextOffset = notCut(state, told, committedEpoch);
+  return { nextOffset, committedEpoch, setsBack: isSetBack(state, committedEpoch) };
+}
+
+/** Less is committed than was said before: whose epoch that was is not known to be that of what is left. */
+export function setCommittedBack(state: PartitionState, offset: number): void {
+  if (state.committed === undefined || state.committed <= offset) return;
+  state.committed = offset;
+  state.committedEpoch = undefined;
+}
+
+/** A collector that does not know cut logs would skip what stands behind the cut now. */
+export function isUnknowing({ cut }: PartitionState, { stands, received }: WelcomedPosition): boolean {
+  return cut !== undefined && stands.length === 0 && received > cut.offset;
+}
+
+/** Nothing at or above the cut counts any more; nothing is read or sent. */
+export function applyCut(state: PartitionState, cut: LogPlace): void {
+  state.cut = cut;
+  state.readNext = undefined;
+  state.sendNext = undefined;
+  state.fill = undefined;
+  state.unproven = false;
+  if (state.committed !== undefined) state.committed = Math.min(state.committed, cut.offset);
+  state.durableNext = Math.min(state.durableNext, cut.offset);
+  const below = [{ startOffset: 0, nextOffset: cut.offset }];
+  state.gaps = state.gaps.flatMap((gap) => commonRanges([gap], below).map((part) => ({ ...gap, ...part })));
+}
