@@ -31,12 +31,28 @@ export interface Welcomed {
  * and a log is cut only where the epoch rises.
  */
 export function placesToProve(
-  { assigned, info }: PartitionState,
+  { assigned, info, cut }: PartitionState,
   spool: SpoolPartition | undefined,
   stands: readonly LogPlace[],
 ): readonly LogPlace[] {
-  const newest = Math.max(assigned ? info.leaderEpoch : -1, spool?.leaderEpoch ?? -1);
+  // Behind a cut there is a newer epoch, also while nothing that was read or described says so.
+  const behindCut = cut === undefined ? -1 : cut.leaderEpoch + 1;
+  const newest = Math.max(assigned ? info.leaderEpoch : -1, spool?.leaderEpoch ?? -1, behindCut);
   return stands.filter(({ leaderEpoch }) => leaderEpoch >= 0 && leaderEpoch < newest);
+}
+
+/**
+ * What is spooled goes on in an old epoch where a table stands in a newer one, and Kafka cannot be asked:
+ * whoever reads the partition now sends what is there.
+ */
+export function isLeftBehind(
+  { assigned }: PartitionState,
+  spool: SpoolPartition | undefined,
+  stands: readonly LogPlace[],
+): boolean {
+  if (assigned || spool === undefined) return false;
+  const isNewer = ({ leaderEpoch }: LogPlace) => leaderEpoch > spool.leaderEpoch;
+  return stands.some((place) => isNewer(place) && place.offset < spool.nextOffset);
 }
 
 /** What is spooled here, and what is known to be committed. */

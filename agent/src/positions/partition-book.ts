@@ -16,6 +16,7 @@ import type {
 } from '../contracts.ts';
 import {
   applyCut,
+  isLeftBehind,
   isUnknowing,
   notCut,
   ownPlaces,
@@ -211,8 +212,9 @@ export class PartitionBook {
     if (setsBack) state.committed = nextOffset;
     if (position.current === true) this.#askedAgain(state, nextOffset);
     if (setsBack || nextOffset >= (state.committed ?? 0)) state.committedEpoch = committedEpoch;
-    const places = placesToProve(state, this.#options.spoolOf(state.id), stands);
-    state.unproven = places.length > 0 || isUnknowing(state, position);
+    const spool = this.#options.spoolOf(state.id);
+    const places = placesToProve(state, spool, stands);
+    state.unproven = places.length > 0 || isUnknowing(state, position) || isLeftBehind(state, spool, stands);
     this.#sendFrom(state, received, rewindEpoch);
     // Also what was committed while nobody was there to hear it.
     this.committed({ partition: position, nextOffset, openGaps, leaderEpoch: committedEpoch });

@@ -96,7 +96,7 @@ export function addToWindow(window: OpenWindow, segment: WindowSegment): void {
  */
 export function trimWindow(
   window: OpenWindow,
-  ledger: Pick<TableWriter, 'position' | 'forks'>,
+  ledger: Pick<TableWriter, 'position' | 'leaderEpoch' | 'forks'>,
 ): readonly PartitionId[] {
   const kept: WindowSegment[] = [];
   const reached = new Map<string, number>();
@@ -104,13 +104,19 @@ export function trimWindow(
   for (const staged of window.segments) {
     const { segment, fromOffset, held } = staged;
     const key = partitionKey(segment);
-    const at = reached.get(key) ?? ledger.position(segment) ?? 0;
-    const isCut = isOfCutLog(segment, ledger) && segment.nextOffset > at;
+    const committed = ledger.position(segment) ?? 0;
+    const at = reached.get(key) ?? committed;
+    const epoch = ledger.leaderEpoch(segment) ?? -1;
+    const isNewer = epoch >= 0 && epoch < segment.leaderEpoch;
+    const isCut = segment.nextOffset > at && isOfCutLog(segment, ledger);
+    // Another collector has committed what lies here under an older epoch, of a log that was cut: who sends
+    // is shown that place, and asks Kafka.
+    const contradicts = isNewer && fromOffset < at && at === committed && at < segment.nextOffset;
     assert(
-      fromOffset <= at || isCut || isVoid.has(key) || ledger.forks(segment).length > 0,
+      fromOffset <= at || isCut || isVoid.has(key) || isNewer || ledger.forks(segment).length > 0,
       `window ${window.id} begins ${partitionName(segment)} at ${fromOffset}, behind ${at}`,
     );
-    if (isCut || fromOffset > at) isVoid.set(key, segment);
+    if (isCut || contradicts || fromOffset > at) isVoid.set(key, segment);
     if (isVoid.has(key) || segment.nextOffset <= at) held.release();
     else kept.push({ ...staged, fromOffset: Math.max(fromOffset, at) });
     reached.set(key, Math.max(at, segment.nextOffset));

@@ -191,6 +191,7 @@ test('what was read from a log that another collector has recorded as cut is giv
   );
   const ledger = {
     position: ({ partition }: PartitionId) => (partition === 1 ? 0 : 5),
+    leaderEpoch: () => 1,
     forks: ({ partition }: PartitionId) => (partition === 1 ? [] : [{ offset: 5, leaderEpoch: 1 }]),
   };
   const cut = trimWindow(window, ledger);
@@ -205,5 +206,23 @@ test('what was read from a log that another collector has recorded as cut is giv
   assert.deepEqual(
     held.map(({ released }) => released),
     [1, 1, 0, 1],
+  );
+});
+
+test('what another collector has committed of an older epoch is not gone on from with what is of a newer one', () => {
+  const newer = { leaderEpoch: 1 };
+  const { window } = windowOf(
+    [rangeSegment(15, 25, newer)],
+    [rangeSegment(25, 30, newer)],
+    [rangeSegment(20, 30, { ...newer, partition: 1 })],
+  );
+  const ledger = { position: () => 20, leaderEpoch: () => 0, forks: () => [] };
+  assert.deepEqual(
+    trimWindow(window, ledger).map(({ partition }) => partition),
+    [0],
+  );
+  assert.deepEqual(
+    window.segments.map(({ segment }) => segment.partition),
+    [1],
   );
 });
