@@ -32,6 +32,11 @@ class Pipe {
   #lastMs = 0;
   #heldUntilMs = 0;
   #cutAtMs = Number.POSITIVE_INFINITY;
+  /**
+   * On the way. Whichever timer ends first brings the oldest: two that end together have no order of their
+   * own.
+   */
+  readonly #onTheWay: (() => void)[] = [];
 
   constructor(world: World, to: SimProcess) {
     this.#world = world;
@@ -42,15 +47,16 @@ class Pipe {
     const { time, network } = this.#world;
     if (time.nowMs >= this.#cutAtMs) return;
     this.#lastMs = Math.max(this.#lastMs, time.nowMs + network.latencyMs());
-    this.#arriveAt(this.#lastMs, arrive);
+    this.#onTheWay.push(arrive);
+    this.#arriveAt(this.#lastMs);
   }
 
-  #arriveAt(atMs: number, arrive: () => void): void {
+  #arriveAt(atMs: number): void {
     const { time } = this.#world;
     this.#to.after(atMs - time.nowMs, () => {
       if (time.nowMs >= this.#cutAtMs) return;
-      if (time.nowMs < this.#heldUntilMs) this.#arriveAt(this.#heldUntilMs, arrive);
-      else arrive();
+      if (time.nowMs < this.#heldUntilMs) this.#arriveAt(this.#heldUntilMs);
+      else this.#onTheWay.shift()?.();
     });
   }
 

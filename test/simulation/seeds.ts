@@ -1,12 +1,15 @@
 // Many seeds, dealt out to processes: what failed, and what happened over all of them.
 import { fork } from 'node:child_process';
 import { join } from 'node:path';
+import type { FaultKind } from './profile.ts';
 import type { SimulationResult } from './simulation.ts';
 
 export interface SeedsRequest {
   readonly from: number;
   readonly count: number;
   readonly processes: number;
+  /** Faults that no seed gets. */
+  readonly without?: readonly FaultKind[];
 }
 
 /** One seed's result as it crosses a process. */
@@ -14,6 +17,7 @@ export type SeedReport = Omit<SimulationResult, 'counts'> & { readonly counts: R
 
 export interface SeedsResult {
   readonly seeds: number;
+  readonly without: readonly FaultKind[];
   readonly failed: readonly SeedReport[];
   readonly counts: Readonly<Record<string, number>>;
   readonly steps: number;
@@ -22,12 +26,13 @@ export interface SeedsResult {
 }
 
 /** How people see a seed again. */
-export function repeatCommand(seed: number): string {
-  return `npm run simulate -- --from ${seed} --seeds 1 --trace`;
+export function repeatCommand(seed: number, without: readonly FaultKind[] = []): string {
+  const left = without.length === 0 ? '' : ` --without '${without.join(',')}'`;
+  return `npm run simulate -- --from ${seed} --seeds 1 --trace${left}`;
 }
 
 export async function runSeeds(
-  { from, count, processes }: SeedsRequest,
+  { from, count, processes, without = [] }: SeedsRequest,
   heard: (report: SeedReport) => void = () => {},
 ): Promise<SeedsResult> {
   const reports: SeedReport[] = [];
@@ -38,7 +43,7 @@ export async function runSeeds(
   const workers = Math.min(processes, count);
   await Promise.all(
     Array.from({ length: workers }, (_, i) =>
-      runWorker({ from: from + i, to: from + count, step: workers }, hear),
+      runWorker({ from: from + i, to: from + count, step: workers, without }, hear),
     ),
   );
   const counts: Record<string, number> = {};
@@ -46,6 +51,7 @@ export async function runSeeds(
     for (const [kind, times] of Object.entries(report.counts)) counts[kind] = (counts[kind] ?? 0) + times;
   return {
     seeds: reports.length,
+    without,
     failed: reports.filter(({ violations }) => violations.length > 0).sort((a, b) => a.seed - b.seed),
     counts,
     steps: reports.reduce((sum, { steps }) => sum + steps, 0),
@@ -58,11 +64,15 @@ interface Deal {
   readonly from: number;
   readonly to: number;
   readonly step: number;
+  readonly without: readonly FaultKind[];
 }
 
-function runWorker({ from, to, step }: Deal, hear: (report: SeedReport) => void): Promise<void> {
+function runWorker({ from, to, step, without }: Deal, hear: (report: SeedReport) => void): Promise<void> {
   return new Promise((resolve, reject) => {
-    const child = fork(join(import.meta.dirname, 'seeds-worker.ts'), [from, to, step].map(String));
+    const child = fork(join(import.meta.dirname, 'seeds-worker.ts'), [
+      ...[from, to, step].map(String),
+      ...without,
+    ]);
     let last = from;
     child.on('message', (report: SeedReport) => {
       last = report.seed + step;
@@ -71,7 +81,8 @@ function runWorker({ from, to, step }: Deal, hear: (report: SeedReport) => void)
     child.on('error', reject);
     child.on('exit', (code) => {
       if (code === 0) resolve();
-      else reject(new Error(`the process ended with ${code} at seed ${last}: ${repeatCommand(last)}`));
+      else
+        reject(new Error(`the process ended with ${code} at seed ${last}: ${repeatCommand(last, without)}`));
     });
   });
 }
@@ -79,7 +90,8 @@ function runWorker({ from, to, step }: Deal, hear: (report: SeedReport) => void)
 /** For people: failures with the command that repeats each, then counts. */
 export function describeSeeds(result: SeedsResult): string {
   const failures = result.failed.map(
-    ({ seed, violations }) => `seed ${seed}\n  ${violations.join('\n  ')}\n  → ${repeatCommand(seed)}\n`,
+    ({ seed, violations }) =>
+      `seed ${seed}\n  ${violations.join('\n  ')}\n  → ${repeatCommand(seed, result.without)}\n`,
   );
   const counts = Object.entries(result.counts)
     .sort(([a], [b]) => (a < b ? -1 : 1))

@@ -10,7 +10,7 @@ import { AgentHost } from './agent-host.ts';
 import { CollectorHost } from './collector-host.ts';
 import { Faults } from './faults.ts';
 import { Producers } from './producer.ts';
-import type { Profile } from './profile.ts';
+import type { FaultKind, Profile } from './profile.ts';
 import type { Sabotage } from './sabotage.ts';
 import { World } from './world.ts';
 
@@ -20,6 +20,8 @@ export interface SimulationOptions {
   readonly sabotage?: Sabotage;
   /** Instead of what the seed draws. */
   readonly change?: Partial<Profile>;
+  /** Faults that the seed does not get, also where it draws them. */
+  readonly without?: readonly FaultKind[];
 }
 
 export interface SimulationResult {
@@ -43,9 +45,10 @@ export async function simulate({
   write,
   sabotage,
   change,
+  without,
 }: SimulationOptions): Promise<SimulationResult> {
   const certificates = await agentCertificates();
-  const world = new World({ seed, certificates, write, sabotage, change });
+  const world = new World({ seed, certificates, write, sabotage, change, without });
   const giveBack = takeOver(world);
   try {
     return await run(world);

@@ -10,7 +10,7 @@ import { SimKafka } from './kafka.ts';
 import { PartitionLog } from './kafka-log.ts';
 import { LinkFabric } from './link.ts';
 import { Network } from './network.ts';
-import { drawProfile, type Profile } from './profile.ts';
+import { drawProfile, type FaultKind, type Profile } from './profile.ts';
 import type { Sabotage } from './sabotage.ts';
 import { Trace } from './trace.ts';
 import { VirtualTime } from './virtual-time.ts';
@@ -22,6 +22,7 @@ export interface WorldOptions {
   readonly write?: ((line: string) => void) | undefined;
   readonly sabotage?: Sabotage | undefined;
   readonly change?: Partial<Profile> | undefined;
+  readonly without?: readonly FaultKind[] | undefined;
 }
 
 /** Findings beyond these say nothing new. */
@@ -50,11 +51,13 @@ export class World {
   /** Whoever ends now is not started again. */
   closing = false;
 
-  constructor({ seed, certificates, write, sabotage, change }: WorldOptions) {
+  constructor({ seed, certificates, write, sabotage, change, without = [] }: WorldOptions) {
     this.seed = seed;
     this.chance = new Chance(seed);
     this.trace = new Trace(() => this.time.nowMs, write);
-    this.profile = { ...drawProfile(this.chance.stream('profile')), ...change };
+    const drawn = drawProfile(this.chance.stream('profile'));
+    const faults = new Set([...drawn.faults].filter((kind) => !without.includes(kind)));
+    this.profile = { ...drawn, faults, ...change };
     this.sabotage = sabotage;
     this.network = new Network(this);
     const logs = Object.entries(this.profile.topics).flatMap(([topic, partitions]) => {
