@@ -1,6 +1,5 @@
 // OffsetForLeaderEpoch v0 to v3, which kafkajs does not speak: where Kafka's log of a leader epoch ends
 // (KIP-101, KIP-320). Pure encoding and decoding; kafkajs's own connection carries it.
-import { offsetFromWire } from '@sluice/shared/position.ts';
 import { WireReader } from './wire-reader.ts';
 
 export interface EpochQuestion {
@@ -52,7 +51,7 @@ export function decodeEpochResponse(payload: Buffer, version: number): EpochEnd[
       const errorCode = reader.int16();
       const partition = reader.int32();
       const endEpoch = version >= 1 ? reader.int32() : -1;
-      const endOffset = offsetFromWire(reader.int64());
+      const endOffset = reader.offset();
       return { topic, partition, errorCode, endEpoch, endOffset };
     });
   });

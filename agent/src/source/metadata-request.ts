@@ -1,5 +1,6 @@
 // Metadata v10, which kafkajs does not speak: topic ids (KIP-516) and leader epochs. Pure encoding and
 // decoding of a flexible request; kafkajs's own connection carries it.
+import { WireReader } from './wire-reader.ts';
 
 export interface TopicMetadata {
   readonly topic: string;
@@ -33,32 +34,32 @@ export function encodeMetadataRequest(topics: readonly string[] | undefined): Bu
 }
 
 export function decodeMetadataResponse(payload: Buffer): TopicMetadata[] {
-  const reader = new FlexibleReader(payload);
+  const reader = new WireReader(payload);
   reader.tags();
   reader.skip(4); // throttle time
-  reader.array(() => {
+  reader.compactArray(() => {
     reader.skip(4); // node id
-    reader.string(); // host
+    reader.compactString(); // host
     reader.skip(4); // port
-    reader.string(); // rack
+    reader.compactString(); // rack
     reader.tags();
   });
-  reader.string(); // cluster id
+  reader.compactString(); // cluster id
   reader.skip(4); // controller id
-  return reader.array(() => decodeTopic(reader));
+  return reader.compactArray(() => decodeTopic(reader));
 }
 
-function decodeTopic(reader: FlexibleReader): TopicMetadata {
+function decodeTopic(reader: WireReader): TopicMetadata {
   const errorCode = reader.int16();
-  const topic = reader.string();
+  const topic = reader.compactString();
   const topicId = reader.hex(TOPIC_ID_BYTES);
   const internal = reader.int8() !== 0;
-  const partitions = reader.array(() => {
+  const partitions = reader.compactArray(() => {
     reader.skip(2); // error
     const partition = reader.int32();
     reader.skip(4); // leader
     const leaderEpoch = reader.int32();
-    for (let lists = 0; lists < 3; lists++) reader.array(() => reader.skip(4)); // replicas, in sync, offline
+    for (let lists = 0; lists < 3; lists++) reader.compactArray(() => reader.skip(4)); // replicas, in sync, offline
     reader.tags();
     return { partition, leaderEpoch };
   });
@@ -72,65 +73,4 @@ function uvarint(value: number): Buffer {
   let rest = value;
   for (; rest > 127; rest >>>= 7) bytes.push((rest & 127) | 128);
   return Buffer.from([...bytes, rest]);
-}
-
-class FlexibleReader {
-  readonly #bytes: Buffer;
-  #at = 0;
-
-  constructor(bytes: Buffer) {
-    this.#bytes = bytes;
-  }
-
-  skip(bytes: number): void {
-    this.#at += bytes;
-  }
-
-  int8(): number {
-    return this.#bytes.readInt8(this.#at++);
-  }
-
-  int16(): number {
-    this.#at += 2;
-    return this.#bytes.readInt16BE(this.#at - 2);
-  }
-
-  int32(): number {
-    this.#at += 4;
-    return this.#bytes.readInt32BE(this.#at - 4);
-  }
-
-  uvarint(): number {
-    let value = 0;
-    for (let scale = 1; ; scale *= 128) {
-      const byte = this.#bytes.readUInt8(this.#at++);
-      value += (byte & 127) * scale;
-      if (byte < 128) return value;
-    }
-  }
-
-  /** Null reads as empty. */
-  string(): string {
-    const length = Math.max(0, this.uvarint() - 1);
-    this.#at += length;
-    return this.#bytes.toString('utf8', this.#at - length, this.#at);
-  }
-
-  hex(bytes: number): string {
-    this.#at += bytes;
-    return this.#bytes.toString('hex', this.#at - bytes, this.#at);
-  }
-
-  array<T>(element: () => T): T[] {
-    const elements: T[] = [];
-    for (let left = this.uvarint() - 1; left > 0; left--) elements.push(element());
-    return elements;
-  }
-
-  tags(): void {
-    for (let left = this.uvarint(); left > 0; left--) {
-      this.uvarint();
-      this.skip(this.uvarint());
-    }
-  }
 }

@@ -1,4 +1,5 @@
-// Kafka's non-flexible primitives, read in order from a response. Pure.
+// Kafka's primitives, read in order from a response: plain ones, and compact ones of flexible versions
+// (KIP-482). Pure.
 import { offsetFromWire } from '@sluice/shared/position.ts';
 
 export class WireReader {
@@ -7,6 +8,14 @@ export class WireReader {
 
   constructor(bytes: Buffer) {
     this.#bytes = bytes;
+  }
+
+  skip(bytes: number): void {
+    this.#at += bytes;
+  }
+
+  int8(): number {
+    return this.#bytes.readInt8(this.#at++);
   }
 
   int16(): number {
@@ -44,5 +53,40 @@ export class WireReader {
     const elements: T[] = [];
     for (let left = this.int32(); left > 0; left--) elements.push(element());
     return elements;
+  }
+
+  uvarint(): number {
+    let value = 0;
+    for (let scale = 1; ; scale *= 128) {
+      const byte = this.#bytes.readUInt8(this.#at++);
+      value += (byte & 127) * scale;
+      if (byte < 128) return value;
+    }
+  }
+
+  /** Null reads as empty. */
+  compactString(): string {
+    const length = Math.max(0, this.uvarint() - 1);
+    this.#at += length;
+    return this.#bytes.toString('utf8', this.#at - length, this.#at);
+  }
+
+  compactArray<T>(element: () => T): T[] {
+    const elements: T[] = [];
+    for (let left = this.uvarint() - 1; left > 0; left--) elements.push(element());
+    return elements;
+  }
+
+  hex(bytes: number): string {
+    this.#at += bytes;
+    return this.#bytes.toString('hex', this.#at - bytes, this.#at);
+  }
+
+  /** Tagged fields are passed over. */
+  tags(): void {
+    for (let left = this.uvarint(); left > 0; left--) {
+      this.uvarint();
+      this.skip(this.uvarint());
+    }
   }
 }
