@@ -121,10 +121,15 @@ interface Lake {
   readonly catalog: Catalog;
 }
 
-function openLake(config: CollectorConfig): Lake {
-  const { store: where, catalog: kind, database, region, s3Endpoint, glueEndpoint } = config.lake;
+function openStore(config: CollectorConfig): ObjectStore {
+  const { store: where, region, s3Endpoint } = config.lake;
   const location = where.startsWith('s3://') ? where : configPath(config, where);
-  const store = createObjectStore({ store: location, region, endpoint: s3Endpoint });
+  return createObjectStore({ store: location, region, endpoint: s3Endpoint });
+}
+
+function openLake(config: CollectorConfig): Lake {
+  const { catalog: kind, database, region, glueEndpoint } = config.lake;
+  const store = openStore(config);
   return { store, catalog: createCatalog({ kind, database, store, region, endpoint: glueEndpoint }) };
 }
 
@@ -251,7 +256,7 @@ function tablesNamed(config: CollectorConfig, names: readonly string[]) {
 
 function explain(config: CollectorConfig, names: readonly string[]): number {
   const transformer = createTransformer({ memoryBytesMax: 64e6, threads: 1 });
-  const { store } = openLake(config);
+  const store = openStore(config);
   const { database } = config.lake;
   const nowMs = systemClock.wallMs();
   for (const table of tablesNamed(config, names)) {

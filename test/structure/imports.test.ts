@@ -64,6 +64,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'collector/src/time-spelling.ts → collector/src/tables.ts': 'both speak of how a time is spelled',
   'collector/ledger → collector/src/lake/object-keys.ts':
     'where an object lies is one pure function: what writes a key and what finds it again must not differ',
+  'collector/transform → collector/src/lake/object-keys.ts': 'what an output is called is one function',
+  'collector/ops → collector/src/ledger/table-writer.ts': '`explain` counts the looks that a writer takes',
   'collector/ops → collector/src/lake/object-keys.ts': 'readers find objects where writers put them',
   'collector/ops → collector/src/catalog/storage-descriptor.ts':
     '`explain` describes a format as the catalog will',

@@ -45,7 +45,7 @@ import { Staging } from './staging.ts';
 /**
  * How often the ledger is read for what others have appended: while agents wait for the table, and otherwise.
  */
-const FOLLOW_MS = 2_000;
+export const FOLLOW_MS = 2_000;
 const LOOK_MS = 60_000;
 /**
  * A staged object that no entry names is removed when it is seen in two sweeps: the second comes this much

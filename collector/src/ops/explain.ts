@@ -5,12 +5,11 @@ import { describeFormat } from '../catalog/storage-descriptor.ts';
 import type { Column, TableConfig, TableDefinition } from '../contracts.ts';
 import { finalKey, type PartitionValues } from '../lake/object-keys.ts';
 import { tableDefinitions } from '../ledger/publish.ts';
+import { FOLLOW_MS } from '../ledger/table-writer.ts';
 import { spellTime } from '../time-spelling.ts';
 import type { TransformerWithChecks } from '../transform/transformer.ts';
 
 const HOUR_MS = 3_600_000;
-/** How often a collector that agents wait for looks for entries of others (ledger/table-writer.ts). */
-const LOOK_EVERY_MS = 2_000;
 
 export interface ExplainOptions {
   readonly transformer: Pick<TransformerWithChecks, 'schema' | 'explain'>;
@@ -86,7 +85,7 @@ function requestsPerHour(table: TableConfig, outputs: number): string[] {
     `${number(windows)} windows an hour, or more where ${number(table.windowBytesMax / 2 ** 20)} MiB come sooner`,
     `S3, with ${each} a window: ${number(windows * (2 * objects + 1))} PUT and COPY ` +
       '(staged, published, ledger; one more object for each further partition, and for quarantined records)',
-    `S3: ${number(HOUR_MS / LOOK_EVERY_MS)} GET that look for entries of other collectors, ${number(windows)} DELETE (free)`,
+    `S3: ${number(HOUR_MS / FOLLOW_MS)} GET that look for entries of other collectors, ${number(windows)} DELETE (free)`,
     'Glue: one BatchCreatePartition for up to 100 partitions that are new, else none',
   ];
 }
