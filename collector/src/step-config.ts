@@ -60,6 +60,8 @@ export const stepSchema = z.union([
 /** A step of a table, compiled: `kind` names it. */
 export type Step = z.output<typeof stepSchema>;
 
+export type StepOf<Kind extends Step['kind']> = Extract<Step, { kind: Kind }>;
+
 const MULTIPLYING: readonly Step['kind'][] = ['explode', 'unpivot', 'split_rows', 'relationalize'];
 
 /** Whether a record may have other than one row in one table. */

@@ -14,6 +14,7 @@ import type {
   TableConfig,
   TransformResult,
 } from '../contracts.ts';
+import { outputTable } from '../lake/object-keys.ts';
 import { spellTime } from '../time-spelling.ts';
 import { ColumnChunk } from './columns.ts';
 import { converterOf } from './converters.ts';
@@ -72,10 +73,6 @@ const PARTITIONS_SCANNED_MAX = 16;
 
 /** Below as many bad records no share of them counts. */
 const BUDGET_RECORDS_MIN = 10;
-
-function outputPlace({ name }: TableConfig, output: string): string {
-  return output === 'rows' ? name : `${name}_${output}`;
-}
 
 export class WindowTransform {
   readonly #request: WindowRequest;
@@ -309,7 +306,7 @@ export class WindowTransform {
       const rows = Number(Object.values(row ?? {})[0] ?? 0);
       if (rows === 0) continue;
       const { rule, action } = statement;
-      const place = outputPlace(this.#request.table, name);
+      const place = outputTable(this.#request.table, name);
       if (action === 'fail')
         throw new SluiceError('DATA_QUALITY_FAILED', `${rule}: ${rows} rows break this`, { place });
       this.#brokenRules.push({ output: name, rule, rows });

@@ -4,7 +4,7 @@ import type { PartitionSpec, TableConfig } from '../../contracts.ts';
 import { strftimeFormat } from '../../time-spelling.ts';
 import { problem } from './problems.ts';
 import type { Field } from './steps/step.ts';
-import { identifier, literal } from './types.ts';
+import { identifier, literal, localTime } from './types.ts';
 
 /** Rows of `staged` that are written. */
 export const GOOD = '__problem IS NULL AND NOT __filtered';
@@ -14,7 +14,7 @@ type TimePartition = Extract<PartitionSpec, { kind: 'time' }>;
 /** A column of a time as the clocks of the partition's zone show it. */
 function shownIn({ field, zone }: TimePartition): string {
   const column = identifier(field);
-  return zone === undefined ? column : `timezone(${literal(zone)}, timezone('UTC', ${column}::TIMESTAMP))`;
+  return zone === undefined ? column : localTime(`${column}::TIMESTAMP`, zone);
 }
 
 /** Cheap to group by; `partitionText` makes the path's text of it. */

@@ -188,3 +188,8 @@ export function literal(text: string): string {
   const parts = text.split('\0').map((part) => `'${part.replaceAll("'", "''")}'`);
   return parts.length === 1 ? (parts[0] ?? "''") : `(${parts.join(' || chr(0) || ')})`;
 }
+
+/** A timestamp, which is UTC, as the clocks of `zone` show it. */
+export function localTime(utc: string, zone: string | undefined): string {
+  return zone === undefined ? utc : `timezone(${literal(zone)}, timezone('UTC', ${utc}))`;
+}

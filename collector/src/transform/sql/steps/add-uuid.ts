@@ -1,10 +1,10 @@
 // add_uuid: a UUID (version 8, RFC 9562) of where the record stands in Kafka and of its timestamp, so that
 // the same record has the same one whenever it is read.
-import type { Step } from '../../../step-config.ts';
+import type { StepOf } from '../../../step-config.ts';
 import { literal } from '../types.ts';
 import { type PlannedStep, rowStep, type Scope, sure, TEXT, withColumns } from './step.ts';
 
-export function planAddUuid({ column }: Extract<Step, { kind: 'add_uuid' }>, scope: Scope): PlannedStep {
+export function planAddUuid({ column }: StepOf<'add_uuid'>, scope: Scope): PlannedStep {
   if (scope.has(column)) scope.problem(`add_uuid: '${column}' is a column already`);
   const computed = sure(column, uuidOfRow(scope.topic, scope.rowPath));
   return rowStep(withColumns(scope.fields, [{ name: column, type: TEXT, computed }]));

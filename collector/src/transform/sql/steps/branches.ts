@@ -1,6 +1,6 @@
 // split_rows and relationalize: rows that go to tables of their own, `<table>_<output>`, in the same window
 // and the same ledger entry. A record that fails in one of them is quarantined and has no row in any.
-import type { Step } from '../../../step-config.ts';
+import type { Step, StepOf } from '../../../step-config.ts';
 import { problem } from '../problems.ts';
 import { identifier } from '../types.ts';
 import { uuidOfRow } from './add-uuid.ts';
@@ -18,10 +18,8 @@ import {
   TEXT,
 } from './step.ts';
 
-type Of<Kind extends Step['kind']> = Extract<Step, { kind: Kind }>;
-
 /** The first condition that a row meets decides; rows that meet none go on here. */
-export function planSplitRows({ splits }: Of<'split_rows'>, scope: Scope): PlannedStep {
+export function planSplitRows({ splits }: StepOf<'split_rows'>, scope: Scope): PlannedStep {
   const { fields } = scope;
   const cases = splits.map(({ when }, i) => `WHEN (${scope.expression(when)})::BOOLEAN THEN ${i}`);
   const route = `CASE ${cases.join(' ')} END`;
@@ -49,7 +47,7 @@ export function planSplitRows({ splits }: Of<'split_rows'>, scope: Scope): Plann
   };
 }
 
-export function planRelationalize({ fields }: Of<'relationalize'>, scope: Scope): PlannedStep {
+export function planRelationalize({ fields }: StepOf<'relationalize'>, scope: Scope): PlannedStep {
   return relationalized(fields, scope, '');
 }
 

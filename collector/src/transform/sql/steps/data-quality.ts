@@ -1,12 +1,12 @@
 // evaluate_data_quality: rules that rows must meet. As AWS Glue's rule sets, with one action for all rules of
 // a step: the records that break one go to quarantine, or the window is held to them when it is whole.
-import type { Step } from '../../../step-config.ts';
+import type { StepOf } from '../../../step-config.ts';
 import { GOOD } from '../partitions.ts';
 import { problem } from '../problems.ts';
 import { identifier, literal } from '../types.ts';
 import { columns, type Place, type PlannedStep, type Scope, type WindowRule } from './step.ts';
 
-type Evaluate = Extract<Step, { kind: 'evaluate_data_quality' }>;
+type Evaluate = StepOf<'evaluate_data_quality'>;
 type Rule = Evaluate['rules'][number];
 
 export function planDataQuality({ rules, action }: Evaluate, scope: Scope): PlannedStep {

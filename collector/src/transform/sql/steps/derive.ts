@@ -1,13 +1,11 @@
 // derive and fill_missing: columns from SQL expressions of the config's author. What an expression gives must
 // fit the declared type exactly, whatever type DuckDB finds for it; one that throws is quarantined by name.
-import type { Step } from '../../../step-config.ts';
+import type { StepOf } from '../../../step-config.ts';
 import { type Conversion, fromText } from '../conversions.ts';
 import { type FieldType, isScalar, literal } from '../types.ts';
 import { castFailed, type Made, type PlannedStep, rowStep, type Scope, sure, withColumns } from './step.ts';
 
-type Of<Kind extends Step['kind']> = Extract<Step, { kind: Kind }>;
-
-export function planDerive({ columns }: Of<'derive'>, scope: Scope): PlannedStep {
+export function planDerive({ columns }: StepOf<'derive'>, scope: Scope): PlannedStep {
   const made = columns.map(({ column, type: wanted, expression, onError }): Made => {
     const type = scope.type(wanted, column);
     const computed = {
@@ -48,7 +46,7 @@ function fromExpression(type: FieldType): Conversion {
   };
 }
 
-export function planFillMissing({ fills }: Of<'fill_missing'>, scope: Scope): PlannedStep {
+export function planFillMissing({ fills }: StepOf<'fill_missing'>, scope: Scope): PlannedStep {
   const made = fills.map((fill): Made => {
     const { column } = fill;
     const { type } = scope.find(column);

@@ -1,7 +1,7 @@
 // detect_pii: personal data inside texts, found by form and, where it has one, by its check sum: card numbers
 // by Luhn's, IBANs by mod 97. Finds are redacted, masked or hashed where they stand, or only reported. What
 // has no form - a name, an address - is not found.
-import type { PiiEntity, Step } from '../../../step-config.ts';
+import type { PiiEntity, StepOf } from '../../../step-config.ts';
 import { arrayOf, literal } from '../types.ts';
 import { hmac, masked } from './hiding.ts';
 import {
@@ -49,7 +49,7 @@ const ENTITIES: Readonly<Record<PiiEntity, Entity>> = {
 /** What has a narrower form is looked for first. */
 const ORDER = Object.keys(ENTITIES) as PiiEntity[];
 
-export function planDetectPii(step: Extract<Step, { kind: 'detect_pii' }>, scope: Scope): PlannedStep {
+export function planDetectPii(step: StepOf<'detect_pii'>, scope: Scope): PlannedStep {
   const { column, action } = step;
   const entities = ORDER.filter((entity) => step.entities.includes(entity));
   const fields = step.fields.map((name) => scope.find(name));
@@ -77,7 +77,7 @@ export function planDetectPii(step: Extract<Step, { kind: 'detect_pii' }>, scope
 }
 
 function replacement(
-  { action, keyFile }: Extract<Step, { kind: 'detect_pii' }>,
+  { action, keyFile }: StepOf<'detect_pii'>,
   scope: Scope,
 ): (entity: PiiEntity) => (find: string) => string {
   if (action === 'mask') return () => (find) => masked(find, '*');

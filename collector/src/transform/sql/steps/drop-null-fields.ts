@@ -1,12 +1,12 @@
 // drop_null_fields: a table's columns are declared, so that a column of nothing but NULLs is one that nobody
 // declares. What is left of AWS Glue's transform is inside the values: nulls leave arrays and maps, and texts
 // that stand for nothing become NULL, by name.
-import type { Step } from '../../../step-config.ts';
+import type { StepOf } from '../../../step-config.ts';
 import { literal } from '../types.ts';
 import { type Field, type Made, type PlannedStep, rowStep, type Scope, sure, withColumns } from './step.ts';
 
 export function planDropNullFields(
-  { fields, asNull }: Extract<Step, { kind: 'drop_null_fields' }>,
+  { fields, asNull }: StepOf<'drop_null_fields'>,
   scope: Scope,
 ): PlannedStep {
   const made = fields.map((name): Made => {

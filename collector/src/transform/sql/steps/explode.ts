@@ -1,7 +1,7 @@
 // explode, unnest and unpivot: values that hold others become rows, and columns. A record keeps a row
 // wherever it goes: one that has nothing to explode is filtered, or stays with NULLs where the config says
 // `outer`.
-import type { Step } from '../../../step-config.ts';
+import type { StepOf } from '../../../step-config.ts';
 import { type FieldType, identifier, literal, parseType, type ScalarType } from '../types.ts';
 import {
   columns,
@@ -15,8 +15,6 @@ import {
   sure,
   TEXT,
 } from './step.ts';
-
-type Of<Kind extends Step['kind']> = Extract<Step, { kind: Kind }>;
 
 export const LIVE = '__problem IS NULL AND NOT __filtered';
 const INT = parseType('int') as ScalarType;
@@ -54,7 +52,7 @@ function explodeLayers({ list, others, made, position, outer }: Exploding, at: P
   ];
 }
 
-export function planExplode(step: Of<'explode'>, scope: Scope): PlannedStep {
+export function planExplode(step: StepOf<'explode'>, scope: Scope): PlannedStep {
   const { field: name, position, outer } = step;
   const field = scope.find(name);
   const others = scope.fields.filter((one) => one.name !== name);
@@ -87,7 +85,7 @@ export function listOf({
   return { sql: `map_entries(${identifier(name)})`, parts };
 }
 
-export function planUnpivot(step: Of<'unpivot'>, scope: Scope): PlannedStep {
+export function planUnpivot(step: StepOf<'unpivot'>, scope: Scope): PlannedStep {
   const fields = step.fields.map((name) => scope.find(name));
   const type = fields[0]?.type ?? TEXT;
   for (const field of fields)
@@ -105,7 +103,7 @@ export function planUnpivot(step: Of<'unpivot'>, scope: Scope): PlannedStep {
 }
 
 /** Structs become columns; their names stand before those of their fields. */
-export function planUnnest({ fields }: Of<'unnest'>, scope: Scope): PlannedStep {
+export function planUnnest({ fields }: StepOf<'unnest'>, scope: Scope): PlannedStep {
   for (const name of fields) {
     const { type } = scope.find(name);
     if (type.kind !== 'struct') scope.problem(`unnest: '${name}' is ${type.glue} and no struct`);

@@ -1,10 +1,10 @@
 // filter: a record whose condition is false or NULL is filtered. One that failed before is quarantined
 // whatever the condition says, and so is one for which it cannot be evaluated.
-import type { Step } from '../../../step-config.ts';
+import type { StepOf } from '../../../step-config.ts';
 import { problem } from '../problems.ts';
 import { columns, type Place, type PlannedStep, type Scope } from './step.ts';
 
-export function planFilter(step: Extract<Step, { kind: 'filter' }>, scope: Scope): PlannedStep {
+export function planFilter(step: StepOf<'filter'>, scope: Scope): PlannedStep {
   const { fields } = scope;
   const expression = scope.expression(step.expression);
   return { fields, layers: (at) => filterLayers(expression, columns(fields), at), mayThrow: true };

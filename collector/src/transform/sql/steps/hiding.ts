@@ -1,12 +1,10 @@
 // mask, partial_mask, redact and hash: what a reader of the lake may not see. NULL stays NULL. The key of a
 // hash is read from its file when a window opens and stands in no SQL text: `explain` prints the name of a
 // variable.
-import type { Step } from '../../../step-config.ts';
+import type { StepOf } from '../../../step-config.ts';
 import { literal } from '../types.ts';
 import { type Made, type PlannedStep, rowStep, type Scope, sure, TEXT, withColumns } from './step.ts';
 import { textOf } from './strings.ts';
-
-type Of<Kind extends Step['kind']> = Extract<Step, { kind: Kind }>;
 
 /** Each of these columns as a text of `hidden`. */
 function hide(fields: readonly string[], scope: Scope, hidden: (text: string) => string): PlannedStep {
@@ -21,11 +19,11 @@ export function masked(text: string, character: string): string {
   return `repeat(${literal(character)}, length(${text}))`;
 }
 
-export function planMask({ fields, character }: Of<'mask'>, scope: Scope): PlannedStep {
+export function planMask({ fields, character }: StepOf<'mask'>, scope: Scope): PlannedStep {
   return hide(fields, scope, (text) => masked(text, character));
 }
 
-export function planPartialMask(step: Of<'partial_mask'>, scope: Scope): PlannedStep {
+export function planPartialMask(step: StepOf<'partial_mask'>, scope: Scope): PlannedStep {
   const { fields, keepFirst, keepLast, character } = step;
   const middle = (text: string) => `repeat(${literal(character)}, length(${text}) - ${keepFirst + keepLast})`;
   const shown = (text: string) =>
@@ -38,11 +36,11 @@ export function planPartialMask(step: Of<'partial_mask'>, scope: Scope): Planned
   );
 }
 
-export function planRedact({ fields, text: instead }: Of<'redact'>, scope: Scope): PlannedStep {
+export function planRedact({ fields, text: instead }: StepOf<'redact'>, scope: Scope): PlannedStep {
   return hide(fields, scope, (text) => `CASE WHEN ${text} IS NOT NULL THEN ${literal(instead)} END`);
 }
 
-export function planHash({ fields, keyFile }: Of<'hash'>, scope: Scope): PlannedStep {
+export function planHash({ fields, keyFile }: StepOf<'hash'>, scope: Scope): PlannedStep {
   const key = scope.secret(keyFile);
   return hide(fields, scope, (text) => hmac(text, key));
 }

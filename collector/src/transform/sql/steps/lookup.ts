@@ -1,12 +1,12 @@
 // lookup: columns of a reference file, found by key. The file is read when a window opens, so that the next
 // window sees what changed. A key that the file has twice would make two rows of one: such a file stops the
 // table.
-import type { Step } from '../../../step-config.ts';
+import type { StepOf } from '../../../step-config.ts';
 import { problem } from '../problems.ts';
 import { identifier, isScalar } from '../types.ts';
 import { columns, type Place, type PlannedStep, type Scope } from './step.ts';
 
-type Lookup = Extract<Step, { kind: 'lookup' }>;
+type Lookup = StepOf<'lookup'>;
 
 export function planLookup(step: Lookup, scope: Scope): PlannedStep {
   const { missing } = step;

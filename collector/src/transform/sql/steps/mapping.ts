@@ -1,10 +1,10 @@
 // apply_mapping: AWS Glue's quadruples. Each column is one of before under its new name and type; a value
 // that the type does not hold exactly goes to quarantine, or is NULL and counted where the mapping says so.
-import type { Step } from '../../../step-config.ts';
+import type { StepOf } from '../../../step-config.ts';
 import { convert } from '../convert.ts';
 import { castFailed, type Made, type PlannedStep, rowStep, type Scope, TEXT } from './step.ts';
 
-type ApplyMapping = Extract<Step, { kind: 'apply_mapping' }>;
+type ApplyMapping = StepOf<'apply_mapping'>;
 
 export function planApplyMapping({ mappings }: ApplyMapping, scope: Scope): PlannedStep {
   return rowStep(mappings.map((mapping) => planMapping(mapping, scope)));

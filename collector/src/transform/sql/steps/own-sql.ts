@@ -1,12 +1,12 @@
 // sql: the way out. One SELECT over the good rows of a window, called `rows`; what it gives must be of the
 // types that the config declares. It sees that table and nothing else: no file, no setting, no key.
-import type { Step } from '../../../step-config.ts';
+import type { StepOf } from '../../../step-config.ts';
 import { METADATA } from '../metadata.ts';
 import { GOOD } from '../partitions.ts';
 import { identifier } from '../types.ts';
 import type { PlannedStep, Scope } from './step.ts';
 
-export function planSql(step: Extract<Step, { kind: 'sql' }>, scope: Scope): PlannedStep {
+export function planSql(step: StepOf<'sql'>, scope: Scope): PlannedStep {
   const query = scope.query(step.query);
   const fields = step.columns.map(({ column, type }) => ({ name: column, type: scope.type(type, column) }));
   const seen = [

@@ -1,5 +1,5 @@
 // Which module plans a step: one line for each kind that a config may name.
-import type { Step } from '../../../step-config.ts';
+import type { Step, StepOf } from '../../../step-config.ts';
 import { planAddUuid } from './add-uuid.ts';
 import { planRelationalize, planSplitRows } from './branches.ts';
 import { planDropFields, planRenameField, planSelectFields } from './choose-fields.ts';
@@ -26,7 +26,7 @@ import {
 
 import { planAggregate, planDropDuplicates, planPivot } from './window-wise.ts';
 
-type Planner<Kind extends Step['kind']> = (step: Extract<Step, { kind: Kind }>, scope: Scope) => PlannedStep;
+type Planner<Kind extends Step['kind']> = (step: StepOf<Kind>, scope: Scope) => PlannedStep;
 
 const PLANNERS: { readonly [Kind in Step['kind']]: Planner<Kind> } = {
   apply_mapping: planApplyMapping,

@@ -1,7 +1,7 @@
 // resolve_choice: columns that are of one of several types from record to record, as AWS Glue resolves them.
 // `cast` makes one type of all, exactly or not at all; `project` keeps the values of one type and is NULL for
 // the others, which it counts.
-import type { Step } from '../../../step-config.ts';
+import type { StepOf } from '../../../step-config.ts';
 import { convert } from '../convert.ts';
 import { type ChoiceType, identifier, literal, structOf } from '../types.ts';
 import {
@@ -15,7 +15,7 @@ import {
   sure,
 } from './step.ts';
 
-type Choices = Extract<Step, { kind: 'resolve_choice' }>;
+type Choices = StepOf<'resolve_choice'>;
 
 export function planResolveChoice({ choices }: Choices, scope: Scope): PlannedStep {
   for (const { field } of choices) scope.find(field);

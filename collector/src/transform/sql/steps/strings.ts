@@ -1,6 +1,6 @@
 // concat, split_string and regex_extract: texts out of texts. A text without the wanted parts goes to
 // quarantine, or its columns are NULL and counted.
-import type { OnError, Step } from '../../../step-config.ts';
+import type { OnError, StepOf } from '../../../step-config.ts';
 import { convert } from '../convert.ts';
 import { problem } from '../problems.ts';
 import { arrayOf, literal } from '../types.ts';
@@ -15,8 +15,6 @@ import {
   withColumns,
 } from './step.ts';
 
-type Of<Kind extends Step['kind']> = Extract<Step, { kind: Kind }>;
-
 /** A column as text; a problem where it has none. */
 export function textOf(field: Field, scope: Scope): string {
   const sql = scope.column(field);
@@ -27,13 +25,13 @@ export function textOf(field: Field, scope: Scope): string {
   return conversion?.value(sql) ?? sql;
 }
 
-export function planConcat({ column, fields, separator }: Of<'concat'>, scope: Scope): PlannedStep {
+export function planConcat({ column, fields, separator }: StepOf<'concat'>, scope: Scope): PlannedStep {
   const parts = fields.map((name) => textOf(scope.find(name), scope));
   const joined = `concat_ws(${[literal(separator), ...parts].join(', ')})`;
   return rowStep(withColumns(scope.fields, [{ name: column, type: TEXT, computed: sure(column, joined) }]));
 }
 
-export function planSplitString({ field, separator, to }: Of<'split_string'>, scope: Scope): PlannedStep {
+export function planSplitString({ field, separator, to }: StepOf<'split_string'>, scope: Scope): PlannedStep {
   const text = textOf(scope.find(field), scope);
   const parts = `string_split(${text}, ${literal(separator)})`;
   if ('column' in to) {
@@ -47,7 +45,7 @@ export function planSplitString({ field, separator, to }: Of<'split_string'>, sc
   return parted(scope, into, { text, field, wanted, onError, fails, part: (i) => `${parts}[${i + 1}]` });
 }
 
-export function planRegexExtract(step: Of<'regex_extract'>, scope: Scope): PlannedStep {
+export function planRegexExtract(step: StepOf<'regex_extract'>, scope: Scope): PlannedStep {
   const { field, into, onError } = step;
   const text = textOf(scope.find(field), scope);
   const pattern = literal(step.pattern);

@@ -1,8 +1,8 @@
 // Points in time: out of texts and numbers, into texts and numbers, and cut. Timestamps are UTC throughout; a
 // zone says what the text means, or what it shall say. A local time that its zone skips is no time and goes
 // to quarantine; of one that comes twice the later is meant.
-import type { Step } from '../../../step-config.ts';
-import { isScalar, literal, parseType, type ScalarType } from '../types.ts';
+import type { StepOf } from '../../../step-config.ts';
+import { isScalar, literal, localTime, parseType, type ScalarType } from '../types.ts';
 import {
   castFailed,
   type Field,
@@ -17,13 +17,11 @@ import {
 import { textOf } from './strings.ts';
 import { parseTimePattern, type TimePattern } from './time-pattern.ts';
 
-type Of<Kind extends Step['kind']> = Extract<Step, { kind: Kind }>;
-
 const TIMESTAMP = parseType('timestamp') as ScalarType;
 const DATE = parseType('date') as ScalarType;
 const BIGINT = parseType('bigint') as ScalarType;
 
-export function planParseTimestamp(step: Of<'parse_timestamp'>, scope: Scope): PlannedStep {
+export function planParseTimestamp(step: StepOf<'parse_timestamp'>, scope: Scope): PlannedStep {
   const { field, column = field, zone, onError } = step;
   const type = step.type === 'date' ? DATE : TIMESTAMP;
   const text = textOf(scope.find(field), scope);
@@ -61,15 +59,13 @@ function parseSql(
 
 const fromLocal = (local: string, zone: string) =>
   `make_timestamp(epoch_us(timezone(${literal(zone)}, ${local})))`;
-const toLocal = (utc: string, zone: string | undefined) =>
-  zone === undefined ? utc : `timezone(${literal(zone)}, timezone('UTC', ${utc}))`;
 
 const MICROS = { s: 1_000_000, ms: 1_000, us: 1 } as const;
 /** Microseconds since 1970, to either side, that a timestamp certainly holds. */
 const MICROS_MAX = '8000000000000000000';
 
 export function planFromEpoch(
-  { field, column = field, unit, onError }: Of<'from_epoch'>,
+  { field, column = field, unit, onError }: StepOf<'from_epoch'>,
   scope: Scope,
 ): PlannedStep {
   const source = scope.find(field);
@@ -91,28 +87,28 @@ export function planFromEpoch(
   return rowStep(withColumns(scope.fields, [{ name: column, type: TIMESTAMP, computed }]));
 }
 
-export function planToEpoch({ field, column = field, unit }: Of<'to_epoch'>, scope: Scope): PlannedStep {
+export function planToEpoch({ field, column = field, unit }: StepOf<'to_epoch'>, scope: Scope): PlannedStep {
   const micros = `epoch_us(${timeOf(scope.find(field), scope)})`;
   const each = MICROS[unit];
   const cut = each === 1 ? micros : `((${micros} - ((${micros} % ${each}) + ${each}) % ${each}) // ${each})`;
   return rowStep(withColumns(scope.fields, [{ name: column, type: BIGINT, computed: sure(column, cut) }]));
 }
 
-export function planFormatTimestamp(step: Of<'format_timestamp'>, scope: Scope): PlannedStep {
+export function planFormatTimestamp(step: StepOf<'format_timestamp'>, scope: Scope): PlannedStep {
   const { field, column = field, zone } = step;
   checkZone(zone, scope);
   const pattern = patternOf(step.pattern, scope);
   if (pattern?.hasOffset === true)
     scope.problem(`format_timestamp: '${step.pattern}' has an offset, and a timestamp has none`);
-  const local = toLocal(timeOf(scope.find(field), scope), zone);
+  const local = localTime(timeOf(scope.find(field), scope), zone);
   const computed = sure(column, `strftime(${local}, ${literal(pattern?.strftime ?? '')})`);
   return rowStep(withColumns(scope.fields, [{ name: column, type: TEXT, computed }]));
 }
 
-export function planTruncateTimestamp(step: Of<'truncate_timestamp'>, scope: Scope): PlannedStep {
+export function planTruncateTimestamp(step: StepOf<'truncate_timestamp'>, scope: Scope): PlannedStep {
   const { field, column = field, to, zone } = step;
   checkZone(zone, scope);
-  const cut = `date_trunc(${literal(to)}, ${toLocal(timeOf(scope.find(field), scope), zone)})`;
+  const cut = `date_trunc(${literal(to)}, ${localTime(timeOf(scope.find(field), scope), zone)})`;
   const computed = sure(column, zone === undefined ? cut : fromLocal(cut, zone));
   const made: Made = { name: column, type: TIMESTAMP, computed };
   return rowStep(withColumns(scope.fields, [made]));

@@ -1,12 +1,10 @@
 // drop_duplicates, aggregate and pivot: what looks at all rows of a window, after its last record. Records
 // whose rows are gone then are merged. A window is what was closed together, and no key is followed from one
 // to the next: sums of several windows are to be added up by who reads them.
-import type { Step } from '../../../step-config.ts';
+import type { StepOf } from '../../../step-config.ts';
 import { GOOD } from '../partitions.ts';
 import { type FieldType, identifier, isScalar, literal, parseType, type ScalarType } from '../types.ts';
 import type { Field, PlannedStep, Scope, WindowStep } from './step.ts';
-
-type Of<Kind extends Step['kind']> = Extract<Step, { kind: Kind }>;
 
 const BIGINT = parseType('bigint') as ScalarType;
 const DOUBLE = parseType('double') as ScalarType;
@@ -14,7 +12,7 @@ const DOUBLE = parseType('double') as ScalarType;
 /** Where records stand: never the same twice, so that every attempt keeps the same ones. */
 const ARRIVAL = ['_timestamp', '_partition', '_offset'];
 
-export function planDropDuplicates(step: Of<'drop_duplicates'>, scope: Scope): PlannedStep {
+export function planDropDuplicates(step: StepOf<'drop_duplicates'>, scope: Scope): PlannedStep {
   const keys = step.keys.map((name) => scope.column(scope.find(name)));
   if (step.orderBy !== undefined) scope.find(step.orderBy);
   const order = [...(step.orderBy === undefined ? [] : [identifier(step.orderBy)]), ...ARRIVAL];
@@ -50,7 +48,7 @@ function grouped(by: readonly Field[], made: readonly (Field & { readonly sql: s
   });
 }
 
-export function planAggregate(step: Of<'aggregate'>, scope: Scope): PlannedStep {
+export function planAggregate(step: StepOf<'aggregate'>, scope: Scope): PlannedStep {
   const by = step.by.map((name) => scope.find(name));
   const made = step.measures.map(({ column, function: called, field: name }) => {
     if (called === 'count' && name === undefined) return { name: column, type: BIGINT, sql: 'count(*)' };
@@ -76,7 +74,7 @@ function resultOf(called: string, { name, type }: Field, scope: Scope): FieldTyp
   return parseType(`decimal(38,${scale})`) ?? DOUBLE;
 }
 
-export function planPivot(step: Of<'pivot'>, scope: Scope): PlannedStep {
+export function planPivot(step: StepOf<'pivot'>, scope: Scope): PlannedStep {
   const by = step.by.map((name) => scope.find(name));
   const names = scope.column(scope.find(step.name));
   const field = scope.find(step.value);
