@@ -135,7 +135,7 @@ export const agentSchema = z.strictObject({
     .strictObject({
       url: z
         .url({ protocol: /^https?$/ })
-        .describe('Where the registry answers, such as https://registry.corp:8081'),
+        .describe('Where the registry answers, such as https://schemas.corp:8081'),
       ca: path().optional().describe('PEM file of the authorities that sign it; else those of Node.js'),
       username: z.string().min(1).optional().describe('User name, for basic authentication'),
       passwordFile: path().min(1).optional().describe('File that holds the password'),

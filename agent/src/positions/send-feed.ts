@@ -14,7 +14,7 @@ const READ_AHEAD_BYTES = 2 * 2 ** 20;
 /** Kept ahead over all partitions; beyond it a read takes one segment. */
 const ALL_AHEAD_BYTES_MAX = 16 * 2 ** 20;
 
-/** A read that failed for now is repeated after this, doubled each time. */
+/** A read that may succeed later is repeated after this, doubled each time. */
 const RETRY_MS_MIN = 200;
 const RETRY_MS_MAX = 10_000;
 
@@ -35,7 +35,7 @@ export class SendFeed implements UplinkFeed {
   #fillFirst = false;
   #waiters = new Set<() => void>();
   readonly #options: SendFeedOptions;
-  /** Partitions whose last read failed for now. */
+  /** Partitions whose last read failed, and is repeated. */
   readonly #retries = new Map<string, { readonly delayMs: number; readonly atMs: number }>();
 
   constructor(book: PartitionBook, options: SendFeedOptions) {

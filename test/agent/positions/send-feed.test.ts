@@ -159,7 +159,7 @@ test('of a topic that is held nothing is sent, its neighbours flow, and it goes 
   assert.deepEqual(await allOf(feed), ['segment claims-0 [10, 20)']);
 });
 
-test('a read that fails for now is repeated later, loses nothing and keeps nobody busy', async () => {
+test('a read that may succeed later is repeated, loses nothing and keeps nobody busy', async () => {
   const { feed, spool, lost, clock } = feedOf([stateOf(0, 0, 10)]);
   spool.append([rangeSegment(0, 10)]);
   const read = spool.read.bind(spool);
