@@ -4,19 +4,12 @@ import { join } from 'node:path';
 import type { Site, SiteProgram } from '@sluice/deploy/local/site.ts';
 import { createBalancer } from '../support/balancer.ts';
 import { createLinkProxy, type LinkProxy } from '../support/link-proxy.ts';
-import type { Journey } from './journey-fixture.ts';
+import { type Journey, textTable } from './journey-fixture.ts';
 
 export const FURTHER_AGENTS = ['site-2'];
 export const WINDOW_MS = 2_000;
 
-export const numbers = (from: number, to: number) =>
-  Array.from({ length: to - from }, (_, i) => String(from + i));
-export const textTable = (name: string) => ({
-  name,
-  topic: name,
-  format: 'text',
-  window: { every: `${WINDOW_MS / 1_000}s` },
-});
+export const fleetTable = (name: string) => textTable(name, name, `${WINDOW_MS / 1_000}s`);
 
 export interface Fleet {
   readonly sites: readonly [Site, Site];
@@ -36,7 +29,7 @@ export async function createFleet(journey: Journey, topic: string): Promise<Flee
   const create = (id: string, certificate: string) =>
     journey.site(`${topic}-${id}`, {
       topics: [topic],
-      tables: [textTable(topic)],
+      tables: [fleetTable(topic)],
       agentId: id,
       agentCertificate: certificate,
       allowedAgents: 'site-*',

@@ -10,15 +10,15 @@ import {
   createFleet,
   type Fleet,
   FURTHER_AGENTS,
-  numbers,
+  fleetTable,
   portOf,
   spooled,
-  textTable,
   WINDOW_MS,
 } from './fleet-fixture.ts';
 import {
   type Journey,
   ledgerOf,
+  numbers,
   query,
   startJourney,
   untilAcknowledged,
@@ -189,7 +189,7 @@ test('partitions move to another agent and back while their spooled data are una
 test('a data directory in use is refused; a reset says what Kafka no longer has, and the rest heals from the ledger', async () => {
   const topic = 'reset';
   await journey.createTopics(1, topic);
-  const site = await journey.site(topic, { topics: [topic], tables: [textTable(topic)] });
+  const site = await journey.site(topic, { topics: [topic], tables: [fleetTable(topic)] });
   const { agent, collector } = site;
   await Promise.all([collector.start(), agent.start()]);
   await journey.produce(topic, numbers(0, 10));

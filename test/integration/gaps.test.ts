@@ -9,8 +9,10 @@ import { assertExactlyOnce } from '../support/oracles.ts';
 import {
   type Journey,
   ledgerOf,
+  numbers,
   query,
   startJourney,
+  textTable,
   untilAcknowledged,
   verified,
 } from './journey-fixture.ts';
@@ -22,9 +24,6 @@ before(async () => {
 });
 
 after(() => journey?.stop());
-
-const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => String(from + i));
-const textTable = (name: string) => ({ name, topic: name, format: 'text', window: { every: '1s' } });
 
 interface AgentStatus {
   readonly verdict: string;

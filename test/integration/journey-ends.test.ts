@@ -14,8 +14,10 @@ import {
   acknowledged,
   type Journey,
   ledgerOf,
+  numbers,
   query,
   startJourney,
+  textTable,
   untilAcknowledged,
   verified,
 } from './journey-fixture.ts';
@@ -42,13 +44,7 @@ before(async () => {
 
 after(() => Promise.all([journey?.stop(), aws?.stop(), proxy?.close()]));
 
-const textTable = (name: string) => ({
-  name,
-  topic: name,
-  format: 'text',
-  window: { every: '1s' },
-  provenance: 'full',
-});
+const fullTable = (name: string) => ({ ...textTable(name), provenance: 'full' });
 
 /**
  * Every record of a topic that is in the lake, in offset order, as `readByJava` writes them; tombstones too.
@@ -92,8 +88,6 @@ async function metric(httpUrl: string, sample: string): Promise<number | undefin
   return found === undefined ? undefined : Number(found.slice(sample.length));
 }
 
-const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => String(from + i));
-
 async function valuesOf(site: Site, table: string): Promise<string[]> {
   return (await query(site, `select value from ${table}`)).map(({ value }) => String(value));
 }
@@ -124,7 +118,7 @@ describe('the ends', { concurrency: 2 }, () => {
     await journey.createTopics(1, ...topics);
     const site = await journey.site('holds', {
       topics,
-      tables: topics.map(textTable),
+      tables: topics.map(fullTable),
       lake: {
         store: 's3://lake/holds',
         catalog: 'file',
@@ -193,7 +187,7 @@ describe('the ends', { concurrency: 2 }, () => {
       createCompacted(broker, { kafka, admin, topic: 'compacted' }),
       createMixture(broker, { kafka, admin, topic: 'mixture' }),
     ]);
-    const site = await journey.site('log', { topics, tables: topics.map(textTable) });
+    const site = await journey.site('log', { topics, tables: topics.map(fullTable) });
     await Promise.all([site.collector.start(), site.agent.start()]);
     const [compacted, mixture] = await Promise.all(
       topics.map(async (topic) => {
@@ -221,7 +215,7 @@ describe('the ends', { concurrency: 2 }, () => {
   test('what retention took while the agent was away is a gap by name, on both sides, and nothing else is lost', async () => {
     const topics = ['expiring', 'lasting'] as const;
     await journey.createTopics(1, ...topics);
-    const site = await journey.site('retention', { topics, tables: topics.map(textTable) });
+    const site = await journey.site('retention', { topics, tables: topics.map(fullTable) });
     const produceBoth = async (from: number, to: number) => {
       for (const topic of topics) await journey.produce(topic, numbers(from, to));
     };

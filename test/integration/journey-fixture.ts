@@ -43,6 +43,18 @@ export interface Journey {
 
 export type SiteSketch = Pick<SiteOptions, 'topics' | 'tables'> & Partial<SiteOptions>;
 
+/** `from` to `to` - 1 as texts: the offsets that they get in a topic with one partition. */
+export const numbers = (from: number, to: number) =>
+  Array.from({ length: to - from }, (_, i) => String(from + i));
+
+/** A table of a topic's values as they are. */
+export const textTable = (name: string, topic = name, every = '1s') => ({
+  name,
+  topic,
+  format: 'text',
+  window: { every },
+});
+
 /** `furtherAgents`: beside site-1, each with a certificate of its own. */
 export async function startJourney(
   users: Readonly<Record<string, string>> = {},

@@ -13,8 +13,10 @@ import {
   acknowledged,
   type Journey,
   ledgerOf,
+  numbers,
   query,
   startJourney,
+  textTable,
   untilAcknowledged,
   verified,
 } from './journey-fixture.ts';
@@ -26,15 +28,6 @@ before(async () => {
 });
 
 after(() => journey?.stop());
-
-const textTable = (name: string, topic = name) => ({
-  name,
-  topic,
-  format: 'text',
-  window: { every: '1s' },
-});
-
-const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => String(from + i));
 
 /** Messages `from` to `to` - 1 of a topic with one partition, as their offsets. */
 const produceNumbers = (topic: string, from: number, to: number) => journey.produce(topic, numbers(from, to));

@@ -12,6 +12,7 @@ import { assertExactlyOnce } from '../support/oracles.ts';
 import {
   acknowledged,
   type Journey,
+  numbers,
   query,
   startJourney,
   untilAcknowledged,
@@ -32,8 +33,6 @@ before(async () => {
 });
 
 after(() => Promise.all([journey?.stop(), aws?.stop(), proxy?.close(), glueProxy?.close()]));
-
-const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => String(from + i));
 
 async function valuesOf(site: Site, table: string): Promise<string[]> {
   return (await query(site, `select value from ${table}`)).map(({ value }) => String(value));

@@ -4,10 +4,11 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { eventually } from '../support/eventually.ts';
 import { assertExactlyOnce } from '../support/oracles.ts';
-import { createFleet, FURTHER_AGENTS, numbers, portOf, spooled } from './fleet-fixture.ts';
+import { createFleet, FURTHER_AGENTS, portOf, spooled } from './fleet-fixture.ts';
 import {
   type Journey,
   ledgerOf,
+  numbers,
   query,
   startJourney,
   untilAcknowledged,

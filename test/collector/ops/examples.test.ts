@@ -1,11 +1,7 @@
 // `sluice-collector test`: an example holds only where exactly what it says comes of its records.
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { test } from 'node:test';
-import { loadCollectorConfig } from '@sluice/collector/config.ts';
-import { runExamples } from '@sluice/collector/ops/examples.ts';
-import { stringify } from 'yaml';
+import { runTableExamples } from '../../support/table-examples.ts';
 import { temporaryDirectory } from '../../support/temp.ts';
 
 const directory = temporaryDirectory();
@@ -29,15 +25,8 @@ const claims = {
 };
 
 async function differences(example: object, change: object = {}) {
-  const file = join(directory, 'collector.yaml');
-  const config = {
-    listen: { address: '0.0.0.0:8443', tls: { ca: 'ca.pem', cert: 'c.pem', key: 'c-key.pem' } },
-    agents: [{ id: 'plant-7', topics: ['claims'] }],
-    lake: { store: './lake', catalog: 'file' },
-    tables: [{ ...claims, ...change, examples: [{ name: 'one', ...example }] }],
-  };
-  writeFileSync(file, stringify(config));
-  const [result] = await runExamples(loadCollectorConfig(file), []);
+  const tables = [{ ...claims, ...change, examples: [{ name: 'one', ...example }] }];
+  const [result] = await runTableExamples(directory, tables);
   return result?.differences ?? ['it did not run'];
 }
 
