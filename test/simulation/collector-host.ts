@@ -118,6 +118,7 @@ function tableConfig({ profile }: World, { name, topic, mayStepAside }: OracleTa
     provenance: 'position',
     quarantineRaw: 'keep',
     startAt: 'earliest',
+    backfill: undefined,
     whenParked: mayStepAside === true ? 'detach' : 'hold',
     windowLengthMs: profile.windowLengthMs,
     windowBytesMax: profile.windowBytesMax,

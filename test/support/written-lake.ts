@@ -53,6 +53,7 @@ export const plainTable: TableConfig = {
   provenance: 'position',
   quarantineRaw: 'keep',
   startAt: undefined,
+  backfill: undefined,
   whenParked: 'hold',
   windowLengthMs: 100_000,
   windowBytesMax: 64 * 2 ** 20,
