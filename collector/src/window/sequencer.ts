@@ -362,6 +362,8 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     for (const { links, hearers, impossible, fills, shown } of partitions.values()) {
       for (const known of [links, hearers, impossible, shown]) known.delete(link);
       fills.forget(link);
+      // What it was asked for, and did not send, others may have.
+      fills.look();
     }
     for (const { lane, writer } of options.tables) {
       if (!isHeard(lane)) writer.follow(false);
