@@ -214,6 +214,8 @@ export interface SpoolPartition extends PartitionId {
   readonly runs: readonly OffsetRange[];
   /** Of the last segment. */
   readonly leaderEpoch: number;
+  /** Where segments of another leader epoch than those before begin, ascending. */
+  readonly epochs: readonly LogPlace[];
   readonly bytes: number;
   readonly segments: number;
   /** Wall ms when the oldest segment still here was spooled. */

@@ -28,7 +28,9 @@ export interface Welcomed {
 
 /**
  * The places that must be proven before anything is sent: some record behind them may be of a newer epoch,
- * and a log is cut only where the epoch rises.
+ * and a log is cut only where the epoch rises. Of a partition that is not read here Kafka cannot be asked, and
+ * its topic may be gone: what is spooled goes on by itself where it begins in the epoch of the place, since
+ * each later epoch in it was compared with Kafka's log when it was read.
  */
 export function placesToProve(
   { assigned, info, cut }: PartitionState,
@@ -38,7 +40,15 @@ export function placesToProve(
   // Behind a cut there is a newer epoch, also while nothing that was read or described says so.
   const behindCut = cut === undefined ? -1 : cut.leaderEpoch + 1;
   const newest = Math.max(assigned ? info.leaderEpoch : -1, spool?.leaderEpoch ?? -1, behindCut);
-  return stands.filter(({ leaderEpoch }) => leaderEpoch >= 0 && leaderEpoch < newest);
+  return stands
+    .filter(({ leaderEpoch }) => leaderEpoch >= 0 && leaderEpoch < newest)
+    .filter((place) => assigned || cut !== undefined || !goesOnFrom(spool, place));
+}
+
+function goesOnFrom(spool: SpoolPartition | undefined, { offset, leaderEpoch }: LogPlace): boolean {
+  const isThere = spool?.runs.some((run) => run.startOffset <= offset && offset < run.nextOffset) === true;
+  const spooled = spool?.epochs.findLast((start) => start.offset <= offset)?.leaderEpoch;
+  return isThere && spooled !== undefined && spooled <= leaderEpoch;
 }
 
 /**
@@ -64,10 +74,18 @@ export function ownPlaces(state: PartitionState, spool: SpoolPartition | undefin
   return placesToProve(state, undefined, own);
 }
 
-/** With the epoch of what lies before, where it is known: Kafka is asked whether its log still has that. */
+/**
+ * With the epoch of what lies before, where somebody knows it: Kafka is asked whether its log still has that.
+ * The lowest, where more is known: a cut is told by the epoch before it.
+ */
 export function placeAt(state: PartitionState, spool: SpoolPartition | undefined, offset: number): LogPlace {
-  const known = offset === state.committed ? state.committedEpoch : undefined;
-  return { offset, leaderEpoch: (spool?.nextOffset === offset ? spool.leaderEpoch : known) ?? -1 };
+  const known = [
+    ...state.stands,
+    { offset: state.committed, leaderEpoch: state.committedEpoch ?? -1 },
+    { offset: spool?.nextOffset, leaderEpoch: spool?.leaderEpoch ?? -1 },
+  ];
+  const epochs = known.flatMap((k) => (k.offset === offset && k.leaderEpoch >= 0 ? [k.leaderEpoch] : []));
+  return { offset, leaderEpoch: epochs.length > 0 ? Math.min(...epochs) : -1 };
 }
 
 /** What the collector says is committed, as far as this log has it. */
@@ -95,6 +113,7 @@ export function applyCut(state: PartitionState, cut: LogPlace): void {
   state.readNext = undefined;
   state.sendNext = undefined;
   state.fill = undefined;
+  state.stands = [];
   state.unproven = false;
   if (state.committed !== undefined) state.committed = Math.min(state.committed, cut.offset);
   state.durableNext = Math.min(state.durableNext, cut.offset);

@@ -214,6 +214,7 @@ export class PartitionBook {
     if (setsBack || nextOffset >= (state.committed ?? 0)) state.committedEpoch = committedEpoch;
     const spool = this.#options.spoolOf(state.id);
     const places = placesToProve(state, spool, stands);
+    state.stands = stands;
     state.unproven = places.length > 0 || isUnknowing(state, position) || isLeftBehind(state, spool, stands);
     this.#sendFrom(state, received, rewindEpoch);
     // Also what was committed while nobody was there to hear it.
@@ -296,6 +297,8 @@ export class PartitionBook {
     if (!state.assigned) return;
     this.#refillUntil(state, decision.refillUntil);
     if (decision.readFrom !== undefined) this.#moveTo(state, decision.readFrom);
+    // Nothing was read yet from where it stands: now it may be known what lies before.
+    else if (state.readNext === decision.durableNext) this.#seek(state, state.readNext);
   }
 
   #moveTo(state: PartitionState, offset: number): void {

@@ -36,6 +36,8 @@ export interface PartitionState {
    * Kafka is asked whether its log still has where the collector stands: until it says so nothing is sent.
    */
   unproven: boolean;
+  /** Where the collector's tables stand, as it said last. */
+  stands: readonly LogPlace[];
   /** Where Kafka cut the log last: what is said of epochs up to that one counts below it only. */
   cut: LogPlace | undefined;
 }
@@ -64,7 +66,8 @@ export function newState(id: PartitionId, info: PartitionInfo): PartitionState {
   return {
     ...{ id, info, assigned: false, readNext: undefined, durableNext: 0, sendNext: undefined },
     ...{ rewindEpoch: 0, committed: undefined, gaps: [], refillUntil: undefined },
-    ...{ committedEpoch: undefined, fill: undefined, toldRuns: [], unproven: false, cut: undefined },
+    ...{ committedEpoch: undefined, fill: undefined, toldRuns: [], unproven: false, stands: [] },
+    cut: undefined,
   };
 }
 
