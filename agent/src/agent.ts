@@ -19,6 +19,7 @@ import type {
 import type { Events } from './events.ts';
 import { judgeHealth } from './ops/health.ts';
 import { PartitionBook } from './positions/partition-book.ts';
+import { ProvenSegments } from './positions/proven-segments.ts';
 import { SendFeed } from './positions/send-feed.ts';
 import { createSegmenter, type Segmenter } from './spool/segmenter.ts';
 
@@ -65,6 +66,7 @@ class RunningAgent implements Agent {
   readonly #book: PartitionBook;
   readonly #feed: SendFeed;
   readonly #segmenter: Segmenter;
+  readonly #proven: ProvenSegments;
   readonly #refused = new Map<string, string>();
   readonly #heldByCollector = new Map<string, string>();
   #topicsBeyondShare: ReadonlyMap<string, string> = new Map();
@@ -97,6 +99,10 @@ class RunningAgent implements Agent {
       spool,
       clock,
       onLost: (id, offset, error) => this.#lost(id, offset, error),
+    });
+    this.#proven = new ProvenSegments({
+      source,
+      onOther: (segment) => this.#book.lost(segment, segment.startOffset),
     });
     this.#segmenter = createSegmenter({
       segmentBytesMax: config.spool.segmentBytesMax,
@@ -148,6 +154,7 @@ class RunningAgent implements Agent {
     const { events, spool, uplink } = this.#parts;
     const id = this.#book.cut(slot, cut);
     if (id === undefined) return;
+    this.#proven.drop(id);
     events.logTruncated({ topic: id.topic, partition: id.partition, ...cut, reason });
     uplink.truncated({ ...id, ...cut, reason });
     spool
@@ -168,9 +175,11 @@ class RunningAgent implements Agent {
   #spool(segment: Segment): void {
     const bytes = segment.payload.byteLength;
     this.#notDurableBytes += bytes;
-    this.#parts.spool
-      .append([segment])
-      .then(() => {
+    this.#proven
+      .isProven(segment)
+      .then(async (isProven) => {
+        if (!isProven) return;
+        await this.#parts.spool.append([segment]);
         this.#book.durable(segment);
         this.#feed.wake();
       })
@@ -301,8 +310,9 @@ class RunningAgent implements Agent {
     const { source, spool, uplink, clock } = this.#parts;
     const startedMs = clock.monotonicMs();
     const leftOf = (share: number) => Math.max(0, startedMs + graceMs * share - clock.monotonicMs());
-    await source.stop();
+    // Before the source stops: nobody could say afterwards of which topic it is.
     this.#segmenter.flush();
+    await source.stop();
     await within(
       clock,
       leftOf(SPOOL_SHARE),

@@ -78,6 +78,9 @@ export interface FetchedBounds {
   readonly highWatermark: number;
 }
 
+/** With its topic's id, where that is known: what is said of another topic of that name is not heard. */
+export type SoughtPartition = Pick<PartitionId, 'topic' | 'partition'> & Partial<PartitionId>;
+
 /** Kafka, as the agent sees it. Implemented by source/kafka-source.ts; the only stage that knows kafkajs. */
 export interface Source {
   start(handler: SourceHandler): Promise<void>;
@@ -87,9 +90,11 @@ export interface Source {
    * Moves an assigned partition and lets it flow (unless its topic is held). With the leader epoch of what
    * lies before the offset it is noticed where Kafka's log no longer has that.
    */
-  seek(partition: { topic: string; partition: number }, offset: number, leaderEpoch?: number): void;
+  seek(partition: SoughtPartition, offset: number, leaderEpoch?: number): void;
   /** Asks Kafka whether its log still has these places; the handler hears `proven` or `truncated`. */
-  prove(partition: { topic: string; partition: number }, places: readonly LogPlace[]): void;
+  prove(partition: SoughtPartition, places: readonly LogPlace[]): void;
+  /** Whether its topic has this id, asked after the call. Waits while Kafka is silent; false once stopped. */
+  isStill(partition: PartitionId): Promise<boolean>;
   /**
    * Stops and restarts fetching of one topic. Idempotent, and kept across rebalances and restarts of the
    * client.

@@ -28,9 +28,9 @@ export interface Welcomed {
 
 /**
  * The places that must be proven before anything is sent: some record behind them may be of a newer epoch,
- * and a log is cut only where the epoch rises. Of a partition that is not read here Kafka cannot be asked, and
- * its topic may be gone: what is spooled goes on by itself where it begins in the epoch of the place, since
- * each later epoch in it was compared with Kafka's log when it was read.
+ * and a log is cut only where the epoch rises. Of a partition that is not read here Kafka cannot be asked,
+ * and its topic may be gone: what is spooled goes on by itself where it begins in the epoch of the place,
+ * since each later epoch in it was compared with Kafka's log when it was read.
  */
 export function placesToProve(
   { assigned, info, cut }: PartitionState,

@@ -52,6 +52,7 @@ async function reading(place = { offset: 0, leaderEpoch: -1 }, fill = 2) {
         names.length === 0 ? [] : [{ ...slot, logStart: kafka.start, logEnd: kafka.lastStableOffset }],
       groupOffsets: async () => [],
       checkGroup: async () => {},
+      topicIds: async () => new Map(isGone ? [] : [['claims/0', kafka.topicId]]),
       epochEnds: async (questions) =>
         questions.map(({ leaderEpoch }) => ({ ...slot, errorCode, ...kafka.endOf(leaderEpoch) })),
       fetch: () => Promise.reject(new Error('not here')),
@@ -165,13 +166,19 @@ test('where the question is not allowed, reading goes on and a line says what th
   assert.equal(logger.said(/a cut log would not be noticed/).length, 1);
 });
 
-test('another topic of the same name is no cut log, and nothing of it is read as the old one', async () => {
+test('another topic of the same name is no cut log, and what is read of it is not of the old one', async () => {
   const { heard, replace, source } = await reading();
+  const old = { ...slot, topicId: ID };
   await heard();
+  assert.equal(await source.isStill(old), true);
   source.hold('claims', 'a full disk');
   await heard(() => replace());
   const after = await heard(() => source.release('claims', 'a full disk'));
-  assert.deepEqual(after, []);
+  assert.deepEqual(after, ['20-29@0', '30-39@0'], 'a fetch does not say of which topic it is');
+  assert.equal(await source.isStill(old), false);
+  await heard();
+  source.seek(old, 5);
+  assert.equal(source.status().partitions[0]?.position, undefined, 'where to read the old one is not heard');
   assert.deepEqual(source.status().partitions[0]?.topicId, 'd'.repeat(32));
 });
 
