@@ -67,9 +67,9 @@ export interface SourceHandler {
    * Kafka's log has been cut: what was read at or above `offset` under epochs up to `leaderEpoch` is not in
    * it. The partition is paused until it is sought.
    */
-  truncated(partition: { topic: string; partition: number }, cut: LogPlace, reason: string): void;
+  truncated(partition: SoughtPartition, cut: LogPlace, reason: string): void;
   /** Kafka's log still has all the places that `Source.prove` named. */
-  proven(partition: { topic: string; partition: number }): void;
+  proven(partition: SoughtPartition): void;
 }
 
 export interface FetchedBounds {

@@ -7,9 +7,8 @@ import type { PartitionState } from './partition-state.ts';
 
 /** Behind a cut nothing counts that is said of the log before it. */
 export function notCut(state: PartitionState, nextOffset: number, leaderEpoch: number | undefined): number {
-  const { cut } = state;
-  if (cut === undefined || leaderEpoch === undefined || leaderEpoch > cut.leaderEpoch) return nextOffset;
-  return Math.min(nextOffset, cut.offset);
+  const cuts = state.cuts.filter((cut) => leaderEpoch !== undefined && leaderEpoch <= cut.leaderEpoch);
+  return Math.min(nextOffset, ...cuts.map(({ offset }) => offset));
 }
 
 /** Less is committed than was known, since a ledger has recorded a cut; or nothing was known. */
@@ -24,6 +23,8 @@ export interface Welcomed {
   readonly nextOffset: number;
   readonly setsBack: boolean;
   readonly committed: number | undefined;
+  /** What is spooled behind it is of a log that was cut. */
+  readonly cut: LogPlace | undefined;
 }
 
 /**
@@ -33,16 +34,16 @@ export interface Welcomed {
  * since each later epoch in it was compared with Kafka's log when it was read.
  */
 export function placesToProve(
-  { assigned, info, cut }: PartitionState,
+  { assigned, info, cuts }: PartitionState,
   spool: SpoolPartition | undefined,
   stands: readonly LogPlace[],
 ): readonly LogPlace[] {
   // Behind a cut there is a newer epoch, also while nothing that was read or described says so.
-  const behindCut = cut === undefined ? -1 : cut.leaderEpoch + 1;
-  const newest = Math.max(assigned ? info.leaderEpoch : -1, spool?.leaderEpoch ?? -1, behindCut);
+  const behindCuts = cuts.map(({ leaderEpoch }) => leaderEpoch + 1);
+  const newest = Math.max(assigned ? info.leaderEpoch : -1, spool?.leaderEpoch ?? -1, ...behindCuts);
   return stands
     .filter(({ leaderEpoch }) => leaderEpoch >= 0 && leaderEpoch < newest)
-    .filter((place) => assigned || cut !== undefined || !goesOnFrom(spool, place));
+    .filter((place) => assigned || cuts.length > 0 || !goesOnFrom(spool, place));
 }
 
 function goesOnFrom(spool: SpoolPartition | undefined, { offset, leaderEpoch }: LogPlace): boolean {
@@ -52,17 +53,28 @@ function goesOnFrom(spool: SpoolPartition | undefined, { offset, leaderEpoch }: 
 }
 
 /**
- * What is spooled goes on in an old epoch where a table stands in a newer one, and Kafka cannot be asked:
- * whoever reads the partition now sends what is there.
+ * What is spooled goes on in an old epoch behind a place where a table stands in a newer one: epochs never
+ * fall in a log, so it is of one that was cut, and Kafka need not say so, nor may it know it still.
  */
-export function isLeftBehind(
-  { assigned }: PartitionState,
+export function impliedCut(
+  { cuts: known }: PartitionState,
   spool: SpoolPartition | undefined,
   stands: readonly LogPlace[],
-): boolean {
-  if (assigned || spool === undefined) return false;
-  const isNewer = ({ leaderEpoch }: LogPlace) => leaderEpoch > spool.leaderEpoch;
-  return stands.some((place) => isNewer(place) && place.offset < spool.nextOffset);
+): LogPlace | undefined {
+  const cuts = stands.flatMap(({ offset, leaderEpoch }) =>
+    holdsOlder(spool, { offset, leaderEpoch }) ? [{ offset, leaderEpoch: leaderEpoch - 1 }] : [],
+  );
+  const [lowest] = cuts.sort((a, b) => a.offset - b.offset);
+  const isSame = (c: LogPlace) => c.offset === lowest?.offset && c.leaderEpoch === lowest.leaderEpoch;
+  return known.some(isSame) ? undefined : lowest;
+}
+
+function holdsOlder(spool: SpoolPartition | undefined, place: LogPlace): boolean {
+  const { epochs = [], nextOffset = 0 } = spool ?? {};
+  return epochs.some(({ leaderEpoch }, i) => {
+    const until = epochs[i + 1]?.offset ?? nextOffset;
+    return leaderEpoch < place.leaderEpoch && until > place.offset;
+  });
 }
 
 /** What is spooled here, and what is known to be committed. */
@@ -103,13 +115,16 @@ export function setCommittedBack(state: PartitionState, offset: number): void {
 }
 
 /** A collector that does not know cut logs would skip what stands behind the cut now. */
-export function isUnknowing({ cut }: PartitionState, { stands, received }: WelcomedPosition): boolean {
-  return cut !== undefined && stands.length === 0 && received > cut.offset;
+export function isUnknowing({ cuts }: PartitionState, { stands, received }: WelcomedPosition): boolean {
+  return stands.length === 0 && cuts.some(({ offset }) => received > offset);
 }
 
 /** Nothing at or above the cut counts any more; nothing is read or sent. */
 export function applyCut(state: PartitionState, cut: LogPlace): void {
-  state.cut = cut;
+  // One that is higher and of an older log says nothing more.
+  const others = state.cuts.filter((c) => c.offset < cut.offset || c.leaderEpoch > cut.leaderEpoch);
+  state.cuts = [...others, cut];
+  state.cutAt = Math.min(cut.offset, state.readNext === undefined ? (state.cutAt ?? cut.offset) : cut.offset);
   state.readNext = undefined;
   state.sendNext = undefined;
   state.fill = undefined;

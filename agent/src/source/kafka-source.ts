@@ -156,7 +156,9 @@ class KafkaSource implements Source {
 
   prove(partition: SoughtPartition, places: readonly LogPlace[]): void {
     const row = this.#table.row(partition);
+    const { topicId } = partition;
     if (row !== undefined && !isOfOtherTopic(row, partition)) this.#checks.prove(row, places);
+    else if (topicId !== undefined) this.#checks.proveOther({ ...partition, topicId }, places);
   }
 
   hold(topic: string, why: string): void {

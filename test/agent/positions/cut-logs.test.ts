@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { SpoolPartition, WelcomedPosition } from '@sluice/agent/contracts.ts';
-import { placesToProve } from '@sluice/agent/positions/cut-logs.ts';
+import { applyCut, impliedCut, notCut, placesToProve } from '@sluice/agent/positions/cut-logs.ts';
 import { PartitionBook } from '@sluice/agent/positions/partition-book.ts';
 import { infoOfSpool, newState } from '@sluice/agent/positions/partition-state.ts';
 import type { LogPlace } from '@sluice/shared/position.ts';
@@ -66,4 +66,30 @@ test('what is spooled of a topic that is gone goes on where it begins in the epo
   assert.equal(unproven(10, 0), true, 'nothing is spooled there');
   state.assigned = true;
   assert.equal(unproven(20, 0), true, 'who reads it can ask');
+});
+
+test('what is spooled of an older epoch behind a place where a table stands is of a log that was cut, and told once', () => {
+  const spool = new FakeSpool();
+  spool.append([rangeSegment(20, 25), rangeSegment(25, 30), rangeSegment(30, 40, { leaderEpoch: 2 })]);
+  const [held] = spool.partitions() as [SpoolPartition];
+  const state = newState(claims, infoOfSpool(held));
+  const cutBy = (offset: number, leaderEpoch: number) => impliedCut(state, held, [{ offset, leaderEpoch }]);
+  assert.deepEqual(cutBy(25, 2), { offset: 25, leaderEpoch: 1 });
+  assert.equal(cutBy(30, 2), undefined, 'nothing older lies behind it');
+  assert.equal(cutBy(25, 0), undefined, 'the table is no further');
+  applyCut(state, { offset: 25, leaderEpoch: 1 });
+  assert.equal(cutBy(25, 2), undefined);
+});
+
+test('of two cuts each counts for what is said of its epochs, and a later one below it for all', () => {
+  const state = newState(claims, info);
+  applyCut(state, { offset: 12, leaderEpoch: 0 });
+  applyCut(state, { offset: 17, leaderEpoch: 1 });
+  assert.deepEqual(
+    [0, 1, 2].map((epoch) => notCut(state, 30, epoch)),
+    [12, 17, 30],
+  );
+  assert.equal(state.cutAt, 12, 'reading goes on at the lower one');
+  applyCut(state, { offset: 5, leaderEpoch: 3 });
+  assert.equal(state.cuts.length, 1);
 });

@@ -39,6 +39,7 @@ async function reading(place = { offset: 0, leaderEpoch: -1 }, fill = 2) {
   let listener: MemberListener | undefined;
   let errorCode = 0;
   let isGone = false;
+  let meanwhile = () => {};
   const described: string[] = [];
   const topicOf = ({ topicId, leaderEpoch }: PartitionLog) => {
     const at = { topic: 'claims', topicId, errorCode: isGone ? 3 : 0, internal: false };
@@ -53,8 +54,11 @@ async function reading(place = { offset: 0, leaderEpoch: -1 }, fill = 2) {
       groupOffsets: async () => [],
       checkGroup: async () => {},
       topicIds: async () => new Map(isGone ? [] : [['claims/0', kafka.topicId]]),
-      epochEnds: async (questions) =>
-        questions.map(({ leaderEpoch }) => ({ ...slot, errorCode, ...kafka.endOf(leaderEpoch) })),
+      epochEnds: async (questions) => {
+        meanwhile();
+        meanwhile = () => {};
+        return questions.map(({ leaderEpoch }) => ({ ...slot, errorCode, ...kafka.endOf(leaderEpoch) }));
+      },
       fetch: () => Promise.reject(new Error('not here')),
       close: async () => {},
     }),
@@ -74,8 +78,11 @@ async function reading(place = { offset: 0, leaderEpoch: -1 }, fill = 2) {
     batches: (_slot, batches) =>
       void said.push(...batches.map((b) => `${b.baseOffset}-${b.lastOffset}@${b.leaderEpoch}`)),
     gap: (_slot, start, next) => void said.push(`gap ${start}-${next}`),
-    truncated: (_slot, cut) => void said.push(`cut at ${cut.offset} of ${cut.leaderEpoch}`),
-    proven: () => void said.push('proven'),
+    truncated: ({ topicId }, cut) =>
+      void said.push(
+        `cut at ${cut.offset} of ${cut.leaderEpoch}${topicId === undefined ? '' : ` in ${topicId}`}`,
+      ),
+    proven: ({ topicId }) => void said.push(topicId === undefined ? 'proven' : `proven of ${topicId}`),
   } satisfies SourceHandler);
   await clock.advance(0);
   listener?.joined([slot]);
@@ -108,13 +115,30 @@ async function reading(place = { offset: 0, leaderEpoch: -1 }, fill = 2) {
     kafka = new PartitionLog('claims', 'd'.repeat(32), 0);
     append(kafka, batches);
   };
+  /** While Kafka is asked where logs ended. */
+  const during = (act: () => void) => {
+    meanwhile = act;
+  };
   /** From before anybody has described it. */
   const gone = () => {
     isGone = true;
     listener?.joined([]);
     listener?.joined([slot]);
   };
-  return { source, logger, heard, elect, fails, replace, clock, gone, described };
+  return {
+    source,
+    logger,
+    heard,
+    elect,
+    fails,
+    replace,
+    clock,
+    gone,
+    described,
+    during,
+    said,
+    listener: () => listener,
+  };
 }
 
 test('a leader that had everything is read on, after one question', async () => {
@@ -180,6 +204,49 @@ test('another topic of the same name is no cut log, and what is read of it is no
   source.seek(old, 5);
   assert.equal(source.status().partitions[0]?.position, undefined, 'where to read the old one is not heard');
   assert.deepEqual(source.status().partitions[0]?.topicId, 'd'.repeat(32));
+});
+
+test('two cuts are told, each with the epoch that it ended, the oldest first', async () => {
+  const { heard, elect, source } = await reading();
+  await heard();
+  const places = [
+    { offset: 20, leaderEpoch: 0 },
+    { offset: 50, leaderEpoch: 1 },
+  ];
+  elect(10, 4);
+  elect(30, 1);
+  assert.deepEqual(await heard(() => source.prove(slot, places)), ['cut at 10 of 0', 'cut at 30 of 1']);
+});
+
+test('a place that is asked about while Kafka answers for another is not proven by that answer', async () => {
+  const { heard, elect, source, during, clock, said } = await reading();
+  await heard();
+  elect(undefined, 2);
+  said.length = 0;
+  during(() => source.prove(slot, [{ offset: 50, leaderEpoch: 0 }]));
+  source.prove(slot, [{ offset: 20, leaderEpoch: 0 }]);
+  await clock.advance(0);
+  assert.deepEqual(said, []);
+  await clock.advance(2_000);
+  assert.deepEqual(said, ['cut at 20 of 0']);
+});
+
+test('of a partition that others read places are asked about by its id, and of a topic that is gone nobody can tell', async () => {
+  const { heard, elect, source, replace, logger, clock, said, listener } = await reading();
+  const other = (topicId: string) => ({ topic: 'claims', partition: 0, topicId });
+  await heard();
+  elect(10, 1);
+  said.length = 0;
+  listener()?.joined([]);
+  source.prove(other(ID), [{ offset: 20, leaderEpoch: 0 }]);
+  await clock.advance(0);
+  assert.deepEqual(said, [`cut at 10 of 0 in ${ID}`]);
+  assert.equal(logger.said(/a cut log would not be noticed/).length, 0);
+  replace();
+  source.prove(other(ID), [{ offset: 20, leaderEpoch: 0 }]);
+  await clock.advance(2_000);
+  assert.deepEqual(said.slice(1), [`proven of ${ID}`]);
+  assert.equal(logger.said(/a cut log would not be noticed/).length, 1);
 });
 
 test('where another topic ends says nothing of the one that was read', async () => {
