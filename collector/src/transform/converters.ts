@@ -5,7 +5,7 @@ import { SluiceError } from '@sluice/shared/errors.ts';
 import type { InputFormat, TableConfig } from '../contracts.ts';
 import type { Converter } from './columns.ts';
 import { csvConverter } from './csv-line.ts';
-import { avroConverter } from './decode/decoders.ts';
+import { avroConverter, protobufConverter } from './decode/decoders.ts';
 import type { WindowSchemas } from './decode/schemas.ts';
 
 /** One value, decompressed; Kafka's own default for a whole message is 1 MiB. */
@@ -24,6 +24,7 @@ export function converterOf({ input, record }: TableConfig, schemas: WindowSchem
 
 function readerOf(input: InputFormat, schemas: WindowSchemas): Converter | undefined {
   if (input.kind === 'avro') return avroConverter(input, schemas);
+  if (input.kind === 'protobuf') return protobufConverter(input, schemas);
   if (input.kind === 'csv') return csvConverter(input);
   if (input.kind === 'bytes') return (value) => Buffer.from(value.toString('base64'));
   return undefined;

@@ -30,8 +30,8 @@ export interface Context {
 }
 
 /** Whether a value becomes JSON that a schema has typed: every field is read as text. */
-function isDecoded(input: TableConfig['input']): boolean {
-  return input.kind === 'avro';
+export function isDecoded(input: TableConfig['input']): boolean {
+  return input.kind === 'avro' || input.kind === 'protobuf';
 }
 
 /** Whether a value is rewritten so that its bytes cannot be had from what SQL reads. */
@@ -75,6 +75,7 @@ export function readLayers(context: Context, form: InsertForm): string[] {
   switch (table.input.kind) {
     case 'json':
     case 'avro':
+    case 'protobuf':
       return jsonLayers(context, form);
     case 'csv':
       return csvLayers(context);
