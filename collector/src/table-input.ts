@@ -6,6 +6,15 @@ import type { CsvInput, InputFormat, RecordOptions } from './tables.ts';
 
 const character = () => z.string().length(1);
 
+const json = z
+  .strictObject({
+    array: z
+      .enum(['quarantine', 'explode'])
+      .default('quarantine')
+      .describe('What becomes of a value that is an array; `explode`: each element, an object, is a row'),
+  })
+  .describe('JSON of another kind');
+
 const csv = z
   .strictObject({
     delimiter: character().default(',').describe('Character between fields'),
@@ -94,6 +103,7 @@ export type ReadFile = (path: string) => Buffer;
 
 export const inputFormat = z.union([
   z.enum(['json', 'csv', 'text', 'bytes']),
+  z.strictObject({ json }),
   z.strictObject({ csv }),
   z.strictObject({ text }),
   z.strictObject({ avro }),
@@ -135,8 +145,13 @@ export interface InputProblem {
   readonly remedy: string;
 }
 
+/** Whether a value may be an array, of which each element is a row. */
+export function explodesArrays(input: InputFormat): boolean {
+  return input.kind === 'json' && input.array === 'explode';
+}
+
 export function inputProblems(format: ParsedFormat, read: ReadFile): InputProblem[] {
-  if (typeof format === 'string' || 'text' in format) return [];
+  if (typeof format === 'string' || 'text' in format || 'json' in format) return [];
   if (!('csv' in format)) return unreadable(() => compileInput(format, [], read));
   const { delimiter, quote } = format.csv;
   const remedy = 'name two different characters';
@@ -146,6 +161,8 @@ export function inputProblems(format: ParsedFormat, read: ReadFile): InputProble
 
 /** Throws what `read` throws. */
 export function compileInput(format: ParsedFormat, columns: readonly string[], read: ReadFile): InputFormat {
+  if (typeof format === 'object' && 'json' in format)
+    return format.json.array === 'explode' ? { kind: 'json', array: 'explode' } : { kind: 'json' };
   if (typeof format === 'object' && 'avro' in format) {
     const { avro: parsed } = format;
     if ('registry' in parsed) return { kind: 'avro', framing: parsed.registry };

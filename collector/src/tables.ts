@@ -18,13 +18,19 @@ export interface ReadColumn extends Column {
 }
 
 export type InputFormat =
-  | { readonly kind: 'json' }
+  | JsonInput
   | CsvInput
   | { readonly kind: 'text' }
   | PatternInput
   | AvroInput
   | ProtobufInput
   | { readonly kind: 'bytes' };
+
+/** One object a record; or an array of them, each element a row. */
+export interface JsonInput {
+  readonly kind: 'json';
+  readonly array?: 'explode' | undefined;
+}
 
 /** One line a record. */
 export interface CsvInput {

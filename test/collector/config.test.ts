@@ -326,3 +326,11 @@ test('a protobuf schema and what it imports are part of the version, and its mes
   writeFileSync(join(directory, 'm.proto'), 'import "gone.proto";');
   assert.throws(() => protobuf(of), /tables\[0\]\.format: ENOENT.*gone\.proto/s);
 });
+
+test('JSON is one version however it is written, and another where arrays become rows', () => {
+  const json = (format: unknown) => tableOf({ format });
+  const version = json('json')?.configVersion;
+  assert.equal(json({ json: {} })?.configVersion, version);
+  assert.equal(json({ json: { array: 'quarantine' } })?.configVersion, version);
+  assert.notEqual(json({ json: { array: 'explode' } })?.configVersion, version);
+});

@@ -2,6 +2,7 @@
 // can be wrong with that. Pure; the SQL is built from the plan in compile.ts.
 import type { InputFormat, PatternInput, ReadColumn, Step, TableConfig } from '../../contracts.ts';
 import { isPlural } from '../../step-config.ts';
+import { explodesArrays } from '../../table-input.ts';
 import { avroDecoder } from '../decode/avro.ts';
 import { fileDecoder } from '../decode/decoders.ts';
 import { textPattern } from '../text-pattern.ts';
@@ -56,9 +57,9 @@ export function planFields(table: TableConfig): FieldPlan {
   const asked: Asked = { expressions: [], queries: [], checks: [] };
   const source = sourceFields(table, problems);
   const references: Reference[] = [];
-  const planning = { table, problems, asked, keyFiles, references, plural: isPlural(table.steps) };
+  const planning = { table, problems, asked, keyFiles, references, plural: isPlural(table) };
   const steps = planSteps(table.steps, source, planning);
-  const { pipes, outputs } = waysOf(steps, source);
+  const { pipes, outputs } = waysOf(steps, source, explodesArrays(table.input));
   for (const { name, fields } of outputs) checkOutput(table, { name, fields }, problems);
   const all = pipes.flatMap((pipe) => pipe.steps);
   const nulls = source.some(({ nullOnError }) => nullOnError) || all.some((step) => step.nulls === true);
