@@ -170,11 +170,11 @@ async function readEntry(audit: Audit, entry: WindowEntry, there: readonly Stand
     files,
     isComplete,
     rowsHaveOffsets,
-    manyRows: isPlural(audit.table.steps),
+    manyRows: isPlural(audit.table),
     offsetsAtOnceMax: audit.options.offsetsAtOnceMax ?? OFFSETS_AT_ONCE_MAX,
   });
   findings.add(...read.findings);
-  if (isComplete && !rowsHaveOffsets && rowsAreRecords(audit.table.steps) && rows !== entry.classes.emitted) {
+  if (isComplete && !rowsHaveOffsets && rowsAreRecords(audit.table) && rows !== entry.classes.emitted) {
     const place = { table: entry.table, place: `entry ${entry.sequence}` };
     const message = `${entry.classes.emitted} records are emitted by the ledger and ${rows} rows are in the objects`;
     findings.add(finding('CLASSES_MISCOUNTED', place, message));
