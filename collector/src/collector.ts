@@ -227,6 +227,7 @@ class RunningCollector implements Collector {
       committed,
       acknowledged: writer.acked(p) ?? 0,
       behind: farthest - committed,
+      backfill: writer.backfill(p),
       log: this.#ingest.logOf(p),
     };
   }

@@ -76,6 +76,12 @@ const table = z.strictObject({
     .describe(
       'Where it begins a partition that it has never read; else where the topic’s other tables are, else as the agent says',
     ),
+  backfill: z
+    .enum(['earliest'])
+    .optional()
+    .describe(
+      'History, too: what Kafka’s log holds, from there to where the table begins, read beside what comes live, with a cursor of its own: docs/delivery.md',
+    ),
   whenParked: z
     .enum(['hold', 'detach'])
     .default('hold')
@@ -327,6 +333,7 @@ function compileTable(
     ...(parsed.quarantine.ratioMax === undefined ? {} : { quarantineRatioMax: parsed.quarantine.ratioMax }),
     windowLengthMs: parsed.window.every,
     windowBytesMax: parsed.window.bytesMax,
+    backfill: parsed.backfill,
     whenParked: parsed.whenParked,
     configVersion,
   });

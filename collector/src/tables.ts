@@ -158,6 +158,8 @@ export interface TableConfig {
   /** Share of a window's records that may be bad; above it the window waits. */
   readonly quarantineRatioMax?: number | undefined;
   readonly startAt: 'earliest' | 'latest' | undefined;
+  /** What lies in Kafka's log below where the table began a partition: read beside what comes live, or not. */
+  readonly backfill: 'earliest' | undefined;
   /** What becomes of the topic while this table cannot be written and somebody has to help it. */
   readonly whenParked: 'hold' | 'detach';
   readonly windowLengthMs: number;
