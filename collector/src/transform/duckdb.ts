@@ -43,7 +43,8 @@ const VECTOR_ROWS_MAX = 2_048;
 /** DuckDB hashes what it inserts for its statistics, hundreds of megabytes here, but not inside a struct. */
 const RAW_TABLE =
   'CREATE OR REPLACE TEMP TABLE raw (p INTEGER, o BIGINT[], t BIGINT[], joined STRUCT(v BLOB, k BLOB, h BLOB, r BLOB))';
-const ODD_TABLE = 'CREATE TEMP TABLE odd (p INTEGER, o BIGINT, t BIGINT, code VARCHAR, raw BLOB)';
+const ODD_TABLE =
+  'CREATE TEMP TABLE odd (p INTEGER, o BIGINT, t BIGINT, code VARCHAR, raw BLOB, k VARCHAR, h VARCHAR)';
 
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   const instance = await DuckDBInstance.create(':memory:', {
@@ -90,7 +91,7 @@ function wrap(instance: DuckDBInstance, connection: DuckDBConnection): Database 
       if (records === 0) return;
       await appendOdd(connection, [{ partition, offset: startOffset, timestamp, code, raw }]);
       const others = `range(${startOffset + 1}, ${startOffset + records})`;
-      const select = `SELECT ${partition}, range, ${timestamp}, ${literal(code)}, NULL FROM ${others}`;
+      const select = `SELECT ${partition}, range, ${timestamp}, ${literal(code)}, NULL, NULL, NULL FROM ${others}`;
       await connection.run(`INSERT INTO odd ${select}`);
     },
     close() {
@@ -102,13 +103,16 @@ function wrap(instance: DuckDBInstance, connection: DuckDBConnection): Database 
 
 async function appendOdd(connection: DuckDBConnection, records: readonly OddRecord[]): Promise<void> {
   const appender = await connection.createAppender('odd', null, 'temp');
-  for (const { partition, offset, timestamp, code, raw } of records) {
+  for (const { partition, offset, timestamp, code, raw, key, headers } of records) {
     appender.appendInteger(partition);
     appender.appendBigInt(BigInt(offset));
     appender.appendBigInt(BigInt(timestamp));
     appender.appendVarchar(code);
     if (raw === null) appender.appendNull();
     else appender.appendBlob(raw);
+    for (const text of [key, headers])
+      if (text === undefined) appender.appendNull();
+      else appender.appendVarchar(text.toString());
     appender.endRow();
   }
   appender.closeSync();

@@ -8,7 +8,7 @@ import { type CompiledOutput, compileOutput, countRecords } from './outputs.ts';
 import { GOOD, partitionProblems } from './partitions.ts';
 import type { PlannedOutput } from './pipes.ts';
 import { type Layers, pluralStatements, stepLayers } from './plural.ts';
-import { quarantineColumns, selectQuarantine } from './quarantine.ts';
+import { keptBeside, quarantineColumns, selectQuarantine } from './quarantine.ts';
 import { type Context, inputLayer, isConverted, type Marks, rawBytes, readLayers } from './read-layers.ts';
 import { type Changed, columns, type InsertForm, type PlannedStep } from './steps/step.ts';
 import { type StraightSql, straightSql } from './straight.ts';
@@ -53,6 +53,7 @@ export function compileTable(table: TableConfig, plan: FieldPlan, marks: Marks):
   const needsHeaders = needs('_headers');
   const needsOriginals = isConverted(table) && table.quarantineRaw !== 'drop';
   const needed = { needsKeys, needsHeaders, needsOriginals };
+  const keeps = keptBeside(table, needed);
   const context: Context = { table, plan, marks, ...needed, keepsDeleted, exactText: false, firstId: 0 };
   const outputs = plan.outputs.map((output) => compileOutput(table, output));
   const [rows, ...named] = outputs;
@@ -68,10 +69,10 @@ export function compileTable(table: TableConfig, plan: FieldPlan, marks: Marks):
     countRecords: countRecords(plan.outputs, plan.plural),
     countNulled: plan.nulls ? countNulled(plan.outputs) : undefined,
     outputs,
-    selectQuarantine: selectQuarantine(table),
+    selectQuarantine: selectQuarantine(table, keeps),
     schemas: {
       rows: rows?.columns ?? [],
-      quarantine: quarantineColumns(table),
+      quarantine: quarantineColumns(table, keeps),
       partitionColumns: rows?.partitionColumns ?? [],
       quarantinePartitionColumns: [{ name: 'ingest_day', type: 'string' }],
       named: Object.fromEntries(

@@ -1,24 +1,40 @@
 // Records that a table could not take: how a problem is written down while SQL finds it, and the quarantine's
 // columns and SELECT that tell it to people, with or without the record itself.
 import type { Column, TableConfig } from '../../contracts.ts';
-import { metadataColumns } from './metadata.ts';
+import { headersSql, keySql, metadataColumns } from './metadata.ts';
 import { US } from './problems.ts';
 import { literal } from './types.ts';
 
-export function quarantineColumns(table: TableConfig): readonly Column[] {
+/** Key and headers stand in the quarantine as in the table, where a table is told them and raw is kept. */
+export interface KeptBeside {
+  readonly key: boolean;
+  readonly headers: boolean;
+}
+
+export function keptBeside(
+  { quarantineRaw }: TableConfig,
+  { needsKeys, needsHeaders }: { readonly needsKeys: boolean; readonly needsHeaders: boolean },
+): KeptBeside {
+  const keeps = quarantineRaw === 'keep';
+  return { key: keeps && needsKeys, headers: keeps && needsHeaders };
+}
+
+export function quarantineColumns(table: TableConfig, { key, headers }: KeptBeside): readonly Column[] {
   const raw = { keep: ['raw', 'binary'], hash: ['raw_sha256', 'string'], drop: undefined }[
     table.quarantineRaw
   ];
   const column = (name: string, type: string) => ({ name, type });
   return [
-    ...metadataColumns(table).filter(({ name }) => name !== '_key' && name !== '_headers'),
+    ...metadataColumns(table).filter(
+      ({ name }) => (name !== '_key' || key) && (name !== '_headers' || headers),
+    ),
     ...['code', 'field', 'reason'].map((name) => column(name, 'string')),
     ...(raw === undefined ? [] : [column(raw[0] ?? '', raw[1] ?? '')]),
     column('config_version', 'string'),
   ];
 }
 
-export function selectQuarantine(table: TableConfig): string {
+export function selectQuarantine(table: TableConfig, { key, headers }: KeptBeside): string {
   const raw = { keep: ', raw AS raw', hash: ', sha256(raw) AS raw_sha256', drop: '' }[table.quarantineRaw];
   const shown = table.quarantineRaw === 'keep';
   const part = (index: number) => `split_part(problem, ${US}, ${index})`;
@@ -28,15 +44,18 @@ export function selectQuarantine(table: TableConfig): string {
   const rule = shown
     ? `concat(${part(2)}, ' ''', ${part(3)}, ''' breaks the rule: ', ${part(4)})`
     : `concat('breaks the rule: ', ${part(4)})`;
+  const beside = (key ? ', _key' : '') + (headers ? ', _headers' : '');
+  const oddKey = key ? `, ${keySql(table, 'k')} AS _key` : '';
+  const oddHeaders = headers ? `, ${headersSql(table, 'h')} AS _headers` : '';
   const reasons = Object.entries(REASONS).map(
     ([code, reason]) => `WHEN ${literal(code)} THEN ${literal(reason)}`,
   );
   return (
-    `SELECT ${literal(table.topic)} AS _topic, _partition, _offset, _timestamp, ${part(1)} AS code, ` +
+    `SELECT ${literal(table.topic)} AS _topic, _partition, _offset, _timestamp${beside}, ${part(1)} AS code, ` +
     `nullif(${part(2)}, '') AS field, CASE ${part(1)} ${reasons.join(' ')} WHEN 'RULE_BROKEN' THEN ${rule} ELSE ${cast} END AS reason${raw}, ` +
     `${literal(table.configVersion)} AS config_version FROM (\n` +
-    '  SELECT _partition, _offset, _timestamp, __problem AS problem, __raw AS raw FROM staged WHERE __problem IS NOT NULL\n' +
-    '  UNION ALL SELECT p, o, CASE WHEN t BETWEEN 0 AND 9223372036854775 THEN make_timestamp(t * 1000) END, code, raw FROM odd\n' +
+    `  SELECT _partition, _offset, _timestamp${beside}, __problem AS problem, __raw AS raw FROM staged WHERE __problem IS NOT NULL\n` +
+    `  UNION ALL SELECT p, o, CASE WHEN t BETWEEN 0 AND 9223372036854775 THEN make_timestamp(t * 1000) END${oddKey}${oddHeaders}, code, raw FROM odd\n` +
     ') ORDER BY _partition, _offset'
   );
 }
