@@ -211,6 +211,16 @@ export const ERRORS = {
     kind: 'fence',
     remedy: 'Another collector committed these offsets first; this window is trimmed and staged again.',
   },
+  REPLAY_OVERTAKEN: {
+    kind: 'fence',
+    remedy:
+      'Nothing to do: another replay of the table came first; what it took is left out, and the rest is run again.',
+  },
+  REPLAY_IMPOSSIBLE: {
+    kind: 'reject',
+    remedy:
+      'The quarantine does not hold what the table reads of a record. Read these records from Kafka again, or run them with a config that reads no more than was kept.',
+  },
   LEDGER_APPEND_LOST: {
     kind: 'retry',
     remedy:

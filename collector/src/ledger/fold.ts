@@ -3,7 +3,7 @@
 // kept here.
 import { mergedRanges, type OffsetRange } from '@sluice/shared/offset-range.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
-import type { LedgerEntry, WindowEntry } from '../contracts.ts';
+import type { LedgerEntry, ObjectsEntry, WindowEntry } from '../contracts.ts';
 import { checkEntry } from './entry-check.ts';
 
 export interface OpenGap {
@@ -41,6 +41,8 @@ export interface Fold {
   toldThrough: number;
   /** Last entry that has objects to publish. */
   lastTelling: number;
+  /** Last entry of quarantined records that were run again; -1 for none. */
+  lastReplay: number;
   readonly partitions: Map<string, FoldedPartition>;
   /** Entries above publishedThrough, ascending; they move `acked` once everything up to them is published. */
   unpublished: LedgerEntry[];
@@ -64,6 +66,7 @@ export function emptyFold(table: string): Fold {
     publishedThrough: -1,
     toldThrough: -1,
     lastTelling: -1,
+    lastReplay: -1,
     partitions: new Map(),
     unpublished: [],
     standing: new Set(),
@@ -78,13 +81,18 @@ export function foldEntry(fold: Fold, entry: LedgerEntry): void {
   fold.unpublished.push(entry);
   fold.nextSequence++;
   fold.lastToken = entry.token;
-  if (isWindow(entry)) fold.lastTelling = entry.sequence;
+  if (hasObjects(entry)) fold.lastTelling = entry.sequence;
   fold.toldThrough = Math.max(fold.toldThrough, entry.publishedThrough);
   advanceTo(fold, entry.publishedThrough);
 }
 
 export function isWindow(entry: LedgerEntry): entry is WindowEntry {
   return entry.kind === 'commit' || entry.kind === 'fill';
+}
+
+/** Whether it has something to publish. */
+export function hasObjects(entry: LedgerEntry): entry is ObjectsEntry {
+  return isWindow(entry) || entry.kind === 'replay';
 }
 
 /** Acknowledged: what is published, and not beyond where a fork has cut. */
@@ -118,7 +126,7 @@ export function settle(fold: Fold, through: number): void {
   for (;;) {
     const [first] = fold.unpublished;
     if (first === undefined || first.sequence > through) return;
-    if (isWindow(first) && !fold.standing.has(first.sequence)) return;
+    if (hasObjects(first) && !fold.standing.has(first.sequence)) return;
     advanceTo(fold, first.sequence);
   }
 }
@@ -185,6 +193,9 @@ function apply(fold: Fold, entry: LedgerEntry): void {
         partition.next = offset;
         partition.leaderEpoch = leaderEpoch;
       }
+      return;
+    case 'replay':
+      fold.lastReplay = entry.sequence;
       return;
     default:
       return;
