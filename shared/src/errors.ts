@@ -216,10 +216,10 @@ export const ERRORS = {
     remedy:
       'Nothing to do: another replay of the table came first; what it took is left out, and the rest is run again.',
   },
-  REPLAY_IMPOSSIBLE: {
+  REPLAY_STOPPED: {
     kind: 'reject',
     remedy:
-      'The quarantine does not hold what the table reads of a record. Read these records from Kafka again, or run them with a config that reads no more than was kept.',
+      'Correct what is named, then replay again: what is in the ledger is published first, and no record is taken twice.',
   },
   LEDGER_APPEND_LOST: {
     kind: 'retry',

@@ -2,7 +2,13 @@
 // given. The only importer of DuckDB in the collector. Calls block the thread: windows run in workers; query
 // and verify, which serve nobody meanwhile, use it on the main thread.
 
-import { type DuckDBConnection, DuckDBDataChunk, DuckDBInstance, StatementType } from '@duckdb/node-api';
+import {
+  DuckDBBlobValue,
+  type DuckDBConnection,
+  DuckDBDataChunk,
+  DuckDBInstance,
+  StatementType,
+} from '@duckdb/node-api';
 import duckdb from '@duckdb/node-bindings';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { ChunkPart, ColumnChunk, OddRecord } from './columns.ts';
@@ -35,6 +41,13 @@ export interface Database {
   /** Frees what the last chunk left in `raw`. */
   emptyRaw(): Promise<void>;
   close(): void;
+}
+
+/** A BLOB of `rows`, a view; null for NULL. */
+export function blobBytes(value: unknown): Buffer | null {
+  if (!(value instanceof DuckDBBlobValue)) return null;
+  const { buffer, byteOffset, byteLength } = value.bytes;
+  return Buffer.from(buffer, byteOffset, byteLength);
 }
 
 /** DuckDB's own limit of rows in a data chunk. */

@@ -45,12 +45,16 @@ export interface InsertOptions {
   readonly firstId?: number;
 }
 
-export function compileTable(table: TableConfig, plan: FieldPlan, marks: Marks): CompiledTable {
+/** What a table reads of a record beside its value. */
+export function readsBeside(table: TableConfig): { readonly keys: boolean; readonly headers: boolean } {
   const needs = (column: string) =>
     table.provenance === 'full' || JSON.stringify(table.steps).includes(column);
+  return { keys: needs('_key') || table.record.tombstones === 'keep', headers: needs('_headers') };
+}
+
+export function compileTable(table: TableConfig, plan: FieldPlan, marks: Marks): CompiledTable {
   const keepsDeleted = table.record.tombstones === 'keep';
-  const needsKeys = needs('_key') || keepsDeleted;
-  const needsHeaders = needs('_headers');
+  const { keys: needsKeys, headers: needsHeaders } = readsBeside(table);
   const needsOriginals = isConverted(table) && table.quarantineRaw !== 'drop';
   const needed = { needsKeys, needsHeaders, needsOriginals };
   const keeps = keptBeside(table, needed);
