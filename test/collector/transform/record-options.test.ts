@@ -243,7 +243,7 @@ const withKey = (value: string | Buffer | null, key: string | Buffer | null = 'k
 
 for (const [what, record, key, headers] of [
   ['text', {}, 'k', '[["h","x"]]'],
-  ['bytes and a map', { key: 'bytes', headers: 'map' }, 'k', [{ key: 'h', value: 'x' }]],
+  ['bytes and a map', { key: 'bytes', headers: 'map' }, 'k', '{"h":"x"}'],
 ] as const)
   test(`quarantine has the key and the headers that its table is told, as ${what}`, async () => {
     const bad = ['{"n":"x"}', 'not JSON', null, Buffer.from([0xff])];
@@ -255,6 +255,18 @@ for (const [what, record, key, headers] of [
     for (const row of quarantine)
       assert.deepEqual([row['_key'], row['_headers']], [key, headers], row['code'] as string);
   });
+
+test('quarantine has a key that is no text, and one that only looks like bytes', async () => {
+  for (const key of ['text', 'bytes'] as const) {
+    const keys = [Buffer.from([0xff]), 'base64:/w', ''];
+    const { quarantine } = await transform(
+      { ...named, ...withRecord({ key }) },
+      [...keys, null].map((k) => withKey('{"n":"x"}', k)),
+    );
+    const shown = quarantine.map(({ _key }) => _key);
+    assert.deepEqual(shown, ['base64:/w==', 'base64:/w', '', null], key);
+  }
+});
 
 test('quarantine tells no key from an empty one, and has one that is not JSON', async () => {
   const { quarantine } = await transform({ ...named, ...withRecord({ key: 'json' }) }, [

@@ -84,7 +84,7 @@ export async function pageOf(
   const missing = lacking(columns, reads);
   const bytes = ['raw', '_key']
     .filter((name) => columns.has(name))
-    .map((name) => `coalesce(octet_length(${identifier(name)}::BLOB), 0)`);
+    .map((name) => `coalesce(${name === 'raw' ? 'octet_length' : 'strlen'}(${identifier(name)}), 0)`);
   const numbered = 'row_number() OVER (ORDER BY _partition, _offset) AS i';
   const times = 'count(*) OVER (PARTITION BY _partition, _offset) AS n';
   const rows = await database.rows(
@@ -148,14 +148,11 @@ async function readRun(
 ): Promise<KafkaRecord[]> {
   const [first, last] = [run[0], run.at(-1)];
   const wanted = new Set(run.map(({ offset }) => offset));
-  const optional = (name: string, sql: string) =>
-    columns.has(name) ? `${sql} AS ${name}` : `NULL AS ${name}`;
-  const headers =
-    "CASE WHEN typeof(_headers) = 'VARCHAR' THEN _headers::VARCHAR ELSE to_json(_headers)::VARCHAR END";
+  const beside = ['_key', '_headers'].map((name) => (columns.has(name) ? name : `NULL AS ${name}`));
   const rows = await database.rows(
-    `SELECT _offset AS o, epoch_ms(_timestamp) AS t, raw, ${optional('_key', '_key')}, ` +
-      `${optional('_headers', headers)} FROM ${fileOf(path)} WHERE _partition = ${first?.id.partition} ` +
-      `AND _offset BETWEEN ${first?.offset} AND ${last?.offset} AND ${selected} ORDER BY _offset`,
+    `SELECT _offset AS o, epoch_ms(_timestamp) AS t, raw, ${beside.join(', ')} FROM ${fileOf(path)} ` +
+      `WHERE _partition = ${first?.id.partition} AND _offset BETWEEN ${first?.offset} AND ${last?.offset} ` +
+      `AND ${selected} ORDER BY _offset`,
   );
   return rows.flatMap((row) => {
     const offset = Number(row['o']);
@@ -165,7 +162,7 @@ async function readRun(
       {
         offset,
         timestamp: row['t'] === null ? -1 : Number(row['t']),
-        key: typeof key === 'string' ? bytesOfText(key) : blobBytes(key),
+        key: typeof key === 'string' ? bytesOfText(key) : null,
         value: blobBytes(row['raw']),
         headers: headersOfText(row['_headers']),
       },

@@ -76,7 +76,7 @@ export function compileTable(table: TableConfig, plan: FieldPlan, marks: Marks):
     selectQuarantine: selectQuarantine(table, keeps),
     schemas: {
       rows: rows?.columns ?? [],
-      quarantine: quarantineColumns(table, keeps),
+      quarantine: quarantineColumns(table),
       partitionColumns: rows?.partitionColumns ?? [],
       quarantinePartitionColumns: [{ name: 'ingest_day', type: 'string' }],
       named: Object.fromEntries(
