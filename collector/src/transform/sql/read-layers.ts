@@ -6,7 +6,7 @@ import { type TextPattern, textPattern } from '../text-pattern.ts';
 import { type Reads, readAs, wantsToken } from './convert.ts';
 import { exactText } from './exact-text.ts';
 import type { FieldPlan, SourceField } from './fields.ts';
-import { DELETED } from './metadata.ts';
+import { DELETED, headersSql, keySql } from './metadata.ts';
 import { problem, US } from './problems.ts';
 import type { InsertForm } from './steps/step.ts';
 import { type FieldType, identifier, isScalar, literal } from './types.ts';
@@ -61,8 +61,7 @@ export function inputLayer({ table, plan, marks, firstId, ...context }: Context)
     : '';
   const deleted = keepsDeleted ? `, v = ${literal(marks.nullMark)} AS ${DELETED}` : '';
   const nullOr = (column: string) => `nullif(${column}, ${literal(marks.nullMark)})`;
-  const keyValue = table.record.key === 'bytes' ? `from_base64(${nullOr('k')})` : nullOr('k');
-  const headersValue = table.record.headers === 'map' ? `from_json(h, '"MAP(VARCHAR, VARCHAR)"')` : 'h';
+  const [keyValue, headersValue] = [keySql(table, nullOr('k')), headersSql(table, 'h')];
   return (
     `unnested AS (SELECT p, unnest(o) AS o, unnest(t) AS t, ${split('v')} AS v, ${key}, ${headers}, ` +
     `${original} FROM raw),\n` +
