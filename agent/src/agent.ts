@@ -4,11 +4,12 @@
 import { type Clock, within } from '@sluice/shared/clock.ts';
 import { describeError } from '@sluice/shared/errors.ts';
 import type { HealthReport } from '@sluice/shared/ops-server.ts';
-import type { LogPlace, PartitionId } from '@sluice/shared/position.ts';
+import { type LogPlace, type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { AgentConfig } from './config.ts';
 import type {
   LogReader,
+  SoughtPartition,
   Source,
   SourceHandler,
   Spool,
@@ -21,6 +22,7 @@ import type { Events } from './events.ts';
 import { judgeHealth } from './ops/health.ts';
 import { HistoryFeed } from './positions/history-feed.ts';
 import { PartitionBook } from './positions/partition-book.ts';
+import { ProvenSegments } from './positions/proven-segments.ts';
 import { SendFeed } from './positions/send-feed.ts';
 import { createSegmenter, type Segmenter, segmentsOf } from './spool/segmenter.ts';
 
@@ -39,6 +41,10 @@ const LINK_SHARE = 0.9;
 const DISK_SLOWER = 'the disk is slower than Kafka';
 const SPOOL_FULL = 'the spool is full';
 const BEYOND_SHARE = 'its share of the spool is used';
+/** How it is known that a log was cut, where Kafka did not say it. */
+const TABLE_KNOWS = 'a table stands there in a newer leader epoch';
+
+const idOf = ({ topic, topicId, partition }: PartitionId): PartitionId => ({ topic, topicId, partition });
 
 export interface AgentParts {
   readonly config: AgentConfig;
@@ -73,6 +79,9 @@ class RunningAgent implements Agent {
   readonly #feed: SendFeed;
   readonly #history: HistoryFeed;
   readonly #segmenter: Segmenter;
+  readonly #proven: ProvenSegments;
+  /** Cuts that the spool has not made yet, by partition. */
+  readonly #cuts = new Map<string, number>();
   readonly #refused = new Map<string, string>();
   readonly #heldByCollector = new Map<string, string>();
   #topicsBeyondShare: ReadonlyMap<string, string> = new Map();
@@ -111,6 +120,10 @@ class RunningAgent implements Agent {
       history: this.#history,
       onLost: (id, offset, error) => this.#lost(id, offset, error),
     });
+    this.#proven = new ProvenSegments({
+      source,
+      onOther: (segment) => this.#book.lost(segment, segment.startOffset),
+    });
     this.#segmenter = createSegmenter({
       segmentBytesMax: config.spool.segmentBytesMax,
       lingerMs: config.spool.linger,
@@ -141,8 +154,15 @@ class RunningAgent implements Agent {
 
   #sourceHandler(): SourceHandler {
     return {
-      assigned: (partitions) => this.#book.assigned(partitions),
-      described: (partitions) => this.#book.described(partitions),
+      assigned: (partitions) => {
+        const places = this.#book.assigned(partitions);
+        this.#makeRoom();
+        return places;
+      },
+      described: (partitions) => {
+        this.#book.described(partitions);
+        this.#makeRoom();
+      },
       batches: (slot, batches) => {
         const state = this.#book.stateOf(slot);
         if (state?.readNext === undefined) return;
@@ -160,24 +180,31 @@ class RunningAgent implements Agent {
         this.#feed.wake();
       },
       truncated: (slot, cut, reason) => this.#truncated(slot, cut, reason),
-      proven: (slot) => {
-        this.#book.proven(slot);
+      proven: (partition) => {
+        this.#book.proven(partition);
         this.#feed.wake();
       },
     };
   }
 
   /** What is committed of it stays in the lake; what is only spooled goes, by name. */
-  #truncated(slot: { topic: string; partition: number }, cut: LogPlace, reason: string): void {
+  #truncated(partition: SoughtPartition, cut: LogPlace, reason: string): void {
     const { events, spool, uplink } = this.#parts;
-    const id = this.#book.cut(slot, cut);
+    const id = this.#book.cut(partition, cut);
     if (id === undefined) return;
+    const key = partitionKey(id);
+    this.#cuts.set(key, (this.#cuts.get(key) ?? 0) + 1);
+    this.#proven.drop(id);
     events.logTruncated({ topic: id.topic, partition: id.partition, ...cut, reason });
     uplink.truncated({ ...id, ...cut, reason });
     spool
       .cut(id, cut)
       .catch((error: unknown) => events.spoolNotTrimmed({ reason: describeError(error) }))
       .then(() => {
+        const left = (this.#cuts.get(key) ?? 1) - 1;
+        this.#cuts.set(key, left);
+        if (left > 0) return;
+        this.#cuts.delete(key);
         this.#book.resumeAtCut(id);
         this.#feed.wake();
       });
@@ -192,9 +219,11 @@ class RunningAgent implements Agent {
   #spool(segment: Segment): void {
     const bytes = segment.payload.byteLength;
     this.#notDurableBytes += bytes;
-    this.#parts.spool
-      .append([segment])
-      .then(() => {
+    this.#proven
+      .isProven(segment)
+      .then(async (isProven) => {
+        if (!isProven) return;
+        await this.#parts.spool.append([segment]);
         this.#book.durable(segment);
         this.#feed.wake();
       })
@@ -230,6 +259,13 @@ class RunningAgent implements Agent {
     for (const [topic] of heldTopics) source.hold(topic, BEYOND_SHARE);
     this.#topicsBeyondShare = heldTopics;
     this.#full = full;
+    this.#makeRoom();
+  }
+
+  /** While there is none, what others read now is sent as well: they may wait for the same. */
+  #makeRoom(): void {
+    if (this.#full === undefined && this.#topicsBeyondShare.size === 0) return;
+    this.#book.offer(this.#parts.spool.status().partitions);
   }
 
   /**
@@ -243,14 +279,17 @@ class RunningAgent implements Agent {
     const { source, events } = this.#parts;
     return {
       welcomed: (positions) => {
+        const cuts: (() => void)[] = [];
         const commits = positions.map((position) => {
           if (this.#refused.delete(position.topic)) source.release(position.topic, 'refused');
-          const { nextOffset, setsBack, committed } = this.#book.welcomed(position);
+          const { nextOffset, setsBack, committed, cut } = this.#book.welcomed(position);
+          if (cut !== undefined) cuts.push(() => this.#truncated(idOf(position), cut, TABLE_KNOWS));
           const { topic, partition, received, openGaps } = position;
           if (committed !== undefined) events.collectorBehind({ topic, partition, received, committed });
           return { partition: position, nextOffset, openGaps, setsBack };
         });
         this.#drop(commits);
+        for (const cut of cuts) cut();
         this.#feed.wake();
       },
       committed: (positions) => {
@@ -331,8 +370,9 @@ class RunningAgent implements Agent {
     const startedMs = clock.monotonicMs();
     const leftOf = (share: number) => Math.max(0, startedMs + graceMs * share - clock.monotonicMs());
     this.#history.drop();
-    await source.stop();
+    // Before the source stops: nobody could say afterwards of which topic it is.
     this.#segmenter.flush();
+    await source.stop();
     await within(
       clock,
       leftOf(SPOOL_SHARE),

@@ -69,9 +69,9 @@ export interface SourceHandler {
    * Kafka's log has been cut: what was read at or above `offset` under epochs up to `leaderEpoch` is not in
    * it. The partition is paused until it is sought.
    */
-  truncated(partition: { topic: string; partition: number }, cut: LogPlace, reason: string): void;
+  truncated(partition: SoughtPartition, cut: LogPlace, reason: string): void;
   /** Kafka's log still has all the places that `Source.prove` named. */
-  proven(partition: { topic: string; partition: number }): void;
+  proven(partition: SoughtPartition): void;
 }
 
 export interface FetchedBounds {
@@ -79,6 +79,9 @@ export interface FetchedBounds {
   readonly lastStableOffset: number;
   readonly highWatermark: number;
 }
+
+/** With its topic's id, where that is known: what is said of another topic of that name is not heard. */
+export type SoughtPartition = Pick<PartitionId, 'topic' | 'partition'> & Partial<PartitionId>;
 
 /** Kafka, as the agent sees it. Implemented by source/kafka-source.ts; the only stage that knows kafkajs. */
 export interface Source {
@@ -89,9 +92,11 @@ export interface Source {
    * Moves an assigned partition and lets it flow (unless its topic is held). With the leader epoch of what
    * lies before the offset it is noticed where Kafka's log no longer has that.
    */
-  seek(partition: { topic: string; partition: number }, offset: number, leaderEpoch?: number): void;
+  seek(partition: SoughtPartition, offset: number, leaderEpoch?: number): void;
   /** Asks Kafka whether its log still has these places; the handler hears `proven` or `truncated`. */
-  prove(partition: { topic: string; partition: number }, places: readonly LogPlace[]): void;
+  prove(partition: SoughtPartition, places: readonly LogPlace[]): void;
+  /** Whether its topic has this id, asked after the call. Waits while Kafka is silent; false once stopped. */
+  isStill(partition: PartitionId): Promise<boolean>;
   /**
    * Stops and restarts fetching of one topic. Idempotent, and kept across rebalances and restarts of the
    * client.
@@ -216,6 +221,8 @@ export interface SpoolPartition extends PartitionId {
   readonly runs: readonly OffsetRange[];
   /** Of the last segment. */
   readonly leaderEpoch: number;
+  /** Where segments of another leader epoch than those before begin, ascending. */
+  readonly epochs: readonly LogPlace[];
   readonly bytes: number;
   readonly segments: number;
   /** Wall ms when the oldest segment still here was spooled. */

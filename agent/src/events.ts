@@ -52,6 +52,8 @@ function sourceEvents(log: Logger, metrics: Metrics) {
       ),
     sourceLookupFailed: (reason: string) =>
       log.warn({ reason }, 'Kafka did not describe the partitions; asked again'),
+    sourceTopicNotProven: (reason: string) =>
+      log.warn({ reason }, 'what was fetched waits until Kafka says of which topic it is; asked again'),
     sourceBatchDamaged(f: { topic: string; partition: number; offset: number; fate: string }) {
       damaged.inc({ topic: f.topic });
       const weight = f.fate === 'fetched again' ? 'warn' : 'error';

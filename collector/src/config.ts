@@ -277,7 +277,7 @@ function locationOf({ location, name }: ParsedTable): string {
 /** Throws ConfigError with every problem. Paths in the file are relative to its own directory. */
 export function loadCollectorConfig(file: string): CollectorConfig {
   const directory = dirname(resolve(file));
-  const read: ReadFile = (path) => readFileSync(resolve(directory, path), 'utf8');
+  const read: ReadFile = (path) => readFileSync(resolve(directory, path));
   const config = loadConfigFile(file, collectorSchema, refineWith(read));
   return Object.freeze({
     ...config,

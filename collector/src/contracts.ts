@@ -3,11 +3,12 @@ import type { OffsetRange } from '@sluice/shared/offset-range.ts';
 import type { LogPlace, PartitionId } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { BackfillLedger, HistoryLink } from './backfills.ts';
-import type { Classes, LedgerRange, OutputName } from './entries.ts';
+import type { Classes, LedgerRange, LedgerReplay, OutputName } from './entries.ts';
 import type { Column, OutputFormat, TableConfig } from './tables.ts';
 
 export type * from './backfills.ts';
 export type * from './entries.ts';
+export type * from './schema-source.ts';
 export type * from './tables.ts';
 
 // ---- ingest → window ------------------------------------------------------------------------------------
@@ -197,32 +198,6 @@ export interface TransformResult {
   readonly sqlMs: number;
 }
 
-/** Whose values are read when a schema is wanted. */
-export interface SchemaPlace {
-  readonly topic: string;
-  readonly topicId: string;
-}
-
-/** A schema that a value names: by Confluent's number, or by the UUID of Glue's schema version. */
-export interface SchemaWant extends SchemaPlace {
-  readonly framing: 'confluent' | 'glue';
-  readonly id: string;
-}
-
-export interface FoundSchema {
-  /** As registries say it: AVRO, JSON, PROTOBUF. */
-  readonly type: string;
-  readonly schema: string;
-  /** Schemas that it names, each behind those that it names itself. */
-  readonly references: readonly string[];
-}
-
-/** Where schemas come from (implemented by schemas/). */
-export interface SchemaSource {
-  /** undefined where the registry says that there is none. SCHEMA_UNAVAILABLE where it cannot be asked. */
-  find(want: SchemaWant): Promise<FoundSchema | undefined>;
-}
-
 /** Implemented by transform/transformer.ts: DuckDB in a worker thread. */
 export interface Transformer {
   /** Asks for its place before it returns: `hasRoom` knows of it at once. */
@@ -324,6 +299,11 @@ export interface WindowCommit {
   readonly files: readonly OutputFile[];
 }
 
+/** What quarantined records became that were run again. */
+export interface ReplayCommit
+  extends Omit<WindowCommit, 'ranges'>,
+    Pick<LedgerReplay, 'after' | 'replayed'> {}
+
 export interface TableWriterStatus {
   /**
    * halted: an invariant broke, nothing more is written. parked: denied or incompatible; tried again ever
@@ -396,4 +376,13 @@ export interface TableWriter extends BackfillLedger {
   status(): TableWriterStatus;
   /** Stops retrying; pending calls reject. */
   close(): void;
+}
+
+/** The same ledger, for whoever runs quarantined records again. */
+export interface ReplayingWriter extends TableWriter {
+  /**
+   * Resolves with the number of its entry when its objects are published. REPLAY_OVERTAKEN where another
+   * replay came first.
+   */
+  replay(replay: ReplayCommit): Promise<number>;
 }

@@ -63,6 +63,7 @@ function logSource(readAgain: number[]): { source: Source; handler: () => Source
     releaseAll: () => {},
     pass: () => {},
     commit: () => {},
+    isStill: async () => true,
   } as unknown as Source;
   return { source, handler: () => handler as SourceHandler };
 }

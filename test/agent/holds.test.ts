@@ -53,6 +53,7 @@ async function startAgent(pressure: SpoolPressure) {
     },
     seek: () => {},
     commit: () => {},
+    isStill: async () => true,
     status: () => ({ state: 'running', reason: undefined, lastFetchMs: 0, partitions: table.status() }),
     start: async (told: SourceHandler) => {
       handler = told;
@@ -194,6 +195,7 @@ test('while the disk is slower than Kafka newcomers wait too, and whoever left m
   assert.deepEqual(held(), ['claims']);
   assign('orders');
   assert.deepEqual(held(), ['orders']);
+  await settle();
   for (const land of landed) land();
   await settle();
   assert.deepEqual(held(), []);

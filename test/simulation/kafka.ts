@@ -1,9 +1,11 @@
 // A Kafka cluster in memory, behind a network that may fail: logs, one consumer group, and questions about
 // both. Brokers may be down as a whole, or out of one agent's reach.
 import type { KafkaAdapter } from '@sluice/agent/source/kafka-adapter.ts';
+import type { TopicPartition } from '@sluice/agent/source/kafka-client.ts';
 import type { FetchQuestion, KafkaCluster } from '@sluice/agent/source/kafka-cluster.ts';
 import { walkRecordSet } from '@sluice/agent/source/record-set.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
+import { slotKey } from '@sluice/shared/position.ts';
 import { GroupCoordinator } from './kafka-group.ts';
 import { type FetchedLog, PartitionLog } from './kafka-log.ts';
 import { SimGroupMember } from './kafka-member.ts';
@@ -134,6 +136,12 @@ export class SimKafka {
             return { topic, partition, groupOffset };
           }),
         ),
+      topicIds: (partitions) =>
+        ask(() => {
+          const there = partitions.filter(({ topic }) => !this.deleted.has(topic));
+          const idOf = (slot: TopicPartition) => this.log(slot.topic, slot.partition)?.topicId ?? '';
+          return new Map(there.map((slot) => [slotKey(slot), idOf(slot)]));
+        }),
       epochEnds: (questions) =>
         ask(() =>
           questions.flatMap(({ topic, partition, leaderEpoch, currentEpoch }) => {

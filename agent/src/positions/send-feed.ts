@@ -36,6 +36,8 @@ export class SendFeed implements UplinkFeed {
   readonly #ahead = new Map<string, Segment[]>();
   /** Topics of which the collector takes nothing now. */
   readonly #held = new Set<string>();
+  /** Counted up with every Hello: whoever asked for an older stream takes nothing any more. */
+  #stream = 0;
   readonly #isHeld = (topic: string) => this.#held.has(topic);
   #inFlightBytes = 0;
   #turn = 0;
@@ -52,6 +54,7 @@ export class SendFeed implements UplinkFeed {
   }
 
   declared(): readonly DeclaredPartition[] {
+    this.#stream++;
     this.#ahead.clear();
     this.#options.history?.drop();
     this.#inFlightBytes = 0;
@@ -60,10 +63,13 @@ export class SendFeed implements UplinkFeed {
 
   async next(): Promise<UplinkItem | undefined> {
     const states = this.#book.states();
+    const stream = this.#stream;
     for (let i = 0; i < states.length; i++) {
       const state = states[(this.#turn + i) % states.length];
       if (state === undefined || this.#held.has(state.id.topic)) continue;
       const item = await this.#nextOf(state);
+      // What comes next is the new stream's.
+      if (stream !== this.#stream) return undefined;
       if (item === undefined) continue;
       this.#turn = (this.#turn + i + 1) % states.length;
       return item;
@@ -83,12 +89,14 @@ export class SendFeed implements UplinkFeed {
 
   /** A fill goes beside what is next, in turn. */
   async #nextOf(state: PartitionState): Promise<UplinkItem | undefined> {
+    const stream = this.#stream;
     this.#fillFirst = !this.#fillFirst && state.fill !== undefined;
     const filled = this.#fillFirst ? await this.#nextFilling(state) : undefined;
-    if (filled !== undefined) return filled;
+    if (filled !== undefined || stream !== this.#stream) return filled;
     const isSent = sendPosition(state) !== undefined && !state.unproven;
     const next = isSent ? (this.#nextGap(state) ?? (await this.#nextSegment(state))) : undefined;
-    return next ?? (this.#fillFirst ? undefined : await this.#nextFilling(state));
+    if (next !== undefined || this.#fillFirst || stream !== this.#stream) return next;
+    return await this.#nextFilling(state);
   }
 
   /** What the spool has of the range that was asked for, and what it does not have, in offset order. */
@@ -137,10 +145,12 @@ export class SendFeed implements UplinkFeed {
   async #nextSegment(state: PartitionState): Promise<UplinkItem | undefined> {
     const from = state.sendNext;
     if (from === undefined || from >= state.durableNext || this.#waits(state.id)) return undefined;
-    const epoch = state.rewindEpoch;
+    const { rewindEpoch: epoch } = state;
+    const stream = this.#stream;
     const segment = this.#takeAhead(state, from) ?? (await this.#readAhead(state, from));
-    // While the disk was read the collector may have asked for another place.
-    if (segment === undefined || state.sendNext !== from || state.rewindEpoch !== epoch) return undefined;
+    // While the disk was read the collector may have asked for another place, or the same on another stream.
+    const isAsked = state.sendNext === from && state.rewindEpoch === epoch && stream === this.#stream;
+    if (segment === undefined || !isAsked) return undefined;
     state.sendNext = segment.nextOffset;
     return { kind: 'segment', segment, rewindEpoch: epoch };
   }

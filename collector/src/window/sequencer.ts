@@ -178,7 +178,8 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     if (!wantedBy.has(link)) return [];
     updateHolds();
     const late = known.filter((partition) => !isReady(stateOf(partition)));
-    const before = (waiting.get(link) ?? []).filter(({ topic }) => known.every((p) => p.topic !== topic));
+    const again = new Set(known.map(partitionKey));
+    const before = (waiting.get(link) ?? []).filter((p) => !again.has(partitionKey(p)));
     waiting.set(link, [...before, ...late]);
     if (late.length > 0) void opened.then(welcomeOpened);
     for (const topic of new Set(known.map((p) => p.topic)))
@@ -374,6 +375,8 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     for (const { links, hearers, impossible, fills, shown } of partitions.values()) {
       for (const known of [links, hearers, impossible, shown]) known.delete(link);
       fills.forget(link);
+      // What it was asked for, and did not send, others may have.
+      fills.look();
     }
     for (const { lane, writer } of options.tables) {
       if (!isHeard(lane)) writer.follow(false);

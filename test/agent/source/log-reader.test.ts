@@ -34,6 +34,7 @@ function reading() {
       groupOffsets: () => assert.fail('no group is asked'),
       checkGroup: () => assert.fail('no group is asked'),
       epochEnds: async () => [],
+      topicIds: () => assert.fail('the topic is asked for with its metadata'),
       fetch: async (questions) =>
         questions.map(({ topic, partition, offset, bytesMax }) => {
           const found = kafka.down ? undefined : log.fetch(offset, bytesMax);
