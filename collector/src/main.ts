@@ -1,4 +1,4 @@
-// sluice-collector: run, check, status, verify, query, explain, test, pki. The only place where the
+// sluice-collector: run, check, status, verify, query, explain, test, detect, pki. The only place where the
 // collector's parts are made from its config.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
@@ -19,6 +19,7 @@ import type { Catalog, ObjectStore } from './contracts.ts';
 import { createEvents } from './events.ts';
 import { createObjectStore } from './lake/open-store.ts';
 import { assertTables, checkCollector } from './ops/check.ts';
+import { detectCommand } from './ops/detect.ts';
 import { formatExamples, runExamples } from './ops/examples.ts';
 import { explainTable } from './ops/explain.ts';
 import { LakeReader } from './ops/lake-reader.ts';
@@ -108,6 +109,7 @@ const commands: Readonly<Record<string, Command>> = {
     positionals: '[table ...]',
     run: ({ options, flags, positionals }) => testTables(load(options), positionals, flags['json'] === true),
   },
+  detect: detectCommand,
   pki: pkiCommand,
 };
 

@@ -17,6 +17,14 @@ export interface ReadColumn extends Column {
   readonly onError?: OnError | undefined;
 }
 
+/** A column that was detected: the field that it reads, and its name in the table. */
+export interface DetectedColumn {
+  readonly source: string;
+  readonly name: string;
+  /** With the names of a struct's fields as JSON has them. */
+  readonly type: ColumnType;
+}
+
 export type InputFormat =
   | { readonly kind: 'json' }
   | CsvInput

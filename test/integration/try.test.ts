@@ -218,12 +218,12 @@ test('a JSON topic behind mutual TLS becomes a typed table with the rows produce
   const config = lakeOf(output);
   const types = await query(
     config,
-    'select typeof(claim_id) a, typeof(amount) b, typeof(items) c, typeof(policy_open) d, typeof("at") e from claims limit 1',
+    'select typeof(claim_id) a, typeof(amount) b, typeof(items) c, typeof(policy.open) d, typeof("at") e from claims limit 1',
   );
   assert.deepEqual(types, [{ a: 'VARCHAR', b: 'DOUBLE', c: 'BIGINT', d: 'BOOLEAN', e: 'TIMESTAMP' }]);
   const rows = await query(
     config,
-    `select claim_id, amount, items, policy_holder, policy_open, epoch_ms("at") as ms from claims`,
+    `select claim_id, amount, items, policy.holder as policy_holder, policy.open as policy_open, epoch_ms("at") as ms from claims`,
   );
   const told = (values: readonly unknown[]) => values.map(String).join('|');
   assertExactlyOnce(
