@@ -18,6 +18,7 @@ const WIRINGS = ['agent/src/agent.ts', 'collector/src/collector.ts'];
 const BASES = [
   'config',
   'contracts',
+  'detected-schema',
   'entries',
   'events',
   'nested-type',
@@ -31,6 +32,7 @@ const BASES = [
   'table-output',
   'tables',
   'time-spelling',
+  'value-schemas',
   'version',
 ];
 
@@ -62,10 +64,14 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'collector/src/contracts.ts → collector/src/entries.ts':
     'what stands in a ledger is a contract with every later version, kept in a file of its own',
   'collector/src/tables.ts → collector/src/step-config.ts': 'a step is what its schema makes of it: a type',
+  'collector/src/contracts.ts → collector/src/value-schemas.ts':
+    'a registry’s words fill a file of their own',
   'collector/src/contracts.ts → collector/src/tables.ts': 'what a table is fills a file of its own',
   'collector/src/time-spelling.ts → collector/src/tables.ts': 'both speak of how a time is spelled',
   'collector/ledger → collector/src/lake/object-keys.ts':
     'where an object lies is one pure function: what writes a key and what finds it again must not differ',
+  'collector/schema → collector/src/lake/object-keys.ts': 'where an object lies is one pure function',
+  'collector/src/detected-schema.ts → collector/src/tables.ts': 'both speak of what a table is',
   'collector/transform → collector/src/lake/object-keys.ts': 'what an output is called is one function',
   'collector/ops → collector/src/ledger/table-writer.ts': '`explain` counts the looks that a writer takes',
   'collector/ops → collector/src/lake/object-keys.ts': 'readers find objects where writers put them',
@@ -197,7 +203,7 @@ const ADAPTERS: Readonly<Record<string, readonly string[]>> = {
   'reflect-metadata': ['shared/src/pki.ts'],
   snappy: ['shared/src/codecs.ts', 'shared/src/records.ts'],
   'systemd-notify': ['agent/src/ops/systemd.ts'],
-  yaml: ['shared/src/config-file.ts'],
+  yaml: ['collector/src/ops/detected-table.ts', 'shared/src/config-file.ts'],
   // The schema language of this code, not a vendor's service: used at the doors where foreign text comes in.
   zod: [
     'agent/src/config.ts',
@@ -205,6 +211,7 @@ const ADAPTERS: Readonly<Record<string, readonly string[]>> = {
     'collector/src/ledger/checkpoint.ts',
     'collector/src/ledger/entry.ts',
     'collector/src/ops/verify/kafka.ts',
+    'collector/src/schema/schema-log.ts',
     'collector/src/step-columns.ts',
     'collector/src/step-config.ts',
     'collector/src/step-hiding.ts',

@@ -26,6 +26,8 @@ export interface WholeCollectorOptions {
   readonly port?: number;
   /** One table of texts for each; its windows are too long to close by themselves in a test. */
   readonly topics: readonly string[];
+  /** Instead of those. */
+  readonly tables?: readonly object[];
   readonly clock?: Clock;
   readonly streamAgeMaxMs?: number;
 }
@@ -68,7 +70,7 @@ export async function startWholeCollector(
 }
 
 function loadConfig(
-  { directory, tls, port = 0, topics }: WholeCollectorOptions,
+  { directory, tls, port = 0, topics, tables }: WholeCollectorOptions,
   { id, lake }: { id: string; lake: string },
 ) {
   const { ca, cert, key } = tls;
@@ -78,7 +80,8 @@ function loadConfig(
     listen: { address: `127.0.0.1:${port}`, tls: { ca, cert, key } },
     agents: [{ id: '*', topics: ['*'] }],
     lake: { store: lake, catalog: 'file' },
-    tables: topics.map((topic) => ({ name: topic, topic, format: 'text', window: { every: '1h' } })),
+    tables:
+      tables ?? topics.map((topic) => ({ name: topic, topic, format: 'text', window: { every: '1h' } })),
   };
   writeFileSync(file, stringify(config));
   return loadCollectorConfig(file);

@@ -25,7 +25,7 @@ export function windowProposal(
   return {
     kind,
     windowId: window.windowId,
-    configVersion: table.configVersion,
+    configVersion: window.configVersion ?? table.configVersion,
     openedAt: new Date(window.openedMs).toISOString(),
     ranges,
     classes: window.classes,

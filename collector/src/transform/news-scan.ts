@@ -1,0 +1,89 @@
+// What the records of a window have that the table's schema has not: found while they pass, by their names
+// alone, so that only records with something new are looked at closely.
+
+import { type NestedType, parseNested } from '../nested-type.ts';
+import type { DetectedColumn, DetectedSchema, SchemaNews } from '../tables.ts';
+import type { ColumnChunk } from './columns.ts';
+import { resolveContract } from './contract-columns.ts';
+import { growColumns } from './grown-columns.ts';
+import { parseObject, SeenObject } from './seen-values.ts';
+
+export class NewsScan {
+  readonly #schema: DetectedSchema;
+  readonly #known: KnownFields;
+  readonly #seen = new SeenObject();
+  #found = false;
+
+  constructor(schema: DetectedSchema) {
+    this.#schema = schema;
+    const columns = schema.columns.filter(({ isUnseen }) => isUnseen !== true);
+    this.#known = new Map(columns.map(({ source, type }) => [source, knownOf(parseNested(type))]));
+  }
+
+  /** Before rows are struck from it: what is no JSON has no names. */
+  look(chunk: ColumnChunk): void {
+    for (let row = 0; row < chunk.rows; row++) {
+      const text = chunk.value(row).toString();
+      if (!hasNewsIn(text, this.#known)) continue;
+      this.#found = true;
+      this.#seen.add(parseObject(text) ?? {});
+    }
+  }
+
+  /** undefined where there is none. */
+  news(): SchemaNews | undefined {
+    if (!this.#found) return undefined;
+    const { columns, isContract } = this.#schema;
+    const grown = isContract ? resolveContract(columns, this.#seen) : growColumns(columns, this.#seen);
+    const leftOut = grown.remarks.fieldsWhere('left out');
+    return {
+      columns: isSame(columns, grown.columns) ? undefined : grown.columns,
+      leftOut,
+    };
+  }
+}
+
+function isSame(a: readonly DetectedColumn[], b: readonly DetectedColumn[]): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+/** What a type has a place for below it; undefined where nothing of what is inside can be new. */
+type Known = { readonly fields: KnownFields } | { readonly every: Known } | undefined;
+type KnownFields = ReadonlyMap<string, Known>;
+
+function knownOf(type: NestedType): Known {
+  if (type.kind === 'struct')
+    return { fields: new Map(type.fields.map((field) => [field.name, knownOf(field.type)])) };
+  if (type.kind === 'scalar') return undefined;
+  const every = knownOf(type.kind === 'array' ? type.element : type.value);
+  return every === undefined ? undefined : { every };
+}
+
+function hasNewsIn(text: string, known: KnownFields): boolean {
+  try {
+    const value = JSON.parse(text) as unknown;
+    return typeof value === 'object' && value !== null && !Array.isArray(value) && hasNew(value, known);
+  } catch {
+    return false;
+  }
+}
+
+function hasNew(object: object, known: KnownFields): boolean {
+  for (const [key, value] of Object.entries(object)) {
+    if (value === null) continue;
+    if (known.has(key) ? isNewBelow(value, known.get(key)) : isSomething(value)) return true;
+  }
+  return false;
+}
+
+function isNewBelow(value: unknown, known: Known): boolean {
+  if (known === undefined || typeof value !== 'object' || value === null) return false;
+  if ('fields' in known) return !Array.isArray(value) && hasNew(value, known.fields);
+  return Object.values(value).some((inner) => isNewBelow(inner, known.every));
+}
+
+/** Nulls, empty arrays and empty objects say nothing about a type. */
+function isSomething(value: unknown): boolean {
+  if (typeof value !== 'object') return true;
+  return value !== null && Object.values(value).some(isSomething);
+}
