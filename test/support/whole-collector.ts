@@ -6,7 +6,7 @@ import type { TestContext } from 'node:test';
 import { createFileCatalog } from '@sluice/collector/catalog/file-catalog.ts';
 import { createCollector } from '@sluice/collector/collector.ts';
 import { loadCollectorConfig } from '@sluice/collector/config.ts';
-import type { CommitEntry, LedgerEntry } from '@sluice/collector/contracts.ts';
+import type { Catalog, CommitEntry, LedgerEntry, ObjectStore } from '@sluice/collector/contracts.ts';
 import { createEvents } from '@sluice/collector/events.ts';
 import { ledgerPrefix } from '@sluice/collector/lake/object-keys.ts';
 import { createObjectStore } from '@sluice/collector/lake/open-store.ts';
@@ -28,6 +28,8 @@ export interface WholeCollectorOptions {
   readonly topics: readonly string[];
   /** Instead of those. */
   readonly tables?: readonly object[];
+  /** Instead of the directory. */
+  readonly openLake?: () => { readonly store: ObjectStore; readonly catalog: Catalog };
   readonly clock?: Clock;
   readonly streamAgeMaxMs?: number;
 }
@@ -47,14 +49,14 @@ export async function startWholeCollector(
   const { directory, id = 'collector', lake = join(directory, 'lake'), clock = systemClock } = options;
   const config = loadConfig(options, { id, lake });
   const { streamAgeMaxMs: streamAgeMax = config.listen.streamAgeMax } = options;
-  const store = createObjectStore({ store: lake, region: undefined, endpoint: undefined });
+  const { store, catalog } = (options.openLake ?? (() => openDirectory(lake)))();
   const log = recordingLogger();
   const collector = createCollector({
     config: { ...config, listen: { ...config.listen, streamAgeMax } },
     collectorId: id,
     version: '0.0.0',
     store,
-    catalog: createFileCatalog('sluice', store),
+    catalog,
     clock,
     random: systemRandom,
     events: createEvents(log, createMetrics()),
@@ -67,6 +69,11 @@ export async function startWholeCollector(
   };
   t.after(drain);
   return { port, log, streams: () => collector.facts().ingest.agents.length, drain };
+}
+
+function openDirectory(lake: string) {
+  const store = createObjectStore({ store: lake, region: undefined, endpoint: undefined });
+  return { store, catalog: createFileCatalog('sluice', store) };
 }
 
 function loadConfig(

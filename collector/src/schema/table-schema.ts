@@ -4,7 +4,7 @@
 //   2 catalog  the table takes rows of it; a crash before leaves that to whoever uses the schema next
 // Only then a window is committed under it. Each step may be repeated, by anybody.
 import type { Clock } from '@sluice/shared/clock.ts';
-import { assert } from '@sluice/shared/errors.ts';
+import { assert, SluiceError } from '@sluice/shared/errors.ts';
 import type { Catalog, Column, DetectedColumn, DetectedSchema, TableConfig } from '../contracts.ts';
 import { withSchema } from '../detected-schema.ts';
 import type { Events } from '../events.ts';
@@ -58,8 +58,8 @@ export class TableSchema {
   }
 
   /**
-   * The schema behind `after` has these columns, or those that somebody else was first with. Resolves when the
-   * catalog takes its rows.
+   * The schema behind `after` has these columns, or those that somebody else was first with. Resolves when
+   * the catalog takes its rows.
    */
   propose(
     columns: readonly DetectedColumn[],
@@ -75,13 +75,21 @@ export class TableSchema {
         const added = addedTo(this.#known?.columns ?? [], columns);
         this.#known = schema;
         events.schemaGrown({ table: table.name, version: schema.version, added });
-      } else await this.#readOn();
+      } else await this.#readBeyond(after);
       await this.#ensure();
     });
   }
 
   async #readOn(): Promise<void> {
     this.#known = (await this.#options.log.newest()) ?? this.#known;
+  }
+
+  /** Somebody else has created a later one, which is there to be read. */
+  async #readBeyond(version: number): Promise<void> {
+    await this.#readOn();
+    if ((this.#known?.version ?? 0) > version) return;
+    const message = `schema ${version + 1} exists and cannot be listed`;
+    throw new SluiceError('STORE_UNAVAILABLE', message, { place: this.#options.table.name });
   }
 
   async #ensure(): Promise<void> {
