@@ -233,7 +233,7 @@ const refineWith =
 function detectionProblems(table: ParsedTable | undefined): Omit<Problem, 'path'>[] {
   if (table?.columns !== 'detect') return [];
   const { format, output } = table;
-  const remedy = 'let `sluice-collector detect` write the columns down';
+  const remedy = 'write the columns down; `sluice-collector detect` proposes those of json and csv';
   const kind = typeof format === 'string' ? format : (Object.keys(format)[0] ?? '');
   const hasHeader = typeof format === 'object' && 'csv' in format && format.csv.header !== 'none';
   if (!['json', 'csv'].includes(kind) || hasHeader)

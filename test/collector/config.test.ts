@@ -306,3 +306,17 @@ test('Avro is of the schema in a file, which is part of the version, or of a reg
   assert.deepEqual(avro({ registry: 'glue' })?.input, { kind: 'avro', framing: 'glue' });
   assert.throws(() => avro({ schema: 'absent.avsc' }), /tables\[0\]\.format: ENOENT.*absent\.avsc/s);
 });
+
+test('columns are detected where that can be done, and say so in the version', () => {
+  const table = tableOf({ columns: 'detect' });
+  assert.deepEqual([table?.detects, table?.columns], [true, []]);
+  assert.equal(tableOf({})?.detects, undefined);
+  assert.equal(tableOf({ format: 'csv', columns: 'detect', output: { format: 'json' } })?.detects, true);
+  for (const [change, message] of [
+    [{ format: 'text' }, /columns of text are not detected/],
+    [{ format: { avro: { registry: 'glue' } } }, /columns of avro are not detected/],
+    [{ format: { csv: { header: 'line' } } }, /columns of csv with a header are not detected/],
+    [{ output: { format: 'csv' } }, /a csv table cannot get columns later/],
+  ] as const)
+    assert.throws(() => tableOf({ ...change, columns: 'detect' }), message);
+});
