@@ -147,7 +147,7 @@ export interface TransformRequest {
   readonly directory: string;
 }
 
-/** A window of a table that detects its columns and has none yet. */
+/** A window of a table that detects its columns: it has none yet, or lacks some. */
 export interface SurveyRequest extends Pick<TransformRequest, 'table' | 'segments'> {
   /** Columns of a table that stands already and was made by somebody else. */
   readonly contract?: readonly Column[] | undefined;

@@ -188,6 +188,40 @@ test('a window without any value makes no table and holds up nothing; the next o
   assert.deepEqual((await after.verify()).findings, []);
 });
 
+test('a field that is empty in some records of the window that brings it has a type for all of them', async (t) => {
+  const site = createSite(t);
+  const collector = await site.start('one');
+  const partition = createPartition(t, 0);
+  await partition.connect(collector.port);
+  await partition.produce({ id: 1 });
+  await partition.produce({ id: 2, either: [] }, { id: 3, either: 5 });
+  const lake = await reading(t, site, 'one');
+  assert.deepEqual(await lake.select('select id, either from claims order by id'), [
+    ['1', null],
+    ['2', '[]'],
+    ['3', '5'],
+  ]);
+});
+
+test('a table of somebody else that cannot take the rows is told by name and gets no columns', async (t) => {
+  const site = createSite(t);
+  const columns = [{ name: 'id', type: 'bigint' }];
+  const store = createObjectStore({ store: site.lake, region: undefined, endpoint: undefined });
+  const catalog = createFileCatalog('sluice', store);
+  await catalog.ensureTable({
+    ...{ name: 'claims', columns, partitionColumns: [], location: 'claims', comment: 'theirs' },
+    output: { kind: 'parquet', compression: 'zstd' },
+  });
+  const collector = await site.start('one');
+  const partition = createPartition(t, 0);
+  await partition.connect(collector.port);
+  partition.add({ id: 1 });
+  const told = () => collector.log.said(/transform failed/);
+  await eventually('it is told', () => told().length > 0);
+  assert.match(JSON.stringify(told()), /CATALOG_INCOMPATIBLE.*has no column '_partition'/);
+  assert.deepEqual((await catalog.tables()).find(({ name }) => name === 'claims')?.columns, columns);
+});
+
 test('a table that somebody else made is filled as it is, and what it has no column for is told once', async (t) => {
   const site = createSite(t, { ...claims, provenance: 'none' });
   const store = createObjectStore({ store: site.lake, region: undefined, endpoint: undefined });

@@ -1,6 +1,6 @@
 // The transform of a table that detects its columns: a window is read for columns where the table has none,
 // and goes through the transform of all tables under the newest schema. Where it shows what that schema
-// lacks, the schema grows, and the window goes through once more: what is committed lacks nothing.
+// lacks, it is read once more, the schema grows, and the window goes through again: what is committed lacks nothing.
 import type {
   DetectedSchema,
   SchemaNews,
@@ -58,10 +58,12 @@ export function createDetectingTransformer(options: DetectingOptions): Transform
       if (result.news !== undefined) tell(table.name, result.news);
       const { news, configVersion = made.configVersion } = result;
       if (news?.columns === undefined || current === undefined) return { ...result, configVersion };
-      const { version: after, isContract } = current;
-      await schema.propose(news.columns, { after, isContract });
-      current = await schema.ready();
       segments = kept;
+      const { columns } = await transformer.survey({ table: made, segments });
+      if (columns === undefined) return { ...result, configVersion };
+      const { version: after, isContract } = current;
+      await schema.propose(columns, { after, isContract });
+      current = await schema.ready();
     }
   }
 

@@ -1,11 +1,12 @@
 // What the records of a window have that the table's schema has not: found while they pass, by their names
-// alone, so that only records with something new are looked at closely.
+// alone, so that only records with something new are looked at closely. What the columns shall be is for a
+// survey of the whole window to say: records whose field is still empty have a say in its type.
 
 import { type NestedType, parseNested } from '../nested-type.ts';
-import type { DetectedColumn, DetectedSchema, SchemaNews } from '../tables.ts';
+import type { DetectedSchema, SchemaNews } from '../tables.ts';
 import type { ColumnChunk } from './columns.ts';
 import { resolveContract } from './contract-columns.ts';
-import { growColumns } from './grown-columns.ts';
+import { type Growth, growColumns } from './grown-columns.ts';
 import { parseObject, SeenObject } from './seen-values.ts';
 
 export class NewsScan {
@@ -30,21 +31,19 @@ export class NewsScan {
     }
   }
 
-  /** undefined where there is none. */
+  /** Columns, where there will be new ones; undefined where nothing is new. */
   news(): SchemaNews | undefined {
     if (!this.#found) return undefined;
-    const { columns, isContract } = this.#schema;
-    const grown = isContract ? resolveContract(columns, this.#seen) : growColumns(columns, this.#seen);
-    const leftOut = grown.remarks.fieldsWhere('left out');
-    return {
-      columns: isSame(columns, grown.columns) ? undefined : grown.columns,
-      leftOut,
-    };
+    const { columns, remarks } = grownSchema(this.#schema, this.#seen);
+    const isNew = JSON.stringify(columns) !== JSON.stringify(this.#schema.columns);
+    return { columns: isNew ? columns : undefined, leftOut: remarks.fieldsWhere('left out') };
   }
 }
 
-function isSame(a: readonly DetectedColumn[], b: readonly DetectedColumn[]): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
+/** What a sample makes of a schema. */
+export function grownSchema(schema: DetectedSchema | undefined, seen: SeenObject): Growth {
+  const { columns, isContract } = schema ?? { columns: [], isContract: false };
+  return isContract ? resolveContract(columns, seen) : growColumns(columns, seen);
 }
 
 /** What a type has a place for below it; undefined where nothing of what is inside can be new. */

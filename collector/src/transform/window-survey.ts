@@ -1,5 +1,5 @@
-// One window read for its columns alone, before its table has any: every record of it counts, and what cannot
-// be read is left to the transform, which quarantines it. Nothing is written.
+// One window read for its columns alone, where its table has none, or lacks some: every record of it counts,
+// and what cannot be read is left to the transform, which quarantines it. Nothing is written.
 import { isUtf8 } from 'node:buffer';
 import type { Column, StagedSegment, TableConfig } from '../contracts.ts';
 import type { SchemaNews } from '../tables.ts';
@@ -7,11 +7,12 @@ import { ColumnChunk } from './columns.ts';
 import { contractColumns } from './contract-columns.ts';
 import { decompressionOf } from './converters.ts';
 import { isUnreadable, type PayloadPiece, piecesOf } from './corrupt-batches.ts';
-import { growColumns } from './grown-columns.ts';
+import { grownSchema } from './news-scan.ts';
 import { SeenLines } from './seen-lines.ts';
 import { parseObject, SeenObject } from './seen-values.ts';
 
 export interface SurveyRequest {
+  /** With the schema that it has, if any. */
   readonly table: TableConfig;
   /** Columns of a table that stands already. */
   readonly contract?: readonly Column[] | undefined;
@@ -71,9 +72,11 @@ export class WindowSurvey {
   finish(): SchemaNews {
     this.#look();
     if (this.#lines !== undefined) return { columns: this.#lines.columns(), leftOut: [] };
-    const { contract } = this.#request;
+    const { contract, table } = this.#request;
+    const { columns: standing = [] } = table.schema ?? {};
     const { columns, remarks } =
-      contract === undefined ? growColumns([], this.#seen) : contractColumns(contract, this.#seen);
-    return { columns: columns.length === 0 ? undefined : columns, leftOut: remarks.fieldsWhere('left out') };
+      contract === undefined ? grownSchema(table.schema, this.#seen) : contractColumns(contract, this.#seen);
+    const isNew = columns.length > 0 && JSON.stringify(columns) !== JSON.stringify(standing);
+    return { columns: isNew ? columns : undefined, leftOut: remarks.fieldsWhere('left out') };
   }
 }

@@ -89,7 +89,16 @@ test('a schema that was read is exactly what was written, and says what made a r
 });
 
 test('a schema object that was altered, or is of a newer version, stops the table by name', async () => {
-  for (const body of ['{', '{"format":2}', '{"format":1,"table":"other","version":1,"columns":[]}']) {
+  const other = {
+    format: 1,
+    table: 'other',
+    version: 1,
+    writer: '',
+    writtenAt: '',
+    isContract: false,
+    columns: [],
+  };
+  for (const body of ['{', '{"format":2}', JSON.stringify(other)]) {
     const store = fakeObjectStore();
     await schemaOn(store).schema.propose([column('a')], first);
     const [key = ''] = [...store.objects.keys()].filter((name) => name.startsWith('_sluice/schemas/'));

@@ -4,7 +4,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { extendedType, nestedText, parseNested } from '@sluice/collector/nested-type.ts';
 import type { DetectedColumn } from '@sluice/collector/tables.ts';
+import type { ColumnChunk } from '@sluice/collector/transform/columns.ts';
 import { growColumns } from '@sluice/collector/transform/grown-columns.ts';
+import { NewsScan } from '@sluice/collector/transform/news-scan.ts';
 import { parseObject, SeenObject } from '@sluice/collector/transform/seen-values.ts';
 import fc from 'fast-check';
 
@@ -207,6 +209,40 @@ test('columns that are new are those that all records together would have had, w
     }),
     { numRuns: 500 },
   );
+});
+
+/** As a window hands its records over. */
+const chunkOf = (texts: readonly string[]) =>
+  ({ rows: texts.length, value: (row: number) => Buffer.from(texts[row] ?? '') }) as unknown as ColumnChunk;
+
+test('no record with a field that would be a column passes the scan unseen, however deep it lies', () => {
+  fc.assert(
+    fc.property(anyRecords, anyRecords, (first, second) => {
+      const [columns, texts] = [grown([], first.map(toJson)), second.map(toJson)];
+      const scan = new NewsScan({ version: 1, isContract: false, columns });
+      scan.look(chunkOf([...texts, '{', '7', '[]', 'null']));
+      const isGrown = JSON.stringify(grown(columns, texts)) !== JSON.stringify(columns);
+      if (isGrown) assert.notEqual(scan.news()?.columns, undefined);
+      const again = new NewsScan({ version: 1, isContract: false, columns });
+      again.look(chunkOf(first.map(toJson)));
+      assert.equal(again.news()?.columns, undefined);
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
+test('what a schema knows is passed by: nulls and what is empty are no news', () => {
+  const columns = grown([], ['{"a":1,"s":{"x":[{"y":1}]},"m":{"k-1":{"z":1}}}']);
+  const newsOf = (...texts: string[]) => {
+    const scan = new NewsScan({ version: 1, isContract: false, columns });
+    scan.look(chunkOf(texts));
+    return scan.news();
+  };
+  assert.equal(newsOf('{"a":"other","s":[],"m":5,"n":null,"e":[],"o":{"i":[null,{}]}}'), undefined);
+  assert.equal(newsOf('{"s":{"x":[{"y":2},null]},"m":{"k-2":{"z":3}}}'), undefined);
+  assert.match(JSON.stringify(newsOf('{"s":{"x":[{"y":2},{"w":2}]}}')?.columns), /struct<y:bigint,w:bigint>/);
+  assert.match(JSON.stringify(newsOf('{"m":{"k-2":{"v":3}}}')?.columns), /struct<z:bigint,v:bigint>/);
+  assert.deepEqual(newsOf('{"A":1}')?.leftOut, ['A']);
 });
 
 test('a type is read as it is written, and only structs grow', () => {
