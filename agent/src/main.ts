@@ -1,6 +1,7 @@
-// sluice-agent: run, check, status, spool. The only place where the agent's parts are made from its config.
+// sluice-agent: run, check, status, spool, sample. The only place where the agent’s parts are made from its
+// config.
 import { type Clock, systemClock } from '@sluice/shared/clock.ts';
-import { type Command, runCommandLine } from '@sluice/shared/command-line.ts';
+import { type Command, runCommandLine, UsageError } from '@sluice/shared/command-line.ts';
 import { createLogger } from '@sluice/shared/log.ts';
 import { createMetrics } from '@sluice/shared/metrics.ts';
 import { type HealthReport, startOpsServer } from '@sluice/shared/ops-server.ts';
@@ -14,6 +15,7 @@ import { createEvents } from './events.ts';
 import { checkAgent } from './ops/check.ts';
 import { isAlive } from './ops/health.ts';
 import { registerMetrics } from './ops/metrics.ts';
+import { sampleTopic } from './ops/sample.ts';
 import { runSpoolCommand } from './ops/spool-command.ts';
 import { createSystemdNotifier } from './ops/systemd.ts';
 import { createRegistryClient } from './schemas/registry-client.ts';
@@ -72,6 +74,19 @@ const commands: Readonly<Record<string, Command>> = {
         clock: systemClock,
         write: (text) => void process.stdout.write(text),
       });
+    },
+  },
+  sample: {
+    summary: 'Writes some values of a topic for `sluice-collector detect --file -`; joins no group.',
+    options: configOption,
+    positionals: '<topic>',
+    run: async ({ options, positionals }) => {
+      const [topic] = positionals;
+      if (topic === undefined || positionals.length > 1) throw new UsageError('it takes one topic');
+      const config = loadAgentConfig(options['config'] ?? DEFAULT_CONFIG);
+      const sample = await sampleTopic(kafkaSettings(config), systemClock, topic);
+      await new Promise<void>((written) => process.stdout.write(sample, () => written()));
+      return EXIT.ok;
     },
   },
 };

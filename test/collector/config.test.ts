@@ -334,3 +334,17 @@ test('JSON is one version however it is written, and another where arrays become
   assert.equal(json({ json: { array: 'quarantine' } })?.configVersion, version);
   assert.notEqual(json({ json: { array: 'explode' } })?.configVersion, version);
 });
+
+test('columns are detected where that can be done, and say so in the version', () => {
+  const table = tableOf({ columns: 'detect' });
+  assert.deepEqual([table?.detects, table?.columns], [true, []]);
+  assert.equal(tableOf({})?.detects, undefined);
+  assert.equal(tableOf({ format: 'csv', columns: 'detect', output: { format: 'json' } })?.detects, true);
+  for (const [change, message] of [
+    [{ format: 'text' }, /columns of text are not detected/],
+    [{ format: { avro: { registry: 'glue' } } }, /columns of avro are not detected/],
+    [{ format: { csv: { header: 'line' } } }, /columns of csv with a header are not detected/],
+    [{ output: { format: 'csv' } }, /a csv table cannot get columns later/],
+  ] as const)
+    assert.throws(() => tableOf({ ...change, columns: 'detect' }), message);
+});

@@ -18,10 +18,12 @@ const WIRINGS = ['agent/src/agent.ts', 'collector/src/collector.ts'];
 const BASES = [
   'config',
   'contracts',
+  'detected-schema',
   'entries',
   'events',
   'protobuf-files',
   'schema-source',
+  'nested-type',
   'step-config',
   'step-columns',
   'step-hiding',
@@ -58,6 +60,7 @@ function layerOf(file: string): Layer | undefined {
 const ALLOWED: Readonly<Record<string, string>> = {
   'agent/ops → agent/src/source/probe-kafka.ts': '`check` asks the brokers as the source itself would',
   'agent/ops → agent/src/source/log-bounds.ts': '`spool` asks the brokers as the source itself would',
+  'agent/ops → agent/src/source/topic-sampler.ts': '`sample` reads a topic without a group',
   'agent/ops → agent/src/spool/inspect-spool.ts': '`spool` looks at the files of an agent that does not run',
   'collector/src/contracts.ts → collector/src/entries.ts':
     'what stands in a ledger is a contract with every later version, kept in a file of its own',
@@ -69,6 +72,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'collector/src/time-spelling.ts → collector/src/tables.ts': 'both speak of how a time is spelled',
   'collector/ledger → collector/src/lake/object-keys.ts':
     'where an object lies is one pure function: what writes a key and what finds it again must not differ',
+  'collector/schema → collector/src/lake/object-keys.ts': 'where an object lies is one pure function',
+  'collector/src/detected-schema.ts → collector/src/tables.ts': 'both speak of what a table is',
   'collector/transform → collector/src/lake/object-keys.ts': 'what an output is called is one function',
   'collector/ops → collector/src/ledger/table-writer.ts': '`explain` counts the looks that a writer takes',
   'collector/ops → collector/src/lake/object-keys.ts': 'readers find objects where writers put them',
@@ -78,6 +83,9 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'collector/ops → collector/src/ledger/fold.ts': 'what the ledger promises is asserted in one fold',
   'collector/ops → collector/src/ledger/ledger.ts': 'a reader takes the same way through the entries',
   'collector/ops → collector/src/ledger/publish.ts': 'tables are read under the definition they have',
+  'collector/ops → collector/src/transform/column-names.ts':
+    'a table is called as its columns are: one safe form',
+  'collector/ops → collector/src/transform/detect-columns.ts': '`detect` says what a table would find',
   'collector/ops → collector/src/transform/duckdb.ts': 'queries run in the same locked-down engine',
   'collector/ops → collector/src/transform/record-texts.ts':
     '`replay` makes of a text in quarantine the key or header that it was',
@@ -205,7 +213,7 @@ const ADAPTERS: Readonly<Record<string, readonly string[]>> = {
   'reflect-metadata': ['shared/src/pki.ts'],
   snappy: ['shared/src/codecs.ts', 'shared/src/records.ts'],
   'systemd-notify': ['agent/src/ops/systemd.ts'],
-  yaml: ['shared/src/config-file.ts'],
+  yaml: ['collector/src/ops/detected-table.ts', 'shared/src/config-file.ts'],
   // The schema language of this code, not a vendor's service: used at the doors where foreign text comes in.
   zod: [
     'agent/src/config.ts',
@@ -213,6 +221,7 @@ const ADAPTERS: Readonly<Record<string, readonly string[]>> = {
     'collector/src/ledger/checkpoint.ts',
     'collector/src/ledger/entry.ts',
     'collector/src/ops/verify/kafka.ts',
+    'collector/src/schema/schema-log.ts',
     'collector/src/step-columns.ts',
     'collector/src/step-config.ts',
     'collector/src/step-hiding.ts',

@@ -57,6 +57,7 @@ export function transformDouble(): TransformDouble {
       else double.waiting.push({ read, finish });
       return promise;
     },
+    survey: () => Promise.reject(new Error('the double detects no columns')),
     hasRoom: () => double.room,
     explain: () => '',
     schema: () => ({ rows: [], quarantine: [], partitionColumns: [], quarantinePartitionColumns: [] }),

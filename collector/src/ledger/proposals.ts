@@ -26,7 +26,7 @@ function windowProposal(
   return {
     kind,
     windowId: window.windowId,
-    configVersion: table.configVersion,
+    configVersion: window.configVersion ?? table.configVersion,
     openedAt: new Date(window.openedMs).toISOString(),
     ranges,
     classes: window.classes,

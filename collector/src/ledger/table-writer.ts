@@ -11,6 +11,7 @@ import { type LogPlace, type PartitionId, partitionKey } from '@sluice/shared/po
 import type { Random } from '@sluice/shared/random.ts';
 import type {
   Catalog,
+  ChangingSchemas,
   LedgerEntry,
   ObjectStore,
   Proposal,
@@ -63,7 +64,7 @@ const SWEEP_KEYS_MAX = 1_000;
 
 export interface TableWriterOptions {
   readonly table: TableConfig;
-  readonly schemas: TableSchemas;
+  readonly schemas: TableSchemas | ChangingSchemas;
   readonly store: ObjectStore;
   readonly catalog: Catalog;
   readonly clock: Clock;
@@ -102,7 +103,10 @@ class LedgerTableWriter implements ReplayingWriter {
   constructor(options: TableWriterOptions) {
     this.#options = options;
     const { table, schemas, store, catalog, clock, random, events } = options;
-    this.#target = { table, store, catalog, definitions: tableDefinitions(table, schemas) };
+    this.#target = {
+      ...{ table, store, catalog },
+      definitions: () => tableDefinitions(table, 'now' in schemas ? schemas.now() : schemas),
+    };
     const { signal } = this.#stopping;
     this.#condition = new TableCondition({
       ...{ table: table.name, clock, random, events, signal },
@@ -115,10 +119,11 @@ class LedgerTableWriter implements ReplayingWriter {
 
   load(): Promise<void> {
     return this.#inTurn(async () => {
-      const { catalog, clock, events } = this.#options;
+      const { catalog, clock, events, schemas } = this.#options;
       const ledger = await this.#condition.retrying('reading the ledger', () => this.#readLedger());
       await this.#condition.retrying('creating the tables', async () => {
-        for (const definition of Object.values(this.#target.definitions))
+        if ('now' in schemas) return await schemas.prepare();
+        for (const definition of Object.values(this.#target.definitions()))
           await catalog.ensureTable(definition);
       });
       this.#publisher = new Publisher({

@@ -10,6 +10,7 @@ import { encodeRecordBatch, type KafkaRecord } from '@sluice/shared/records.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { CollectorConfig } from '../config.ts';
 import type { OutputFile, TableConfig, TableDefinition } from '../contracts.ts';
+import { withSchema } from '../detected-schema.ts';
 import { tableDefinitions } from '../ledger/publish.ts';
 import type { ExampleRecord, TableExample } from '../table-examples.ts';
 import { type Database, openDatabase } from '../transform/duckdb.ts';
@@ -74,7 +75,8 @@ interface ExampleRun {
 }
 
 async function runExample(run: ExampleRun): Promise<string[]> {
-  const { table, example, transformer, directory } = run;
+  const { example, transformer, directory } = run;
+  const table = await withColumns(run);
   const segments = [{ segment: segmentOf(table.topic, example.records), fromOffset: 0 }];
   const windowId = 'example';
   const result = await transformer.run({ table, windowId, segments, openedMs: EXAMPLE_MS, directory });
@@ -103,6 +105,14 @@ async function runExample(run: ExampleRun): Promise<string[]> {
 function toldOf(quarantine: TableDefinition): TableDefinition {
   const columns = quarantine.columns.filter(({ name }) => name !== '_key' && name !== '_headers');
   return { ...quarantine, columns };
+}
+
+/** Where the table detects them, the example is its first window. */
+async function withColumns({ table, example, transformer }: ExampleRun): Promise<TableConfig> {
+  if (table.detects === undefined) return table;
+  const segments = [{ segment: segmentOf(table.topic, example.records), fromOffset: 0 }];
+  const { columns } = await transformer.survey({ table, segments });
+  return withSchema(table, columns === undefined ? undefined : { version: 1, isContract: false, columns });
 }
 
 function quarantineRow({ offset, code, field }: TableExample['quarantine'][number]) {

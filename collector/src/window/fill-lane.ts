@@ -161,8 +161,10 @@ export class FillLane {
         const result = await transformer.run({ table, windowId, segments, openedMs, directory });
         if (window.state === 'given up') return;
         const ranges = windowRanges(window, result.recordsPerPartition);
-        await writer.fillWindow({ windowId, openedMs, ranges, classes: result.classes, files: result.files });
+        const { classes, files, configVersion, contradictions } = result;
+        await writer.fillWindow({ windowId, openedMs, ranges, classes, files, configVersion });
         this.waitsFor = undefined;
+        if (contradictions !== undefined) events.schemaContradicted({ table: table.name, ...contradictions });
         for (const batch of result.corrupt) events.recordBatchQuarantined({ table: table.name, ...batch });
         for (const range of ranges) this.#task.filled(range);
         return;

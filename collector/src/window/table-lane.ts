@@ -176,8 +176,11 @@ export function createTableLane(options: LaneOptions): TableLane {
       if (window.segments.length === 0) break;
       const ranges = windowRanges(window, result.recordsPerPartition);
       try {
-        const { classes, files } = result;
-        await writer.commitWindow({ windowId: window.id, openedMs: window.openedMs, ranges, classes, files });
+        const { classes, files, configVersion } = result;
+        const { id: windowId, openedMs } = window;
+        await writer.commitWindow({ windowId, openedMs, ranges, classes, files, configVersion });
+        if (result.contradictions !== undefined)
+          events.schemaContradicted({ table: table.name, ...result.contradictions });
         for (const nulled of result.nulled) events.valuesNulled({ table: table.name, ...nulled });
         for (const broken of result.brokenRules) events.ruleBroken({ table: table.name, ...broken });
         for (const batch of result.corrupt) events.recordBatchQuarantined({ table: table.name, ...batch });
