@@ -57,10 +57,8 @@ export function pluralStatements(parts: PluralParts): string[] {
 
 const made = (output: string) => `made_${output}`;
 
-function layDown(
-  { input, form, carry, finish, keepsDeleted }: PluralParts,
-  { from, steps, to, fields }: Pipe,
-): string {
+function layDown(parts: PluralParts, { from, steps, to, fields }: Pipe): string {
+  const { input, form, carry, finish, keepsDeleted } = parts;
   const read =
     from === undefined
       ? input
@@ -69,15 +67,23 @@ function layDown(
   const end = 'output' in to ? finish(stepped.last, fields) : { layers: [], last: stepped.last };
   const layers = [...read, ...stepped.layers, ...end.layers];
   const table = 'output' in to ? made(to.output) : to.table;
-  return `CREATE OR REPLACE TEMP TABLE ${table} AS\nWITH ${layers.join(',\n')}\nSELECT * FROM ${end.last}`;
+  const what = 'output' in to ? ownColumns(parts, fields) : '*';
+  return `CREATE OR REPLACE TEMP TABLE ${table} AS\nWITH ${layers.join(',\n')}\nSELECT ${what} FROM ${end.last}`;
+}
+
+/** What is asked of an output's rows later: not their whole record, which would be copied for each row of it. */
+function ownColumns({ plan, metadata, raw }: PluralParts, fields: readonly Field[]): string {
+  const nulled = plan.nulls ? ['__nulled'] : [];
+  const known = [...metadata, ...nulled, '__id', '__nth', '__problem', '__filtered'];
+  return `${known.join(', ')}, CASE WHEN __problem IS NOT NULL THEN ${raw} END AS __raw${columns(fields)}`;
 }
 
 /** One row for each record: what is wrong with any of its rows, and whether none of them is left. */
-function verdicts({ plan, raw }: PluralParts): string {
+function verdicts({ plan }: PluralParts): string {
   const each = plan.outputs.map(
     ({ name }) =>
-      'SELECT __id, _partition, _offset, _timestamp, __problem, __filtered, ' +
-      `CASE WHEN __problem IS NOT NULL THEN ${raw} END AS raw FROM ${made(name)}`,
+      'SELECT __id, _partition, _offset, _timestamp, __problem, __filtered, __raw AS raw ' +
+      `FROM ${made(name)}`,
   );
   return (
     'CREATE OR REPLACE TEMP TABLE verdict AS SELECT __id, any_value(_partition) AS _partition, ' +
