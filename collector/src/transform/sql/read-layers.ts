@@ -191,13 +191,12 @@ interface Reading {
   readonly looks?: readonly (QuickLook | undefined)[];
 }
 
-/** What the quick look was certain of; else, of the token, what is made without it. */
+/** What the quick look was certain of; else, of the token, what is made without it. There is none where it was. */
 function looked(read: Told, look: QuickLook | undefined, i: number): Told {
   if (look === undefined) return read;
   return {
     ...read,
     value: (token) => `CASE WHEN s${i} THEN ${look.value(`q${i}`)} ELSE ${read.value(token)} END`,
-    fails: (token, to) => `(NOT s${i} AND ${read.fails(token, to)})`,
   };
 }
 
@@ -211,8 +210,13 @@ function typedLayers(
     if (mark !== undefined && type.kind === 'string') return { ...read, value: exactText(path, mark) };
     return read;
   });
-  const values = conversions.map((conversion, i) => `${conversion.value(`t${i}`)} AS c${i}`);
-  const failing = conversions.map((conversion, i) => conversion.fails(`t${i}`, `c${i}`));
+  const values = conversions.flatMap(({ value, wrong }, i) => [
+    `${value(`t${i}`)} AS c${i}`,
+    ...(wrong === undefined ? [] : [`${wrong(`t${i}`)} AS w${i}`]),
+  ]);
+  const failing = conversions.map(({ wrong, fails }, i) =>
+    wrong === undefined ? fails(`t${i}`, `c${i}`) : `w${i} IS NOT NULL`,
+  );
   const parents = reads === 'text' ? [] : parentsOf(source);
   const isMissing = (i: number) => (looks[i] === undefined ? `t${i} IS NULL` : `q${i} IS NULL`);
   const problems = [
@@ -230,7 +234,7 @@ function typedLayers(
       const fails = failing[i] ?? 'false';
       if (fails === 'false' || field.nullOnError) return [];
       const shown = reads === 'json' && isScalar(field.type) ? shownToken(`t${i}`) : `t${i}`;
-      return [`WHEN ${fails} THEN ${conversions[i]?.told(field.path.join('.'), shown)}`];
+      return [`WHEN ${fails} THEN ${conversions[i]?.told(field.path.join('.'), shown, `w${i}`)}`];
     }),
   ];
   const nulled = source.flatMap(({ name, nullOnError }, i) =>
