@@ -161,6 +161,22 @@ export function rewind(
   link.rewind(state.id, offset, epoch, reason);
 }
 
+/**
+ * The segment goes on in an older epoch behind what some table holds of a newer one: it is of a log that was
+ * cut, and its sender, who is shown the place, drops it.
+ */
+export function isLeftBehind(state: PartitionState, segment: Segment): boolean {
+  return attachedTo(state).some(({ lane }) => {
+    const place = lane.place(state.id);
+    return (
+      place !== undefined &&
+      segment.leaderEpoch >= 0 &&
+      segment.leaderEpoch < place.leaderEpoch &&
+      place.offset < segment.nextOffset
+    );
+  });
+}
+
 /** The agent asks Kafka which is true. Once for each such place: true where it was shown now. */
 export function showsPlaces(link: AgentLink, state: PartitionState): boolean {
   if (!state.links.has(link)) return false;

@@ -27,6 +27,7 @@ import {
   contradicts,
   expectedOf,
   goOn,
+  isLeftBehind,
   isOpen,
   newPartition,
   type PartitionState,
@@ -119,6 +120,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     change();
     for (const { state, expected, attached } of before) {
       const isBack = attachedTo(state).length > attached;
+      if (isBack) state.fills.again();
       if (isBack && standsApart(state)) goOn(state, { current: true });
       else if (expectedOf(state) !== expected)
         for (const link of state.links)
@@ -264,6 +266,10 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     const end = known === undefined ? item.nextOffset : validEnd(known, item);
     if (end <= item.startOffset) return 'stale';
     const valid = clipSegment(item, end);
+    if (known !== undefined && isLeftBehind(known, valid)) {
+      showsPlaces(link, known);
+      return 'stale';
+    }
     const state = place(link, valid, epoch);
     if (typeof state === 'string') return state;
     const wrong = impossibleCounts(item);
