@@ -8,6 +8,7 @@ import { type LogPlace, type PartitionId, partitionKey } from '@sluice/shared/po
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { AgentConfig } from './config.ts';
 import type {
+  LogReader,
   SoughtPartition,
   Source,
   SourceHandler,
@@ -19,13 +20,17 @@ import type {
 } from './contracts.ts';
 import type { Events } from './events.ts';
 import { judgeHealth } from './ops/health.ts';
+import { HistoryFeed } from './positions/history-feed.ts';
 import { PartitionBook } from './positions/partition-book.ts';
 import { ProvenSegments } from './positions/proven-segments.ts';
 import { SendFeed } from './positions/send-feed.ts';
-import { createSegmenter, type Segmenter } from './spool/segmenter.ts';
+import { createSegmenter, type Segmenter, segmentsOf } from './spool/segmenter.ts';
 
 /** Read from Kafka but not on disk yet: beyond it no topic is read on, below half of it all are again. */
 const NOT_DURABLE_BYTES_MAX = 16 * 2 ** 20;
+
+/** History goes over the link in smaller pieces than what comes live, which waits for one of them at most. */
+const HISTORY_SEGMENT_BYTES_MAX = 256 * 2 ** 10;
 
 /** Of the time to stop, when what was read must be spooled: what is not is read again from Kafka. */
 const SPOOL_SHARE = 0.3;
@@ -44,6 +49,8 @@ const idOf = ({ topic, topicId, partition }: PartitionId): PartitionId => ({ top
 export interface AgentParts {
   readonly config: AgentConfig;
   readonly source: Source;
+  /** Reads what a collector asks for of the history. */
+  readonly logReader: LogReader;
   readonly spool: Spool;
   readonly uplink: Uplink;
   readonly clock: Clock;
@@ -70,6 +77,7 @@ class RunningAgent implements Agent {
   readonly #parts: AgentParts;
   readonly #book: PartitionBook;
   readonly #feed: SendFeed;
+  readonly #history: HistoryFeed;
   readonly #segmenter: Segmenter;
   readonly #proven: ProvenSegments;
   /** Cuts that the spool has not made yet, by partition. */
@@ -96,15 +104,20 @@ class RunningAgent implements Agent {
             (p) => p.topic === id.topic && p.partition === id.partition && p.topicId === id.topicId,
           ),
       declare: (partitions) => uplink.assigned(partitions),
-      revoke: (partitions) => uplink.revoked(partitions),
+      revoke: (partitions) => {
+        this.#history.drop(partitions);
+        uplink.revoked(partitions);
+      },
       refills: (id, isMissing) => this.#passRoom(id, isMissing),
       positionMoved: (id) => this.#segmenter.reset(id),
       askedAgain: (id, offset) => this.#askedAgain(id, offset),
       finish: (id) => this.#segmenter.flush(id),
     });
+    this.#history = this.#createHistory();
     this.#feed = new SendFeed(this.#book, {
       spool,
       clock,
+      history: this.#history,
       onLost: (id, offset, error) => this.#lost(id, offset, error),
     });
     this.#proven = new ProvenSegments({
@@ -117,6 +130,17 @@ class RunningAgent implements Agent {
       compression: config.spool.compression,
       clock,
       emit: (segment) => this.#spool(segment),
+    });
+  }
+
+  #createHistory(): HistoryFeed {
+    const { config, clock, events, logReader: reader } = this.#parts;
+    const { compression } = config.spool;
+    const segmentBytesMax = Math.min(config.spool.segmentBytesMax, HISTORY_SEGMENT_BYTES_MAX);
+    return new HistoryFeed({
+      ...{ reader, clock, events, wake: () => this.#feed.wake() },
+      segments: (id, position, batches) =>
+        segmentsOf({ segmentBytesMax, compression, clock }, { id, position }, batches),
     });
   }
 
@@ -290,6 +314,11 @@ class RunningAgent implements Agent {
         this.#book.fill(partition, range, rewindEpoch);
         this.#feed.wake();
       },
+      readHistory: (question) => {
+        const { id } = question;
+        // Revoked meanwhile: the collector was told, and asks another agent.
+        if (this.#book.stateOf(id)?.id.topicId === id.topicId) this.#history.ask(question);
+      },
       hold: (topic, reason) => {
         this.#heldByCollector.set(topic, reason);
         this.#feed.hold(topic);
@@ -337,9 +366,10 @@ class RunningAgent implements Agent {
   }
 
   async stop(graceMs: number): Promise<void> {
-    const { source, spool, uplink, clock } = this.#parts;
+    const { source, logReader, spool, uplink, clock } = this.#parts;
     const startedMs = clock.monotonicMs();
     const leftOf = (share: number) => Math.max(0, startedMs + graceMs * share - clock.monotonicMs());
+    this.#history.drop();
     // Before the source stops: nobody could say afterwards of which topic it is.
     this.#segmenter.flush();
     await source.stop();
@@ -350,6 +380,7 @@ class RunningAgent implements Agent {
     );
     this.#stopping = true;
     await uplink.stop(leftOf(LINK_SHARE));
+    await logReader.close();
     await spool.close();
   }
 

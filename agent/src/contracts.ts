@@ -2,7 +2,9 @@
 import type { OffsetRange } from '@sluice/shared/offset-range.ts';
 import type { LogPlace, PartitionId, Position } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
+import type { HistoryQuestion } from './history.ts';
 
+export type * from './history.ts';
 export type { OffsetRange };
 
 /** One record batch as the broker stores it, copied out of the fetch response. */
@@ -232,11 +234,11 @@ export interface DeclaredPartition extends PartitionInfo {
   readonly spoolStart: number;
   readonly spoolNext: number;
   readonly spoolRuns: readonly OffsetRange[];
+  /** It is assigned: its log is read for a collector that asks. */
+  readonly readsLog: boolean;
 }
 
-/**
- * Where a collector stands with a partition: its own place, those of its tables, and what they still want.
- */
+/** Where a collector stands with a partition: its place, those of its tables, and what they still want. */
 export interface WelcomedPosition extends Position {
   readonly received: number;
   readonly rewindEpoch: number;
@@ -267,6 +269,8 @@ export interface UplinkHandler {
   committed(positions: readonly CommittedPosition[]): void;
   /** What the spool has of the range is wanted, once, under this epoch. */
   fill(partition: PartitionId, range: OffsetRange, rewindEpoch: number): void;
+  /** What Kafka has of the range is wanted, beside all else. */
+  readHistory(question: HistoryQuestion): void;
   rewind(partition: PartitionId, offset: number, rewindEpoch: number, reason: string): void;
   hold(topic: string, reason: string): void;
   release(topic: string): void;
@@ -295,6 +299,8 @@ export interface UplinkFeed {
    * Next thing to send over all partitions (oldest first), at most one per call. Undefined: nothing ready.
    */
   next(): Promise<UplinkItem | undefined>;
+  /** Payload bytes on the link that no receipt has covered yet. */
+  inFlight(bytes: number): void;
   /** Resolves when `next` may have something, or when `signal` aborts. */
   ready(signal: AbortSignal): Promise<void>;
 }

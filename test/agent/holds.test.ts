@@ -18,6 +18,7 @@ import { createMetrics } from '@sluice/shared/metrics.ts';
 import { NO_TOPIC_ID, type PartitionId } from '@sluice/shared/position.ts';
 import { FakeSpool, rangeSegment } from '../support/fake-spool.ts';
 import { manualClock, settle } from '../support/manual-clock.ts';
+import { noHistory } from '../support/no-history.ts';
 import { recordingLogger } from '../support/recording-logger.ts';
 
 const FREE: SpoolPressure = { heldTopics: new Map(), full: undefined, reserveUsed: false };
@@ -85,7 +86,15 @@ async function startAgent(pressure: SpoolPressure) {
   const clock = manualClock();
   const events = createEvents(recordingLogger(), createMetrics());
   const config = { spool: { segmentBytesMax: 2 ** 20, linger: 200, compression: 'none' } };
-  const agent = createAgent({ config: config as never, source, spool, uplink, clock, events });
+  const agent = createAgent({
+    config: config as never,
+    source,
+    logReader: noHistory,
+    spool,
+    uplink,
+    clock,
+    events,
+  });
   await agent.start();
   assert.ok(handler);
   const assign = (...topics: string[]) => {

@@ -16,6 +16,7 @@ import { type LogPlace, NO_TOPIC_ID, type PartitionId } from '@sluice/shared/pos
 import type { Segment } from '@sluice/shared/segment.ts';
 import { FakeSpool } from './fake-spool.ts';
 import { manualClock, settle } from './manual-clock.ts';
+import { noHistory } from './no-history.ts';
 import { recordingLogger } from './recording-logger.ts';
 
 export const id: PartitionId = { topic: 'claims', topicId: NO_TOPIC_ID, partition: 0 };
@@ -64,7 +65,7 @@ export async function startedAgent() {
   const clock = manualClock();
   const config = { spool: { segmentBytesMax: 2 ** 20, linger: LINGER_MS, compression: 'none' } } as never;
   const events = createEvents(recordingLogger(), createMetrics());
-  await createAgent({ config, source, spool, uplink, clock, events }).start();
+  await createAgent({ config, source, logReader: noHistory, spool, uplink, clock, events }).start();
   assert.ok(handler && heard);
   const [kafka, link] = [handler, heard];
   kafka.assigned([id]);

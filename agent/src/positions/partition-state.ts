@@ -69,7 +69,8 @@ export interface PartitionState {
 export function declarationOf(state: PartitionState, spool: SpoolPartition | undefined): DeclaredPartition {
   const { startOffset = 0, nextOffset = 0, runs = [] } = spool ?? {};
   state.toldRuns = runs;
-  return { ...state.info, spoolStart: startOffset, spoolNext: nextOffset, spoolRuns: runs };
+  const spooled = { spoolStart: startOffset, spoolNext: nextOffset, spoolRuns: runs };
+  return { ...state.info, ...spooled, readsLog: state.assigned };
 }
 
 /** Of a partition that is only spooled here: what Kafka has of it nobody has asked. */

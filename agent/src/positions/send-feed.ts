@@ -6,6 +6,7 @@ import { isKind } from '@sluice/shared/errors.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { DeclaredPartition, Spool, UplinkFeed, UplinkItem } from '../contracts.ts';
+import type { HistoryFeed } from './history-feed.ts';
 import type { PartitionBook } from './partition-book.ts';
 import { type PartitionState, sendPosition } from './partition-state.ts';
 
@@ -13,6 +14,9 @@ import { type PartitionState, sendPosition } from './partition-state.ts';
 const READ_AHEAD_BYTES = 2 * 2 ** 20;
 /** Kept ahead over all partitions; beyond it a read takes one segment. */
 const ALL_AHEAD_BYTES_MAX = 16 * 2 ** 20;
+
+/** History is sent while less than this is on the link: whatever comes live waits for no more. */
+export const HISTORY_BEHIND_BYTES = 512 * 2 ** 10;
 
 /** A read that may succeed later is repeated after this, doubled each time. */
 const RETRY_MS_MIN = 200;
@@ -27,6 +31,7 @@ interface Ahead {
 export interface SendFeedOptions {
   readonly spool: Pick<Spool, 'read' | 'status'>;
   readonly clock: Clock;
+  readonly history?: Pick<HistoryFeed, 'has' | 'take' | 'drop'>;
   /** Spool reads that failed for good: the partition is read again from Kafka. */
   onLost(id: PartitionId, offset: number, error: unknown): void;
 }
@@ -39,6 +44,8 @@ export class SendFeed implements UplinkFeed {
   readonly #held = new Set<string>();
   /** Counted up with every Hello: whoever asked for an older stream takes nothing any more. */
   #stream = 0;
+  readonly #isHeld = (topic: string) => this.#held.has(topic);
+  #inFlightBytes = 0;
   #turn = 0;
   #fillFirst = false;
   #waiters = new Set<() => void>();
@@ -55,6 +62,8 @@ export class SendFeed implements UplinkFeed {
   declared(): readonly DeclaredPartition[] {
     this.#stream++;
     this.#ahead.clear();
+    this.#options.history?.drop();
+    this.#inFlightBytes = 0;
     return this.#book.declared(this.#spool.status().partitions);
   }
 
@@ -71,7 +80,17 @@ export class SendFeed implements UplinkFeed {
       this.#turn = (this.#turn + i + 1) % states.length;
       return item;
     }
-    return undefined;
+    return this.#hasHistory() ? this.#options.history?.take(this.#isHeld) : undefined;
+  }
+
+  #hasHistory(): boolean {
+    const { history } = this.#options;
+    return this.#inFlightBytes < HISTORY_BEHIND_BYTES && history?.has(this.#isHeld) === true;
+  }
+
+  inFlight(bytes: number): void {
+    this.#inFlightBytes = bytes;
+    if (this.#hasHistory()) this.wake();
   }
 
   /** A fill goes beside what is next, in turn. */
@@ -226,6 +245,7 @@ export class SendFeed implements UplinkFeed {
   }
 
   #hasMore(): boolean {
+    if (this.#hasHistory()) return true;
     return this.#book.states().some((state) => {
       const sendNext = sendPosition(state);
       if (this.#held.has(state.id.topic)) return false;
