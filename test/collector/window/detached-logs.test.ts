@@ -1,5 +1,5 @@
-// A table that stepped aside while its topic's log was cut, or lost what a spool still has: when it comes back
-// it stands in an older log, and lacks what others have. Real lanes, ledgers in memory.
+// A table that stepped aside while its topic's log was cut, or lost what a spool still has: when it comes
+// back it stands in an older log, and lacks what others have. Real lanes, ledgers in memory.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FILL_EPOCH_MIN } from '@sluice/collector/window/gap-fills.ts';
