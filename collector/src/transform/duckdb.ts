@@ -2,7 +2,13 @@
 // given. The only importer of DuckDB in the collector. Calls block the thread: windows run in workers; query
 // and verify, which serve nobody meanwhile, use it on the main thread.
 
-import { type DuckDBConnection, DuckDBDataChunk, DuckDBInstance, StatementType } from '@duckdb/node-api';
+import {
+  DuckDBBlobValue,
+  type DuckDBConnection,
+  DuckDBDataChunk,
+  DuckDBInstance,
+  StatementType,
+} from '@duckdb/node-api';
 import duckdb from '@duckdb/node-bindings';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { ChunkPart, ColumnChunk, OddRecord } from './columns.ts';
@@ -37,13 +43,21 @@ export interface Database {
   close(): void;
 }
 
+/** A BLOB of `rows`, a view; null for NULL. */
+export function blobBytes(value: unknown): Buffer | null {
+  if (!(value instanceof DuckDBBlobValue)) return null;
+  const { buffer, byteOffset, byteLength } = value.bytes;
+  return Buffer.from(buffer, byteOffset, byteLength);
+}
+
 /** DuckDB's own limit of rows in a data chunk. */
 const VECTOR_ROWS_MAX = 2_048;
 
 /** DuckDB hashes what it inserts for its statistics, hundreds of megabytes here, but not inside a struct. */
 const RAW_TABLE =
   'CREATE OR REPLACE TEMP TABLE raw (p INTEGER, o BIGINT[], t BIGINT[], joined STRUCT(v BLOB, k BLOB, h BLOB, r BLOB))';
-const ODD_TABLE = 'CREATE TEMP TABLE odd (p INTEGER, o BIGINT, t BIGINT, code VARCHAR, raw BLOB)';
+const ODD_TABLE =
+  'CREATE TEMP TABLE odd (p INTEGER, o BIGINT, t BIGINT, code VARCHAR, raw BLOB, k VARCHAR, h VARCHAR)';
 
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   const instance = await DuckDBInstance.create(':memory:', {
@@ -91,7 +105,7 @@ function wrap(instance: DuckDBInstance, connection: DuckDBConnection): Database 
       if (records === 0) return;
       await appendOdd(connection, [{ partition, offset: startOffset, timestamp, code, raw }]);
       const others = `range(${startOffset + 1}, ${startOffset + records})`;
-      const select = `SELECT ${partition}, range, ${timestamp}, ${literal(code)}, NULL FROM ${others}`;
+      const select = `SELECT ${partition}, range, ${timestamp}, ${literal(code)}, NULL, NULL, NULL FROM ${others}`;
       await connection.run(`INSERT INTO odd ${select}`);
     },
     close() {
@@ -103,13 +117,16 @@ function wrap(instance: DuckDBInstance, connection: DuckDBConnection): Database 
 
 async function appendOdd(connection: DuckDBConnection, records: readonly OddRecord[]): Promise<void> {
   const appender = await connection.createAppender('odd', null, 'temp');
-  for (const { partition, offset, timestamp, code, raw } of records) {
+  for (const { partition, offset, timestamp, code, raw, key, headers } of records) {
     appender.appendInteger(partition);
     appender.appendBigInt(BigInt(offset));
     appender.appendBigInt(BigInt(timestamp));
     appender.appendVarchar(code);
     if (raw === null) appender.appendNull();
     else appender.appendBlob(raw);
+    for (const text of [key, headers])
+      if (text === undefined) appender.appendNull();
+      else appender.appendVarchar(text.toString());
     appender.endRow();
   }
   appender.closeSync();

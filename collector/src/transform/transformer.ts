@@ -6,11 +6,13 @@ import { Worker } from 'node:worker_threads';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type {
   SchemaSource,
+  SurveyRequest,
   TableConfig,
   Transformer,
   TransformRequest,
   TransformResult,
 } from '../contracts.ts';
+import type { SchemaNews } from '../tables.ts';
 import { compileTable } from './sql/compile.ts';
 import { planFields } from './sql/fields.ts';
 import type { TransformLimits } from './window-transform.ts';
@@ -51,6 +53,7 @@ export function createTransformer(limits: TransformLimits, schemas?: SchemaSourc
 
   return {
     run: (request) => inPlace((calls) => runWindow(calls, turns.of(), request)),
+    survey: (request) => inPlace((calls) => surveyWindow(calls, turns.of(), request)),
     hasRoom: () => places.free() > 1,
     validate: (table, directory) =>
       inPlace(async (calls) => {
@@ -82,7 +85,11 @@ function compile(table: TableConfig) {
   const plan = planFields(table);
   const [first] = plan.problems;
   if (first !== undefined) throw new SluiceError('TRANSFORM_FAILED', first, { place: table.name });
-  return compileTable(table, plan, { separator: '<separator>', nullMark: '<null>' });
+  return compileTable(table, plan, {
+    separator: '<separator>',
+    nullMark: '<null>',
+    elementMark: '<element>',
+  });
 }
 
 async function runWindow(
@@ -90,14 +97,42 @@ async function runWindow(
   turn: () => Promise<() => void>,
   request: TransformRequest,
 ): Promise<TransformResult> {
-  const { table, openedMs, directory } = request;
+  const { table, openedMs, directory, segments } = request;
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true, mode: 0o700 });
+  const begin: ToWorker = { kind: 'begin', request: { table, openedMs, directory } };
+  const reply = await sendWindow(call, turn, { begin, segments });
+  if (reply.kind === 'result') return reply.result;
+  throw new SluiceError('TRANSFORM_FAILED', `the worker answered ${reply.kind} to finish`);
+}
+
+async function surveyWindow(
+  call: JobCalls,
+  turn: () => Promise<() => void>,
+  { table, contract, segments }: SurveyRequest,
+): Promise<SchemaNews> {
+  const begin: ToWorker = { kind: 'begin survey', survey: { table, contract } };
+  const reply = await sendWindow(call, turn, { begin, segments });
+  if (reply.kind === 'surveyed') return reply.news;
+  throw new SluiceError('TRANSFORM_FAILED', `the worker answered ${reply.kind} to finish`);
+}
+
+interface SentWindow {
+  readonly begin: ToWorker;
+  readonly segments: TransformRequest['segments'];
+}
+
+/** Resolves with the worker's last word. */
+async function sendWindow(
+  call: JobCalls,
+  turn: () => Promise<() => void>,
+  { begin, segments }: SentWindow,
+): Promise<FromWorker> {
   const ahead = new Set<Promise<FromWorker>>();
   let failed: { readonly error: unknown } | undefined;
   try {
-    await call({ kind: 'begin', request: { table, openedMs, directory } });
-    for await (const { segment, fromOffset } of request.segments) {
+    await call(begin);
+    for await (const { segment, fromOffset } of segments) {
       const over = await turn();
       const sent = call({ kind: 'segment', staged: { segment, fromOffset } });
       ahead.add(sent);
@@ -113,9 +148,7 @@ async function runWindow(
     }
     await Promise.allSettled(ahead);
     if (failed !== undefined) throw failed.error;
-    const reply = await call({ kind: 'finish' });
-    if (reply.kind === 'result') return reply.result;
-    throw new SluiceError('TRANSFORM_FAILED', `the worker answered ${reply.kind} to finish`);
+    return await call({ kind: 'finish' });
   } catch (error) {
     await Promise.allSettled(ahead);
     await call({ kind: 'abort' }).catch(() => {});

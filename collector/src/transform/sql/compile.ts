@@ -8,7 +8,7 @@ import { type CompiledOutput, compileOutput, countRecords } from './outputs.ts';
 import { GOOD, partitionProblems } from './partitions.ts';
 import type { PlannedOutput } from './pipes.ts';
 import { type Layers, pluralStatements, stepLayers } from './plural.ts';
-import { quarantineColumns, selectQuarantine } from './quarantine.ts';
+import { keptBeside, quarantineColumns, selectQuarantine } from './quarantine.ts';
 import { type Context, inputLayer, isConverted, type Marks, rawBytes, readLayers } from './read-layers.ts';
 import { type Changed, columns, type InsertForm, type PlannedStep } from './steps/step.ts';
 import { type StraightSql, straightSql } from './straight.ts';
@@ -45,14 +45,19 @@ export interface InsertOptions {
   readonly firstId?: number;
 }
 
-export function compileTable(table: TableConfig, plan: FieldPlan, marks: Marks): CompiledTable {
+/** What a table reads of a record beside its value. */
+export function readsBeside(table: TableConfig): { readonly keys: boolean; readonly headers: boolean } {
   const needs = (column: string) =>
     table.provenance === 'full' || JSON.stringify(table.steps).includes(column);
+  return { keys: needs('_key') || table.record.tombstones === 'keep', headers: needs('_headers') };
+}
+
+export function compileTable(table: TableConfig, plan: FieldPlan, marks: Marks): CompiledTable {
   const keepsDeleted = table.record.tombstones === 'keep';
-  const needsKeys = needs('_key') || keepsDeleted;
-  const needsHeaders = needs('_headers');
+  const { keys: needsKeys, headers: needsHeaders } = readsBeside(table);
   const needsOriginals = isConverted(table) && table.quarantineRaw !== 'drop';
   const needed = { needsKeys, needsHeaders, needsOriginals };
+  const keeps = keptBeside(table, needed);
   const context: Context = { table, plan, marks, ...needed, keepsDeleted, exactText: false, firstId: 0 };
   const outputs = plan.outputs.map((output) => compileOutput(table, output));
   const [rows, ...named] = outputs;
@@ -68,7 +73,7 @@ export function compileTable(table: TableConfig, plan: FieldPlan, marks: Marks):
     countRecords: countRecords(plan.outputs, plan.plural),
     countNulled: plan.nulls ? countNulled(plan.outputs) : undefined,
     outputs,
-    selectQuarantine: selectQuarantine(table),
+    selectQuarantine: selectQuarantine(table, keeps),
     schemas: {
       rows: rows?.columns ?? [],
       quarantine: quarantineColumns(table),
@@ -186,12 +191,17 @@ function lineBreakLayer(context: Context, from: string, fields: readonly Field[]
   return `checked AS (SELECT ${carried(context, { problem: told })}${columns(fields)} FROM ${from})`;
 }
 
-const KNOWN = '_topic, _partition, _offset, _timestamp, _key, _headers, __value, __original';
+const KNOWN = '_topic, _partition, _offset, _timestamp, _key, _headers';
 
 /** What every layer hands on of a record, some of it changed. */
-function carried({ plan, keepsDeleted }: Context, { problem, filtered, nulled, nth }: Changed = {}): string {
+function carried({ plan, keepsDeleted }: Context, changed: Changed = {}): string {
+  const { problem, filtered, nulled, nth, first } = changed;
   const as = (sql: string | undefined, name: string) => (sql === undefined ? name : `${sql} AS ${name}`);
-  const known = KNOWN + (keepsDeleted ? `, ${DELETED}` : '');
+  // Many rows of a large record would each have all of it, and fill any disk.
+  const bytes = ['__value', '__original'].map((name) =>
+    first === undefined ? name : `CASE WHEN ${first} THEN ${name} END AS ${name}`,
+  );
+  const known = [KNOWN, ...bytes].join(', ') + (keepsDeleted ? `, ${DELETED}` : '');
   const counted = plan.nulls ? `, ${as(nulled, '__nulled')}` : '';
   const numbered = plan.plural ? `, __id, ${as(nth, '__nth')}` : '';
   return `${known}, ${as(problem, '__problem')}, ${as(filtered, '__filtered')}${counted}${numbered}`;
