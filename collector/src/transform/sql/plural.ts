@@ -57,8 +57,10 @@ export function pluralStatements(parts: PluralParts): string[] {
 
 const made = (output: string) => `made_${output}`;
 
-function layDown(parts: PluralParts, { from, steps, to, fields }: Pipe): string {
-  const { input, form, carry, finish, keepsDeleted } = parts;
+function layDown(
+  { input, form, carry, finish, keepsDeleted }: PluralParts,
+  { from, steps, to, fields }: Pipe,
+): string {
   const read =
     from === undefined
       ? input

@@ -230,7 +230,7 @@ interface Reading {
   readonly mark?: string | undefined;
   /** By number of the column. */
   readonly looks?: readonly (QuickLook | undefined)[];
-  /** Further columns that are handed on. */
+  /** Behind a comma: what else is handed on. */
   readonly also?: string;
 }
 
