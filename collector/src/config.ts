@@ -244,6 +244,8 @@ function detectionProblems(table: ParsedTable | undefined): Omit<Problem, 'path'
   const hasHeader = typeof format === 'object' && 'csv' in format && format.csv.header !== 'none';
   if (!['json', 'csv'].includes(kind) || hasHeader)
     return [{ message: `columns of ${hasHeader ? 'csv with a header' : kind} are not detected`, remedy }];
+  if (typeof format === 'object' && 'json' in format && format.json.array === 'explode')
+    return [{ message: 'columns of exploded arrays are not detected', remedy }];
   if (output.format !== 'csv') return [];
   return [{ message: 'a csv table cannot get columns later', remedy: 'write parquet or json' }];
 }

@@ -342,6 +342,7 @@ test('columns are detected where that can be done, and say so in the version', (
   assert.equal(tableOf({ format: 'csv', columns: 'detect', output: { format: 'json' } })?.detects, true);
   for (const [change, message] of [
     [{ format: 'text' }, /columns of text are not detected/],
+    [{ format: { json: { array: 'explode' } } }, /columns of exploded arrays are not detected/],
     [{ format: { avro: { registry: 'glue' } } }, /columns of avro are not detected/],
     [{ format: { csv: { header: 'line' } } }, /columns of csv with a header are not detected/],
     [{ output: { format: 'csv' } }, /a csv table cannot get columns later/],

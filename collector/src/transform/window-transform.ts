@@ -243,8 +243,10 @@ export class WindowTransform {
 
   async #insert(chunk: InsertedChunk): Promise<void> {
     const started = this.#clock.monotonicMs();
-    if (!(await this.#straight.take(chunk.rows, chunk.exactText))) await this.#insertInForm(chunk);
-    await this.#database.emptyRaw();
+    if (!(await this.#straight.take(chunk.rows, chunk.exactText))) {
+      await this.#insertInForm(chunk);
+      await this.#database.emptyRaw();
+    }
     this.#sqlMs += this.#clock.monotonicMs() - started;
   }
 
