@@ -18,6 +18,7 @@ import { type CollectorConfig, configPath, loadCollectorConfig } from './config.
 import type { Catalog, ObjectStore } from './contracts.ts';
 import { createEvents } from './events.ts';
 import { createObjectStore } from './lake/open-store.ts';
+import { createS3References } from './lake/s3-references.ts';
 import { assertTables, checkCollector } from './ops/check.ts';
 import { formatExamples, runExamples } from './ops/examples.ts';
 import { explainTable } from './ops/explain.ts';
@@ -29,6 +30,8 @@ import { askCollector } from './ops/verify/kafka.ts';
 import { type AskedOffset, parseOffset } from './ops/verify/ledger-word.ts';
 import { formatVerification } from './ops/verify/report.ts';
 import { verify, verifyOffset, withKafka } from './ops/verify/verify.ts';
+import { isRemote, type ReferenceSource } from './reference-place.ts';
+import { referenceFiles } from './step-config.ts';
 import { createTransformer } from './transform/transformer.ts';
 import { COLLECTOR_VERSION } from './version.ts';
 
@@ -48,7 +51,9 @@ const commands: Readonly<Record<string, Command>> = {
     options: configOption,
     run: async ({ options }) => {
       const config = load(options);
-      const { lines, ok } = await checkCollector(config, openLake(config));
+      const { lines, ok } = await withReferences(config, (references) =>
+        checkCollector(config, { ...openLake(config), references }),
+      );
       process.stdout.write(`${lines.join('\n')}\n`);
       return ok ? EXIT.ok : EXIT.failure;
     },
@@ -139,6 +144,28 @@ function glueSchemas({ tables, lake }: CollectorConfig) {
   return createGlueSchemas({ region: lake.region, endpoint: lake.glueEndpoint });
 }
 
+/** Copies below `parent`; undefined where no table names a file on S3. */
+function s3References({ tables, lake }: CollectorConfig, parent: string): ReferenceSource | undefined {
+  if (!tables.some(({ steps }) => referenceFiles(steps).some(isRemote))) return undefined;
+  const { region, s3Endpoint: endpoint } = lake;
+  return createS3References({ region, endpoint, directory: join(parent, 'references'), clock: systemClock });
+}
+
+/** For a command that runs once, beside a collector that may run. */
+async function withReferences<T>(
+  config: CollectorConfig,
+  task: (references: ReferenceSource | undefined) => Promise<T>,
+): Promise<T> {
+  const scratch = mkdtempSync(join(tmpdir(), 'sluice-references-'));
+  const references = s3References(config, scratch);
+  try {
+    return await task(references);
+  } finally {
+    references?.close();
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
 async function run(config: CollectorConfig): Promise<number> {
   await assertTables(config);
   const metrics = createMetrics();
@@ -152,6 +179,7 @@ async function run(config: CollectorConfig): Promise<number> {
     store,
     catalog,
     glueSchemas: glueSchemas(config),
+    references: s3References(config, configPath(config, config.collector.workDir)),
     clock: systemClock,
     random: systemRandom,
     events,
@@ -243,7 +271,7 @@ async function query(
 async function testTables(config: CollectorConfig, names: readonly string[], json: boolean): Promise<number> {
   const tables = tablesNamed(config, names).map(({ name }) => name);
   await assertTables(config);
-  const results = await runExamples(config, tables);
+  const results = await withReferences(config, (references) => runExamples(config, tables, references));
   process.stdout.write(json ? `${JSON.stringify(results, null, 2)}\n` : formatExamples(results, tables));
   return results.every(({ differences }) => differences.length === 0) ? EXIT.ok : EXIT.failure;
 }

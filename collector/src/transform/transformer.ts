@@ -10,6 +10,9 @@ import type {
   TransformRequest,
   TransformResult,
 } from '../contracts.ts';
+import { isRemote, type ReferenceSource } from '../reference-place.ts';
+import { referenceFiles } from '../step-config.ts';
+import type { ReferenceCopies } from './references.ts';
 import { compileTable } from './sql/compile.ts';
 import { planFields } from './sql/fields.ts';
 import type { TransformLimits } from './window-transform.ts';
@@ -25,8 +28,16 @@ export interface TransformerWithChecks extends Transformer {
   validate(table: TableConfig, directory: string): Promise<readonly string[]>;
 }
 
-/** Without a source of schemas no schema can be had. */
-export function createTransformer(limits: TransformLimits, schemas?: SchemaSource): TransformerWithChecks {
+/** What windows may ask for; without a source nothing of its kind can be had. */
+export interface TransformSources {
+  readonly schemas?: SchemaSource | undefined;
+  readonly references?: ReferenceSource | undefined;
+}
+
+export function createTransformer(
+  limits: TransformLimits,
+  { schemas, references }: TransformSources = {},
+): TransformerWithChecks {
   const places = new Places(WINDOWS_AT_ONCE_MAX);
   const turns = new Turns(SEGMENTS_AHEAD_MAX);
   const each = { ...limits, memoryBytesMax: limits.memoryBytesMax / WINDOWS_AT_ONCE_MAX };
@@ -42,11 +53,12 @@ export function createTransformer(limits: TransformLimits, schemas?: SchemaSourc
   }
 
   return {
-    run: (request) => inPlace((calls) => runWindow(calls, turns.of(), request)),
+    run: (request) => inPlace((calls) => runWindow(calls, { turn: turns.of(), request, references })),
     hasRoom: () => places.free() > 1,
     validate: (table, directory) =>
       inPlace(async (calls) => {
-        const reply = await calls({ kind: 'validate', table, directory });
+        const copies = references === undefined ? {} : await copiesOf(table, references);
+        const reply = await calls({ kind: 'validate', table, directory, references: copies });
         return reply.kind === 'problems' ? reply.problems : [];
       }),
     explain(table) {
@@ -81,18 +93,21 @@ function compile(table: TableConfig) {
   });
 }
 
-async function runWindow(
-  call: JobCalls,
-  turn: () => Promise<() => void>,
-  request: TransformRequest,
-): Promise<TransformResult> {
+interface WindowRun {
+  readonly turn: () => Promise<() => void>;
+  readonly request: TransformRequest;
+  readonly references: ReferenceSource | undefined;
+}
+
+async function runWindow(call: JobCalls, { turn, request, references }: WindowRun): Promise<TransformResult> {
   const { table, openedMs, directory } = request;
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const ahead = new Set<Promise<FromWorker>>();
   let failed: { readonly error: unknown } | undefined;
   try {
-    await call({ kind: 'begin', request: { table, openedMs, directory } });
+    const copies = await copiesOf(table, references);
+    await call({ kind: 'begin', request: { table, openedMs, directory, references: copies } });
     for await (const { segment, fromOffset } of request.segments) {
       const over = await turn();
       const sent = call({ kind: 'segment', staged: { segment, fromOffset } });
@@ -117,6 +132,17 @@ async function runWindow(
     await call({ kind: 'abort' }).catch(() => {});
     throw error;
   }
+}
+
+/** Of the files on S3 that the table names. */
+async function copiesOf(table: TableConfig, source: ReferenceSource | undefined): Promise<ReferenceCopies> {
+  const copies: Record<string, string> = {};
+  for (const url of new Set(referenceFiles(table.steps).filter(isRemote))) {
+    if (source === undefined)
+      throw new SluiceError('REFERENCE_UNUSABLE', 'S3 is not asked here', { place: url });
+    copies[url] = await source.copyOf(url);
+  }
+  return copies;
 }
 
 /**

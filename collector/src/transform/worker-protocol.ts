@@ -1,6 +1,7 @@
 // What the two sides of the transform's worker thread say to each other.
 import type { ErrorCode } from '@sluice/shared/errors.ts';
 import type { FoundSchema, SchemaWant, StagedSegment, TableConfig, TransformResult } from '../contracts.ts';
+import type { ReferenceCopies } from './references.ts';
 import type { WindowRequest } from './window-transform.ts';
 
 export type ToWorker =
@@ -8,7 +9,12 @@ export type ToWorker =
   | { readonly kind: 'segment'; readonly staged: StagedSegment }
   | { readonly kind: 'finish' }
   | { readonly kind: 'abort' }
-  | { readonly kind: 'validate'; readonly table: TableConfig; readonly directory: string };
+  | {
+      readonly kind: 'validate';
+      readonly table: TableConfig;
+      readonly directory: string;
+      readonly references: ReferenceCopies;
+    };
 
 /** A worker's own question, answered by its number; apart from all jobs. */
 export interface SchemaQuestion {
