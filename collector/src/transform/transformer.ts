@@ -28,8 +28,8 @@ const WINDOWS_AT_ONCE_MAX = 2;
 
 /**
  * MB of heap that the worker may fill before V8 collects all garbage: it lets go of buffers and strings of
- * megabytes as fast as it fills them, and a collection for each chunk took a ninth of the CPU. Read when a thread's
- * heap is made; what it uses stays below what DuckDB does.
+ * megabytes as fast as it fills them, and a collection for each chunk took a ninth of the CPU. Read when a
+ * thread's heap is made; what it uses stays below what DuckDB does.
  */
 const WORKER_HEAP_FLAG = '--initial-old-space-size=256';
 
