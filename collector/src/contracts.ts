@@ -2,9 +2,11 @@
 import type { OffsetRange } from '@sluice/shared/offset-range.ts';
 import type { LogPlace, PartitionId } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
+import type { BackfillLedger, HistoryLink } from './backfills.ts';
 import type { Classes, LedgerRange, LedgerReplay, OutputName } from './entries.ts';
-import type { Column, OutputFormat, TableConfig } from './tables.ts';
+import type { Column, OutputFormat, SchemaNews, TableConfig } from './tables.ts';
 
+export type * from './backfills.ts';
 export type * from './entries.ts';
 export type * from './schema-source.ts';
 export type * from './tables.ts';
@@ -28,6 +30,8 @@ export interface DeclaredPartition extends PartitionId {
   readonly spoolNext: number;
   /** All that it has spooled; none where it fills no gaps. */
   readonly spoolRuns: readonly OffsetRange[];
+  /** It is assigned to that agent, which reads of its log what it is asked for. */
+  readonly readsLog: boolean;
   readonly startAt: 'earliest' | 'latest' | undefined;
 }
 
@@ -84,7 +88,7 @@ export interface GapNotice extends PartitionId {
 }
 
 /** One connected agent, as the sequencer answers it. */
-export interface AgentLink {
+export interface AgentLink extends HistoryLink {
   readonly agentId: string;
   readonly streamId: number;
   /** Positions of declared partitions that could not be told in the answer. */
@@ -147,6 +151,12 @@ export interface TransformRequest {
   readonly directory: string;
 }
 
+/** A window of a table that detects its columns: it has none yet, or lacks some. */
+export interface SurveyRequest extends Pick<TransformRequest, 'table' | 'segments'> {
+  /** Columns of a table that stands already and was made by somebody else. */
+  readonly contract?: readonly Column[] | undefined;
+}
+
 export interface OutputFile {
   readonly output: OutputName;
   readonly path: string;
@@ -187,6 +197,12 @@ export interface TransformResult {
     readonly rule: string;
     readonly rows: number;
   }[];
+  /** Of a table that detects its columns: what its schema lacks, to be added before the window is committed. */
+  readonly news?: SchemaNews | undefined;
+  /** The same: values that contradict its schema, and so quarantined their records. */
+  readonly contradictions?: { readonly records: number; readonly fields: readonly string[] } | undefined;
+  /** Config and schema that made the files, where they are not the table's own. */
+  readonly configVersion?: string | undefined;
   /** Batches whose records could not be read. */
   readonly corrupt: readonly QuarantinedBatch[];
   /** Milliseconds spent decoding and in SQL, for metrics. */
@@ -198,6 +214,8 @@ export interface TransformResult {
 export interface Transformer {
   /** Asks for its place before it returns: `hasRoom` knows of it at once. */
   run(request: TransformRequest): Promise<TransformResult>;
+  /** The columns that the records of a window suggest. */
+  survey(request: SurveyRequest): Promise<SchemaNews>;
   /** Whether a window that is still open may begin now without being in the way of one that is closed. */
   hasRoom(): boolean;
   /** The SQL that `run` would execute, for `explain`. */
@@ -216,6 +234,14 @@ export interface TableSchemas {
   readonly named?: Readonly<
     Record<string, { readonly columns: readonly Column[]; readonly partitionColumns: readonly Column[] }>
   >;
+}
+
+/** Of a table that detects its columns. */
+export interface ChangingSchemas {
+  /** As far as they are known. */
+  now(): TableSchemas;
+  /** Reads what is known, and has the catalog take rows of it. */
+  prepare(): Promise<void>;
 }
 
 // ---- lake and catalog -----------------------------------------------------------------------------------
@@ -271,6 +297,8 @@ export interface CataloguedPartition {
 export interface Catalog {
   /** Creates database and table if missing; CATALOG_INCOMPATIBLE if what is there cannot take our rows. */
   ensureTable(definition: TableDefinition): Promise<void>;
+  /** The same, and adds to what is there the columns and the fields of structs that it lacks. */
+  growTable(definition: TableDefinition): Promise<void>;
   /**
    * Registers missing partitions, "already there" is success. `key` is the partition's prefix under the lake
    * root.
@@ -293,6 +321,8 @@ export interface WindowCommit {
   readonly ranges: readonly LedgerRange[];
   readonly classes: Classes;
   readonly files: readonly OutputFile[];
+  /** Config and schema that made the files, where they are not the table's own. */
+  readonly configVersion?: string | undefined;
 }
 
 /** What quarantined records became that were run again. */
@@ -314,11 +344,8 @@ export interface TableWriterStatus {
   readonly lastCommitMs: number | undefined;
 }
 
-/**
- * One table's ledger and publisher (implemented by ledger/table-writer.ts): stage → one entry → publish →
- * ack.
- */
-export interface TableWriter {
+/** One table's ledger and publisher (ledger/table-writer.ts): stage → one entry → publish → ack. */
+export interface TableWriter extends BackfillLedger {
   /** Reads the ledger and publishes what it finds unpublished. LEDGER_* halts this table alone. */
   load(): Promise<void>;
   /**

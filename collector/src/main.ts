@@ -1,4 +1,4 @@
-// sluice-collector: run, check, status, verify, query, explain, test, pki. The only place where the
+// sluice-collector: run, check, status, verify, query, explain, test, detect, pki. The only place where the
 // collector's parts are made from its config.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
@@ -20,6 +20,7 @@ import { createEvents } from './events.ts';
 import { createObjectStore } from './lake/open-store.ts';
 import { createTableWriter } from './ledger/table-writer.ts';
 import { assertTables, checkCollector } from './ops/check.ts';
+import { detectCommand } from './ops/detect.ts';
 import { formatExamples, runExamples } from './ops/examples.ts';
 import { explainTable } from './ops/explain.ts';
 import { LakeReader } from './ops/lake-reader.ts';
@@ -34,6 +35,7 @@ import { askCollector } from './ops/verify/kafka.ts';
 import { type AskedOffset, parseOffset } from './ops/verify/ledger-word.ts';
 import { formatVerification } from './ops/verify/report.ts';
 import { verify, verifyOffset, withKafka } from './ops/verify/verify.ts';
+import { knownTables } from './schema/known-tables.ts';
 import { createTransformer } from './transform/transformer.ts';
 import { COLLECTOR_VERSION } from './version.ts';
 
@@ -86,7 +88,9 @@ const commands: Readonly<Record<string, Command>> = {
       if (asked !== undefined && kafka)
         throw new UsageError('--offset and --kafka are two questions: ask one');
       if (collector !== undefined && !kafka) throw new UsageError('--collector goes with --kafka');
-      return runVerify(load(options), { only, asked, deep, json, kafka, collector });
+      return known(load(options)).then((config) =>
+        runVerify(config, { only, asked, deep, json, kafka, collector }),
+      );
     },
   },
   replay: {
@@ -122,14 +126,14 @@ const commands: Readonly<Record<string, Command>> = {
     run({ options, flags, positionals }) {
       const [sql] = positionals;
       if (sql === undefined || positionals.length > 1) throw new UsageError('it takes one SELECT, in quotes');
-      return query(load(options), { sql, json: flags['json'] === true });
+      return known(load(options)).then((config) => query(config, { sql, json: flags['json'] === true }));
     },
   },
   explain: {
     summary: 'Prints what a table becomes: its SQL, its catalog tables, its paths, and requests an hour.',
     options: configOption,
     positionals: '[table ...]',
-    run: ({ options, positionals }) => Promise.resolve(explain(load(options), positionals)),
+    run: ({ options, positionals }) => known(load(options)).then((config) => explain(config, positionals)),
   },
   test: {
     summary: 'Runs the examples beside each table’s config; exit 1 where something else came of them.',
@@ -138,6 +142,7 @@ const commands: Readonly<Record<string, Command>> = {
     positionals: '[table ...]',
     run: ({ options, flags, positionals }) => testTables(load(options), positionals, flags['json'] === true),
   },
+  detect: detectCommand,
   pki: pkiCommand,
 };
 
@@ -165,7 +170,7 @@ function openLake(config: CollectorConfig): Lake {
 
 /** Only where a table names one: no client is made for nothing. */
 function glueSchemas({ tables, lake }: CollectorConfig) {
-  if (!tables.some(({ input }) => input.kind === 'avro' && input.framing === 'glue')) return undefined;
+  if (!tables.some(({ input }) => 'framing' in input && input.framing === 'glue')) return undefined;
   return createGlueSchemas({ region: lake.region, endpoint: lake.glueEndpoint });
 }
 
@@ -210,6 +215,16 @@ async function run(config: CollectorConfig): Promise<number> {
   await ops.close();
   events.collectorStopped();
   return code;
+}
+
+/** With the columns that tables have detected by now. */
+async function known(config: CollectorConfig): Promise<CollectorConfig> {
+  const store = openStore(config);
+  try {
+    return { ...config, tables: await knownTables(config.tables, store) };
+  } finally {
+    store.close();
+  }
 }
 
 /** Ledger, catalog and objects, and a scratch directory that is gone afterwards. */

@@ -17,13 +17,47 @@ export interface ReadColumn extends Column {
   readonly onError?: OnError | undefined;
 }
 
+/** A column that was detected: the field that it reads, and its name in the table. */
+export interface DetectedColumn {
+  readonly source: string;
+  readonly name: string;
+  /** With the names of a struct's fields as JSON has them. */
+  readonly type: ColumnType;
+  /** Of a table that somebody else made: no field came yet that would feed it. */
+  readonly isUnseen?: true;
+}
+
+/** The columns of a table that detects them, as one of its numbered schemas has them. */
+export interface DetectedSchema {
+  /** From 1 on. */
+  readonly version: number;
+  /** The table is somebody else's: it is filled, and never changed. */
+  readonly isContract: boolean;
+  readonly columns: readonly DetectedColumn[];
+}
+
+/** What records have that a schema has not. */
+export interface SchemaNews {
+  /** All columns of the schema that would have it; undefined where none would. */
+  readonly columns: readonly DetectedColumn[] | undefined;
+  /** Fields that no column can have. */
+  readonly leftOut: readonly string[];
+}
+
 export type InputFormat =
-  | { readonly kind: 'json' }
+  | JsonInput
   | CsvInput
   | { readonly kind: 'text' }
   | PatternInput
   | AvroInput
+  | ProtobufInput
   | { readonly kind: 'bytes' };
+
+/** One object a record; or an array of them, each element a row. */
+export interface JsonInput {
+  readonly kind: 'json';
+  readonly array?: 'explode' | undefined;
+}
 
 /** One line a record. */
 export interface CsvInput {
@@ -59,6 +93,28 @@ export type PatternInput =
 export type AvroInput =
   | { readonly kind: 'avro'; readonly framing: 'none'; readonly schema: string }
   | { readonly kind: 'avro'; readonly framing: 'confluent' | 'glue' };
+
+/**
+ * Protocol Buffers: one message of one schema, or behind the frame of a registry that names the schema of
+ * each value by an id and the message by where it stands there; with `message`, others are quarantined.
+ */
+export type ProtobufInput =
+  | {
+      readonly kind: 'protobuf';
+      readonly framing: 'none';
+      readonly schema: ProtobufFiles;
+      readonly message: string;
+    }
+  | {
+      readonly kind: 'protobuf';
+      readonly framing: 'confluent' | 'glue';
+      readonly message?: string | undefined;
+    };
+
+/** Files in the language of .proto, the schema itself last; or a FileDescriptorSet, base64. */
+export type ProtobufFiles =
+  | { readonly files: readonly { readonly name: string; readonly text: string }[] }
+  | { readonly descriptors: string };
 
 /** What becomes of a record's parts other than its value, and how the value is packed. */
 export interface RecordOptions {
@@ -119,6 +175,10 @@ export interface TableConfig {
   readonly topic: string;
   readonly input: InputFormat;
   readonly record: RecordOptions;
+  /** Its columns are found in its records: see withSchema. */
+  readonly detects?: true;
+  /** The one that its columns are of. */
+  readonly schema?: DetectedSchema;
   /** Typed columns as read; the steps may rename, cast and drop them. */
   readonly columns: readonly ReadColumn[];
   readonly steps: readonly Step[];
@@ -129,6 +189,8 @@ export interface TableConfig {
   /** Share of a window's records that may be bad; above it the window waits. */
   readonly quarantineRatioMax?: number | undefined;
   readonly startAt: 'earliest' | 'latest' | undefined;
+  /** What lies in Kafka's log below where the table began a partition: read beside what comes live, or not. */
+  readonly backfill: 'earliest' | undefined;
   /** What becomes of the topic while this table cannot be written and somebody has to help it. */
   readonly whenParked: 'hold' | 'detach';
   readonly windowLengthMs: number;

@@ -273,6 +273,11 @@ export const ERRORS = {
     remedy:
       'Someone dropped the table. Create it again (starting a collector does), then add its earlier partitions: `verify` names each one that is not registered.',
   },
+  DETECTED_SCHEMA_INVALID: {
+    kind: 'reject',
+    remedy:
+      'Restore the schema object named, or upgrade this collector if a newer one wrote it: the table waits, and its data stay with the agents.',
+  },
   CATALOG_INCOMPATIBLE: {
     kind: 'reject',
     remedy:

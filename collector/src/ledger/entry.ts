@@ -60,6 +60,7 @@ const gap = z.strictObject({
   reason: z.string(),
 });
 const fork = z.strictObject({ ...partition, leaderEpoch: z.int(), offset, reason: z.string() });
+const backfill = z.strictObject({ ...partition, from: offset, to: offset });
 const replayedRange = z.strictObject({ ...partition, start: offset, next: offset, records: z.int().min(1) });
 const replayed = z.strictObject({
   entry: offset,
@@ -73,6 +74,7 @@ const entry = z.discriminatedUnion('kind', [
   z.strictObject({ ...base, kind: z.literal('fill'), ...account, ranges: z.array(range), ...made }),
   z.strictObject({ ...base, kind: z.literal('gap'), gaps: z.array(gap) }),
   z.strictObject({ ...base, kind: z.literal('fork'), forks: z.array(fork) }),
+  z.strictObject({ ...base, kind: z.literal('backfill'), backfills: z.array(backfill) }),
   z.strictObject({ ...base, kind: z.literal('sweep'), keys: z.array(z.string()).min(1) }),
   z.strictObject({ ...base, kind: z.literal('published') }),
   z.strictObject({

@@ -18,7 +18,8 @@ export interface PublishTarget {
   readonly table: TableConfig;
   readonly store: ObjectStore;
   readonly catalog: Catalog;
-  readonly definitions: Definitions;
+  /** As they are now: those of a table that detects its columns grow. */
+  readonly definitions: () => Definitions;
 }
 
 /** By the name of the output. */
@@ -82,7 +83,8 @@ export async function publishEntry(target: PublishTarget, entry: ObjectsEntry): 
 }
 
 /** An output that the config makes no more is published as the others were: by hand, or by the old config. */
-function definitionOf({ definitions, table }: PublishTarget, output: OutputName): TableDefinition {
+function definitionOf({ definitions: now, table }: PublishTarget, output: OutputName): TableDefinition {
+  const definitions = now();
   const definition = Object.hasOwn(definitions, output) ? definitions[output] : undefined;
   if (definition !== undefined) return definition;
   const message = `an entry holds rows of '${output}', which its steps do not make any more`;

@@ -11,6 +11,7 @@ import { type LogPlace, type PartitionId, partitionKey } from '@sluice/shared/po
 import type { Random } from '@sluice/shared/random.ts';
 import type {
   Catalog,
+  ChangingSchemas,
   LedgerEntry,
   ObjectStore,
   Proposal,
@@ -18,11 +19,13 @@ import type {
   ReplayingWriter,
   TableConfig,
   TableSchemas,
+  TableWriter,
   TableWriterStatus,
   WindowCommit,
 } from '../contracts.ts';
 import type { Events } from '../events.ts';
 import { stagedPrefix } from '../lake/object-keys.ts';
+import { backfillProposal, lostProposal } from './backfill.ts';
 import { TableCondition } from './condition.ts';
 import { ackedOf, type Fold, keptGapsOf, openGapsOf } from './fold.ts';
 import { type Ledger, openLedger } from './ledger.ts';
@@ -61,7 +64,7 @@ const SWEEP_KEYS_MAX = 1_000;
 
 export interface TableWriterOptions {
   readonly table: TableConfig;
-  readonly schemas: TableSchemas;
+  readonly schemas: TableSchemas | ChangingSchemas;
   readonly store: ObjectStore;
   readonly catalog: Catalog;
   readonly clock: Clock;
@@ -100,7 +103,10 @@ class LedgerTableWriter implements ReplayingWriter {
   constructor(options: TableWriterOptions) {
     this.#options = options;
     const { table, schemas, store, catalog, clock, random, events } = options;
-    this.#target = { table, store, catalog, definitions: tableDefinitions(table, schemas) };
+    this.#target = {
+      ...{ table, store, catalog },
+      definitions: () => tableDefinitions(table, 'now' in schemas ? schemas.now() : schemas),
+    };
     const { signal } = this.#stopping;
     this.#condition = new TableCondition({
       ...{ table: table.name, clock, random, events, signal },
@@ -113,10 +119,11 @@ class LedgerTableWriter implements ReplayingWriter {
 
   load(): Promise<void> {
     return this.#inTurn(async () => {
-      const { catalog, clock, events } = this.#options;
+      const { catalog, clock, events, schemas } = this.#options;
       const ledger = await this.#condition.retrying('reading the ledger', () => this.#readLedger());
       await this.#condition.retrying('creating the tables', async () => {
-        for (const definition of Object.values(this.#target.definitions))
+        if ('now' in schemas) return await schemas.prepare();
+        for (const definition of Object.values(this.#target.definitions()))
           await catalog.ensureTable(definition);
       });
       this.#publisher = new Publisher({
@@ -183,6 +190,17 @@ class LedgerTableWriter implements ReplayingWriter {
   forks(partition: PartitionId): readonly LogPlace[] {
     const forks = this.#ledger?.fold.partitions.get(partitionKey(partition))?.forks ?? [];
     return forks.map(({ to: offset, leaderEpoch }) => ({ offset, leaderEpoch }));
+  }
+
+  readonly backfill: TableWriter['backfill'] = (id) =>
+    this.#ledger?.fold.partitions.get(partitionKey(id))?.backfill;
+
+  async beginBackfill(wanted: Parameters<TableWriter['beginBackfill']>[0]): Promise<void> {
+    await this.#inTurn(() => this.#append((fold) => backfillProposal(fold, wanted)));
+  }
+
+  async loseHistory(lost: Parameters<TableWriter['loseHistory']>[0]): Promise<void> {
+    await this.#inTurn(() => this.#append((fold) => lostProposal(fold, lost)));
   }
 
   async open(openings: readonly Opening[]): Promise<void> {

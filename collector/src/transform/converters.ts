@@ -2,28 +2,46 @@
 // A value that cannot be is quarantined under a code that says why.
 import { decompressBatch } from '@sluice/shared/codecs.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
-import type { InputFormat, TableConfig } from '../contracts.ts';
+import type { InputFormat, RecordOptions, TableConfig } from '../contracts.ts';
+import { explodesArrays } from '../table-input.ts';
 import type { Converter } from './columns.ts';
 import { csvConverter } from './csv-line.ts';
-import { avroConverter } from './decode/decoders.ts';
+import { avroConverter, protobufConverter } from './decode/decoders.ts';
 import type { WindowSchemas } from './decode/schemas.ts';
+import { markElements } from './json-elements.ts';
+import type { OddCode } from './odd-record.ts';
 
 /** One value, decompressed; Kafka's own default for a whole message is 1 MiB. */
 const VALUE_PLAIN_BYTES_MAX = 16 * 2 ** 20;
 
+interface Conversion {
+  readonly schemas: WindowSchemas;
+  /** In front of each element of an array that becomes rows. */
+  readonly elementMark: Buffer;
+}
+
 /** undefined where values are handed over as they are. */
-export function converterOf({ input, record }: TableConfig, schemas: WindowSchemas): Converter | undefined {
-  const read = readerOf(input, schemas);
-  const { compression } = record;
-  if (compression === 'none') return read;
+export function converterOf({ input, record }: TableConfig, how: Conversion): Converter | undefined {
+  const read = readerOf(input, how);
+  const unpack = decompressionOf(record);
+  if (unpack === undefined || read === undefined) return unpack ?? read;
   return (value) => {
-    const plain = decompressValue(compression, value);
-    return typeof plain === 'string' || read === undefined ? plain : read(plain);
+    const plain = unpack(value);
+    return typeof plain === 'string' ? plain : read(plain);
   };
 }
 
-function readerOf(input: InputFormat, schemas: WindowSchemas): Converter | undefined {
+/** undefined where values are not packed. */
+export function decompressionOf({
+  compression,
+}: Pick<RecordOptions, 'compression'>): ((value: Buffer) => Buffer | OddCode) | undefined {
+  return compression === 'none' ? undefined : (value) => decompressValue(compression, value);
+}
+
+function readerOf(input: InputFormat, { schemas, elementMark }: Conversion): Converter | undefined {
   if (input.kind === 'avro') return avroConverter(input, schemas);
+  if (input.kind === 'protobuf') return protobufConverter(input, schemas);
+  if (explodesArrays(input)) return (value) => markElements(value, elementMark);
   if (input.kind === 'csv') return csvConverter(input);
   if (input.kind === 'bytes') return (value) => Buffer.from(value.toString('base64'));
   return undefined;

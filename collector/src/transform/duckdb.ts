@@ -38,8 +38,8 @@ export interface Database {
   appendOdd(records: readonly OddRecord[]): Promise<void>;
   /** One row for each of its records; the bytes stand on the first. */
   appendCorrupt(run: CorruptRun): Promise<void>;
-  /** Frees what the last chunk left in `raw`. */
-  emptyRaw(): Promise<void>;
+  /** Frees what the last chunk left in `raw`, and answers a SELECT in the same trip. */
+  emptyRaw(select?: string): Promise<Record<string, unknown>[]>;
   close(): void;
 }
 
@@ -84,13 +84,14 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
 
 function wrap(instance: DuckDBInstance, connection: DuckDBConnection): Database {
   const types = rawTypes();
+  async function rows(sql: string) {
+    const result = await connection.runAndReadAll(sql);
+    return result.getRowObjects() as Record<string, unknown>[];
+  }
   return {
     run: async (sql) => void (await connection.run(sql)),
-    emptyRaw: async () => void (await connection.run(RAW_TABLE)),
-    async rows(sql) {
-      const result = await connection.runAndReadAll(sql);
-      return result.getRowObjects() as Record<string, unknown>[];
-    },
+    emptyRaw: (select = 'SELECT 1') => rows(`${RAW_TABLE}; ${select}`),
+    rows,
     select: (sql) => selectAsText(connection, sql),
     async appendChunk(chunk) {
       const appender = await connection.createAppender('raw', null, 'temp');

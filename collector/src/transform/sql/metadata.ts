@@ -14,6 +14,14 @@ export const METADATA: readonly string[] = [
 /** True for a tombstone that is kept; written, and no column that a step could read. */
 export const DELETED = '_deleted';
 
+/** Lower-case names that a field cannot have while SQL reads its record. */
+export const RESERVED: ReadonlySet<string> = new Set([
+  ...METADATA,
+  DELETED,
+  '_row',
+  ...['__value', '__original', '__problem', '__filtered', '__nulled', '__raw', '__id', '__nth', '__unread'],
+]);
+
 /** With the types that the table gives them. */
 export function metadataColumns({ record }: Pick<TableConfig, 'record'>): readonly Column[] {
   const key = record.key === 'bytes' ? 'binary' : 'string';

@@ -69,20 +69,26 @@ function layDown(
   const end = 'output' in to ? finish(stepped.last, fields) : { layers: [], last: stepped.last };
   const layers = [...read, ...stepped.layers, ...end.layers];
   const table = 'output' in to ? made(to.output) : to.table;
-  return `CREATE OR REPLACE TEMP TABLE ${table} AS\nWITH ${layers.join(',\n')}\nSELECT * FROM ${end.last}`;
+  const what = 'output' in to ? ownColumns(parts, fields) : '*';
+  return `CREATE OR REPLACE TEMP TABLE ${table} AS\nWITH ${layers.join(',\n')}\nSELECT ${what} FROM ${end.last}`;
+}
+
+/** What is asked of an output's rows later: of the record's bytes those that its first row has. */
+function ownColumns({ plan, metadata, raw }: PluralParts, fields: readonly Field[]): string {
+  const nulled = plan.nulls ? ['__nulled'] : [];
+  const known = [...metadata, ...nulled, '__id', '__nth', '__problem', '__filtered'];
+  return `${known.join(', ')}, CASE WHEN __value IS NOT NULL THEN ${raw} END AS __raw${columns(fields)}`;
 }
 
 /** One row for each record: what is wrong with any of its rows, and whether none of them is left. */
-function verdicts({ plan, metadata, raw }: PluralParts): string {
+function verdicts({ plan, metadata }: PluralParts): string {
   const each = plan.outputs.map(
-    ({ name }) =>
-      `SELECT __id, ${metadata.join(', ')}, __problem, __filtered, ` +
-      `CASE WHEN __problem IS NOT NULL THEN ${raw} END AS raw FROM ${made(name)}`,
+    ({ name }) => `SELECT __id, ${metadata.join(', ')}, __problem, __filtered FROM ${made(name)}`,
   );
   const known = metadata.map((name) => `any_value(${name}) AS ${name}`);
   return (
     `CREATE OR REPLACE TEMP TABLE verdict AS SELECT __id, ${known.join(', ')}, min(__problem) AS problem, ` +
-    `bool_and(__filtered) AS filtered, any_value(raw) AS raw FROM (\n${each.join('\nUNION ALL ')}\n) GROUP BY __id`
+    `bool_and(__filtered) AS filtered FROM (\n${each.join('\nUNION ALL ')}\n) GROUP BY __id`
   );
 }
 
@@ -99,12 +105,17 @@ function stage({ plan, metadata }: PluralParts, { name, staged, tables }: Planne
   );
 }
 
-/** Records without rows stand beside the table's own. */
-function stageLost({ metadata }: PluralParts): string {
+/** Records without rows stand beside the table's own; the first row of one has its bytes. */
+function stageLost({ plan, metadata }: PluralParts): string {
+  const bad = '(SELECT __id FROM verdict WHERE problem IS NOT NULL)';
+  const bytes = plan.outputs.map(
+    ({ name }) => `SELECT __id, __raw AS raw FROM ${made(name)} WHERE __raw IS NOT NULL AND __id IN ${bad}`,
+  );
   const known = metadata.join(', ');
   return (
     `INSERT INTO staged (${known}, __problem, __filtered, __raw, __id)\n` +
     `SELECT ${known}, problem, problem IS NULL, raw, __id FROM verdict ` +
-    'WHERE problem IS NOT NULL OR filtered'
+    `LEFT JOIN (SELECT __id, any_value(raw) AS raw FROM (\n${bytes.join('\nUNION ALL ')}\n) GROUP BY __id) ` +
+    'USING (__id) WHERE problem IS NOT NULL OR filtered'
   );
 }

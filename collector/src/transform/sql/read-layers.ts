@@ -1,12 +1,14 @@
 // The first layers of a table's SQL: records come out of the joined columns, and their values become typed
 // columns, each with a check, by what the table's format is. Pure.
 import type { TableConfig } from '../../contracts.ts';
+import { explodesArrays } from '../../table-input.ts';
 import { type TextPattern, textPattern } from '../text-pattern.ts';
-import { type Reads, readAs, wantsToken } from './convert.ts';
+import { type Reads, readAs, type Told, wantsToken } from './convert.ts';
 import { exactText } from './exact-text.ts';
 import type { FieldPlan, SourceField } from './fields.ts';
 import { DELETED, headersSql, keySql } from './metadata.ts';
-import { problem } from './problems.ts';
+import { problem, US } from './problems.ts';
+import { type QuickLook, quickLook } from './quick-nested.ts';
 import type { InsertForm } from './steps/step.ts';
 import { type FieldType, identifier, isScalar, literal } from './types.ts';
 
@@ -14,6 +16,8 @@ import { type FieldType, identifier, isScalar, literal } from './types.ts';
 export interface Marks {
   readonly separator: string;
   readonly nullMark: string;
+  /** In front of each element of an array that is exploded. */
+  readonly elementMark: string;
 }
 
 export interface Context {
@@ -30,13 +34,13 @@ export interface Context {
 }
 
 /** Whether a value becomes JSON that a schema has typed: every field is read as text. */
-function isDecoded(input: TableConfig['input']): boolean {
-  return input.kind === 'avro';
+export function isDecoded(input: TableConfig['input']): boolean {
+  return input.kind === 'avro' || input.kind === 'protobuf';
 }
 
 /** Whether a value is rewritten so that its bytes cannot be had from what SQL reads. */
 export function isConverted({ input, record }: TableConfig): boolean {
-  return record.compression !== 'none' || isDecoded(input);
+  return record.compression !== 'none' || isDecoded(input) || explodesArrays(input);
 }
 
 /** The record as it was: CSV lines travel in front of their fields, bytes as base64. */
@@ -74,6 +78,7 @@ export function readLayers(context: Context, form: InsertForm): string[] {
   switch (table.input.kind) {
     case 'json':
     case 'avro':
+    case 'protobuf':
       return jsonLayers(context, form);
     case 'csv':
       return csvLayers(context);
@@ -98,35 +103,100 @@ function jsonLayers(context: Context, form: InsertForm): string[] {
   const object =
     "(starts_with(__value, '{') OR starts_with(ltrim(__value, ' ' || chr(9) || chr(10) || chr(13)), '{'))";
   const readable = form === 'clean' ? object : `${object} AND json_valid(__value)`;
-  const parse = `from_json(__value, ${literal(structureOf(source, asToken))})`;
-  const notObject = `CASE WHEN r IS NOT NULL OR __value IS NULL THEN NULL WHEN json_valid(__value) THEN 'NOT_AN_OBJECT' ELSE 'JSON_INVALID' END`;
-  const texts = source.map((field, i) => {
-    const at = field.path.reduce((inner, part) => `struct_extract(${inner}, ${literal(part)})`, 'r');
-    return asToken(field.type) ? `nullif(${at}::VARCHAR, 'null') AS t${i}` : `${at} AS t${i}`;
+  const looks = source.map(({ type }) => (isScalar(type) ? undefined : quickLook(type)));
+  const wanted = (i: number, type: FieldType) => looks[i]?.structure ?? (asToken(type) ? 'JSON' : 'VARCHAR');
+  const parse = `from_json(__value, ${structureOf(source, wanted)})`;
+  const explodes = explodesArrays(table.input);
+  const shown = { value: '__value', type: 'an object' };
+  const other = explodes
+    ? `CASE WHEN __at IS NULL THEN 'NOT_AN_OBJECT' ELSE ${problem('NOT_AN_OBJECT', '', shown)} END`
+    : "'NOT_AN_OBJECT'";
+  const notObject = `CASE WHEN r IS NOT NULL OR __value IS NULL THEN NULL WHEN json_valid(__value) THEN ${other} ELSE 'JSON_INVALID' END`;
+  const texts = source.map(({ path, type }, i) => {
+    if (looks[i] !== undefined) return `${extracted('r', path)} AS q${i}`;
+    return asToken(type) ? `${tokenOf('r', path)} AS t${i}` : `${extracted('r', path)} AS t${i}`;
+  });
+  const mark = exactText ? marks.nullMark : undefined;
+  return [
+    ...(explodes ? elementLayers(marks.elementMark) : []),
+    `parsed AS (SELECT *, CASE WHEN ${readable} THEN ${parse} END AS r FROM ${explodes ? 'elements' : 'input'})`,
+    `texts AS (SELECT *, ${notObject} AS __unread, ${[...texts].join(', ')} FROM parsed)`,
+    ...lookLayers(source, looks),
+    ...(explodes
+      ? placed(typedLayers(context, { reads, looks, mark, also: ', __at' }))
+      : typedLayers(context, { reads, looks, mark })),
+  ];
+}
+
+const extracted = (from: string, path: readonly string[]) =>
+  path.reduce((inner, part) => `struct_extract(${inner}, ${literal(part)})`, from);
+const tokenOf = (from: string, path: readonly string[]) =>
+  `nullif(${extracted(from, path)}::VARCHAR, 'null')`;
+
+/** `s` says whether the quick look was certain; where it was not, the record is read once more. */
+function lookLayers(source: readonly SourceField[], looks: readonly (QuickLook | undefined)[]): string[] {
+  const seen = looks.flatMap((look, i) => (look === undefined ? [] : [`${look.certain(`q${i}`)} AS s${i}`]));
+  if (seen.length === 0) return [];
+  const tokens = source.flatMap((field, i) => {
+    if (looks[i] === undefined) return [];
+    const read = `from_json(__value, ${structureOf([field], () => 'JSON')})`;
+    const again = `CASE WHEN r IS NOT NULL AND NOT s${i} THEN ${tokenOf(read, field.path)} END`;
+    return [`${again} AS t${i}`];
   });
   return [
-    `parsed AS (SELECT *, CASE WHEN ${readable} THEN ${parse} END AS r FROM input)`,
-    `texts AS (SELECT *, ${notObject} AS __unread, ${[...texts].join(', ')} FROM parsed)`,
-    ...typedLayers(context, { reads, mark: exactText ? marks.nullMark : undefined }),
+    `seen AS (SELECT *, ${seen.join(', ')} FROM texts)`,
+    `looked AS (SELECT *, ${tokens.join(', ')} FROM seen)`,
+  ];
+}
+
+/** A row of each element that the converter has marked, and where it stood; of another value the one row. */
+function elementLayers(mark: string): string[] {
+  const from = Buffer.from(mark).length + 1;
+  return [
+    `marked AS (SELECT *, coalesce(starts_with(__value, ${literal(mark)}), false) AS __array FROM input)`,
+    `lists AS (SELECT *, CASE WHEN __array THEN string_split(__value[${from}:], ${literal(mark)}) ` +
+      'ELSE [__value] END AS __list FROM marked)',
+    'standing AS (SELECT * EXCLUDE (__value, __list), unnest(__list) AS __value, ' +
+      'unnest(range(len(__list)))::INTEGER AS __i FROM lists)',
+    'elements AS (SELECT * EXCLUDE (__array, __i, __nth, __original), [__i] AS __nth, ' +
+      'CASE WHEN __i = 0 THEN __original END AS __original, ' +
+      "CASE WHEN __array THEN '[' || __i || ']' END AS __at FROM standing)",
+  ];
+}
+
+/** Says of what is wrong in which element. */
+function placed(layers: readonly string[]): string[] {
+  const [last = '', ...before] = [...layers].reverse();
+  const dot = `CASE WHEN split_part(__problem, ${US}, 2) = '' THEN '' ELSE '.' END`;
+  const told =
+    `CASE WHEN __at IS NULL THEN __problem WHEN NOT contains(__problem, ${US}) THEN __problem || ${US} || __at ` +
+    `ELSE regexp_replace(__problem, ${US}, ${US} || __at || ${dot}) END`;
+  return [
+    ...before.reverse(),
+    last.replace(/^read AS/, 'found AS'),
+    `read AS (SELECT * EXCLUDE (__at) REPLACE (${told} AS __problem) FROM found)`,
   ];
 }
 
 /**
- * from_json's structure: objects nested by path, JSON where the token matters and VARCHAR where its text
- * does.
+ * from_json's structure: objects nested by path, and in them what is wanted: JSON where the token matters,
+ * VARCHAR where its text does.
  */
-function structureOf(source: readonly SourceField[], asToken: (type: FieldType) => boolean): string {
+function structureOf(
+  source: readonly SourceField[],
+  wanted: (i: number, type: FieldType) => unknown,
+): string {
   const root: Record<string, unknown> = Object.create(null);
-  for (const { path, type } of source) {
+  for (const [i, { path, type }] of source.entries()) {
     let at = root;
     for (const part of path.slice(0, -1)) {
       const inner = (at[part] ?? Object.create(null)) as Record<string, unknown>;
       at[part] = inner;
       at = inner;
     }
-    at[path.at(-1) ?? ''] = asToken(type) ? 'JSON' : 'VARCHAR';
+    at[path.at(-1) ?? ''] = wanted(i, type);
   }
-  return JSON.stringify(root);
+  return literal(JSON.stringify(root));
 }
 
 /** The converter made a JSON array of the line: the line itself, then its fields; null for an empty one. */
@@ -155,25 +225,49 @@ function patternLayers({ regex, groups }: TextPattern, context: Context): string
   ];
 }
 
+interface Reading {
+  readonly reads: Reads;
+  readonly mark?: string | undefined;
+  /** By number of the column. */
+  readonly looks?: readonly (QuickLook | undefined)[];
+  /** Behind a comma: what else is handed on. */
+  readonly also?: string;
+}
+
+/** What the quick look was certain of; else, of the token, what is made without it. There is none where it was. */
+function looked(read: Told, look: QuickLook | undefined, i: number): Told {
+  if (look === undefined) return read;
+  return {
+    ...read,
+    value: (token) => `CASE WHEN s${i} THEN ${look.value(`q${i}`)} ELSE ${read.value(token)} END`,
+  };
+}
+
 function typedLayers(
   { plan, keepsDeleted }: Pick<Context, 'plan' | 'keepsDeleted'>,
-  { reads, mark }: { reads: Reads; mark?: string | undefined },
+  { reads, mark, looks = [], also = '' }: Reading,
 ): string[] {
   const { source, nulls } = plan;
-  const conversions = source.map(({ type, path }) => {
-    const read = readAs(type, reads);
+  const conversions = source.map(({ type, path }, i) => {
+    const read = looked(readAs(type, reads), looks[i], i);
     if (mark !== undefined && type.kind === 'string') return { ...read, value: exactText(path, mark) };
     return read;
   });
-  const values = conversions.map((conversion, i) => `${conversion.value(`t${i}`)} AS c${i}`);
-  const failing = conversions.map((conversion, i) => conversion.fails(`t${i}`, `c${i}`));
+  const values = conversions.flatMap(({ value, wrong }, i) => [
+    `${value(`t${i}`)} AS c${i}`,
+    ...(wrong === undefined ? [] : [`${wrong(`t${i}`)} AS w${i}`]),
+  ]);
+  const failing = conversions.map(({ wrong, fails }, i) =>
+    wrong === undefined ? fails(`t${i}`, `c${i}`) : `w${i} IS NOT NULL`,
+  );
   const parents = reads === 'text' ? [] : parentsOf(source);
+  const isMissing = (i: number) => (looks[i] === undefined ? `t${i} IS NULL` : `q${i} IS NULL`);
   const problems = [
     'WHEN __unread IS NOT NULL THEN __unread',
     ...parents.map((path) => {
       const pointer = literal(`$${path.map((part) => `."${part.replaceAll('"', '\\"')}"`).join('')}`);
       // A parent with a value below it is an object; asking would parse the whole record once more.
-      const below = source.flatMap((field, i) => (startsWith(field.path, path) ? [`t${i} IS NULL`] : []));
+      const below = source.flatMap((field, i) => (startsWith(field.path, path) ? [isMissing(i)] : []));
       const isOther = `coalesce(json_type(__value, ${pointer}), 'NULL') NOT IN ('OBJECT', 'NULL')`;
       const found = `json_extract_string(__value, ${pointer})`;
       const told = problem('NOT_AN_OBJECT', path.join('.'), { value: found, type: 'an object' });
@@ -183,7 +277,7 @@ function typedLayers(
       const fails = failing[i] ?? 'false';
       if (fails === 'false' || field.nullOnError) return [];
       const shown = reads === 'json' && isScalar(field.type) ? shownToken(`t${i}`) : `t${i}`;
-      return [`WHEN ${fails} THEN ${conversions[i]?.told(field.path.join('.'), shown)}`];
+      return [`WHEN ${fails} THEN ${conversions[i]?.told(field.path.join('.'), shown, `w${i}`)}`];
     }),
   ];
   const nulled = source.flatMap(({ name, nullOnError }, i) =>
@@ -191,13 +285,13 @@ function typedLayers(
   );
   const value = (nullOnError: boolean, i: number) =>
     nullOnError ? `CASE WHEN ${failing[i]} THEN NULL ELSE c${i} END` : `c${i}`;
-  const others = (keepsDeleted ? `, ${DELETED}` : '') + (plan.plural ? ', __id, __nth' : '');
+  const others = (keepsDeleted ? `, ${DELETED}` : '') + (plan.plural ? ', __id, __nth' : '') + also;
   const named = source
     .map((field, i) => `, ${value(field.nullOnError, i)} AS ${identifier(field.name)}`)
     .join('');
   const counted = nulls ? `, ${["''", ...nulled].join(' || ')} AS __nulled` : '';
   return [
-    `typed AS (SELECT *, ${values.join(', ')} FROM texts)`,
+    `typed AS (SELECT *, ${values.join(', ')} FROM ${looks.some(Boolean) ? 'looked' : 'texts'})`,
     `read AS (SELECT _topic, _partition, _offset, _timestamp, _key, _headers, __value, __original${others}, ` +
       `CASE ${problems.join('\n  ')} END AS __problem, false AS __filtered${counted}${named} FROM typed)`,
   ];
