@@ -20,6 +20,7 @@ import { runSpoolCommand } from './ops/spool-command.ts';
 import { createSystemdNotifier } from './ops/systemd.ts';
 import { createRegistryClient } from './schemas/registry-client.ts';
 import { createKafkaSource } from './source/kafka-source.ts';
+import { createLogReader } from './source/log-reader.ts';
 import { createSqliteSpool } from './spool/sqlite-spool.ts';
 import { createUplink } from './uplink/grpc-uplink.ts';
 import { AGENT_VERSION } from './version.ts';
@@ -125,7 +126,8 @@ async function run(file: string): Promise<number> {
     events,
     schemas: schemaRegistry(config, clock),
   });
-  const agent = createAgent({ config, source, spool, uplink, clock, events });
+  const logReader = createLogReader({ kafka: kafkaSettings(config), clock, events });
+  const agent = createAgent({ config, source, logReader, spool, uplink, clock, events });
   reloadOnHangup(() => agent.reload(), events.reloadRefused);
   registerMetrics(metrics, { source, spool, uplink, clock });
   const ops = await startOpsServer({

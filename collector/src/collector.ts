@@ -262,6 +262,7 @@ class RunningCollector implements Collector {
       committed,
       acknowledged: writer.acked(p) ?? 0,
       behind: farthest - committed,
+      backfill: writer.backfill(p),
       log: this.#ingest.logOf(p),
     };
   }

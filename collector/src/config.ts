@@ -77,6 +77,12 @@ const table = z.strictObject({
     .describe(
       'Where it begins a partition that it has never read; else where the topic’s other tables are, else as the agent says',
     ),
+  backfill: z
+    .enum(['earliest'])
+    .optional()
+    .describe(
+      'History, too: what Kafka’s log holds, from there to where the table begins, read beside what comes live, with a cursor of its own: docs/delivery.md',
+    ),
   whenParked: z
     .enum(['hold', 'detach'])
     .default('hold')
@@ -236,6 +242,8 @@ function detectionProblems(table: ParsedTable | undefined): Omit<Problem, 'path'
   const remedy = 'write the columns down; `sluice-collector detect` proposes those of json and csv';
   const kind = typeof format === 'string' ? format : (Object.keys(format)[0] ?? '');
   const hasHeader = typeof format === 'object' && 'csv' in format && format.csv.header !== 'none';
+  if (typeof format === 'object' && 'json' in format && format.json.array === 'explode')
+    return [{ message: 'columns of the elements of arrays are not detected', remedy }];
   if (!['json', 'csv'].includes(kind) || hasHeader)
     return [{ message: `columns of ${hasHeader ? 'csv with a header' : kind} are not detected`, remedy }];
   if (output.format !== 'csv') return [];
@@ -298,7 +306,7 @@ function locationOf({ location, name }: ParsedTable): string {
 /** Throws ConfigError with every problem. Paths in the file are relative to its own directory. */
 export function loadCollectorConfig(file: string): CollectorConfig {
   const directory = dirname(resolve(file));
-  const read: ReadFile = (path) => readFileSync(resolve(directory, path), 'utf8');
+  const read: ReadFile = (path) => readFileSync(resolve(directory, path));
   const config = loadConfigFile(file, collectorSchema, refineWith(read));
   return Object.freeze({
     ...config,
@@ -356,6 +364,7 @@ function compileTable(
     ...(parsed.quarantine.ratioMax === undefined ? {} : { quarantineRatioMax: parsed.quarantine.ratioMax }),
     windowLengthMs: parsed.window.every,
     windowBytesMax: parsed.window.bytesMax,
+    backfill: parsed.backfill,
     whenParked: parsed.whenParked,
     configVersion,
   });

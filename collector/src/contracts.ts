@@ -2,9 +2,11 @@
 import type { OffsetRange } from '@sluice/shared/offset-range.ts';
 import type { LogPlace, PartitionId } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
+import type { BackfillLedger, HistoryLink } from './backfills.ts';
 import type { Classes, LedgerRange, OutputName } from './entries.ts';
 import type { Column, OutputFormat, SchemaNews, TableConfig } from './tables.ts';
 
+export type * from './backfills.ts';
 export type * from './entries.ts';
 export type * from './tables.ts';
 export type * from './value-schemas.ts';
@@ -28,6 +30,8 @@ export interface DeclaredPartition extends PartitionId {
   readonly spoolNext: number;
   /** All that it has spooled; none where it fills no gaps. */
   readonly spoolRuns: readonly OffsetRange[];
+  /** It is assigned to that agent, which reads of its log what it is asked for. */
+  readonly readsLog: boolean;
   readonly startAt: 'earliest' | 'latest' | undefined;
 }
 
@@ -84,7 +88,7 @@ export interface GapNotice extends PartitionId {
 }
 
 /** One connected agent, as the sequencer answers it. */
-export interface AgentLink {
+export interface AgentLink extends HistoryLink {
   readonly agentId: string;
   readonly streamId: number;
   /** Positions of declared partitions that could not be told in the answer. */
@@ -335,11 +339,8 @@ export interface TableWriterStatus {
   readonly lastCommitMs: number | undefined;
 }
 
-/**
- * One table's ledger and publisher (implemented by ledger/table-writer.ts): stage → one entry → publish →
- * ack.
- */
-export interface TableWriter {
+/** One table's ledger and publisher (ledger/table-writer.ts): stage → one entry → publish → ack. */
+export interface TableWriter extends BackfillLedger {
   /** Reads the ledger and publishes what it finds unpublished. LEDGER_* halts this table alone. */
   load(): Promise<void>;
   /**

@@ -2,6 +2,7 @@
 // kind or a field that a reader does not know makes it stop.
 import type { PartitionId } from '@sluice/shared/position.ts';
 import type { SegmentCounts } from '@sluice/shared/segment.ts';
+import type { BackfillEntry } from './backfills.ts';
 
 export interface LedgerRange extends PartitionId {
   readonly leaderEpoch: number;
@@ -76,14 +77,17 @@ export interface CommitEntry extends LedgerEntryBase, LedgerWindow {
   readonly kind: 'commit';
 }
 
-/** A window whose ranges lie in open gaps, each in one, and close what they cover. */
+/**
+ * A window whose ranges lie in open gaps, each in one, and close what they cover; or that go on where the
+ * history of their partition stands.
+ */
 export interface FillEntry extends LedgerEntryBase, LedgerWindow {
   readonly kind: 'fill';
 }
 
 /**
- * Offsets that Kafka lost before they were read. Nobody waits for them; a spool that still has them may fill
- * them.
+ * Offsets that Kafka lost before they were read, where the partition stands or where its history does. Nobody
+ * waits for them; a spool that still has them may fill them.
  */
 export interface GapEntry extends LedgerEntryBase {
   readonly kind: 'gap';
@@ -144,6 +148,7 @@ export type LedgerEntry =
   | FillEntry
   | GapEntry
   | ForkEntry
+  | BackfillEntry
   | SweepEntry
   | PublishedEntry
   | ReplayEntry

@@ -98,6 +98,10 @@ function windowEvents(log: Logger, metrics: Metrics) {
       filled.inc({ table: g.table }, g.next - g.start);
       log.info(g, 'a spool has filled what Kafka lost');
     },
+    backfillBegun: (b: { table: string; topic: string; partition: number; from: number; to: number }) =>
+      log.info(b, 'backfill begins: what Kafka has of the table’s history is read beside what comes live'),
+    backfillEnded: (b: { table: string; topic: string; partition: number; from: number; to: number }) =>
+      log.info(b, 'backfill ended: all of this history is in the table, or recorded as a gap'),
     forkRecorded(f: {
       table: string;
       topic: string;

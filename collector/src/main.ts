@@ -140,7 +140,7 @@ function openLake(config: CollectorConfig): Lake {
 
 /** Only where a table names one: no client is made for nothing. */
 function glueSchemas({ tables, lake }: CollectorConfig) {
-  if (!tables.some(({ input }) => input.kind === 'avro' && input.framing === 'glue')) return undefined;
+  if (!tables.some(({ input }) => 'framing' in input && input.framing === 'glue')) return undefined;
   return createGlueSchemas({ region: lake.region, endpoint: lake.glueEndpoint });
 }
 

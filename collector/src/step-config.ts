@@ -6,6 +6,8 @@ import { compute, reshape, texts } from './step-columns.ts';
 import { privacy, times } from './step-hiding.ts';
 import { rows, windowWise } from './step-rows.ts';
 import { name, names } from './step-values.ts';
+import { explodesArrays } from './table-input.ts';
+import type { TableConfig } from './tables.ts';
 
 export type { PiiEntity } from './step-hiding.ts';
 export { columnType, type OnError, plainType } from './step-values.ts';
@@ -65,13 +67,13 @@ export type StepOf<Kind extends Step['kind']> = Extract<Step, { kind: Kind }>;
 const MULTIPLYING: readonly Step['kind'][] = ['explode', 'unpivot', 'split_rows', 'relationalize'];
 
 /** Whether a record may have other than one row in one table. */
-export function isPlural(steps: readonly Step[]): boolean {
-  return steps.some(({ kind }) => MULTIPLYING.includes(kind));
+export function isPlural({ input, steps }: Pick<TableConfig, 'input' | 'steps'>): boolean {
+  return explodesArrays(input) || steps.some(({ kind }) => MULTIPLYING.includes(kind));
 }
 
 /** Whether each row is of one record, and each record has at most one. */
-export function rowsAreRecords(steps: readonly Step[]): boolean {
-  return !isPlural(steps) && !isGrouped(steps);
+export function rowsAreRecords(table: Pick<TableConfig, 'input' | 'steps'>): boolean {
+  return !isPlural(table) && !isGrouped(table.steps);
 }
 
 /** Whether some rows stand for groups of records: they cannot say of which record they are. */

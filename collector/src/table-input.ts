@@ -1,9 +1,19 @@
 // What you can set about a table's records: what their values are, how they are packed, and what becomes of
 // keys, headers and tombstones.
 import { z } from 'zod';
+import { readProtobufFiles } from './protobuf-files.ts';
 import type { CsvInput, InputFormat, RecordOptions } from './tables.ts';
 
 const character = () => z.string().length(1);
+
+const json = z
+  .strictObject({
+    array: z
+      .enum(['quarantine', 'explode'])
+      .default('quarantine')
+      .describe('What becomes of a value that is an array; `explode`: each element, an object, is a row'),
+  })
+  .describe('JSON of another kind');
 
 const csv = z
   .strictObject({
@@ -62,14 +72,42 @@ const avro = z
   ])
   .describe('Avro');
 
+const message = () => z.string().regex(/^[A-Za-z_][\w.]*$/, 'a name with its package, as acme.claims.Claim');
+
+const protobuf = z
+  .union([
+    z.strictObject({
+      schema: z
+        .string()
+        .min(1)
+        .describe(
+          'File with the schema: .proto, beside which its imports lie, or a FileDescriptorSet with all that ' +
+            'it imports',
+        ),
+      message: message().describe('Message that every value is, with its package'),
+    }),
+    z.strictObject({
+      registry: z
+        .enum(['confluent', 'glue'])
+        .describe(
+          'Each value names its schema and message: Confluent’s frame, resolved by an agent of the topic, or ' +
+            'AWS Glue’s, resolved here',
+        ),
+      message: message().optional().describe('Values that are another message are quarantined'),
+    }),
+  ])
+  .describe('Protocol Buffers');
+
 /** Files that a format names, read once when the config is. */
-export type ReadFile = (path: string) => string;
+export type ReadFile = (path: string) => Buffer;
 
 export const inputFormat = z.union([
   z.enum(['json', 'csv', 'text', 'bytes']),
+  z.strictObject({ json }),
   z.strictObject({ csv }),
   z.strictObject({ text }),
   z.strictObject({ avro }),
+  z.strictObject({ protobuf }),
 ]);
 
 type ParsedFormat = z.output<typeof inputFormat>;
@@ -107,8 +145,13 @@ export interface InputProblem {
   readonly remedy: string;
 }
 
+/** Whether a value may be an array, of which each element is a row. */
+export function explodesArrays(input: InputFormat): boolean {
+  return input.kind === 'json' && input.array === 'explode';
+}
+
 export function inputProblems(format: ParsedFormat, read: ReadFile): InputProblem[] {
-  if (typeof format === 'string' || 'text' in format) return [];
+  if (typeof format === 'string' || 'text' in format || 'json' in format) return [];
   if (!('csv' in format)) return unreadable(() => compileInput(format, [], read));
   const { delimiter, quote } = format.csv;
   const remedy = 'name two different characters';
@@ -118,11 +161,14 @@ export function inputProblems(format: ParsedFormat, read: ReadFile): InputProble
 
 /** Throws what `read` throws. */
 export function compileInput(format: ParsedFormat, columns: readonly string[], read: ReadFile): InputFormat {
+  if (typeof format === 'object' && 'json' in format)
+    return format.json.array === 'explode' ? { kind: 'json', array: 'explode' } : { kind: 'json' };
   if (typeof format === 'object' && 'avro' in format) {
     const { avro: parsed } = format;
     if ('registry' in parsed) return { kind: 'avro', framing: parsed.registry };
-    return { kind: 'avro', framing: 'none', schema: read(parsed.schema) };
+    return { kind: 'avro', framing: 'none', schema: read(parsed.schema).toString() };
   }
+  if (typeof format === 'object' && 'protobuf' in format) return protobufInput(format.protobuf, read);
   if (typeof format === 'object' && 'text' in format) return patternInput(format.text);
   if (typeof format === 'object') return csvInput(format.csv, columns);
   return format === 'csv' ? csvInput(csv.parse({}), columns) : { kind: format };
@@ -130,6 +176,17 @@ export function compileInput(format: ParsedFormat, columns: readonly string[], r
 
 function csvInput(parsed: z.output<typeof csv>, columns: readonly string[]): CsvInput {
   return { kind: 'csv', ...parsed, escape: parsed.escape ?? parsed.quote, columns };
+}
+
+function protobufInput(parsed: z.output<typeof protobuf>, read: ReadFile): InputFormat {
+  const { message: name } = parsed;
+  if ('registry' in parsed) return { kind: 'protobuf', framing: parsed.registry, message: name };
+  return {
+    kind: 'protobuf',
+    framing: 'none',
+    schema: readProtobufFiles(parsed.schema, read),
+    message: parsed.message,
+  };
 }
 
 function patternInput(parsed: z.output<typeof text>): InputFormat {

@@ -45,12 +45,19 @@ export interface SchemaNews {
 }
 
 export type InputFormat =
-  | { readonly kind: 'json' }
+  | JsonInput
   | CsvInput
   | { readonly kind: 'text' }
   | PatternInput
   | AvroInput
+  | ProtobufInput
   | { readonly kind: 'bytes' };
+
+/** One object a record; or an array of them, each element a row. */
+export interface JsonInput {
+  readonly kind: 'json';
+  readonly array?: 'explode' | undefined;
+}
 
 /** One line a record. */
 export interface CsvInput {
@@ -86,6 +93,28 @@ export type PatternInput =
 export type AvroInput =
   | { readonly kind: 'avro'; readonly framing: 'none'; readonly schema: string }
   | { readonly kind: 'avro'; readonly framing: 'confluent' | 'glue' };
+
+/**
+ * Protocol Buffers: one message of one schema, or behind the frame of a registry that names the schema of
+ * each value by an id and the message by where it stands there; with `message`, others are quarantined.
+ */
+export type ProtobufInput =
+  | {
+      readonly kind: 'protobuf';
+      readonly framing: 'none';
+      readonly schema: ProtobufFiles;
+      readonly message: string;
+    }
+  | {
+      readonly kind: 'protobuf';
+      readonly framing: 'confluent' | 'glue';
+      readonly message?: string | undefined;
+    };
+
+/** Files in the language of .proto, the schema itself last; or a FileDescriptorSet, base64. */
+export type ProtobufFiles =
+  | { readonly files: readonly { readonly name: string; readonly text: string }[] }
+  | { readonly descriptors: string };
 
 /** What becomes of a record's parts other than its value, and how the value is packed. */
 export interface RecordOptions {
@@ -160,6 +189,8 @@ export interface TableConfig {
   /** Share of a window's records that may be bad; above it the window waits. */
   readonly quarantineRatioMax?: number | undefined;
   readonly startAt: 'earliest' | 'latest' | undefined;
+  /** What lies in Kafka's log below where the table began a partition: read beside what comes live, or not. */
+  readonly backfill: 'earliest' | undefined;
   /** What becomes of the topic while this table cannot be written and somebody has to help it. */
   readonly whenParked: 'hold' | 'detach';
   readonly windowLengthMs: number;

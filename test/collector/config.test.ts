@@ -315,8 +315,37 @@ test('columns are detected where that can be done, and say so in the version', (
   for (const [change, message] of [
     [{ format: 'text' }, /columns of text are not detected/],
     [{ format: { avro: { registry: 'glue' } } }, /columns of avro are not detected/],
+    [{ format: { json: { array: 'explode' } } }, /columns of the elements of arrays are not detected/],
     [{ format: { csv: { header: 'line' } } }, /columns of csv with a header are not detected/],
     [{ output: { format: 'csv' } }, /a csv table cannot get columns later/],
   ] as const)
     assert.throws(() => tableOf({ ...change, columns: 'detect' }), message);
+});
+
+test('a protobuf schema and what it imports are part of the version, and its message has a name', () => {
+  const protobuf = (of: object) => tableOf({ format: { protobuf: of } });
+  writeFileSync(join(directory, 'm.proto'), 'import "n.proto"; message M {}');
+  writeFileSync(join(directory, 'n.proto'), 'message N {}');
+  const of = { schema: 'm.proto', message: 'M' };
+  const table = protobuf(of);
+  writeFileSync(join(directory, 'n.proto'), 'message N { optional int32 n = 1; }');
+  assert.notEqual(protobuf(of)?.configVersion, table?.configVersion);
+  assert.notEqual(protobuf({ ...of, message: 'N' })?.configVersion, protobuf(of)?.configVersion);
+  assert.deepEqual(protobuf({ registry: 'glue' })?.input, {
+    kind: 'protobuf',
+    framing: 'glue',
+    message: undefined,
+  });
+  assert.throws(() => protobuf({ schema: 'm.proto' }), /tables\[0\]\.format/);
+  assert.throws(() => protobuf({ registry: 'confluent', message: 'no name' }), /tables\[0\]\.format/);
+  writeFileSync(join(directory, 'm.proto'), 'import "gone.proto";');
+  assert.throws(() => protobuf(of), /tables\[0\]\.format: ENOENT.*gone\.proto/s);
+});
+
+test('JSON is one version however it is written, and another where arrays become rows', () => {
+  const json = (format: unknown) => tableOf({ format });
+  const version = json('json')?.configVersion;
+  assert.equal(json({ json: {} })?.configVersion, version);
+  assert.equal(json({ json: { array: 'quarantine' } })?.configVersion, version);
+  assert.notEqual(json({ json: { array: 'explode' } })?.configVersion, version);
 });

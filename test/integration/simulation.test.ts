@@ -50,6 +50,8 @@ const MUST_HAPPEN = [
   'rewind asked',
   'table detached',
   'table taken back',
+  'table added',
+  'backfill ended',
   'spool full',
   'topic held',
   'stream handed on',

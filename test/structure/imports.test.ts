@@ -22,6 +22,7 @@ const BASES = [
   'entries',
   'events',
   'nested-type',
+  'protobuf-files',
   'step-config',
   'step-columns',
   'step-hiding',
@@ -67,6 +68,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'collector/src/contracts.ts → collector/src/value-schemas.ts':
     'a registry’s words fill a file of their own',
   'collector/src/contracts.ts → collector/src/tables.ts': 'what a table is fills a file of its own',
+  'collector/src/protobuf-files.ts → collector/src/tables.ts': 'what a schema lies in is part of a table',
   'collector/src/time-spelling.ts → collector/src/tables.ts': 'both speak of how a time is spelled',
   'collector/ledger → collector/src/lake/object-keys.ts':
     'where an object lies is one pure function: what writes a key and what finds it again must not differ',
@@ -178,7 +180,10 @@ const ADAPTERS: Readonly<Record<string, readonly string[]>> = {
   '@aws-sdk/client-glue': ['collector/src/catalog/glue-catalog.ts', 'collector/src/catalog/glue-schemas.ts'],
   // The lifecycle file takes the SDK's types only.
   '@aws-sdk/client-s3': ['collector/src/lake/bucket-lifecycle.ts', 'collector/src/lake/s3-object-store.ts'],
-  '@bufbuild/protobuf': ['proto/src/gen/sluice/v1/link.ts'],
+  '@bufbuild/protobuf': [
+    'collector/src/transform/decode/protobuf-descriptors.ts',
+    'proto/src/gen/sluice/v1/link.ts',
+  ],
   '@duckdb/node-api': ['collector/src/transform/duckdb.ts'],
   '@duckdb/node-bindings': ['collector/src/transform/duckdb.ts'],
   '@grpc/grpc-js': [
@@ -200,6 +205,7 @@ const ADAPTERS: Readonly<Record<string, readonly string[]>> = {
   'lz4-napi': ['shared/src/codecs.ts', 'shared/src/records.ts'],
   pino: ['shared/src/log.ts'],
   'prom-client': ['shared/src/metrics.ts'],
+  protobufjs: ['collector/src/transform/decode/protobuf-text.ts'],
   'reflect-metadata': ['shared/src/pki.ts'],
   snappy: ['shared/src/codecs.ts', 'shared/src/records.ts'],
   'systemd-notify': ['agent/src/ops/systemd.ts'],

@@ -11,10 +11,12 @@ export interface DocumentedTable {
   readonly steps?: readonly Readonly<Record<string, unknown>>[];
 }
 
+export const documentedText = (page: string) =>
+  readFileSync(join(import.meta.dirname, '../../docs', page), 'utf8');
+
 /** Every block of YAML on a page of docs. */
 export function documentedTables(page: string): readonly DocumentedTable[] {
-  const text = readFileSync(join(import.meta.dirname, '../../docs', page), 'utf8');
-  return [...text.matchAll(/^```yaml\n(.*?)^```$/gms)].map(
+  return [...documentedText(page).matchAll(/^```yaml\n(.*?)^```$/gms)].map(
     ([, block = '']) => parse(block) as DocumentedTable,
   );
 }

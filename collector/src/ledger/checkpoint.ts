@@ -36,6 +36,7 @@ const checkpoint = z.strictObject({
       records: offset,
       gaps: z.array(z.strictObject({ start: offset, next: offset, reason: z.string() })),
       forks: z.array(z.strictObject({ from: offset, to: offset, leaderEpoch: z.int() })),
+      backfill: z.strictObject({ from: offset, next: offset, to: offset }).optional(),
     }),
   ),
   totals: z.strictObject({

@@ -12,6 +12,7 @@ import type {
   OpenEntry,
   WindowEntry,
 } from '../contracts.ts';
+import { isHistory, wrongBackfill } from './backfill.ts';
 import type { Fold, FoldedPartition } from './fold.ts';
 
 /** LEDGER_ENTRY_INVALID where it may not. */
@@ -38,6 +39,11 @@ export function checkEntry(fold: Fold, entry: LedgerEntry): void {
     case 'fork':
       checkFork(fold, entry);
       return;
+    case 'backfill': {
+      const wrong = wrongBackfill(fold, entry);
+      if (wrong !== undefined) throw invalid(entry, wrong);
+      return;
+    }
     case 'sweep':
     case 'published':
       return;
@@ -89,7 +95,7 @@ function checkGap(fold: Fold, entry: GapEntry): void {
   const seen = new Set<string>();
   for (const gap of entry.gaps) {
     checkOnce(entry, gap, seen);
-    checkStart(fold, entry, gap);
+    if (!isHistory(opened(fold, entry, gap), gap)) checkStart(fold, entry, gap);
     if (gap.next <= gap.start) throw invalid(entry, 'a gap is empty');
   }
 }
@@ -122,8 +128,9 @@ function checkStart(fold: Fold, entry: LedgerEntry, range: PartitionId & { start
 }
 
 function checkInGap(fold: Fold, entry: LedgerEntry, range: LedgerRange): void {
-  const { gaps } = opened(fold, entry, range);
-  if (!gaps.some((gap) => gap.start <= range.start && range.next <= gap.next))
+  const partition = opened(fold, entry, range);
+  const inGap = partition.gaps.some((gap) => gap.start <= range.start && range.next <= gap.next);
+  if (!inGap && !isHistory(partition, range))
     throw invalid(entry, `${partitionName(range)} [${range.start}, ${range.next}) lies in no open gap`);
 }
 

@@ -60,6 +60,7 @@ const gap = z.strictObject({
   reason: z.string(),
 });
 const fork = z.strictObject({ ...partition, leaderEpoch: z.int(), offset, reason: z.string() });
+const backfill = z.strictObject({ ...partition, from: offset, to: offset });
 const replayed = z.strictObject({ finalKey: z.string(), rows: offset });
 
 const entry = z.discriminatedUnion('kind', [
@@ -68,6 +69,7 @@ const entry = z.discriminatedUnion('kind', [
   z.strictObject({ ...base, kind: z.literal('fill'), ...account, ranges: z.array(range), ...made }),
   z.strictObject({ ...base, kind: z.literal('gap'), gaps: z.array(gap) }),
   z.strictObject({ ...base, kind: z.literal('fork'), forks: z.array(fork) }),
+  z.strictObject({ ...base, kind: z.literal('backfill'), backfills: z.array(backfill) }),
   z.strictObject({ ...base, kind: z.literal('sweep'), keys: z.array(z.string()).min(1) }),
   z.strictObject({ ...base, kind: z.literal('published') }),
   z.strictObject({ ...base, kind: z.literal('replay'), ...account, replayed: z.array(replayed), ...made }),

@@ -4,6 +4,7 @@
 import { mergedRanges, type OffsetRange } from '@sluice/shared/offset-range.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { LedgerEntry, WindowEntry } from '../contracts.ts';
+import { applyBackfill, cutHistory, isHistory, moveHistory, type WithHistory } from './backfill.ts';
 import { checkEntry } from './entry-check.ts';
 
 export interface OpenGap {
@@ -15,7 +16,7 @@ export interface OpenGap {
 /** Nothing was read there: the epochs in `open` and `gap` are those of the leader that was asked. */
 const UNKNOWN_EPOCH = -1;
 
-export interface FoldedPartition extends PartitionId {
+export interface FoldedPartition extends WithHistory {
   /** Of the last record below `next`; -1 where nobody has read it. */
   leaderEpoch: number;
   start: number;
@@ -129,22 +130,23 @@ function advanceTo(fold: Fold, sequence: number): void {
     const entry = fold.unpublished.shift();
     if (entry === undefined) break;
     fold.standing.delete(entry.sequence);
-    for (const { id, next } of advances(entry)) {
+    for (const { id, next, start } of advances(entry)) {
       const partition = fold.partitions.get(partitionKey(id));
-      if (partition !== undefined) partition.acked = next;
+      // A gap that begins below is one of the history.
+      if (partition !== undefined && (start ?? partition.acked) >= partition.acked) partition.acked = next;
     }
   }
   fold.publishedThrough = Math.max(fold.publishedThrough, sequence);
 }
 
-function advances(entry: LedgerEntry): { id: PartitionId; next: number }[] {
+function advances(entry: LedgerEntry): { id: PartitionId; next: number; start?: number }[] {
   switch (entry.kind) {
     case 'open':
       return entry.partitions.map((p) => ({ id: p, next: p.start }));
     case 'commit':
       return entry.ranges.map((r) => ({ id: r, next: r.next }));
     case 'gap':
-      return entry.gaps.map((g) => ({ id: g, next: g.next }));
+      return entry.gaps.map((g) => ({ id: g, next: g.next, start: g.start }));
     case 'fork':
       return entry.forks.map((f) => ({ id: f, next: f.offset }));
     default:
@@ -169,9 +171,14 @@ function apply(fold: Fold, entry: LedgerEntry): void {
       for (const { start, next, reason, ...id } of entry.gaps) {
         const partition = fold.partitions.get(partitionKey(id));
         if (partition === undefined) continue;
+        partition.gaps.push({ start, next, reason });
+        partition.gaps.sort((a, b) => a.start - b.start);
+        if (isHistory(partition, { start, next })) {
+          moveHistory(partition, next);
+          continue;
+        }
         partition.next = next;
         partition.leaderEpoch = UNKNOWN_EPOCH;
-        partition.gaps.push({ start, next, reason });
       }
       return;
     case 'fork':
@@ -184,7 +191,11 @@ function apply(fold: Fold, entry: LedgerEntry): void {
         );
         partition.next = offset;
         partition.leaderEpoch = leaderEpoch;
+        cutHistory(partition, offset);
       }
+      return;
+    case 'backfill':
+      applyBackfill(fold, entry);
       return;
     default:
       return;
@@ -196,7 +207,9 @@ function applyWindow({ partitions, totals }: Fold, { kind, ranges, classes }: Wi
     const partition = partitions.get(partitionKey(range));
     if (partition === undefined) continue;
     partition.records += range.counts.records;
-    if (kind === 'fill') {
+    if (kind === 'fill' && isHistory(partition, range)) {
+      moveHistory(partition, range.next);
+    } else if (kind === 'fill') {
       partition.gaps = partition.gaps.flatMap((gap) => without(gap, range));
     } else {
       partition.next = range.next;

@@ -3,6 +3,7 @@
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
 import type { LedgerOutput, Proposal, TableConfig, WindowCommit } from '../contracts.ts';
+import { isHistory } from './backfill.ts';
 import { rowsOf } from './entry-check.ts';
 import { type Fold, isWindow } from './fold.ts';
 
@@ -50,11 +51,12 @@ export function assertNext(fold: Fold, { ranges }: WindowCommit): void {
   }
 }
 
-/** LEDGER_RANGE_CONFLICT where a range does not lie in one gap that is still open. */
+/** LEDGER_RANGE_CONFLICT where a range lies in no gap that is still open, nor goes on in the history. */
 export function assertInGaps(fold: Fold, { ranges }: WindowCommit): void {
   for (const range of ranges) {
-    const gaps = fold.partitions.get(partitionKey(range))?.gaps ?? [];
-    if (!gaps.some((gap) => gap.start <= range.start && range.next <= gap.next))
+    const partition = fold.partitions.get(partitionKey(range));
+    const inGap = partition?.gaps.some((gap) => gap.start <= range.start && range.next <= gap.next);
+    if (!inGap && (partition === undefined || !isHistory(partition, range)))
       throw conflict(fold, range, `[${range.start}, ${range.next}) lies in no open gap`);
   }
 }

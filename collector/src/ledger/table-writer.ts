@@ -23,6 +23,7 @@ import type {
 } from '../contracts.ts';
 import type { Events } from '../events.ts';
 import { stagedPrefix } from '../lake/object-keys.ts';
+import { backfillProposal, lostProposal } from './backfill.ts';
 import { TableCondition } from './condition.ts';
 import { ackedOf, type Fold, keptGapsOf, openGapsOf } from './fold.ts';
 import { type Ledger, openLedger } from './ledger.ts';
@@ -186,6 +187,17 @@ class LedgerTableWriter implements TableWriter {
   forks(partition: PartitionId): readonly LogPlace[] {
     const forks = this.#ledger?.fold.partitions.get(partitionKey(partition))?.forks ?? [];
     return forks.map(({ to: offset, leaderEpoch }) => ({ offset, leaderEpoch }));
+  }
+
+  readonly backfill: TableWriter['backfill'] = (id) =>
+    this.#ledger?.fold.partitions.get(partitionKey(id))?.backfill;
+
+  async beginBackfill(wanted: Parameters<TableWriter['beginBackfill']>[0]): Promise<void> {
+    await this.#inTurn(() => this.#append((fold) => backfillProposal(fold, wanted)));
+  }
+
+  async loseHistory(lost: Parameters<TableWriter['loseHistory']>[0]): Promise<void> {
+    await this.#inTurn(() => this.#append((fold) => lostProposal(fold, lost)));
   }
 
   async open(openings: readonly Opening[]): Promise<void> {

@@ -3,18 +3,26 @@
 import { decompressBatch } from '@sluice/shared/codecs.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { InputFormat, RecordOptions, TableConfig } from '../contracts.ts';
+import { explodesArrays } from '../table-input.ts';
 import type { Converter } from './columns.ts';
 import { csvConverter } from './csv-line.ts';
-import { avroConverter } from './decode/decoders.ts';
+import { avroConverter, protobufConverter } from './decode/decoders.ts';
 import type { WindowSchemas } from './decode/schemas.ts';
+import { markElements } from './json-elements.ts';
 import type { OddCode } from './odd-record.ts';
 
 /** One value, decompressed; Kafka's own default for a whole message is 1 MiB. */
 const VALUE_PLAIN_BYTES_MAX = 16 * 2 ** 20;
 
+interface Conversion {
+  readonly schemas: WindowSchemas;
+  /** In front of each element of an array that becomes rows. */
+  readonly elementMark: Buffer;
+}
+
 /** undefined where values are handed over as they are. */
-export function converterOf({ input, record }: TableConfig, schemas: WindowSchemas): Converter | undefined {
-  const read = readerOf(input, schemas);
+export function converterOf({ input, record }: TableConfig, how: Conversion): Converter | undefined {
+  const read = readerOf(input, how);
   const unpack = decompressionOf(record);
   if (unpack === undefined || read === undefined) return unpack ?? read;
   return (value) => {
@@ -30,8 +38,10 @@ export function decompressionOf({
   return compression === 'none' ? undefined : (value) => decompressValue(compression, value);
 }
 
-function readerOf(input: InputFormat, schemas: WindowSchemas): Converter | undefined {
+function readerOf(input: InputFormat, { schemas, elementMark }: Conversion): Converter | undefined {
   if (input.kind === 'avro') return avroConverter(input, schemas);
+  if (input.kind === 'protobuf') return protobufConverter(input, schemas);
+  if (explodesArrays(input)) return (value) => markElements(value, elementMark);
   if (input.kind === 'csv') return csvConverter(input);
   if (input.kind === 'bytes') return (value) => Buffer.from(value.toString('base64'));
   return undefined;

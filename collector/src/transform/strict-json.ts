@@ -34,17 +34,20 @@ export interface JsonRules {
   readonly doublePaths: ReadonlySet<string>;
   /** Fields that hold others. */
   readonly nested: readonly SourceField[];
+  /** Stands in front of each element of an array that is exploded. */
+  readonly elementMark: string;
   /** TRAILING_COMMA, and the colon before an object or an array where a text is wanted. */
   readonly brackets: RegExp;
 }
 
-export function jsonRules(source: readonly SourceField[]): JsonRules {
+export function jsonRules(source: readonly SourceField[], elementMark: string): JsonRules {
   const pathsOf = (isDouble: boolean) =>
     source
       .filter(({ type }) => isScalar(type) && (type.kind === 'float') === isDouble)
       .map(({ path }) => JSON.stringify(path));
   const texts = source.filter(({ type }) => type.kind === 'string').map(({ path }) => path.at(-1) ?? '');
   return {
+    elementMark,
     exactPaths: new Set(pathsOf(false)),
     doublePaths: new Set(pathsOf(true)),
     nested: source.filter(({ type }) => !isScalar(type)),
@@ -88,7 +91,9 @@ export function strikeUnstrict(chunk: ColumnChunk, rules: JsonRules): boolean {
   }
   const rows = new Set(places.map((at) => rowAt(ends, chunk.rows, at)));
   for (const row of [...rows].sort((a, b) => a - b)) {
-    const code = verdict(chunk.value(row), rules);
+    const texts = chunk.value(row).toString().split(rules.elementMark);
+    const elements = texts.length > 1 ? texts.slice(1) : texts;
+    const code = elements.map((text) => verdict(text, rules)).find((one) => one !== undefined);
     if (code !== undefined) chunk.strike(row, code);
   }
   return documents;
@@ -151,8 +156,7 @@ function rowAt(ends: Uint32Array, rows: number, at: number): number {
   return low;
 }
 
-function verdict(value: Buffer, rules: JsonRules): 'JSON_INVALID' | 'NUMBER_INEXACT' | undefined {
-  const text = value.toString();
+function verdict(text: string, rules: JsonRules): 'JSON_INVALID' | 'NUMBER_INEXACT' | undefined {
   try {
     JSON.parse(text);
   } catch {

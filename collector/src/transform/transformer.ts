@@ -77,7 +77,11 @@ function compile(table: TableConfig) {
   const plan = planFields(table);
   const [first] = plan.problems;
   if (first !== undefined) throw new SluiceError('TRANSFORM_FAILED', first, { place: table.name });
-  return compileTable(table, plan, { separator: '<separator>', nullMark: '<null>' });
+  return compileTable(table, plan, {
+    separator: '<separator>',
+    nullMark: '<null>',
+    elementMark: '<element>',
+  });
 }
 
 async function runWindow(

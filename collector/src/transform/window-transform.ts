@@ -68,7 +68,11 @@ interface InsertedChunk {
 
 /** Drawn per process: a value cannot contain what nobody could foresee. */
 const unforeseeable = () => Buffer.from(systemRandom.hex(6), 'hex').toString('base64');
-export const marks: Marks = { separator: `\u001e${unforeseeable()}`, nullMark: `null-${unforeseeable()}` };
+export const marks: Marks = {
+  separator: `\u001e${unforeseeable()}`,
+  nullMark: `null-${unforeseeable()}`,
+  elementMark: `\u001e${unforeseeable()}`,
+};
 
 /** Combinations of partition values up to which reading all rows for each is the quicker way. */
 const PARTITIONS_SCANNED_MAX = 16;
@@ -114,7 +118,8 @@ export class WindowTransform {
       ...{ table, database, compiled: this.#compiled, directory: request.directory },
       parquetOptions: table.output.kind === 'parquet' ? rowGroupOptions(table.output) : '',
     });
-    this.#jsonRules = table.input.kind === 'json' ? jsonRules(plan.source) : undefined;
+    this.#jsonRules = table.input.kind === 'json' ? jsonRules(plan.source, marks.elementMark) : undefined;
+    const elementMark = Buffer.from(marks.elementMark);
     const { schema, input } = table;
     this.#news = schema !== undefined && input.kind === 'json' ? new NewsScan(schema) : undefined;
     this.#chunk = new ColumnChunk({
@@ -123,7 +128,7 @@ export class WindowTransform {
       keys: this.#compiled.needsKeys,
       headers: this.#compiled.needsHeaders,
       text: table.input.kind !== 'bytes',
-      convert: converterOf(table, this.#schemas),
+      convert: converterOf(table, { schemas: this.#schemas, elementMark }),
       tombstones: table.record.tombstones,
       ...textsOf(table.record),
       originals: this.#compiled.needsOriginals,

@@ -102,6 +102,22 @@ test('what was read while the collector asked for another place is not sent', as
   assert.equal(rangeOf(await feed.next()), 'segment claims-0 [0, 10)');
 });
 
+test('what was read for a stream that is over is sent on the next one, though it begins at the same place', async () => {
+  const state = stateOf(0, 0, 20);
+  const other = stateOf(1, 0, 10);
+  other.gaps.push({ ...gapOf(0, 10), partition: 1 });
+  const { feed, spool } = feedOf([state, other]);
+  spool.append([rangeSegment(0, 10), rangeSegment(10, 20)]);
+  const reading = feed.next();
+  feed.declared();
+  assert.equal(await reading, undefined);
+  assert.deepEqual(await allOf(feed), [
+    'segment claims-0 [0, 10)',
+    'gap claims-1 [0, 10)',
+    'segment claims-0 [10, 20)',
+  ]);
+});
+
 test('what the disk should hold and does not is lost by its offset, and its neighbours flow', async () => {
   const { feed, spool, lost } = feedOf([stateOf(0, 7, 10), stateOf(1, 0, 10)]);
   spool.append([rangeSegment(0, 10, { partition: 1 })]);

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { avroDecoder } from '@sluice/collector/transform/decode/avro.ts';
-import { UndecodableError } from '@sluice/collector/transform/decode/avro-reader.ts';
+import { UndecodableError } from '@sluice/collector/transform/decode/value-reader.ts';
 import avsc from 'avsc';
 import fc from 'fast-check';
 import { oneWindows } from './one-window.ts';

@@ -52,6 +52,7 @@ async function transform(detection: Detection, values: readonly string[]) {
     provenance: 'position',
     quarantineRaw: 'keep',
     startAt: undefined,
+    backfill: undefined,
     whenParked: 'hold',
     windowLengthMs: 1_000,
     windowBytesMax: 1_000_000,

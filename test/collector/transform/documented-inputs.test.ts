@@ -3,10 +3,11 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { documentedTables, runTableExamples } from '../../support/table-examples.ts';
+import { documentedTables, documentedText, runTableExamples } from '../../support/table-examples.ts';
 import { temporaryDirectory } from '../../support/temp.ts';
 
 const tables = documentedTables('inputs.md');
+const [proto = ''] = documentedText('inputs.md').match(/^\/\/ claim\.proto\n.*?(?=^```$)/ms) ?? [];
 const claim = {
   type: 'record',
   name: 'Claim',
@@ -20,6 +21,7 @@ const claim = {
 test('every table of docs/inputs.md does what its examples say', async () => {
   const directory = temporaryDirectory();
   writeFileSync(join(directory, 'claim.avsc'), JSON.stringify(claim));
+  writeFileSync(join(directory, 'claim.proto'), proto);
   const results = await runTableExamples(directory, tables);
   for (const { table, example, differences } of results)
     assert.deepEqual(differences, [], `${table}: ${example}`);

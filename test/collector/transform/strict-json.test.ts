@@ -14,7 +14,7 @@ const columns = [
   { name: 'n', type: 'int' },
   { name: 's', type: 'string' },
 ];
-const rules = jsonRules(planFields({ ...plainTable, columns }).source);
+const rules = jsonRules(planFields({ ...plainTable, columns }).source, '\u001eelement');
 
 function chunkOf(values: readonly string[]): ColumnChunk {
   const chunk = new ColumnChunk({

@@ -10,6 +10,7 @@ import type { Database } from '../../transform/duckdb.ts';
 import type { LakeReader } from '../lake-reader.ts';
 import type { QueryOptions } from '../query.ts';
 import { type FindingList, finding } from './findings.ts';
+import { SeenHistory } from './history.ts';
 import {
   type Audited,
   fetched,
@@ -49,6 +50,8 @@ export interface TableVerdict {
   readonly gaps: readonly string[];
   /** Gaps, or parts of them, that spools have filled: by which entry. */
   readonly fills: readonly string[];
+  /** What is read of the history that the table wants. */
+  readonly backfills: readonly string[];
   /** Where Kafka truncated a log: the offsets that came twice, each time under another epoch. */
   readonly forks: readonly string[];
   /** What could not be proven, and why. */
@@ -81,10 +84,12 @@ export async function auditTable(table: TableConfig, options: AuditOptions): Pro
   const audit: Audit = { table, reader, fold, outputs, nowMs, options, strays: [], pending, offsetsRead: 0 };
   const fills: string[] = [];
   let objects = 0;
+  const seen = new SeenHistory();
   for await (const entry of reader.entries(table.name, fold.nextSequence)) {
+    const history = seen.rangesOf(entry);
     if (!isWindow(entry)) continue;
     if (entry.kind === 'fill')
-      for (const range of entry.ranges)
+      for (const range of entry.ranges.filter((r) => !history.has(r)))
         fills.push(
           `${partitionName(range)} [${range.start}, ${range.next}): closed by entry ${entry.sequence}`,
         );
@@ -170,11 +175,11 @@ async function readEntry(audit: Audit, entry: WindowEntry, there: readonly Stand
     files,
     isComplete,
     rowsHaveOffsets,
-    manyRows: isPlural(audit.table.steps),
+    manyRows: isPlural(audit.table),
     offsetsAtOnceMax: audit.options.offsetsAtOnceMax ?? OFFSETS_AT_ONCE_MAX,
   });
   findings.add(...read.findings);
-  if (isComplete && !rowsHaveOffsets && rowsAreRecords(audit.table.steps) && rows !== entry.classes.emitted) {
+  if (isComplete && !rowsHaveOffsets && rowsAreRecords(audit.table) && rows !== entry.classes.emitted) {
     const place = { table: entry.table, place: `entry ${entry.sequence}` };
     const message = `${entry.classes.emitted} records are emitted by the ledger and ${rows} rows are in the objects`;
     findings.add(finding('CLASSES_MISCOUNTED', place, message));
@@ -213,6 +218,12 @@ function summary(fold: Fold) {
     gaps: partitions.flatMap((p) =>
       p.gaps.map((g) => `${partitionName(p)} [${g.start}, ${g.next}): ${g.reason}`),
     ),
+    backfills: partitions.flatMap((p) => {
+      const { from, next, to } = p.backfill ?? { from: 0, next: 0, to: 0 };
+      const span = `${partitionName(p)} [${from}, ${to})`;
+      if (from >= to) return [];
+      return next >= to ? `${span}: read` : `${span}: read up to ${next}, ${to - next} offsets are not`;
+    }),
     forks: partitions.flatMap((p) =>
       p.forks.map((f) => `${partitionName(p)} [${f.to}, ${f.from}): came again in epoch ${f.leaderEpoch}`),
     ),

@@ -103,7 +103,7 @@ async function inWindow(
   }
   const [row] = rows;
   const sum = rows.reduce((total, { times }) => total + times, 0);
-  const copies = isPlural(task.table.steps) ? manyTimes(rows) : sum;
+  const copies = isPlural(task.table) ? manyTimes(rows) : sum;
   const twins = entry.ranges.filter((r) => r.partition === range.partition && covers(r, asked.offset)).length;
   if (copies > twins) {
     const message = `${partitionName(range)} offset ${asked.offset} is there ${copies} times: in ${rows.map(({ key }) => key).join(' and ')}`;
@@ -200,7 +200,7 @@ async function rowsIn(
   const { definition } = seenOutput(task, output.output);
   const code = output.output === 'quarantine' ? 'min(code)' : 'NULL';
   try {
-    const numbered = output.output !== 'quarantine' && isPlural(task.table.steps);
+    const numbered = output.output !== 'quarantine' && isPlural(task.table);
     const { rows } = await task.database.select(
       `SELECT coalesce(max(n), 0), min(c) FROM (SELECT count(*) AS n, ${code} AS c ` +
         `FROM ${readerOf(definition, [file.path])} ` +

@@ -21,6 +21,7 @@ function tableLines(table: TableVerdict, { mode, findings, kafka }: Verification
     ...table.partitions.map(
       (p) => `  ${p.partition}: [${p.start}, ${p.next})${proofOf(table, mode === 'deep', findings)}`,
     ),
+    ...table.backfills.map((backfill) => `  history ${backfill}`),
     ...table.gaps.map((gap) => `  gap ${gap}`),
     ...table.fills.map((fill) => `  filled ${fill}`),
     ...table.forks.map((fork) => `  fork ${fork}`),

@@ -1,11 +1,10 @@
 // Avro's logical types as texts that a column is read from: dates and times as ISO 8601, decimals digit for
 // digit. A logical type that is unknown or does not fit its type is none, as the specification says.
 import type { AvroReader } from './avro-reader.ts';
+import { decimalText, isoTime } from './json-text.ts';
 
 /** Writes JSON. */
 export type Decode = (reader: AvroReader) => string;
-
-const DECIMAL_BYTES_MAX = 256;
 
 interface Annotated {
   readonly type: string;
@@ -20,7 +19,11 @@ export function logicalDecoder(schema: Annotated): Decode | undefined {
   const isBytes = type === 'bytes' || (type === 'fixed' && typeof size === 'number');
   const bytesOf = (reader: AvroReader) => (type === 'bytes' ? reader.sized() : reader.take(size as number));
   if (logicalType === 'decimal' && isBytes)
-    return (reader) => `"${decimalText(bytesOf(reader), typeof scale === 'number' ? scale : 0, reader)}"`;
+    return (reader) => {
+      const text = decimalText(bytesOf(reader), typeof scale === 'number' ? scale : 0);
+      if (text === undefined) throw reader.fail();
+      return `"${text}"`;
+    };
   if (logicalType === 'uuid' && type === 'fixed' && size === 16) return (r) => `"${uuidText(r.take(16))}"`;
   if (logicalType === 'date' && type === 'int') return (r) => quoted(isoTime(BigInt(r.int()) * DAY, 0), 10);
   const unit = typeof logicalType === 'string' ? UNITS[logicalType] : undefined;
@@ -59,25 +62,6 @@ const UNITS: Readonly<Record<string, Unit>> = Object.fromEntries([
 ]);
 
 const quoted = (text: string, length: number) => `"${text.length > 19 ? text : text.slice(0, length)}"`;
-
-/** Outside the years that four digits spell, the nanoseconds themselves: no date, and quarantined as one. */
-function isoTime(nanos: bigint, digits: number): string {
-  const below = ((nanos % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n;
-  const seconds = Number((nanos - below) / 1_000_000_000n);
-  if (seconds < -62_167_219_200 || seconds >= 253_402_300_800) return `${nanos}ns since 1970-01-01`;
-  const iso = new Date(seconds * 1_000).toISOString().slice(0, 19);
-  return digits === 0 ? iso : `${iso}.${String(below).padStart(9, '0').slice(0, digits)}`;
-}
-
-/** Two's complement, the highest byte first. */
-function decimalText(bytes: Buffer, scale: number, reader: AvroReader): string {
-  if (bytes.length > DECIMAL_BYTES_MAX || scale < 0 || scale > DECIMAL_BYTES_MAX) throw reader.fail();
-  const unscaled = BigInt.asIntN(bytes.length * 8, BigInt(`0x${bytes.toString('hex') || '0'}`));
-  const digits = String(unscaled < 0n ? -unscaled : unscaled).padStart(scale + 1, '0');
-  const sign = unscaled < 0n ? '-' : '';
-  if (scale === 0) return sign + digits;
-  return `${sign}${digits.slice(0, -scale)}.${digits.slice(-scale)}`;
-}
 
 function uuidText(bytes: Buffer): string {
   return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');

@@ -4,9 +4,8 @@
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { type Decode, logicalDecoder } from './avro-logical.ts';
 import { AvroReader } from './avro-reader.ts';
-
-/** Bytes of a value from `at` on → JSON. Throws UndecodableError. */
-export type DecodeValue = (value: Buffer, at: number) => string;
+import { base64Text, floatText } from './json-text.ts';
+import type { DecodeValue } from './value-reader.ts';
 
 type Schema = string | readonly Schema[] | { readonly type: Schema; readonly [key: string]: unknown };
 
@@ -41,10 +40,6 @@ interface Scope {
   readonly path: string;
 }
 
-const float = (value: number) => (Number.isFinite(value) ? numberText(value) : `"${value}"`);
-const numberText = (value: number) => (Object.is(value, -0) ? '-0.0' : String(value));
-const base64 = (bytes: Buffer) => `"${bytes.toString('base64')}"`;
-
 const PRIMITIVES: Readonly<Record<string, Decode>> = {
   null: () => 'null',
   boolean: (reader) => {
@@ -54,9 +49,9 @@ const PRIMITIVES: Readonly<Record<string, Decode>> = {
   },
   int: (reader) => String(reader.int()),
   long: (reader) => String(reader.long()),
-  float: (reader) => float(reader.take(4).readFloatLE(0)),
-  double: (reader) => float(reader.take(8).readDoubleLE(0)),
-  bytes: (reader) => base64(reader.sized()),
+  float: (reader) => floatText(reader.take(4).readFloatLE(0)),
+  double: (reader) => floatText(reader.take(8).readDoubleLE(0)),
+  bytes: (reader) => base64Text(reader.sized()),
   string: (reader) => JSON.stringify(reader.text()),
 };
 
@@ -140,7 +135,7 @@ function enumeration({ symbols }: Readonly<Record<string, unknown>>): Decode {
 
 function fixed({ size }: Readonly<Record<string, unknown>>): Decode {
   if (typeof size !== 'number' || !Number.isInteger(size) || size < 0) throw invalid('a fixed has no size');
-  return (reader) => base64(reader.take(size));
+  return (reader) => base64Text(reader.take(size));
 }
 
 function union(branches: readonly Schema[], scope: Scope): Decode {

@@ -1,30 +1,79 @@
 // Binary values with a schema, on their way to SQL: out of their frame, decoded to JSON text, or quarantined
 // with the field at which that ended.
-import type { AvroInput } from '../../contracts.ts';
+import { SluiceError } from '@sluice/shared/errors.ts';
+import type { AvroInput, ProtobufInput } from '../../contracts.ts';
 import type { Converter, OddCode } from '../columns.ts';
-import { avroDecoder, type DecodeValue } from './avro.ts';
-import { UndecodableError } from './avro-reader.ts';
-import { confluentFrame, glueFrame, type WindowSchemas } from './schemas.ts';
+import { avroDecoder } from './avro.ts';
+import { protobufDecoder } from './protobuf.ts';
+import { descriptorSchema } from './protobuf-descriptors.ts';
+import { ProtobufReader } from './protobuf-reader.ts';
+import { textSchema } from './protobuf-text.ts';
+import { confluentFrame, type Framed, glueFrame, type Known, type WindowSchemas } from './schemas.ts';
+import { type DecodeValue, UndecodableError } from './value-reader.ts';
+
+type Framing = 'confluent' | 'glue';
 
 export function avroConverter(input: AvroInput, schemas: WindowSchemas): Converter {
   if (input.framing === 'none') {
     const decode = avroDecoder(input.schema);
     return (value) => decoded(decode, value, 0);
   }
-  const { framing } = input;
+  return framed(input.framing, schemas, (known, { value, at }) =>
+    known.type === 'AVRO' ? decoded(known.decode, value, at) : 'SCHEMA_UNUSABLE',
+  );
+}
+
+export function protobufConverter(input: ProtobufInput, schemas: WindowSchemas): Converter {
+  if (input.framing === 'none') {
+    const decode = fileDecoder(input);
+    return (value) => decoded(decode, value, 0);
+  }
+  const { framing, message } = input;
+  return framed(framing, schemas, (known, { value, at }) => {
+    if (known.type !== 'PROTOBUF') return 'SCHEMA_UNUSABLE';
+    return told(() => {
+      const reader = new ProtobufReader(value, at);
+      const found = known.messages.find(reader);
+      if (found === undefined) return 'FRAME_INVALID';
+      if (message !== undefined && found.name !== message) return 'MESSAGE_OTHER';
+      return Buffer.from(found.decode(value, reader.at));
+    });
+  });
+}
+
+/** SCHEMA_INVALID. */
+export function fileDecoder({ schema, message }: Extract<ProtobufInput, { framing: 'none' }>): DecodeValue {
+  const found =
+    'files' in schema
+      ? textSchema(schema.files)
+      : descriptorSchema(Buffer.from(schema.descriptors, 'base64'));
+  const shape = found.message(message);
+  if (shape !== undefined) return protobufDecoder(shape);
+  const others = found.names.slice(0, 5).join(', ');
+  throw new SluiceError('SCHEMA_INVALID', `the protobuf schema has no message '${message}', but ${others}`);
+}
+
+function framed(
+  framing: Framing,
+  schemas: WindowSchemas,
+  read: (known: Exclude<Known, string>, framed: Framed) => Buffer | OddCode,
+): Converter {
   const unframe = framing === 'confluent' ? confluentFrame : glueFrame;
   return (value) => {
-    const framed = unframe(value);
-    if (typeof framed === 'string') return framed;
-    const known = schemas.get(framing, framed.id);
-    return typeof known === 'string' ? known : decoded(known, framed.value, framed.at);
+    const found = unframe(value);
+    if (typeof found === 'string') return found;
+    const known = schemas.get(framing, found.id);
+    return typeof known === 'string' ? known : read(known, found);
   };
 }
 
+const decoded = (decode: DecodeValue, value: Buffer, at: number) =>
+  told(() => Buffer.from(decode(value, at)));
+
 /** JSON, or a code with the path of the field, which quarantine tells apart. */
-export function decoded(decode: DecodeValue, value: Buffer, at: number): Buffer | OddCode {
+function told(read: () => Buffer | OddCode): Buffer | OddCode {
   try {
-    return Buffer.from(decode(value, at));
+    return read();
   } catch (error) {
     if (error instanceof UndecodableError) return `${error.code}\u001f${error.field}`;
     throw error;

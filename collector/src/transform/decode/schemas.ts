@@ -4,7 +4,10 @@ import { inflateSync } from 'node:zlib';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { FoundSchema, SchemaPlace, SchemaWant } from '../../contracts.ts';
 import type { OddCode } from '../columns.ts';
-import { avroDecoder, type DecodeValue } from './avro.ts';
+import { avroDecoder } from './avro.ts';
+import { type Messages, messagesOf } from './protobuf-frames.ts';
+import { textSchema } from './protobuf-text.ts';
+import type { DecodeValue } from './value-reader.ts';
 
 /** Compiled schemas in memory; the one that came first makes room. */
 const SCHEMAS_MAX = 1_000;
@@ -19,7 +22,11 @@ export class SchemaWanted extends Error {
   }
 }
 
-type Known = DecodeValue | 'SCHEMA_UNKNOWN' | 'SCHEMA_UNUSABLE';
+export type Known =
+  | { readonly type: 'AVRO'; readonly decode: DecodeValue }
+  | { readonly type: 'PROTOBUF'; readonly messages: Messages }
+  | 'SCHEMA_UNKNOWN'
+  | 'SCHEMA_UNUSABLE';
 
 /** Of a whole process: what a registry has once said of an id never changes. */
 export class SchemaShelf {
@@ -32,16 +39,18 @@ export class SchemaShelf {
   put(want: SchemaWant, found: FoundSchema): void {
     const first = this.#known.keys().next().value;
     if (this.#known.size >= SCHEMAS_MAX && first !== undefined) this.#known.delete(first);
-    this.#known.set(keyOf(want), compiled(found));
+    this.#known.set(keyOf(want), compiled(found, want.framing));
   }
 }
 
 const keyOf = ({ framing, topicId, topic, id }: SchemaWant) => JSON.stringify([framing, topicId, topic, id]);
 
-function compiled({ type, schema, references }: FoundSchema): Known {
-  if (type !== 'AVRO') return 'SCHEMA_UNUSABLE';
+function compiled({ type, schema, references }: FoundSchema, framing: SchemaWant['framing']): Known {
   try {
-    return avroDecoder(schema, references);
+    if (type === 'AVRO') return { type, decode: avroDecoder(schema, references) };
+    if (type !== 'PROTOBUF') return 'SCHEMA_UNUSABLE';
+    const files = [...references, schema].map((text, i) => ({ name: `schema ${i}`, text }));
+    return { type, messages: messagesOf(textSchema(files), framing) };
   } catch (error) {
     if (error instanceof SluiceError && error.code === 'SCHEMA_INVALID') return 'SCHEMA_UNUSABLE';
     throw error;

@@ -186,12 +186,17 @@ function lineBreakLayer(context: Context, from: string, fields: readonly Field[]
   return `checked AS (SELECT ${carried(context, { problem: told })}${columns(fields)} FROM ${from})`;
 }
 
-const KNOWN = '_topic, _partition, _offset, _timestamp, _key, _headers, __value, __original';
+const KNOWN = '_topic, _partition, _offset, _timestamp, _key, _headers';
 
 /** What every layer hands on of a record, some of it changed. */
-function carried({ plan, keepsDeleted }: Context, { problem, filtered, nulled, nth }: Changed = {}): string {
+function carried({ plan, keepsDeleted }: Context, changed: Changed = {}): string {
+  const { problem, filtered, nulled, nth, first } = changed;
   const as = (sql: string | undefined, name: string) => (sql === undefined ? name : `${sql} AS ${name}`);
-  const known = KNOWN + (keepsDeleted ? `, ${DELETED}` : '');
+  // Many rows of a large record would each have all of it, and fill any disk.
+  const bytes = ['__value', '__original'].map((name) =>
+    first === undefined ? name : `CASE WHEN ${first} THEN ${name} END AS ${name}`,
+  );
+  const known = [KNOWN, ...bytes].join(', ') + (keepsDeleted ? `, ${DELETED}` : '');
   const counted = plan.nulls ? `, ${as(nulled, '__nulled')}` : '';
   const numbered = plan.plural ? `, __id, ${as(nth, '__nth')}` : '';
   return `${known}, ${as(problem, '__problem')}, ${as(filtered, '__filtered')}${counted}${numbered}`;

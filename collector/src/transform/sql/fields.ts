@@ -2,7 +2,9 @@
 // can be wrong with that. Pure; the SQL is built from the plan in compile.ts.
 import type { InputFormat, PatternInput, ReadColumn, Step, TableConfig } from '../../contracts.ts';
 import { isPlural } from '../../step-config.ts';
+import { explodesArrays } from '../../table-input.ts';
 import { avroDecoder } from '../decode/avro.ts';
+import { fileDecoder } from '../decode/decoders.ts';
 import { textPattern } from '../text-pattern.ts';
 import { DELETED, isMetadata, metadataFields } from './metadata.ts';
 import { type Pipe, type PlannedOutput, waysOf } from './pipes.ts';
@@ -55,9 +57,9 @@ export function planFields(table: TableConfig): FieldPlan {
   const asked: Asked = { expressions: [], queries: [], checks: [] };
   const source = sourceFields(table, problems);
   const references: Reference[] = [];
-  const planning = { table, problems, asked, keyFiles, references, plural: isPlural(table.steps) };
+  const planning = { table, problems, asked, keyFiles, references, plural: isPlural(table) };
   const steps = planSteps(table.steps, source, planning);
-  const { pipes, outputs } = waysOf(steps, source);
+  const { pipes, outputs } = waysOf(steps, source, explodesArrays(table.input));
   for (const { name, fields } of outputs) checkOutput(table, { name, fields }, problems);
   const all = pipes.flatMap((pipe) => pipe.steps);
   const nulls = source.some(({ nullOnError }) => nullOnError) || all.some((step) => step.nulls === true);
@@ -180,7 +182,7 @@ function sourceFields(table: TableConfig, problems: string[]): SourceField[] {
   if (input.kind === 'csv' && columns.length === 0)
     problems.push("csv needs 'columns', in the order of the line");
   checkPaths(input, fields, problems);
-  if (input.kind === 'avro' && input.framing === 'none') checkSchema(input.schema, problems);
+  checkSchema(input, problems);
   return fields;
 }
 
@@ -191,9 +193,11 @@ const declaredSource = ({ name, type, onError }: ReadColumn) => ({
   nullOnError: onError === 'null',
 });
 
-function checkSchema(schema: string, problems: string[]): void {
+function checkSchema(input: InputFormat, problems: string[]): void {
+  if ((input.kind !== 'avro' && input.kind !== 'protobuf') || input.framing !== 'none') return;
   try {
-    avroDecoder(schema);
+    if (input.kind === 'avro') avroDecoder(input.schema);
+    else fileDecoder(input);
   } catch (error) {
     problems.push(error instanceof Error ? error.message : String(error));
   }
@@ -239,7 +243,7 @@ function checkPaths(input: InputFormat, fields: readonly SourceField[], problems
     if (twin !== undefined) problems.push(`'${twin}' and '${name}' differ in nothing or only in case`);
     seen.set(name.toLowerCase(), name);
     if (path.some((part) => part === '' || part.includes('\0'))) problems.push(`'${name}' has an empty part`);
-    if (type.kind === 'binary' && input.kind !== 'avro')
+    if (type.kind === 'binary' && input.kind !== 'avro' && input.kind !== 'protobuf')
       problems.push(`'${name}': JSON and CSV hold no binary; read it as string`);
   }
   for (const { path } of fields)

@@ -35,9 +35,10 @@ export interface Ways {
   readonly outputs: readonly PlannedOutput[];
 }
 
-export function waysOf(steps: readonly PlannedStep[], source: readonly Field[]): Ways {
+/** `manyRows`: of a record there may be several rows already as it is read. */
+export function waysOf(steps: readonly PlannedStep[], source: readonly Field[], manyRows: boolean): Ways {
   const ways = { pipes: [] as Pipe[], outputs: [] as PlannedOutput[] };
-  follow(ways, { steps, output: 'rows', from: undefined, fields: source, manyRows: false });
+  follow(ways, { steps, output: 'rows', from: undefined, fields: source, manyRows });
   const [rows, others] = [ways.outputs.filter(isRows), ways.outputs.filter((one) => !isRows(one))];
   return { pipes: ways.pipes, outputs: [...rows, ...others] };
 }

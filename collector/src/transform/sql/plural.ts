@@ -51,7 +51,7 @@ export function pluralStatements(parts: PluralParts): string[] {
     ...plan.pipes.map((pipe) => layDown(parts, pipe)),
     verdicts(parts),
     ...plan.outputs.map((output) => stage(parts, output)),
-    stageLost(),
+    stageLost(parts),
   ];
 }
 
@@ -73,16 +73,14 @@ function layDown(
 }
 
 /** One row for each record: what is wrong with any of its rows, and whether none of them is left. */
-function verdicts({ plan, raw }: PluralParts): string {
+function verdicts({ plan }: PluralParts): string {
   const each = plan.outputs.map(
-    ({ name }) =>
-      'SELECT __id, _partition, _offset, _timestamp, __problem, __filtered, ' +
-      `CASE WHEN __problem IS NOT NULL THEN ${raw} END AS raw FROM ${made(name)}`,
+    ({ name }) => `SELECT __id, _partition, _offset, _timestamp, __problem, __filtered FROM ${made(name)}`,
   );
   return (
     'CREATE OR REPLACE TEMP TABLE verdict AS SELECT __id, any_value(_partition) AS _partition, ' +
     'any_value(_offset) AS _offset, any_value(_timestamp) AS _timestamp, min(__problem) AS problem, ' +
-    `bool_and(__filtered) AS filtered, any_value(raw) AS raw FROM (\n${each.join('\nUNION ALL ')}\n) GROUP BY __id`
+    `bool_and(__filtered) AS filtered FROM (\n${each.join('\nUNION ALL ')}\n) GROUP BY __id`
   );
 }
 
@@ -99,11 +97,17 @@ function stage({ plan, metadata }: PluralParts, { name, staged, tables }: Planne
   );
 }
 
-/** Records without rows stand beside the table's own. */
-function stageLost(): string {
+/** Records without rows stand beside the table's own; the first row of one has its bytes. */
+function stageLost({ plan, raw }: PluralParts): string {
+  const bad = '(SELECT __id FROM verdict WHERE problem IS NOT NULL)';
+  const bytes = plan.outputs.map(
+    ({ name }) =>
+      `SELECT __id, ${raw} AS raw FROM ${made(name)} WHERE __value IS NOT NULL AND __id IN ${bad}`,
+  );
   return (
     'INSERT INTO staged (_partition, _offset, _timestamp, __problem, __filtered, __raw, __id)\n' +
     'SELECT _partition, _offset, _timestamp, problem, problem IS NULL, raw, __id FROM verdict ' +
-    'WHERE problem IS NOT NULL OR filtered'
+    `LEFT JOIN (SELECT __id, any_value(raw) AS raw FROM (\n${bytes.join('\nUNION ALL ')}\n) GROUP BY __id) ` +
+    'USING (__id) WHERE problem IS NOT NULL OR filtered'
   );
 }

@@ -1,12 +1,13 @@
 // The first layers of a table's SQL: records come out of the joined columns, and their values become typed
 // columns, each with a check, by what the table's format is. Pure.
 import type { TableConfig } from '../../contracts.ts';
+import { explodesArrays } from '../../table-input.ts';
 import { type TextPattern, textPattern } from '../text-pattern.ts';
 import { type Reads, readAs, wantsToken } from './convert.ts';
 import { exactText } from './exact-text.ts';
 import type { FieldPlan, SourceField } from './fields.ts';
 import { DELETED } from './metadata.ts';
-import { problem } from './problems.ts';
+import { problem, US } from './problems.ts';
 import type { InsertForm } from './steps/step.ts';
 import { type FieldType, identifier, isScalar, literal } from './types.ts';
 
@@ -14,6 +15,8 @@ import { type FieldType, identifier, isScalar, literal } from './types.ts';
 export interface Marks {
   readonly separator: string;
   readonly nullMark: string;
+  /** In front of each element of an array that is exploded. */
+  readonly elementMark: string;
 }
 
 export interface Context {
@@ -30,13 +33,13 @@ export interface Context {
 }
 
 /** Whether a value becomes JSON that a schema has typed: every field is read as text. */
-function isDecoded(input: TableConfig['input']): boolean {
-  return input.kind === 'avro';
+export function isDecoded(input: TableConfig['input']): boolean {
+  return input.kind === 'avro' || input.kind === 'protobuf';
 }
 
 /** Whether a value is rewritten so that its bytes cannot be had from what SQL reads. */
 export function isConverted({ input, record }: TableConfig): boolean {
-  return record.compression !== 'none' || isDecoded(input);
+  return record.compression !== 'none' || isDecoded(input) || explodesArrays(input);
 }
 
 /** The record as it was: CSV lines travel in front of their fields, bytes as base64. */
@@ -75,6 +78,7 @@ export function readLayers(context: Context, form: InsertForm): string[] {
   switch (table.input.kind) {
     case 'json':
     case 'avro':
+    case 'protobuf':
       return jsonLayers(context, form);
     case 'csv':
       return csvLayers(context);
@@ -100,15 +104,53 @@ function jsonLayers(context: Context, form: InsertForm): string[] {
     "(starts_with(__value, '{') OR starts_with(ltrim(__value, ' ' || chr(9) || chr(10) || chr(13)), '{'))";
   const readable = form === 'clean' ? object : `${object} AND json_valid(__value)`;
   const parse = `from_json(__value, ${literal(structureOf(source, asToken))})`;
-  const notObject = `CASE WHEN r IS NOT NULL OR __value IS NULL THEN NULL WHEN json_valid(__value) THEN 'NOT_AN_OBJECT' ELSE 'JSON_INVALID' END`;
+  const explodes = explodesArrays(table.input);
+  const shown = { value: '__value', type: 'an object' };
+  const other = explodes
+    ? `CASE WHEN __at IS NULL THEN 'NOT_AN_OBJECT' ELSE ${problem('NOT_AN_OBJECT', '', shown)} END`
+    : "'NOT_AN_OBJECT'";
+  const notObject = `CASE WHEN r IS NOT NULL OR __value IS NULL THEN NULL WHEN json_valid(__value) THEN ${other} ELSE 'JSON_INVALID' END`;
   const texts = source.map((field, i) => {
     const at = field.path.reduce((inner, part) => `struct_extract(${inner}, ${literal(part)})`, 'r');
     return asToken(field.type) ? `nullif(${at}::VARCHAR, 'null') AS t${i}` : `${at} AS t${i}`;
   });
+  const mark = exactText ? marks.nullMark : undefined;
   return [
-    `parsed AS (SELECT *, CASE WHEN ${readable} THEN ${parse} END AS r FROM input)`,
+    ...(explodes ? elementLayers(marks.elementMark) : []),
+    `parsed AS (SELECT *, CASE WHEN ${readable} THEN ${parse} END AS r FROM ${explodes ? 'elements' : 'input'})`,
     `texts AS (SELECT *, ${notObject} AS __unread, ${[...texts].join(', ')} FROM parsed)`,
-    ...typedLayers(context, { reads, mark: exactText ? marks.nullMark : undefined }),
+    ...(explodes
+      ? placed(typedLayers(context, { reads, mark, also: ', __at' }))
+      : typedLayers(context, { reads, mark })),
+  ];
+}
+
+/** A row of each element that the converter has marked, and where it stood; of another value the one row. */
+function elementLayers(mark: string): string[] {
+  const from = Buffer.from(mark).length + 1;
+  return [
+    `marked AS (SELECT *, coalesce(starts_with(__value, ${literal(mark)}), false) AS __array FROM input)`,
+    `lists AS (SELECT *, CASE WHEN __array THEN string_split(__value[${from}:], ${literal(mark)}) ` +
+      'ELSE [__value] END AS __list FROM marked)',
+    'standing AS (SELECT * EXCLUDE (__value, __list), unnest(__list) AS __value, ' +
+      'unnest(range(len(__list)))::INTEGER AS __i FROM lists)',
+    'elements AS (SELECT * EXCLUDE (__array, __i, __nth, __original), [__i] AS __nth, ' +
+      'CASE WHEN __i = 0 THEN __original END AS __original, ' +
+      "CASE WHEN __array THEN '[' || __i || ']' END AS __at FROM standing)",
+  ];
+}
+
+/** Says of what is wrong in which element. */
+function placed(layers: readonly string[]): string[] {
+  const [last = '', ...before] = [...layers].reverse();
+  const dot = `CASE WHEN split_part(__problem, ${US}, 2) = '' THEN '' ELSE '.' END`;
+  const told =
+    `CASE WHEN __at IS NULL THEN __problem WHEN NOT contains(__problem, ${US}) THEN __problem || ${US} || __at ` +
+    `ELSE regexp_replace(__problem, ${US}, ${US} || __at || ${dot}) END`;
+  return [
+    ...before.reverse(),
+    last.replace(/^read AS/, 'found AS'),
+    `read AS (SELECT * EXCLUDE (__at) REPLACE (${told} AS __problem) FROM found)`,
   ];
 }
 
@@ -158,7 +200,7 @@ function patternLayers({ regex, groups }: TextPattern, context: Context): string
 
 function typedLayers(
   { plan, keepsDeleted }: Pick<Context, 'plan' | 'keepsDeleted'>,
-  { reads, mark }: { reads: Reads; mark?: string | undefined },
+  { reads, mark, also = '' }: { reads: Reads; mark?: string | undefined; also?: string },
 ): string[] {
   const { source, nulls } = plan;
   const conversions = source.map(({ type, path }) => {
@@ -192,7 +234,7 @@ function typedLayers(
   );
   const value = (nullOnError: boolean, i: number) =>
     nullOnError ? `CASE WHEN ${failing[i]} THEN NULL ELSE c${i} END` : `c${i}`;
-  const others = (keepsDeleted ? `, ${DELETED}` : '') + (plan.plural ? ', __id, __nth' : '');
+  const others = (keepsDeleted ? `, ${DELETED}` : '') + (plan.plural ? ', __id, __nth' : '') + also;
   const named = source
     .map((field, i) => `, ${value(field.nullOnError, i)} AS ${identifier(field.name)}`)
     .join('');

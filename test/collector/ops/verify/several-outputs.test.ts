@@ -66,6 +66,25 @@ test('the fate of a record is told though it has several rows', async () => {
   );
 });
 
+test('elements of an array are rows of one record to verify, too', async () => {
+  const store = fakeObjectStore();
+  const table = {
+    ...plainTable,
+    columns: [{ name: 'n', type: 'int' }],
+    input: { kind: 'json', array: 'explode' } as const,
+  };
+  const lake = await createWrittenLake(transformer, store, [table]);
+  await lake.write('claims', ['[{"n":1},{"n":1}]', '{"n":2}', '[]', '[{"n":1},{"n":"x"}]']);
+  const { tables, findings: found } = await verify(lake.options, 'deep');
+  assert.deepEqual(found, []);
+  assert.deepEqual(
+    tables.map(({ in: total, emitted, filtered, quarantined }) => [total, emitted, filtered, quarantined]),
+    [[4, 2, 1, 1]],
+  );
+  const { fates, findings: ofOne } = await verifyOffset(lake.options, parseOffset('claims:0:0'));
+  assert.deepEqual([fates[0]?.fate, ofOne], ['emitted', []]);
+});
+
 const rowsOf = (rows: string) => parquetOf(`SELECT unnest([${rows}], recursive := true) FROM range(1)`);
 const row = (offset: number, number: number) =>
   `{'n': 1::TINYINT, '_partition': 0, '_offset': ${offset}::BIGINT, '_row': ${number}}`;

@@ -43,7 +43,11 @@ function explodeLayers({ list, others, made, position, outer }: Exploding, at: P
   const element = `unnest(CASE WHEN ${full} THEN ${list} ELSE [NULL] END) AS __x`;
   const index = `unnest(CASE WHEN ${full} THEN range(len(${list})) ELSE [NULL] END) AS __i`;
   const filtered = `__filtered OR (__problem IS NULL AND __i IS NULL)`;
-  const changed = { nth: 'list_append(__nth, coalesce(__i, 0)::INTEGER)', ...(outer ? {} : { filtered }) };
+  const changed = {
+    nth: 'list_append(__nth, coalesce(__i, 0)::INTEGER)',
+    first: 'coalesce(__i, 0) = 0',
+    ...(outer ? {} : { filtered }),
+  };
   const values = made.map(({ name, of }) => `, ${of('__x')} AS ${identifier(name)}`).join('');
   const place = position === undefined ? '' : `, __i::INTEGER AS ${identifier(position)}`;
   return [

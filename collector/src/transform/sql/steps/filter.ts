@@ -1,6 +1,7 @@
 // filter: a record whose condition is false or NULL is filtered. One that failed before is quarantined
 // whatever the condition says, and so is one for which it cannot be evaluated.
 import type { StepOf } from '../../../step-config.ts';
+import { DELETED } from '../metadata.ts';
 import { problem } from '../problems.ts';
 import { columns, type Place, type PlannedStep, type Scope } from './step.ts';
 
@@ -12,9 +13,7 @@ export function planFilter(step: StepOf<'filter'>, scope: Scope): PlannedStep {
 
 function filterLayers(condition: string, fields: string, at: Place): string[] {
   // What says that something was deleted has no values that a filter could judge.
-  const expression = at.keepsDeleted
-    ? `CASE WHEN __value IS NULL THEN true ELSE ${condition} END`
-    : condition;
+  const expression = at.keepsDeleted ? `CASE WHEN ${DELETED} THEN true ELSE ${condition} END` : condition;
   if (at.form !== 'guarded') {
     const passes = `coalesce((${expression})::BOOLEAN, false)`;
     const filtered = `CASE WHEN __filtered OR __problem IS NOT NULL THEN __filtered ELSE NOT ${passes} END`;
