@@ -4,7 +4,7 @@
 import { type Clock, within } from '@sluice/shared/clock.ts';
 import { describeError } from '@sluice/shared/errors.ts';
 import type { HealthReport } from '@sluice/shared/ops-server.ts';
-import { type LogPlace, type PartitionId, partitionKey } from '@sluice/shared/position.ts';
+import type { LogPlace, PartitionId } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { AgentConfig } from './config.ts';
 import type {
@@ -20,6 +20,7 @@ import type {
 } from './contracts.ts';
 import type { Events } from './events.ts';
 import { judgeHealth } from './ops/health.ts';
+import { CutsUnderWay } from './positions/cuts-under-way.ts';
 import { HistoryFeed } from './positions/history-feed.ts';
 import { PartitionBook } from './positions/partition-book.ts';
 import { ProvenSegments } from './positions/proven-segments.ts';
@@ -80,8 +81,7 @@ class RunningAgent implements Agent {
   readonly #history: HistoryFeed;
   readonly #segmenter: Segmenter;
   readonly #proven: ProvenSegments;
-  /** Cuts that the spool has not made yet, by partition. */
-  readonly #cuts = new Map<string, number>();
+  readonly #cuts = new CutsUnderWay();
   readonly #refused = new Map<string, string>();
   readonly #heldByCollector = new Map<string, string>();
   #topicsBeyondShare: ReadonlyMap<string, string> = new Map();
@@ -192,8 +192,7 @@ class RunningAgent implements Agent {
     const { events, spool, uplink } = this.#parts;
     const id = this.#book.cut(partition, cut);
     if (id === undefined) return;
-    const key = partitionKey(id);
-    this.#cuts.set(key, (this.#cuts.get(key) ?? 0) + 1);
+    this.#cuts.begin(id);
     this.#proven.drop(id);
     events.logTruncated({ topic: id.topic, partition: id.partition, ...cut, reason });
     uplink.truncated({ ...id, ...cut, reason });
@@ -201,10 +200,7 @@ class RunningAgent implements Agent {
       .cut(id, cut)
       .catch((error: unknown) => events.spoolNotTrimmed({ reason: describeError(error) }))
       .then(() => {
-        const left = (this.#cuts.get(key) ?? 1) - 1;
-        this.#cuts.set(key, left);
-        if (left > 0) return;
-        this.#cuts.delete(key);
+        if (!this.#cuts.end(id)) return;
         this.#book.resumeAtCut(id);
         this.#feed.wake();
       });

@@ -50,21 +50,12 @@ export interface SourceHandler {
   /** Metadata of assigned partitions, some time after `assigned` and again whenever it changes. */
   described(partitions: readonly PartitionInfo[]): void;
   /** Batches of one partition in offset order, starting at its position. Only enqueues; must not throw. */
-  batches(
-    partition: { topic: string; partition: number },
-    batches: readonly SourceBatch[],
-    fetched: FetchedBounds,
-  ): void;
+  batches(partition: SoughtPartition, batches: readonly SourceBatch[], fetched: FetchedBounds): void;
   /**
    * Kafka no longer has [startOffset, nextOffset): the source has moved on to nextOffset, and may be sought
    * elsewhere.
    */
-  gap(
-    partition: { topic: string; partition: number },
-    startOffset: number,
-    nextOffset: number,
-    reason: string,
-  ): void;
+  gap(partition: SoughtPartition, startOffset: number, nextOffset: number, reason: string): void;
   /**
    * Kafka's log has been cut: what was read at or above `offset` under epochs up to `leaderEpoch` is not in
    * it. The partition is paused until it is sought.

@@ -242,10 +242,10 @@ function detectionProblems(table: ParsedTable | undefined): Omit<Problem, 'path'
   const remedy = 'write the columns down; `sluice-collector detect` proposes those of json and csv';
   const kind = typeof format === 'string' ? format : (Object.keys(format)[0] ?? '');
   const hasHeader = typeof format === 'object' && 'csv' in format && format.csv.header !== 'none';
-  if (typeof format === 'object' && 'json' in format && format.json.array === 'explode')
-    return [{ message: 'columns of the elements of arrays are not detected', remedy }];
   if (!['json', 'csv'].includes(kind) || hasHeader)
     return [{ message: `columns of ${hasHeader ? 'csv with a header' : kind} are not detected`, remedy }];
+  if (typeof format === 'object' && 'json' in format && format.json.array === 'explode')
+    return [{ message: 'columns of exploded arrays are not detected', remedy }];
   if (output.format !== 'csv') return [];
   return [{ message: 'a csv table cannot get columns later', remedy: 'write parquet or json' }];
 }

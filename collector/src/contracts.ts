@@ -3,13 +3,13 @@ import type { OffsetRange } from '@sluice/shared/offset-range.ts';
 import type { LogPlace, PartitionId } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { BackfillLedger, HistoryLink } from './backfills.ts';
-import type { Classes, LedgerRange, OutputName } from './entries.ts';
+import type { Classes, LedgerRange, LedgerReplay, OutputName } from './entries.ts';
 import type { Column, OutputFormat, SchemaNews, TableConfig } from './tables.ts';
 
 export type * from './backfills.ts';
 export type * from './entries.ts';
+export type * from './schema-source.ts';
 export type * from './tables.ts';
-export type * from './value-schemas.ts';
 
 // ---- ingest → window ------------------------------------------------------------------------------------
 
@@ -325,6 +325,11 @@ export interface WindowCommit {
   readonly configVersion?: string | undefined;
 }
 
+/** What quarantined records became that were run again. */
+export interface ReplayCommit
+  extends Omit<WindowCommit, 'ranges'>,
+    Pick<LedgerReplay, 'after' | 'replayed'> {}
+
 export interface TableWriterStatus {
   /**
    * halted: an invariant broke, nothing more is written. parked: denied or incompatible; tried again ever
@@ -397,4 +402,13 @@ export interface TableWriter extends BackfillLedger {
   status(): TableWriterStatus;
   /** Stops retrying; pending calls reject. */
   close(): void;
+}
+
+/** The same ledger, for whoever runs quarantined records again. */
+export interface ReplayingWriter extends TableWriter {
+  /**
+   * Resolves with the number of its entry when its objects are published. REPLAY_OVERTAKEN where another
+   * replay came first.
+   */
+  replay(replay: ReplayCommit): Promise<number>;
 }

@@ -122,10 +122,32 @@ export interface PublishedEntry extends LedgerEntryBase {
   readonly kind: 'published';
 }
 
-/** Reserved: rows of quarantine objects, run again. No version writes it yet, and a fold stops at it. */
-export interface ReplayEntry extends LedgerEntryBase, Omit<LedgerWindow, 'ranges'> {
+/** Every row of its quarantine object in [start, next): `records` of them, the first at `start`, the last before `next`. */
+export interface ReplayedRange extends PartitionId {
+  readonly start: number;
+  readonly next: number;
+  readonly records: number;
+}
+
+/** What was taken of one quarantine object. */
+export interface ReplayedObject {
+  /** Number of the entry that put these records into quarantine. */
+  readonly entry: number;
+  readonly finalKey: string;
+  /** Ascending by partition and offset. */
+  readonly ranges: readonly ReplayedRange[];
+}
+
+/** What a replay made of quarantined records: those that failed again are not among them. */
+export interface LedgerReplay extends Omit<LedgerWindow, 'ranges'> {
+  /** Number of the replay before this one, -1 for none: what was taken up to there is not taken here. */
+  readonly after: number;
+  readonly replayed: readonly ReplayedObject[];
+}
+
+/** Quarantined records that were run again, each once in all replays. The quarantine keeps their rows. */
+export interface ReplayEntry extends LedgerEntryBase, LedgerReplay {
   readonly kind: 'replay';
-  readonly replayed: readonly { readonly finalKey: string; readonly rows: number }[];
 }
 
 /**
@@ -154,10 +176,13 @@ export type LedgerEntry =
   | ReplayEntry
   | SwapEntry;
 
-/** Entries with objects to publish. */
+/** Entries that answer for ranges of offsets. */
 export type WindowEntry = CommitEntry | FillEntry;
 
-type Proposed<E> = E extends ReplayEntry | SwapEntry ? never : Omit<E, keyof LedgerEntryBase>;
+/** Entries with objects to publish. */
+export type ObjectsEntry = WindowEntry | ReplayEntry;
+
+type Proposed<E> = E extends SwapEntry ? never : Omit<E, keyof LedgerEntryBase>;
 
 /** Entry as a writer proposes it; the ledger adds the rest. */
 export type Proposal = Proposed<LedgerEntry> extends infer P ? P : never;

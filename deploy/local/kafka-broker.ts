@@ -1,5 +1,5 @@
-// A real Kafka from jars, for demo, bench and tests: plaintext, mutual TLS and SASL listeners on free loopback
-// ports, everything below one directory. One node is a cluster; further brokers may join it.
+// A real Kafka from jars, for demo, bench and tests: plaintext, mutual TLS and SASL listeners on free
+// loopback ports, everything below one directory. One node is a cluster; further brokers may join it.
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -81,8 +81,8 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
 const dataDirectoryOf = (directory: string) => join(directory, 'data');
 
 /**
- * As Kafka's random-uuid makes one, without a second of Java; one that began with a dash would be taken for an
- * option.
+ * As Kafka's random-uuid makes one, without a second of Java; one that began with a dash would be taken for
+ * an option.
  */
 function newClusterId(): string {
   const bytes = randomBytes(16);

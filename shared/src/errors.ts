@@ -211,6 +211,16 @@ export const ERRORS = {
     kind: 'fence',
     remedy: 'Another collector committed these offsets first; this window is trimmed and staged again.',
   },
+  REPLAY_OVERTAKEN: {
+    kind: 'fence',
+    remedy:
+      'Nothing to do: another replay of the table came first; what it took is left out, and the rest is run again.',
+  },
+  REPLAY_STOPPED: {
+    kind: 'reject',
+    remedy:
+      'Correct what is named, then replay again: what is in the ledger is published first, and no record is taken twice.',
+  },
   LEDGER_APPEND_LOST: {
     kind: 'retry',
     remedy:

@@ -21,8 +21,9 @@ const BASES = [
   'detected-schema',
   'entries',
   'events',
-  'nested-type',
   'protobuf-files',
+  'schema-source',
+  'nested-type',
   'step-config',
   'step-columns',
   'step-hiding',
@@ -33,7 +34,6 @@ const BASES = [
   'table-output',
   'tables',
   'time-spelling',
-  'value-schemas',
   'version',
 ];
 
@@ -65,10 +65,10 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'collector/src/contracts.ts → collector/src/entries.ts':
     'what stands in a ledger is a contract with every later version, kept in a file of its own',
   'collector/src/tables.ts → collector/src/step-config.ts': 'a step is what its schema makes of it: a type',
-  'collector/src/contracts.ts → collector/src/value-schemas.ts':
-    'a registry’s words fill a file of their own',
   'collector/src/contracts.ts → collector/src/tables.ts': 'what a table is fills a file of its own',
   'collector/src/protobuf-files.ts → collector/src/tables.ts': 'what a schema lies in is part of a table',
+  'collector/src/contracts.ts → collector/src/schema-source.ts':
+    'how a schema is asked for fills a file of its own',
   'collector/src/time-spelling.ts → collector/src/tables.ts': 'both speak of how a time is spelled',
   'collector/ledger → collector/src/lake/object-keys.ts':
     'where an object lies is one pure function: what writes a key and what finds it again must not differ',
@@ -87,6 +87,10 @@ const ALLOWED: Readonly<Record<string, string>> = {
     'a table is called as its columns are: one safe form',
   'collector/ops → collector/src/transform/detect-columns.ts': '`detect` says what a table would find',
   'collector/ops → collector/src/transform/duckdb.ts': 'queries run in the same locked-down engine',
+  'collector/ops → collector/src/transform/record-texts.ts':
+    '`replay` makes of a text in quarantine the key or header that it was',
+  'collector/ops → collector/src/transform/sql/compile.ts':
+    '`replay` asks what a table reads of a record beside its value',
   'collector/ops → collector/src/transform/sql/types.ts':
     'one way to quote a name and a text for that engine',
   'collector/ops → collector/src/transform/transformer.ts': '`check` tries each table as `run` would',

@@ -9,7 +9,9 @@ import type {
   LedgerEntry,
   LedgerOutput,
   LedgerRange,
+  ObjectsEntry,
   OpenEntry,
+  ReplayEntry,
   WindowEntry,
 } from '../contracts.ts';
 import { isHistory, wrongBackfill } from './backfill.ts';
@@ -44,6 +46,9 @@ export function checkEntry(fold: Fold, entry: LedgerEntry): void {
       if (wrong !== undefined) throw invalid(entry, wrong);
       return;
     }
+    case 'replay':
+      checkReplay(fold, entry);
+      return;
     case 'sweep':
     case 'published':
       return;
@@ -71,6 +76,11 @@ function checkWindow(fold: Fold, entry: WindowEntry): void {
     checkBalance(entry, range);
     records += range.counts.records;
   }
+  checkBooks(entry, records);
+}
+
+/** Classes and rows add up. */
+function checkBooks(entry: ObjectsEntry, records: number): void {
   const { in: total, emitted, merged, filtered, quarantined } = entry.classes;
   if (total !== records || total !== emitted + merged + filtered + quarantined)
     throw invalid(entry, `its classes do not add up: ${JSON.stringify(entry.classes)}, ${records} records`);
@@ -89,6 +99,29 @@ export function rowsOf(outputs: readonly LedgerOutput[]): Record<string, number>
   ]);
   for (const { output, rows: n } of outputs) rows.set(output, (rows.get(output) ?? 0) + n);
   return Object.fromEntries(rows);
+}
+
+function checkReplay(fold: Fold, entry: ReplayEntry): void {
+  if (entry.after !== fold.lastReplay)
+    throw invalid(entry, `it follows replay ${entry.after}, and ${fold.lastReplay} is the last one`);
+  const seen = new Set<string>();
+  let records = 0;
+  for (const { entry: from, finalKey, ranges } of entry.replayed) {
+    if (from >= entry.sequence || seen.has(finalKey))
+      throw invalid(entry, `it names ${finalKey} twice, or an entry that is not before it`);
+    seen.add(finalKey);
+    const ends = new Map<string, number>();
+    for (const range of ranges) {
+      opened(fold, entry, range);
+      if (range.start < (ends.get(partitionKey(range)) ?? 0) || range.next - range.start < range.records)
+        throw invalid(entry, `${partitionName(range)} [${range.start}, ${range.next}) cannot be`);
+      ends.set(partitionKey(range), range.next);
+      records += range.records;
+    }
+  }
+  if (entry.classes.quarantined > 0 || entry.outputs.some(({ output }) => output === 'quarantine'))
+    throw invalid(entry, 'it quarantines what was in quarantine');
+  checkBooks(entry, records);
 }
 
 function checkGap(fold: Fold, entry: GapEntry): void {

@@ -3,7 +3,7 @@
 // kept here.
 import { mergedRanges, type OffsetRange } from '@sluice/shared/offset-range.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
-import type { LedgerEntry, WindowEntry } from '../contracts.ts';
+import type { LedgerEntry, ObjectsEntry, WindowEntry } from '../contracts.ts';
 import { applyBackfill, cutHistory, isHistory, moveHistory, type WithHistory } from './backfill.ts';
 import { checkEntry } from './entry-check.ts';
 
@@ -42,6 +42,8 @@ export interface Fold {
   toldThrough: number;
   /** Last entry that has objects to publish. */
   lastTelling: number;
+  /** Last entry of quarantined records that were run again; -1 for none. */
+  lastReplay: number;
   readonly partitions: Map<string, FoldedPartition>;
   /** Entries above publishedThrough, ascending; they move `acked` once everything up to them is published. */
   unpublished: LedgerEntry[];
@@ -65,6 +67,7 @@ export function emptyFold(table: string): Fold {
     publishedThrough: -1,
     toldThrough: -1,
     lastTelling: -1,
+    lastReplay: -1,
     partitions: new Map(),
     unpublished: [],
     standing: new Set(),
@@ -79,13 +82,18 @@ export function foldEntry(fold: Fold, entry: LedgerEntry): void {
   fold.unpublished.push(entry);
   fold.nextSequence++;
   fold.lastToken = entry.token;
-  if (isWindow(entry)) fold.lastTelling = entry.sequence;
+  if (hasObjects(entry)) fold.lastTelling = entry.sequence;
   fold.toldThrough = Math.max(fold.toldThrough, entry.publishedThrough);
   advanceTo(fold, entry.publishedThrough);
 }
 
 export function isWindow(entry: LedgerEntry): entry is WindowEntry {
   return entry.kind === 'commit' || entry.kind === 'fill';
+}
+
+/** Whether it has something to publish. */
+export function hasObjects(entry: LedgerEntry): entry is ObjectsEntry {
+  return isWindow(entry) || entry.kind === 'replay';
 }
 
 /** Acknowledged: what is published, and not beyond where a fork has cut. */
@@ -119,7 +127,7 @@ export function settle(fold: Fold, through: number): void {
   for (;;) {
     const [first] = fold.unpublished;
     if (first === undefined || first.sequence > through) return;
-    if (isWindow(first) && !fold.standing.has(first.sequence)) return;
+    if (hasObjects(first) && !fold.standing.has(first.sequence)) return;
     advanceTo(fold, first.sequence);
   }
 }
@@ -196,6 +204,9 @@ function apply(fold: Fold, entry: LedgerEntry): void {
       return;
     case 'backfill':
       applyBackfill(fold, entry);
+      return;
+    case 'replay':
+      fold.lastReplay = entry.sequence;
       return;
     default:
       return;

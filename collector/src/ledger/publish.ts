@@ -4,11 +4,11 @@ import { SluiceError } from '@sluice/shared/errors.ts';
 import type {
   Catalog,
   ObjectStore,
+  ObjectsEntry,
   OutputName,
   TableConfig,
   TableDefinition,
   TableSchemas,
-  WindowEntry,
 } from '../contracts.ts';
 import { catalogValue, outputLocation, outputTable, partitionPrefix } from '../lake/object-keys.ts';
 
@@ -61,7 +61,7 @@ export function tableDefinitions(table: TableConfig, schemas: TableSchemas): Def
   };
 }
 
-export async function publishEntry(target: PublishTarget, entry: WindowEntry): Promise<void> {
+export async function publishEntry(target: PublishTarget, entry: ObjectsEntry): Promise<void> {
   const { outputs } = entry;
   for (let from = 0; from < outputs.length; from += COPIES_MAX) {
     await Promise.all(

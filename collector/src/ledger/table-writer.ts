@@ -15,6 +15,8 @@ import type {
   LedgerEntry,
   ObjectStore,
   Proposal,
+  ReplayCommit,
+  ReplayingWriter,
   TableConfig,
   TableSchemas,
   TableWriter,
@@ -28,21 +30,22 @@ import { TableCondition } from './condition.ts';
 import { ackedOf, type Fold, keptGapsOf, openGapsOf } from './fold.ts';
 import { type Ledger, openLedger } from './ledger.ts';
 import {
-  assertInGaps,
-  assertNext,
+  committing,
   type Forking,
+  filling,
   forkProposal,
   type GapRange,
   gapProposal,
   type Opening,
   openProposal,
+  type ProposeObjects,
   publishedProposal,
+  replaying,
   sweepProposal,
-  windowProposal,
 } from './proposals.ts';
 import { type PublishTarget, tableDefinitions } from './publish.ts';
 import { Publisher } from './publisher.ts';
-import { Staging } from './staging.ts';
+import { type MadeWindow, Staging } from './staging.ts';
 
 /**
  * How often the ledger is read for what others have appended: while agents wait for the table, and otherwise.
@@ -73,11 +76,11 @@ export interface TableWriterOptions {
   readonly checkpointEvery?: number;
 }
 
-export function createTableWriter(options: TableWriterOptions): TableWriter {
+export function createTableWriter(options: TableWriterOptions): ReplayingWriter {
   return new LedgerTableWriter(options);
 }
 
-class LedgerTableWriter implements TableWriter {
+class LedgerTableWriter implements ReplayingWriter {
   readonly #options: TableWriterOptions;
   readonly #target: PublishTarget;
   readonly #stopping = new AbortController();
@@ -216,32 +219,36 @@ class LedgerTableWriter implements TableWriter {
     });
   }
 
-  commitWindow(window: WindowCommit): Promise<void> {
-    return this.#write('commit', window, assertNext);
+  async commitWindow(window: WindowCommit): Promise<void> {
+    await this.#write(window, committing(this.#options.table, window));
   }
 
-  fillWindow(window: WindowCommit): Promise<void> {
-    return this.#write('fill', window, assertInGaps);
+  async fillWindow(window: WindowCommit): Promise<void> {
+    // A fold that is behind does not know of every gap.
+    await this.#write(window, filling(this.#options.table, window), 'read on');
   }
 
+  replay(replay: ReplayCommit): Promise<number> {
+    return this.#write(replay, replaying(this.#options.table, replay), 'read on');
+  }
+
+  /** Resolves with the number of the entry when its objects stand. */
   async #write(
-    kind: 'commit' | 'fill',
-    window: WindowCommit,
-    assertFits: (fold: Fold, window: WindowCommit) => void,
-  ): Promise<void> {
+    window: MadeWindow & Pick<WindowCommit, 'classes'>,
+    propose: ProposeObjects,
+    first?: 'read on',
+  ): Promise<number> {
     const { clock, events, table } = this.#options;
-    const fits = (fold: Fold) => assertFits(fold, window);
     // Uploads of several windows overlap; the turn is taken now, so that a later window cannot pass this one.
     let staged = this.#staging.stage(window);
     const entry = await this.#inTurn(async () => {
-      // A fold that is behind does not know of every gap.
-      if (kind === 'fill') await this.#readOn();
+      if (first === 'read on') await this.#readOn();
       for (;;) {
         try {
           await staged.uploaded;
           const appended = await this.#append((fold) => {
-            fits(fold);
-            return staged.isSwept() ? undefined : windowProposal(kind, { table, window }, staged.outputs);
+            const proposal = propose(fold, staged.outputs);
+            return staged.isSwept() ? undefined : proposal;
           });
           if (appended !== undefined) return appended;
           events.windowStagedAgain({ table: table.name, window: window.windowId });
@@ -266,6 +273,7 @@ class LedgerTableWriter implements TableWriter {
       files: window.files.length,
     });
     await this.#opened().publisher.until(entry.sequence);
+    return entry.sequence;
   }
 
   sweep(): Promise<void> {

@@ -118,10 +118,10 @@ export class WindowTransform {
       ...{ table, database, compiled: this.#compiled, directory: request.directory },
       parquetOptions: table.output.kind === 'parquet' ? rowGroupOptions(table.output) : '',
     });
-    this.#jsonRules = table.input.kind === 'json' ? jsonRules(plan.source, marks.elementMark) : undefined;
-    const elementMark = Buffer.from(marks.elementMark);
     const { schema, input } = table;
     this.#news = schema !== undefined && input.kind === 'json' ? new NewsScan(schema) : undefined;
+    this.#jsonRules = table.input.kind === 'json' ? jsonRules(plan.source, marks.elementMark) : undefined;
+    const elementMark = Buffer.from(marks.elementMark);
     this.#chunk = new ColumnChunk({
       separator: Buffer.from(marks.separator),
       nullMark: Buffer.from(marks.nullMark),
@@ -243,8 +243,10 @@ export class WindowTransform {
 
   async #insert(chunk: InsertedChunk): Promise<void> {
     const started = this.#clock.monotonicMs();
-    if (!(await this.#straight.take(chunk.rows, chunk.exactText))) await this.#insertInForm(chunk);
-    await this.#database.emptyRaw();
+    if (!(await this.#straight.take(chunk.rows, chunk.exactText))) {
+      await this.#insertInForm(chunk);
+      await this.#database.emptyRaw();
+    }
     this.#sqlMs += this.#clock.monotonicMs() - started;
   }
 

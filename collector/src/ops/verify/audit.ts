@@ -4,7 +4,7 @@
 import { partitionName } from '@sluice/shared/position.ts';
 import type { LedgerOutput, TableConfig, WindowEntry } from '../../contracts.ts';
 import { outputLocation } from '../../lake/object-keys.ts';
-import { type Fold, isWindow } from '../../ledger/fold.ts';
+import { type Fold, hasObjects } from '../../ledger/fold.ts';
 import { isPlural, outputNames, rowsAreRecords } from '../../step-config.ts';
 import type { Database } from '../../transform/duckdb.ts';
 import type { LakeReader } from '../lake-reader.ts';
@@ -21,6 +21,7 @@ import {
   unreadable,
 } from './objects.ts';
 import { countRows, type ObjectFile, OFFSETS_AT_ONCE_MAX, readOffsets, type Strays } from './offsets.ts';
+import { ReplayAudit, type ReplaySummary, sourceFindings, windowOfEntry } from './replays.ts';
 import { strayFindings } from './strays.ts';
 
 /** Kept of a table to be told whose they are; there are more only where everything is wrong. */
@@ -52,6 +53,8 @@ export interface TableVerdict {
   readonly fills: readonly string[];
   /** What is read of the history that the table wants. */
   readonly backfills: readonly string[];
+  /** Quarantined records that were run again; the classes above are as their windows left them. */
+  readonly replayed: ReplaySummary;
   /** Where Kafka truncated a log: the offsets that came twice, each time under another epoch. */
   readonly forks: readonly string[];
   /** What could not be proven, and why. */
@@ -83,11 +86,14 @@ export async function auditTable(table: TableConfig, options: AuditOptions): Pro
   const pending: string[] = [];
   const audit: Audit = { table, reader, fold, outputs, nowMs, options, strays: [], pending, offsetsRead: 0 };
   const fills: string[] = [];
+  const replays = new ReplayAudit();
+  const quarantine = seenOutput(audit, 'quarantine').definition;
   let objects = 0;
   const seen = new SeenHistory();
   for await (const entry of reader.entries(table.name, fold.nextSequence)) {
     const history = seen.rangesOf(entry);
-    if (!isWindow(entry)) continue;
+    if (!hasObjects(entry)) continue;
+    findings.add(...replays.add(entry));
     if (entry.kind === 'fill')
       for (const range of entry.ranges.filter((r) => !history.has(r)))
         fills.push(
@@ -95,7 +101,9 @@ export async function auditTable(table: TableConfig, options: AuditOptions): Pro
         );
     for (const { finalKey } of entry.outputs) stored.delete(finalKey);
     objects += entry.outputs.length;
-    await auditEntry(audit, entry);
+    await auditEntry(audit, windowOfEntry(entry));
+    if (entry.kind === 'replay' && options.deep)
+      findings.add(...(await sourceFindings({ ...options, quarantine }, entry)));
   }
   findings.add(...(await strayFindings(audit, audit.strays)));
   const unknown = 'no entry names this object, and readers see it';
@@ -106,6 +114,7 @@ export async function auditTable(table: TableConfig, options: AuditOptions): Pro
     table: table.name,
     ...summary(fold),
     fills,
+    replayed: replays.summary,
     objects,
     offsetsRead,
     weaker: [...unseen, ...pending],

@@ -30,6 +30,15 @@ export function metadataColumns({ record }: Pick<TableConfig, 'record'>): readon
   return METADATA.map((name, i) => ({ name, type: types[i] ?? '' }));
 }
 
+/** A key, or headers, out of the text that was handed over. */
+export function keySql({ record }: Pick<TableConfig, 'record'>, text: string): string {
+  return record.key === 'bytes' ? `from_base64(${text})` : text;
+}
+
+export function headersSql({ record }: Pick<TableConfig, 'record'>, text: string): string {
+  return record.headers === 'map' ? `from_json(${text}, '"MAP(VARCHAR, VARCHAR)"')` : text;
+}
+
 export function metadataFields(
   table: Pick<TableConfig, 'record'>,
 ): readonly { readonly name: string; readonly type: FieldType }[] {

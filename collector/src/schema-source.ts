@@ -1,5 +1,4 @@
-// Schemas that values name, and where they come from.
-
+// Schemas that values name by an id: how one is asked for, and what is told of it.
 /** Whose values are read when a schema is wanted. */
 export interface SchemaPlace {
   readonly topic: string;
