@@ -9,6 +9,7 @@ import type { TlsFiles } from '@sluice/shared/tls-material.ts';
 import { byteSize, duration, hostPort } from '@sluice/shared/units.ts';
 import { z } from 'zod';
 import type { ReadColumn, Step, TableConfig } from './contracts.ts';
+import { isRemote } from './reference-place.ts';
 import { columnType, isGrouped, outputNames, plainType, stepSchema } from './step-config.ts';
 import { examplesSchema, type TableExample } from './table-examples.ts';
 import {
@@ -379,7 +380,8 @@ function withFiles(step: Step, directory: string): Step {
     }));
     return { ...step, splits };
   }
-  if (step.kind === 'lookup') return { ...step, file: configPath({ directory }, step.file) };
+  if (step.kind === 'lookup')
+    return isRemote(step.file) ? step : { ...step, file: configPath({ directory }, step.file) };
   if (!('keyFile' in step) || step.keyFile === undefined) return step;
   return { ...step, keyFile: configPath({ directory }, step.keyFile) };
 }

@@ -26,6 +26,7 @@ const BASES = [
   'protobuf-files',
   'schema-source',
   'nested-type',
+  'reference-place',
   'step-config',
   'step-columns',
   'step-hiding',
@@ -191,7 +192,11 @@ test('every import names a file that is there', () => {
 const ADAPTERS: Readonly<Record<string, readonly string[]>> = {
   '@aws-sdk/client-glue': ['collector/src/catalog/glue-catalog.ts', 'collector/src/catalog/glue-schemas.ts'],
   // The lifecycle file takes the SDK's types only.
-  '@aws-sdk/client-s3': ['collector/src/lake/bucket-lifecycle.ts', 'collector/src/lake/s3-object-store.ts'],
+  '@aws-sdk/client-s3': [
+    'collector/src/lake/bucket-lifecycle.ts',
+    'collector/src/lake/s3-object-store.ts',
+    'collector/src/lake/s3-references.ts',
+  ],
   '@bufbuild/protobuf': [
     'collector/src/transform/decode/protobuf-descriptors.ts',
     'proto/src/gen/sluice/v1/link.ts',

@@ -57,10 +57,8 @@ export function pluralStatements(parts: PluralParts): string[] {
 
 const made = (output: string) => `made_${output}`;
 
-function layDown(
-  { input, form, carry, finish, keepsDeleted }: PluralParts,
-  { from, steps, to, fields }: Pipe,
-): string {
+function layDown(parts: PluralParts, { from, steps, to, fields }: Pipe): string {
+  const { input, form, carry, finish, keepsDeleted } = parts;
   const read =
     from === undefined
       ? input
