@@ -8,6 +8,8 @@ import type { LogPlace, PartitionId } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { AgentConfig } from './config.ts';
 import type {
+  LogReader,
+  SoughtPartition,
   Source,
   SourceHandler,
   Spool,
@@ -18,12 +20,18 @@ import type {
 } from './contracts.ts';
 import type { Events } from './events.ts';
 import { judgeHealth } from './ops/health.ts';
+import { CutsUnderWay } from './positions/cuts-under-way.ts';
+import { HistoryFeed } from './positions/history-feed.ts';
 import { PartitionBook } from './positions/partition-book.ts';
+import { ProvenSegments } from './positions/proven-segments.ts';
 import { SendFeed } from './positions/send-feed.ts';
-import { createSegmenter, type Segmenter } from './spool/segmenter.ts';
+import { createSegmenter, type Segmenter, segmentsOf } from './spool/segmenter.ts';
 
 /** Read from Kafka but not on disk yet: beyond it no topic is read on, below half of it all are again. */
 const NOT_DURABLE_BYTES_MAX = 16 * 2 ** 20;
+
+/** History goes over the link in smaller pieces than what comes live, which waits for one of them at most. */
+const HISTORY_SEGMENT_BYTES_MAX = 256 * 2 ** 10;
 
 /** Of the time to stop, when what was read must be spooled: what is not is read again from Kafka. */
 const SPOOL_SHARE = 0.3;
@@ -34,10 +42,16 @@ const LINK_SHARE = 0.9;
 const DISK_SLOWER = 'the disk is slower than Kafka';
 const SPOOL_FULL = 'the spool is full';
 const BEYOND_SHARE = 'its share of the spool is used';
+/** How it is known that a log was cut, where Kafka did not say it. */
+const TABLE_KNOWS = 'a table stands there in a newer leader epoch';
+
+const idOf = ({ topic, topicId, partition }: PartitionId): PartitionId => ({ topic, topicId, partition });
 
 export interface AgentParts {
   readonly config: AgentConfig;
   readonly source: Source;
+  /** Reads what a collector asks for of the history. */
+  readonly logReader: LogReader;
   readonly spool: Spool;
   readonly uplink: Uplink;
   readonly clock: Clock;
@@ -64,7 +78,10 @@ class RunningAgent implements Agent {
   readonly #parts: AgentParts;
   readonly #book: PartitionBook;
   readonly #feed: SendFeed;
+  readonly #history: HistoryFeed;
   readonly #segmenter: Segmenter;
+  readonly #proven: ProvenSegments;
+  readonly #cuts = new CutsUnderWay();
   readonly #refused = new Map<string, string>();
   readonly #heldByCollector = new Map<string, string>();
   #topicsBeyondShare: ReadonlyMap<string, string> = new Map();
@@ -87,16 +104,25 @@ class RunningAgent implements Agent {
             (p) => p.topic === id.topic && p.partition === id.partition && p.topicId === id.topicId,
           ),
       declare: (partitions) => uplink.assigned(partitions),
-      revoke: (partitions) => uplink.revoked(partitions),
+      revoke: (partitions) => {
+        this.#history.drop(partitions);
+        uplink.revoked(partitions);
+      },
       refills: (id, isMissing) => this.#passRoom(id, isMissing),
       positionMoved: (id) => this.#segmenter.reset(id),
       askedAgain: (id, offset) => this.#askedAgain(id, offset),
       finish: (id) => this.#segmenter.flush(id),
     });
+    this.#history = this.#createHistory();
     this.#feed = new SendFeed(this.#book, {
       spool,
       clock,
+      history: this.#history,
       onLost: (id, offset, error) => this.#lost(id, offset, error),
+    });
+    this.#proven = new ProvenSegments({
+      source,
+      onOther: (segment) => this.#book.lost(segment, segment.startOffset),
     });
     this.#segmenter = createSegmenter({
       segmentBytesMax: config.spool.segmentBytesMax,
@@ -104,6 +130,17 @@ class RunningAgent implements Agent {
       compression: config.spool.compression,
       clock,
       emit: (segment) => this.#spool(segment),
+    });
+  }
+
+  #createHistory(): HistoryFeed {
+    const { config, clock, events, logReader: reader } = this.#parts;
+    const { compression } = config.spool;
+    const segmentBytesMax = Math.min(config.spool.segmentBytesMax, HISTORY_SEGMENT_BYTES_MAX);
+    return new HistoryFeed({
+      ...{ reader, clock, events, wake: () => this.#feed.wake() },
+      segments: (id, position, batches) =>
+        segmentsOf({ segmentBytesMax, compression, clock }, { id, position }, batches),
     });
   }
 
@@ -117,8 +154,15 @@ class RunningAgent implements Agent {
 
   #sourceHandler(): SourceHandler {
     return {
-      assigned: (partitions) => this.#book.assigned(partitions),
-      described: (partitions) => this.#book.described(partitions),
+      assigned: (partitions) => {
+        const places = this.#book.assigned(partitions);
+        this.#makeRoom();
+        return places;
+      },
+      described: (partitions) => {
+        this.#book.described(partitions);
+        this.#makeRoom();
+      },
       batches: (slot, batches) => {
         const state = this.#book.stateOf(slot);
         if (state?.readNext === undefined) return;
@@ -136,24 +180,27 @@ class RunningAgent implements Agent {
         this.#feed.wake();
       },
       truncated: (slot, cut, reason) => this.#truncated(slot, cut, reason),
-      proven: (slot) => {
-        this.#book.proven(slot);
+      proven: (partition) => {
+        this.#book.proven(partition);
         this.#feed.wake();
       },
     };
   }
 
   /** What is committed of it stays in the lake; what is only spooled goes, by name. */
-  #truncated(slot: { topic: string; partition: number }, cut: LogPlace, reason: string): void {
+  #truncated(partition: SoughtPartition, cut: LogPlace, reason: string): void {
     const { events, spool, uplink } = this.#parts;
-    const id = this.#book.cut(slot, cut);
+    const id = this.#book.cut(partition, cut);
     if (id === undefined) return;
+    this.#cuts.begin(id);
+    this.#proven.drop(id);
     events.logTruncated({ topic: id.topic, partition: id.partition, ...cut, reason });
     uplink.truncated({ ...id, ...cut, reason });
     spool
       .cut(id, cut)
       .catch((error: unknown) => events.spoolNotTrimmed({ reason: describeError(error) }))
       .then(() => {
+        if (!this.#cuts.end(id)) return;
         this.#book.resumeAtCut(id);
         this.#feed.wake();
       });
@@ -168,9 +215,11 @@ class RunningAgent implements Agent {
   #spool(segment: Segment): void {
     const bytes = segment.payload.byteLength;
     this.#notDurableBytes += bytes;
-    this.#parts.spool
-      .append([segment])
-      .then(() => {
+    this.#proven
+      .isProven(segment)
+      .then(async (isProven) => {
+        if (!isProven) return;
+        await this.#parts.spool.append([segment]);
         this.#book.durable(segment);
         this.#feed.wake();
       })
@@ -206,6 +255,13 @@ class RunningAgent implements Agent {
     for (const [topic] of heldTopics) source.hold(topic, BEYOND_SHARE);
     this.#topicsBeyondShare = heldTopics;
     this.#full = full;
+    this.#makeRoom();
+  }
+
+  /** While there is none, what others read now is sent as well: they may wait for the same. */
+  #makeRoom(): void {
+    if (this.#full === undefined && this.#topicsBeyondShare.size === 0) return;
+    this.#book.offer(this.#parts.spool.status().partitions);
   }
 
   /**
@@ -219,14 +275,17 @@ class RunningAgent implements Agent {
     const { source, events } = this.#parts;
     return {
       welcomed: (positions) => {
+        const cuts: (() => void)[] = [];
         const commits = positions.map((position) => {
           if (this.#refused.delete(position.topic)) source.release(position.topic, 'refused');
-          const { nextOffset, setsBack, committed } = this.#book.welcomed(position);
+          const { nextOffset, setsBack, committed, cut } = this.#book.welcomed(position);
+          if (cut !== undefined) cuts.push(() => this.#truncated(idOf(position), cut, TABLE_KNOWS));
           const { topic, partition, received, openGaps } = position;
           if (committed !== undefined) events.collectorBehind({ topic, partition, received, committed });
           return { partition: position, nextOffset, openGaps, setsBack };
         });
         this.#drop(commits);
+        for (const cut of cuts) cut();
         this.#feed.wake();
       },
       committed: (positions) => {
@@ -250,6 +309,11 @@ class RunningAgent implements Agent {
         events.fillAsked({ topic, partition: number, ...range });
         this.#book.fill(partition, range, rewindEpoch);
         this.#feed.wake();
+      },
+      readHistory: (question) => {
+        const { id } = question;
+        // Revoked meanwhile: the collector was told, and asks another agent.
+        if (this.#book.stateOf(id)?.id.topicId === id.topicId) this.#history.ask(question);
       },
       hold: (topic, reason) => {
         this.#heldByCollector.set(topic, reason);
@@ -298,11 +362,13 @@ class RunningAgent implements Agent {
   }
 
   async stop(graceMs: number): Promise<void> {
-    const { source, spool, uplink, clock } = this.#parts;
+    const { source, logReader, spool, uplink, clock } = this.#parts;
     const startedMs = clock.monotonicMs();
     const leftOf = (share: number) => Math.max(0, startedMs + graceMs * share - clock.monotonicMs());
-    await source.stop();
+    this.#history.drop();
+    // Before the source stops: nobody could say afterwards of which topic it is.
     this.#segmenter.flush();
+    await source.stop();
     await within(
       clock,
       leftOf(SPOOL_SHARE),
@@ -310,6 +376,7 @@ class RunningAgent implements Agent {
     );
     this.#stopping = true;
     await uplink.stop(leftOf(LINK_SHARE));
+    await logReader.close();
     await spool.close();
   }
 

@@ -2,7 +2,9 @@
 import type { OffsetRange } from '@sluice/shared/offset-range.ts';
 import type { LogPlace, PartitionId, Position } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
+import type { HistoryQuestion } from './history.ts';
 
+export type * from './history.ts';
 export type { OffsetRange };
 
 /** One record batch as the broker stores it, copied out of the fetch response. */
@@ -48,28 +50,19 @@ export interface SourceHandler {
   /** Metadata of assigned partitions, some time after `assigned` and again whenever it changes. */
   described(partitions: readonly PartitionInfo[]): void;
   /** Batches of one partition in offset order, starting at its position. Only enqueues; must not throw. */
-  batches(
-    partition: { topic: string; partition: number },
-    batches: readonly SourceBatch[],
-    fetched: FetchedBounds,
-  ): void;
+  batches(partition: SoughtPartition, batches: readonly SourceBatch[], fetched: FetchedBounds): void;
   /**
    * Kafka no longer has [startOffset, nextOffset): the source has moved on to nextOffset, and may be sought
    * elsewhere.
    */
-  gap(
-    partition: { topic: string; partition: number },
-    startOffset: number,
-    nextOffset: number,
-    reason: string,
-  ): void;
+  gap(partition: SoughtPartition, startOffset: number, nextOffset: number, reason: string): void;
   /**
    * Kafka's log has been cut: what was read at or above `offset` under epochs up to `leaderEpoch` is not in
    * it. The partition is paused until it is sought.
    */
-  truncated(partition: { topic: string; partition: number }, cut: LogPlace, reason: string): void;
+  truncated(partition: SoughtPartition, cut: LogPlace, reason: string): void;
   /** Kafka's log still has all the places that `Source.prove` named. */
-  proven(partition: { topic: string; partition: number }): void;
+  proven(partition: SoughtPartition): void;
 }
 
 export interface FetchedBounds {
@@ -77,6 +70,9 @@ export interface FetchedBounds {
   readonly lastStableOffset: number;
   readonly highWatermark: number;
 }
+
+/** With its topic's id, where that is known: what is said of another topic of that name is not heard. */
+export type SoughtPartition = Pick<PartitionId, 'topic' | 'partition'> & Partial<PartitionId>;
 
 /** Kafka, as the agent sees it. Implemented by source/kafka-source.ts; the only stage that knows kafkajs. */
 export interface Source {
@@ -87,9 +83,11 @@ export interface Source {
    * Moves an assigned partition and lets it flow (unless its topic is held). With the leader epoch of what
    * lies before the offset it is noticed where Kafka's log no longer has that.
    */
-  seek(partition: { topic: string; partition: number }, offset: number, leaderEpoch?: number): void;
+  seek(partition: SoughtPartition, offset: number, leaderEpoch?: number): void;
   /** Asks Kafka whether its log still has these places; the handler hears `proven` or `truncated`. */
-  prove(partition: { topic: string; partition: number }, places: readonly LogPlace[]): void;
+  prove(partition: SoughtPartition, places: readonly LogPlace[]): void;
+  /** Whether its topic has this id, asked after the call. Waits while Kafka is silent; false once stopped. */
+  isStill(partition: PartitionId): Promise<boolean>;
   /**
    * Stops and restarts fetching of one topic. Idempotent, and kept across rebalances and restarts of the
    * client.
@@ -214,6 +212,8 @@ export interface SpoolPartition extends PartitionId {
   readonly runs: readonly OffsetRange[];
   /** Of the last segment. */
   readonly leaderEpoch: number;
+  /** Where segments of another leader epoch than those before begin, ascending. */
+  readonly epochs: readonly LogPlace[];
   readonly bytes: number;
   readonly segments: number;
   /** Wall ms when the oldest segment still here was spooled. */
@@ -225,11 +225,11 @@ export interface DeclaredPartition extends PartitionInfo {
   readonly spoolStart: number;
   readonly spoolNext: number;
   readonly spoolRuns: readonly OffsetRange[];
+  /** It is assigned: its log is read for a collector that asks. */
+  readonly readsLog: boolean;
 }
 
-/**
- * Where a collector stands with a partition: its own place, those of its tables, and what they still want.
- */
+/** Where a collector stands with a partition: its place, those of its tables, and what they still want. */
 export interface WelcomedPosition extends Position {
   readonly received: number;
   readonly rewindEpoch: number;
@@ -260,6 +260,8 @@ export interface UplinkHandler {
   committed(positions: readonly CommittedPosition[]): void;
   /** What the spool has of the range is wanted, once, under this epoch. */
   fill(partition: PartitionId, range: OffsetRange, rewindEpoch: number): void;
+  /** What Kafka has of the range is wanted, beside all else. */
+  readHistory(question: HistoryQuestion): void;
   rewind(partition: PartitionId, offset: number, rewindEpoch: number, reason: string): void;
   hold(topic: string, reason: string): void;
   release(topic: string): void;
@@ -288,6 +290,8 @@ export interface UplinkFeed {
    * Next thing to send over all partitions (oldest first), at most one per call. Undefined: nothing ready.
    */
   next(): Promise<UplinkItem | undefined>;
+  /** Payload bytes on the link that no receipt has covered yet. */
+  inFlight(bytes: number): void;
   /** Resolves when `next` may have something, or when `signal` aborts. */
   ready(signal: AbortSignal): Promise<void>;
 }

@@ -52,6 +52,8 @@ function sourceEvents(log: Logger, metrics: Metrics) {
       ),
     sourceLookupFailed: (reason: string) =>
       log.warn({ reason }, 'Kafka did not describe the partitions; asked again'),
+    sourceTopicNotProven: (reason: string) =>
+      log.warn({ reason }, 'what was fetched waits until Kafka says of which topic it is; asked again'),
     sourceBatchDamaged(f: { topic: string; partition: number; offset: number; fate: string }) {
       damaged.inc({ topic: f.topic });
       const weight = f.fate === 'fetched again' ? 'warn' : 'error';
@@ -133,6 +135,7 @@ function positionEvents(log: Logger, metrics: Metrics) {
   const cuts = metrics.counter('sluice_source_truncations_total', 'Logs that Kafka cut behind the position', [
     'topic',
   ]);
+  const history = metrics.counter('sluice_history_bytes_total', 'Payload read for backfills', ['topic']);
   const rewinds = metrics.counter('sluice_rewinds_total', 'Ranges that the collector asked for again', [
     'topic',
   ]);
@@ -157,6 +160,9 @@ function positionEvents(log: Logger, metrics: Metrics) {
       cuts.inc({ topic: t.topic });
       log.error(t, 'Kafka cut its log: what was read from this offset on is read again');
     },
+    historyRead: (topic: string, payloadBytes: number) => history.inc({ topic }, payloadBytes),
+    historyNotRead: (h: { topic: string; partition: number; reason: string; retryMs: number }) =>
+      log.warn(h, 'history that the collector asks for cannot be read from Kafka; tried again'),
     fillAsked: (f: { topic: string; partition: number; startOffset: number; nextOffset: number }) =>
       log.info(f, 'the collector asks for what Kafka lost and the spool has'),
     rewound(r: { topic: string; partition: number; offset: number; reason: string }) {

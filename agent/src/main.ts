@@ -1,6 +1,7 @@
-// sluice-agent: run, check, status, spool. The only place where the agent's parts are made from its config.
+// sluice-agent: run, check, status, spool, sample. The only place where the agent’s parts are made from its
+// config.
 import { type Clock, systemClock } from '@sluice/shared/clock.ts';
-import { type Command, runCommandLine } from '@sluice/shared/command-line.ts';
+import { type Command, runCommandLine, UsageError } from '@sluice/shared/command-line.ts';
 import { createLogger } from '@sluice/shared/log.ts';
 import { createMetrics } from '@sluice/shared/metrics.ts';
 import { type HealthReport, startOpsServer } from '@sluice/shared/ops-server.ts';
@@ -14,10 +15,12 @@ import { createEvents } from './events.ts';
 import { checkAgent } from './ops/check.ts';
 import { isAlive } from './ops/health.ts';
 import { registerMetrics } from './ops/metrics.ts';
+import { sampleTopic } from './ops/sample.ts';
 import { runSpoolCommand } from './ops/spool-command.ts';
 import { createSystemdNotifier } from './ops/systemd.ts';
 import { createRegistryClient } from './schemas/registry-client.ts';
 import { createKafkaSource } from './source/kafka-source.ts';
+import { createLogReader } from './source/log-reader.ts';
 import { createSqliteSpool } from './spool/sqlite-spool.ts';
 import { createUplink } from './uplink/grpc-uplink.ts';
 import { AGENT_VERSION } from './version.ts';
@@ -73,6 +76,19 @@ const commands: Readonly<Record<string, Command>> = {
       });
     },
   },
+  sample: {
+    summary: 'Writes some values of a topic for `sluice-collector detect --file -`; joins no group.',
+    options: configOption,
+    positionals: '<topic>',
+    run: async ({ options, positionals }) => {
+      const [topic] = positionals;
+      if (topic === undefined || positionals.length > 1) throw new UsageError('it takes one topic');
+      const config = loadAgentConfig(options['config'] ?? DEFAULT_CONFIG);
+      const sample = await sampleTopic(kafkaSettings(config), systemClock, topic);
+      await new Promise<void>((written) => process.stdout.write(sample, () => written()));
+      return EXIT.ok;
+    },
+  },
 };
 
 /** Resolves with the process's exit code. */
@@ -110,7 +126,8 @@ async function run(file: string): Promise<number> {
     events,
     schemas: schemaRegistry(config, clock),
   });
-  const agent = createAgent({ config, source, spool, uplink, clock, events });
+  const logReader = createLogReader({ kafka: kafkaSettings(config), clock, events });
+  const agent = createAgent({ config, source, logReader, spool, uplink, clock, events });
   reloadOnHangup(() => agent.reload(), events.reloadRefused);
   registerMetrics(metrics, { source, spool, uplink, clock });
   const ops = await startOpsServer({

@@ -7,12 +7,24 @@ import type { HealthReport } from '@sluice/shared/ops-server.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
 import type { Random } from '@sluice/shared/random.ts';
 import { type CollectorConfig, configPath, listenerFiles } from './config.ts';
-import type { Catalog, ObjectStore, SchemaSource, TableWriter, Transformer } from './contracts.ts';
+import type {
+  Catalog,
+  ChangingSchemas,
+  ObjectStore,
+  SchemaSource,
+  TableConfig,
+  TableWriter,
+  Transformer,
+} from './contracts.ts';
 import type { Events } from './events.ts';
 import { type AgentLogs, createIngest, type Ingest, type IngestOptions } from './ingest/ingest.ts';
+import { tableDefinitions } from './ledger/publish.ts';
 import { createTableWriter } from './ledger/table-writer.ts';
 import { type CollectorFacts, judgeHealth, type TableFacts } from './ops/health.ts';
 import type { ReferenceSource } from './reference-place.ts';
+import { createDetectingTransformer } from './schema/detecting-transformer.ts';
+import { openSchemaLog } from './schema/schema-log.ts';
+import { TableSchema } from './schema/table-schema.ts';
 import { createTransformer } from './transform/transformer.ts';
 import type { TableLane } from './window/lane.ts';
 import { createSequencer } from './window/sequencer.ts';
@@ -136,12 +148,35 @@ class RunningCollector implements Collector {
 
   #createTable(table: CollectorConfig['tables'][number]): TableParts {
     const { config, store, catalog, clock, random, events, collectorId: writerId } = this.#parts;
-    const transformer = this.#transformer;
-    const schemas = transformer.schema(table);
+    const detected = table.detects === undefined ? undefined : this.#createSchema(table);
+    const schemas =
+      detected === undefined ? this.#transformer.schema(table) : this.#detected(table, detected);
     const writer = createTableWriter({ table, schemas, store, catalog, clock, random, events, writerId });
     const workDir = configPath(config, config.collector.workDir);
+    const transformer =
+      detected === undefined
+        ? this.#transformer
+        : createDetectingTransformer({ transformer: this.#transformer, schema: detected, events });
     const lane = createTableLane({ table, writer, transformer, workDir, clock, random, events });
     return { writer, lane };
+  }
+
+  #createSchema(table: CollectorConfig['tables'][number]): TableSchema {
+    const { store, catalog, clock, events, collectorId: writerId } = this.#parts;
+    const log = openSchemaLog(table.name, store);
+    const ensure = async (made: TableConfig, grow: boolean) => {
+      const { quarantine, ...grown } = tableDefinitions(made, this.#transformer.schema(made));
+      await catalog.ensureTable(quarantine);
+      for (const definition of Object.values(grown))
+        await (grow ? catalog.growTable(definition) : catalog.ensureTable(definition));
+    };
+    return new TableSchema({ table, log, catalog, ensure, clock, events, writerId });
+  }
+
+  #detected(table: CollectorConfig['tables'][number], schema: TableSchema): ChangingSchemas {
+    const now = () => this.#transformer.schema(schema.table());
+    const ensureQuarantine = () => this.#parts.catalog.ensureTable(tableDefinitions(table, now()).quarantine);
+    return { now, prepare: async () => void ((await schema.ready()) ?? (await ensureQuarantine())) };
   }
 
   async start(): Promise<number> {
@@ -233,6 +268,7 @@ class RunningCollector implements Collector {
       committed,
       acknowledged: writer.acked(p) ?? 0,
       behind: farthest - committed,
+      backfill: writer.backfill(p),
       log: this.#ingest.logOf(p),
     };
   }

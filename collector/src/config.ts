@@ -33,10 +33,11 @@ const table = z.strictObject({
   format: inputFormat.describe('What a record’s value is'),
   ...recordKeys,
   columns: z
-    .record(z.string(), columnType)
+    .union([z.literal('detect'), z.record(z.string(), columnType)])
     .optional()
     .describe(
-      'Columns to read and their types; for csv in the order of the line. Else the first apply_mapping’s',
+      'Columns to read and their types; for csv in the order of the line. Else the first apply_mapping’s. ' +
+        '`detect`: found in the records of the first window, and added as later ones bring them (docs/transforms.md)',
     ),
   window: z
     .strictObject({
@@ -76,6 +77,12 @@ const table = z.strictObject({
     .optional()
     .describe(
       'Where it begins a partition that it has never read; else where the topic’s other tables are, else as the agent says',
+    ),
+  backfill: z
+    .enum(['earliest'])
+    .optional()
+    .describe(
+      'History, too: what Kafka’s log holds, from there to where the table begins, read beside what comes live, with a cursor of its own: docs/delivery.md',
     ),
   whenParked: z
     .enum(['hold', 'detach'])
@@ -203,6 +210,12 @@ const refineWith =
           remedy,
         });
       }
+      problems.push(
+        ...detectionProblems(config.tables[index]).map((problem) => ({
+          path: ['tables', index, 'columns'],
+          ...problem,
+        })),
+      );
       const at = ['tables', index, 'format'];
       problems.push(...inputProblems(format, read).map((problem) => ({ path: at, ...problem })));
     });
@@ -222,6 +235,28 @@ const refineWith =
     }
     return problems;
   };
+
+/** What detection cannot do. */
+function detectionProblems(table: ParsedTable | undefined): Omit<Problem, 'path'>[] {
+  if (table?.columns !== 'detect') return [];
+  const { format, output } = table;
+  const remedy = 'write the columns down; `sluice-collector detect` proposes those of json and csv';
+  const kind = typeof format === 'string' ? format : (Object.keys(format)[0] ?? '');
+  const hasHeader = typeof format === 'object' && 'csv' in format && format.csv.header !== 'none';
+  if (!['json', 'csv'].includes(kind) || hasHeader)
+    return [{ message: `columns of ${hasHeader ? 'csv with a header' : kind} are not detected`, remedy }];
+  if (typeof format === 'object' && 'json' in format && format.json.array === 'explode')
+    return [{ message: 'columns of exploded arrays are not detected', remedy }];
+  if (output.format !== 'csv') return [];
+  return [{ message: 'a csv table cannot get columns later', remedy: 'write parquet or json' }];
+}
+
+/** The key is there only where it is asked for: the config version of other tables stays what it was. */
+function declaredColumns({ columns = {} }: ParsedTable) {
+  return columns === 'detect'
+    ? { detects: { detects: true as const }, declared: {} }
+    : { detects: {}, declared: columns };
+}
 
 function nameProblems(tables: readonly ParsedTable[]): Problem[] {
   const taken = new Set<string>();
@@ -299,13 +334,15 @@ function compileTable(
   parsed: ParsedTable,
   { directory, read }: { readonly directory: string; readonly read: ReadFile },
 ): TableConfig {
-  const columns = Object.entries(parsed.columns ?? {}).map(([name, column]): ReadColumn => {
+  const { detects, declared } = declaredColumns(parsed);
+  const columns = Object.entries(declared).map(([name, column]): ReadColumn => {
     if (typeof column === 'string') return { name, type: plainType(column) };
     return { name, type: plainType(column.type), onError: column.on_error };
   });
   const meaning = {
     name: parsed.name,
     topic: parsed.topic,
+    ...detects,
     columns,
     input: compileInput(
       parsed.format,
@@ -328,6 +365,7 @@ function compileTable(
     ...(parsed.quarantine.ratioMax === undefined ? {} : { quarantineRatioMax: parsed.quarantine.ratioMax }),
     windowLengthMs: parsed.window.every,
     windowBytesMax: parsed.window.bytesMax,
+    backfill: parsed.backfill,
     whenParked: parsed.whenParked,
     configVersion,
   });

@@ -2,10 +2,13 @@
 import type { OffsetRange } from '@sluice/shared/offset-range.ts';
 import type { LogPlace, PartitionId } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
-import type { Classes, LedgerRange, OutputName } from './entries.ts';
-import type { Column, OutputFormat, TableConfig } from './tables.ts';
+import type { BackfillLedger, HistoryLink } from './backfills.ts';
+import type { Classes, LedgerRange, LedgerReplay, OutputName } from './entries.ts';
+import type { Column, OutputFormat, SchemaNews, TableConfig } from './tables.ts';
 
+export type * from './backfills.ts';
 export type * from './entries.ts';
+export type * from './schema-source.ts';
 export type * from './tables.ts';
 
 // ---- ingest → window ------------------------------------------------------------------------------------
@@ -27,6 +30,8 @@ export interface DeclaredPartition extends PartitionId {
   readonly spoolNext: number;
   /** All that it has spooled; none where it fills no gaps. */
   readonly spoolRuns: readonly OffsetRange[];
+  /** It is assigned to that agent, which reads of its log what it is asked for. */
+  readonly readsLog: boolean;
   readonly startAt: 'earliest' | 'latest' | undefined;
 }
 
@@ -83,7 +88,7 @@ export interface GapNotice extends PartitionId {
 }
 
 /** One connected agent, as the sequencer answers it. */
-export interface AgentLink {
+export interface AgentLink extends HistoryLink {
   readonly agentId: string;
   readonly streamId: number;
   /** Positions of declared partitions that could not be told in the answer. */
@@ -146,6 +151,12 @@ export interface TransformRequest {
   readonly directory: string;
 }
 
+/** A window of a table that detects its columns: it has none yet, or lacks some. */
+export interface SurveyRequest extends Pick<TransformRequest, 'table' | 'segments'> {
+  /** Columns of a table that stands already and was made by somebody else. */
+  readonly contract?: readonly Column[] | undefined;
+}
+
 export interface OutputFile {
   readonly output: OutputName;
   readonly path: string;
@@ -186,6 +197,12 @@ export interface TransformResult {
     readonly rule: string;
     readonly rows: number;
   }[];
+  /** Of a table that detects its columns: what its schema lacks, to be added before the window is committed. */
+  readonly news?: SchemaNews | undefined;
+  /** The same: values that contradict its schema, and so quarantined their records. */
+  readonly contradictions?: { readonly records: number; readonly fields: readonly string[] } | undefined;
+  /** Config and schema that made the files, where they are not the table's own. */
+  readonly configVersion?: string | undefined;
   /** Batches whose records could not be read. */
   readonly corrupt: readonly QuarantinedBatch[];
   /** Milliseconds spent decoding and in SQL, for metrics. */
@@ -193,36 +210,12 @@ export interface TransformResult {
   readonly sqlMs: number;
 }
 
-/** Whose values are read when a schema is wanted. */
-export interface SchemaPlace {
-  readonly topic: string;
-  readonly topicId: string;
-}
-
-/** A schema that a value names: by Confluent's number, or by the UUID of Glue's schema version. */
-export interface SchemaWant extends SchemaPlace {
-  readonly framing: 'confluent' | 'glue';
-  readonly id: string;
-}
-
-export interface FoundSchema {
-  /** As registries say it: AVRO, JSON, PROTOBUF. */
-  readonly type: string;
-  readonly schema: string;
-  /** Schemas that it names, each behind those that it names itself. */
-  readonly references: readonly string[];
-}
-
-/** Where schemas come from (implemented by schemas/). */
-export interface SchemaSource {
-  /** undefined where the registry says that there is none. SCHEMA_UNAVAILABLE where it cannot be asked. */
-  find(want: SchemaWant): Promise<FoundSchema | undefined>;
-}
-
 /** Implemented by transform/transformer.ts: DuckDB in a worker thread. */
 export interface Transformer {
   /** Asks for its place before it returns: `hasRoom` knows of it at once. */
   run(request: TransformRequest): Promise<TransformResult>;
+  /** The columns that the records of a window suggest. */
+  survey(request: SurveyRequest): Promise<SchemaNews>;
   /** Whether a window that is still open may begin now without being in the way of one that is closed. */
   hasRoom(): boolean;
   /** The SQL that `run` would execute, for `explain`. */
@@ -241,6 +234,14 @@ export interface TableSchemas {
   readonly named?: Readonly<
     Record<string, { readonly columns: readonly Column[]; readonly partitionColumns: readonly Column[] }>
   >;
+}
+
+/** Of a table that detects its columns. */
+export interface ChangingSchemas {
+  /** As far as they are known. */
+  now(): TableSchemas;
+  /** Reads what is known, and has the catalog take rows of it. */
+  prepare(): Promise<void>;
 }
 
 // ---- lake and catalog -----------------------------------------------------------------------------------
@@ -296,6 +297,8 @@ export interface CataloguedPartition {
 export interface Catalog {
   /** Creates database and table if missing; CATALOG_INCOMPATIBLE if what is there cannot take our rows. */
   ensureTable(definition: TableDefinition): Promise<void>;
+  /** The same, and adds to what is there the columns and the fields of structs that it lacks. */
+  growTable(definition: TableDefinition): Promise<void>;
   /**
    * Registers missing partitions, "already there" is success. `key` is the partition's prefix under the lake
    * root.
@@ -318,7 +321,14 @@ export interface WindowCommit {
   readonly ranges: readonly LedgerRange[];
   readonly classes: Classes;
   readonly files: readonly OutputFile[];
+  /** Config and schema that made the files, where they are not the table's own. */
+  readonly configVersion?: string | undefined;
 }
+
+/** What quarantined records became that were run again. */
+export interface ReplayCommit
+  extends Omit<WindowCommit, 'ranges'>,
+    Pick<LedgerReplay, 'after' | 'replayed'> {}
 
 export interface TableWriterStatus {
   /**
@@ -334,11 +344,8 @@ export interface TableWriterStatus {
   readonly lastCommitMs: number | undefined;
 }
 
-/**
- * One table's ledger and publisher (implemented by ledger/table-writer.ts): stage → one entry → publish →
- * ack.
- */
-export interface TableWriter {
+/** One table's ledger and publisher (ledger/table-writer.ts): stage → one entry → publish → ack. */
+export interface TableWriter extends BackfillLedger {
   /** Reads the ledger and publishes what it finds unpublished. LEDGER_* halts this table alone. */
   load(): Promise<void>;
   /**
@@ -395,4 +402,13 @@ export interface TableWriter {
   status(): TableWriterStatus;
   /** Stops retrying; pending calls reject. */
   close(): void;
+}
+
+/** The same ledger, for whoever runs quarantined records again. */
+export interface ReplayingWriter extends TableWriter {
+  /**
+   * Resolves with the number of its entry when its objects are published. REPLAY_OVERTAKEN where another
+   * replay came first.
+   */
+  replay(replay: ReplayCommit): Promise<number>;
 }

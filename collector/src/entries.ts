@@ -2,6 +2,7 @@
 // kind or a field that a reader does not know makes it stop.
 import type { PartitionId } from '@sluice/shared/position.ts';
 import type { SegmentCounts } from '@sluice/shared/segment.ts';
+import type { BackfillEntry } from './backfills.ts';
 
 export interface LedgerRange extends PartitionId {
   readonly leaderEpoch: number;
@@ -76,14 +77,17 @@ export interface CommitEntry extends LedgerEntryBase, LedgerWindow {
   readonly kind: 'commit';
 }
 
-/** A window whose ranges lie in open gaps, each in one, and close what they cover. */
+/**
+ * A window whose ranges lie in open gaps, each in one, and close what they cover; or that go on where the
+ * history of their partition stands.
+ */
 export interface FillEntry extends LedgerEntryBase, LedgerWindow {
   readonly kind: 'fill';
 }
 
 /**
- * Offsets that Kafka lost before they were read. Nobody waits for them; a spool that still has them may fill
- * them.
+ * Offsets that Kafka lost before they were read, where the partition stands or where its history does. Nobody
+ * waits for them; a spool that still has them may fill them.
  */
 export interface GapEntry extends LedgerEntryBase {
   readonly kind: 'gap';
@@ -118,10 +122,32 @@ export interface PublishedEntry extends LedgerEntryBase {
   readonly kind: 'published';
 }
 
-/** Reserved: rows of quarantine objects, run again. No version writes it yet, and a fold stops at it. */
-export interface ReplayEntry extends LedgerEntryBase, Omit<LedgerWindow, 'ranges'> {
+/** Every row of its quarantine object in [start, next): `records` of them, the first at `start`, the last before `next`. */
+export interface ReplayedRange extends PartitionId {
+  readonly start: number;
+  readonly next: number;
+  readonly records: number;
+}
+
+/** What was taken of one quarantine object. */
+export interface ReplayedObject {
+  /** Number of the entry that put these records into quarantine. */
+  readonly entry: number;
+  readonly finalKey: string;
+  /** Ascending by partition and offset. */
+  readonly ranges: readonly ReplayedRange[];
+}
+
+/** What a replay made of quarantined records: those that failed again are not among them. */
+export interface LedgerReplay extends Omit<LedgerWindow, 'ranges'> {
+  /** Number of the replay before this one, -1 for none: what was taken up to there is not taken here. */
+  readonly after: number;
+  readonly replayed: readonly ReplayedObject[];
+}
+
+/** Quarantined records that were run again, each once in all replays. The quarantine keeps their rows. */
+export interface ReplayEntry extends LedgerEntryBase, LedgerReplay {
   readonly kind: 'replay';
-  readonly replayed: readonly { readonly finalKey: string; readonly rows: number }[];
 }
 
 /**
@@ -144,15 +170,19 @@ export type LedgerEntry =
   | FillEntry
   | GapEntry
   | ForkEntry
+  | BackfillEntry
   | SweepEntry
   | PublishedEntry
   | ReplayEntry
   | SwapEntry;
 
-/** Entries with objects to publish. */
+/** Entries that answer for ranges of offsets. */
 export type WindowEntry = CommitEntry | FillEntry;
 
-type Proposed<E> = E extends ReplayEntry | SwapEntry ? never : Omit<E, keyof LedgerEntryBase>;
+/** Entries with objects to publish. */
+export type ObjectsEntry = WindowEntry | ReplayEntry;
+
+type Proposed<E> = E extends SwapEntry ? never : Omit<E, keyof LedgerEntryBase>;
 
 /** Entry as a writer proposes it; the ledger adds the rest. */
 export type Proposal = Proposed<LedgerEntry> extends infer P ? P : never;

@@ -10,6 +10,7 @@ export function createEvents(log: Logger, metrics: Metrics) {
     ...ingestEvents(log, metrics),
     ...windowEvents(log, metrics),
     ...ledgerEvents(log, metrics),
+    ...schemaEvents(log, metrics),
     ...lifeEvents(log),
   };
 }
@@ -97,6 +98,10 @@ function windowEvents(log: Logger, metrics: Metrics) {
       filled.inc({ table: g.table }, g.next - g.start);
       log.info(g, 'a spool has filled what Kafka lost');
     },
+    backfillBegun: (b: { table: string; topic: string; partition: number; from: number; to: number }) =>
+      log.info(b, 'backfill begins: what Kafka has of the table’s history is read beside what comes live'),
+    backfillEnded: (b: { table: string; topic: string; partition: number; from: number; to: number }) =>
+      log.info(b, 'backfill ended: all of this history is in the table, or recorded as a gap'),
     forkRecorded(f: {
       table: string;
       topic: string;
@@ -182,6 +187,40 @@ function ledgerEvents(log: Logger, metrics: Metrics) {
       log.info(t, 'staged objects that no entry names were removed'),
     windowStagedAgain: (w: { table: string; window: string }) =>
       log.warn(w, 'another collector swept what was staged; it is staged again'),
+  };
+}
+
+function schemaEvents(log: Logger, metrics: Metrics) {
+  const grown = metrics.counter(
+    'sluice_schema_changes_total',
+    'Schemas detected, and columns added to them',
+    ['table'],
+  );
+  const contradicted = metrics.counter(
+    'sluice_schema_contradictions_total',
+    'Records in quarantine because they contradict the detected schema',
+    ['table'],
+  );
+  const leftOut = metrics.counter(
+    'sluice_fields_left_out_total',
+    'Fields that no column of a table can have',
+    ['table'],
+  );
+  return {
+    schemaGrown(s: { table: string; version: number; added: readonly string[] }) {
+      grown.inc({ table: s.table });
+      log.info(s, 'the table has new columns: its records have them');
+    },
+    /** Once for each field and process. */
+    fieldsLeftOut(f: { table: string; fields: readonly string[] }) {
+      leftOut.inc({ table: f.table }, f.fields.length);
+      log.warn(f, 'fields have no place in the table and are left out of its rows');
+    },
+    /** One alert for all of a window. */
+    schemaContradicted(c: { table: string; records: number; fields: readonly string[] }) {
+      contradicted.inc({ table: c.table }, c.records);
+      log.error(c, 'records contradict the detected schema: they are in quarantine');
+    },
   };
 }
 

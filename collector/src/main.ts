@@ -1,4 +1,4 @@
-// sluice-collector: run, check, status, verify, query, explain, test, pki. The only place where the
+// sluice-collector: run, check, status, verify, query, explain, test, detect, pki. The only place where the
 // collector's parts are made from its config.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
@@ -15,24 +15,31 @@ import { createGlueSchemas } from './catalog/glue-schemas.ts';
 import { createCatalog } from './catalog/open-catalog.ts';
 import { createCollector } from './collector.ts';
 import { type CollectorConfig, configPath, loadCollectorConfig } from './config.ts';
-import type { Catalog, ObjectStore } from './contracts.ts';
+import type { Catalog, ObjectStore, TableConfig, TableSchemas } from './contracts.ts';
 import { createEvents } from './events.ts';
 import { createObjectStore } from './lake/open-store.ts';
 import { createS3References } from './lake/s3-references.ts';
+import { createTableWriter } from './ledger/table-writer.ts';
 import { assertTables, checkCollector } from './ops/check.ts';
+import { detectCommand } from './ops/detect.ts';
 import { formatExamples, runExamples } from './ops/examples.ts';
 import { explainTable } from './ops/explain.ts';
 import { LakeReader } from './ops/lake-reader.ts';
 import { registerMetrics } from './ops/metrics.ts';
 import { pkiCommand } from './ops/pki.ts';
 import { formatTable, runQuery } from './ops/query.ts';
+import { type Replayed, replay } from './ops/replay/replay.ts';
+import { formatProgress, formatReplayed, isIncomplete } from './ops/replay/report.ts';
+import { parseSelection, type Selection } from './ops/replay/selection.ts';
+import { withWriter } from './ops/replay/writer-session.ts';
 import { askCollector } from './ops/verify/kafka.ts';
 import { type AskedOffset, parseOffset } from './ops/verify/ledger-word.ts';
 import { formatVerification } from './ops/verify/report.ts';
 import { verify, verifyOffset, withKafka } from './ops/verify/verify.ts';
 import { isRemote, type ReferenceSource } from './reference-place.ts';
+import { knownTables } from './schema/known-tables.ts';
 import { referenceFiles } from './step-config.ts';
-import { createTransformer } from './transform/transformer.ts';
+import { createTransformer, type TransformSources } from './transform/transformer.ts';
 import { COLLECTOR_VERSION } from './version.ts';
 
 const DEFAULT_CONFIG = '/etc/sluice/collector.yaml';
@@ -86,7 +93,34 @@ const commands: Readonly<Record<string, Command>> = {
       if (asked !== undefined && kafka)
         throw new UsageError('--offset and --kafka are two questions: ask one');
       if (collector !== undefined && !kafka) throw new UsageError('--collector goes with --kafka');
-      return runVerify(load(options), { only, asked, deep, json, kafka, collector });
+      return known(load(options)).then((config) =>
+        runVerify(config, { only, asked, deep, json, kafka, collector }),
+      );
+    },
+  },
+  replay: {
+    summary: 'Runs quarantined records through the present config, each into the table at most once.',
+    options: {
+      ...configOption,
+      code: 'records quarantined under these codes, with commas between',
+      from: 'records of this time or later, as their _timestamp says: 2026-01-31 or 2026-01-31T08:00Z',
+      to: 'records before this time',
+      offset: 'topic:partition:offset[-offset]: these records',
+    },
+    flags: {
+      all: 'every quarantined record',
+      'dry-run': 'only say what would become of them',
+      json: 'machine-readable: docs/verify.md',
+    },
+    positionals: '<table>',
+    run({ options, flags, positionals }) {
+      const [name] = positionals;
+      if (name === undefined || positionals.length > 1)
+        throw new UsageError('it takes the name of one table');
+      const { code, from, to, offset } = options;
+      const selection = parseSelection({ code, from, to, offset }, flags['all'] === true);
+      const dryRun = flags['dry-run'] === true;
+      return runReplay(load(options), { name, selection, dryRun, json: flags['json'] === true });
     },
   },
   query: {
@@ -97,14 +131,14 @@ const commands: Readonly<Record<string, Command>> = {
     run({ options, flags, positionals }) {
       const [sql] = positionals;
       if (sql === undefined || positionals.length > 1) throw new UsageError('it takes one SELECT, in quotes');
-      return query(load(options), { sql, json: flags['json'] === true });
+      return known(load(options)).then((config) => query(config, { sql, json: flags['json'] === true }));
     },
   },
   explain: {
     summary: 'Prints what a table becomes: its SQL, its catalog tables, its paths, and requests an hour.',
     options: configOption,
     positionals: '[table ...]',
-    run: ({ options, positionals }) => Promise.resolve(explain(load(options), positionals)),
+    run: ({ options, positionals }) => known(load(options)).then((config) => explain(config, positionals)),
   },
   test: {
     summary: 'Runs the examples beside each table’s config; exit 1 where something else came of them.',
@@ -113,6 +147,7 @@ const commands: Readonly<Record<string, Command>> = {
     positionals: '[table ...]',
     run: ({ options, flags, positionals }) => testTables(load(options), positionals, flags['json'] === true),
   },
+  detect: detectCommand,
   pki: pkiCommand,
 };
 
@@ -210,6 +245,16 @@ async function run(config: CollectorConfig): Promise<number> {
   return code;
 }
 
+/** With the columns that tables have detected by now. */
+async function known(config: CollectorConfig): Promise<CollectorConfig> {
+  const store = openStore(config);
+  try {
+    return { ...config, tables: await knownTables(config.tables, store) };
+  } finally {
+    store.close();
+  }
+}
+
 /** Ledger, catalog and objects, and a scratch directory that is gone afterwards. */
 async function withReader<T>(
   config: CollectorConfig,
@@ -255,6 +300,56 @@ async function runVerify(config: CollectorConfig, call: VerifyCall): Promise<num
   process.stdout.write(json ? `${JSON.stringify(found, null, 2)}\n` : formatVerification(found));
   if (!found.ok) return EXIT.failure;
   return found.kafka.some(({ standing }) => standing === 'unseen') ? VERDICT_EXIT.unknown : EXIT.ok;
+}
+
+interface ReplayCall {
+  readonly name: string;
+  readonly selection: Selection;
+  readonly dryRun: boolean;
+  readonly json: boolean;
+}
+
+async function runReplay(config: CollectorConfig, call: ReplayCall): Promise<number> {
+  return withReferences(config, (references) =>
+    replayWith(config, { schemas: glueSchemas(config), references }, call),
+  );
+}
+
+async function replayWith(
+  config: CollectorConfig,
+  sources: TransformSources,
+  { name, selection, dryRun, json }: ReplayCall,
+): Promise<number> {
+  const [table] = tablesNamed(config, [name]);
+  if (table === undefined) throw new UsageError(`the config has no table ${name}`);
+  await assertTables(config);
+  const { transformMemory: memoryBytesMax, transformThreads: threads } = config.limits;
+  const transformer = createTransformer({ memoryBytesMax, threads }, sources);
+  const onProgress = (so: Replayed) => void process.stderr.write(formatProgress(so));
+  const lake = openLake(config);
+  try {
+    const replayed = await withReader(config, async ({ reader, scratch, directories }) => {
+      const shared = { reader: reader.readingOnce(), scratch, clock: systemClock, random: systemRandom };
+      const options = { ...shared, directories, table, selection, transformer, onProgress };
+      if (dryRun) return replay({ ...options, writer: undefined });
+      const writer = replayWriter(lake, { table, schemas: transformer.schema(table) });
+      return withWriter(writer, () => replay({ ...options, writer }));
+    });
+    process.stdout.write(json ? `${JSON.stringify(replayed, null, 2)}\n` : formatReplayed(replayed));
+    return isIncomplete(replayed) ? EXIT.failure : EXIT.ok;
+  } finally {
+    await transformer.close();
+    lake.store.close();
+    lake.catalog.close();
+  }
+}
+
+/** A writer beside those of the running collectors: they meet in the ledger only. */
+function replayWriter(lake: Lake, made: { table: TableConfig; schemas: TableSchemas }) {
+  const events = createEvents(createLogger('sluice-collector', 'warn'), createMetrics());
+  const writerId = `replay-${hostname()}-${systemRandom.hex(3)}`;
+  const each = { ...lake, clock: systemClock, random: systemRandom, events, writerId };
+  return createTableWriter({ ...each, ...made });
 }
 
 async function query(

@@ -17,6 +17,33 @@ export interface ReadColumn extends Column {
   readonly onError?: OnError | undefined;
 }
 
+/** A column that was detected: the field that it reads, and its name in the table. */
+export interface DetectedColumn {
+  readonly source: string;
+  readonly name: string;
+  /** With the names of a struct's fields as JSON has them. */
+  readonly type: ColumnType;
+  /** Of a table that somebody else made: no field came yet that would feed it. */
+  readonly isUnseen?: true;
+}
+
+/** The columns of a table that detects them, as one of its numbered schemas has them. */
+export interface DetectedSchema {
+  /** From 1 on. */
+  readonly version: number;
+  /** The table is somebody else's: it is filled, and never changed. */
+  readonly isContract: boolean;
+  readonly columns: readonly DetectedColumn[];
+}
+
+/** What records have that a schema has not. */
+export interface SchemaNews {
+  /** All columns of the schema that would have it; undefined where none would. */
+  readonly columns: readonly DetectedColumn[] | undefined;
+  /** Fields that no column can have. */
+  readonly leftOut: readonly string[];
+}
+
 export type InputFormat =
   | JsonInput
   | CsvInput
@@ -148,6 +175,10 @@ export interface TableConfig {
   readonly topic: string;
   readonly input: InputFormat;
   readonly record: RecordOptions;
+  /** Its columns are found in its records: see withSchema. */
+  readonly detects?: true;
+  /** The one that its columns are of. */
+  readonly schema?: DetectedSchema;
   /** Typed columns as read; the steps may rename, cast and drop them. */
   readonly columns: readonly ReadColumn[];
   readonly steps: readonly Step[];
@@ -158,6 +189,8 @@ export interface TableConfig {
   /** Share of a window's records that may be bad; above it the window waits. */
   readonly quarantineRatioMax?: number | undefined;
   readonly startAt: 'earliest' | 'latest' | undefined;
+  /** What lies in Kafka's log below where the table began a partition: read beside what comes live, or not. */
+  readonly backfill: 'earliest' | undefined;
   /** What becomes of the topic while this table cannot be written and somebody has to help it. */
   readonly whenParked: 'hold' | 'detach';
   readonly windowLengthMs: number;

@@ -72,7 +72,7 @@ export async function survey(
     );
     const detection = detectColumns(
       records.map(({ value }) => value),
-      options.format,
+      { format: options.format },
     );
     return { ranges, offsets: offsetsIn(whole), sampled: records.length, detection };
   } finally {

@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readSecretFile } from '@sluice/agent/config.ts';
+import { tableName, tableOf, tableYaml } from '@sluice/collector/ops/detected-table.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { partitionName } from '@sluice/shared/position.ts';
 import { EXIT } from '@sluice/shared/process-life.ts';
@@ -19,7 +20,6 @@ import { helpText, PASSWORD_VARIABLE, parseTryOptions, type TryOptions } from '.
 import { offsetsIn } from './try-ranges.ts';
 import { nextCommands, number, type Result, report } from './try-report.ts';
 import { createTrySite, type Outcome, RUN_WINDOW, runSite, stopSite } from './try-run.ts';
-import { tableName, tableOf, tableYaml } from './try-table.ts';
 
 const INTERRUPTED = 130;
 const LEAVE_GROUP_MS_MAX = 4_000;

@@ -1,5 +1,5 @@
-// A real single-node Kafka from jars, for demo, bench and tests: plaintext, mutual TLS and SASL listeners on
-// free loopback ports, everything below one directory.
+// A real Kafka from jars, for demo, bench and tests: plaintext, mutual TLS and SASL listeners on free
+// loopback ports, everything below one directory. One node is a cluster; further brokers may join it.
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,11 +16,16 @@ export interface BrokerOptions {
   readonly tls?: { readonly certificate: CertificateFiles; readonly caPem: string };
   /** Users of the SASL listener (SCRAM-SHA-512 and PLAIN). */
   readonly users?: Readonly<Record<string, string>>;
+  /** Node 1 of the cluster, which controls it; this node then is a broker alone, of another number. */
+  readonly joins?: { readonly first: Broker; readonly nodeId: number };
   /** Further lines of server.properties. */
   readonly properties?: Readonly<Record<string, string>>;
 }
 
 export interface Broker {
+  readonly clusterId: string;
+  /** Where the cluster's controller listens. */
+  readonly controller: string;
   readonly plaintext: string;
   readonly mutualTls: string;
   readonly sasl: string;
@@ -48,9 +53,12 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const ports = { plain, tls, sasl, controller };
   writeFileSync(join(directory, 'server.properties'), serverProperties(options, ports), { mode: 0o600 });
   writeFileSync(join(directory, 'log4j2.properties'), LOG4J);
-  await format(options);
+  const clusterId = options.joins?.first.clusterId ?? newClusterId();
+  await format(options, clusterId);
   let process = await boot(directory);
   return {
+    clusterId,
+    controller: options.joins?.first.controller ?? `127.0.0.1:${controller}`,
     plaintext: `127.0.0.1:${plain}`,
     mutualTls: `127.0.0.1:${tls}`,
     sasl: `127.0.0.1:${sasl}`,
@@ -72,18 +80,23 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
 
 const dataDirectoryOf = (directory: string) => join(directory, 'data');
 
-async function format({ directory, users = {} }: BrokerOptions): Promise<void> {
-  // As the tool's random-uuid makes one, without a second of Java; one that began with a dash would be taken
-  // for an option.
+/**
+ * As Kafka's random-uuid makes one, without a second of Java; one that began with a dash would be taken for
+ * an option.
+ */
+function newClusterId(): string {
   const bytes = randomBytes(16);
   bytes.writeUInt8(bytes.readUInt8(0) & 0x7f, 0);
-  const id = bytes.toString('base64url');
+  return bytes.toString('base64url');
+}
+
+async function format({ directory, users = {} }: BrokerOptions, clusterId: string): Promise<void> {
   const scram = Object.entries(users).flatMap(([name, password]) => [
     '--add-scram',
     `SCRAM-SHA-512=[name=${name},password=${password}]`,
   ]);
   const config = join(directory, 'server.properties');
-  await runTool(directory, 'kafka.tools.StorageTool', ['format', '-t', id, '-c', config, ...scram]);
+  await runTool(directory, 'kafka.tools.StorageTool', ['format', '-t', clusterId, '-c', config, ...scram]);
 }
 
 async function boot(directory: string): Promise<StartedProcess> {
@@ -119,17 +132,18 @@ async function runTool(directory: string, className: string, args: readonly stri
 type Ports = Readonly<Record<'plain' | 'tls' | 'sasl' | 'controller', number>>;
 
 function serverProperties(
-  { directory, tls, users = {}, properties = {} }: BrokerOptions,
+  { directory, tls, users = {}, properties = {}, joins }: BrokerOptions,
   ports: Ports,
 ): string {
-  const listeners = [`PLAIN://127.0.0.1:${ports.plain}`, `CONTROLLER://127.0.0.1:${ports.controller}`];
+  const listeners = [`PLAIN://127.0.0.1:${ports.plain}`];
+  if (joins === undefined) listeners.push(`CONTROLLER://127.0.0.1:${ports.controller}`);
   const protocols = ['PLAIN:PLAINTEXT', 'CONTROLLER:PLAINTEXT', 'TLS:SSL', 'SASL:SASL_SSL'];
   if (tls !== undefined) listeners.push(`TLS://127.0.0.1:${ports.tls}`, `SASL://127.0.0.1:${ports.sasl}`);
   const advertised = listeners.filter((l) => !l.startsWith('CONTROLLER'));
   const lines: Record<string, string> = {
-    'process.roles': 'broker,controller',
-    'node.id': '1',
-    'controller.quorum.voters': `1@127.0.0.1:${ports.controller}`,
+    'process.roles': joins === undefined ? 'broker,controller' : 'broker',
+    'node.id': String(joins?.nodeId ?? 1),
+    'controller.quorum.voters': `1@${joins?.first.controller ?? `127.0.0.1:${ports.controller}`}`,
     'controller.listener.names': 'CONTROLLER',
     'inter.broker.listener.name': 'PLAIN',
     listeners: listeners.join(','),

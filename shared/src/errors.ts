@@ -211,6 +211,16 @@ export const ERRORS = {
     kind: 'fence',
     remedy: 'Another collector committed these offsets first; this window is trimmed and staged again.',
   },
+  REPLAY_OVERTAKEN: {
+    kind: 'fence',
+    remedy:
+      'Nothing to do: another replay of the table came first; what it took is left out, and the rest is run again.',
+  },
+  REPLAY_STOPPED: {
+    kind: 'reject',
+    remedy:
+      'Correct what is named, then replay again: what is in the ledger is published first, and no record is taken twice.',
+  },
   LEDGER_APPEND_LOST: {
     kind: 'retry',
     remedy:
@@ -262,6 +272,11 @@ export const ERRORS = {
     kind: 'reject',
     remedy:
       'Someone dropped the table. Create it again (starting a collector does), then add its earlier partitions: `verify` names each one that is not registered.',
+  },
+  DETECTED_SCHEMA_INVALID: {
+    kind: 'reject',
+    remedy:
+      'Restore the schema object named, or upgrade this collector if a newer one wrote it: the table waits, and its data stay with the agents.',
   },
   CATALOG_INCOMPATIBLE: {
     kind: 'reject',

@@ -15,6 +15,7 @@ import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
 import { decodeRecords } from '@sluice/shared/records.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import Database from 'better-sqlite3';
+import { noHistory } from '../support/no-history.ts';
 import { recordingLogger } from '../support/recording-logger.ts';
 import { segmentOf } from '../support/segments.ts';
 import { temporaryDirectory } from '../support/temp.ts';
@@ -62,6 +63,7 @@ function logSource(readAgain: number[]): { source: Source; handler: () => Source
     releaseAll: () => {},
     pass: () => {},
     commit: () => {},
+    isStill: async () => true,
   } as unknown as Source;
   return { source, handler: () => handler as SourceHandler };
 }
@@ -106,7 +108,15 @@ for (const [broken, change] of [
       stop: async () => {},
     } as unknown as Uplink;
     const config = { spool: { segmentBytesMax: 2 ** 20, linger: 5, compression: 'lz4' } } as never;
-    const agent = createAgent({ config, source, spool, uplink, clock: systemClock, events });
+    const agent = createAgent({
+      config,
+      source,
+      logReader: noHistory,
+      spool,
+      uplink,
+      clock: systemClock,
+      events,
+    });
     await agent.start();
     assert.ok(link);
     handler().assigned([claims]);

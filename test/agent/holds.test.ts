@@ -18,6 +18,7 @@ import { createMetrics } from '@sluice/shared/metrics.ts';
 import { NO_TOPIC_ID, type PartitionId } from '@sluice/shared/position.ts';
 import { FakeSpool, rangeSegment } from '../support/fake-spool.ts';
 import { manualClock, settle } from '../support/manual-clock.ts';
+import { noHistory } from '../support/no-history.ts';
 import { recordingLogger } from '../support/recording-logger.ts';
 
 const FREE: SpoolPressure = { heldTopics: new Map(), full: undefined, reserveUsed: false };
@@ -52,6 +53,7 @@ async function startAgent(pressure: SpoolPressure) {
     },
     seek: () => {},
     commit: () => {},
+    isStill: async () => true,
     status: () => ({ state: 'running', reason: undefined, lastFetchMs: 0, partitions: table.status() }),
     start: async (told: SourceHandler) => {
       handler = told;
@@ -84,7 +86,15 @@ async function startAgent(pressure: SpoolPressure) {
   const clock = manualClock();
   const events = createEvents(recordingLogger(), createMetrics());
   const config = { spool: { segmentBytesMax: 2 ** 20, linger: 200, compression: 'none' } };
-  const agent = createAgent({ config: config as never, source, spool, uplink, clock, events });
+  const agent = createAgent({
+    config: config as never,
+    source,
+    logReader: noHistory,
+    spool,
+    uplink,
+    clock,
+    events,
+  });
   await agent.start();
   assert.ok(handler);
   const assign = (...topics: string[]) => {
@@ -185,6 +195,7 @@ test('while the disk is slower than Kafka newcomers wait too, and whoever left m
   assert.deepEqual(held(), ['claims']);
   assign('orders');
   assert.deepEqual(held(), ['orders']);
+  await settle();
   for (const land of landed) land();
   await settle();
   assert.deepEqual(held(), []);

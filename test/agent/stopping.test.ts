@@ -6,6 +6,7 @@ import type { Source, Spool, Uplink } from '@sluice/agent/contracts.ts';
 import { createEvents } from '@sluice/agent/events.ts';
 import { createMetrics } from '@sluice/shared/metrics.ts';
 import { manualClock } from '../support/manual-clock.ts';
+import { noHistory } from '../support/no-history.ts';
 import { recordingLogger } from '../support/recording-logger.ts';
 
 async function stop(append: () => Promise<void>) {
@@ -21,7 +22,9 @@ async function stop(append: () => Promise<void>) {
   } as unknown as Uplink;
   const events = createEvents(recordingLogger(), createMetrics());
   const config = { spool: { segmentBytesMax: 2 ** 20, linger: 200, compression: 'none' } } as never;
-  const stopped = createAgent({ config, source, spool, uplink, clock, events }).stop(10_000);
+  const stopped = createAgent({ config, source, logReader: noHistory, spool, uplink, clock, events }).stop(
+    10_000,
+  );
   await clock.advance(10_000);
   await stopped;
   assert.equal(clock.timers, 0);

@@ -346,3 +346,18 @@ test('a reference file lies beside the config, or on S3', () => {
   for (const wrong of ['shops.xls', 's3://acme', 's3://acme.csv', 's3:///shops.csv'])
     assert.throws(() => file(wrong), /tables\[0\]\.steps/);
 });
+
+test('columns are detected where that can be done, and say so in the version', () => {
+  const table = tableOf({ columns: 'detect' });
+  assert.deepEqual([table?.detects, table?.columns], [true, []]);
+  assert.equal(tableOf({})?.detects, undefined);
+  assert.equal(tableOf({ format: 'csv', columns: 'detect', output: { format: 'json' } })?.detects, true);
+  for (const [change, message] of [
+    [{ format: 'text' }, /columns of text are not detected/],
+    [{ format: { json: { array: 'explode' } } }, /columns of exploded arrays are not detected/],
+    [{ format: { avro: { registry: 'glue' } } }, /columns of avro are not detected/],
+    [{ format: { csv: { header: 'line' } } }, /columns of csv with a header are not detected/],
+    [{ output: { format: 'csv' } }, /a csv table cannot get columns later/],
+  ] as const)
+    assert.throws(() => tableOf({ ...change, columns: 'detect' }), message);
+});

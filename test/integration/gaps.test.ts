@@ -1,9 +1,10 @@
 // What Kafka lost and a disk still has comes in late and once; a transaction that nobody ends is said by
-// name. An unclean election needs two brokers and is simulated: test/simulation.
+// name; a log that an unclean election of two brokers cuts is in the lake as it was and as it went on.
 import assert from 'node:assert/strict';
 import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { startBroker } from '@sluice/deploy/local/kafka-broker.ts';
 import { eventually } from '../support/eventually.ts';
 import { assertExactlyOnce } from '../support/oracles.ts';
 import {
@@ -115,4 +116,75 @@ test('a transaction that stays open is what the partition waits for, and says si
   );
   await producer.disconnect();
   await Promise.all([site.agent.stop(), site.collector.stop()]);
+});
+
+async function partitionOf(topic: string) {
+  const { topics } = await journey.admin.fetchTopicMetadata({ topics: [topic] });
+  return topics[0]?.partitions[0];
+}
+
+/** A broker for replicas only: the first one has the groups' offsets and controls the cluster. */
+const joiningBroker = (nodeId: number) =>
+  startBroker({
+    directory: join(journey.directory, `kafka-${nodeId}`),
+    tls: { certificate: journey.pki.broker, caPem: journey.pki.caPem },
+    joins: { first: journey.broker, nodeId },
+    properties: { 'replica.lag.time.max.ms': '1500' },
+  });
+
+test('a log that an unclean election cut is in the lake as it was read and as it went on', async () => {
+  const topic = 'cut';
+  // The first question for a group makes Kafka create the topic of all groups' offsets, on this one broker.
+  await journey.createTopics(1, 'first');
+  await journey.groupOffset('first', 'first');
+  const [leader, follower] = await Promise.all([joiningBroker(2), joiningBroker(3)]);
+  try {
+    await journey.admin.createTopics({
+      topics: [
+        {
+          topic,
+          replicaAssignment: [{ partition: 0, replicas: [2, 3] }],
+          configEntries: [{ name: 'unclean.leader.election.enable', value: 'true' }],
+        },
+      ],
+    });
+    const site = await journey.site(topic, { topics: [topic], tables: [textTable(topic)] });
+    await site.collector.start();
+    await site.agent.start();
+    const kept = numbers(0, 10).map((n) => `kept ${n}`);
+    await journey.produce(topic, kept);
+    await untilAcknowledged(site, topic, 10);
+    await follower.stop();
+    await eventually(
+      'the follower is out of sync',
+      async () => (await partitionOf(topic))?.isr.length === 1,
+      {
+        deadlineMs: 30_000,
+      },
+    );
+    const lost = numbers(10, 40).map((n) => `lost ${n}`);
+    await journey.produce(topic, lost);
+    await untilAcknowledged(site, topic, 40);
+    await leader.kill();
+    await follower.restart();
+    await eventually('the follower leads', async () => (await partitionOf(topic))?.leader === 3, {
+      deadlineMs: 60_000,
+    });
+    const next = numbers(10, 60).map((n) => `next ${n}`);
+    // Another one than before: an idempotent producer would see that the log lost what it had sent.
+    const producer = journey.kafka.producer();
+    await producer.connect();
+    await producer.send({ topic, messages: next.map((value) => ({ value })) });
+    await producer.disconnect();
+    const rows = async () =>
+      (await query(site, `select value from ${topic}`)).map(({ value }) => String(value));
+    await eventually('what came after the cut is there', async () => (await rows()).length >= 90, {
+      deadlineMs: 90_000,
+    });
+    assertExactlyOnce([...kept, ...lost, ...next], await rows());
+    assert.match(await verified(site), /fork cut-0 \[10, 40\): came again in epoch \d+/);
+    await Promise.all([site.agent.stop(), site.collector.stop()]);
+  } finally {
+    await Promise.all([leader.kill(), follower.kill()]);
+  }
 });

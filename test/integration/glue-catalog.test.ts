@@ -115,3 +115,34 @@ test('a window committed by the table writer has its partition in Glue when it i
   );
   mine.close();
 });
+
+test('columns and fields are added in place by many at once, and a partition of before stays', async () => {
+  const first = definitionOf('grown', { kind: 'parquet', compression: 'zstd' });
+  await catalog.growTable(first);
+  await catalog.registerPartitions(first, [{ values: ['d0'], key: 'grown/day=d0/' }]);
+  const others = Array.from({ length: 4 }, () => newCatalog('insurance'));
+  await Promise.all(
+    others.map((other, i) => {
+      const columns = [
+        ...first.columns,
+        { name: 's', type: `struct<a:int,f${i}:string>` },
+        { name: `c${i}`, type: 'date' },
+      ];
+      return other.growTable({ ...first, columns });
+    }),
+  );
+  for (const other of others) other.close();
+  const { Table } = (await glue('GetTable', { DatabaseName: 'insurance', Name: 'grown' })) as {
+    Table: {
+      TableType: string;
+      StorageDescriptor: { NumberOfBuckets: number; Columns: { Name: string; Type: string }[] };
+    };
+  };
+  const { Columns, NumberOfBuckets } = Table.StorageDescriptor;
+  assert.deepEqual([Table.TableType, NumberOfBuckets, Columns.length], ['EXTERNAL_TABLE', -1, 6]);
+  assert.match(Columns.find(({ Name }) => Name === 's')?.Type ?? '', /^struct<a:int(,f[0-3]:string){4}>$/);
+  assert.deepEqual(
+    (await catalog.partitions('grown')).map(({ values }) => values),
+    [['d0']],
+  );
+});

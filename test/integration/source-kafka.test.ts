@@ -171,7 +171,10 @@ test('a topic deleted and created again gives nothing before a position for its 
   const recording = await record(topic);
   await eventually('it flows', () => end(recording, 0) === 3);
   const before = recording.described.at(-1)?.topicId;
+  const isStill = (topicId = '') => recording.source.isStill({ topic, partition: 0, topicId });
+  assert.equal(await isStill(before), true);
   await admin.deleteTopics({ topics: [topic] });
+  await eventually('its leader knows', async () => !(await isStill(before)));
   await eventually('the source notices', () => recording.source.status().reason?.includes(topic));
   await admin.createTopics({ topics: [{ topic, numPartitions: 1 }] });
   const id = await eventually('it is described anew', () => {
@@ -179,6 +182,7 @@ test('a topic deleted and created again gives nothing before a position for its 
     return now === before ? undefined : now;
   });
   assert.match(id, /^[0-9a-f]{32}$/);
+  assert.deepEqual(await Promise.all([isStill(before), isStill(id)]), [false, true]);
   await eventually('messages go in', () => send(topic, 0, ['1', '2', '3', '4', '5']).then(() => true));
   const taken = recording.batches.get(`${topic}/0`)?.length;
   const status = await eventually('it waits', () => {

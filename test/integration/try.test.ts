@@ -2,7 +2,7 @@
 // written to the brokers, nothing is left on the machine but the lake, and what is wrong is said at once and
 // without a stack.
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -218,12 +218,12 @@ test('a JSON topic behind mutual TLS becomes a typed table with the rows produce
   const config = lakeOf(output);
   const types = await query(
     config,
-    'select typeof(claim_id) a, typeof(amount) b, typeof(items) c, typeof(policy_open) d, typeof("at") e from claims limit 1',
+    'select typeof(claim_id) a, typeof(amount) b, typeof(items) c, typeof(policy.open) d, typeof("at") e from claims limit 1',
   );
   assert.deepEqual(types, [{ a: 'VARCHAR', b: 'DOUBLE', c: 'BIGINT', d: 'BOOLEAN', e: 'TIMESTAMP' }]);
   const rows = await query(
     config,
-    `select claim_id, amount, items, policy_holder, policy_open, epoch_ms("at") as ms from claims`,
+    `select claim_id, amount, items, policy.holder as policy_holder, policy.open as policy_open, epoch_ms("at") as ms from claims`,
   );
   const told = (values: readonly unknown[]) => values.map(String).join('|');
   assertExactlyOnce(
@@ -254,6 +254,31 @@ test('a log topic behind SASL becomes text, and no more of it is read than was a
     values,
   );
   await assertNothingWritten(output, 'Access.Log');
+});
+
+test('what the agent samples of a topic, the collector makes the same table of', () => {
+  const agent = join(directory, 'agent.yaml');
+  const kafka = { brokers: [broker.plaintext], group: 'sluice-sampling' };
+  const link = {
+    address: '127.0.0.1:1',
+    tls: { ca: file('ca.pem'), cert: file('ca.pem'), key: file('ca.pem') },
+  };
+  writeFileSync(
+    agent,
+    JSON.stringify({ agent: { id: 'a', dataDir: directory }, kafka, topics: ['claims'], collector: link }),
+  );
+  const run = (program: string, args: readonly string[], input?: string) => {
+    const bin = join(projectRoot, `${program}/bin/sluice-${program}.mjs`);
+    return spawnSync(process.execPath, [bin, ...args], {
+      encoding: 'utf8',
+      ...(input === undefined ? {} : { input }),
+    });
+  };
+  const sampled = run('agent', ['sample', '--config', agent, 'claims']);
+  assert.equal(sampled.status, 0, sampled.stderr);
+  const { stdout } = run('collector', ['detect', '--file', '-', '--topic', 'claims'], sampled.stdout);
+  assert.match(stdout, /# 501 values were looked at/);
+  assert.match(stdout, /policy: struct<holder:string,open:boolean>/);
 });
 
 test('what cannot work is said at once, with its remedy, and leaves nothing behind', async () => {

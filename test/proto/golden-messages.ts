@@ -17,6 +17,7 @@ const state = {
   logEnd: 2 ** 53 - 1,
   startAt: 'earliest',
   spoolRuns: [],
+  readsLog: false,
 };
 const position = {
   ...{ ...ref, committed: 1_000, received: 2_000, rewindEpoch: 9, openGaps: [], stands: [] },
@@ -67,7 +68,7 @@ export const requests: Omit<Bodies<ConnectRequest>, 'truncated'> = {
   },
 };
 
-export const responses: Bodies<ConnectResponse> = {
+export const responses: Omit<Bodies<ConnectResponse>, 'readHistory'> = {
   welcome: {
     protocol: 1,
     collectorId: 'collector-1',
@@ -108,4 +109,13 @@ export const laterResponses: Partial<Bodies<ConnectResponse>> = {
 /** What came with tables that step aside. */
 export const thirdResponses: Partial<Bodies<ConnectResponse>> = {
   positions: { positions: [{ ...position, openGaps: runs, stands: [place], current: true }] },
+};
+
+/** What came with backfills. */
+export const fourthRequests: Partial<Bodies<ConnectRequest>> = {
+  assigned: { partitions: [{ ...state, readsLog: true }] },
+};
+
+export const fourthResponses: Partial<Bodies<ConnectResponse>> = {
+  readHistory: { ...ref, startOffset: 15, nextOffset: 16, rewindEpoch: 3 * 2 ** 30, bytesMax: 4_194_304 },
 };

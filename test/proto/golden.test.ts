@@ -6,7 +6,15 @@ import { test } from 'node:test';
 import { ConnectRequest, ConnectResponse } from '@sluice/proto/gen/sluice/v1/link.ts';
 import { encodeSegmentRequest, segmentFromWire } from '@sluice/proto/wire.ts';
 import { decodeGolden, type GoldenFile, goldenFiles } from '../support/golden.ts';
-import { laterRequests, laterResponses, requests, responses, thirdResponses } from './golden-messages.ts';
+import {
+  fourthRequests,
+  fourthResponses,
+  laterRequests,
+  laterResponses,
+  requests,
+  responses,
+  thirdResponses,
+} from './golden-messages.ts';
 
 const files = goldenFiles('link');
 const request = {
@@ -21,7 +29,7 @@ const response = {
 /** `1-request-hello.bin` → since when it means that, direction and name. */
 function nameOf({ name }: GoldenFile): { since: string; direction: string; body: string } {
   const [, since = '', direction = '', body = ''] =
-    /^([123])-(request|response)-(\w+)\.bin$/.exec(name) ?? [];
+    /^([1234])-(request|response)-(\w+)\.bin$/.exec(name) ?? [];
   return { since, direction, body };
 }
 
@@ -31,6 +39,8 @@ const meanings: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   '2-request': laterRequests,
   '2-response': laterResponses,
   '3-response': thirdResponses,
+  '4-request': fourthRequests,
+  '4-response': fourthResponses,
 };
 
 /** Bodies that link.proto lists for a message. */

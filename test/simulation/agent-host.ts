@@ -4,6 +4,7 @@ import { createAgent } from '@sluice/agent/agent.ts';
 import { type AgentConfig, agentSchema } from '@sluice/agent/config.ts';
 import { createEvents } from '@sluice/agent/events.ts';
 import { createKafkaSource } from '@sluice/agent/source/kafka-source.ts';
+import { createLogReader } from '@sluice/agent/source/log-reader.ts';
 import { createSqliteSpool } from '@sluice/agent/spool/sqlite-spool.ts';
 import { createUplink } from '@sluice/agent/uplink/grpc-uplink.ts';
 import { describeError } from '@sluice/shared/errors.ts';
@@ -57,20 +58,22 @@ export class AgentHost {
       events,
       openThread: simSpoolThread(world, process, this.disk),
     });
+    const kafka = {
+      brokers: config.kafka.brokers,
+      clientId: this.id,
+      groupId: config.kafka.group,
+      tls: undefined,
+      sasl: undefined,
+      sessionTimeoutMs: SESSION_TIMEOUT_MS,
+    };
+    const adapter = world.kafka.adapterFor(process);
     const source = createKafkaSource({
-      kafka: {
-        brokers: config.kafka.brokers,
-        clientId: this.id,
-        groupId: config.kafka.group,
-        tls: undefined,
-        sasl: undefined,
-        sessionTimeoutMs: SESSION_TIMEOUT_MS,
-      },
+      kafka,
       topics: Object.keys(world.profile.topics).map((name) => ({ kind: 'name', name })),
       events,
       clock,
       random,
-      adapter: world.kafka.adapterFor(process),
+      adapter,
     });
     const uplink = createUplink({
       address: config.collector.address,
@@ -84,7 +87,8 @@ export class AgentHost {
       events,
       openCall: () => world.link.openCall(process, this.id),
     });
-    const agent = createAgent({ config, source, spool, uplink, clock, events });
+    const logReader = createLogReader({ kafka, clock, events, adapter });
+    const agent = createAgent({ config, source, logReader, spool, uplink, clock, events });
     this.#stop = (graceMs) => agent.stop(graceMs);
     this.describe = () => {
       const { state, reason, partitions } = source.status();

@@ -81,7 +81,8 @@ export class CollectorHost {
 }
 
 function collectorConfig(world: World): CollectorConfig {
-  const { profile, tables } = world;
+  const { profile } = world;
+  const tables = world.tables.filter(({ isAdded }) => world.isTableAdded || isAdded !== true);
   const tls = { ca: 'ca', cert: 'cert', key: 'key' };
   const agents = Array.from({ length: profile.agents }, (_, i) => ({
     id: `agent-${i + 1}`,
@@ -105,7 +106,7 @@ function collectorConfig(world: World): CollectorConfig {
   };
 }
 
-function tableConfig({ profile }: World, { name, topic, mayStepAside }: OracleTable): TableConfig {
+function tableConfig({ profile }: World, { name, topic, mayStepAside, isAdded }: OracleTable): TableConfig {
   return {
     name,
     topic,
@@ -117,7 +118,8 @@ function tableConfig({ profile }: World, { name, topic, mayStepAside }: OracleTa
     output: { kind: 'json', compression: 'none' },
     provenance: 'position',
     quarantineRaw: 'keep',
-    startAt: 'earliest',
+    startAt: isAdded === true ? undefined : 'earliest',
+    backfill: isAdded === true ? 'earliest' : undefined,
     whenParked: mayStepAside === true ? 'detach' : 'hold',
     windowLengthMs: profile.windowLengthMs,
     windowBytesMax: profile.windowBytesMax,

@@ -13,6 +13,7 @@ export function createEventLog(process: SimProcess, world: World): Logger {
     process.say(`${level} ${message} ${JSON.stringify(fields)}`);
     if (NEVER.test(message)) world.violated(`${process.name}: ${message} ${JSON.stringify(fields)}`);
     if (message.startsWith('gap:')) world.trace.count('gap recorded');
+    if (message.startsWith('backfill ended')) world.trace.count('backfill ended');
     if (message.startsWith('a spool has filled')) world.trace.count('gap filled');
     if (message.startsWith('Kafka cut its log: these')) world.trace.count('fork recorded');
     if (message.startsWith('a spooled segment was dropped: Kafka cut')) world.trace.count('spool cut off');

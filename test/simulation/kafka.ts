@@ -1,10 +1,13 @@
 // A Kafka cluster in memory, behind a network that may fail: logs, one consumer group, and questions about
 // both. Brokers may be down as a whole, or out of one agent's reach.
 import type { KafkaAdapter } from '@sluice/agent/source/kafka-adapter.ts';
-import type { KafkaCluster } from '@sluice/agent/source/kafka-cluster.ts';
+import type { TopicPartition } from '@sluice/agent/source/kafka-client.ts';
+import type { FetchQuestion, KafkaCluster } from '@sluice/agent/source/kafka-cluster.ts';
+import { walkRecordSet } from '@sluice/agent/source/record-set.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
+import { slotKey } from '@sluice/shared/position.ts';
 import { GroupCoordinator } from './kafka-group.ts';
-import { PartitionLog } from './kafka-log.ts';
+import { type FetchedLog, PartitionLog } from './kafka-log.ts';
 import { SimGroupMember } from './kafka-member.ts';
 import type { SimProcess } from './process.ts';
 import type { World } from './world.ts';
@@ -99,6 +102,10 @@ export class SimKafka {
     };
   }
 
+  #fetch({ topic, partition, offset, bytesMax }: FetchQuestion): FetchedLog | undefined {
+    return this.deleted.has(topic) ? undefined : this.log(topic, partition)?.fetch(offset, bytesMax);
+  }
+
   #cluster(process: SimProcess): KafkaCluster {
     const ask = <T>(answer: () => T) => this.request(process, answer);
     return {
@@ -129,6 +136,12 @@ export class SimKafka {
             return { topic, partition, groupOffset };
           }),
         ),
+      topicIds: (partitions) =>
+        ask(() => {
+          const there = partitions.filter(({ topic }) => !this.deleted.has(topic));
+          const idOf = (slot: TopicPartition) => this.log(slot.topic, slot.partition)?.topicId ?? '';
+          return new Map(there.map((slot) => [slotKey(slot), idOf(slot)]));
+        }),
       epochEnds: (questions) =>
         ask(() =>
           questions.flatMap(({ topic, partition, leaderEpoch, currentEpoch }) => {
@@ -139,7 +152,15 @@ export class SimKafka {
           }),
         ),
       checkGroup: () => ask(() => undefined),
-      fetch: () => Promise.reject(new Error('agents read through their group alone')),
+      fetch: (questions) =>
+        ask(() => questions.map((question) => ({ question, found: this.#fetch(question) }))).then((answers) =>
+          answers.map(({ question: { topic, partition }, found }) => {
+            if (found === undefined)
+              throw new SluiceError('KAFKA_UNREACHABLE', 'the offset is outside the log', { place: topic });
+            const { set, aborted, bounds } = found;
+            return { topic, partition, fetch: { batches: walkRecordSet(set, aborted), bounds } };
+          }),
+        ),
       close: () => Promise.resolve(),
     };
   }

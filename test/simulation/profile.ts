@@ -64,9 +64,12 @@ export interface Profile {
   readonly streamAgeMaxMs: number;
   /** The second table of a topic may be detached. */
   readonly detaches: boolean;
+  /** When another table of the first topic comes, which wants the topic's history; undefined: never. */
+  readonly tableAddedMs: number | undefined;
 }
 
 const FAULT_SHARE = 0.3;
+const ADDED_SHARE = 0.3;
 
 export function drawProfile(chance: Chance): Profile {
   const kinds = Object.keys(FAULT_EVERY_MS) as FaultKind[];
@@ -97,5 +100,6 @@ export function drawProfile(chance: Chance): Profile {
     transformFaultShare: sometimes(0.1),
     streamAgeMaxMs: chance.pick([4_000, 15_000, 1_800_000]),
     detaches: chance.happens(0.5),
+    tableAddedMs: chance.happens(ADDED_SHARE) ? chance.between(10_000, 40_000) : undefined,
   };
 }

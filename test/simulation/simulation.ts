@@ -39,6 +39,8 @@ export interface SimulationResult {
 export const DRAIN_MS_MAX = 300_000;
 const LOOK_EVERY_MS = 500;
 const END_MS_MAX = 60_000;
+/** Collectors are replaced within this after a change of their config. */
+const ROLLED_OUT_MS = 10_000;
 
 export async function simulate({
   seed,
@@ -68,6 +70,8 @@ async function run(world: World): Promise<SimulationResult> {
   const producers = new Producers(world, kafka.logs);
   for (const host of [...collectors, ...agents]) time.after(world.chance.spread(1_000), () => host.start());
   const faults = new Faults(world, { agents, collectors });
+  if (profile.tableAddedMs !== undefined)
+    time.after(Math.min(profile.tableAddedMs, profile.faultPhaseMs - 1), () => addTable(world, collectors));
   await time.run(profile.faultPhaseMs);
   producers.stop();
   faults.stop();
@@ -89,6 +93,15 @@ async function run(world: World): Promise<SimulationResult> {
     records: kafka.logs.reduce((sum, { produced }) => sum + produced.size, 0),
     drainedAfterMs,
   };
+}
+
+/** One collector after the other is replaced by one that has the table; others may still be without it. */
+function addTable(world: World, collectors: readonly CollectorHost[]): void {
+  world.isTableAdded = true;
+  world.trace.count('table added');
+  world.trace.say('deployment', 'a table is added');
+  const chance = world.chance.stream('deployment');
+  for (const host of collectors) world.time.after(chance.spread(ROLLED_OUT_MS), () => void host.drain());
 }
 
 async function untilDrained(world: World): Promise<boolean> {

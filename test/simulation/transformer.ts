@@ -43,6 +43,7 @@ export function simTransformer(world: World, process: SimProcess, files: Map<str
       }
       return transform({ world, chance, files, request, read });
     },
+    survey: () => Promise.reject(new Error('no table of a simulation detects its columns')),
     hasRoom: () => true,
     explain: () => '',
     schema: () => ({

@@ -48,6 +48,8 @@ export class World {
   faulty = true;
   /** Part of the names of what AWS denies now. */
   denied: string | undefined;
+  /** Collectors that start now have the table that came later. */
+  isTableAdded = false;
   /** Whoever ends now is not started again. */
   closing = false;
 
@@ -127,12 +129,14 @@ export class World {
   }
 }
 
-/** Two tables on the first topic: one that filters and one that keeps all. */
-function tablesOf({ topics, detaches }: Profile): OracleTable[] {
+/** Tables on the first topic: one that filters, one that keeps all, and one that may come later. */
+function tablesOf({ topics, detaches, tableAddedMs }: Profile): OracleTable[] {
+  const added = (topic: string): OracleTable[] =>
+    tableAddedMs === undefined ? [] : [{ name: `${topic}_added`, topic, keepsVoid: false, isAdded: true }];
   return Object.keys(topics).flatMap((topic, i) => {
     const filtering = { name: topic, topic, keepsVoid: false };
     return i === 0
-      ? [filtering, { name: `${topic}_all`, topic, keepsVoid: true, mayStepAside: detaches }]
+      ? [filtering, { name: `${topic}_all`, topic, keepsVoid: true, mayStepAside: detaches }, ...added(topic)]
       : [filtering];
   });
 }

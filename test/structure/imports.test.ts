@@ -18,10 +18,13 @@ const WIRINGS = ['agent/src/agent.ts', 'collector/src/collector.ts'];
 const BASES = [
   'config',
   'contracts',
+  'detected-schema',
   'entries',
   'events',
   'protobuf-files',
   'reference-place',
+  'schema-source',
+  'nested-type',
   'step-config',
   'step-columns',
   'step-hiding',
@@ -58,15 +61,20 @@ function layerOf(file: string): Layer | undefined {
 const ALLOWED: Readonly<Record<string, string>> = {
   'agent/ops → agent/src/source/probe-kafka.ts': '`check` asks the brokers as the source itself would',
   'agent/ops → agent/src/source/log-bounds.ts': '`spool` asks the brokers as the source itself would',
+  'agent/ops → agent/src/source/topic-sampler.ts': '`sample` reads a topic without a group',
   'agent/ops → agent/src/spool/inspect-spool.ts': '`spool` looks at the files of an agent that does not run',
   'collector/src/contracts.ts → collector/src/entries.ts':
     'what stands in a ledger is a contract with every later version, kept in a file of its own',
   'collector/src/tables.ts → collector/src/step-config.ts': 'a step is what its schema makes of it: a type',
   'collector/src/contracts.ts → collector/src/tables.ts': 'what a table is fills a file of its own',
   'collector/src/protobuf-files.ts → collector/src/tables.ts': 'what a schema lies in is part of a table',
+  'collector/src/contracts.ts → collector/src/schema-source.ts':
+    'how a schema is asked for fills a file of its own',
   'collector/src/time-spelling.ts → collector/src/tables.ts': 'both speak of how a time is spelled',
   'collector/ledger → collector/src/lake/object-keys.ts':
     'where an object lies is one pure function: what writes a key and what finds it again must not differ',
+  'collector/schema → collector/src/lake/object-keys.ts': 'where an object lies is one pure function',
+  'collector/src/detected-schema.ts → collector/src/tables.ts': 'both speak of what a table is',
   'collector/transform → collector/src/lake/object-keys.ts': 'what an output is called is one function',
   'collector/ops → collector/src/ledger/table-writer.ts': '`explain` counts the looks that a writer takes',
   'collector/ops → collector/src/lake/object-keys.ts': 'readers find objects where writers put them',
@@ -76,7 +84,14 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'collector/ops → collector/src/ledger/fold.ts': 'what the ledger promises is asserted in one fold',
   'collector/ops → collector/src/ledger/ledger.ts': 'a reader takes the same way through the entries',
   'collector/ops → collector/src/ledger/publish.ts': 'tables are read under the definition they have',
+  'collector/ops → collector/src/transform/column-names.ts':
+    'a table is called as its columns are: one safe form',
+  'collector/ops → collector/src/transform/detect-columns.ts': '`detect` says what a table would find',
   'collector/ops → collector/src/transform/duckdb.ts': 'queries run in the same locked-down engine',
+  'collector/ops → collector/src/transform/record-texts.ts':
+    '`replay` makes of a text in quarantine the key or header that it was',
+  'collector/ops → collector/src/transform/sql/compile.ts':
+    '`replay` asks what a table reads of a record beside its value',
   'collector/ops → collector/src/transform/sql/types.ts':
     'one way to quote a name and a text for that engine',
   'collector/ops → collector/src/transform/transformer.ts': '`check` tries each table as `run` would',
@@ -203,7 +218,7 @@ const ADAPTERS: Readonly<Record<string, readonly string[]>> = {
   'reflect-metadata': ['shared/src/pki.ts'],
   snappy: ['shared/src/codecs.ts', 'shared/src/records.ts'],
   'systemd-notify': ['agent/src/ops/systemd.ts'],
-  yaml: ['shared/src/config-file.ts'],
+  yaml: ['collector/src/ops/detected-table.ts', 'shared/src/config-file.ts'],
   // The schema language of this code, not a vendor's service: used at the doors where foreign text comes in.
   zod: [
     'agent/src/config.ts',
@@ -211,6 +226,7 @@ const ADAPTERS: Readonly<Record<string, readonly string[]>> = {
     'collector/src/ledger/checkpoint.ts',
     'collector/src/ledger/entry.ts',
     'collector/src/ops/verify/kafka.ts',
+    'collector/src/schema/schema-log.ts',
     'collector/src/step-columns.ts',
     'collector/src/step-config.ts',
     'collector/src/step-hiding.ts',

@@ -6,7 +6,8 @@ type Json = Record<string, unknown>;
 export type GlueFault = 'throttled' | 'denied' | 'reply lost' | undefined;
 
 interface FakeTable {
-  readonly input: Json;
+  input: Json;
+  version: number;
   readonly partitions: Map<string, Json>;
 }
 
@@ -88,16 +89,25 @@ function act(databases: FakeGlueServer['databases'], action: string, body: Json)
     const input = body['TableInput'] as Json;
     if (tables.has(name(input['Name']))) throw new GlueError('AlreadyExistsException');
     const lowered = { ...input, Name: name(input['Name']) };
-    tables.set(name(input['Name']), { input: lowered, partitions: new Map() });
+    tables.set(name(input['Name']), { input: lowered, version: 0, partitions: new Map() });
     return {};
   }
   if (action === 'GetTables') return { TableList: [...tables.values()].map(({ input }) => input) };
-  const table = tables.get(name(body['Name'] ?? body['TableName']));
+  const table = tables.get(name(body['Name'] ?? body['TableName'] ?? (body['TableInput'] as Json)?.['Name']));
   if (table === undefined) throw missing();
-  if (action === 'GetTable') return { Table: table.input };
+  if (action === 'GetTable') return { Table: { ...table.input, VersionId: String(table.version) } };
+  if (action === 'UpdateTable') return updateTable(table, body);
   if (action === 'GetPartitions') return { Partitions: [...table.partitions.values()] };
   if (action === 'BatchCreatePartition') return createPartitions(table, body['PartitionInputList'] as Json[]);
   throw new GlueError('InvalidActionException', action);
+}
+
+/** Only what was read last may be changed. */
+function updateTable(table: FakeTable, body: Json): Json {
+  if (body['VersionId'] !== String(table.version)) throw new GlueError('ConcurrentModificationException');
+  table.input = body['TableInput'] as Json;
+  table.version++;
+  return {};
 }
 
 function createPartitions(table: FakeTable, inputs: readonly Json[]): Json {

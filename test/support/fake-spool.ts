@@ -1,6 +1,7 @@
 // A spool in memory, for one partition a key, with the real one's semantics: segments by start offset, the
 // last contiguous run is what `status` shows, committed ones are forgotten. Files may be lost.
 import type { Spool, SpoolCommit, SpoolPartition } from '@sluice/agent/contracts.ts';
+import { epochStarts } from '@sluice/agent/spool/wanted-ranges.ts';
 import { NO_TOPIC_ID, type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 
@@ -90,10 +91,10 @@ export class FakeSpool implements Pick<Spool, 'read' | 'status'> {
       }
       const { topic, topicId, partition, nextOffset } = last;
       const startOffset = Math.max(first.startOffset, this.#committed.get(partitionKey(last)) ?? 0);
-      const sizes = { leaderEpoch: last.leaderEpoch, bytes: 0, segments: entries.length, oldestSpooledMs: 0 };
-      return [
-        { topic, topicId, partition, startOffset, nextOffset, runs: [{ startOffset, nextOffset }], ...sizes },
-      ];
+      const runs = [{ startOffset, nextOffset }];
+      const sizes = { bytes: 0, segments: entries.length, oldestSpooledMs: 0 };
+      const epochs = { leaderEpoch: last.leaderEpoch, epochs: epochStarts(entries) };
+      return [{ topic, topicId, partition, startOffset, nextOffset, runs, ...epochs, ...sizes }];
     });
   }
 

@@ -70,6 +70,7 @@ export function feedDouble(partitions: readonly FedPartition[]): FeedDouble {
     logStart: 0,
     logEnd: 0,
     groupOffset: undefined,
+    readsLog: false,
     startAt: 'earliest',
     spoolStart: 0,
     spoolNext: 0,
@@ -89,6 +90,7 @@ export function feedDouble(partitions: readonly FedPartition[]): FeedDouble {
         return [...states.values()].map(({ partition }) => declared(partition.id));
       },
       next: () => Promise.resolve(takeNext()),
+      inFlight: () => {},
       ready: (signal) =>
         new Promise((resolve) => {
           waiting.push(resolve);
@@ -96,6 +98,10 @@ export function feedDouble(partitions: readonly FedPartition[]): FeedDouble {
         }),
     },
     handler: {
+      readHistory: ({ id, range, epoch, bytesMax }) =>
+        void heard.push(
+          `history ${name(id)} [${range.startOffset}, ${range.nextOffset}) ${epoch} ${bytesMax}`,
+        ),
       welcomed(positions) {
         for (const p of positions) {
           heard.push(`welcomed ${name(p)} ${p.nextOffset} ${p.received}`);

@@ -7,8 +7,8 @@ import { createFileCatalog } from '@sluice/collector/catalog/file-catalog.ts';
 import type {
   Catalog,
   ObjectStore,
+  ReplayingWriter,
   TableConfig,
-  TableWriter,
   WindowCommit,
 } from '@sluice/collector/contracts.ts';
 import { createEvents } from '@sluice/collector/events.ts';
@@ -44,7 +44,7 @@ export function writerOn(
   clock: Clock = manualClock(),
   catalog: Catalog = createFileCatalog('sluice', store),
   more: { readonly checkpointEvery?: number } = {},
-): TableWriter {
+): ReplayingWriter {
   return createTableWriter({
     table,
     schemas,

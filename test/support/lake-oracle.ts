@@ -5,17 +5,11 @@
 import type { LedgerEntry, LedgerOutput, WindowEntry } from '@sluice/collector/contracts.ts';
 import { type OffsetRange, withoutRanges } from '@sluice/shared/offset-range.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
-import { advances, lastCommitted, type OraclePartition, recordAt, unheard } from './oracle-log.ts';
+import { OracleHistory } from './oracle-history.ts';
+import { advances, lastCommitted, type OraclePartition, unheard } from './oracle-log.ts';
+import { compareRows, type Expected, expectRows, type LakeRow, slotOf } from './oracle-rows.ts';
 
-/** What stands in an object for one record. */
-export interface LakeRow {
-  readonly topic: string;
-  readonly topicId: string;
-  readonly partition: number;
-  readonly offset: number;
-  /** Null where the record could not be read. */
-  readonly n: unknown;
-}
+export type { LakeRow };
 
 export interface OracleTable {
   readonly name: string;
@@ -24,7 +18,11 @@ export interface OracleTable {
   readonly keepsVoid: boolean;
   /** Its topic may go on without it: in the end it has everything, and until then it may be behind. */
   readonly mayStepAside?: boolean;
+  /** It came later: its history is read beside, and until all know of it others go on without it. */
+  readonly isAdded?: boolean;
 }
+
+const isWaitedFor = ({ mayStepAside, isAdded }: OracleTable) => mayStepAside !== true && isAdded !== true;
 
 export interface LakeObject {
   readonly bytes: Buffer;
@@ -46,10 +44,6 @@ export interface LakeOracleOptions {
 
 type Slot = PartitionId;
 type Range = Slot & { readonly start: number; readonly next: number; readonly leaderEpoch: number };
-/** Incarnations of a topic are told apart by their ids; a test of one topic has none. */
-const slotOf = ({ topic, topicId, partition }: Slot) =>
-  /^0*$/.test(topicId) ? `${topic}/${partition}` : `${topic}/${topicId.slice(0, 8)}/${partition}`;
-
 interface TableState {
   readonly table: OracleTable;
   /** Next offset by the entries, by partition. */
@@ -64,16 +58,10 @@ interface TableState {
   filling: (Range & { readonly sequence: number })[];
   /** Gaps that may still be filled. */
   gaps: Range[];
+  readonly history: OracleHistory;
   readonly entries: LedgerEntry[];
   /** Entries of the published prefix. */
   published: number;
-}
-
-interface Expected {
-  readonly rows: Map<string, number>;
-  readonly quarantine: Map<string, number>;
-  filtered: number;
-  records: number;
 }
 
 export class LakeOracle {
@@ -87,7 +75,8 @@ export class LakeOracle {
     this.#tables = new Map(
       options.tables.map((table) => {
         const maps = { next: new Map(), queryable: new Map(), reached: new Map(), tips: new Map() };
-        const state = { table, ...maps, gaps: [], filling: [], entries: [], published: 0 };
+        const history = new OracleHistory();
+        const state = { table, ...maps, gaps: [], filling: [], history, entries: [], published: 0 };
         return [table.name, state satisfies TableState];
       }),
     );
@@ -123,7 +112,7 @@ export class LakeOracle {
   /** The most that every table of the topic that never steps aside has ever shown. */
   reached(slot: Slot): number {
     this.queryableThrough(slot);
-    const counted = this.#readersOf(slot).filter(({ table }) => table.mayStepAside !== true);
+    const counted = this.#readersOf(slot).filter(({ table }) => isWaitedFor(table));
     return Math.min(...counted.map(({ reached }) => reached.get(slotOf(slot)) ?? 0));
   }
 
@@ -135,7 +124,7 @@ export class LakeOracle {
   ): void {
     this.queryableThrough(slot);
     for (const { table, gaps, filling } of this.#readersOf(slot)) {
-      if (table.mayStepAside === true) continue;
+      if (!isWaitedFor(table)) continue;
       const wanted = [...gaps, ...filling]
         .filter((gap) => slotOf(gap) === slotOf(slot))
         .map(({ start, next }) => ({ startOffset: start, nextOffset: Math.min(next, nextOffset) }));
@@ -169,7 +158,9 @@ export class LakeOracle {
       if (last < partition.start) return [];
       const through = this.queryableThrough(partition);
       if (through <= last) return [`${slotOf(partition)}: ${last} was produced and ${through} is queryable`];
-      return this.#readersOf(partition).flatMap(({ table, tips }) => {
+      return this.#readersOf(partition).flatMap(({ table, tips, history }) => {
+        const unread = table.isAdded ? history.missing(slotOf(partition), partition) : undefined;
+        if (unread !== undefined) return [`${table.name}: ${unread}`];
         const { next = 0, epoch = -1 } = tips.get(slotOf(partition)) ?? {};
         const cut = unheard(partition, { next, epoch, upTo: Infinity });
         return cut === undefined
@@ -213,6 +204,13 @@ export class LakeOracle {
       case 'fork':
         for (const fork of entry.forks) this.#fork(state, fork);
         return;
+      case 'backfill':
+        for (const { from, to, ...slot } of entry.backfills) {
+          const wrong = state.history.begun(slotOf(slot), { from, to });
+          if (wrong !== undefined) this.#violated(`${table} ${wrong}`);
+          this.#lostByKafka(`${table} reads no history of ${slotOf(slot)}`, slot, { start: 0, next: from });
+        }
+        return;
       case 'sweep':
       case 'published':
         return;
@@ -226,10 +224,16 @@ export class LakeOracle {
   }
 
   /** Below its start a table has nothing to show: that much is queryable at once. */
-  #open({ table, next, queryable, reached, tips }: TableState, opened: Omit<Range, 'next'>): void {
+  #open({ table, history, ...maps }: TableState, opened: Omit<Range, 'next'>): void {
+    const { next, queryable, reached, tips } = maps;
     if (next.has(slotOf(opened))) this.#violated(`${table.name} opens ${slotOf(opened)} twice`);
     for (const map of [next, queryable, reached]) map.set(slotOf(opened), opened.start);
-    tips.set(slotOf(opened), { next: opened.start, epoch: -1 });
+    // It begins where the other tables are: what was cut of the log that they have left is none of its own.
+    const others = this.#readersOf(opened).map((other) => other.tips.get(slotOf(opened))?.epoch ?? -1);
+    const epoch = table.isAdded === true ? Math.max(...others) : -1;
+    tips.set(slotOf(opened), { next: opened.start, epoch });
+    history.opened(slotOf(opened), opened.start);
+    if (table.isAdded === true) return;
     this.#lostByKafka(`${table.name} opens ${slotOf(opened)}`, opened, { start: 0, next: opened.start });
   }
 
@@ -244,6 +248,7 @@ export class LakeOracle {
     else if (fork.offset < lowest)
       this.#violated(`${state.table.name} forks ${key} at ${fork.offset}, and its log was cut at ${lowest}`);
     state.next.set(key, fork.offset);
+    state.history.cut(key, fork.offset);
     state.tips.set(key, { next: fork.offset, epoch: fork.leaderEpoch });
     const clip = (gap: Range) => ({ ...gap, next: Math.min(gap.next, fork.offset) });
     state.gaps = state.gaps
@@ -255,18 +260,21 @@ export class LakeOracle {
     const isIn = (gap: Range) =>
       slotOf(gap) === slotOf(range) && gap.start <= range.start && range.next <= gap.next;
     const gap = state.gaps.find(isIn);
-    if (gap === undefined) {
+    const isHistory = gap === undefined && state.history.goesOn(slotOf(range), range);
+    if (gap === undefined && !isHistory) {
       this.#violated(
         `${state.table.name} fills ${slotOf(range)} [${range.start}, ${range.next}), no open gap`,
       );
       return;
     }
-    const rest = [
-      { ...gap, next: range.start },
-      { ...gap, start: range.next },
-    ].filter(({ start, next }) => start < next);
-    state.gaps = [...state.gaps.filter((other) => other !== gap), ...rest];
-    state.filling.push(range);
+    if (gap !== undefined) {
+      const rest = [
+        { ...gap, next: range.start },
+        { ...gap, start: range.next },
+      ].filter(({ start, next }) => start < next);
+      state.gaps = [...state.gaps.filter((other) => other !== gap), ...rest];
+      state.filling.push(range);
+    }
     const { epoch = -1 } = state.tips.get(slotOf(range)) ?? {};
     const cut = unheard(this.#partition(range), { next: range.next, epoch: range.leaderEpoch, upTo: epoch });
     if (cut !== undefined)
@@ -276,10 +284,12 @@ export class LakeOracle {
   }
 
   #gap(state: TableState, gap: Range): void {
-    this.#contiguous(state, gap);
     state.gaps.push(gap);
-    // Kafka has nothing below it any more, whatever was cut there.
-    state.tips.set(slotOf(gap), { next: gap.next, epoch: -1 });
+    if (!state.history.goesOn(slotOf(gap), gap)) {
+      this.#contiguous(state, gap);
+      // Kafka has nothing below it any more, whatever was cut there.
+      state.tips.set(slotOf(gap), { next: gap.next, epoch: -1 });
+    }
     this.#lostByKafka(`${state.table.name} says a gap of ${slotOf(gap)}`, gap, gap);
   }
 
@@ -309,7 +319,11 @@ export class LakeOracle {
 
   #window({ table }: TableState, entry: WindowEntry): void {
     const expected: Expected = { rows: new Map(), quarantine: new Map(), filtered: 0, records: 0 };
-    for (const range of entry.ranges) this.#expect(table, range, expected);
+    const violated = (what: string) => this.#violated(what);
+    for (const range of entry.ranges) {
+      const partition = this.#partition(range);
+      expectRows({ table, range, partition }, expected, violated);
+    }
     const place = `${table.name} entry ${entry.sequence}`;
     const { classes } = entry;
     if (classes.in !== expected.records)
@@ -318,25 +332,8 @@ export class LakeOracle {
       this.#violated(`${place} counts ${classes.filtered} filtered records of ${expected.filtered}`);
     for (const kind of ['rows', 'quarantine'] as const) {
       const outputs = entry.outputs.filter(({ output }) => output === kind);
-      this.#compare(
-        `${place} ${kind}`,
-        expected[kind],
-        outputs.flatMap((output) => this.#read(place, output)),
-      );
-    }
-  }
-
-  #expect(table: OracleTable, range: Range, expected: Expected): void {
-    const partition = this.#partition(range);
-    for (let offset = range.start; offset < range.next; offset++) {
-      const record = recordAt(partition, offset, range.leaderEpoch);
-      if (record === undefined || record.outcome === 'aborted') continue;
-      const name = `${slotOf(range)}@${offset}`;
-      if (record.outcome === 'open') this.#violated(`${table.name} holds ${name} of an open transaction`);
-      expected.records++;
-      if (record.kind === 'malformed') expected.quarantine.set(name, record.n);
-      else if (record.kind === 'void' && !table.keepsVoid) expected.filtered++;
-      else expected.rows.set(name, record.n);
+      const rows = outputs.flatMap((output) => this.#read(place, output));
+      compareRows({ place: `${place} ${kind}`, expected: expected[kind], rows }, violated);
     }
   }
 
@@ -353,19 +350,6 @@ export class LakeOracle {
     return JSON.parse(object.bytes.toString()) as LakeRow[];
   }
 
-  #compare(place: string, expected: ReadonlyMap<string, number>, rows: readonly LakeRow[]): void {
-    const seen = new Set<string>();
-    for (const row of rows) {
-      const name = `${slotOf(row)}@${row.offset}`;
-      const n = expected.get(name);
-      if (seen.has(name)) this.#violated(`${place}: ${name} stands there twice`);
-      else if (n === undefined) this.#violated(`${place}: ${name} does not belong there`);
-      else if (row.n !== null && row.n !== n) this.#violated(`${place}: ${name} holds ${row.n} and not ${n}`);
-      seen.add(name);
-    }
-    for (const name of expected.keys()) if (!seen.has(name)) this.#violated(`${place}: ${name} is missing`);
-  }
-
   /** Moves the published prefix as far as objects and partitions are in place. */
   #publish(state: TableState): void {
     for (;;) {
@@ -377,8 +361,10 @@ export class LakeOracle {
       )
         return;
       state.published++;
-      for (const { slot, next } of advances(entry)) {
+      for (const { slot, next, start } of advances(entry)) {
         const key = slotOf(slot);
+        // A gap below is one of the history.
+        if (start !== undefined && start < (state.queryable.get(key) ?? 0)) continue;
         state.queryable.set(key, next);
         state.reached.set(key, Math.max(next, state.reached.get(key) ?? 0));
       }

@@ -1,6 +1,7 @@
 // What stands around a lane: a transform that ends when the test says so, and a ledger in memory that holds
 // each table to its own order.
 import type {
+  Backfill,
   Classes,
   LedgerRange,
   OutputFile,
@@ -56,6 +57,7 @@ export function transformDouble(): TransformDouble {
       else double.waiting.push({ read, finish });
       return promise;
     },
+    survey: () => Promise.reject(new Error('the double detects no columns')),
     hasRoom: () => double.room,
     explain: () => '',
     schema: () => ({ rows: [], quarantine: [], partitionColumns: [], quarantinePartitionColumns: [] }),
@@ -112,6 +114,8 @@ export interface WriterDouble extends TableWriter {
   /** Of every partition: the highest that was committed. */
   epoch: number;
   readonly cuts: LogPlace[];
+  /** Of every partition; moved by fills that go on there, and by what is lost. */
+  history: Backfill | undefined;
   /** Whether agents wait for the table. */
   followed: boolean;
   /** Another collector, or this one's past, has committed up to `next`. */
@@ -174,6 +178,12 @@ export function writerDouble(): WriterDouble {
       inTurn(async () => {
         await double.before(window);
         for (const { topic, partition, start, next } of window.ranges) {
+          const { history } = double;
+          if (history !== undefined && start === history.next && next <= history.to) {
+            double.history = { ...history, next };
+            double.log.push(`history ${topic}-${partition} [${start}, ${next})`);
+            continue;
+          }
           const gap = double.gaps.find((g) => g.startOffset <= start && next <= g.nextOffset);
           if (gap === undefined) throw new SluiceError('LEDGER_RANGE_CONFLICT', 'no open gap');
           double.gaps = withoutRanges(double.gaps, [{ startOffset: start, nextOffset: next }]);
@@ -191,6 +201,22 @@ export function writerDouble(): WriterDouble {
           double.cuts.push({ offset, leaderEpoch });
           double.log.push(`fork ${id.topic}-${id.partition} ${offset} epoch ${leaderEpoch}`);
         }
+      }),
+    history: undefined,
+    backfill: () => double.history,
+    beginBackfill: (wanted) =>
+      inTurn(async () => {
+        const [first] = wanted;
+        const to = first === undefined ? 0 : (places.get(partitionKey(first))?.position ?? 0);
+        if (first !== undefined && first.from < to)
+          double.history ??= { from: first.from, next: first.from, to };
+      }),
+    loseHistory: ({ topic, partition, start, next }) =>
+      inTurn(async () => {
+        const { history } = double;
+        if (history?.next !== start) throw new SluiceError('LEDGER_RANGE_CONFLICT', 'not there yet');
+        double.history = { ...history, next };
+        double.log.push(`lost ${topic}-${partition} [${start}, ${next})`);
       }),
     gaps: [],
     epoch: 0,

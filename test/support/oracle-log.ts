@@ -53,12 +53,12 @@ export function unheard(
 }
 
 /** How far an entry brings each partition, once it is published. */
-export function advances(entry: LedgerEntry): { slot: PartitionId; next: number }[] {
+export function advances(entry: LedgerEntry): { slot: PartitionId; next: number; start?: number }[] {
   switch (entry.kind) {
     case 'commit':
       return entry.ranges.map((slot) => ({ slot, next: slot.next }));
     case 'gap':
-      return entry.gaps.map((slot) => ({ slot, next: slot.next }));
+      return entry.gaps.map((slot) => ({ slot, next: slot.next, start: slot.start }));
     case 'fork':
       return entry.forks.map((slot) => ({ slot, next: slot.offset }));
     default:

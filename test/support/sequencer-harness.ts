@@ -37,6 +37,8 @@ export function linkOf(): LinkDouble {
     },
     fill: (partition, { startOffset, nextOffset }, epoch) =>
       void told.push(`fill ${partitionName(partition)} [${startOffset}, ${nextOffset}) epoch ${epoch}`),
+    readHistory: (partition, { startOffset, nextOffset }, { epoch }) =>
+      void told.push(`history ${partitionName(partition)} [${startOffset}, ${nextOffset}) epoch ${epoch}`),
     rewind: (partition, offset, epoch) =>
       void told.push(`rewind ${partitionName(partition)} ${offset} epoch ${epoch}`),
     refused: (topic, code) => void told.push(`refused ${topic} ${code}`),
@@ -50,7 +52,7 @@ export function linkOf(): LinkDouble {
 export function declaredOf(partition = 0, topic = 'claims') {
   const { topicId } = rangeSegment(0, 1);
   const log = { leaderEpoch: 0, logStart: 0, logEnd: 1_000, spoolStart: 0, spoolNext: 0, spoolRuns: [] };
-  return { topic, topicId, partition, ...log, startAt: undefined };
+  return { topic, topicId, partition, ...log, readsLog: true, startAt: undefined };
 }
 
 export interface Wanted {
@@ -58,6 +60,7 @@ export interface Wanted {
   readonly topic?: string;
   readonly startAt?: 'earliest' | 'latest';
   readonly whenParked?: 'hold' | 'detach';
+  readonly backfill?: 'earliest';
 }
 
 export function sequencerOf({
@@ -68,13 +71,14 @@ export function sequencerOf({
   const clock = manualClock();
   const transformer = transformDouble();
   const events = createEvents(silentLogger, createMetrics());
-  const lanes = tables.map(({ name, topic = 'claims', startAt, whenParked = 'hold' }) => {
+  const lanes = tables.map(({ name, topic = 'claims', startAt, whenParked = 'hold', backfill }) => {
     const writer = writerDouble();
     const table = {
       name,
       topic,
       startAt,
       whenParked,
+      backfill,
       windowLengthMs: 100_000,
       windowBytesMax: windowBytes,
     } as TableConfig;

@@ -6,7 +6,7 @@ import type { TestContext } from 'node:test';
 import { createFileCatalog } from '@sluice/collector/catalog/file-catalog.ts';
 import { createCollector } from '@sluice/collector/collector.ts';
 import { loadCollectorConfig } from '@sluice/collector/config.ts';
-import type { CommitEntry, LedgerEntry } from '@sluice/collector/contracts.ts';
+import type { Catalog, CommitEntry, LedgerEntry, ObjectStore } from '@sluice/collector/contracts.ts';
 import { createEvents } from '@sluice/collector/events.ts';
 import { ledgerPrefix } from '@sluice/collector/lake/object-keys.ts';
 import { createObjectStore } from '@sluice/collector/lake/open-store.ts';
@@ -26,6 +26,10 @@ export interface WholeCollectorOptions {
   readonly port?: number;
   /** One table of texts for each; its windows are too long to close by themselves in a test. */
   readonly topics: readonly string[];
+  /** Instead of those. */
+  readonly tables?: readonly object[];
+  /** Instead of the directory. */
+  readonly openLake?: () => { readonly store: ObjectStore; readonly catalog: Catalog };
   readonly clock?: Clock;
   readonly streamAgeMaxMs?: number;
 }
@@ -45,14 +49,14 @@ export async function startWholeCollector(
   const { directory, id = 'collector', lake = join(directory, 'lake'), clock = systemClock } = options;
   const config = loadConfig(options, { id, lake });
   const { streamAgeMaxMs: streamAgeMax = config.listen.streamAgeMax } = options;
-  const store = createObjectStore({ store: lake, region: undefined, endpoint: undefined });
+  const { store, catalog } = (options.openLake ?? (() => openDirectory(lake)))();
   const log = recordingLogger();
   const collector = createCollector({
     config: { ...config, listen: { ...config.listen, streamAgeMax } },
     collectorId: id,
     version: '0.0.0',
     store,
-    catalog: createFileCatalog('sluice', store),
+    catalog,
     clock,
     random: systemRandom,
     events: createEvents(log, createMetrics()),
@@ -67,8 +71,13 @@ export async function startWholeCollector(
   return { port, log, streams: () => collector.facts().ingest.agents.length, drain };
 }
 
+function openDirectory(lake: string) {
+  const store = createObjectStore({ store: lake, region: undefined, endpoint: undefined });
+  return { store, catalog: createFileCatalog('sluice', store) };
+}
+
 function loadConfig(
-  { directory, tls, port = 0, topics }: WholeCollectorOptions,
+  { directory, tls, port = 0, topics, tables }: WholeCollectorOptions,
   { id, lake }: { id: string; lake: string },
 ) {
   const { ca, cert, key } = tls;
@@ -78,7 +87,8 @@ function loadConfig(
     listen: { address: `127.0.0.1:${port}`, tls: { ca, cert, key } },
     agents: [{ id: '*', topics: ['*'] }],
     lake: { store: lake, catalog: 'file' },
-    tables: topics.map((topic) => ({ name: topic, topic, format: 'text', window: { every: '1h' } })),
+    tables:
+      tables ?? topics.map((topic) => ({ name: topic, topic, format: 'text', window: { every: '1h' } })),
   };
   writeFileSync(file, stringify(config));
   return loadCollectorConfig(file);

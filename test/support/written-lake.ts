@@ -11,6 +11,7 @@ import type {
   RecordOptions,
   TableConfig,
   TableWriter,
+  WindowCommit,
 } from '@sluice/collector/contracts.ts';
 import { createEvents } from '@sluice/collector/events.ts';
 import { createTableWriter } from '@sluice/collector/ledger/table-writer.ts';
@@ -53,12 +54,15 @@ export const plainTable: TableConfig = {
   provenance: 'position',
   quarantineRaw: 'keep',
   startAt: undefined,
+  backfill: undefined,
   whenParked: 'hold',
   windowLengthMs: 100_000,
   windowBytesMax: 64 * 2 ** 20,
   location: 'claims',
   configVersion: 'v1',
 };
+
+type Values = readonly (string | Buffer | null)[];
 
 export interface WrittenLake {
   readonly store: ObjectStore;
@@ -76,7 +80,9 @@ export interface WrittenLake {
   /** For entries that are no windows. */
   writerOf(table: string): TableWriter;
   /** One window of one partition, from where the partition stands. */
-  write(table: string, values: readonly (string | Buffer | null)[], partition?: number): Promise<void>;
+  write(table: string, values: Values, partition?: number): Promise<void>;
+  /** The same from where the history of the partition stands. */
+  writeHistory(table: string, values: Values, partition?: number): Promise<void>;
 }
 
 const random = seededRandom(7);
@@ -131,19 +137,33 @@ export async function createWrittenLake(
       const id = { topic: table.topic, topicId: NO_TOPIC_ID, partition };
       if (writer.position(id) === undefined)
         await writer.open([{ ...id, leaderEpoch: 0, start: 0, why: 'test' }]);
-      const start = writer.position(id) ?? 0;
-      const segment = segmentOf(values, { topic: table.topic, partition, baseOffset: start });
-      const windowId = `w${random.hex(4)}`;
-      const directory = join(temporaryDirectory(), windowId);
-      mkdirSync(directory);
-      const openedMs = clock.wallMs();
-      const segments = [{ segment, fromOffset: start }];
-      const { classes, files } = await transformer.run({ table, windowId, segments, openedMs, directory });
-      const counts = { records: values.length, control: 0, aborted: 0, absent: 0 };
-      // Of the log that stands now.
-      const leaderEpoch = Math.max(0, writer.leaderEpoch(id) ?? 0);
-      const range = { ...id, leaderEpoch, start, next: start + values.length, counts };
-      await writer.commitWindow({ windowId, openedMs, ranges: [range], classes, files });
+      await writer.commitWindow(await windowAt(name, values, { partition, start: writer.position(id) ?? 0 }));
+    },
+    async writeHistory(name, values, partition = 0) {
+      const { table, writer } = tableOf(name);
+      const { next = 0 } = writer.backfill({ topic: table.topic, topicId: NO_TOPIC_ID, partition }) ?? {};
+      await writer.fillWindow(await windowAt(name, values, { partition, start: next }));
     },
   };
+
+  async function windowAt(
+    name: string,
+    values: Values,
+    { partition, start }: { readonly partition: number; readonly start: number },
+  ): Promise<WindowCommit> {
+    const { table, writer } = tableOf(name);
+    const id = { topic: table.topic, topicId: NO_TOPIC_ID, partition };
+    const segment = segmentOf(values, { topic: table.topic, partition, baseOffset: start });
+    const windowId = `w${random.hex(4)}`;
+    const directory = join(temporaryDirectory(), windowId);
+    mkdirSync(directory);
+    const openedMs = clock.wallMs();
+    const segments = [{ segment, fromOffset: start }];
+    const { classes, files } = await transformer.run({ table, windowId, segments, openedMs, directory });
+    const counts = { records: values.length, control: 0, aborted: 0, absent: 0 };
+    // Of the log that stands now.
+    const leaderEpoch = Math.max(0, writer.leaderEpoch(id) ?? 0);
+    const range = { ...id, leaderEpoch, start, next: start + values.length, counts };
+    return { windowId, openedMs, ranges: [range], classes, files };
+  }
 }

@@ -7,9 +7,8 @@ import type { PartitionState } from './partition-state.ts';
 
 /** Behind a cut nothing counts that is said of the log before it. */
 export function notCut(state: PartitionState, nextOffset: number, leaderEpoch: number | undefined): number {
-  const { cut } = state;
-  if (cut === undefined || leaderEpoch === undefined || leaderEpoch > cut.leaderEpoch) return nextOffset;
-  return Math.min(nextOffset, cut.offset);
+  const cuts = state.cuts.filter((cut) => leaderEpoch !== undefined && leaderEpoch <= cut.leaderEpoch);
+  return Math.min(nextOffset, ...cuts.map(({ offset }) => offset));
 }
 
 /** Less is committed than was known, since a ledger has recorded a cut; or nothing was known. */
@@ -24,35 +23,58 @@ export interface Welcomed {
   readonly nextOffset: number;
   readonly setsBack: boolean;
   readonly committed: number | undefined;
+  /** What is spooled behind it is of a log that was cut. */
+  readonly cut: LogPlace | undefined;
 }
 
 /**
  * The places that must be proven before anything is sent: some record behind them may be of a newer epoch,
- * and a log is cut only where the epoch rises.
+ * and a log is cut only where the epoch rises. Of a partition that is not read here Kafka cannot be asked,
+ * and its topic may be gone: what is spooled goes on by itself where it begins in the epoch of the place,
+ * since each later epoch in it was compared with Kafka's log when it was read.
  */
 export function placesToProve(
-  { assigned, info, cut }: PartitionState,
+  { assigned, info, cuts }: PartitionState,
   spool: SpoolPartition | undefined,
   stands: readonly LogPlace[],
 ): readonly LogPlace[] {
   // Behind a cut there is a newer epoch, also while nothing that was read or described says so.
-  const behindCut = cut === undefined ? -1 : cut.leaderEpoch + 1;
-  const newest = Math.max(assigned ? info.leaderEpoch : -1, spool?.leaderEpoch ?? -1, behindCut);
-  return stands.filter(({ leaderEpoch }) => leaderEpoch >= 0 && leaderEpoch < newest);
+  const behindCuts = cuts.map(({ leaderEpoch }) => leaderEpoch + 1);
+  const newest = Math.max(assigned ? info.leaderEpoch : -1, spool?.leaderEpoch ?? -1, ...behindCuts);
+  return stands
+    .filter(({ leaderEpoch }) => leaderEpoch >= 0 && leaderEpoch < newest)
+    .filter((place) => assigned || cuts.length > 0 || !goesOnFrom(spool, place));
+}
+
+function goesOnFrom(spool: SpoolPartition | undefined, { offset, leaderEpoch }: LogPlace): boolean {
+  const isThere = spool?.runs.some((run) => run.startOffset <= offset && offset < run.nextOffset) === true;
+  const spooled = spool?.epochs.findLast((start) => start.offset <= offset)?.leaderEpoch;
+  return isThere && spooled !== undefined && spooled <= leaderEpoch;
 }
 
 /**
- * What is spooled goes on in an old epoch where a table stands in a newer one, and Kafka cannot be asked:
- * whoever reads the partition now sends what is there.
+ * What is spooled goes on in an old epoch behind a place where a table stands in a newer one: epochs never
+ * fall in a log, so it is of one that was cut, and Kafka need not say so, nor may it know it still.
  */
-export function isLeftBehind(
-  { assigned }: PartitionState,
+export function impliedCut(
+  { cuts: known }: PartitionState,
   spool: SpoolPartition | undefined,
   stands: readonly LogPlace[],
-): boolean {
-  if (assigned || spool === undefined) return false;
-  const isNewer = ({ leaderEpoch }: LogPlace) => leaderEpoch > spool.leaderEpoch;
-  return stands.some((place) => isNewer(place) && place.offset < spool.nextOffset);
+): LogPlace | undefined {
+  const cuts = stands.flatMap(({ offset, leaderEpoch }) =>
+    holdsOlder(spool, { offset, leaderEpoch }) ? [{ offset, leaderEpoch: leaderEpoch - 1 }] : [],
+  );
+  const [lowest] = cuts.sort((a, b) => a.offset - b.offset);
+  const isSame = (c: LogPlace) => c.offset === lowest?.offset && c.leaderEpoch === lowest.leaderEpoch;
+  return known.some(isSame) ? undefined : lowest;
+}
+
+function holdsOlder(spool: SpoolPartition | undefined, place: LogPlace): boolean {
+  const { epochs = [], nextOffset = 0 } = spool ?? {};
+  return epochs.some(({ leaderEpoch }, i) => {
+    const until = epochs[i + 1]?.offset ?? nextOffset;
+    return leaderEpoch < place.leaderEpoch && until > place.offset;
+  });
 }
 
 /** What is spooled here, and what is known to be committed. */
@@ -64,10 +86,18 @@ export function ownPlaces(state: PartitionState, spool: SpoolPartition | undefin
   return placesToProve(state, undefined, own);
 }
 
-/** With the epoch of what lies before, where it is known: Kafka is asked whether its log still has that. */
+/**
+ * With the epoch of what lies before, where somebody knows it: Kafka is asked whether its log still has that.
+ * The lowest, where more is known: a cut is told by the epoch before it.
+ */
 export function placeAt(state: PartitionState, spool: SpoolPartition | undefined, offset: number): LogPlace {
-  const known = offset === state.committed ? state.committedEpoch : undefined;
-  return { offset, leaderEpoch: (spool?.nextOffset === offset ? spool.leaderEpoch : known) ?? -1 };
+  const known = [
+    ...state.stands,
+    { offset: state.committed, leaderEpoch: state.committedEpoch ?? -1 },
+    { offset: spool?.nextOffset, leaderEpoch: spool?.leaderEpoch ?? -1 },
+  ];
+  const epochs = known.flatMap((k) => (k.offset === offset && k.leaderEpoch >= 0 ? [k.leaderEpoch] : []));
+  return { offset, leaderEpoch: epochs.length > 0 ? Math.min(...epochs) : -1 };
 }
 
 /** What the collector says is committed, as far as this log has it. */
@@ -85,16 +115,20 @@ export function setCommittedBack(state: PartitionState, offset: number): void {
 }
 
 /** A collector that does not know cut logs would skip what stands behind the cut now. */
-export function isUnknowing({ cut }: PartitionState, { stands, received }: WelcomedPosition): boolean {
-  return cut !== undefined && stands.length === 0 && received > cut.offset;
+export function isUnknowing({ cuts }: PartitionState, { stands, received }: WelcomedPosition): boolean {
+  return stands.length === 0 && cuts.some(({ offset }) => received > offset);
 }
 
 /** Nothing at or above the cut counts any more; nothing is read or sent. */
 export function applyCut(state: PartitionState, cut: LogPlace): void {
-  state.cut = cut;
+  // One that is higher and of an older log says nothing more.
+  const others = state.cuts.filter((c) => c.offset < cut.offset || c.leaderEpoch > cut.leaderEpoch);
+  state.cuts = [...others, cut];
+  state.cutAt = Math.min(cut.offset, state.readNext === undefined ? (state.cutAt ?? cut.offset) : cut.offset);
   state.readNext = undefined;
   state.sendNext = undefined;
   state.fill = undefined;
+  state.stands = [];
   state.unproven = false;
   if (state.committed !== undefined) state.committed = Math.min(state.committed, cut.offset);
   state.durableNext = Math.min(state.durableNext, cut.offset);

@@ -10,13 +10,13 @@ import type {
   GapNotice,
   OffsetRange,
   PartitionInfo,
-  Source,
+  SoughtPartition,
   SpoolPartition,
   WelcomedPosition,
 } from '../contracts.ts';
 import {
   applyCut,
-  isLeftBehind,
+  impliedCut,
   isUnknowing,
   notCut,
   ownPlaces,
@@ -33,30 +33,12 @@ import {
   holeFrom,
   infoOfSpool,
   newState,
+  type PartitionBookOptions,
   type PartitionState,
   readPositionBeforeWelcome,
   sendPosition,
   uncovered,
 } from './partition-state.ts';
-
-export interface PartitionBookOptions {
-  readonly source: Pick<Source, 'seek' | 'commit' | 'prove'>;
-  /** What the spool holds of a partition now. */
-  spoolOf(id: PartitionId): SpoolPartition | undefined;
-  /** Partitions became known or changed since the stream's Hello. */
-  declare(partitions: readonly DeclaredPartition[]): void;
-  revoke(partitions: readonly PartitionId[]): void;
-  /** Pending batches of a partition must not be joined with what is read next: they are read again. */
-  positionMoved(id: PartitionId): void;
-  /**
-   * What is read now is missing in front of spooled data, which cannot be sent without it; or that is over.
-   */
-  refills(id: PartitionId, isMissing: boolean): void;
-  /** The collector says that what lies from here on is not committed. */
-  askedAgain(id: PartitionId, offset: number): void;
-  /** Pending batches of a partition go to disk as they are: what is read next is somewhere else. */
-  finish(id: PartitionId): void;
-}
 
 type Slot = { readonly topic: string; readonly partition: number };
 
@@ -76,6 +58,11 @@ export class PartitionBook {
 
   stateOf(slot: Slot): PartitionState | undefined {
     return this.#assigned.get(slotKey(slot));
+  }
+
+  /** Also one that is only spooled here, where the topic's id says which. */
+  #stateOf({ topicId, ...slot }: SoughtPartition): PartitionState | undefined {
+    return topicId === undefined ? this.stateOf(slot) : this.#states.get(partitionKey({ ...slot, topicId }));
   }
 
   /** A new assignment. Known partitions go on where they are; others wait until they are described. */
@@ -188,6 +175,15 @@ export class PartitionBook {
     return [...assigned.map((state) => this.#declare(state)), ...others.map((s) => this.#adopt(s))];
   }
 
+  /** What is spooled of partitions that others read, or nobody, and nobody has asked for on this stream. */
+  offer(spooled: readonly SpoolPartition[]): void {
+    const idle = spooled.filter((s) => {
+      const state = this.#states.get(partitionKey(s));
+      return state?.assigned !== true && state?.sendNext === undefined;
+    });
+    if (idle.length > 0) this.#options.declare(idle.map((s) => this.#adopt(s)));
+  }
+
   /** Spooled data of a partition that is assigned elsewhere now: sent if the collector asks for it. */
   #adopt(spool: SpoolPartition): DeclaredPartition {
     const { topic, topicId, partition } = spool;
@@ -207,20 +203,21 @@ export class PartitionBook {
     const { received, rewindEpoch, openGaps, stands } = position;
     const state = this.#states.get(partitionKey(position));
     if (state === undefined)
-      return { nextOffset: position.nextOffset, setsBack: false, committed: undefined };
+      return { nextOffset: position.nextOffset, setsBack: false, committed: undefined, cut: undefined };
     const { nextOffset, committedEpoch, setsBack } = toldCommitted(state, position);
     if (setsBack) state.committed = nextOffset;
     if (position.current === true) this.#askedAgain(state, nextOffset);
     if (setsBack || nextOffset >= (state.committed ?? 0)) state.committedEpoch = committedEpoch;
     const spool = this.#options.spoolOf(state.id);
     const places = placesToProve(state, spool, stands);
-    state.unproven = places.length > 0 || isUnknowing(state, position) || isLeftBehind(state, spool, stands);
+    state.stands = stands;
+    state.unproven = places.length > 0 || isUnknowing(state, position);
     this.#sendFrom(state, received, rewindEpoch);
     // Also what was committed while nobody was there to hear it.
     this.committed({ partition: position, nextOffset, openGaps, leaderEpoch: committedEpoch });
-    if (places.length > 0 && state.assigned) this.#options.source.prove(state.id, places);
+    if (places.length > 0) this.#options.source.prove(state.id, places);
     const committed = sendPosition(state) === undefined ? state.committed : undefined;
-    return { nextOffset, setsBack, committed };
+    return { nextOffset, setsBack, committed, cut: impliedCut(state, spool, stands) };
   }
 
   /**
@@ -234,8 +231,8 @@ export class PartitionBook {
   }
 
   /** Kafka's log still has where the collector stands. */
-  proven(slot: Slot): void {
-    const state = this.stateOf(slot);
+  proven(partition: SoughtPartition): void {
+    const state = this.#stateOf(partition);
     if (state !== undefined) state.unproven = false;
   }
 
@@ -267,8 +264,8 @@ export class PartitionBook {
   }
 
   /** Kafka's log was cut: nothing is read or sent before the spool has dropped what lay behind it. */
-  cut(slot: Slot, cut: LogPlace): PartitionId | undefined {
-    const state = this.stateOf(slot);
+  cut(partition: SoughtPartition, cut: LogPlace): PartitionId | undefined {
+    const state = this.#stateOf(partition);
     if (state === undefined) return undefined;
     applyCut(state, cut);
     this.#refillUntil(state, undefined);
@@ -279,9 +276,10 @@ export class PartitionBook {
   /** The spool holds nothing any more that the cut has taken: reading goes on. */
   resumeAtCut(id: PartitionId): void {
     const state = this.#states.get(partitionKey(id));
-    if (state?.cut === undefined || !state.assigned || state.readNext !== undefined) return;
-    const from = state.committed ?? this.#options.spoolOf(id)?.startOffset ?? state.cut.offset;
-    const hole = holeFrom(this.#there(state), Math.min(from, state.cut.offset));
+    if (state?.cutAt === undefined || !state.assigned || state.readNext !== undefined) return;
+    const from = state.committed ?? this.#options.spoolOf(id)?.startOffset ?? state.cutAt;
+    const hole = holeFrom(this.#there(state), Math.min(from, state.cutAt));
+    state.cutAt = undefined;
     state.durableNext = hole.at;
     this.#refillUntil(state, hole.until);
     this.#moveTo(state, hole.at);
@@ -296,6 +294,8 @@ export class PartitionBook {
     if (!state.assigned) return;
     this.#refillUntil(state, decision.refillUntil);
     if (decision.readFrom !== undefined) this.#moveTo(state, decision.readFrom);
+    // Nothing was read yet from where it stands: now it may be known what lies before.
+    else if (state.readNext === decision.durableNext) this.#seek(state, state.readNext);
   }
 
   #moveTo(state: PartitionState, offset: number): void {

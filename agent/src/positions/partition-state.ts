@@ -7,8 +7,29 @@ import type {
   GapNotice,
   OffsetRange,
   PartitionInfo,
+  Source,
   SpoolPartition,
 } from '../contracts.ts';
+
+/** What the book moves, and whom it tells. */
+export interface PartitionBookOptions {
+  readonly source: Pick<Source, 'seek' | 'commit' | 'prove'>;
+  /** What the spool holds of a partition now. */
+  spoolOf(id: PartitionId): SpoolPartition | undefined;
+  /** Partitions became known or changed since the stream's Hello. */
+  declare(partitions: readonly DeclaredPartition[]): void;
+  revoke(partitions: readonly PartitionId[]): void;
+  /** Pending batches of a partition must not be joined with what is read next: they are read again. */
+  positionMoved(id: PartitionId): void;
+  /**
+   * What is read now is missing in front of spooled data, which cannot be sent without it; or that is over.
+   */
+  refills(id: PartitionId, isMissing: boolean): void;
+  /** The collector says that what lies from here on is not committed. */
+  askedAgain(id: PartitionId, offset: number): void;
+  /** Pending batches of a partition go to disk as they are: what is read next is somewhere else. */
+  finish(id: PartitionId): void;
+}
 
 export interface PartitionState {
   readonly id: PartitionId;
@@ -36,15 +57,20 @@ export interface PartitionState {
    * Kafka is asked whether its log still has where the collector stands: until it says so nothing is sent.
    */
   unproven: boolean;
-  /** Where Kafka cut the log last: what is said of epochs up to that one counts below it only. */
-  cut: LogPlace | undefined;
+  /** Where the collector's tables stand, as it said last. */
+  stands: readonly LogPlace[];
+  /** Where Kafka cut the log: what is said of epochs up to each of them counts below it only. */
+  cuts: readonly LogPlace[];
+  /** The lowest cut since which nothing is read. */
+  cutAt: number | undefined;
 }
 
 /** As a collector is told of it. */
 export function declarationOf(state: PartitionState, spool: SpoolPartition | undefined): DeclaredPartition {
   const { startOffset = 0, nextOffset = 0, runs = [] } = spool ?? {};
   state.toldRuns = runs;
-  return { ...state.info, spoolStart: startOffset, spoolNext: nextOffset, spoolRuns: runs };
+  const spooled = { spoolStart: startOffset, spoolNext: nextOffset, spoolRuns: runs };
+  return { ...state.info, ...spooled, readsLog: state.assigned };
 }
 
 /** Of a partition that is only spooled here: what Kafka has of it nobody has asked. */
@@ -64,7 +90,8 @@ export function newState(id: PartitionId, info: PartitionInfo): PartitionState {
   return {
     ...{ id, info, assigned: false, readNext: undefined, durableNext: 0, sendNext: undefined },
     ...{ rewindEpoch: 0, committed: undefined, gaps: [], refillUntil: undefined },
-    ...{ committedEpoch: undefined, fill: undefined, toldRuns: [], unproven: false, cut: undefined },
+    ...{ committedEpoch: undefined, fill: undefined, toldRuns: [], unproven: false, stands: [] },
+    ...{ cuts: [], cutAt: undefined },
   };
 }
 

@@ -63,6 +63,11 @@ export interface KafkaCluster {
    * before.
    */
   fetch(questions: readonly FetchQuestion[]): Promise<readonly FetchAnswer[]>;
+  /**
+   * The topic ids of partitions, by `slotKey`, as their leaders say; none where there is no such partition.
+   * Fails where a leader is none any more.
+   */
+  topicIds(partitions: readonly TopicPartition[]): Promise<ReadonlyMap<string, string>>;
   /** Where the logs of leader epochs end, asked of each leader; none where the brokers cannot say it. */
   epochEnds(questions: readonly EpochQuestion[]): Promise<readonly EpochEnd[]>;
   close(): Promise<void>;
@@ -135,6 +140,7 @@ export function createKafkaCluster(settings: KafkaSettings, logged: MemberListen
       }),
     checkGroup: () => ask((cluster) => askCoordinator(cluster, settings.groupId)),
     fetch: (questions) => ask((cluster) => askBatches(cluster, questions)),
+    topicIds: (partitions) => ask((cluster) => askTopicIds(cluster, partitions)),
     epochEnds: (questions) => ask((cluster) => askEpochEnds(cluster, questions)),
     async close() {
       const cluster = open;
@@ -164,11 +170,43 @@ async function askTopics(
   cluster: RawCluster,
   names: readonly string[] | undefined,
 ): Promise<readonly TopicMetadata[]> {
-  const broker = await cluster.brokerPool.findConnectedBroker();
+  return topicsOf(await cluster.brokerPool.findConnectedBroker(), names);
+}
+
+async function topicsOf(
+  broker: RawBroker,
+  names: readonly string[] | undefined,
+): Promise<readonly TopicMetadata[]> {
   const supported = broker.versions[METADATA_API_KEY]?.maxVersion ?? 0;
   if (supported < METADATA_VERSION) return topicsWithoutIds(broker, names);
   const api = { apiKey: METADATA_API_KEY, apiVersion: METADATA_VERSION, apiName: 'Metadata' };
   return sendOwn(broker, { api, body: encodeMetadataRequest(names), decode: decodeMetadataResponse });
+}
+
+/** A broker that serves a partition has heard of its topic: what another broker says may be older. */
+async function askTopicIds(
+  cluster: RawCluster,
+  partitions: readonly TopicPartition[],
+): Promise<ReadonlyMap<string, string>> {
+  const names = [...new Set(partitions.map(({ topic }) => topic))];
+  const present = (await askTopics(cluster, names)).flatMap((t) => (t.errorCode === 0 ? [t.topic] : []));
+  const byLeader = await byLeaders(
+    cluster,
+    partitions.filter(({ topic }) => present.includes(topic)),
+  );
+  const ids = new Map<string, string>();
+  for (const { leader, nodeId, asked } of byLeader) {
+    const topics = await topicsOf(leader, [...new Set(asked.map(({ topic }) => topic))]);
+    for (const slot of asked) {
+      const found = topics.find(({ topic, errorCode }) => topic === slot.topic && errorCode === 0);
+      const itself = found?.partitions.find(({ partition }) => partition === slot.partition);
+      if (found === undefined || itself === undefined) continue;
+      if (itself.leader !== undefined && String(itself.leader) !== nodeId)
+        throw new SluiceError('KAFKA_UNREACHABLE', `${slotKey(slot)} has another leader now`);
+      ids.set(slotKey(slot), found.topicId);
+    }
+  }
+  return ids;
 }
 
 /** A request of ours through a connection of kafkajs. */
@@ -214,7 +252,7 @@ async function askEpochEnds(
 async function byLeaders<Q extends TopicPartition>(
   cluster: RawCluster,
   questions: readonly Q[],
-): Promise<{ leader: RawBroker; asked: Q[] }[]> {
+): Promise<{ leader: RawBroker; nodeId: string; asked: Q[] }[]> {
   const byTopic = [...Map.groupBy(questions, ({ topic }) => topic)];
   cluster.targetTopics = new Set(byTopic.map(([topic]) => topic));
   await cluster.refreshMetadata();
@@ -227,7 +265,9 @@ async function byLeaders<Q extends TopicPartition>(
     }
   }
   return Promise.all(
-    [...byNode].map(async ([nodeId, asked]) => ({ leader: await cluster.findBroker({ nodeId }), asked })),
+    [...byNode].map(async ([nodeId, asked]) => {
+      return { leader: await cluster.findBroker({ nodeId }), nodeId, asked };
+    }),
   );
 }
 

@@ -5,10 +5,11 @@
 // decide.
 import { type Cancel, type Clock, within } from '@sluice/shared/clock.ts';
 import { describeError, SluiceError } from '@sluice/shared/errors.ts';
-import { type LogPlace, partitionName, slotKey } from '@sluice/shared/position.ts';
+import { type LogPlace, type PartitionId, partitionName, slotKey } from '@sluice/shared/position.ts';
 import type { Random } from '@sluice/shared/random.ts';
 import type {
   KafkaSettings,
+  SoughtPartition,
   Source,
   SourceBatch,
   SourceHandler,
@@ -28,15 +29,16 @@ import {
   AWAITS_POSITION,
   CREATED_AGAIN,
   DAMAGED,
+  isOfOtherTopic,
   noteBounds,
   OUT_OF_RANGE,
   type PartitionRow,
   PartitionTable,
-  UNSEEN,
 } from './partition-table.ts';
 import { copyBatches } from './record-set.ts';
 import { restartDelayMs, SOURCE_TIMING, type SourceTiming } from './source-timing.ts';
 import { TopicPoll } from './topic-poll.ts';
+import { TopicProofs } from './topic-proofs.ts';
 import { TopicRegister } from './topic-register.ts';
 
 export interface KafkaSourceOptions {
@@ -71,6 +73,7 @@ class KafkaSource implements Source {
   readonly #describer: PartitionDescriber;
   readonly #checks: LogChecks;
   readonly #topicPoll: TopicPoll;
+  readonly #proofs: TopicProofs;
   readonly #stopping = new AbortController();
   #handler: SourceHandler | undefined;
   #state: SourceStatus['state'] = 'starting';
@@ -99,7 +102,9 @@ class KafkaSource implements Source {
       handler: () => this.#handler,
     };
     this.#topicPoll = new TopicPoll({ ...shared, register: this.#register, commits: this.#commits });
-    this.#checks = new LogChecks({ ...shared, describe: () => this.#describer.now() });
+    const describe = () => this.#describer.now();
+    this.#checks = new LogChecks({ ...shared, describe });
+    this.#proofs = new TopicProofs({ ...shared, describe, signal: this.#stopping.signal });
     this.#describer = new PartitionDescriber({
       ...shared,
       register: this.#register,
@@ -120,6 +125,7 @@ class KafkaSource implements Source {
   }
 
   async stop(): Promise<void> {
+    await within(this.#clock, this.#timing.proofRetryMs, this.#proofs.settled());
     await this.#within(this.#flushCommits());
     this.#stopping.abort();
     this.#cancelTick();
@@ -132,9 +138,13 @@ class KafkaSource implements Source {
     await this.#within(this.#cluster.close());
   }
 
-  seek(partition: TopicPartition, offset: number, leaderEpoch = -1): void {
+  isStill(partition: PartitionId): Promise<boolean> {
+    return this.#proofs.isStill(partition);
+  }
+
+  seek(partition: SoughtPartition, offset: number, leaderEpoch = -1): void {
     const row = this.#table.row(partition);
-    if (row === undefined) return;
+    if (row === undefined || isOfOtherTopic(row, partition)) return;
     row.position = offset;
     row.readEpoch = leaderEpoch;
     row.idleSinceMs = undefined;
@@ -144,9 +154,11 @@ class KafkaSource implements Source {
     this.#applyPause([row]);
   }
 
-  prove(partition: TopicPartition, places: readonly LogPlace[]): void {
+  prove(partition: SoughtPartition, places: readonly LogPlace[]): void {
     const row = this.#table.row(partition);
-    if (row !== undefined) this.#checks.prove(row, places);
+    const { topicId } = partition;
+    if (row !== undefined && !isOfOtherTopic(row, partition)) this.#checks.prove(row, places);
+    else if (topicId !== undefined) this.#checks.proveOther({ ...partition, topicId }, places);
   }
 
   hold(topic: string, why: string): void {
@@ -300,23 +312,11 @@ class KafkaSource implements Source {
   }
 
   #applyPause(rows: readonly PartitionRow[]): void {
-    for (const row of rows) this.#askWhetherSame(row);
     const flows = (row: PartitionRow) => this.#table.paused(row).length === 0;
     const resumed = rows.filter(flows);
     const paused = rows.filter((row) => !flows(row));
     if (resumed.length > 0) this.#member?.resume(resumed);
     if (paused.length > 0) this.#member?.pause(paused);
-  }
-
-  /**
-   * While a partition was not fetched its topic may have been deleted and created again, and nothing in a
-   * fetch would say so.
-   */
-  #askWhetherSame(row: PartitionRow): void {
-    const unseenMs = this.#clock.monotonicMs() - row.seenMs;
-    if (unseenMs <= this.#timing.unseenMaxMs || this.#table.paused(row).length > 0) return;
-    row.waits.add(UNSEEN);
-    this.#describer.now();
   }
 
   #fetched(partition: TopicPartition, fetch: PartitionFetch, fetchedOffset: number): number | undefined {
@@ -327,7 +327,6 @@ class KafkaSource implements Source {
       this.#member?.seek(partition, row.position);
       return undefined;
     }
-    row.seenMs = this.#clock.monotonicMs();
     const { position } = row;
     const end = row.range?.to ?? Number.MAX_SAFE_INTEGER;
     const lacking = fetch.batches.filter(

@@ -4,7 +4,7 @@
 // batch of the new epoch is taken before it has answered.
 import type { Clock } from '@sluice/shared/clock.ts';
 import { describeError } from '@sluice/shared/errors.ts';
-import { type LogPlace, slotKey } from '@sluice/shared/position.ts';
+import { type LogPlace, type PartitionId, partitionKey, slotKey } from '@sluice/shared/position.ts';
 import type { SourceBatch, SourceHandler } from '../contracts.ts';
 import type { Events } from '../events.ts';
 import type { EpochEnd } from './epoch-request.ts';
@@ -34,14 +34,29 @@ export interface LogChecksOptions {
   readonly handler: () => SourceHandler | undefined;
 }
 
+/** A partition that is not read here: others ask about places in its log. */
+interface OtherLog extends PartitionId {
+  places: readonly LogPlace[];
+}
+
+type AskedLog = PartitionRow | OtherLog;
+
+const isRead = (log: AskedLog): log is PartitionRow => 'readEpoch' in log;
+
 interface Asked {
-  readonly row: PartitionRow;
+  readonly row: AskedLog;
   readonly place: LogPlace;
   readonly currentEpoch: number;
 }
 
+interface Answered extends Asked {
+  readonly end: EpochEnd | undefined;
+}
+
 export class LogChecks {
   readonly #options: LogChecksOptions;
+  /** By `partitionKey`. */
+  readonly #others = new Map<string, OtherLog>();
   #dueMs = 0;
   #asking = false;
 
@@ -78,6 +93,13 @@ export class LogChecks {
     this.now();
   }
 
+  /** Of a partition that others read, or nobody any more. */
+  proveOther({ topic, topicId, partition }: PartitionId, places: readonly LogPlace[]): void {
+    const id = { topic, topicId, partition };
+    this.#others.set(partitionKey(id), { ...id, places });
+    this.now();
+  }
+
   now(): void {
     this.#dueMs = 0;
     queueMicrotask(() => void this.whenDue());
@@ -87,7 +109,8 @@ export class LogChecks {
   async whenDue(): Promise<void> {
     const { clock, table, timing, events } = this.#options;
     const nowMs = clock.monotonicMs();
-    const rows = table.rows().filter((row) => row.checkFor >= 0 || row.places.length > 0);
+    const read = table.rows().filter((row) => row.checkFor >= 0 || row.places.length > 0);
+    const rows = [...read, ...this.#others.values()];
     if (this.#asking || nowMs < this.#dueMs || rows.length === 0) return;
     this.#asking = true;
     this.#dueMs = nowMs + timing.describeRetryMs;
@@ -100,7 +123,7 @@ export class LogChecks {
     }
   }
 
-  async #ask(rows: readonly PartitionRow[]): Promise<void> {
+  async #ask(rows: readonly AskedLog[]): Promise<void> {
     const epochs = await this.#epochsOf(rows);
     const asked = rows.flatMap((row) => {
       const currentEpoch = epochs.get(row);
@@ -113,22 +136,24 @@ export class LogChecks {
     if (this.#options.handler() === undefined) return;
     for (const row of rows) {
       const epoch = epochs.get(row);
-      // Assigned anew meanwhile: what is to be asked then is asked then.
-      if (this.#options.table.row(row) !== row || epoch === undefined || !after.has(row)) continue;
+      if (epoch === undefined || !after.has(row)) continue;
       const answers = asked.flatMap((one, i) => (one.row === row ? [{ ...one, end: ends[i] }] : []));
-      this.#judge(row, answers, epoch);
+      if (!isRead(row)) this.#judgeOther(row, answers);
+      // Assigned anew meanwhile: what is to be asked then is asked then.
+      else if (this.#options.table.row(row) === row) this.#judge(row, answers, epoch);
     }
   }
 
   /** The leader epochs now, of those rows whose topic is the one that was read. */
-  async #epochsOf(rows: readonly PartitionRow[]): Promise<ReadonlyMap<PartitionRow, number>> {
+  async #epochsOf(rows: readonly AskedLog[]): Promise<ReadonlyMap<AskedLog, number>> {
     const topics = await this.#options.cluster.topics([...new Set(rows.map(({ topic }) => topic))]);
-    const epochs = new Map<PartitionRow, number>();
+    const epochs = new Map<AskedLog, number>();
     for (const row of rows) {
       const found = topics.find(({ topic, errorCode }) => topic === row.topic && errorCode === 0);
       const partition = found?.partitions.find((p) => p.partition === row.partition);
       if (partition !== undefined && found?.topicId === row.topicId) epochs.set(row, partition.leaderEpoch);
-      else if (found !== undefined) this.#options.describe();
+      else if (found !== undefined && isRead(row)) this.#options.describe();
+      else if (found !== undefined) this.#cannotTell(row);
     }
     return epochs;
   }
@@ -160,51 +185,88 @@ export class LogChecks {
     return ends;
   }
 
-  #judge(
-    row: PartitionRow,
-    answers: readonly (Asked & { end: EpochEnd | undefined })[],
-    epoch: number,
-  ): void {
-    const { events, handler } = this.#options;
-    if (answers.some(({ end }) => end?.errorCode === TOPIC_AUTHORIZATION_FAILED))
-      events.sourceLogNotChecked({ topic: row.topic, partition: row.partition });
-    else if (answers.some(({ end }) => (end?.errorCode ?? 0) !== 0)) return; // asked again
-    const cut = cutOf(answers);
+  /** Its topic is gone: nobody will ever know, and what is spooled of it is all that there is. */
+  #cannotTell(log: OtherLog): void {
+    if (this.#others.get(partitionKey(log)) !== log) return;
+    this.#others.delete(partitionKey(log));
+    this.#options.events.sourceLogNotChecked({ topic: log.topic, partition: log.partition });
+    this.#options.handler()?.proven(log);
+  }
+
+  #judgeOther(log: OtherLog, answers: readonly Answered[]): void {
+    if (this.#others.get(partitionKey(log)) !== log || !this.#areAnswers(log, answers)) return;
+    this.#others.delete(partitionKey(log));
+    const cuts = cutsOf(answers);
+    if (cuts.length === 0) this.#options.handler()?.proven(log);
+    for (const cut of cuts) this.#options.handler()?.truncated(log, placeOf(cut), reasonOf(cut));
+  }
+
+  #areAnswers({ topic, partition }: AskedLog, answers: readonly Answered[]): boolean {
+    const isRefused = answers.some(({ end }) => end?.errorCode === TOPIC_AUTHORIZATION_FAILED);
+    if (isRefused) this.#options.events.sourceLogNotChecked({ topic, partition });
+    return isRefused || answers.every(({ end }) => (end?.errorCode ?? 0) === 0);
+  }
+
+  #judge(row: PartitionRow, answers: readonly Answered[], epoch: number): void {
+    const { handler } = this.#options;
+    if (!this.#areAnswers(row, answers)) return; // asked again
+    const cuts = cutsOf(answers);
     const hadPlaces = row.places.length > 0;
-    row.places = [];
+    // What was asked for meanwhile is not answered yet.
+    row.places = cuts.length > 0 ? [] : row.places.filter((p) => !answers.some((a) => isSame(a.place, p)));
     row.provenEpoch = Math.max(row.provenEpoch, row.checkFor, epoch);
     row.checkFor = -1;
     row.waits.delete(CHECKS_LOG);
     const slot = { topic: row.topic, partition: row.partition };
-    if (cut === undefined) {
+    if (cuts.length === 0) {
       this.#options.applyPause([row]);
-      if (hadPlaces) handler()?.proven(slot);
+      if (hadPlaces && row.places.length === 0) handler()?.proven(slot);
       return;
     }
     row.waits.delete(OUT_OF_RANGE);
     row.waits.add(LOG_CUT);
     row.position = undefined;
     this.#options.applyPause([row]);
-    const { place, end } = cut;
-    const reason = `the log of leader epoch ${place.leaderEpoch} ends at ${end.endOffset}, and ${place.offset} was read`;
-    handler()?.truncated(slot, { offset: end.endOffset, leaderEpoch: place.leaderEpoch }, reason);
+    for (const cut of cuts) handler()?.truncated(slot, placeOf(cut), reasonOf(cut));
   }
 }
 
-function placesOf({ readEpoch: leaderEpoch, position: offset, checkFor, places }: PartitionRow): LogPlace[] {
+function placesOf(log: AskedLog): LogPlace[] {
+  const { places } = log;
+  const { readEpoch: leaderEpoch, position: offset, checkFor } = isRead(log) ? log : NOT_READ;
   const read = checkFor >= 0 && leaderEpoch >= 0 && offset !== undefined ? [{ offset, leaderEpoch }] : [];
   const all = new Map([...read, ...places].map((place) => [`${place.offset}/${place.leaderEpoch}`, place]));
   return [...all.values()];
 }
 
-/** The lowest cut. A log that knows nothing of an epoch says nothing about it. */
-function cutOf(
-  answers: readonly (Asked & { end: EpochEnd | undefined })[],
-): { place: LogPlace; end: EpochEnd } | undefined {
+const isSame = (a: LogPlace, b: LogPlace) => a.offset === b.offset && a.leaderEpoch === b.leaderEpoch;
+
+const NOT_READ = { readEpoch: -1, position: undefined, checkFor: -1 };
+
+interface FoundCut {
+  readonly place: LogPlace;
+  readonly end: EpochEnd;
+}
+
+const placeOf = ({ place, end }: FoundCut): LogPlace => {
+  return { offset: end.endOffset, leaderEpoch: place.leaderEpoch };
+};
+
+const reasonOf = ({ place, end }: FoundCut): string =>
+  `the log of leader epoch ${place.leaderEpoch} ends at ${end.endOffset}, and ${place.offset} was read`;
+
+/**
+ * Where the log was cut: the lowest place of each epoch, the oldest first. A log that knows nothing of an
+ * epoch says nothing about it.
+ */
+function cutsOf(answers: readonly Answered[]): readonly FoundCut[] {
   const cuts = answers.flatMap(({ place, end }) =>
     end !== undefined && end.errorCode === 0 && end.endOffset >= 0 && end.endOffset < place.offset
       ? [{ place, end }]
       : [],
   );
-  return cuts.sort((a, b) => a.end.endOffset - b.end.endOffset)[0];
+  const lowest = new Map<number, FoundCut>();
+  for (const cut of cuts.sort((a, b) => b.end.endOffset - a.end.endOffset))
+    lowest.set(cut.place.leaderEpoch, cut);
+  return [...lowest.values()].sort((a, b) => a.place.leaderEpoch - b.place.leaderEpoch);
 }

@@ -2,6 +2,13 @@
 // decoding of a flexible request; kafkajs's own connection carries it.
 import { WireReader } from './wire-reader.ts';
 
+export interface PartitionMetadata {
+  readonly partition: number;
+  /** Node id; undefined where it was not asked for. */
+  readonly leader?: number;
+  readonly leaderEpoch: number;
+}
+
 export interface TopicMetadata {
   readonly topic: string;
   /** Kafka's error code of the topic: 0 fine, 3 unknown, 5 leader not available, 29 not authorised. */
@@ -9,7 +16,7 @@ export interface TopicMetadata {
   /** 32 hex digits. */
   readonly topicId: string;
   readonly internal: boolean;
-  readonly partitions: readonly { readonly partition: number; readonly leaderEpoch: number }[];
+  readonly partitions: readonly PartitionMetadata[];
 }
 
 export const METADATA_API_KEY = 3;
@@ -57,11 +64,11 @@ function decodeTopic(reader: WireReader): TopicMetadata {
   const partitions = reader.compactArray(() => {
     reader.skip(2); // error
     const partition = reader.int32();
-    reader.skip(4); // leader
+    const leader = reader.int32();
     const leaderEpoch = reader.int32();
     for (let lists = 0; lists < 3; lists++) reader.compactArray(() => reader.skip(4)); // replicas, in sync, offline
     reader.tags();
-    return { partition, leaderEpoch };
+    return { partition, leader, leaderEpoch };
   });
   reader.skip(4); // authorised operations
   reader.tags();

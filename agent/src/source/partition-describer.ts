@@ -10,7 +10,7 @@ import type { GroupCommits } from './group-commits.ts';
 import type { KafkaCluster } from './kafka-cluster.ts';
 import type { LogChecks } from './log-checks.ts';
 import { applyLogs, applyTopics, describedLogs, type LookupOutcome } from './partition-lookup.ts';
-import { type PartitionRow, type PartitionTable, partitionInfo, UNSEEN } from './partition-table.ts';
+import { type PartitionRow, type PartitionTable, partitionInfo } from './partition-table.ts';
 import type { SourceTiming } from './source-timing.ts';
 import type { TopicRegister } from './topic-register.ts';
 
@@ -85,13 +85,8 @@ export class PartitionDescriber {
       events.sourceTopicCreatedAgain(again);
     }
     const stopped = applyTopics(table, topics, register);
-    const seen = table.rows().filter(({ topic }) => present.includes(topic));
-    for (const row of seen) {
-      row.seenMs = this.#options.clock.monotonicMs();
-      row.waits.delete(UNSEEN);
-    }
-    this.#options.applyPause([...seen, ...stopped]);
-    this.#act(applyLogs(table, logs, offsets));
+    this.#options.applyPause(stopped);
+    this.#act(applyLogs(table, logs, offsets), present);
     this.#options.checks.leadersKnown();
     if (present.length < topics.length) this.#againSoon(nowMs);
   }
@@ -100,7 +95,7 @@ export class PartitionDescriber {
     this.#dueMs = Math.min(this.#dueMs, nowMs + this.#options.timing.describeRetryMs);
   }
 
-  #act(outcome: LookupOutcome): void {
+  #act(outcome: LookupOutcome, present: readonly string[]): void {
     const { table, register, commits, seek, handler } = this.#options;
     commits.confirmed(outcome.groupOffsets);
     commits.read(table.rows());
@@ -110,7 +105,7 @@ export class PartitionDescriber {
     // A topic that is gone at the moment is not described: there is nothing to say of it.
     const news = table
       .rows()
-      .filter(({ logStart }) => logStart >= 0)
+      .filter(({ topic, logStart }) => present.includes(topic) && logStart >= 0)
       .filter((row) => row.toldIdentity !== identity(row) || row.position === undefined);
     for (const row of news) {
       row.toldIdentity = identity(row);

@@ -80,10 +80,13 @@ export function applyLogs(
   };
   for (const position of positions) {
     const row = table.row(position);
-    if (row === undefined || row.waits.has(CREATED_AGAIN)) continue;
+    if (row === undefined) continue;
     const { groupOffset: nextOffset } = position;
-    row.groupOffset = nextOffset;
-    if (nextOffset !== undefined) outcome.groupOffsets.push({ ...position, nextOffset });
+    const again = row.waits.has(CREATED_AGAIN);
+    if (!again) row.groupOffset = nextOffset;
+    // Behind the end of a topic that was created again stands what was committed of the one before.
+    if (nextOffset === undefined || (again && nextOffset > endOf(logs, position))) continue;
+    outcome.groupOffsets.push({ ...position, nextOffset });
   }
   for (const log of logs) {
     const row = table.row(log);
@@ -98,4 +101,8 @@ export function applyLogs(
     else outcome.backInRange.push(row);
   }
   return outcome;
+}
+
+function endOf(logs: readonly PartitionLog[], { topic, partition }: GroupPosition): number {
+  return logs.find((log) => log.topic === topic && log.partition === partition)?.logEnd ?? 0;
 }

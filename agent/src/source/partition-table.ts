@@ -6,6 +6,7 @@ import type {
   BoundedRead,
   FetchedBounds,
   PartitionInfo,
+  SoughtPartition,
   SourcePartitionStatus,
   TopicSelection,
 } from '../contracts.ts';
@@ -18,7 +19,6 @@ export const OUT_OF_RANGE = 'its position is outside the log';
 export const DAMAGED = 'its next record batch is damaged and cannot be counted';
 export const RANGE_READ = 'its range has been read';
 export const CHECKS_LOG = 'asks Kafka where the log of the last leader ended';
-export const UNSEEN = 'asks Kafka whether its topic is still the same';
 export const LOG_CUT = 'Kafka cut its log: what was spooled behind it is dropped first';
 export const CREATED_AGAIN = 'the topic was created again and waits for a position';
 
@@ -30,8 +30,6 @@ export interface PartitionRow extends TopicPartition {
   leaderEpoch: number;
   /** Of what lies before the position; -1 where nobody knows. */
   readEpoch: number;
-  /** Monotonic ms when Kafka last said, by a fetch or by its metadata, that the topic is the one we know. */
-  seenMs: number;
   /** Leader epoch against which that was compared last. */
   provenEpoch: number;
   /** Leader epoch whose log is to be compared with ours; -1 where nothing is. */
@@ -81,7 +79,6 @@ export class PartitionTable {
         position: undefined,
         topicId: known?.topicId ?? NO_TOPIC_ID,
         leaderEpoch: known?.leaderEpoch ?? -1,
-        seenMs: known?.seenMs ?? Number.NEGATIVE_INFINITY,
         ...{ readEpoch: -1, provenEpoch: -1, checkFor: -1, places: known?.places ?? [] },
         logStart: known?.logStart ?? -1,
         logEnd: known?.logEnd ?? -1,
@@ -175,6 +172,11 @@ export function partitionInfo(row: PartitionRow): PartitionInfo {
   const logStart = range === undefined ? row.logStart : Math.max(row.logStart, range.from);
   const logEnd = range === undefined ? row.logEnd : Math.max(logStart, Math.min(row.logEnd, range.to));
   return { topic, topicId, partition, leaderEpoch, logStart, logEnd, groupOffset, startAt };
+}
+
+/** What is said of a topic that had the name before says nothing of the one that has it now. */
+export function isOfOtherTopic(row: PartitionRow, { topicId = row.topicId }: SoughtPartition): boolean {
+  return row.topicId !== NO_TOPIC_ID && topicId !== row.topicId;
 }
 
 function rangeOf(selection: TopicSelection | undefined, partition: number): BoundedRead | undefined {

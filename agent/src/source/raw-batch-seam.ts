@@ -1,5 +1,5 @@
-// Makes kafkajs 2.2.4 hand over record batches unopened, never reset an offset by itself, and not spin a
-// timer. It replaces functions on objects that kafkajs exports and looks up at call time; no file of it is
+// Makes kafkajs 2.2.4 hand over record batches unopened, never reset an offset by itself, not spin a timer, and
+// go on soon after a pause. It replaces functions on objects that kafkajs exports and looks up at call time; no file of it is
 // changed, so bundles work too. Version and shapes are checked: anything else is KAFKA_CLIENT_CHANGED before
 // a single fetch.
 import { SluiceError } from '@sluice/shared/errors.ts';
@@ -8,6 +8,9 @@ import { fetchResponseDecoder } from './fetch-response.ts';
 const KAFKAJS_VERSION = '2.2.4';
 /** v6 shares v5's response, v9 and v10 share v8's. */
 const FETCH_VERSIONS = [4, 5, 7, 8, 11] as const;
+
+/** With everything paused it looks again after this; without, it would sleep as long as a fetch may take. */
+const PAUSED_LOOK_MS = 20;
 
 export interface KafkajsInternals {
   readonly version: unknown;
@@ -43,12 +46,13 @@ export function installRawBatchSeam(internals: KafkajsInternals, nowMs: () => nu
     if (!hasMethods(response, ['decode', 'parse'])) changed(`fetch response v${version} has another shape`);
     return { version, response };
   });
-  const group = prototypeOf(internals.consumerGroup, 'recoverFromOffsetOutOfRange');
-  const queue = prototypeOf(internals.requestQueue, 'scheduleCheckPendingRequests');
+  const group = prototypeOf(internals.consumerGroup, ['recoverFromOffsetOutOfRange', 'fetch']);
+  const queue = prototypeOf(internals.requestQueue, ['scheduleCheckPendingRequests']);
   if (installed.has(group)) return;
   installed.add(group);
   for (const { version, response } of responses) response['decode'] = fetchResponseDecoder(version);
   group['recoverFromOffsetOutOfRange'] = pauseAndTell;
+  group['fetch'] = shortWhilePaused(group['fetch'] as Method);
   const schedule = queue['scheduleCheckPendingRequests'] as Method;
   queue['scheduleCheckPendingRequests'] = onlyWhenNeeded(schedule, nowMs);
 }
@@ -64,6 +68,25 @@ async function pauseAndTell(this: unknown, error: unknown): Promise<void> {
   for (const listener of listeners) listener({ memberId: group.memberId, topic, partition });
 }
 
+/** The time that a fetch may take is also how long kafkajs sleeps where it has nothing to fetch: read when used. */
+function shortWhilePaused(fetch: Method): Method {
+  const known = new WeakSet<object>();
+  return function fetchOrLookAgain(this: unknown, ...args: unknown[]) {
+    const group = this as {
+      maxWaitTime: number;
+      subscriptionState: { active(): readonly { readonly partitions: readonly number[] }[] };
+    };
+    if (!known.has(group)) {
+      known.add(group);
+      const { maxWaitTime } = group;
+      const isActive = () => group.subscriptionState.active().some(({ partitions }) => partitions.length > 0);
+      const get = () => (isActive() ? maxWaitTime : PAUSED_LOOK_MS);
+      Object.defineProperty(group, 'maxWaitTime', { get });
+    }
+    return fetch.apply(group, args);
+  };
+}
+
 /** kafkajs re-arms a 1 ms timer for ever on each connection. */
 function onlyWhenNeeded(schedule: Method, nowMs: () => number): Method {
   return function scheduleWhenNeeded(this: unknown) {
@@ -73,9 +96,9 @@ function onlyWhenNeeded(schedule: Method, nowMs: () => number): Method {
   };
 }
 
-function prototypeOf(type: unknown, method: string): Record<string, unknown> {
+function prototypeOf(type: unknown, methods: readonly string[]): Record<string, unknown> {
   const prototype = typeof type === 'function' ? (type.prototype as unknown) : undefined;
-  if (!hasMethods(prototype, [method])) changed(`${method} is not where it was`);
+  if (!hasMethods(prototype, methods)) changed(`${methods.join(' or ')} is not where it was`);
   return prototype;
 }
 

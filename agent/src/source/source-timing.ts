@@ -4,8 +4,9 @@ export interface SourceTiming {
   readonly tickMs: number;
   readonly describeIntervalMs: number;
   readonly describeRetryMs: number;
-  /** A partition that was not fetched for longer waits until Kafka has described its topic. */
-  readonly unseenMaxMs: number;
+  /** Between two questions whether topics are still the same, so that a busy source asks few of them. */
+  readonly proofPauseMs: number;
+  readonly proofRetryMs: number;
   readonly topicPollMs: number;
   readonly restartDelayMinMs: number;
   readonly restartDelayMaxMs: number;
@@ -18,7 +19,8 @@ export const SOURCE_TIMING: SourceTiming = {
   tickMs: 1_000,
   describeIntervalMs: 60_000,
   describeRetryMs: 5_000,
-  unseenMaxMs: 2_000,
+  proofPauseMs: 20,
+  proofRetryMs: 1_000,
   topicPollMs: 15_000,
   restartDelayMinMs: 1_000,
   restartDelayMaxMs: 30_000,

@@ -126,6 +126,19 @@ export function createSegmenter(options: SegmenterOptions): Segmenter {
   };
 }
 
+/** These batches alone, as segments; the first may begin before `position`. */
+export function segmentsOf(
+  options: Omit<SegmenterOptions, 'emit' | 'lingerMs'>,
+  place: { readonly id: PartitionId; readonly position: number },
+  batches: readonly SourceBatch[],
+): readonly Segment[] {
+  const segments: Segment[] = [];
+  const segmenter = createSegmenter({ ...options, lingerMs: 0, emit: (segment) => segments.push(segment) });
+  segmenter.push(place.id, place.position, batches);
+  segmenter.flush();
+  return segments;
+}
+
 function add(item: Pending, batch: SourceBatch, from: number): void {
   if (batch.kind === 'data') {
     item.batches.push(batch.bytes);

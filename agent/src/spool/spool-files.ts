@@ -11,7 +11,7 @@ import type { SpoolCommit, SpoolPartition } from '../contracts.ts';
 import { type SpoolDisk, sqliteDisk } from './spool-disk.ts';
 import type { CutSegment, DroppedSegment, SetAside } from './spool-losses.ts';
 import { isCorrupt, type SpooledHeader, type SpoolFile } from './sqlite-file.ts';
-import { isWanted, NOTHING, runsOf } from './wanted-ranges.ts';
+import { epochStarts, isWanted, NOTHING, runsOf } from './wanted-ranges.ts';
 
 export interface SpoolFilesOptions {
   readonly directory: string;
@@ -348,10 +348,9 @@ export class SpoolFiles {
       if (first === undefined) return [];
       const { topic, topicId, partition } = first.header;
       const { header: last } = entries.at(-1) ?? first;
-      const runs = runsOf(
-        entries.map(({ header }) => header),
-        this.#committed.get(partitionKey(first.header)) ?? NOTHING,
-      );
+      const headers = entries.map(({ header }) => header);
+      const runs = runsOf(headers, this.#committed.get(partitionKey(first.header)) ?? NOTHING);
+      const epochs = epochStarts(headers);
       const { startOffset = 0, nextOffset = 0 } = runs.at(-1) ?? {};
       let bytes = 0;
       let oldestSpooledMs = first.header.spooledMs;
@@ -362,7 +361,7 @@ export class SpoolFiles {
       const segments = entries.length;
       const { leaderEpoch } = last;
       const at = { topic, topicId, partition, startOffset, nextOffset, runs, leaderEpoch };
-      return [{ ...at, bytes, segments, oldestSpooledMs }];
+      return [{ ...at, epochs, bytes, segments, oldestSpooledMs }];
     });
   }
 

@@ -1,6 +1,7 @@
 // Which of what is spooled is still wanted: what is not committed, and what is committed around an open gap.
 // Pure.
 import { type CommittedPrefix, commonRanges, mergedRanges, overlaps } from '@sluice/shared/offset-range.ts';
+import type { LogPlace } from '@sluice/shared/position.ts';
 import type { OffsetRange } from '../contracts.ts';
 
 /** Nothing is committed. */
@@ -20,5 +21,12 @@ export function runsOf(
     headers.flatMap((header) =>
       header.startOffset >= nextOffset ? [header] : commonRanges([header], wanted),
     ),
+  );
+}
+
+/** Where another leader epoch than before begins. `headers` are in the order of their starts. */
+export function epochStarts(headers: readonly (OffsetRange & Pick<LogPlace, 'leaderEpoch'>)[]): LogPlace[] {
+  return headers.flatMap(({ startOffset: offset, leaderEpoch }, i) =>
+    headers[i - 1]?.leaderEpoch === leaderEpoch ? [] : [{ offset, leaderEpoch }],
   );
 }

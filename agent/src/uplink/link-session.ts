@@ -215,6 +215,12 @@ export class LinkSession {
           else handler.rewind(partition, offset, rewindEpoch, reason);
           return;
         }
+        case 'readHistory': {
+          const { startOffset, nextOffset, rewindEpoch: epoch, bytesMax } = body.value;
+          const id = partitionFromWire(body.value);
+          handler.readHistory({ id, range: { startOffset, nextOffset }, epoch, bytesMax });
+          return;
+        }
         case 'hold':
           handler.hold(body.value.topic, body.value.reason);
           return;
@@ -282,6 +288,7 @@ export class LinkSession {
       throw new SluiceError('LINK_MESSAGE_INVALID', message);
     }
     this.#creditTotal = Math.max(this.#creditTotal, creditTotal);
+    this.#options.feed.inFlight(this.#window.inFlight);
     this.#wakePump?.();
   }
 
@@ -322,6 +329,7 @@ export class LinkSession {
     this.#window.sent(bytes, this.#options.clock.monotonicMs());
     this.#sentBytes += bytes;
     this.#sentSegments++;
+    this.#options.feed.inFlight(this.#window.inFlight);
     this.#stream.write(encodeSegmentRequest(item.segment, item.rewindEpoch));
   }
 
@@ -361,7 +369,7 @@ async function schemaReply(
 }
 
 function declaredToWire(p: DeclaredPartition) {
-  const { leaderEpoch, spoolStart, spoolNext, logStart, logEnd, startAt } = p;
+  const { leaderEpoch, spoolStart, spoolNext, logStart, logEnd, startAt, readsLog } = p;
   return {
     ...partitionToWire(p),
     leaderEpoch,
@@ -370,6 +378,7 @@ function declaredToWire(p: DeclaredPartition) {
     spoolRuns: [...p.spoolRuns],
     logStart,
     logEnd,
+    readsLog,
     startAt: startAt ?? '',
   };
 }

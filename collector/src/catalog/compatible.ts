@@ -1,6 +1,7 @@
 // Whether rows of a definition may go into a table that stands already. Pure.
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { Column, TableDefinition } from '../contracts.ts';
+import { extendedType } from '../nested-type.ts';
 
 /** Pairs that lake clients read although the types differ (measured with Trino 435). */
 const WIDER: Readonly<Record<string, readonly string[]>> = {
@@ -27,6 +28,30 @@ export function assertCompatible(
       ours.name,
       `is partitioned by (${partitions(standing.partitionColumns)}), the config by (${partitions(ours.partitionColumns)})`,
     );
+}
+
+/**
+ * The columns that a standing table gets so that it takes ours: those it lacks at the end, and in structs the
+ * fields it lacks at theirs. undefined where it lacks none. CATALOG_INCOMPATIBLE where that is not enough.
+ */
+export function grownColumns(
+  standing: Parameters<typeof assertCompatible>[0],
+  ours: TableDefinition,
+): readonly Column[] | undefined {
+  const columns = [...standing.columns];
+  for (const { name, type } of ours.columns) {
+    const at = columns.findIndex((c) => c.name.toLowerCase() === name.toLowerCase());
+    const there = columns[at];
+    if (there === undefined) columns.push({ name, type });
+    else columns[at] = { name: there.name, type: extendedType(there.type, type) ?? there.type };
+  }
+  const taking = ours.columns.map(({ name, type }) => {
+    const there = columns.find((c) => c.name.toLowerCase() === name.toLowerCase());
+    const isCovered = there !== undefined && extendedType(there.type, type) === there.type;
+    return isCovered ? { name, type: there.type } : { name, type };
+  });
+  assertCompatible({ ...standing, columns }, { ...ours, columns: taking });
+  return JSON.stringify(columns) === JSON.stringify(standing.columns) ? undefined : columns;
 }
 
 /** Glue keeps types as people wrote them. */

@@ -1,13 +1,15 @@
 // The catalog as objects beside the lake: one for each table and one for each partition, created if absent,
-// so that any number of collectors may register the same thing.
+// so that any number of collectors may register the same thing. A table that gets columns is written anew
+// beside its first file, under the next number: whoever creates that has decided it.
 import { createHash } from 'node:crypto';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { Catalog, CataloguedPartition, ObjectStore, TableDefinition } from '../contracts.ts';
-import { assertCompatible } from './compatible.ts';
+import { assertCompatible, grownColumns } from './compatible.ts';
 
 const ROOT = '_sluice/catalog/';
 /** Directories take names of up to 255 bytes. */
 const NAME_LENGTH_MAX = 200;
+const CHANGE_DIGITS = 20;
 
 export function createFileCatalog(database: string, store: ObjectStore): Catalog {
   const home = `${ROOT}${database}/`;
@@ -15,17 +17,42 @@ export function createFileCatalog(database: string, store: ObjectStore): Catalog
   const partitionsPrefix = (name: string) => `${home}${name}/`;
   const registered = new Set<string>();
 
-  async function readTable(name: string): Promise<TableDefinition | undefined> {
-    const bytes = await store.read(tableKey(name));
-    return bytes === undefined ? undefined : parse<TableDefinition>(bytes, tableKey(name));
+  const grownPrefix = (name: string) => `${home}.grown/${name}/`;
+  const grownKey = (name: string, change: number) =>
+    `${grownPrefix(name)}${String(change).padStart(CHANGE_DIGITS, '0')}.json`;
+
+  /** As its last change left it. */
+  async function readTable(name: string): Promise<{ table: TableDefinition; changes: number } | undefined> {
+    let key = tableKey(name);
+    let changes = 0;
+    for await (const grown of store.list(grownPrefix(name))) {
+      key = grown.key;
+      changes = Number(/(\d+)\.json$/.exec(key)?.[1] ?? 0);
+    }
+    const bytes = await store.read(key);
+    return bytes === undefined ? undefined : { table: parse<TableDefinition>(bytes, key), changes };
   }
+
+  const bytesOf = (definition: TableDefinition) => Buffer.from(`${JSON.stringify(definition, null, 1)}\n`);
 
   return {
     async ensureTable(definition) {
-      const body = Buffer.from(`${JSON.stringify(definition, null, 1)}\n`);
-      if ((await store.createIfAbsent(tableKey(definition.name), body)) === 'created') return;
-      const standing = await readTable(definition.name);
-      if (standing !== undefined) assertCompatible(standing, definition);
+      const { name } = definition;
+      if ((await store.createIfAbsent(tableKey(name), bytesOf(definition))) === 'created') return;
+      const standing = await readTable(name);
+      if (standing !== undefined) assertCompatible(standing.table, definition);
+    },
+    async growTable(definition) {
+      const { name } = definition;
+      if ((await store.createIfAbsent(tableKey(name), bytesOf(definition))) === 'created') return;
+      for (;;) {
+        const standing = await readTable(name);
+        const columns = standing === undefined ? undefined : grownColumns(standing.table, definition);
+        if (standing === undefined || columns === undefined) return;
+        const key = grownKey(name, standing.changes + 1);
+        const created = await store.createIfAbsent(key, bytesOf({ ...standing.table, columns }));
+        if (created === 'created') return;
+      }
     },
     async registerPartitions(table, partitions) {
       for (const { values, key } of partitions) {
@@ -40,8 +67,8 @@ export function createFileCatalog(database: string, store: ObjectStore): Catalog
       const tables: TableDefinition[] = [];
       for await (const { key } of store.list(home)) {
         const name = /^([^/]+)\.json$/.exec(key.slice(home.length))?.[1];
-        const table = name === undefined ? undefined : await readTable(name);
-        if (table !== undefined) tables.push(table);
+        const found = name === undefined ? undefined : await readTable(name);
+        if (found !== undefined) tables.push(found.table);
       }
       return tables;
     },

@@ -10,11 +10,13 @@ import {
   GlueClient,
   type StorageDescriptor,
   type Table,
+  type TableInput,
+  UpdateTableCommand,
 } from '@aws-sdk/client-glue';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import type { Catalog, CataloguedPartition, Column, ObjectStore, TableDefinition } from '../contracts.ts';
-import { assertCompatible } from './compatible.ts';
+import { assertCompatible, grownColumns } from './compatible.ts';
 import { describeFormat, formatOf } from './storage-descriptor.ts';
 
 export interface GlueSettings {
@@ -32,6 +34,8 @@ const ATTEMPTS_MAX = 3;
 const CONNECT_TIMEOUT_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 const PARTITIONS_REMEMBERED_MAX = 100_000;
+/** Times that others may change a table between a look at it and its change; then the table waits. */
+const CHANGES_LOST_MAX = 5;
 
 /** One client of Glue, with limits that we chose. */
 export function glueClient(settings: Pick<GlueSettings, 'region' | 'endpoint'>): GlueClient {
@@ -97,6 +101,28 @@ export function createGlueCatalog(settings: GlueSettings): Catalog {
         standing = await getTable(definition.name);
       }
       if (standing !== undefined) assertCompatible(definitionOf(standing), definition);
+    },
+    async growTable(definition) {
+      const { name } = definition;
+      for (let lost = 0; lost <= CHANGES_LOST_MAX; lost++) {
+        const standing = await getTable(name);
+        if (standing === undefined) {
+          await createTable(definition);
+          continue;
+        }
+        const columns = grownColumns(definitionOf(standing), definition);
+        if (columns === undefined) return;
+        const TableInput = withColumns(standing, columns);
+        const version = standing.VersionId === undefined ? {} : { VersionId: standing.VersionId };
+        try {
+          await client.send(new UpdateTableCommand({ DatabaseName, TableInput, ...version }));
+        } catch (error) {
+          if (nameOf(error) !== 'ConcurrentModificationException')
+            throw named('glue:UpdateTable', name, error);
+        }
+      }
+      const lost = `others changed it ${CHANGES_LOST_MAX} times meanwhile`;
+      throw new SluiceError('CATALOG_UNAVAILABLE', `glue:UpdateTable: ${lost}`, { place: name });
     },
     async registerPartitions(table, partitions) {
       const keyOf = (values: readonly string[]) => `${table.name}/${values.join('\u0000')}`;
@@ -192,6 +218,19 @@ function descriptor(table: TableDefinition, location: string): StorageDescriptor
     Compressed: table.output.compression !== 'none',
     SerdeInfo: { SerializationLibrary: format.serde, Parameters: { ...format.serdeParameters } },
   };
+}
+
+/** What may be written of what was read; all of it but the columns stays as somebody made it. */
+function withColumns(table: Table, columns: readonly Column[]): TableInput {
+  const { Name, Description, Owner, Retention, PartitionKeys, TableType, Parameters, StorageDescriptor } =
+    table;
+  const { ViewOriginalText, ViewExpandedText, TargetTable, LastAccessTime, LastAnalyzedTime } = table;
+  const kept = { Description, Owner, Retention, PartitionKeys, TableType, Parameters, TargetTable };
+  const rest = { ViewOriginalText, ViewExpandedText, LastAccessTime, LastAnalyzedTime };
+  const set = Object.entries({ ...kept, ...rest }).filter(([, value]) => value !== undefined);
+  const standing = new Map((StorageDescriptor?.Columns ?? []).map((column) => [column.Name, column]));
+  const Columns = columns.map(({ name: Name, type: Type }) => ({ ...standing.get(Name), Name, Type }));
+  return { Name, ...Object.fromEntries(set), StorageDescriptor: { ...StorageDescriptor, Columns } };
 }
 
 function definitionOf(table: Table): TableDefinition {

@@ -20,6 +20,7 @@ import type {
   AgentLink,
   DeclaredPartition,
   FoundSchema,
+  HistoryAsk,
   PartitionPosition,
   SchemaWant,
   Sequencer,
@@ -260,7 +261,7 @@ export class AgentSession implements AgentLink {
       }
       this.topics.add(state.topic);
       this.#declared.add(topicKey(partitionFromWire(state)));
-      const { leaderEpoch, logStart, logEnd, spoolStart, spoolNext, spoolRuns } = state;
+      const { leaderEpoch, logStart, logEnd, spoolStart, spoolNext, spoolRuns, readsLog } = state;
       const startAt = state.startAt === 'earliest' || state.startAt === 'latest' ? state.startAt : undefined;
       allowed.push({
         ...partitionFromWire(state),
@@ -270,6 +271,7 @@ export class AgentSession implements AgentLink {
         spoolStart,
         spoolNext,
         spoolRuns,
+        readsLog,
         startAt,
       });
     }
@@ -349,6 +351,11 @@ export class AgentSession implements AgentLink {
   fill(partition: PartitionId, { startOffset, nextOffset }: OffsetRange, rewindEpoch: number): void {
     const asked = { offset: startOffset, fillUntil: nextOffset, rewindEpoch, reason: 'an open gap' };
     this.#write({ $case: 'rewind', value: { ...partitionToWire(partition), ...asked } });
+  }
+
+  readHistory(partition: PartitionId, range: OffsetRange, { epoch, bytesMax }: HistoryAsk): void {
+    const value = { ...partitionToWire(partition), ...range, rewindEpoch: epoch, bytesMax };
+    this.#write({ $case: 'readHistory', value });
   }
 
   /** Once per topic and reason, however many partitions were declared. */

@@ -18,6 +18,7 @@ export const KEPT_PREFIXES: readonly string[] = [
   '_sluice/checkpoints/',
   '_sluice/staged/',
   '_sluice/catalog/',
+  '_sluice/schemas/',
 ];
 
 export function ledgerPrefix(table: string): string {
@@ -41,6 +42,15 @@ export function checkpointKey(table: string, through: number): string {
 export function sequenceOf(key: string): number | undefined {
   const [, digits] = /\/(\d{20})\.json$/.exec(key) ?? [];
   return digits === undefined ? undefined : Number(digits);
+}
+
+/** Numbered schemas of a table that detects its columns. */
+export function schemaPrefix(table: string): string {
+  return `_sluice/schemas/${table}/`;
+}
+
+export function schemaKey(table: string, version: number): string {
+  return `${schemaPrefix(table)}${String(version).padStart(SEQUENCE_DIGITS, '0')}.json`;
 }
 
 export function hintKey(table: string): string {

@@ -19,6 +19,7 @@ const checkpoint = z.strictObject({
   token: z.string(),
   publishedThrough: z.int().min(-1),
   lastTelling: z.int().min(-1),
+  lastReplay: z.int().min(-1),
   /**
    * Entries above publishedThrough, which a reader reads as well: these and no others that may stand there
    * now.
@@ -36,6 +37,7 @@ const checkpoint = z.strictObject({
       records: offset,
       gaps: z.array(z.strictObject({ start: offset, next: offset, reason: z.string() })),
       forks: z.array(z.strictObject({ from: offset, to: offset, leaderEpoch: z.int() })),
+      backfill: z.strictObject({ from: offset, next: offset, to: offset }).optional(),
     }),
   ),
   totals: z.strictObject({
@@ -69,6 +71,7 @@ export function encodeCheckpoint(fold: Fold): Buffer {
     token: fold.lastToken ?? '',
     publishedThrough: fold.publishedThrough,
     lastTelling: fold.lastTelling,
+    lastReplay: fold.lastReplay,
     unpublished: fold.unpublished.map(({ sequence, token }) => ({ sequence, token })),
     partitions: [...fold.partitions.values()],
     totals: fold.totals,
@@ -101,6 +104,7 @@ export function foldAt({ table, through, token, partitions, totals, ...said }: C
     publishedThrough: said.publishedThrough,
     toldThrough: said.publishedThrough,
     lastTelling: said.lastTelling,
+    lastReplay: said.lastReplay,
     partitions: new Map(partitions.map((p) => [partitionKey(p), p])),
     totals: { ...totals },
   };

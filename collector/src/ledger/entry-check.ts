@@ -9,9 +9,12 @@ import type {
   LedgerEntry,
   LedgerOutput,
   LedgerRange,
+  ObjectsEntry,
   OpenEntry,
+  ReplayEntry,
   WindowEntry,
 } from '../contracts.ts';
+import { isHistory, wrongBackfill } from './backfill.ts';
 import type { Fold, FoldedPartition } from './fold.ts';
 
 /** LEDGER_ENTRY_INVALID where it may not. */
@@ -37,6 +40,14 @@ export function checkEntry(fold: Fold, entry: LedgerEntry): void {
       return;
     case 'fork':
       checkFork(fold, entry);
+      return;
+    case 'backfill': {
+      const wrong = wrongBackfill(fold, entry);
+      if (wrong !== undefined) throw invalid(entry, wrong);
+      return;
+    }
+    case 'replay':
+      checkReplay(fold, entry);
       return;
     case 'sweep':
     case 'published':
@@ -65,6 +76,11 @@ function checkWindow(fold: Fold, entry: WindowEntry): void {
     checkBalance(entry, range);
     records += range.counts.records;
   }
+  checkBooks(entry, records);
+}
+
+/** Classes and rows add up. */
+function checkBooks(entry: ObjectsEntry, records: number): void {
   const { in: total, emitted, merged, filtered, quarantined } = entry.classes;
   if (total !== records || total !== emitted + merged + filtered + quarantined)
     throw invalid(entry, `its classes do not add up: ${JSON.stringify(entry.classes)}, ${records} records`);
@@ -85,11 +101,34 @@ export function rowsOf(outputs: readonly LedgerOutput[]): Record<string, number>
   return Object.fromEntries(rows);
 }
 
+function checkReplay(fold: Fold, entry: ReplayEntry): void {
+  if (entry.after !== fold.lastReplay)
+    throw invalid(entry, `it follows replay ${entry.after}, and ${fold.lastReplay} is the last one`);
+  const seen = new Set<string>();
+  let records = 0;
+  for (const { entry: from, finalKey, ranges } of entry.replayed) {
+    if (from >= entry.sequence || seen.has(finalKey))
+      throw invalid(entry, `it names ${finalKey} twice, or an entry that is not before it`);
+    seen.add(finalKey);
+    const ends = new Map<string, number>();
+    for (const range of ranges) {
+      opened(fold, entry, range);
+      if (range.start < (ends.get(partitionKey(range)) ?? 0) || range.next - range.start < range.records)
+        throw invalid(entry, `${partitionName(range)} [${range.start}, ${range.next}) cannot be`);
+      ends.set(partitionKey(range), range.next);
+      records += range.records;
+    }
+  }
+  if (entry.classes.quarantined > 0 || entry.outputs.some(({ output }) => output === 'quarantine'))
+    throw invalid(entry, 'it quarantines what was in quarantine');
+  checkBooks(entry, records);
+}
+
 function checkGap(fold: Fold, entry: GapEntry): void {
   const seen = new Set<string>();
   for (const gap of entry.gaps) {
     checkOnce(entry, gap, seen);
-    checkStart(fold, entry, gap);
+    if (!isHistory(opened(fold, entry, gap), gap)) checkStart(fold, entry, gap);
     if (gap.next <= gap.start) throw invalid(entry, 'a gap is empty');
   }
 }
@@ -122,8 +161,9 @@ function checkStart(fold: Fold, entry: LedgerEntry, range: PartitionId & { start
 }
 
 function checkInGap(fold: Fold, entry: LedgerEntry, range: LedgerRange): void {
-  const { gaps } = opened(fold, entry, range);
-  if (!gaps.some((gap) => gap.start <= range.start && range.next <= gap.next))
+  const partition = opened(fold, entry, range);
+  const inGap = partition.gaps.some((gap) => gap.start <= range.start && range.next <= gap.next);
+  if (!inGap && !isHistory(partition, range))
     throw invalid(entry, `${partitionName(range)} [${range.start}, ${range.next}) lies in no open gap`);
 }
 

@@ -60,7 +60,13 @@ const gap = z.strictObject({
   reason: z.string(),
 });
 const fork = z.strictObject({ ...partition, leaderEpoch: z.int(), offset, reason: z.string() });
-const replayed = z.strictObject({ finalKey: z.string(), rows: offset });
+const backfill = z.strictObject({ ...partition, from: offset, to: offset });
+const replayedRange = z.strictObject({ ...partition, start: offset, next: offset, records: z.int().min(1) });
+const replayed = z.strictObject({
+  entry: offset,
+  finalKey: z.string(),
+  ranges: z.array(replayedRange).min(1),
+});
 
 const entry = z.discriminatedUnion('kind', [
   z.strictObject({ ...base, kind: z.literal('open'), partitions: z.array(opened) }),
@@ -68,9 +74,17 @@ const entry = z.discriminatedUnion('kind', [
   z.strictObject({ ...base, kind: z.literal('fill'), ...account, ranges: z.array(range), ...made }),
   z.strictObject({ ...base, kind: z.literal('gap'), gaps: z.array(gap) }),
   z.strictObject({ ...base, kind: z.literal('fork'), forks: z.array(fork) }),
+  z.strictObject({ ...base, kind: z.literal('backfill'), backfills: z.array(backfill) }),
   z.strictObject({ ...base, kind: z.literal('sweep'), keys: z.array(z.string()).min(1) }),
   z.strictObject({ ...base, kind: z.literal('published') }),
-  z.strictObject({ ...base, kind: z.literal('replay'), ...account, replayed: z.array(replayed), ...made }),
+  z.strictObject({
+    ...base,
+    kind: z.literal('replay'),
+    ...account,
+    after: z.int().min(-1),
+    replayed: z.array(replayed).min(1),
+    ...made,
+  }),
   z.strictObject({
     ...base,
     kind: z.literal('swap'),

@@ -3,7 +3,8 @@
 // kept here.
 import { mergedRanges, type OffsetRange } from '@sluice/shared/offset-range.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
-import type { LedgerEntry, WindowEntry } from '../contracts.ts';
+import type { LedgerEntry, ObjectsEntry, WindowEntry } from '../contracts.ts';
+import { applyBackfill, cutHistory, isHistory, moveHistory, type WithHistory } from './backfill.ts';
 import { checkEntry } from './entry-check.ts';
 
 export interface OpenGap {
@@ -15,7 +16,7 @@ export interface OpenGap {
 /** Nothing was read there: the epochs in `open` and `gap` are those of the leader that was asked. */
 const UNKNOWN_EPOCH = -1;
 
-export interface FoldedPartition extends PartitionId {
+export interface FoldedPartition extends WithHistory {
   /** Of the last record below `next`; -1 where nobody has read it. */
   leaderEpoch: number;
   start: number;
@@ -41,6 +42,8 @@ export interface Fold {
   toldThrough: number;
   /** Last entry that has objects to publish. */
   lastTelling: number;
+  /** Last entry of quarantined records that were run again; -1 for none. */
+  lastReplay: number;
   readonly partitions: Map<string, FoldedPartition>;
   /** Entries above publishedThrough, ascending; they move `acked` once everything up to them is published. */
   unpublished: LedgerEntry[];
@@ -64,6 +67,7 @@ export function emptyFold(table: string): Fold {
     publishedThrough: -1,
     toldThrough: -1,
     lastTelling: -1,
+    lastReplay: -1,
     partitions: new Map(),
     unpublished: [],
     standing: new Set(),
@@ -78,13 +82,18 @@ export function foldEntry(fold: Fold, entry: LedgerEntry): void {
   fold.unpublished.push(entry);
   fold.nextSequence++;
   fold.lastToken = entry.token;
-  if (isWindow(entry)) fold.lastTelling = entry.sequence;
+  if (hasObjects(entry)) fold.lastTelling = entry.sequence;
   fold.toldThrough = Math.max(fold.toldThrough, entry.publishedThrough);
   advanceTo(fold, entry.publishedThrough);
 }
 
 export function isWindow(entry: LedgerEntry): entry is WindowEntry {
   return entry.kind === 'commit' || entry.kind === 'fill';
+}
+
+/** Whether it has something to publish. */
+export function hasObjects(entry: LedgerEntry): entry is ObjectsEntry {
+  return isWindow(entry) || entry.kind === 'replay';
 }
 
 /** Acknowledged: what is published, and not beyond where a fork has cut. */
@@ -118,7 +127,7 @@ export function settle(fold: Fold, through: number): void {
   for (;;) {
     const [first] = fold.unpublished;
     if (first === undefined || first.sequence > through) return;
-    if (isWindow(first) && !fold.standing.has(first.sequence)) return;
+    if (hasObjects(first) && !fold.standing.has(first.sequence)) return;
     advanceTo(fold, first.sequence);
   }
 }
@@ -129,22 +138,23 @@ function advanceTo(fold: Fold, sequence: number): void {
     const entry = fold.unpublished.shift();
     if (entry === undefined) break;
     fold.standing.delete(entry.sequence);
-    for (const { id, next } of advances(entry)) {
+    for (const { id, next, start } of advances(entry)) {
       const partition = fold.partitions.get(partitionKey(id));
-      if (partition !== undefined) partition.acked = next;
+      // A gap that begins below is one of the history.
+      if (partition !== undefined && (start ?? partition.acked) >= partition.acked) partition.acked = next;
     }
   }
   fold.publishedThrough = Math.max(fold.publishedThrough, sequence);
 }
 
-function advances(entry: LedgerEntry): { id: PartitionId; next: number }[] {
+function advances(entry: LedgerEntry): { id: PartitionId; next: number; start?: number }[] {
   switch (entry.kind) {
     case 'open':
       return entry.partitions.map((p) => ({ id: p, next: p.start }));
     case 'commit':
       return entry.ranges.map((r) => ({ id: r, next: r.next }));
     case 'gap':
-      return entry.gaps.map((g) => ({ id: g, next: g.next }));
+      return entry.gaps.map((g) => ({ id: g, next: g.next, start: g.start }));
     case 'fork':
       return entry.forks.map((f) => ({ id: f, next: f.offset }));
     default:
@@ -169,9 +179,14 @@ function apply(fold: Fold, entry: LedgerEntry): void {
       for (const { start, next, reason, ...id } of entry.gaps) {
         const partition = fold.partitions.get(partitionKey(id));
         if (partition === undefined) continue;
+        partition.gaps.push({ start, next, reason });
+        partition.gaps.sort((a, b) => a.start - b.start);
+        if (isHistory(partition, { start, next })) {
+          moveHistory(partition, next);
+          continue;
+        }
         partition.next = next;
         partition.leaderEpoch = UNKNOWN_EPOCH;
-        partition.gaps.push({ start, next, reason });
       }
       return;
     case 'fork':
@@ -184,7 +199,14 @@ function apply(fold: Fold, entry: LedgerEntry): void {
         );
         partition.next = offset;
         partition.leaderEpoch = leaderEpoch;
+        cutHistory(partition, offset);
       }
+      return;
+    case 'backfill':
+      applyBackfill(fold, entry);
+      return;
+    case 'replay':
+      fold.lastReplay = entry.sequence;
       return;
     default:
       return;
@@ -196,7 +218,9 @@ function applyWindow({ partitions, totals }: Fold, { kind, ranges, classes }: Wi
     const partition = partitions.get(partitionKey(range));
     if (partition === undefined) continue;
     partition.records += range.counts.records;
-    if (kind === 'fill') {
+    if (kind === 'fill' && isHistory(partition, range)) {
+      moveHistory(partition, range.next);
+    } else if (kind === 'fill') {
       partition.gaps = partition.gaps.flatMap((gap) => without(gap, range));
     } else {
       partition.next = range.next;

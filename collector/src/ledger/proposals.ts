@@ -2,9 +2,10 @@
 // was first, each says what is still to be said, or that another has committed what it would.
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
-import type { LedgerOutput, Proposal, TableConfig, WindowCommit } from '../contracts.ts';
+import type { LedgerOutput, Proposal, ReplayCommit, TableConfig, WindowCommit } from '../contracts.ts';
+import { isHistory } from './backfill.ts';
 import { rowsOf } from './entry-check.ts';
-import { type Fold, isWindow } from './fold.ts';
+import { type Fold, hasObjects } from './fold.ts';
 
 export type Opening = PartitionId & { leaderEpoch: number; start: number; why: string };
 export type GapRange = PartitionId & { leaderEpoch: number; start: number; next: number; reason: string };
@@ -14,7 +15,7 @@ export type Forking = PartitionId & { leaderEpoch: number; offset: number; reaso
  * What a window proposes, fixed when it opened: a retry after a lost append keeps config version and opening
  * time.
  */
-export function windowProposal(
+function windowProposal(
   kind: 'commit' | 'fill',
   { table, window }: { table: TableConfig; window: WindowCommit },
   outputs: readonly LedgerOutput[],
@@ -25,7 +26,7 @@ export function windowProposal(
   return {
     kind,
     windowId: window.windowId,
-    configVersion: table.configVersion,
+    configVersion: window.configVersion ?? table.configVersion,
     openedAt: new Date(window.openedMs).toISOString(),
     ranges,
     classes: window.classes,
@@ -34,8 +35,40 @@ export function windowProposal(
   };
 }
 
+/** What is proposed of objects that are staged, each time the fold has moved. Says no by throwing. */
+export type ProposeObjects = (fold: Fold, outputs: readonly LedgerOutput[]) => Proposal;
+
+export function committing(table: TableConfig, window: WindowCommit): ProposeObjects {
+  return (fold, outputs) => {
+    assertNext(fold, window);
+    return windowProposal('commit', { table, window }, outputs);
+  };
+}
+
+export function filling(table: TableConfig, window: WindowCommit): ProposeObjects {
+  return (fold, outputs) => {
+    assertInGaps(fold, window);
+    return windowProposal('fill', { table, window }, outputs);
+  };
+}
+
+/** REPLAY_OVERTAKEN where another replay was appended since this one looked at what is taken. */
+export function replaying(table: TableConfig, replay: ReplayCommit): ProposeObjects {
+  const { windowId, openedMs, after, replayed, classes } = replay;
+  const { configVersion } = table;
+  const openedAt = new Date(openedMs).toISOString();
+  return (fold, outputs) => {
+    if (fold.lastReplay !== after) {
+      const message = `entry ${fold.lastReplay} is a replay, and this one knows of those up to ${after}`;
+      throw new SluiceError('REPLAY_OVERTAKEN', message, { place: fold.table });
+    }
+    const rows = rowsOf(outputs);
+    return { kind: 'replay', windowId, configVersion, openedAt, after, replayed, classes, rows, outputs };
+  };
+}
+
 /** LEDGER_RANGE_CONFLICT where another collector has committed part of the window, or recorded a cut. */
-export function assertNext(fold: Fold, { ranges }: WindowCommit): void {
+function assertNext(fold: Fold, { ranges }: WindowCommit): void {
   for (const range of ranges) {
     const { next, forks = [] } = fold.partitions.get(partitionKey(range)) ?? {};
     if (next !== range.start)
@@ -50,11 +83,12 @@ export function assertNext(fold: Fold, { ranges }: WindowCommit): void {
   }
 }
 
-/** LEDGER_RANGE_CONFLICT where a range does not lie in one gap that is still open. */
+/** LEDGER_RANGE_CONFLICT where a range lies in no gap that is still open, nor goes on in the history. */
 export function assertInGaps(fold: Fold, { ranges }: WindowCommit): void {
   for (const range of ranges) {
-    const gaps = fold.partitions.get(partitionKey(range))?.gaps ?? [];
-    if (!gaps.some((gap) => gap.start <= range.start && range.next <= gap.next))
+    const partition = fold.partitions.get(partitionKey(range));
+    const inGap = partition?.gaps.some((gap) => gap.start <= range.start && range.next <= gap.next);
+    if (!inGap && (partition === undefined || !isHistory(partition, range)))
       throw conflict(fold, range, `[${range.start}, ${range.next}) lies in no open gap`);
   }
 }
@@ -96,7 +130,7 @@ export function forkProposal(fold: Fold, forks: readonly Forking[]): Proposal | 
 /** Of the keys, those that no committed window still needs for publishing. */
 export function sweepProposal(fold: Fold, keys: readonly string[]): Proposal | undefined {
   const needed = new Set(
-    fold.unpublished.filter(isWindow).flatMap(({ outputs }) => outputs.map((o) => o.stagedKey)),
+    fold.unpublished.filter(hasObjects).flatMap(({ outputs }) => outputs.map((o) => o.stagedKey)),
   );
   const unneeded = keys.filter((key) => !needed.has(key));
   return unneeded.length === 0 ? undefined : { kind: 'sweep', keys: unneeded };

@@ -4,11 +4,11 @@ import { SluiceError } from '@sluice/shared/errors.ts';
 import type {
   Catalog,
   ObjectStore,
+  ObjectsEntry,
   OutputName,
   TableConfig,
   TableDefinition,
   TableSchemas,
-  WindowEntry,
 } from '../contracts.ts';
 import { catalogValue, outputLocation, outputTable, partitionPrefix } from '../lake/object-keys.ts';
 
@@ -18,7 +18,8 @@ export interface PublishTarget {
   readonly table: TableConfig;
   readonly store: ObjectStore;
   readonly catalog: Catalog;
-  readonly definitions: Definitions;
+  /** As they are now: those of a table that detects its columns grow. */
+  readonly definitions: () => Definitions;
 }
 
 /** By the name of the output. */
@@ -60,7 +61,7 @@ export function tableDefinitions(table: TableConfig, schemas: TableSchemas): Def
   };
 }
 
-export async function publishEntry(target: PublishTarget, entry: WindowEntry): Promise<void> {
+export async function publishEntry(target: PublishTarget, entry: ObjectsEntry): Promise<void> {
   const { outputs } = entry;
   for (let from = 0; from < outputs.length; from += COPIES_MAX) {
     await Promise.all(
@@ -82,7 +83,8 @@ export async function publishEntry(target: PublishTarget, entry: WindowEntry): P
 }
 
 /** An output that the config makes no more is published as the others were: by hand, or by the old config. */
-function definitionOf({ definitions, table }: PublishTarget, output: OutputName): TableDefinition {
+function definitionOf({ definitions: now, table }: PublishTarget, output: OutputName): TableDefinition {
+  const definitions = now();
   const definition = Object.hasOwn(definitions, output) ? definitions[output] : undefined;
   if (definition !== undefined) return definition;
   const message = `an entry holds rows of '${output}', which its steps do not make any more`;

@@ -5,10 +5,10 @@
 import type { Clock } from '@sluice/shared/clock.ts';
 import { describeError } from '@sluice/shared/errors.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
-import type { LedgerEntry, WindowEntry } from '../contracts.ts';
+import type { LedgerEntry, ObjectsEntry } from '../contracts.ts';
 import type { Events } from '../events.ts';
 import type { TableCondition } from './condition.ts';
-import { ackedOf, type Fold, isWindow, keptGapsOf, markStanding, settle } from './fold.ts';
+import { ackedOf, type Fold, hasObjects, keptGapsOf, markStanding, settle } from './fold.ts';
 import { type PublishTarget, publishEntry } from './publish.ts';
 
 /** How long another's entry is left to its writer. Politeness: no promise rests on it. */
@@ -46,7 +46,7 @@ export class Publisher {
 
   entryConfirmed(entry: LedgerEntry, own: boolean): void {
     this.#confirmed = entry.sequence;
-    if (!isWindow(entry)) return;
+    if (!hasObjects(entry)) return;
     if (own) {
       this.#due.add(entry.sequence);
       return;
@@ -84,7 +84,7 @@ export class Publisher {
   /** Publishes everything that is committed now, whoever wrote it. */
   async all(): Promise<void> {
     const windows = this.#options.fold.unpublished
-      .filter(isWindow)
+      .filter(hasObjects)
       .filter(({ sequence }) => sequence <= this.#confirmed);
     for (const { sequence } of windows) this.#due.add(sequence);
     this.advance();
@@ -140,9 +140,9 @@ export class Publisher {
       }
   }
 
-  #next(): WindowEntry | undefined {
+  #next(): ObjectsEntry | undefined {
     return this.#options.fold.unpublished
-      .filter(isWindow)
+      .filter(hasObjects)
       .find(({ sequence }) => this.#due.has(sequence) && !this.#stands(sequence));
   }
 

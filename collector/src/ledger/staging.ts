@@ -18,6 +18,9 @@ export interface StagedWindow {
   end(): void;
 }
 
+/** What there is to upload of a window, whatever its entry will say of it. */
+export type MadeWindow = Pick<WindowCommit, 'windowId' | 'files'>;
+
 export interface StagingOptions {
   readonly table: TableConfig;
   readonly store: ObjectStore;
@@ -34,7 +37,7 @@ export class Staging {
   }
 
   /** Begins to upload. */
-  stage(window: WindowCommit): StagedWindow {
+  stage(window: MadeWindow): StagedWindow {
     const outputs = outputsOf(this.#options, window);
     const pending = { keys: new Set(outputs.map((o) => o.stagedKey)), swept: false };
     this.#pending.add(pending);
@@ -58,7 +61,7 @@ export class Staging {
     for (const pending of this.#pending) pending.swept ||= entry.keys.some((key) => pending.keys.has(key));
   }
 
-  async #upload(window: WindowCommit, outputs: readonly LedgerOutput[]): Promise<void> {
+  async #upload(window: MadeWindow, outputs: readonly LedgerOutput[]): Promise<void> {
     const { condition, store } = this.#options;
     for (let from = 0; from < outputs.length; from += UPLOADS_MAX) {
       const batch = outputs.slice(from, from + UPLOADS_MAX);
@@ -71,7 +74,7 @@ export class Staging {
   }
 }
 
-function outputsOf({ table, random }: StagingOptions, window: WindowCommit): LedgerOutput[] {
+function outputsOf({ table, random }: StagingOptions, window: MadeWindow): LedgerOutput[] {
   const attempt = random.hex(8);
   return window.files.map((file) => {
     const { output, index, extension, partition, bytes, rows, sha256 } = file;

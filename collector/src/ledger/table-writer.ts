@@ -11,9 +11,12 @@ import { type LogPlace, type PartitionId, partitionKey } from '@sluice/shared/po
 import type { Random } from '@sluice/shared/random.ts';
 import type {
   Catalog,
+  ChangingSchemas,
   LedgerEntry,
   ObjectStore,
   Proposal,
+  ReplayCommit,
+  ReplayingWriter,
   TableConfig,
   TableSchemas,
   TableWriter,
@@ -22,25 +25,27 @@ import type {
 } from '../contracts.ts';
 import type { Events } from '../events.ts';
 import { stagedPrefix } from '../lake/object-keys.ts';
+import { backfillProposal, lostProposal } from './backfill.ts';
 import { TableCondition } from './condition.ts';
 import { ackedOf, type Fold, keptGapsOf, openGapsOf } from './fold.ts';
 import { type Ledger, openLedger } from './ledger.ts';
 import {
-  assertInGaps,
-  assertNext,
+  committing,
   type Forking,
+  filling,
   forkProposal,
   type GapRange,
   gapProposal,
   type Opening,
   openProposal,
+  type ProposeObjects,
   publishedProposal,
+  replaying,
   sweepProposal,
-  windowProposal,
 } from './proposals.ts';
 import { type PublishTarget, tableDefinitions } from './publish.ts';
 import { Publisher } from './publisher.ts';
-import { Staging } from './staging.ts';
+import { type MadeWindow, Staging } from './staging.ts';
 
 /**
  * How often the ledger is read for what others have appended: while agents wait for the table, and otherwise.
@@ -59,7 +64,7 @@ const SWEEP_KEYS_MAX = 1_000;
 
 export interface TableWriterOptions {
   readonly table: TableConfig;
-  readonly schemas: TableSchemas;
+  readonly schemas: TableSchemas | ChangingSchemas;
   readonly store: ObjectStore;
   readonly catalog: Catalog;
   readonly clock: Clock;
@@ -71,11 +76,11 @@ export interface TableWriterOptions {
   readonly checkpointEvery?: number;
 }
 
-export function createTableWriter(options: TableWriterOptions): TableWriter {
+export function createTableWriter(options: TableWriterOptions): ReplayingWriter {
   return new LedgerTableWriter(options);
 }
 
-class LedgerTableWriter implements TableWriter {
+class LedgerTableWriter implements ReplayingWriter {
   readonly #options: TableWriterOptions;
   readonly #target: PublishTarget;
   readonly #stopping = new AbortController();
@@ -98,7 +103,10 @@ class LedgerTableWriter implements TableWriter {
   constructor(options: TableWriterOptions) {
     this.#options = options;
     const { table, schemas, store, catalog, clock, random, events } = options;
-    this.#target = { table, store, catalog, definitions: tableDefinitions(table, schemas) };
+    this.#target = {
+      ...{ table, store, catalog },
+      definitions: () => tableDefinitions(table, 'now' in schemas ? schemas.now() : schemas),
+    };
     const { signal } = this.#stopping;
     this.#condition = new TableCondition({
       ...{ table: table.name, clock, random, events, signal },
@@ -111,10 +119,11 @@ class LedgerTableWriter implements TableWriter {
 
   load(): Promise<void> {
     return this.#inTurn(async () => {
-      const { catalog, clock, events } = this.#options;
+      const { catalog, clock, events, schemas } = this.#options;
       const ledger = await this.#condition.retrying('reading the ledger', () => this.#readLedger());
       await this.#condition.retrying('creating the tables', async () => {
-        for (const definition of Object.values(this.#target.definitions))
+        if ('now' in schemas) return await schemas.prepare();
+        for (const definition of Object.values(this.#target.definitions()))
           await catalog.ensureTable(definition);
       });
       this.#publisher = new Publisher({
@@ -183,6 +192,17 @@ class LedgerTableWriter implements TableWriter {
     return forks.map(({ to: offset, leaderEpoch }) => ({ offset, leaderEpoch }));
   }
 
+  readonly backfill: TableWriter['backfill'] = (id) =>
+    this.#ledger?.fold.partitions.get(partitionKey(id))?.backfill;
+
+  async beginBackfill(wanted: Parameters<TableWriter['beginBackfill']>[0]): Promise<void> {
+    await this.#inTurn(() => this.#append((fold) => backfillProposal(fold, wanted)));
+  }
+
+  async loseHistory(lost: Parameters<TableWriter['loseHistory']>[0]): Promise<void> {
+    await this.#inTurn(() => this.#append((fold) => lostProposal(fold, lost)));
+  }
+
   async open(openings: readonly Opening[]): Promise<void> {
     await this.#inTurn(() => this.#append((fold) => openProposal(fold, openings)));
   }
@@ -199,32 +219,36 @@ class LedgerTableWriter implements TableWriter {
     });
   }
 
-  commitWindow(window: WindowCommit): Promise<void> {
-    return this.#write('commit', window, assertNext);
+  async commitWindow(window: WindowCommit): Promise<void> {
+    await this.#write(window, committing(this.#options.table, window));
   }
 
-  fillWindow(window: WindowCommit): Promise<void> {
-    return this.#write('fill', window, assertInGaps);
+  async fillWindow(window: WindowCommit): Promise<void> {
+    // A fold that is behind does not know of every gap.
+    await this.#write(window, filling(this.#options.table, window), 'read on');
   }
 
+  replay(replay: ReplayCommit): Promise<number> {
+    return this.#write(replay, replaying(this.#options.table, replay), 'read on');
+  }
+
+  /** Resolves with the number of the entry when its objects stand. */
   async #write(
-    kind: 'commit' | 'fill',
-    window: WindowCommit,
-    assertFits: (fold: Fold, window: WindowCommit) => void,
-  ): Promise<void> {
+    window: MadeWindow & Pick<WindowCommit, 'classes'>,
+    propose: ProposeObjects,
+    first?: 'read on',
+  ): Promise<number> {
     const { clock, events, table } = this.#options;
-    const fits = (fold: Fold) => assertFits(fold, window);
     // Uploads of several windows overlap; the turn is taken now, so that a later window cannot pass this one.
     let staged = this.#staging.stage(window);
     const entry = await this.#inTurn(async () => {
-      // A fold that is behind does not know of every gap.
-      if (kind === 'fill') await this.#readOn();
+      if (first === 'read on') await this.#readOn();
       for (;;) {
         try {
           await staged.uploaded;
           const appended = await this.#append((fold) => {
-            fits(fold);
-            return staged.isSwept() ? undefined : windowProposal(kind, { table, window }, staged.outputs);
+            const proposal = propose(fold, staged.outputs);
+            return staged.isSwept() ? undefined : proposal;
           });
           if (appended !== undefined) return appended;
           events.windowStagedAgain({ table: table.name, window: window.windowId });
@@ -249,6 +273,7 @@ class LedgerTableWriter implements TableWriter {
       files: window.files.length,
     });
     await this.#opened().publisher.until(entry.sequence);
+    return entry.sequence;
   }
 
   sweep(): Promise<void> {

@@ -11,6 +11,7 @@ import { SluiceError } from '@sluice/shared/errors.ts';
 import { daysToExpiry, readTlsMaterial } from '@sluice/shared/tls-material.ts';
 import { type CollectorConfig, listenerFiles } from '../config.ts';
 import type { Catalog, ObjectStore } from '../contracts.ts';
+import { withSchema } from '../detected-schema.ts';
 import { KEPT_PREFIXES } from '../lake/object-keys.ts';
 import type { ReferenceSource } from '../reference-place.ts';
 import { createTransformer } from '../transform/transformer.ts';
@@ -27,7 +28,7 @@ export async function assertTables(config: CollectorConfig, references?: Referen
   try {
     const problems: { line: number; path: string; message: string; remedy: string }[] = [];
     for (const [index, table] of config.tables.entries()) {
-      for (const message of await transformer.validate(table, directory)) {
+      for (const message of await transformer.validate(withSchema(table, undefined), directory)) {
         const path = `tables[${index}] (${table.name})`;
         problems.push({
           line: 0,

@@ -11,6 +11,7 @@ import { encodeRecordBatch, type KafkaRecord } from '@sluice/shared/records.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { CollectorConfig } from '../config.ts';
 import type { OutputFile, TableConfig, TableDefinition } from '../contracts.ts';
+import { withSchema } from '../detected-schema.ts';
 import { tableDefinitions } from '../ledger/publish.ts';
 import type { ReferenceSource } from '../reference-place.ts';
 import type { ExampleRecord, TableExample } from '../table-examples.ts';
@@ -77,14 +78,15 @@ interface ExampleRun {
 }
 
 async function runExample(run: ExampleRun): Promise<string[]> {
-  const { table, example, transformer, directory } = run;
+  const { example, transformer, directory } = run;
+  const table = await withColumns(run);
   const segments = [{ segment: segmentOf(table.topic, example.records), fromOffset: 0 }];
   const windowId = 'example';
   const result = await transformer.run({ table, windowId, segments, openedMs: EXAMPLE_MS, directory });
   const definitions = tableDefinitions(table, transformer.schema(table));
   const files = (output: OutputFile['output']) => result.files.filter((file) => file.output === output);
   const rows = await readRows(run.database, definitions.rows, files('rows'));
-  const quarantine = await readRows(run.database, definitions.quarantine, files('quarantine'));
+  const quarantine = await readRows(run.database, toldOf(definitions.quarantine), files('quarantine'));
   const { filtered } = result.classes;
   const beside: string[] = [];
   for (const [output, definition] of Object.entries(definitions)) {
@@ -100,6 +102,20 @@ async function runExample(run: ExampleRun): Promise<string[]> {
       ? []
       : [`${filtered} records were filtered, and ${example.filtered} expected`]),
   ];
+}
+
+/** A quarantine's files have key and headers only where its table reads them, and no example speaks of them. */
+function toldOf(quarantine: TableDefinition): TableDefinition {
+  const columns = quarantine.columns.filter(({ name }) => name !== '_key' && name !== '_headers');
+  return { ...quarantine, columns };
+}
+
+/** Where the table detects them, the example is its first window. */
+async function withColumns({ table, example, transformer }: ExampleRun): Promise<TableConfig> {
+  if (table.detects === undefined) return table;
+  const segments = [{ segment: segmentOf(table.topic, example.records), fromOffset: 0 }];
+  const { columns } = await transformer.survey({ table, segments });
+  return withSchema(table, columns === undefined ? undefined : { version: 1, isContract: false, columns });
 }
 
 function quarantineRow({ offset, code, field }: TableExample['quarantine'][number]) {

@@ -3,7 +3,7 @@
 import type { HealthReport, Verdict } from '@sluice/shared/ops-server.ts';
 import { partitionName } from '@sluice/shared/position.ts';
 import { formatBytes, formatDuration } from '@sluice/shared/units.ts';
-import type { LogBounds, TableWriterStatus } from '../contracts.ts';
+import type { Backfill, LogBounds, TableWriterStatus } from '../contracts.ts';
 import type { IngestStatus } from '../ingest/ingest.ts';
 import type { LaneStatus } from '../window/lane.ts';
 
@@ -27,6 +27,8 @@ export interface TableFacts {
     readonly acknowledged: number;
     /** Offsets that another table of the topic has and this one lacks. */
     readonly behind: number;
+    /** History that the table wants of it; undefined where none was begun. */
+    readonly backfill: Backfill | undefined;
     /** What Kafka has, as an agent said last; undefined where none has. */
     readonly log: LogBounds | undefined;
   }[];
@@ -115,6 +117,18 @@ export function timeToLossMs(partition: TableFacts['partitions'][number]): numbe
   return (Math.max(0, committed - log.logStart) / log.startMovesPerSecond) * 1_000;
 }
 
+/** How far a table's history is read; undefined where none is to be. */
+function backfillOf(partitions: TableFacts['partitions']): string | undefined {
+  const begun = partitions.flatMap(({ backfill }) => backfill ?? []);
+  if (begun.length === 0) return undefined;
+  const sum = (of: (backfill: Backfill) => number) => begun.reduce((total, one) => total + of(one), 0);
+  const [read, all] = [sum(({ from, next }) => next - from), sum(({ from, to }) => to - from)];
+  const left = begun.filter(({ next, to }) => next < to).length;
+  if (left === 0) return `history is read: ${all.toLocaleString('en-US')} offsets`;
+  const of = `${read.toLocaleString('en-US')} of ${all.toLocaleString('en-US')} offsets`;
+  return `history is being read: ${of}, ${left} of ${begun.length} partitions are left`;
+}
+
 function detailOf({ tables, ingest, stagedBytes, stagedBytesMax, wallMs }: CollectorFacts) {
   return {
     staged: `${formatBytes(stagedBytes)} of ${formatBytes(stagedBytesMax)}`,
@@ -132,6 +146,7 @@ function detailOf({ tables, ingest, stagedBytes, stagedBytesMax, wallMs }: Colle
           : `idle since ${new Date(writer.lastCommitMs).toISOString()} (${formatDuration(wallMs - writer.lastCommitMs)})`,
       detachedSince:
         lane.detachedSinceMs === undefined ? undefined : new Date(lane.detachedSinceMs).toISOString(),
+      backfill: backfillOf(partitions),
       partitions: partitions.map((p) => ({
         ...p,
         partition: partitionName(p),

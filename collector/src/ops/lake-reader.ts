@@ -16,7 +16,7 @@ import type {
 } from '../contracts.ts';
 import { catalogValue, ledgerKey, outputTable, type PartitionValues } from '../lake/object-keys.ts';
 import { decodeEntry } from '../ledger/entry.ts';
-import { isWindow } from '../ledger/fold.ts';
+import { hasObjects } from '../ledger/fold.ts';
 import { type Ledger, openLedger } from '../ledger/ledger.ts';
 import { identifier, literal, parseType } from '../transform/sql/types.ts';
 import { entriesOnce, tablesOnce } from './read-once.ts';
@@ -110,7 +110,7 @@ export class LakeReader {
     const isRegistered = await this.registered(outputTable(table, output));
     const objects: CommittedObject[] = [];
     for await (const entry of this.entries(table.name)) {
-      if (!isWindow(entry)) continue;
+      if (!hasObjects(entry)) continue;
       for (const { finalKey: key, partition } of entry.outputs.filter((o) => o.output === output))
         if (isRegistered(partition)) objects.push({ key, partition });
     }

@@ -28,6 +28,11 @@ export function registerMetrics(metrics: Metrics, facts: () => CollectorFacts): 
     'Offsets between the start of Kafka’s log and the table; negative: lost before they were read',
     perPartition,
   );
+  const unread = metrics.gauge(
+    'sluice_backfill_unread_offsets',
+    'Offsets of the history that a table wants and has not read yet',
+    perPartition,
+  );
   metrics.onCollect(() => {
     const { tables, stagedBytes, wallMs } = facts();
     staged.set(stagedBytes);
@@ -41,6 +46,7 @@ export function registerMetrics(metrics: Metrics, facts: () => CollectorFacts): 
         const labels = { table, topic: p.topic, partition: String(p.partition) };
         committed.set(labels, p.committed);
         behind.set(labels, p.behind);
+        if (p.backfill !== undefined) unread.set(labels, p.backfill.to - p.backfill.next);
         if (p.log !== undefined) margin.set(labels, p.committed - p.log.logStart);
       }
     }

@@ -16,11 +16,14 @@ export function safeName(source: string): string {
   return /^[0-9]/.test(name) ? `c_${name}` : name;
 }
 
-/** A safe name for each source, in order; those that come out alike are numbered from the second on. */
-export function safeNames(sources: readonly string[]): string[] {
-  const taken = new Set<string>();
+/**
+ * A safe name for each source, in order; those that come out alike, or as one that is `given`, are numbered
+ * from the second on.
+ */
+export function safeNames(sources: readonly string[], given: readonly string[] = []): string[] {
+  const taken = new Set<string>(given);
   return sources.map((source, index) => {
-    const wanted = safeName(source) || `column_${index + 1}`;
+    const wanted = safeName(source) || `column_${given.length + index + 1}`;
     let name = wanted;
     for (let n = 2; taken.has(name); n++) name = `${wanted}_${n}`;
     taken.add(name);

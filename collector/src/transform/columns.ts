@@ -12,7 +12,7 @@ import {
   type RecordBatchHeader,
 } from '@sluice/shared/record-batch.ts';
 import { JoinedColumn } from './joined-column.ts';
-import type { OddCode, OddRecord } from './odd-record.ts';
+import type { OddCode, OddRecord, OddTexts, RecordParts } from './odd-record.ts';
 import { type HeaderPairs, type KeyText, pairsText, readHeaders, textKey } from './record-texts.ts';
 import { STRAIGHT_GROUP_ROWS_MAX } from './sql/straight.ts';
 
@@ -150,8 +150,18 @@ export class ColumnChunk {
     const offset = Number(this.offsets[row]);
     const raw = Buffer.from(this.value(row));
     const timestamp = Number(this.timestamps[row]);
-    this.odd.push({ partition: part?.partition ?? 0, offset, timestamp, code, raw });
+    const texts = this.#textsAt(row);
+    this.odd.push({ partition: part?.partition ?? 0, offset, timestamp, code, raw, ...texts });
     this.offsets[row] = -1n;
+  }
+
+  #textsAt(row: number): OddTexts {
+    const { keys, headers, nullMark } = this.#options;
+    const key = keys ? Buffer.from(this.#keys.slice(row, row + 1)) : nullMark;
+    return {
+      key: key.equals(nullMark) ? undefined : key,
+      headers: headers ? Buffer.from(this.#headers.slice(row, row + 1)) : undefined,
+    };
   }
 
   /** One value of the chunk, as a view. */
@@ -262,26 +272,33 @@ export class ColumnChunk {
   }
 
   /** A value with what else is handed over of its record. */
-  #putWithOthers(record: {
-    readonly raw: Buffer | null;
-    readonly key: Buffer | undefined;
-    readonly headers: Buffer;
-    readonly offset: number;
-    readonly timestamp: number;
-  }): void {
+  #putWithOthers(record: RecordParts): void {
     const { keys, headers, originals, nullMark } = this.#options;
     const { raw, offset, timestamp } = record;
     const key = keys && record.key !== undefined ? this.#keyText(record.key) : nullMark;
-    if (typeof key === 'string') {
-      this.#setAside(key, raw, { offset, timestamp });
+    const aside = this.odd.length;
+    if (typeof key === 'string') this.#setAside(key, raw, { offset, timestamp });
+    if (typeof key === 'string' || !this.#put(raw, offset, timestamp)) {
+      const last = this.odd.length > aside ? this.odd.pop() : undefined;
+      if (last !== undefined) this.odd.push({ ...last, ...this.#textsOf(record) });
       return;
     }
-    if (!this.#put(raw, offset, timestamp)) return;
     if (keys) this.#keys.put(this.rows, key);
     if (headers)
       this.#headers.put(this.rows, this.#headersText(readHeaders(record.headers, `offset ${offset}`)));
     if (originals) this.#originals.put(this.rows, Buffer.from(raw?.toString('base64') ?? ''));
     this.rows++;
+  }
+
+  /** Copies, for a record that is set aside. */
+  #textsOf({ key, headers, offset }: RecordParts): OddTexts {
+    const { keys, headers: withHeaders } = this.#options;
+    const text = key === undefined ? undefined : this.#keyText(key);
+    const told = keys && key !== undefined ? (text === 'KEY_INVALID' ? textKey(key) : text) : undefined;
+    return {
+      key: told && Buffer.from(told),
+      headers: withHeaders ? this.#headersText(readHeaders(headers, `offset ${offset}`)) : undefined,
+    };
   }
 
   /** Appends a value, or sets it aside and says false. */

@@ -2,13 +2,14 @@
 // A value that cannot be is quarantined under a code that says why.
 import { decompressBatch } from '@sluice/shared/codecs.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
-import type { InputFormat, TableConfig } from '../contracts.ts';
+import type { InputFormat, RecordOptions, TableConfig } from '../contracts.ts';
 import { explodesArrays } from '../table-input.ts';
 import type { Converter } from './columns.ts';
 import { csvConverter } from './csv-line.ts';
 import { avroConverter, protobufConverter } from './decode/decoders.ts';
 import type { WindowSchemas } from './decode/schemas.ts';
 import { markElements } from './json-elements.ts';
+import type { OddCode } from './odd-record.ts';
 
 /** One value, decompressed; Kafka's own default for a whole message is 1 MiB. */
 const VALUE_PLAIN_BYTES_MAX = 16 * 2 ** 20;
@@ -22,12 +23,19 @@ interface Conversion {
 /** undefined where values are handed over as they are. */
 export function converterOf({ input, record }: TableConfig, how: Conversion): Converter | undefined {
   const read = readerOf(input, how);
-  const { compression } = record;
-  if (compression === 'none') return read;
+  const unpack = decompressionOf(record);
+  if (unpack === undefined || read === undefined) return unpack ?? read;
   return (value) => {
-    const plain = decompressValue(compression, value);
-    return typeof plain === 'string' || read === undefined ? plain : read(plain);
+    const plain = unpack(value);
+    return typeof plain === 'string' ? plain : read(plain);
   };
+}
+
+/** undefined where values are not packed. */
+export function decompressionOf({
+  compression,
+}: Pick<RecordOptions, 'compression'>): ((value: Buffer) => Buffer | OddCode) | undefined {
+  return compression === 'none' ? undefined : (value) => decompressValue(compression, value);
 }
 
 function readerOf(input: InputFormat, { schemas, elementMark }: Conversion): Converter | undefined {

@@ -1,27 +1,23 @@
-// What table a sample of a topic's values suggests: JSON objects become typed columns, nested ones flattened
-// by dotted path; anything else is text, or bytes where it is not UTF-8. Promises that, mapped as proposed,
-// no JSON object of the sample is quarantined (digits beyond a double's apart). Pure: others bring the sample
-// and write the config.
+// What table a sample of a topic's values suggests: the fields of JSON objects or CSV lines become typed
+// columns, nested where they nest; anything else is text, or bytes where it is not UTF-8. Promises that, read
+// as proposed, no JSON object of the sample is quarantined (digits beyond a double's, and names that come
+// twice in one object apart). Pure: others bring the sample and write the config.
 import { isUtf8 } from 'node:buffer';
+import type { DetectedColumn } from '../tables.ts';
 import { safeNames } from './column-names.ts';
 import { PLAIN_CSV, splitCsvLine } from './csv-line.ts';
-import { fieldSources, NumberToken, SeenObject } from './seen-objects.ts';
+import { growColumns } from './grown-columns.ts';
+import { parseObject, SeenObject } from './seen-values.ts';
 import { commonType, fieldKind, type SeenKind } from './value-types.ts';
 
 export type DetectedFormat = 'json' | 'csv' | 'text' | 'bytes';
-
-export interface DetectedColumn {
-  /** Dotted path into the JSON object; of CSV the name alone. */
-  readonly source: string;
-  readonly name: string;
-  /** As `columns` and `apply_mapping` take it. */
-  readonly type: string;
-}
 
 export interface Detection {
   readonly format: DetectedFormat;
   /** CSV only. */
   readonly delimiter: string | undefined;
+  /** CSV only: a record may be the names of the columns. */
+  readonly header: boolean;
   /** Empty for text and bytes, whose one column is `value`. */
   readonly columns: readonly DetectedColumn[];
   /** What a person should know about the choice, one sentence each. */
@@ -33,10 +29,17 @@ const OBJECT_SHARE_MIN = 0.9;
 const UTF8_SHARE_MIN = 0.9;
 const DELIMITERS = [',', ';', '\t', '|'] as const;
 
-/** `format` is what the topic is said to hold; without it that is found out. A null is a tombstone. */
+export interface Said {
+  /** What the topic is said to hold; without it that is found out. */
+  readonly format?: DetectedFormat | undefined;
+  /** The first value is a CSV line of names. */
+  readonly header?: boolean;
+}
+
+/** A null is a tombstone. */
 export function detectColumns(
   values: readonly (Buffer | null)[],
-  format?: DetectedFormat | undefined,
+  { format, header = false }: Said = {},
 ): Detection {
   const present = values.filter((value) => value !== null);
   const notes: string[] = [];
@@ -45,16 +48,11 @@ export function detectColumns(
     notes.push(`${share(tombstones, values.length)} have no value (tombstones): they go to quarantine`);
   const objects = format === 'json' || format === undefined ? parseObjects(present) : [];
   const chosen = format ?? chooseFormat(present, objects.length, notes);
-  if (chosen === 'csv') return { ...csvColumns(present, notes), format: chosen, notes };
+  if (chosen === 'csv') return { ...csvColumns(present, { header, notes }), format: chosen, header, notes };
   const columns = chosen === 'json' ? jsonColumns(present.length, objects, notes) : [];
-  if (chosen !== 'json' || columns.length > 0)
-    return { format: chosen, delimiter: undefined, columns, notes };
-  return {
-    format: 'text',
-    delimiter: undefined,
-    columns,
-    notes: [...notes, 'no field was seen: one text column'],
-  };
+  const isText = chosen === 'json' && columns.length === 0;
+  if (isText) notes.push('no field with a value was seen: one text column');
+  return { format: isText ? 'text' : chosen, delimiter: undefined, header: false, columns, notes };
 }
 
 function chooseFormat(values: readonly Buffer[], objects: number, notes: string[]): DetectedFormat {
@@ -80,39 +78,34 @@ function chooseFormat(values: readonly Buffer[], objects: number, notes: string[
   return 'text';
 }
 
-function parseObjects(values: readonly Buffer[]): Record<string, unknown>[] {
+function parseObjects(values: readonly Buffer[]): Readonly<Record<string, unknown>>[] {
   return values.flatMap((value) => {
-    try {
-      const parsed = isUtf8(value) ? parseWithTokens(value.toString()) : undefined;
-      const isObject = typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed);
-      return isObject && !(parsed instanceof NumberToken) ? [parsed as Record<string, unknown>] : [];
-    } catch {
-      return [];
-    }
+    const object = isUtf8(value) ? parseObject(value.toString()) : undefined;
+    return object === undefined ? [] : [object];
   });
-}
-
-function parseWithTokens(text: string): unknown {
-  const reviver = (_key: string, value: unknown, context?: { source?: string }) =>
-    typeof value === 'number' ? new NumberToken(context?.source ?? String(value)) : value;
-  return JSON.parse(text, reviver) as unknown;
 }
 
 function jsonColumns(
   values: number,
-  objects: readonly Record<string, unknown>[],
+  objects: readonly Readonly<Record<string, unknown>>[],
   notes: string[],
-): DetectedColumn[] {
+): readonly DetectedColumn[] {
   if (objects.length < values)
     notes.push(`${share(values - objects.length, values)} are not JSON objects: they go to quarantine`);
   const seen = new SeenObject();
   for (const object of objects) seen.add(object);
-  const fields = fieldSources(seen, notes);
-  const names = safeNames(fields.map(({ path }) => path.join('.')));
-  return fields.map(({ path, type }, i) => ({ source: path.join('.'), name: names[i] ?? '', type }));
+  const { columns, remarks } = growColumns([], seen);
+  notes.push(...remarks.sentences());
+  return columns;
 }
 
-function csvColumns(values: readonly Buffer[], notes: string[]) {
+interface CsvSaid {
+  readonly header: boolean;
+  readonly notes: string[];
+}
+
+/** The delimiter by which most lines have as many fields as each other. */
+function csvColumns(values: readonly Buffer[], { header, notes }: CsvSaid) {
   const lines = values.filter((value) => isUtf8(value)).map((value) => value.toString());
   const splits = DELIMITERS.map((delimiter) => {
     const split = lines.map((line) => splitCsvLine(line, { ...PLAIN_CSV, delimiter }) ?? []);
@@ -125,17 +118,28 @@ function csvColumns(values: readonly Buffer[], notes: string[]) {
     notes.push(
       `${share(values.length - rows.length, values.length)} have not ${width} fields: they go to quarantine`,
     );
-  notes.push(`CSV values carry no names: columns are numbered; rename them in 'columns'`);
-  const columns = Array.from({ length: Math.max(1, width) }, (_, i) => {
+  const [names = []] = header ? rows : [];
+  if (!header) notes.push(`columns are numbered: a line of names is taken with a header, or rename them`);
+  return { delimiter, columns: csvFields(names, { width, rows: header ? rows.slice(1) : rows }) };
+}
+
+type Line = readonly (string | null)[];
+
+/** Positions count: a field that was always empty is a column, too. */
+export function csvFields(
+  names: Line,
+  { width, rows }: { readonly width: number; readonly rows: readonly Line[] },
+): DetectedColumn[] {
+  const sources = Array.from({ length: Math.max(1, width) }, (_, i) => names[i] ?? `c${i}`);
+  const safe = safeNames(sources);
+  return sources.map((source, i) => {
     const kinds = new Set<SeenKind>();
     for (const row of rows) {
       const field = row[i];
       if (typeof field === 'string') kinds.add(fieldKind(field));
     }
-    const name = `column_${i + 1}`;
-    return { source: name, name, type: commonType(kinds) };
+    return { source, name: safe[i] ?? '', type: commonType(kinds) };
   });
-  return { delimiter, columns };
 }
 
 function mostFrequent(numbers: readonly number[]): number {

@@ -2,7 +2,13 @@
 // given. The only importer of DuckDB in the collector. Calls block the thread: windows run in workers; query
 // and verify, which serve nobody meanwhile, use it on the main thread.
 
-import { type DuckDBConnection, DuckDBDataChunk, DuckDBInstance, StatementType } from '@duckdb/node-api';
+import {
+  DuckDBBlobValue,
+  type DuckDBConnection,
+  DuckDBDataChunk,
+  DuckDBInstance,
+  StatementType,
+} from '@duckdb/node-api';
 import duckdb from '@duckdb/node-bindings';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { ChunkPart, ColumnChunk, OddRecord } from './columns.ts';
@@ -32,9 +38,16 @@ export interface Database {
   appendOdd(records: readonly OddRecord[]): Promise<void>;
   /** One row for each of its records; the bytes stand on the first. */
   appendCorrupt(run: CorruptRun): Promise<void>;
-  /** Frees what the last chunk left in `raw`. */
-  emptyRaw(): Promise<void>;
+  /** Frees what the last chunk left in `raw`, and answers a SELECT in the same trip. */
+  emptyRaw(select?: string): Promise<Record<string, unknown>[]>;
   close(): void;
+}
+
+/** A BLOB of `rows`, a view; null for NULL. */
+export function blobBytes(value: unknown): Buffer | null {
+  if (!(value instanceof DuckDBBlobValue)) return null;
+  const { buffer, byteOffset, byteLength } = value.bytes;
+  return Buffer.from(buffer, byteOffset, byteLength);
 }
 
 /** DuckDB's own limit of rows in a data chunk. */
@@ -43,7 +56,8 @@ const VECTOR_ROWS_MAX = 2_048;
 /** DuckDB hashes what it inserts for its statistics, hundreds of megabytes here, but not inside a struct. */
 const RAW_TABLE =
   'CREATE OR REPLACE TEMP TABLE raw (p INTEGER, o BIGINT[], t BIGINT[], joined STRUCT(v BLOB, k BLOB, h BLOB, r BLOB))';
-const ODD_TABLE = 'CREATE TEMP TABLE odd (p INTEGER, o BIGINT, t BIGINT, code VARCHAR, raw BLOB)';
+const ODD_TABLE =
+  'CREATE TEMP TABLE odd (p INTEGER, o BIGINT, t BIGINT, code VARCHAR, raw BLOB, k VARCHAR, h VARCHAR)';
 
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   const instance = await DuckDBInstance.create(':memory:', {
@@ -70,13 +84,14 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
 
 function wrap(instance: DuckDBInstance, connection: DuckDBConnection): Database {
   const types = rawTypes();
+  async function rows(sql: string) {
+    const result = await connection.runAndReadAll(sql);
+    return result.getRowObjects() as Record<string, unknown>[];
+  }
   return {
     run: async (sql) => void (await connection.run(sql)),
-    emptyRaw: async () => void (await connection.run(RAW_TABLE)),
-    async rows(sql) {
-      const result = await connection.runAndReadAll(sql);
-      return result.getRowObjects() as Record<string, unknown>[];
-    },
+    emptyRaw: (select = 'SELECT 1') => rows(`${RAW_TABLE}; ${select}`),
+    rows,
     select: (sql) => selectAsText(connection, sql),
     async appendChunk(chunk) {
       const appender = await connection.createAppender('raw', null, 'temp');
@@ -90,7 +105,7 @@ function wrap(instance: DuckDBInstance, connection: DuckDBConnection): Database 
       if (records === 0) return;
       await appendOdd(connection, [{ partition, offset: startOffset, timestamp, code, raw }]);
       const others = `range(${startOffset + 1}, ${startOffset + records})`;
-      const select = `SELECT ${partition}, range, ${timestamp}, ${literal(code)}, NULL FROM ${others}`;
+      const select = `SELECT ${partition}, range, ${timestamp}, ${literal(code)}, NULL, NULL, NULL FROM ${others}`;
       await connection.run(`INSERT INTO odd ${select}`);
     },
     close() {
@@ -102,13 +117,16 @@ function wrap(instance: DuckDBInstance, connection: DuckDBConnection): Database 
 
 async function appendOdd(connection: DuckDBConnection, records: readonly OddRecord[]): Promise<void> {
   const appender = await connection.createAppender('odd', null, 'temp');
-  for (const { partition, offset, timestamp, code, raw } of records) {
+  for (const { partition, offset, timestamp, code, raw, key, headers } of records) {
     appender.appendInteger(partition);
     appender.appendBigInt(BigInt(offset));
     appender.appendBigInt(BigInt(timestamp));
     appender.appendVarchar(code);
     if (raw === null) appender.appendNull();
     else appender.appendBlob(raw);
+    for (const text of [key, headers])
+      if (text === undefined) appender.appendNull();
+      else appender.appendVarchar(text.toString());
     appender.endRow();
   }
   appender.closeSync();

@@ -1,7 +1,22 @@
 // Records that are set aside before SQL, and why.
 
+/** As the table is told them; undefined for none, or where it is not. */
+export interface OddTexts {
+  readonly key?: Buffer | undefined;
+  readonly headers?: Buffer | undefined;
+}
+
+/** One record of a batch as it is decoded: views. */
+export interface RecordParts {
+  readonly raw: Buffer | null;
+  readonly key: Buffer | undefined;
+  readonly headers: Buffer;
+  readonly offset: number;
+  readonly timestamp: number;
+}
+
 /** A record that cannot go through SQL, and why. */
-export interface OddRecord {
+export interface OddRecord extends OddTexts {
   readonly partition: number;
   readonly offset: number;
   readonly timestamp: number;

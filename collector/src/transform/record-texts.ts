@@ -34,6 +34,24 @@ function mapText(pairs: HeaderPairs): Buffer {
   return Buffer.from(`{${members.join(',')}}`);
 }
 
+/**
+ * The bytes that a text stands for. One that begins with `base64:` is taken for the text of bytes that are
+ * not UTF-8, where it is that.
+ */
+export function bytesOfText(text: string): Buffer {
+  const [, base64] = /^base64:([A-Za-z0-9+/]*={0,2})$/.exec(text) ?? [];
+  const bytes = base64 === undefined ? undefined : Buffer.from(base64, 'base64');
+  return bytes === undefined || isUtf8(bytes) ? Buffer.from(text) : bytes;
+}
+
+/** Headers out of either text: pairs, or a map with the last of each name. */
+export function headersOfText(text: unknown): [string, Buffer | null][] {
+  if (typeof text !== 'string') return [];
+  const json = JSON.parse(text) as [string, string | null][] | Record<string, string | null>;
+  const pairs = Array.isArray(json) ? json : Object.entries(json);
+  return pairs.map(([name, value]) => [name, value === null ? null : bytesOfText(value)]);
+}
+
 /** The headers of a record, `bytes` being what stands behind its value. */
 export function readHeaders(bytes: Buffer, place: string): HeaderPairs {
   const corrupt = (message: string) => new SluiceError('RECORD_BATCH_CORRUPT', message, { place });

@@ -51,6 +51,8 @@ export class StraightRows {
   rows = 0;
   /** Records that the filter dropped, of what was taken. */
   filtered = 0;
+  /** What the counter said last. */
+  #counted = 0;
 
   constructor(options: StraightOptions) {
     const { compiled, table } = options;
@@ -65,22 +67,25 @@ export class StraightRows {
     if (compiled.straight !== undefined) await database.run(compiled.straight.createCounter);
   }
 
-  /** Writes what lies in `raw`, or says false: then nothing was written, and nothing more is taken here. */
+  /**
+   * Writes what lies in `raw` and empties it, or says false: then nothing was written, and nothing more is taken
+   * here. The long statement starts at once: before an answer comes, the thread has decoded the next chunk.
+   */
   async take(rows: number, exactText: boolean): Promise<boolean> {
     const { compiled, database } = this.#options;
     const { straight } = compiled;
     if (this.#over || straight === undefined || rows < ROWS_MIN) return false;
     this.#values ??= await this.#takeStaged();
     if (this.#values === undefined) return false;
-    const counted = async () => Number((await database.rows(straight.count))[0]?.['n']);
-    const before = await counted();
     try {
       await this.#write(straight.select(this.#values, exactText));
     } catch {
       this.#over = true;
       return false;
     }
-    this.filtered += (await counted()) - before - 1;
+    const counted = Number((await database.emptyRaw(straight.count))[0]?.['n']);
+    this.filtered += counted - this.#counted - 1;
+    this.#counted = counted;
     return true;
   }
 

@@ -6,13 +6,14 @@ import { SluiceError } from '@sluice/shared/errors.ts';
 import type { FoundSchema, SchemaWant } from '../contracts.ts';
 import { SchemaShelf } from './decode/schemas.ts';
 import { tableProblems } from './table-check.ts';
+import { WindowSurvey } from './window-survey.ts';
 import { marks, type TransformLimits, WindowTransform } from './window-transform.ts';
 import type { FromWorker, OfJob, SchemaAnswer, SchemaQuestion, ToWorker } from './worker-protocol.ts';
 
 const limits = workerData as TransformLimits;
 
 interface Job {
-  window: WindowTransform | undefined;
+  window: WindowTransform | WindowSurvey | undefined;
   turn: Promise<void>;
 }
 
@@ -71,11 +72,19 @@ async function handle(job: Job, message: ToWorker): Promise<FromWorker> {
         askSchema,
       });
       return { kind: 'done' };
+    case 'begin survey':
+      job.window = new WindowSurvey(message.survey);
+      return { kind: 'done' };
     case 'segment':
       await job.window?.add(message.staged);
       return { kind: 'done' };
     case 'finish': {
       if (job.window === undefined) throw new SluiceError('TRANSFORM_FAILED', 'no window is open');
+      if (job.window instanceof WindowSurvey) {
+        const news = job.window.finish();
+        await close(job);
+        return { kind: 'surveyed', news };
+      }
       const result = await job.window.finish();
       await close(job);
       return { kind: 'result', result };
@@ -98,5 +107,5 @@ async function handle(job: Job, message: ToWorker): Promise<FromWorker> {
 async function close(job: Job): Promise<void> {
   const { window } = job;
   job.window = undefined;
-  await window?.close();
+  if (window instanceof WindowTransform) await window.close();
 }

@@ -1,10 +1,12 @@
 // The main thread's side of the transform: windows queue for places in one worker thread, segments are copied
 // to it a few at a time, and a worker that dies takes the attempts under way with it and nothing else.
 import { mkdir, rm } from 'node:fs/promises';
+import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type {
   SchemaSource,
+  SurveyRequest,
   TableConfig,
   Transformer,
   TransformRequest,
@@ -12,6 +14,7 @@ import type {
 } from '../contracts.ts';
 import { isRemote, type ReferenceSource } from '../reference-place.ts';
 import { referenceFiles } from '../step-config.ts';
+import type { SchemaNews } from '../tables.ts';
 import type { ReferenceCopies } from './references.ts';
 import { compileTable } from './sql/compile.ts';
 import { planFields } from './sql/fields.ts';
@@ -22,6 +25,13 @@ import type { FromWorker, OfJob, SchemaAnswer, SchemaQuestion, ToWorker } from '
 const SEGMENTS_AHEAD_MAX = 4;
 /** An open window that begins early, and a closed one; each has half of the memory. */
 const WINDOWS_AT_ONCE_MAX = 2;
+
+/**
+ * MB of heap that the worker may fill before V8 collects all garbage: it lets go of buffers and strings of
+ * megabytes as fast as it fills them, and a collection for each chunk took a ninth of the CPU. Read when a thread's
+ * heap is made; what it uses stays below what DuckDB does.
+ */
+const WORKER_HEAP_FLAG = '--initial-old-space-size=256';
 
 export interface TransformerWithChecks extends Transformer {
   /** What is wrong with a table, found without data; `directory` must exist. */
@@ -53,7 +63,8 @@ export function createTransformer(
   }
 
   return {
-    run: (request) => inPlace((calls) => runWindow(calls, { turn: turns.of(), request, references })),
+    run: (request) => inPlace((calls) => runWindow(calls, turns.of(), { request, references })),
+    survey: (request) => inPlace((calls) => surveyWindow(calls, turns.of(), request)),
     hasRoom: () => places.free() > 1,
     validate: (table, directory) =>
       inPlace(async (calls) => {
@@ -94,21 +105,52 @@ function compile(table: TableConfig) {
 }
 
 interface WindowRun {
-  readonly turn: () => Promise<() => void>;
   readonly request: TransformRequest;
   readonly references: ReferenceSource | undefined;
 }
 
-async function runWindow(call: JobCalls, { turn, request, references }: WindowRun): Promise<TransformResult> {
-  const { table, openedMs, directory } = request;
+async function runWindow(
+  call: JobCalls,
+  turn: () => Promise<() => void>,
+  { request, references }: WindowRun,
+): Promise<TransformResult> {
+  const { table, openedMs, directory, segments } = request;
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true, mode: 0o700 });
+  const copies = await copiesOf(table, references);
+  const begin: ToWorker = { kind: 'begin', request: { table, openedMs, directory, references: copies } };
+  const reply = await sendWindow(call, turn, { begin, segments });
+  if (reply.kind === 'result') return reply.result;
+  throw new SluiceError('TRANSFORM_FAILED', `the worker answered ${reply.kind} to finish`);
+}
+
+async function surveyWindow(
+  call: JobCalls,
+  turn: () => Promise<() => void>,
+  { table, contract, segments }: SurveyRequest,
+): Promise<SchemaNews> {
+  const begin: ToWorker = { kind: 'begin survey', survey: { table, contract } };
+  const reply = await sendWindow(call, turn, { begin, segments });
+  if (reply.kind === 'surveyed') return reply.news;
+  throw new SluiceError('TRANSFORM_FAILED', `the worker answered ${reply.kind} to finish`);
+}
+
+interface SentWindow {
+  readonly begin: ToWorker;
+  readonly segments: TransformRequest['segments'];
+}
+
+/** Resolves with the worker's last word. */
+async function sendWindow(
+  call: JobCalls,
+  turn: () => Promise<() => void>,
+  { begin, segments }: SentWindow,
+): Promise<FromWorker> {
   const ahead = new Set<Promise<FromWorker>>();
   let failed: { readonly error: unknown } | undefined;
   try {
-    const copies = await copiesOf(table, references);
-    await call({ kind: 'begin', request: { table, openedMs, directory, references: copies } });
-    for await (const { segment, fromOffset } of request.segments) {
+    await call(begin);
+    for await (const { segment, fromOffset } of segments) {
       const over = await turn();
       const sent = call({ kind: 'segment', staged: { segment, fromOffset } });
       ahead.add(sent);
@@ -124,9 +166,7 @@ async function runWindow(call: JobCalls, { turn, request, references }: WindowRu
     }
     await Promise.allSettled(ahead);
     if (failed !== undefined) throw failed.error;
-    const reply = await call({ kind: 'finish' });
-    if (reply.kind === 'result') return reply.result;
-    throw new SluiceError('TRANSFORM_FAILED', `the worker answered ${reply.kind} to finish`);
+    return await call({ kind: 'finish' });
   } catch (error) {
     await Promise.allSettled(ahead);
     await call({ kind: 'abort' }).catch(() => {});
@@ -260,6 +300,7 @@ interface WorkerCalls {
 }
 
 function startWorker({ limits, schemas }: WorkerParts, ended: () => void): WorkerCalls {
+  setFlagsFromString(WORKER_HEAP_FLAG);
   const worker = new Worker(new URL('./transform-worker.ts', import.meta.url), { workerData: limits });
   const waiting = new Map<
     number,

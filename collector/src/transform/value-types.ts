@@ -1,5 +1,6 @@
 // Which column type holds every value seen of one field. Stricter than the conversions themselves: what is
 // proposed here must not send the records that were looked at to quarantine.
+import { losesDigits } from './json-numbers.ts';
 import { DATE_FORM, TIMESTAMP_FORM } from './sql/conversions.ts';
 
 const DATE = new RegExp(`^${DATE_FORM}$`);
@@ -13,21 +14,30 @@ const WIDE_DIGITS_MAX = 38;
 
 export type SeenKind =
   | 'boolean'
-  | 'bigint'
+  /** Within bigint, and a double holds it as well. */
+  | 'integer'
+  /** Within bigint, and no double holds it. */
+  | 'long'
   /** Beyond bigint, within decimal(38,0). */
   | 'wide'
+  /** A fraction or an exponent. */
   | 'double'
   | 'timestamp'
   | 'date'
+  /** Any other text, and numbers that no type of numbers holds. */
   | 'string';
 
 /** A JSON number by its token, or digits in a CSV field. */
 export function numberKind(token: string): SeenKind {
-  const float = Number.isFinite(Number(token)) ? 'double' : 'string';
-  if (!INTEGER.test(token)) return float;
+  if (!INTEGER.test(token)) return Number.isFinite(Number(token)) && !vanishes(token) ? 'double' : 'string';
   const value = BigInt(token.replace('+', ''));
-  if (value >= BIGINT_MIN && value <= BIGINT_MAX) return 'bigint';
-  return token.replace(/^[+-]?0*/, '').length <= WIDE_DIGITS_MAX ? 'wide' : float;
+  if (value >= BIGINT_MIN && value <= BIGINT_MAX) return BigInt(Number(value)) === value ? 'integer' : 'long';
+  return token.replace(/^[+-]?0*/, '').length <= WIDE_DIGITS_MAX ? 'wide' : 'string';
+}
+
+/** Not 0, and too small for a double. */
+function vanishes(token: string): boolean {
+  return Number(token) === 0 && /^[+-]?[0.]*[1-9]/.test(token);
 }
 
 /** A JSON string. */
@@ -41,7 +51,9 @@ export function fieldKind(text: string): SeenKind {
   if (/^(true|false)$/i.test(text)) return 'boolean';
   // A leading zero carries meaning: account and postal codes.
   if (/^[+-]?0[0-9]/.test(text)) return 'string';
-  return DECIMAL.test(text) ? numberKind(text) : textKind(text);
+  if (!DECIMAL.test(text)) return textKind(text);
+  // Unlike a JSON number a text keeps all its digits.
+  return losesDigits(text.replace('+', '')) ? 'string' : numberKind(text);
 }
 
 /** A point in time for certain: without an offset it would be a guess. */
@@ -69,9 +81,9 @@ export function commonType(kinds: ReadonlySet<SeenKind>): string {
   const all = (...allowed: SeenKind[]) =>
     kinds.size > 0 && [...kinds].every((kind) => allowed.includes(kind));
   if (all('boolean')) return 'boolean';
-  if (all('bigint')) return 'bigint';
-  if (all('bigint', 'wide')) return 'decimal(38,0)';
-  if (all('bigint', 'wide', 'double')) return 'double';
+  if (all('integer', 'long')) return 'bigint';
+  if (all('integer', 'long', 'wide')) return 'decimal(38,0)';
+  if (all('integer', 'double')) return 'double';
   if (all('timestamp')) return 'timestamp';
   if (all('date')) return 'date';
   return 'string';

@@ -17,6 +17,7 @@ import type {
 import { outputTable } from '../lake/object-keys.ts';
 import { spellTime } from '../time-spelling.ts';
 import { ColumnChunk } from './columns.ts';
+import { contradictionsIn } from './contradictions.ts';
 import { converterOf } from './converters.ts';
 import { copyToFiles } from './copy-to-files.ts';
 import {
@@ -30,6 +31,7 @@ import {
 import { type SchemaParts, SchemaWanted, WindowSchemas } from './decode/schemas.ts';
 import { type Database, openDatabase } from './duckdb.ts';
 import { setKeys } from './key-files.ts';
+import { NewsScan } from './news-scan.ts';
 import { textsOf } from './record-texts.ts';
 import { loadReferences, type ReferenceCopies } from './references.ts';
 import { type CompiledTable, compileTable, type Marks } from './sql/compile.ts';
@@ -86,6 +88,7 @@ export class WindowTransform {
   readonly #compiled: CompiledTable;
   readonly #chunk: ColumnChunk;
   readonly #jsonRules: JsonRules | undefined;
+  readonly #news: NewsScan | undefined;
   readonly #straight: StraightRows;
   readonly #records = new Map<string, number>();
   /** The fastest one first; each is correct for what the one before fails on. */
@@ -116,6 +119,8 @@ export class WindowTransform {
       ...{ table, database, compiled: this.#compiled, directory: request.directory },
       parquetOptions: table.output.kind === 'parquet' ? rowGroupOptions(table.output) : '',
     });
+    const { schema, input } = table;
+    this.#news = schema !== undefined && input.kind === 'json' ? new NewsScan(schema) : undefined;
     this.#jsonRules = table.input.kind === 'json' ? jsonRules(plan.source, marks.elementMark) : undefined;
     const elementMark = Buffer.from(marks.elementMark);
     this.#chunk = new ColumnChunk({
@@ -224,6 +229,7 @@ export class WindowTransform {
 
   /** Hands the chunk over and returns while SQL works on it: the next one is decoded meanwhile. */
   async #insertChunk(): Promise<void> {
+    this.#news?.look(this.#chunk);
     const exactText = this.#jsonRules !== undefined && strikeUnstrict(this.#chunk, this.#jsonRules);
     await this.#inserting;
     const struck = this.#chunk.odd.length;
@@ -241,8 +247,10 @@ export class WindowTransform {
 
   async #insert(chunk: InsertedChunk): Promise<void> {
     const started = this.#clock.monotonicMs();
-    if (!(await this.#straight.take(chunk.rows, chunk.exactText))) await this.#insertInForm(chunk);
-    await this.#database.emptyRaw();
+    if (!(await this.#straight.take(chunk.rows, chunk.exactText))) {
+      await this.#insertInForm(chunk);
+      await this.#database.emptyRaw();
+    }
     this.#sqlMs += this.#clock.monotonicMs() - started;
   }
 
@@ -267,6 +275,7 @@ export class WindowTransform {
     for (const output of this.#compiled.outputs) await this.#runWindowWise(output);
     const classes = await this.#classes();
     this.#checkBudget(classes);
+    const { schema } = this.#request.table;
     const files: OutputFile[] = [];
     for (const output of this.#compiled.outputs) files.push(...(await this.#writeRows(output)));
     files.push(...(await this.#writeQuarantine(classes.quarantined)));
@@ -277,6 +286,8 @@ export class WindowTransform {
       recordsPerPartition: this.#records,
       nulled: await this.#nulled(),
       brokenRules: this.#brokenRules,
+      news: this.#news?.news(),
+      contradictions: schema === undefined ? undefined : await contradictionsIn(this.#database),
       corrupt: this.#corrupt,
       decodeMs: Math.round(this.#decodeMs),
       sqlMs: Math.round(this.#sqlMs),

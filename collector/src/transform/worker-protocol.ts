@@ -1,11 +1,14 @@
 // What the two sides of the transform's worker thread say to each other.
 import type { ErrorCode } from '@sluice/shared/errors.ts';
 import type { FoundSchema, SchemaWant, StagedSegment, TableConfig, TransformResult } from '../contracts.ts';
+import type { SchemaNews } from '../tables.ts';
 import type { ReferenceCopies } from './references.ts';
+import type { SurveyRequest } from './window-survey.ts';
 import type { WindowRequest } from './window-transform.ts';
 
 export type ToWorker =
   | { readonly kind: 'begin'; readonly request: WindowRequest }
+  | { readonly kind: 'begin survey'; readonly survey: SurveyRequest }
   | { readonly kind: 'segment'; readonly staged: StagedSegment }
   | { readonly kind: 'finish' }
   | { readonly kind: 'abort' }
@@ -38,6 +41,7 @@ export type OfJob<Message> = Message & { readonly job: number };
 export type FromWorker =
   | { readonly kind: 'done' }
   | { readonly kind: 'result'; readonly result: TransformResult }
+  | { readonly kind: 'surveyed'; readonly news: SchemaNews }
   | { readonly kind: 'problems'; readonly problems: readonly string[] }
   | {
       readonly kind: 'failed';

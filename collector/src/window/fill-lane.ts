@@ -1,12 +1,13 @@
-// What one table gets of its open gaps, beside its windows: segments that a spool still had, cut to the gaps,
-// in windows of their own that are committed as fills. Gaps that another collector closes first are given up
-// here without harm; what cannot be transformed is tried again. A segment is held until its window ends.
+// What one table gets beside its windows, of its open gaps or of its history: segments, cut to what is lacking,
+// in windows of their own that are committed as fills. What another collector brings first is given up here
+// without harm; what cannot be transformed is tried again. A segment is held until its window ends.
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assert, describeError, isKind, SluiceError } from '@sluice/shared/errors.ts';
 import { commonRanges, type OffsetRange, withoutRanges } from '@sluice/shared/offset-range.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import { clipSegment, type Segment } from '@sluice/shared/segment.ts';
+import type { LedgerRange } from '../contracts.ts';
 import type { LaneOptions } from './lane.ts';
 import {
   addToWindow,
@@ -27,8 +28,27 @@ const FILLS_IN_FLIGHT_MAX = 2;
 const RETRY_MS_MIN = 500;
 const RETRY_MS_MAX = 30_000;
 
+/** Which of what its ledger lacks a lane brings, and how long it waits for more. */
+export interface FillTask {
+  /** By the ledger; each range of a fill lies in one of these. */
+  open(id: PartitionId): readonly OffsetRange[];
+  readonly lingerMs: number;
+  filled(range: LedgerRange): void;
+}
+
+/** What Kafka lost and a spool has. */
+function gapsOf({ writer, table, events }: LaneOptions): FillTask {
+  return {
+    open: (id) => writer.openGaps(id),
+    lingerMs: FILL_LINGER_MS,
+    filled: ({ topic, partition, start, next }) =>
+      events.gapFilled({ table: table.name, topic, partition, start, next }),
+  };
+}
+
 export class FillLane {
   readonly #options: LaneOptions;
+  readonly #task: FillTask;
   readonly #changed: () => void;
   readonly #stopping = new AbortController();
   readonly #inFlight = new Set<OpenWindow>();
@@ -38,8 +58,9 @@ export class FillLane {
   waitsFor: string | undefined;
   #failed = false;
 
-  constructor(options: LaneOptions, changed: () => void) {
+  constructor(options: LaneOptions, changed: () => void, task: FillTask = gapsOf(options)) {
     this.#options = options;
+    this.#task = task;
     this.#changed = changed;
   }
 
@@ -55,12 +76,13 @@ export class FillLane {
   wanted(id: PartitionId): readonly OffsetRange[] {
     if (this.#failed || this.#stopping.signal.aborted) return [];
     if (this.#inFlight.size >= FILLS_IN_FLIGHT_MAX) return [];
-    return this.#lacking(id);
+    return this.lacking(id);
   }
 
-  #lacking(id: PartitionId): readonly OffsetRange[] {
-    const gaps = this.#options.writer.openGaps(id);
-    return gaps.length === 0 ? gaps : withoutRanges(gaps, this.#stagedOf(id));
+  /** What is neither in the ledger nor staged here. */
+  lacking(id: PartitionId): readonly OffsetRange[] {
+    const open = this.#task.open(id);
+    return open.length === 0 ? open : withoutRanges(open, this.#stagedOf(id));
   }
 
   #stagedOf(id: PartitionId): OffsetRange[] {
@@ -78,9 +100,10 @@ export class FillLane {
 
   /** The parts of a segment that it takes. Nothing of a log that was cut since. */
   partsOf(segment: Segment): readonly OffsetRange[] {
-    return this.#failed || isOfCutLog(segment, this.#options.writer)
-      ? []
-      : commonRanges(this.#lacking(segment), [segment]);
+    if (this.#failed) return [];
+    const isKept = ({ nextOffset }: OffsetRange) =>
+      !isOfCutLog(clipSegment(segment, nextOffset), this.#options.writer);
+    return commonRanges(this.lacking(segment), [segment]).filter(isKept);
   }
 
   stage(segment: Segment, part: OffsetRange, held: StagedBytes): void {
@@ -92,7 +115,7 @@ export class FillLane {
     addToWindow(this.#open, { segment: clipped, fromOffset: part.startOffset, held, ...cut });
     if (this.#open.bytes >= table.windowBytesMax) this.close();
     else if (this.#open.segments.length === 1)
-      this.#cancelTimer = clock.after(FILL_LINGER_MS, () => this.close());
+      this.#cancelTimer = clock.after(this.#task.lingerMs, () => this.close());
   }
 
   /** An entry names a partition once, with one range in one gap. */
@@ -101,8 +124,8 @@ export class FillLane {
     const last = this.#open?.segments.findLast((s) => partitionKey(s.segment) === key);
     if (last === undefined) return true;
     if (last.segment.nextOffset !== startOffset) return false;
-    const gaps = this.#options.writer.openGaps(segment);
-    return gaps.some((gap) => gap.startOffset < startOffset && startOffset < gap.nextOffset);
+    const open = this.#task.open(segment);
+    return open.some((gap) => gap.startOffset < startOffset && startOffset < gap.nextOffset);
   }
 
   close(): void {
@@ -138,11 +161,12 @@ export class FillLane {
         const result = await transformer.run({ table, windowId, segments, openedMs, directory });
         if (window.state === 'given up') return;
         const ranges = windowRanges(window, result.recordsPerPartition);
-        await writer.fillWindow({ windowId, openedMs, ranges, classes: result.classes, files: result.files });
+        const { classes, files, configVersion, contradictions } = result;
+        await writer.fillWindow({ windowId, openedMs, ranges, classes, files, configVersion });
         this.waitsFor = undefined;
+        if (contradictions !== undefined) events.schemaContradicted({ table: table.name, ...contradictions });
         for (const batch of result.corrupt) events.recordBatchQuarantined({ table: table.name, ...batch });
-        for (const { topic, partition, start, next } of ranges)
-          events.gapFilled({ table: table.name, topic, partition, start, next });
+        for (const range of ranges) this.#task.filled(range);
         return;
       } catch (error) {
         // Another collector was first with some of it: what it left is wanted again.
@@ -165,6 +189,12 @@ export class FillLane {
     const reason = this.waitsFor;
     this.#options.events.windowAbandoned({ table: this.#options.table.name, window: 'fill', reason });
     this.#changed();
+  }
+
+  /** Behind what is staged now and before what comes later. */
+  inOrder(task: () => Promise<void>): void {
+    this.close();
+    this.#chain = this.#chain.then(task).catch((error: unknown) => this.#fail(error));
   }
 
   #directory(window: OpenWindow): string {

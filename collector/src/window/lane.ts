@@ -13,6 +13,7 @@ import type {
 } from '../contracts.ts';
 import type { Events } from '../events.ts';
 import type { FillLane } from './fill-lane.ts';
+import type { HistoryLane } from './history-lane.ts';
 import type { StagedBytes } from './staging-budget.ts';
 
 export type CloseReason =
@@ -43,6 +44,8 @@ export interface TableLane {
   cut(notice: TruncationNotice): Promise<void>;
   /** What it gets of its open gaps, beside its windows. */
   readonly fills: FillLane;
+  /** The same of its history. */
+  readonly history: HistoryLane;
   openBytes(): number;
   /** Whether as many closed windows wait as may. */
   isFull(): boolean;

@@ -111,7 +111,7 @@ export function trimWindow(
     const isCut = segment.nextOffset > at && isOfCutLog(segment, ledger);
     // Another collector has committed what lies here under an older epoch, of a log that was cut: who sends
     // is shown that place, and asks Kafka.
-    const contradicts = isNewer && fromOffset < at && at === committed && at < segment.nextOffset;
+    const contradicts = isNewer && fromOffset < at && at === committed;
     assert(
       fromOffset <= at || isCut || isVoid.has(key) || isNewer || ledger.forks(segment).length > 0,
       `window ${window.id} begins ${partitionName(segment)} at ${fromOffset}, behind ${at}`,

@@ -76,6 +76,7 @@ export function createPartitionOpener(
       waited.add(opened);
     }
     await Promise.all(waited);
+    void lane.history.begin(ours);
   }
 
   return {

@@ -4,7 +4,7 @@
 // process resends nothing. A topic whose tables cannot take more is held, so that its neighbours flow.
 import { type Clock, within } from '@sluice/shared/clock.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
-import { clipSegment, type Segment } from '@sluice/shared/segment.ts';
+import type { Segment } from '@sluice/shared/segment.ts';
 import type {
   AgentLink,
   DeclaredPartition,
@@ -14,6 +14,7 @@ import type {
   TruncationNotice,
 } from '../contracts.ts';
 import type { Events } from '../events.ts';
+import { Backfills, HISTORY_EPOCH_MIN } from './backfills.ts';
 import { createDetachments } from './detached-tables.ts';
 import { EndingStreams } from './ending-streams.ts';
 import { FILL_EPOCH_MIN } from './gap-fills.ts';
@@ -24,7 +25,6 @@ import { createPartitionOpener, idOf } from './partition-opener.ts';
 import {
   attachedTo,
   commitOf,
-  contradicts,
   expectedOf,
   goOn,
   isOpen,
@@ -33,10 +33,9 @@ import {
   positionOf,
   rewind,
   type SequencedTable,
-  showsPlaces,
   standsApart,
   tellCommits,
-  validEnd,
+  validPart,
 } from './sequenced-partition.ts';
 import { type StagingBudget, TopicStaging } from './staging-budget.ts';
 import { TopicHolds } from './topic-holds.ts';
@@ -67,6 +66,9 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   const waiting = new Map<AgentLink, readonly DeclaredPartition[]>();
   const opening = new Set<TableLane>();
   const detachments = createDetachments({ tables: options.tables, events, presses, hasOpened, moves });
+  const lanes = options.tables.map(({ lane }) => lane);
+  const states = () => partitions.values();
+  const backfills = new Backfills({ budget, clock, lanes, states, isHeld: (topic) => held.has(topic) });
   const around = { budget, staged, tablesOf, statesOf, isWanted, hasNeighbours: topics.size > 1 };
   /** One table has an item that the next does not have yet: where they are says nothing now. */
   let handing = false;
@@ -82,6 +84,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   function review(): void {
     updateHolds();
     ending.review();
+    backfills.lookSoon();
   }
 
   const whyHeld = (topic: string) => holdReason(topic, held.has(topic), around);
@@ -119,6 +122,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     change();
     for (const { state, expected, attached } of before) {
       const isBack = attachedTo(state).length > attached;
+      if (isBack) state.fills.again();
       if (isBack && standsApart(state)) goOn(state, { current: true });
       else if (expectedOf(state) !== expected)
         for (const link of state.links)
@@ -173,7 +177,8 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     if (!wantedBy.has(link)) return [];
     updateHolds();
     const late = known.filter((partition) => !isReady(stateOf(partition)));
-    const before = (waiting.get(link) ?? []).filter(({ topic }) => known.every((p) => p.topic !== topic));
+    const again = new Set(known.map(partitionKey));
+    const before = (waiting.get(link) ?? []).filter((p) => !again.has(partitionKey(p)));
     waiting.set(link, [...before, ...late]);
     if (late.length > 0) void opened.then(welcomeOpened);
     for (const topic of new Set(known.map((p) => p.topic)))
@@ -221,8 +226,10 @@ export function createSequencer(options: SequencerOptions): Sequencer {
 
   /** After the stream was told where the partition stands: it keeps what is asked for then. */
   function askFills(link: AgentLink, partition: DeclaredPartition): void {
-    const { fills } = stateOf(partition);
+    const state = stateOf(partition);
+    const { fills } = state;
     fills.declared(link, partition.spoolRuns);
+    backfills.declared(link, state, partition.readsLog);
     clock.after(0, () => {
       if (wantedBy.has(link)) fills.look();
     });
@@ -257,12 +264,11 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   }
 
   function segment(link: AgentLink, item: Segment, epoch: number): ReturnType<Sequencer['segment']> {
+    if (epoch >= HISTORY_EPOCH_MIN) return handOver(() => backfills.segment(link, { segment: item, epoch }));
     if (epoch >= FILL_EPOCH_MIN) return filling(link, item, epoch);
-    const known = partitions.get(partitionKey(item));
-    if (known !== undefined && contradicts(known, item) && showsPlaces(link, known)) return 'stale';
-    const end = known === undefined ? item.nextOffset : validEnd(known, item);
-    if (end <= item.startOffset) return 'stale';
-    const valid = clipSegment(item, end);
+    const valid = validPart(link, partitions.get(partitionKey(item)), item);
+    if (valid === undefined) return 'stale';
+    const end = valid.nextOffset;
     const state = place(link, valid, epoch);
     if (typeof state === 'string') return state;
     const wrong = impossibleCounts(item);
@@ -302,7 +308,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     const recorded = handOver(() => attachedTo(state).map(({ lane }) => lane.cut(notice)));
     void Promise.all(recorded).then(() => {
       if (--state.cuts === 0) goOn(state, { current: false });
-      updateHolds();
+      review();
     });
     updateHolds();
   }
@@ -324,7 +330,8 @@ export function createSequencer(options: SequencerOptions): Sequencer {
 
   function gap(link: AgentLink, notice: GapNotice, epoch: number): void {
     if (epoch >= FILL_EPOCH_MIN) {
-      partitions.get(partitionKey(notice))?.fills.denied(link, notice, epoch);
+      const fills = partitions.get(partitionKey(notice))?.fills;
+      (epoch >= HISTORY_EPOCH_MIN ? backfills : fills)?.denied(link, notice, epoch);
       return;
     }
     const state = place(link, notice, epoch);
@@ -341,7 +348,9 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   function revoke(link: AgentLink, revoked: readonly PartitionId[]): void {
     for (const id of revoked) {
       wantedBy.get(link)?.delete(partitionKey(id));
-      partitions.get(partitionKey(id))?.links.delete(link);
+      const state = partitions.get(partitionKey(id));
+      state?.links.delete(link);
+      if (state !== undefined) backfills.forget(link, state);
     }
   }
 
@@ -359,9 +368,12 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     waiting.delete(link);
     ending.over(link);
     held.forget(link);
+    backfills.forget(link);
     for (const { links, hearers, impossible, fills, shown } of partitions.values()) {
       for (const known of [links, hearers, impossible, shown]) known.delete(link);
       fills.forget(link);
+      // What it was asked for, and did not send, others may have.
+      fills.look();
     }
     for (const { lane, writer } of options.tables) {
       if (!isHeard(lane)) writer.follow(false);

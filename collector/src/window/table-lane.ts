@@ -8,6 +8,7 @@ import { assert, describeError, isKind, SluiceError } from '@sluice/shared/error
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { GapNotice, StagedSegment, TransformResult, TruncationNotice } from '../contracts.ts';
 import { FillLane } from './fill-lane.ts';
+import { HistoryLane } from './history-lane.ts';
 import type { CloseReason, LaneOptions, LaneStatus, TableLane } from './lane.ts';
 import {
   addToWindow,
@@ -59,6 +60,8 @@ export function createTableLane(options: LaneOptions): TableLane {
   }
 
   const fills = new FillLane(options, changed);
+  const history = new HistoryLane(options, changed);
+  const beside = [fills, history.fills];
 
   /** What another collector has committed beyond what is staged here is not asked for again. */
   const next = (partition: PartitionId) => {
@@ -173,8 +176,11 @@ export function createTableLane(options: LaneOptions): TableLane {
       if (window.segments.length === 0) break;
       const ranges = windowRanges(window, result.recordsPerPartition);
       try {
-        const { classes, files } = result;
-        await writer.commitWindow({ windowId: window.id, openedMs: window.openedMs, ranges, classes, files });
+        const { classes, files, configVersion } = result;
+        const { id: windowId, openedMs } = window;
+        await writer.commitWindow({ windowId, openedMs, ranges, classes, files, configVersion });
+        if (result.contradictions !== undefined)
+          events.schemaContradicted({ table: table.name, ...result.contradictions });
         for (const nulled of result.nulled) events.valuesNulled({ table: table.name, ...nulled });
         for (const broken of result.brokenRules) events.ruleBroken({ table: table.name, ...broken });
         for (const batch of result.corrupt) events.recordBatchQuarantined({ table: table.name, ...batch });
@@ -307,13 +313,14 @@ export function createTableLane(options: LaneOptions): TableLane {
       endWindow(window, 'given up');
       releaseWindow(window);
     }
-    fills.giveUp();
+    for (const lane of beside) lane.giveUp();
     waitsFor = halted;
     changed();
   }
 
   function isSettled(): boolean {
-    return hasNothing() && fills.isIdle && halted === undefined && writer.status().state === 'ready';
+    const isIdle = hasNothing() && beside.every((lane) => lane.isIdle);
+    return isIdle && halted === undefined && writer.status().state === 'ready';
   }
 
   function attach(): void {
@@ -333,7 +340,7 @@ export function createTableLane(options: LaneOptions): TableLane {
       openBytes: open?.bytes ?? 0,
       windowsInFlight: inFlight.size,
       oldestStagedMs: oldestStagedMs(),
-      waitsFor: waitsFor ?? fills.waitsFor,
+      waitsFor: waitsFor ?? fills.waitsFor ?? history.fills.waitsFor,
       detachedSinceMs,
       windowsCommitted: totals.windows,
       recordsCommitted: totals.records,
@@ -349,11 +356,12 @@ export function createTableLane(options: LaneOptions): TableLane {
     gap,
     cut,
     fills,
+    history,
     close: (reason) => {
       close(reason);
-      fills.close();
+      for (const lane of beside) lane.close();
     },
-    openBytes: () => (open?.bytes ?? 0) + fills.openBytes(),
+    openBytes: () => beside.reduce((sum, lane) => sum + lane.openBytes(), open?.bytes ?? 0),
     isFull: () => inFlight.size >= WINDOWS_IN_FLIGHT_MAX,
     blocked,
     stuck,
@@ -364,14 +372,14 @@ export function createTableLane(options: LaneOptions): TableLane {
     onChange: (listener) => void listeners.push(listener),
     drained: async () => {
       await chain;
-      await fills.drained();
+      for (const lane of beside) await lane.drained();
       await writer.flushPublished().catch(() => {});
     },
     status,
     stop() {
       stopping.abort();
       cancelTimer();
-      fills.stop();
+      for (const lane of beside) lane.stop();
       for (const window of open === undefined ? inFlight : [...inFlight, open]) endWindow(window, 'given up');
     },
   };

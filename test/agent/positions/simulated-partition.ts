@@ -236,6 +236,7 @@ function spoolOf(disk: readonly Segment[], committed: number): SpoolPartition | 
     ...last,
     runs,
     leaderEpoch: 0,
+    epochs: [{ offset: last.startOffset, leaderEpoch: 0 }],
     bytes: 0,
     segments: left.length,
     oldestSpooledMs: undefined,

@@ -43,6 +43,7 @@ async function reading(damage: (batch: Buffer, partition: number, fetch: number)
       logs: async () => [],
       groupOffsets: async () => [],
       checkGroup: async () => {},
+      topicIds: async () => new Map(),
       epochEnds: async () => [],
       fetch: () => Promise.reject(new Error('not here')),
       close: async () => {},

@@ -39,6 +39,7 @@ async function reading(place = { offset: 0, leaderEpoch: -1 }, fill = 2) {
   let listener: MemberListener | undefined;
   let errorCode = 0;
   let isGone = false;
+  let meanwhile = () => {};
   const described: string[] = [];
   const topicOf = ({ topicId, leaderEpoch }: PartitionLog) => {
     const at = { topic: 'claims', topicId, errorCode: isGone ? 3 : 0, internal: false };
@@ -52,8 +53,12 @@ async function reading(place = { offset: 0, leaderEpoch: -1 }, fill = 2) {
         names.length === 0 ? [] : [{ ...slot, logStart: kafka.start, logEnd: kafka.lastStableOffset }],
       groupOffsets: async () => [],
       checkGroup: async () => {},
-      epochEnds: async (questions) =>
-        questions.map(({ leaderEpoch }) => ({ ...slot, errorCode, ...kafka.endOf(leaderEpoch) })),
+      topicIds: async () => new Map(isGone ? [] : [['claims/0', kafka.topicId]]),
+      epochEnds: async (questions) => {
+        meanwhile();
+        meanwhile = () => {};
+        return questions.map(({ leaderEpoch }) => ({ ...slot, errorCode, ...kafka.endOf(leaderEpoch) }));
+      },
       fetch: () => Promise.reject(new Error('not here')),
       close: async () => {},
     }),
@@ -73,8 +78,11 @@ async function reading(place = { offset: 0, leaderEpoch: -1 }, fill = 2) {
     batches: (_slot, batches) =>
       void said.push(...batches.map((b) => `${b.baseOffset}-${b.lastOffset}@${b.leaderEpoch}`)),
     gap: (_slot, start, next) => void said.push(`gap ${start}-${next}`),
-    truncated: (_slot, cut) => void said.push(`cut at ${cut.offset} of ${cut.leaderEpoch}`),
-    proven: () => void said.push('proven'),
+    truncated: ({ topicId }, cut) =>
+      void said.push(
+        `cut at ${cut.offset} of ${cut.leaderEpoch}${topicId === undefined ? '' : ` in ${topicId}`}`,
+      ),
+    proven: ({ topicId }) => void said.push(topicId === undefined ? 'proven' : `proven of ${topicId}`),
   } satisfies SourceHandler);
   await clock.advance(0);
   listener?.joined([slot]);
@@ -107,13 +115,30 @@ async function reading(place = { offset: 0, leaderEpoch: -1 }, fill = 2) {
     kafka = new PartitionLog('claims', 'd'.repeat(32), 0);
     append(kafka, batches);
   };
+  /** While Kafka is asked where logs ended. */
+  const during = (act: () => void) => {
+    meanwhile = act;
+  };
   /** From before anybody has described it. */
   const gone = () => {
     isGone = true;
     listener?.joined([]);
     listener?.joined([slot]);
   };
-  return { source, logger, heard, elect, fails, replace, clock, gone, described };
+  return {
+    source,
+    logger,
+    heard,
+    elect,
+    fails,
+    replace,
+    clock,
+    gone,
+    described,
+    during,
+    said,
+    listener: () => listener,
+  };
 }
 
 test('a leader that had everything is read on, after one question', async () => {
@@ -165,14 +190,63 @@ test('where the question is not allowed, reading goes on and a line says what th
   assert.equal(logger.said(/a cut log would not be noticed/).length, 1);
 });
 
-test('another topic of the same name is no cut log, and nothing of it is read as the old one', async () => {
+test('another topic of the same name is no cut log, and what is read of it is not of the old one', async () => {
   const { heard, replace, source } = await reading();
+  const old = { ...slot, topicId: ID };
   await heard();
+  assert.equal(await source.isStill(old), true);
   source.hold('claims', 'a full disk');
   await heard(() => replace());
   const after = await heard(() => source.release('claims', 'a full disk'));
-  assert.deepEqual(after, []);
+  assert.deepEqual(after, ['20-29@0', '30-39@0'], 'a fetch does not say of which topic it is');
+  assert.equal(await source.isStill(old), false);
+  await heard();
+  source.seek(old, 5);
+  assert.equal(source.status().partitions[0]?.position, undefined, 'where to read the old one is not heard');
   assert.deepEqual(source.status().partitions[0]?.topicId, 'd'.repeat(32));
+});
+
+test('two cuts are told, each with the epoch that it ended, the oldest first', async () => {
+  const { heard, elect, source } = await reading();
+  await heard();
+  const places = [
+    { offset: 20, leaderEpoch: 0 },
+    { offset: 50, leaderEpoch: 1 },
+  ];
+  elect(10, 4);
+  elect(30, 1);
+  assert.deepEqual(await heard(() => source.prove(slot, places)), ['cut at 10 of 0', 'cut at 30 of 1']);
+});
+
+test('a place that is asked about while Kafka answers for another is not proven by that answer', async () => {
+  const { heard, elect, source, during, clock, said } = await reading();
+  await heard();
+  elect(undefined, 2);
+  said.length = 0;
+  during(() => source.prove(slot, [{ offset: 50, leaderEpoch: 0 }]));
+  source.prove(slot, [{ offset: 20, leaderEpoch: 0 }]);
+  await clock.advance(0);
+  assert.deepEqual(said, []);
+  await clock.advance(2_000);
+  assert.deepEqual(said, ['cut at 20 of 0']);
+});
+
+test('of a partition that others read places are asked about by its id, and of a topic that is gone nobody can tell', async () => {
+  const { heard, elect, source, replace, logger, clock, said, listener } = await reading();
+  const other = (topicId: string) => ({ topic: 'claims', partition: 0, topicId });
+  await heard();
+  elect(10, 1);
+  said.length = 0;
+  listener()?.joined([]);
+  source.prove(other(ID), [{ offset: 20, leaderEpoch: 0 }]);
+  await clock.advance(0);
+  assert.deepEqual(said, [`cut at 10 of 0 in ${ID}`]);
+  assert.equal(logger.said(/a cut log would not be noticed/).length, 0);
+  replace();
+  source.prove(other(ID), [{ offset: 20, leaderEpoch: 0 }]);
+  await clock.advance(2_000);
+  assert.deepEqual(said.slice(1), [`proven of ${ID}`]);
+  assert.equal(logger.said(/a cut log would not be noticed/).length, 1);
 });
 
 test('where another topic ends says nothing of the one that was read', async () => {

@@ -14,7 +14,11 @@ const untouched = () => undefined;
 
 function internals(changes: Partial<KafkajsInternals> = {}): KafkajsInternals {
   class ConsumerGroup {
+    maxWaitTime = 500;
     recoverFromOffsetOutOfRange() {}
+    async fetch() {
+      return this.maxWaitTime;
+    }
   }
   class RequestQueue {
     scheduled = 0;
@@ -64,6 +68,20 @@ test('out of range pauses the partition, tells of it, and resets nothing', async
   unsubscribe();
   assert.deepEqual(paused, [[{ topic: 't', partitions: [3] }]]);
   assert.deepEqual(told, [{ memberId: 'm1', topic: 't', partition: 3 }]);
+});
+
+test('a fetch may wait for records, and nobody sleeps as long while everything is paused', async () => {
+  const given = internals();
+  installRawBatchSeam(given, () => 0);
+  const Group = given.consumerGroup as new () => { fetch(nodeId: number): Promise<number> };
+  const active: { topic: string; partitions: number[] }[] = [{ topic: 't', partitions: [] }];
+  const group = Object.assign(new Group(), { subscriptionState: { active: () => active } });
+  const paused = await group.fetch(1);
+  assert.ok(paused <= 50, `it sleeps for ${paused} ms`);
+  active.push({ topic: 'u', partitions: [3] });
+  assert.equal(await group.fetch(1), 500);
+  active.pop();
+  assert.equal(await group.fetch(1), paused);
 });
 
 test('an idle connection arms no timer; a pending or throttled one does', () => {

@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import { GroupCommits } from '@sluice/agent/source/group-commits.ts';
 import { kafkaError } from '@sluice/agent/source/kafka-client.ts';
 import type { TopicMetadata } from '@sluice/agent/source/metadata-request.ts';
-import { PartitionTable, selects } from '@sluice/agent/source/partition-table.ts';
+import { applyLogs } from '@sluice/agent/source/partition-lookup.ts';
+import { CREATED_AGAIN, PartitionTable, selects } from '@sluice/agent/source/partition-table.ts';
 import { TopicRegister } from '@sluice/agent/source/topic-register.ts';
 import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
 
@@ -87,6 +88,25 @@ test('a commit is repeated until Kafka confirms it, and never goes backwards', (
   commits.forgetTopic('a');
   commits.want([at(3)]);
   assert.deepEqual(commits.due(all), [at(3)], 'a topic created again begins again');
+});
+
+test('what others have committed of a topic that was created again counts; what is left of the one before does not', () => {
+  const table = new PartitionTable();
+  const partitions = [0, 1].map((partition) => ({ topic: 'a', partition }));
+  const rows = table.assign(partitions, []);
+  for (const row of rows) row.waits.add(CREATED_AGAIN);
+  const logs = partitions.map((slot) => ({ ...slot, logStart: 0, logEnd: 50 }));
+  const group = [30, 51].map((groupOffset, partition) => ({ topic: 'a', partition, groupOffset }));
+  const { groupOffsets } = applyLogs(table, logs, group);
+  assert.deepEqual(
+    groupOffsets.map(({ partition, nextOffset }) => [partition, nextOffset]),
+    [[0, 30]],
+  );
+  assert.deepEqual(
+    rows.map(({ groupOffset }) => groupOffset),
+    [undefined, undefined],
+    'nobody begins there: it may be of the one before',
+  );
 });
 
 test('a reason that holds every topic holds those that come while it lasts, and lets go of all', () => {

@@ -11,6 +11,7 @@ import { systemClock } from '@sluice/shared/clock.ts';
 import { createLogger } from '@sluice/shared/log.ts';
 import { createMetrics } from '@sluice/shared/metrics.ts';
 import { systemRandom } from '@sluice/shared/random.ts';
+import { noHistory } from '../../support/no-history.ts';
 import { BatchDigest } from '../orders/batch-digest.ts';
 import { answer, Meter, programArguments } from './program.ts';
 import type { Usage } from './run-program.ts';
@@ -90,7 +91,15 @@ const source = createKafkaSource({
   topics: [{ kind: 'name', name: topic, startAt: 'earliest' }],
   ...{ events, clock, random: systemRandom },
 });
-const agent = createAgent({ config, source, spool, uplink: createSilentUplink(), clock, events });
+const agent = createAgent({
+  config,
+  source,
+  logReader: noHistory,
+  spool,
+  uplink: createSilentUplink(),
+  clock,
+  events,
+});
 const spooled = () => spool.status().partitions.reduce((sum, p) => sum + p.nextOffset - p.startOffset, 0);
 const meter = new Meter();
 meter.start();

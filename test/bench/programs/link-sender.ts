@@ -38,7 +38,14 @@ const feed: UplinkFeed = {
   declared: () =>
     [...partitions.values()].map(({ topic, topicId, partition }) => ({
       ...{ topic, topicId, partition, leaderEpoch: 0, logStart: 0, logEnd: 0 },
-      ...{ groupOffset: undefined, startAt: 'earliest', spoolStart: 0, spoolNext: 0, spoolRuns: [] },
+      ...{
+        groupOffset: undefined,
+        startAt: 'earliest',
+        spoolStart: 0,
+        spoolNext: 0,
+        spoolRuns: [],
+        readsLog: false,
+      },
     })),
   async next() {
     const segment = segments[sent];
@@ -46,6 +53,7 @@ const feed: UplinkFeed = {
     sent++;
     return { kind: 'segment', segment, rewindEpoch: 0 };
   },
+  inFlight: () => {},
   ready: (signal) =>
     sent < segments.length
       ? Promise.resolve()
@@ -72,6 +80,7 @@ uplink.start(
     committed: () => finished.resolve(),
     rewind: (_partition, offset, _epoch, reason) => refuse(`rewind to ${offset}: ${reason}`),
     fill: () => refuse('a fill'),
+    readHistory: () => refuse('history'),
     look: async () => undefined,
     hold: (_topic, reason) => refuse(`held: ${reason}`),
     release: () => {},

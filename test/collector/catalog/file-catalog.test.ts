@@ -91,3 +91,32 @@ test('every format has a SerDe of its own, and CSV keeps its backslashes', () =>
   assert.deepEqual(serdeParameters, { separatorChar: ',', quoteChar: '"', escapeChar: '"' });
   assert.equal(formatOf('org.apache.hive.SomeOther'), undefined);
 });
+
+test('many that add columns and fields at once lose none of them; a table that was never there is made', async () => {
+  const store = fakeObjectStore();
+  const catalogs = Array.from({ length: 6 }, () => createFileCatalog('sluice', store));
+  const struct = (field: string) => ({ name: 's', type: `struct<a:int,${field}:string>` });
+  await Promise.all(
+    catalogs.map((catalog, i) =>
+      catalog.growTable(
+        withColumns([...definition.columns, struct(`f${i}`), { name: `c${i}`, type: 'date' }]),
+      ),
+    ),
+  );
+  const [table] = (await catalogs[0]?.tables()) ?? [];
+  const names = table?.columns.map(({ name }) => name) ?? [];
+  assert.deepEqual(
+    [names.slice(0, 2), names.slice(2).sort()],
+    [
+      ['n', 'amount'],
+      ['c0', 'c1', 'c2', 'c3', 'c4', 'c5', 's'],
+    ],
+  );
+  const grown = table?.columns.find(({ name }) => name === 's')?.type ?? '';
+  assert.match(grown, /^struct<a:int(,f\d:string){6}>$/);
+  const files = store.objects.size;
+  await catalogs[3]?.growTable(withColumns([struct('f1')]));
+  assert.equal(store.objects.size, files, 'nothing is lacking');
+  const wrong = withColumns([{ name: 's', type: 'struct<a:string>' }]);
+  await assert.rejects(async () => catalogs[1]?.growTable(wrong), { code: 'CATALOG_INCOMPATIBLE' });
+});

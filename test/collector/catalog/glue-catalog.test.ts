@@ -109,3 +109,54 @@ test('a table that is not there has no partitions; a Glue that does not answer i
   server.fault = () => 'denied';
   await assert.rejects(catalog.partitions('claims'), { code: 'CATALOG_DENIED' });
 });
+
+const grownBy = (name: string): TableDefinition => ({
+  ...definition,
+  columns: [...definition.columns, { name, type: 'string' }],
+});
+const columnsNow = () => {
+  const { StorageDescriptor } = server.databases.get('sluice')?.get('claims')?.input ?? {};
+  return (StorageDescriptor as { Columns: { Name: string; Type: string }[] }).Columns;
+};
+
+test('many that add columns to a table at once lose none of them, and change nothing else of it', async () => {
+  await catalog.ensureTable(definition);
+  const table = server.databases.get('sluice')?.get('claims');
+  assert.ok(table);
+  const theirs = { Owner: 'finance', Parameters: { EXTERNAL: 'TRUE', note: 'ours' } };
+  table.input = { ...table.input, ...theirs, CreateTime: 1, IsRegisteredWithLakeFormation: false };
+  await Promise.all(['a', 'b', 'c', 'd'].map((name) => catalog.growTable(grownBy(name))));
+  const names = columnsNow().map(({ Name }) => Name);
+  assert.deepEqual([names[0], names.slice(1).sort()], ['n', ['a', 'b', 'c', 'd']]);
+  assert.partialDeepStrictEqual(table.input, { ...theirs, TableType: 'EXTERNAL_TABLE' });
+  assert.ok(!('CreateTime' in table.input), 'what Glue itself writes is not written back');
+  const asks = asked('UpdateTable');
+  await catalog.growTable(grownBy('b'));
+  assert.equal(asked('UpdateTable'), asks, 'nothing is lacking');
+});
+
+test('a change whose reply is lost is made once; one that is denied names the action', async () => {
+  await catalog.growTable(definition);
+  let lost = 0;
+  server.fault = (action) => (action === 'UpdateTable' && lost++ === 0 ? 'reply lost' : undefined);
+  await catalog.growTable(grownBy('a'));
+  assert.equal(columnsNow().length, 2);
+  server.fault = (action) => (action === 'UpdateTable' ? 'denied' : undefined);
+  await assert.rejects(catalog.growTable(grownBy('b')), {
+    code: 'CATALOG_DENIED',
+    message: /glue:UpdateTable/,
+  });
+});
+
+test('a standing column of another type refuses the growth, and the table stays as it was', async () => {
+  await catalog.growTable(definition);
+  const other = {
+    ...grownBy('a'),
+    columns: [
+      { name: 'n', type: 'string' },
+      { name: 'a', type: 'int' },
+    ],
+  };
+  await assert.rejects(catalog.growTable(other), { code: 'CATALOG_INCOMPATIBLE', message: /'n' as int/ });
+  assert.equal(columnsNow().length, 1);
+});

@@ -55,6 +55,7 @@ const declared = (topic: string, partition = 0): PartitionState => ({
   logStart: 0,
   logEnd: 0,
   spoolRuns: [],
+  readsLog: true,
   startAt: '',
 });
 

@@ -14,10 +14,10 @@ const entries = () =>
   );
 
 /** Kinds that later versions may write and this one stops at. */
-const RESERVED = ['replay', 'swap'];
+const RESERVED = ['swap'];
 
 test('golden entries decode, and encode to the same bytes', () => {
-  const kinds = ['open', 'commit', 'gap', 'published', 'fill', 'fork', 'sweep', ...RESERVED];
+  const kinds = ['open', 'commit', 'gap', 'published', 'fill', 'fork', 'sweep', 'replay', ...RESERVED];
   assert.deepEqual(
     entries().map(({ kind }) => kind),
     kinds,
@@ -36,14 +36,15 @@ test('the golden ledger folds to the positions it always folded to', () => {
   ]);
   assert.deepEqual(partition?.forks, [{ from: 140, to: 135, leaderEpoch: 6 }]);
   assert.deepEqual(fold.totals, { in: 19, emitted: 15, merged: 1, filtered: 1, quarantined: 2, windows: 2 });
-  assert.equal(fold.publishedThrough, 5);
+  assert.equal(fold.publishedThrough, 6);
+  assert.equal(fold.lastReplay, 7);
 });
 
 test('a reserved kind stops the fold: rows of a later version are never doubled by this one', () => {
   const fold = emptyFold('claims');
-  for (const entry of entries().slice(0, 7)) foldEntry(fold, entry);
+  for (const entry of entries().slice(0, 8)) foldEntry(fold, entry);
   const before = structuredClone(fold);
-  for (const reserved of entries().slice(7)) {
+  for (const reserved of entries().slice(8)) {
     const place = { sequence: fold.nextSequence, previous: fold.lastToken, publishedThrough: -1 };
     const next = { ...reserved, ...place };
     assert.throws(() => foldEntry(fold, next), { code: 'LEDGER_ENTRY_INVALID', message: /upgrade/ });

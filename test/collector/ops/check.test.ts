@@ -48,7 +48,13 @@ test('a lake that deletes nothing by itself passes, and ledger, staged objects a
     return Promise.resolve([]);
   });
   assert.ok(ok, lines.join('\n'));
-  assert.deepEqual(asked, ['_sluice/ledger/', '_sluice/checkpoints/', '_sluice/staged/', '_sluice/catalog/']);
+  assert.deepEqual(asked, [
+    '_sluice/ledger/',
+    '_sluice/checkpoints/',
+    '_sluice/staged/',
+    '_sluice/catalog/',
+    '_sluice/schemas/',
+  ]);
 });
 
 test('a bucket whose rules touch the ledger is refused, with the rule and the remedy', async () => {

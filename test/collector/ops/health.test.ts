@@ -13,10 +13,11 @@ interface Change {
   readonly windowLengthMs?: number;
   readonly behind?: number;
   readonly log?: TableFacts['partitions'][number]['log'];
+  readonly backfill?: TableFacts['partitions'][number]['backfill'];
 }
 
 function tableOf(name: string, change: Change = {}): TableFacts {
-  const { lane, writer, windowLengthMs = 100_000, behind = 0, log } = change;
+  const { lane, writer, windowLengthMs = 100_000, behind = 0, log, backfill } = change;
   return {
     lane: {
       table: name,
@@ -41,7 +42,7 @@ function tableOf(name: string, change: Change = {}): TableFacts {
       ...writer,
     },
     windowLengthMs,
-    partitions: [{ topic: 'claims', partition: 0, committed: 5, acknowledged: 5, behind, log }],
+    partitions: [{ topic: 'claims', partition: 0, committed: 5, acknowledged: 5, behind, backfill, log }],
   };
 }
 
@@ -159,6 +160,17 @@ test('a table that nothing waits for says since when it is idle, one with staged
   const detail = JSON.stringify(judgeHealth({ ...flowing, ...busy }).detail);
   assert.match(detail, /"table":"orders",.*"idle":"idle since 2025-12-31T23:59:00\.000Z \(60 s\)"/);
   assert.doesNotMatch(detail, /"table":"claims",[^}]*"idle"/);
+});
+
+test('a table that reads its history says how far it is, and is no less well for it', () => {
+  const backfill = { from: 100, next: 1_600, to: 4_100 };
+  const reading = judgeHealth({ ...flowing, ...first({ backfill }) });
+  assert.equal(reading.verdict, 'flowing');
+  const detail = JSON.stringify(reading.detail);
+  assert.match(detail, /"history is being read: 1,500 of 4,000 offsets, 1 of 1 partitions are left"/);
+  assert.match(detail, /"backfill":\{"from":100,"next":1600,"to":4100\}/);
+  const read = judgeHealth({ ...flowing, ...first({ backfill: { ...backfill, next: 4_100 } }) });
+  assert.match(JSON.stringify(read.detail), /"history is read: 4,000 offsets"/);
 });
 
 test('agents are sent elsewhere while it drains or does not listen', () => {

@@ -22,6 +22,7 @@ const mapped = (source: string, target: string): TableConfig => ({
   provenance: 'position',
   quarantineRaw: 'keep',
   startAt: undefined,
+  backfill: undefined,
   whenParked: 'hold',
   windowLengthMs: 1_000,
   windowBytesMax: 1_000,

@@ -235,3 +235,72 @@ test('CSV and bytes that were compressed are read as if they were not', async ()
   const bytes = await transform({ input: { kind: 'bytes' }, record }, [gzipSync(Buffer.from([0xff]))]);
   assert.equal(bytes.rows[0]?.['value'], '\\xFF');
 });
+
+const named: Partial<TableConfig> = { columns, provenance: 'full' };
+const withKey = (value: string | Buffer | null, key: string | Buffer | null = 'k') => {
+  return { value, key, headers: [['h', 'x']] as const };
+};
+
+for (const [what, record, key, headers] of [
+  ['text', {}, 'k', '[["h","x"]]'],
+  ['bytes and a map', { key: 'bytes', headers: 'map' }, 'k', '{"h":"x"}'],
+] as const)
+  test(`quarantine has the key and the headers that its table is told, as ${what}`, async () => {
+    const bad = ['{"n":"x"}', 'not JSON', null, Buffer.from([0xff])];
+    const { quarantine } = await transform(
+      { ...named, ...withRecord(record) },
+      bad.map((v) => withKey(v)),
+    );
+    assert.equal(quarantine.length, 4);
+    for (const row of quarantine)
+      assert.deepEqual([row['_key'], row['_headers']], [key, headers], row['code'] as string);
+  });
+
+test('quarantine has a key that is no text, and one that only looks like bytes', async () => {
+  for (const key of ['text', 'bytes'] as const) {
+    const keys = [Buffer.from([0xff]), 'base64:/w', ''];
+    const { quarantine } = await transform(
+      { ...named, ...withRecord({ key }) },
+      [...keys, null].map((k) => withKey('{"n":"x"}', k)),
+    );
+    const shown = quarantine.map(({ _key }) => _key);
+    assert.deepEqual(shown, ['base64:/w==', 'base64:/w', '', null], key);
+  }
+});
+
+test('quarantine tells no key from an empty one, and has one that is not JSON', async () => {
+  const { quarantine } = await transform({ ...named, ...withRecord({ key: 'json' }) }, [
+    withKey('x', '{'),
+    withKey('x', null),
+    withKey('x', '""'),
+    withKey('x', Buffer.from([0xff])),
+  ]);
+  assert.deepEqual(
+    quarantine.map(({ code, _key }) => [code, _key]),
+    [
+      ['KEY_INVALID', '{'],
+      ['JSON_INVALID', null],
+      ['JSON_INVALID', '""'],
+      ['KEY_INVALID', 'base64:/w=='],
+    ],
+  );
+});
+
+test('a record of several rows that fails keeps its key in the quarantine', async () => {
+  const { quarantine } = await transform(
+    {
+      ...named,
+      columns: [{ name: 'ns', type: 'array<bigint>' }],
+      steps: [{ kind: 'explode', field: 'ns', column: 'n', outer: false, position: undefined }],
+    },
+    [withKey('{"ns":["x"]}')],
+  );
+  assert.deepEqual([quarantine[0]?.['_key'], quarantine[0]?.['_headers']], ['k', '[["h","x"]]']);
+});
+
+for (const raw of ['hash', 'drop'] as const)
+  test(`with raw: ${raw} quarantine has neither key nor headers`, async () => {
+    const { quarantine } = await transform({ ...named, quarantineRaw: raw }, [withKey('bad')]);
+    assert.equal(Object.hasOwn(quarantine[0] ?? {}, '_key'), false);
+    assert.equal(Object.hasOwn(quarantine[0] ?? {}, '_headers'), false);
+  });

@@ -53,3 +53,16 @@ test('a document under a column of text is seen in the last value of a large chu
   assert.equal(struck([...values, '{"n":1,"s":{"a":1}}']).documents, true);
   assert.equal(struck(['{"n":1,"s":{"a":1}}', ...values]).documents, true);
 });
+
+test('loose syntax right behind the bracket of a document, and behind other suspects, is found', () => {
+  const values = [
+    '{"n":1,"s":[NaN]}',
+    '{"n":1,"s":{"a":1}}',
+    '{"n":1,"s": [ -Infinity]}',
+    '{"n":1e-400,"s":"x"}',
+    '{"n":1,"s":[1e-400,]}',
+    '{"n":1,"s":"[NaN"}',
+    '{"s":[[nan]],"n":1}',
+  ];
+  assert.deepEqual(struck(values), { offsets: [0, 2, 3, 4, 6], documents: true });
+});

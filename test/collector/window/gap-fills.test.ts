@@ -99,6 +99,16 @@ test('a stream that is over is not waited for: the next one that has it is asked
   assert.deepEqual(again.told, [`fill claims-0 [20, 40) epoch ${FILL_EPOCH_MIN + 1}`]);
 });
 
+test('a stream that goes leaves what it was asked for to one that is there already', async () => {
+  const { sequencer, holder, clock } = await behindGap();
+  const second = linkOf();
+  await sequencer.declare(second, [{ ...declaredOf(), spoolRuns: [{ startOffset: 10, nextOffset: 40 }] }]);
+  await clock.advance(0);
+  assert.deepEqual(second.told, [], 'the first was asked');
+  sequencer.disconnected(holder);
+  assert.deepEqual(second.told, [`fill claims-0 [20, 40) epoch ${FILL_EPOCH_MIN + 1}`]);
+});
+
 test('what no gap wants is not taken as a fill, under whatever epoch', async () => {
   const { fill, writers } = await behindGap();
   assert.equal(fill(20, 30, undefined, FILL_EPOCH_MIN + 7), 'stale');

@@ -215,11 +215,13 @@ test('what another collector has committed of an older epoch is not gone on from
     [rangeSegment(15, 25, newer)],
     [rangeSegment(25, 30, newer)],
     [rangeSegment(20, 30, { ...newer, partition: 1 })],
+    [rangeSegment(15, 20, { ...newer, partition: 2 })],
+    [rangeSegment(20, 30, { ...newer, partition: 2 })],
   );
   const ledger = { position: () => 20, leaderEpoch: () => 0, forks: () => [] };
   assert.deepEqual(
     trimWindow(window, ledger).map(({ partition }) => partition),
-    [0],
+    [0, 2],
   );
   assert.deepEqual(
     window.segments.map(({ segment }) => segment.partition),

@@ -15,6 +15,7 @@ const partition = {
   spoolStart: 0,
   spoolNext: 0,
   spoolRuns: [],
+  readsLog: true,
   startAt: undefined,
 } as const;
 const base: StartQuestion = { configured: undefined, partition, siblings: [], otherIncarnation: false };

@@ -4,12 +4,13 @@
 import { partitionName } from '@sluice/shared/position.ts';
 import type { LedgerOutput, TableConfig, WindowEntry } from '../../contracts.ts';
 import { outputLocation } from '../../lake/object-keys.ts';
-import { type Fold, isWindow } from '../../ledger/fold.ts';
+import { type Fold, hasObjects } from '../../ledger/fold.ts';
 import { isPlural, outputNames, rowsAreRecords } from '../../step-config.ts';
 import type { Database } from '../../transform/duckdb.ts';
 import type { LakeReader } from '../lake-reader.ts';
 import type { QueryOptions } from '../query.ts';
 import { type FindingList, finding } from './findings.ts';
+import { SeenHistory } from './history.ts';
 import {
   type Audited,
   fetched,
@@ -20,6 +21,7 @@ import {
   unreadable,
 } from './objects.ts';
 import { countRows, type ObjectFile, OFFSETS_AT_ONCE_MAX, readOffsets, type Strays } from './offsets.ts';
+import { ReplayAudit, type ReplaySummary, sourceFindings, windowOfEntry } from './replays.ts';
 import { strayFindings } from './strays.ts';
 
 /** Kept of a table to be told whose they are; there are more only where everything is wrong. */
@@ -49,6 +51,10 @@ export interface TableVerdict {
   readonly gaps: readonly string[];
   /** Gaps, or parts of them, that spools have filled: by which entry. */
   readonly fills: readonly string[];
+  /** What is read of the history that the table wants. */
+  readonly backfills: readonly string[];
+  /** Quarantined records that were run again; the classes above are as their windows left them. */
+  readonly replayed: ReplaySummary;
   /** Where Kafka truncated a log: the offsets that came twice, each time under another epoch. */
   readonly forks: readonly string[];
   /** What could not be proven, and why. */
@@ -80,17 +86,24 @@ export async function auditTable(table: TableConfig, options: AuditOptions): Pro
   const pending: string[] = [];
   const audit: Audit = { table, reader, fold, outputs, nowMs, options, strays: [], pending, offsetsRead: 0 };
   const fills: string[] = [];
+  const replays = new ReplayAudit();
+  const quarantine = seenOutput(audit, 'quarantine').definition;
   let objects = 0;
+  const seen = new SeenHistory();
   for await (const entry of reader.entries(table.name, fold.nextSequence)) {
-    if (!isWindow(entry)) continue;
+    const history = seen.rangesOf(entry);
+    if (!hasObjects(entry)) continue;
+    findings.add(...replays.add(entry));
     if (entry.kind === 'fill')
-      for (const range of entry.ranges)
+      for (const range of entry.ranges.filter((r) => !history.has(r)))
         fills.push(
           `${partitionName(range)} [${range.start}, ${range.next}): closed by entry ${entry.sequence}`,
         );
     for (const { finalKey } of entry.outputs) stored.delete(finalKey);
     objects += entry.outputs.length;
-    await auditEntry(audit, entry);
+    await auditEntry(audit, windowOfEntry(entry));
+    if (entry.kind === 'replay' && options.deep)
+      findings.add(...(await sourceFindings({ ...options, quarantine }, entry)));
   }
   findings.add(...(await strayFindings(audit, audit.strays)));
   const unknown = 'no entry names this object, and readers see it';
@@ -101,6 +114,7 @@ export async function auditTable(table: TableConfig, options: AuditOptions): Pro
     table: table.name,
     ...summary(fold),
     fills,
+    replayed: replays.summary,
     objects,
     offsetsRead,
     weaker: [...unseen, ...pending],
@@ -213,6 +227,12 @@ function summary(fold: Fold) {
     gaps: partitions.flatMap((p) =>
       p.gaps.map((g) => `${partitionName(p)} [${g.start}, ${g.next}): ${g.reason}`),
     ),
+    backfills: partitions.flatMap((p) => {
+      const { from, next, to } = p.backfill ?? { from: 0, next: 0, to: 0 };
+      const span = `${partitionName(p)} [${from}, ${to})`;
+      if (from >= to) return [];
+      return next >= to ? `${span}: read` : `${span}: read up to ${next}, ${to - next} offsets are not`;
+    }),
     forks: partitions.flatMap((p) =>
       p.forks.map((f) => `${partitionName(p)} [${f.to}, ${f.from}): came again in epoch ${f.leaderEpoch}`),
     ),

@@ -8,6 +8,7 @@ import { readerOf } from '../lake-reader.ts';
 import { type Finding, finding } from './findings.ts';
 import { type AskedOffset, type Word, wordsOn } from './ledger-word.ts';
 import { type Audited, fetched, type Standing, seenOutput, standingOf, unreadable } from './objects.ts';
+import { replaysOf, type TakenRecord, windowOfEntry } from './replays.ts';
 
 /**
  * emitted, quarantined: a row says so. unseen: committed, and its rows do not say which record they are.
@@ -68,10 +69,43 @@ export async function fatesOf(task: FateTask, asked: AskedOffset): Promise<Fates
       const found = await inWindow(task, word, asked);
       findings.push(...found.findings);
       fates.push({ ...head, entry: word.entry.sequence, window: word.entry.windowId, ...found.fate });
+      if (found.fate.fate !== 'quarantined') continue;
+      const again = await ranAgain(
+        task,
+        { entry: word.entry.sequence, topicId: id.topicId, ...asked },
+        asked,
+      );
+      findings.push(...again.findings);
+      fates.push(...again.fates.map((fate) => ({ ...head, ...fate })));
     } else {
       const entry = word.kind === 'uncommitted' ? undefined : word.entry;
       fates.push({ ...head, entry, fate: word.kind, message: word.message });
     }
+  }
+  return { fates, findings };
+}
+
+/** What replays made of a quarantined record, in their order. */
+async function ranAgain(task: FateTask, taken: TakenRecord, asked: AskedOffset) {
+  const fates: Pick<Fate, 'fate' | 'message' | 'objects' | 'code' | 'entry' | 'window'>[] = [];
+  const findings: Finding[] = [];
+  const entries = task.reader.entries(task.table.name, task.fold.nextSequence);
+  for (const replay of await replaysOf(entries, taken)) {
+    const entry = windowOfEntry(replay);
+    const { partition, topicId, offset } = taken;
+    const range = entry.ranges.find(
+      (r) => r.partition === partition && r.topicId === topicId && covers(r, offset),
+    );
+    if (range === undefined) continue;
+    const found = await inWindow(task, { kind: 'window', entry, range }, asked);
+    const message = `run again: ${found.fate.message}`;
+    fates.push({ ...found.fate, message, entry: replay.sequence, window: replay.windowId });
+    findings.push(...found.findings);
+  }
+  if (fates.length > 1) {
+    const message = `${fates.length} replays took offset ${asked.offset}: entries ${fates.map(({ entry }) => entry).join(', ')}`;
+    const place = { table: task.table.name, place: `entry ${taken.entry}` };
+    findings.push(finding('OFFSET_DUPLICATED', place, message));
   }
   return { fates, findings };
 }

@@ -64,6 +64,11 @@ export const FINDINGS = {
     remedy:
       'If it was replaced, too, put the right one back. Else this is a defect in Sluice: keep ledger and objects and report it.',
   },
+  REPLAY_UNFOUNDED: {
+    means: 'A replay says that it took records which the quarantine object that it names does not hold.',
+    remedy:
+      'If the object was replaced, too, put the right one back. Else this is a defect in Sluice: keep ledger and objects and report it.',
+  },
   KAFKA_LOG_BEHIND: {
     means: 'The table holds offsets that Kafka does not have: its log ends before where the table goes on.',
     remedy:

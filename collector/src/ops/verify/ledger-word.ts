@@ -4,6 +4,7 @@
 import { UsageError } from '@sluice/shared/command-line.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { LedgerEntry, LedgerRange, WindowEntry } from '../../contracts.ts';
+import { SeenHistory } from './history.ts';
 
 export interface AskedOffset {
   readonly topic: string;
@@ -23,7 +24,7 @@ export function parseOffset(text: string): AskedOffset {
 export type Word =
   | { readonly kind: 'outside'; readonly entry: number; readonly message: string }
   | { readonly kind: 'gap'; readonly entry: number; readonly message: string }
-  | { readonly kind: 'uncommitted'; readonly message: string }
+  | { readonly kind: 'uncommitted'; readonly message: string; readonly begunBy?: number }
   | { readonly kind: 'window'; readonly entry: WindowEntry; readonly range: LedgerRange };
 
 export interface Spoken {
@@ -34,8 +35,10 @@ export interface Spoken {
 /** By incarnation of the topic; none where the partition was never opened. */
 export async function wordsOn(asked: AskedOffset, entries: AsyncIterable<LedgerEntry>): Promise<Spoken[]> {
   const words = new Map<string, { id: PartitionId; word: Word; next: number }>();
+  const seen = new SeenHistory();
   for await (const entry of entries) {
-    for (const { id, next, word } of changes(entry, asked.offset)) {
+    const history = seen.rangesOf(entry);
+    for (const { id, next, word } of changes(entry, asked.offset, history)) {
       if (id.topic !== asked.topic || id.partition !== asked.partition) continue;
       const before = words.get(partitionKey(id));
       words.set(partitionKey(id), {
@@ -47,7 +50,9 @@ export async function wordsOn(asked: AskedOffset, entries: AsyncIterable<LedgerE
   }
   return [...words.values()].map(({ id, word, next }) => {
     if (word.kind !== 'uncommitted') return { id, word };
-    return { id, word: { ...word, message: `not yet committed: committed up to ${next}${word.message}` } };
+    const begun = `entry ${word.begunBy} begins to read this history, which is there up to ${seen.next(id)}`;
+    const told = word.begunBy === undefined ? `committed up to ${next}${word.message}` : begun;
+    return { id, word: { kind: 'uncommitted', message: `not yet committed: ${told}` } };
   });
 }
 
@@ -57,7 +62,7 @@ interface Change {
   readonly word: Word | undefined;
 }
 
-function changes(entry: LedgerEntry, offset: number): Change[] {
+function changes(entry: LedgerEntry, offset: number, history: ReadonlySet<object>): Change[] {
   const holds = ({ start, next }: { start: number; next: number }) => start <= offset && offset < next;
   const { sequence } = entry;
   switch (entry.kind) {
@@ -66,6 +71,11 @@ function changes(entry: LedgerEntry, offset: number): Change[] {
         const message = `before the table's beginning: entry ${sequence} opened the partition at ${id.start} (${id.why})`;
         const before = { kind: 'outside', entry: sequence, message } as const;
         return { id, next: id.start, word: offset < id.start ? before : undefined };
+      });
+    case 'backfill':
+      return entry.backfills.map(({ from, to, ...id }) => {
+        const wanted = { kind: 'uncommitted', message: '', begunBy: sequence } as const;
+        return { id, next: undefined, word: from <= offset && offset < to ? wanted : undefined };
       });
     case 'commit':
     case 'fill':
@@ -79,7 +89,7 @@ function changes(entry: LedgerEntry, offset: number): Change[] {
         const message = `lost by Kafka: entry ${sequence} records the gap [${gap.start}, ${gap.next}): ${gap.reason}`;
         return {
           id: gap,
-          next: gap.next,
+          next: history.has(gap) ? undefined : gap.next,
           word: holds(gap) ? { kind: 'gap', entry: sequence, message } : undefined,
         };
       });

@@ -2,7 +2,13 @@
 // Told from the ledger, the store and the catalog; what is in them is the business of offsets.ts.
 import { assert, SluiceError } from '@sluice/shared/errors.ts';
 import { sha256OfFile } from '@sluice/shared/file-hash.ts';
-import type { LedgerOutput, OutputName, TableConfig, TableDefinition, WindowEntry } from '../../contracts.ts';
+import type {
+  LedgerOutput,
+  ObjectsEntry,
+  OutputName,
+  TableConfig,
+  TableDefinition,
+} from '../../contracts.ts';
 import { partitionPrefix } from '../../lake/object-keys.ts';
 import type { Fold } from '../../ledger/fold.ts';
 import type { LakeReader } from '../lake-reader.ts';
@@ -78,7 +84,7 @@ export interface Standing {
  */
 export async function standingOf(
   audited: Audited,
-  entry: WindowEntry,
+  entry: ObjectsEntry,
   output: LedgerOutput,
 ): Promise<Standing> {
   const { reader, fold } = audited;
@@ -97,7 +103,7 @@ export async function standingOf(
 }
 
 function standing(
-  { table }: WindowEntry,
+  { table }: ObjectsEntry,
   output: LedgerOutput,
   { bytes, sha256 }: { readonly bytes: number; readonly sha256: string | undefined },
 ): Standing {
@@ -112,7 +118,7 @@ function standing(
 }
 
 interface Missing {
-  readonly entry: WindowEntry;
+  readonly entry: ObjectsEntry;
   readonly output: LedgerOutput;
   readonly staged: boolean;
   /** The ledger itself says that the entry is published. */
@@ -138,7 +144,7 @@ function missing(
   return { stands: false, pending: false, findings: [...seen, deleted] };
 }
 
-function onItsWay({ nowMs }: Audited, entry: WindowEntry, output: LedgerOutput): Standing {
+function onItsWay({ nowMs }: Audited, entry: ObjectsEntry, output: LedgerOutput): Standing {
   const ageMs = nowMs - Date.parse(entry.writtenAt);
   if (ageMs <= PUBLISHING_MS_MAX) return { stands: false, pending: true, findings: [] };
   const since = `entry ${entry.sequence} was committed at ${entry.writtenAt}`;

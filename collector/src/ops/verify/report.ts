@@ -21,12 +21,23 @@ function tableLines(table: TableVerdict, { mode, findings, kafka }: Verification
     ...table.partitions.map(
       (p) => `  ${p.partition}: [${p.start}, ${p.next})${proofOf(table, mode === 'deep', findings)}`,
     ),
+    ...table.backfills.map((backfill) => `  history ${backfill}`),
     ...table.gaps.map((gap) => `  gap ${gap}`),
+    ...replayedLine(table),
     ...table.fills.map((fill) => `  filled ${fill}`),
     ...table.forks.map((fork) => `  fork ${fork}`),
     ...kafka.filter((k) => k.table === table.table).map((k) => `  kafka ${describeStanding(k)}`),
     ...table.weaker.map((what) => `  weaker proof: ${what}`),
   ];
+}
+
+function replayedLine({ quarantined, replayed }: TableVerdict): string[] {
+  const { entries, records, emitted, merged, filtered } = replayed;
+  if (entries === 0) return [];
+  const number = (n: number) => n.toLocaleString('en-US');
+  const fates = Object.entries({ emitted, merged, filtered }).filter(([, n]) => n > 0);
+  const became = fates.map(([fate, n]) => `${fate} ${number(n)}`).join(' + ');
+  return [`  replayed ${number(records)} of ${number(quarantined)} quarantined = ${became}`];
 }
 
 function balanceOf(t: TableVerdict): string {

@@ -8,7 +8,7 @@ import { type CompiledOutput, compileOutput, countRecords } from './outputs.ts';
 import { GOOD, partitionProblems } from './partitions.ts';
 import type { PlannedOutput } from './pipes.ts';
 import { type Layers, pluralStatements, stepLayers } from './plural.ts';
-import { quarantineColumns, selectQuarantine } from './quarantine.ts';
+import { keptBeside, quarantineColumns, selectQuarantine } from './quarantine.ts';
 import { type Context, inputLayer, isConverted, type Marks, rawBytes, readLayers } from './read-layers.ts';
 import { type Changed, columns, type InsertForm, type PlannedStep } from './steps/step.ts';
 import { type StraightSql, straightSql } from './straight.ts';
@@ -45,14 +45,19 @@ export interface InsertOptions {
   readonly firstId?: number;
 }
 
-export function compileTable(table: TableConfig, plan: FieldPlan, marks: Marks): CompiledTable {
+/** What a table reads of a record beside its value. */
+export function readsBeside(table: TableConfig): { readonly keys: boolean; readonly headers: boolean } {
   const needs = (column: string) =>
     table.provenance === 'full' || JSON.stringify(table.steps).includes(column);
+  return { keys: needs('_key') || table.record.tombstones === 'keep', headers: needs('_headers') };
+}
+
+export function compileTable(table: TableConfig, plan: FieldPlan, marks: Marks): CompiledTable {
   const keepsDeleted = table.record.tombstones === 'keep';
-  const needsKeys = needs('_key') || keepsDeleted;
-  const needsHeaders = needs('_headers');
+  const { keys: needsKeys, headers: needsHeaders } = readsBeside(table);
   const needsOriginals = isConverted(table) && table.quarantineRaw !== 'drop';
   const needed = { needsKeys, needsHeaders, needsOriginals };
+  const keeps = keptBeside(table, needed);
   const context: Context = { table, plan, marks, ...needed, keepsDeleted, exactText: false, firstId: 0 };
   const outputs = plan.outputs.map((output) => compileOutput(table, output));
   const [rows, ...named] = outputs;
@@ -68,7 +73,7 @@ export function compileTable(table: TableConfig, plan: FieldPlan, marks: Marks):
     countRecords: countRecords(plan.outputs, plan.plural),
     countNulled: plan.nulls ? countNulled(plan.outputs) : undefined,
     outputs,
-    selectQuarantine: selectQuarantine(table),
+    selectQuarantine: selectQuarantine(table, keeps),
     schemas: {
       rows: rows?.columns ?? [],
       quarantine: quarantineColumns(table),

@@ -13,7 +13,12 @@ import { problem } from './problems.ts';
 import { type FieldType, isScalar } from './types.ts';
 
 /** A conversion that says itself what is wrong. */
-export type Told = Conversion & { told(field: string, from: string): string };
+export type Told = Conversion & {
+  /** SQL of what is wrong inside a nested value, NULL where it does not fail: long, and to be computed once. */
+  wrong?(from: string): string;
+  /** `wrong` is what the above has found. */
+  told(field: string, from: string, wrong?: string): string;
+};
 
 /** JSON as its producer wrote it, JSON that a decoder made of what a schema has typed, or another text. */
 export type Reads = 'json' | 'decoded' | 'text';
@@ -25,7 +30,12 @@ export function readAs(type: FieldType, reads: Reads): Told {
     return { ...conversion, told: (field, from) => castProblem(field, from, type) };
   }
   const conversion = reads === 'text' ? fromJsonText(type) : fromToken(type);
-  return { ...conversion, told: (field, from) => nestedProblem(field, from, conversion.problemAt(from)) };
+  const wrong = conversion.problemAt;
+  return {
+    ...conversion,
+    wrong: (from) => `CASE WHEN ${from} IS NOT NULL THEN ${wrong(from)} END`,
+    told: (field, from, found = wrong(from)) => nestedProblem(field, from, found),
+  };
 }
 
 /** Whether a JSON value is read as its token, so that 5 and "5" differ; a decoded one was typed before. */

@@ -14,12 +14,29 @@ export const METADATA: readonly string[] = [
 /** True for a tombstone that is kept; written, and no column that a step could read. */
 export const DELETED = '_deleted';
 
+/** Lower-case names that a field cannot have while SQL reads its record. */
+export const RESERVED: ReadonlySet<string> = new Set([
+  ...METADATA,
+  DELETED,
+  '_row',
+  ...['__value', '__original', '__problem', '__filtered', '__nulled', '__raw', '__id', '__nth', '__unread'],
+]);
+
 /** With the types that the table gives them. */
 export function metadataColumns({ record }: Pick<TableConfig, 'record'>): readonly Column[] {
   const key = record.key === 'bytes' ? 'binary' : 'string';
   const headers = record.headers === 'map' ? 'map<string,string>' : 'string';
   const types = ['string', 'int', 'bigint', 'timestamp', key, headers];
   return METADATA.map((name, i) => ({ name, type: types[i] ?? '' }));
+}
+
+/** A key, or headers, out of the text that was handed over. */
+export function keySql({ record }: Pick<TableConfig, 'record'>, text: string): string {
+  return record.key === 'bytes' ? `from_base64(${text})` : text;
+}
+
+export function headersSql({ record }: Pick<TableConfig, 'record'>, text: string): string {
+  return record.headers === 'map' ? `from_json(${text}, '"MAP(VARCHAR, VARCHAR)"')` : text;
 }
 
 export function metadataFields(

@@ -57,10 +57,8 @@ export function pluralStatements(parts: PluralParts): string[] {
 
 const made = (output: string) => `made_${output}`;
 
-function layDown(
-  { input, form, carry, finish, keepsDeleted }: PluralParts,
-  { from, steps, to, fields }: Pipe,
-): string {
+function layDown(parts: PluralParts, { from, steps, to, fields }: Pipe): string {
+  const { input, form, carry, finish, keepsDeleted } = parts;
   const read =
     from === undefined
       ? input
@@ -69,17 +67,25 @@ function layDown(
   const end = 'output' in to ? finish(stepped.last, fields) : { layers: [], last: stepped.last };
   const layers = [...read, ...stepped.layers, ...end.layers];
   const table = 'output' in to ? made(to.output) : to.table;
-  return `CREATE OR REPLACE TEMP TABLE ${table} AS\nWITH ${layers.join(',\n')}\nSELECT * FROM ${end.last}`;
+  const what = 'output' in to ? ownColumns(parts, fields) : '*';
+  return `CREATE OR REPLACE TEMP TABLE ${table} AS\nWITH ${layers.join(',\n')}\nSELECT ${what} FROM ${end.last}`;
+}
+
+/** What is asked of an output's rows later: of the record's bytes those that its first row has. */
+function ownColumns({ plan, metadata, raw }: PluralParts, fields: readonly Field[]): string {
+  const nulled = plan.nulls ? ['__nulled'] : [];
+  const known = [...metadata, ...nulled, '__id', '__nth', '__problem', '__filtered'];
+  return `${known.join(', ')}, CASE WHEN __value IS NOT NULL THEN ${raw} END AS __raw${columns(fields)}`;
 }
 
 /** One row for each record: what is wrong with any of its rows, and whether none of them is left. */
-function verdicts({ plan }: PluralParts): string {
+function verdicts({ plan, metadata }: PluralParts): string {
   const each = plan.outputs.map(
-    ({ name }) => `SELECT __id, _partition, _offset, _timestamp, __problem, __filtered FROM ${made(name)}`,
+    ({ name }) => `SELECT __id, ${metadata.join(', ')}, __problem, __filtered FROM ${made(name)}`,
   );
+  const known = metadata.map((name) => `any_value(${name}) AS ${name}`);
   return (
-    'CREATE OR REPLACE TEMP TABLE verdict AS SELECT __id, any_value(_partition) AS _partition, ' +
-    'any_value(_offset) AS _offset, any_value(_timestamp) AS _timestamp, min(__problem) AS problem, ' +
+    `CREATE OR REPLACE TEMP TABLE verdict AS SELECT __id, ${known.join(', ')}, min(__problem) AS problem, ` +
     `bool_and(__filtered) AS filtered FROM (\n${each.join('\nUNION ALL ')}\n) GROUP BY __id`
   );
 }
@@ -98,15 +104,15 @@ function stage({ plan, metadata }: PluralParts, { name, staged, tables }: Planne
 }
 
 /** Records without rows stand beside the table's own; the first row of one has its bytes. */
-function stageLost({ plan, raw }: PluralParts): string {
+function stageLost({ plan, metadata }: PluralParts): string {
   const bad = '(SELECT __id FROM verdict WHERE problem IS NOT NULL)';
   const bytes = plan.outputs.map(
-    ({ name }) =>
-      `SELECT __id, ${raw} AS raw FROM ${made(name)} WHERE __value IS NOT NULL AND __id IN ${bad}`,
+    ({ name }) => `SELECT __id, __raw AS raw FROM ${made(name)} WHERE __raw IS NOT NULL AND __id IN ${bad}`,
   );
+  const known = metadata.join(', ');
   return (
-    'INSERT INTO staged (_partition, _offset, _timestamp, __problem, __filtered, __raw, __id)\n' +
-    'SELECT _partition, _offset, _timestamp, problem, problem IS NULL, raw, __id FROM verdict ' +
+    `INSERT INTO staged (${known}, __problem, __filtered, __raw, __id)\n` +
+    `SELECT ${known}, problem, problem IS NULL, raw, __id FROM verdict ` +
     `LEFT JOIN (SELECT __id, any_value(raw) AS raw FROM (\n${bytes.join('\nUNION ALL ')}\n) GROUP BY __id) ` +
     'USING (__id) WHERE problem IS NOT NULL OR filtered'
   );

@@ -5,6 +5,36 @@ import { metadataColumns } from './metadata.ts';
 import { US } from './problems.ts';
 import { literal } from './types.ts';
 
+/**
+ * Whether files of the quarantine have key and headers as text: where raw is kept and the table is told them.
+ * Its catalogued table has the columns in any case, so that a step that begins to read them changes no table.
+ */
+export interface KeptBeside {
+  readonly key: boolean;
+  readonly headers: boolean;
+}
+
+export function keptBeside(
+  { quarantineRaw }: TableConfig,
+  { needsKeys, needsHeaders }: { readonly needsKeys: boolean; readonly needsHeaders: boolean },
+): KeptBeside {
+  const keeps = quarantineRaw === 'keep';
+  return { key: keeps && needsKeys, headers: keeps && needsHeaders };
+}
+
+/** A key or headers of any form as text. */
+function besideSql({ record }: TableConfig) {
+  const blob = (bytes: string, base64: string) =>
+    `coalesce(TRY(decode(${bytes})), concat('base64:', ${base64}))`;
+  const told = (column: string, text: string) => `CASE WHEN ${column} IS NOT NULL THEN ${text} END`;
+  const isBytes = record.key === 'bytes';
+  return {
+    key: isBytes ? told('_key', blob('_key', 'to_base64(_key)')) : '_key',
+    oddKey: isBytes ? told('k', blob('from_base64(k)', 'k')) : 'k',
+    headers: record.headers === 'map' ? 'to_json(_headers)::VARCHAR' : '_headers',
+  };
+}
+
 export function quarantineColumns(table: TableConfig): readonly Column[] {
   const raw = { keep: ['raw', 'binary'], hash: ['raw_sha256', 'string'], drop: undefined }[
     table.quarantineRaw
@@ -12,13 +42,14 @@ export function quarantineColumns(table: TableConfig): readonly Column[] {
   const column = (name: string, type: string) => ({ name, type });
   return [
     ...metadataColumns(table).filter(({ name }) => name !== '_key' && name !== '_headers'),
+    ...(table.quarantineRaw === 'keep' ? ['_key', '_headers'] : []).map((name) => column(name, 'string')),
     ...['code', 'field', 'reason'].map((name) => column(name, 'string')),
     ...(raw === undefined ? [] : [column(raw[0] ?? '', raw[1] ?? '')]),
     column('config_version', 'string'),
   ];
 }
 
-export function selectQuarantine(table: TableConfig): string {
+export function selectQuarantine(table: TableConfig, { key, headers }: KeptBeside): string {
   const raw = { keep: ', raw AS raw', hash: ', sha256(raw) AS raw_sha256', drop: '' }[table.quarantineRaw];
   const shown = table.quarantineRaw === 'keep';
   const part = (index: number) => `split_part(problem, ${US}, ${index})`;
@@ -28,15 +59,19 @@ export function selectQuarantine(table: TableConfig): string {
   const rule = shown
     ? `concat(${part(2)}, ' ''', ${part(3)}, ''' breaks the rule: ', ${part(4)})`
     : `concat('breaks the rule: ', ${part(4)})`;
+  const beside = (key ? ', _key' : '') + (headers ? ', _headers' : '');
+  const sql = besideSql(table);
+  const staged = (key ? `, ${sql.key} AS _key` : '') + (headers ? `, ${sql.headers} AS _headers` : '');
+  const odd = (key ? `, ${sql.oddKey} AS _key` : '') + (headers ? ', h AS _headers' : '');
   const reasons = Object.entries(REASONS).map(
     ([code, reason]) => `WHEN ${literal(code)} THEN ${literal(reason)}`,
   );
   return (
-    `SELECT ${literal(table.topic)} AS _topic, _partition, _offset, _timestamp, ${part(1)} AS code, ` +
+    `SELECT ${literal(table.topic)} AS _topic, _partition, _offset, _timestamp${beside}, ${part(1)} AS code, ` +
     `nullif(${part(2)}, '') AS field, CASE ${part(1)} ${reasons.join(' ')} WHEN 'RULE_BROKEN' THEN ${rule} ELSE ${cast} END AS reason${raw}, ` +
     `${literal(table.configVersion)} AS config_version FROM (\n` +
-    '  SELECT _partition, _offset, _timestamp, __problem AS problem, __raw AS raw FROM staged WHERE __problem IS NOT NULL\n' +
-    '  UNION ALL SELECT p, o, CASE WHEN t BETWEEN 0 AND 9223372036854775 THEN make_timestamp(t * 1000) END, code, raw FROM odd\n' +
+    `  SELECT _partition, _offset, _timestamp${staged}, __problem AS problem, __raw AS raw FROM staged WHERE __problem IS NOT NULL\n` +
+    `  UNION ALL SELECT p, o, CASE WHEN t BETWEEN 0 AND 9223372036854775 THEN make_timestamp(t * 1000) END${odd}, code, raw FROM odd\n` +
     ') ORDER BY _partition, _offset'
   );
 }

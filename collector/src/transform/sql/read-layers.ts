@@ -3,11 +3,12 @@
 import type { TableConfig } from '../../contracts.ts';
 import { explodesArrays } from '../../table-input.ts';
 import { type TextPattern, textPattern } from '../text-pattern.ts';
-import { type Reads, readAs, wantsToken } from './convert.ts';
+import { type Reads, readAs, type Told, wantsToken } from './convert.ts';
 import { exactText } from './exact-text.ts';
 import type { FieldPlan, SourceField } from './fields.ts';
-import { DELETED } from './metadata.ts';
+import { DELETED, headersSql, keySql } from './metadata.ts';
 import { problem, US } from './problems.ts';
+import { type QuickLook, quickLook } from './quick-nested.ts';
 import type { InsertForm } from './steps/step.ts';
 import { type FieldType, identifier, isScalar, literal } from './types.ts';
 
@@ -61,8 +62,7 @@ export function inputLayer({ table, plan, marks, firstId, ...context }: Context)
     : '';
   const deleted = keepsDeleted ? `, v = ${literal(marks.nullMark)} AS ${DELETED}` : '';
   const nullOr = (column: string) => `nullif(${column}, ${literal(marks.nullMark)})`;
-  const keyValue = table.record.key === 'bytes' ? `from_base64(${nullOr('k')})` : nullOr('k');
-  const headersValue = table.record.headers === 'map' ? `from_json(h, '"MAP(VARCHAR, VARCHAR)"')` : 'h';
+  const [keyValue, headersValue] = [keySql(table, nullOr('k')), headersSql(table, 'h')];
   return (
     `unnested AS (SELECT p, unnest(o) AS o, unnest(t) AS t, ${split('v')} AS v, ${key}, ${headers}, ` +
     `${original} FROM raw),\n` +
@@ -103,25 +103,49 @@ function jsonLayers(context: Context, form: InsertForm): string[] {
   const object =
     "(starts_with(__value, '{') OR starts_with(ltrim(__value, ' ' || chr(9) || chr(10) || chr(13)), '{'))";
   const readable = form === 'clean' ? object : `${object} AND json_valid(__value)`;
-  const parse = `from_json(__value, ${literal(structureOf(source, asToken))})`;
+  const looks = source.map(({ type }) => (isScalar(type) ? undefined : quickLook(type)));
+  const wanted = (i: number, type: FieldType) => looks[i]?.structure ?? (asToken(type) ? 'JSON' : 'VARCHAR');
+  const parse = `from_json(__value, ${structureOf(source, wanted)})`;
   const explodes = explodesArrays(table.input);
   const shown = { value: '__value', type: 'an object' };
   const other = explodes
     ? `CASE WHEN __at IS NULL THEN 'NOT_AN_OBJECT' ELSE ${problem('NOT_AN_OBJECT', '', shown)} END`
     : "'NOT_AN_OBJECT'";
   const notObject = `CASE WHEN r IS NOT NULL OR __value IS NULL THEN NULL WHEN json_valid(__value) THEN ${other} ELSE 'JSON_INVALID' END`;
-  const texts = source.map((field, i) => {
-    const at = field.path.reduce((inner, part) => `struct_extract(${inner}, ${literal(part)})`, 'r');
-    return asToken(field.type) ? `nullif(${at}::VARCHAR, 'null') AS t${i}` : `${at} AS t${i}`;
+  const texts = source.map(({ path, type }, i) => {
+    if (looks[i] !== undefined) return `${extracted('r', path)} AS q${i}`;
+    return asToken(type) ? `${tokenOf('r', path)} AS t${i}` : `${extracted('r', path)} AS t${i}`;
   });
   const mark = exactText ? marks.nullMark : undefined;
   return [
     ...(explodes ? elementLayers(marks.elementMark) : []),
     `parsed AS (SELECT *, CASE WHEN ${readable} THEN ${parse} END AS r FROM ${explodes ? 'elements' : 'input'})`,
     `texts AS (SELECT *, ${notObject} AS __unread, ${[...texts].join(', ')} FROM parsed)`,
+    ...lookLayers(source, looks),
     ...(explodes
-      ? placed(typedLayers(context, { reads, mark, also: ', __at' }))
-      : typedLayers(context, { reads, mark })),
+      ? placed(typedLayers(context, { reads, looks, mark, also: ', __at' }))
+      : typedLayers(context, { reads, looks, mark })),
+  ];
+}
+
+const extracted = (from: string, path: readonly string[]) =>
+  path.reduce((inner, part) => `struct_extract(${inner}, ${literal(part)})`, from);
+const tokenOf = (from: string, path: readonly string[]) =>
+  `nullif(${extracted(from, path)}::VARCHAR, 'null')`;
+
+/** `s` says whether the quick look was certain; where it was not, the record is read once more. */
+function lookLayers(source: readonly SourceField[], looks: readonly (QuickLook | undefined)[]): string[] {
+  const seen = looks.flatMap((look, i) => (look === undefined ? [] : [`${look.certain(`q${i}`)} AS s${i}`]));
+  if (seen.length === 0) return [];
+  const tokens = source.flatMap((field, i) => {
+    if (looks[i] === undefined) return [];
+    const read = `from_json(__value, ${structureOf([field], () => 'JSON')})`;
+    const again = `CASE WHEN r IS NOT NULL AND NOT s${i} THEN ${tokenOf(read, field.path)} END`;
+    return [`${again} AS t${i}`];
+  });
+  return [
+    `seen AS (SELECT *, ${seen.join(', ')} FROM texts)`,
+    `looked AS (SELECT *, ${tokens.join(', ')} FROM seen)`,
   ];
 }
 
@@ -155,21 +179,24 @@ function placed(layers: readonly string[]): string[] {
 }
 
 /**
- * from_json's structure: objects nested by path, JSON where the token matters and VARCHAR where its text
- * does.
+ * from_json's structure: objects nested by path, and in them what is wanted: JSON where the token matters,
+ * VARCHAR where its text does.
  */
-function structureOf(source: readonly SourceField[], asToken: (type: FieldType) => boolean): string {
+function structureOf(
+  source: readonly SourceField[],
+  wanted: (i: number, type: FieldType) => unknown,
+): string {
   const root: Record<string, unknown> = Object.create(null);
-  for (const { path, type } of source) {
+  for (const [i, { path, type }] of source.entries()) {
     let at = root;
     for (const part of path.slice(0, -1)) {
       const inner = (at[part] ?? Object.create(null)) as Record<string, unknown>;
       at[part] = inner;
       at = inner;
     }
-    at[path.at(-1) ?? ''] = asToken(type) ? 'JSON' : 'VARCHAR';
+    at[path.at(-1) ?? ''] = wanted(i, type);
   }
-  return JSON.stringify(root);
+  return literal(JSON.stringify(root));
 }
 
 /** The converter made a JSON array of the line: the line itself, then its fields; null for an empty one. */
@@ -198,25 +225,49 @@ function patternLayers({ regex, groups }: TextPattern, context: Context): string
   ];
 }
 
+interface Reading {
+  readonly reads: Reads;
+  readonly mark?: string | undefined;
+  /** By number of the column. */
+  readonly looks?: readonly (QuickLook | undefined)[];
+  /** Behind a comma: what else is handed on. */
+  readonly also?: string;
+}
+
+/** What the quick look was certain of; else, of the token, what is made without it. There is none where it was. */
+function looked(read: Told, look: QuickLook | undefined, i: number): Told {
+  if (look === undefined) return read;
+  return {
+    ...read,
+    value: (token) => `CASE WHEN s${i} THEN ${look.value(`q${i}`)} ELSE ${read.value(token)} END`,
+  };
+}
+
 function typedLayers(
   { plan, keepsDeleted }: Pick<Context, 'plan' | 'keepsDeleted'>,
-  { reads, mark, also = '' }: { reads: Reads; mark?: string | undefined; also?: string },
+  { reads, mark, looks = [], also = '' }: Reading,
 ): string[] {
   const { source, nulls } = plan;
-  const conversions = source.map(({ type, path }) => {
-    const read = readAs(type, reads);
+  const conversions = source.map(({ type, path }, i) => {
+    const read = looked(readAs(type, reads), looks[i], i);
     if (mark !== undefined && type.kind === 'string') return { ...read, value: exactText(path, mark) };
     return read;
   });
-  const values = conversions.map((conversion, i) => `${conversion.value(`t${i}`)} AS c${i}`);
-  const failing = conversions.map((conversion, i) => conversion.fails(`t${i}`, `c${i}`));
+  const values = conversions.flatMap(({ value, wrong }, i) => [
+    `${value(`t${i}`)} AS c${i}`,
+    ...(wrong === undefined ? [] : [`${wrong(`t${i}`)} AS w${i}`]),
+  ]);
+  const failing = conversions.map(({ wrong, fails }, i) =>
+    wrong === undefined ? fails(`t${i}`, `c${i}`) : `w${i} IS NOT NULL`,
+  );
   const parents = reads === 'text' ? [] : parentsOf(source);
+  const isMissing = (i: number) => (looks[i] === undefined ? `t${i} IS NULL` : `q${i} IS NULL`);
   const problems = [
     'WHEN __unread IS NOT NULL THEN __unread',
     ...parents.map((path) => {
       const pointer = literal(`$${path.map((part) => `."${part.replaceAll('"', '\\"')}"`).join('')}`);
       // A parent with a value below it is an object; asking would parse the whole record once more.
-      const below = source.flatMap((field, i) => (startsWith(field.path, path) ? [`t${i} IS NULL`] : []));
+      const below = source.flatMap((field, i) => (startsWith(field.path, path) ? [isMissing(i)] : []));
       const isOther = `coalesce(json_type(__value, ${pointer}), 'NULL') NOT IN ('OBJECT', 'NULL')`;
       const found = `json_extract_string(__value, ${pointer})`;
       const told = problem('NOT_AN_OBJECT', path.join('.'), { value: found, type: 'an object' });
@@ -226,7 +277,7 @@ function typedLayers(
       const fails = failing[i] ?? 'false';
       if (fails === 'false' || field.nullOnError) return [];
       const shown = reads === 'json' && isScalar(field.type) ? shownToken(`t${i}`) : `t${i}`;
-      return [`WHEN ${fails} THEN ${conversions[i]?.told(field.path.join('.'), shown)}`];
+      return [`WHEN ${fails} THEN ${conversions[i]?.told(field.path.join('.'), shown, `w${i}`)}`];
     }),
   ];
   const nulled = source.flatMap(({ name, nullOnError }, i) =>
@@ -240,7 +291,7 @@ function typedLayers(
     .join('');
   const counted = nulls ? `, ${["''", ...nulled].join(' || ')} AS __nulled` : '';
   return [
-    `typed AS (SELECT *, ${values.join(', ')} FROM texts)`,
+    `typed AS (SELECT *, ${values.join(', ')} FROM ${looks.some(Boolean) ? 'looked' : 'texts'})`,
     `read AS (SELECT _topic, _partition, _offset, _timestamp, _key, _headers, __value, __original${others}, ` +
       `CASE ${problems.join('\n  ')} END AS __problem, false AS __filtered${counted}${named} FROM typed)`,
   ];

@@ -53,6 +53,7 @@ export interface ConnectResponse {
     | { $case: "hold"; value: Hold }
     | { $case: "release"; value: Release }
     | { $case: "refused"; value: Refused }
+    | { $case: "readHistory"; value: ReadHistory }
     | { $case: "look"; value: Look }
     | { $case: "schemaRequest"; value: SchemaRequest }
     | undefined;
@@ -90,6 +91,8 @@ export interface PartitionState {
    * agent fills no gaps.
    */
   spoolRuns: OffsetRange[];
+  /** Assigned to this agent, which reads of its log what ReadHistory asks for. */
+  readsLog: boolean;
 }
 
 export interface OffsetRange {
@@ -240,6 +243,21 @@ export interface Rewind {
   rewindEpoch: number;
   reason: string;
   fillUntil: number;
+}
+
+/**
+ * Of a partition that is assigned to the agent: what Kafka has of [start_offset, next_offset) now is read beside the
+ * group and sent under this epoch while nothing else is to be sent, at most `bytes_max` of payload but at least one
+ * segment. What Kafka no longer has is said by a Gap under this epoch. A later one takes the place of this.
+ */
+export interface ReadHistory {
+  topic: string;
+  topicId: Uint8Array;
+  partition: number;
+  startOffset: number;
+  nextOffset: number;
+  rewindEpoch: number;
+  bytesMax: number;
 }
 
 export interface Hold {
@@ -463,6 +481,9 @@ export const ConnectResponse: MessageFns<ConnectResponse> = {
       case "refused":
         Refused.encode(message.body.value, writer.uint32(74).fork()).join();
         break;
+      case "readHistory":
+        ReadHistory.encode(message.body.value, writer.uint32(82).fork()).join();
+        break;
       case "look":
         Look.encode(message.body.value, writer.uint32(162).fork()).join();
         break;
@@ -556,6 +577,14 @@ export const ConnectResponse: MessageFns<ConnectResponse> = {
             }
 
             message.body = { $case: "refused", value: Refused.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.body = { $case: "readHistory", value: ReadHistory.decode(reader, reader.uint32()) };
             continue;
           }
           case 20: {
@@ -700,6 +729,7 @@ function createBasePartitionState(): PartitionState {
     logEnd: 0,
     startAt: "",
     spoolRuns: [],
+    readsLog: false,
   };
 }
 
@@ -734,6 +764,9 @@ export const PartitionState: MessageFns<PartitionState> = {
     }
     for (const v of message.spoolRuns) {
       OffsetRange.encode(v!, writer.uint32(82).fork()).join();
+    }
+    if (message.readsLog !== false) {
+      writer.uint32(88).bool(message.readsLog);
     }
     return writer;
   },
@@ -829,6 +862,14 @@ export const PartitionState: MessageFns<PartitionState> = {
             }
 
             message.spoolRuns.push(OffsetRange.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.readsLog = reader.bool();
             continue;
           }
         }
@@ -2251,6 +2292,126 @@ export const Rewind: MessageFns<Rewind> = {
             }
 
             message.fillUntil = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseReadHistory(): ReadHistory {
+  return {
+    topic: "",
+    topicId: new Uint8Array(0),
+    partition: 0,
+    startOffset: 0,
+    nextOffset: 0,
+    rewindEpoch: 0,
+    bytesMax: 0,
+  };
+}
+
+export const ReadHistory: MessageFns<ReadHistory> = {
+  encode(message: ReadHistory, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.topic !== "") {
+      writer.uint32(10).string(message.topic);
+    }
+    if (message.topicId.length !== 0) {
+      writer.uint32(18).bytes(message.topicId);
+    }
+    if (message.partition !== 0) {
+      writer.uint32(24).int32(message.partition);
+    }
+    if (message.startOffset !== 0) {
+      writer.uint32(32).uint64(message.startOffset);
+    }
+    if (message.nextOffset !== 0) {
+      writer.uint32(40).uint64(message.nextOffset);
+    }
+    if (message.rewindEpoch !== 0) {
+      writer.uint32(48).uint32(message.rewindEpoch);
+    }
+    if (message.bytesMax !== 0) {
+      writer.uint32(56).uint64(message.bytesMax);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReadHistory {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReadHistory();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.topic = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.topicId = reader.bytes();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.partition = reader.int32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.startOffset = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.nextOffset = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.rewindEpoch = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.bytesMax = longToNumber(reader.uint64());
             continue;
           }
         }

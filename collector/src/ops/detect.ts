@@ -1,0 +1,104 @@
+// `sluice-collector detect`: looks at a file of values, or at what `sluice-agent sample` brings, and prints
+// the table that they suggest. Reads no config and no lake, and writes nothing.
+import { closeSync, openSync, readSync } from 'node:fs';
+import { basename, extname } from 'node:path';
+import { type Command, UsageError } from '@sluice/shared/command-line.ts';
+import { EXIT } from '@sluice/shared/process-life.ts';
+import { decodeSample } from '@sluice/shared/sample-lines.ts';
+import { type DetectedFormat, detectColumns } from '../transform/detect-columns.ts';
+import { tableOf, tableYaml } from './detected-table.ts';
+
+const FORMATS: readonly DetectedFormat[] = ['json', 'csv', 'text', 'bytes'];
+/** Of a file, from its beginning. */
+const SAMPLE_BYTES_MAX = 64 * 2 ** 20;
+const SAMPLE_RECORDS_MAX = 100_000;
+/** As a table has it where its config says nothing. */
+const WINDOW = '100s';
+
+export interface Sample {
+  readonly values: readonly (Buffer | null)[];
+  /** The file has more. */
+  readonly isCut: boolean;
+}
+
+export const detectCommand: Command = {
+  summary: 'Prints the table that a file of values suggests, to paste into collector.yaml.',
+  options: {
+    file: 'a file with a value a line; - reads what `sluice-agent sample <topic>` writes',
+    topic: 'the topic that the table reads (default: the file’s name)',
+    format: `${FORMATS.join(', ')} (default: csv for *.csv, else looked at)`,
+  },
+  flags: { header: 'csv: the first line has the names of the columns' },
+  run({ options, flags }) {
+    const { file, topic } = options;
+    if (file === undefined)
+      throw new UsageError(
+        'name a file, or - and pipe: sluice-agent sample <topic> | sluice-collector detect --file -',
+      );
+    const format = options['format'] ?? (extname(file) === '.csv' ? 'csv' : undefined);
+    if (!isFormat(format)) throw new UsageError(`--format is one of ${FORMATS.join(', ')}`);
+    const isNamed = topic !== undefined || file !== '-';
+    if (!isNamed) throw new UsageError('name the topic with --topic');
+    const sample = readSample(file);
+    const said = { format, header: flags['header'] === true };
+    process.stdout.write(proposal(topic ?? basename(file, extname(file)), sample, said));
+    return Promise.resolve(EXIT.ok);
+  },
+};
+
+function isFormat(text: string | undefined): text is DetectedFormat | undefined {
+  return text === undefined || FORMATS.some((format) => format === text);
+}
+
+/** What is odd about the choice comes first, as comments. */
+export function proposal(
+  topic: string,
+  { values, isCut }: Sample,
+  said: { readonly format: DetectedFormat | undefined; readonly header: boolean },
+): string {
+  const detection = detectColumns(values, said);
+  const looked = `${values.length.toLocaleString('en')} values were looked at${isCut ? '; the file has more' : ''}`;
+  const notes = [looked, ...detection.notes].map((note) => `# ${note.replaceAll(/[\r\n]+/g, ' ')}\n`);
+  return `${notes.join('')}${tableYaml(tableOf(topic, detection, WINDOW))}`;
+}
+
+function readSample(file: string): Sample {
+  const { bytes, isCut } = readBeginning(file);
+  const sampled = decodeSample(bytes.toString('latin1'));
+  if (sampled !== undefined) return { values: sampled, isCut };
+  return linesOf(bytes, isCut);
+}
+
+/** A line that the end of the sample cuts off is none. */
+export function linesOf(bytes: Buffer, isCut: boolean): Sample {
+  const values: Buffer[] = [];
+  let from = 0;
+  while (from < bytes.length && values.length < SAMPLE_RECORDS_MAX) {
+    const found = bytes.indexOf('\n', from);
+    if (found < 0 && isCut) break;
+    const end = found < 0 ? bytes.length : found;
+    const line = bytes.subarray(from, bytes[end - 1] === 13 ? end - 1 : end);
+    if (line.length > 0) values.push(line);
+    from = end + 1;
+  }
+  return { values, isCut: isCut || from < bytes.length };
+}
+
+function readBeginning(file: string): { bytes: Buffer; isCut: boolean } {
+  const descriptor = file === '-' ? 0 : openSync(file, 'r');
+  try {
+    const parts: Buffer[] = [];
+    let length = 0;
+    for (;;) {
+      const part = Buffer.alloc(Math.min(2 ** 20, SAMPLE_BYTES_MAX + 1 - length));
+      const read = part.length === 0 ? 0 : readSync(descriptor, part);
+      if (read === 0) break;
+      parts.push(part.subarray(0, read));
+      length += read;
+    }
+    const bytes = Buffer.concat(parts);
+    return { bytes: bytes.subarray(0, SAMPLE_BYTES_MAX), isCut: bytes.length > SAMPLE_BYTES_MAX };
+  } finally {
+    if (descriptor !== 0) closeSync(descriptor);
+  }
+}

@@ -1,0 +1,41 @@
+// What `replay` says to people: each part on stderr as it goes, and in the end what became of whom.
+import { outputTable } from '../../lake/object-keys.ts';
+import { IMPOSSIBLE, type ImpossibleReason } from './quarantined-rows.ts';
+import type { Replayed } from './replay.ts';
+
+const number = (n: number) => n.toLocaleString('en-US');
+const sum = (counts: Readonly<Record<string, number>>) => Object.values(counts).reduce((a, b) => a + b, 0);
+const counted = (n: number) => `${number(n)} record${n === 1 ? '' : 's'}`;
+
+export function formatProgress({ table, run, failed, entries }: Replayed): string {
+  const last = entries.at(-1);
+  const at = last === undefined ? '' : `, entry ${last}`;
+  return `${table}: ${counted(run)} run, ${number(sum(failed))} failed again${at}\n`;
+}
+
+export function formatReplayed(replayed: Replayed): string {
+  const { table, dryRun, run, taken, rows, failed, earlier, impossible, entries } = replayed;
+  const inEntries =
+    entries.length === 0
+      ? ''
+      : `, ledger ${entries.length === 1 ? 'entry' : 'entries'} ${entries.join(', ')}`;
+  const fates = Object.entries(taken).filter(([fate, n]) => n > 0 || fate === 'emitted');
+  const lines = [
+    `${table}: ${counted(run)} run again${dryRun ? ' and nothing written (--dry-run)' : inEntries}`,
+    ...fates.map(([fate, n]) => `  ${fate} ${number(n)}`),
+    ...Object.entries(rows).map(
+      ([output, n]) => `    ${number(n)} rows in ${outputTable({ name: table }, output)}`,
+    ),
+    ...Object.entries(failed).map(([code, n]) => `  stays in quarantine ${number(n)}: ${code}`),
+    ...(earlier === 0 ? [] : [`  left out ${number(earlier)}: an earlier replay took them`]),
+    ...Object.entries(impossible).map(
+      ([reason, n]) => `  cannot be run ${number(n)}: ${reason}: ${IMPOSSIBLE[reason as ImpossibleReason]}`,
+    ),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+/** Something that was chosen could not be run: what is named needs a human. */
+export function isIncomplete({ impossible }: Replayed): boolean {
+  return Object.keys(impossible).length > 0;
+}

@@ -1,0 +1,102 @@
+// What the ledger says of a table's quarantine: its objects in the order of their entries, and which of their
+// records earlier replays took. Pure but for the entries it is given.
+import type { PartitionId } from '@sluice/shared/position.ts';
+import type {
+  LedgerEntry,
+  LedgerOutput,
+  LedgerRange,
+  ReplayedObject,
+  ReplayedRange,
+} from '../../contracts.ts';
+import { isWindow } from '../../ledger/fold.ts';
+
+export interface QuarantineObject {
+  readonly entry: number;
+  readonly ranges: readonly LedgerRange[];
+  readonly output: LedgerOutput;
+}
+
+export interface Quarantine {
+  readonly objects: readonly QuarantineObject[];
+  /** By the key of the object, whatever order the replays were in. */
+  readonly taken: ReadonlyMap<string, readonly ReplayedRange[]>;
+  /** -1 for none. */
+  readonly lastReplay: number;
+}
+
+export async function quarantineOf(entries: AsyncIterable<LedgerEntry>): Promise<Quarantine> {
+  const objects: QuarantineObject[] = [];
+  const taken = new Map<string, ReplayedRange[]>();
+  let lastReplay = -1;
+  for await (const entry of entries) {
+    if (entry.kind === 'replay') {
+      lastReplay = entry.sequence;
+      for (const { finalKey, ranges } of entry.replayed)
+        taken.set(finalKey, [...(taken.get(finalKey) ?? []), ...ranges]);
+    }
+    if (!isWindow(entry)) continue;
+    for (const output of entry.outputs)
+      if (output.output === 'quarantine')
+        objects.push({ entry: entry.sequence, ranges: entry.ranges, output });
+  }
+  return { objects, taken, lastReplay };
+}
+
+/** Whether a replay has taken what stands there. Ranges must be in ascending order: `inOrder`. */
+export function isTaken(ranges: readonly ReplayedRange[], partition: number, offset: number): boolean {
+  let [low, high] = [0, ranges.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const range = ranges[middle];
+    if (range === undefined) break;
+    const isBehind = range.partition < partition || (range.partition === partition && range.next <= offset);
+    if (isBehind) low = middle + 1;
+    else high = middle;
+  }
+  const found = ranges[low];
+  return found !== undefined && found.partition === partition && found.start <= offset;
+}
+
+export function inOrder(ranges: readonly ReplayedRange[]): readonly ReplayedRange[] {
+  return ranges.toSorted((a, b) => a.partition - b.partition || a.start - b.start);
+}
+
+/** A quarantined record; `row` is its place in its object, in the order of (partition, offset). */
+export interface ChosenRow {
+  readonly row: number;
+  readonly id: PartitionId;
+  readonly offset: number;
+}
+
+export interface Picked {
+  readonly object: QuarantineObject;
+  readonly rows: readonly ChosenRow[];
+}
+
+/**
+ * The records as an entry names them. A range spans offsets only where it has every row of the object between
+ * them, so that two ranges overlap only if they share a record.
+ */
+export function replayedOf(picks: readonly Picked[]): ReplayedObject[] {
+  return picks.flatMap(({ object, rows }) => {
+    if (rows.length === 0) return [];
+    const ranges: ReplayedRange[] = [];
+    let last: ChosenRow | undefined;
+    for (const row of rows) {
+      const range = ranges.at(-1);
+      const joins = last !== undefined && row.row === last.row + 1 && isSame(row.id, last.id);
+      if (range !== undefined && joins)
+        ranges.splice(-1, 1, { ...range, next: row.offset + 1, records: range.records + 1 });
+      else {
+        const { topic, topicId, partition } = row.id;
+        ranges.push({ topic, topicId, partition, start: row.offset, next: row.offset + 1, records: 1 });
+      }
+      last = row;
+    }
+    return [{ entry: object.entry, finalKey: object.output.finalKey, ranges }];
+  });
+}
+
+function isSame(a: PartitionId, b: PartitionId): boolean {
+  return a.partition === b.partition && a.topicId === b.topicId;
+}

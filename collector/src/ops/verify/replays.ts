@@ -1,0 +1,167 @@
+// Replays under audit: each took records that a quarantine object of an earlier entry holds, and none that
+// another replay took. Its objects are then held to it as those of a window are to theirs.
+import { partitionName } from '@sluice/shared/position.ts';
+import type {
+  LedgerEntry,
+  ObjectsEntry,
+  ReplayEntry,
+  ReplayedObject,
+  ReplayedRange,
+  TableDefinition,
+  WindowEntry,
+} from '../../contracts.ts';
+import type { Database } from '../../transform/duckdb.ts';
+import { type LakeReader, readerOf } from '../lake-reader.ts';
+import { inOrder } from '../replay/taken.ts';
+import { type Finding, finding } from './findings.ts';
+
+/** Ranges that one statement asks for. */
+const RANGES_ASKED_MAX = 500;
+
+export interface ReplaySummary {
+  readonly entries: number;
+  /** Quarantined records that were run again and left the quarantine's count. */
+  readonly records: number;
+  readonly emitted: number;
+  readonly merged: number;
+  readonly filtered: number;
+}
+
+/** A replay as what answers for the ranges of its records. */
+export function windowOfEntry(entry: ObjectsEntry): WindowEntry {
+  if (entry.kind !== 'replay') return entry;
+  const { replayed, after: _after, ...rest } = entry;
+  const ranges = replayed.flatMap((object) =>
+    object.ranges.map(({ records, ...range }) => {
+      const absent = range.next - range.start - records;
+      return { ...range, leaderEpoch: -1, counts: { records, control: 0, aborted: 0, absent } };
+    }),
+  );
+  return { ...rest, kind: 'fill', ranges };
+}
+
+/** One table's, in the order of its ledger. */
+export class ReplayAudit {
+  /** Entries by the key of their quarantine object. */
+  readonly #quarantines = new Map<string, number>();
+  readonly #taken = new Map<string, readonly ReplayedRange[]>();
+  #sum = { entries: 0, records: 0, emitted: 0, merged: 0, filtered: 0 };
+
+  /** Findings that the ledger alone shows. */
+  add(entry: ObjectsEntry): Finding[] {
+    if (entry.kind === 'replay') return this.#replay(entry);
+    for (const { output, finalKey } of entry.outputs)
+      if (output === 'quarantine') this.#quarantines.set(finalKey, entry.sequence);
+    return [];
+  }
+
+  get summary(): ReplaySummary {
+    return this.#sum;
+  }
+
+  #replay(entry: ReplayEntry): Finding[] {
+    const { emitted, merged, filtered, in: records } = entry.classes;
+    const sum = this.#sum;
+    this.#sum = {
+      entries: sum.entries + 1,
+      records: sum.records + records,
+      emitted: sum.emitted + emitted,
+      merged: sum.merged + merged,
+      filtered: sum.filtered + filtered,
+    };
+    return entry.replayed.flatMap((object) => {
+      if (this.#quarantines.get(object.finalKey) !== object.entry) return [unfounded(entry, object)];
+      const taken = inOrder([...(this.#taken.get(object.finalKey) ?? []), ...object.ranges]);
+      this.#taken.set(object.finalKey, taken);
+      const twice = taken.find((range, i) => overlap(taken[i - 1], range));
+      return twice === undefined ? [] : [takenTwice(entry, object, twice)];
+    });
+  }
+}
+
+/** Of two ranges in order; those of one object share an offset only where they share a record. */
+function overlap(before: ReplayedRange | undefined, range: ReplayedRange): boolean {
+  return before?.partition === range.partition && range.start < before.next;
+}
+
+function takenTwice({ table, sequence }: ReplayEntry, { finalKey }: ReplayedObject, range: ReplayedRange) {
+  const { start, next } = range;
+  const message = `it takes ${partitionName(range)} [${start}, ${next}) of ${finalKey}, and an earlier replay took some of that`;
+  return finding('OFFSET_DUPLICATED', { table, place: `entry ${sequence}` }, message);
+}
+
+function unfounded({ table, sequence }: ReplayEntry, { entry, finalKey }: ReplayedObject) {
+  const message = `it takes records of ${finalKey}, which is no quarantine object of entry ${entry}`;
+  return finding('REPLAY_UNFOUNDED', { table, place: `entry ${sequence}` }, message);
+}
+
+export interface SourcesTask {
+  readonly database: Database;
+  readonly reader: LakeReader;
+  readonly quarantine: TableDefinition;
+}
+
+/** Whether the quarantine objects hold the records that were taken; one that is gone is found elsewhere. */
+export async function sourceFindings(task: SourcesTask, entry: ReplayEntry): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const { finalKey, ranges } of entry.replayed) {
+    const path = await task.reader.local(finalKey);
+    if (path === undefined) continue;
+    try {
+      const records = ranges.reduce((sum, range) => sum + range.records, 0);
+      const held = await countIn(task, path, ranges);
+      if (held === records) continue;
+      const message = `it takes ${records} records of ${finalKey}, which holds ${held} there`;
+      findings.push(
+        finding('REPLAY_UNFOUNDED', { table: entry.table, place: `entry ${entry.sequence}` }, message),
+      );
+    } finally {
+      await task.reader.release(finalKey);
+    }
+  }
+  return findings;
+}
+
+async function countIn(
+  { database, quarantine }: SourcesTask,
+  path: string,
+  ranges: readonly ReplayedRange[],
+): Promise<number> {
+  let held = 0;
+  for (let from = 0; from < ranges.length; from += RANGES_ASKED_MAX) {
+    const asked = ranges
+      .slice(from, from + RANGES_ASKED_MAX)
+      .map(
+        ({ partition, start, next }) =>
+          `(_partition = ${partition} AND _offset >= ${start} AND _offset < ${next})`,
+      );
+    const sql = `SELECT count(*) FROM ${readerOf(quarantine, [path])} WHERE ${asked.join(' OR ')}`;
+    held += Number((await database.select(sql)).rows[0]?.[0]);
+  }
+  return held;
+}
+
+/** The replays that took a record of an entry's quarantine: one, or there is a finding. */
+export async function replaysOf(
+  entries: AsyncIterable<LedgerEntry>,
+  { entry: from, topicId, partition, offset }: TakenRecord,
+): Promise<readonly ReplayEntry[]> {
+  const found: ReplayEntry[] = [];
+  for await (const entry of entries) {
+    if (entry.kind !== 'replay') continue;
+    const ranges = entry.replayed.flatMap((object) => (object.entry === from ? object.ranges : []));
+    const holds = ranges.some(
+      (r) => r.topicId === topicId && r.partition === partition && r.start <= offset && offset < r.next,
+    );
+    if (holds) found.push(entry);
+  }
+  return found;
+}
+
+export interface TakenRecord {
+  /** Number of the entry that put it into quarantine. */
+  readonly entry: number;
+  readonly topicId: string;
+  readonly partition: number;
+  readonly offset: number;
+}

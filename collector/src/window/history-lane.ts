@@ -1,0 +1,107 @@
+// What one table gets of its history, beside its windows and its gaps: segments that an agent reads from Kafka
+// for it, in windows of their own that are committed as fills, each from where the one before ended. What
+// Kafka has lost meanwhile is recorded in its place. Only while the table's config asks for it; what is begun
+// goes on where it was.
+import { describeError, SluiceError } from '@sluice/shared/errors.ts';
+import { type OffsetRange, withoutRanges } from '@sluice/shared/offset-range.ts';
+import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
+import type { DeclaredPartition, LostHistory } from '../contracts.ts';
+import { FillLane } from './fill-lane.ts';
+import type { LaneOptions } from './lane.ts';
+
+const ANOTHER_TOPIC = 'the topic was deleted and created again';
+
+export class HistoryLane {
+  readonly fills: FillLane;
+  readonly #options: LaneOptions;
+  readonly #changed: () => void;
+  /** Lost parts on their way into the ledger. */
+  readonly #losing = new Set<LostHistory>();
+
+  constructor(options: LaneOptions, changed: () => void) {
+    this.#options = options;
+    this.#changed = changed;
+    const { table } = options;
+    this.fills = new FillLane(options, changed, {
+      open: (id) => this.#unread(id),
+      lingerMs: table.windowLengthMs,
+      filled: (range) => this.#ended(range),
+    });
+  }
+
+  /** Its config asks for it. */
+  get isWanted(): boolean {
+    return this.#options.table.backfill === 'earliest';
+  }
+
+  #unread(id: PartitionId): readonly OffsetRange[] {
+    const backfill = this.isWanted ? this.#options.writer.backfill(id) : undefined;
+    if (backfill === undefined || backfill.next >= backfill.to) return [];
+    const key = partitionKey(id);
+    const losing = [...this.#losing].filter((lost) => partitionKey(lost) === key);
+    return withoutRanges(
+      [{ startOffset: backfill.next, nextOffset: backfill.to }],
+      losing.map(({ start, next }) => ({ startOffset: start, nextOffset: next })),
+    );
+  }
+
+  /** Once for each partition that the table has opened. Never rejects. */
+  async begin(declared: readonly DeclaredPartition[]): Promise<void> {
+    if (!this.isWanted) return;
+    const { table, writer, events } = this.#options;
+    const read = declared.filter(({ topic, readsLog }) => readsLog && topic === table.topic);
+    for (const partition of read) this.#endOthers(partition);
+    const fresh = read.filter((p) => writer.backfill(p) === undefined);
+    try {
+      await writer.beginBackfill(fresh.map(({ logStart, ...id }) => ({ ...id, from: logStart })));
+    } catch (error) {
+      events.tableNotOpened({ table: table.name, reason: `backfill: ${describeError(error)}` });
+      return;
+    }
+    for (const id of fresh) {
+      const { topic, partition } = id;
+      const backfill = writer.backfill(id);
+      if (backfill !== undefined)
+        events.backfillBegun({ table: table.name, topic, partition, from: backfill.from, to: backfill.to });
+    }
+    this.#changed();
+  }
+
+  /** Of a topic that was deleted nobody can read what is left. */
+  #endOthers({ topic, partition, topicId, leaderEpoch }: DeclaredPartition): void {
+    const others = this.#options.writer
+      .partitions()
+      .filter((p) => p.topic === topic && p.partition === partition && p.topicId !== topicId);
+    for (const id of others)
+      for (const { startOffset: start, nextOffset: next } of this.#unread(id))
+        this.lose({ topic, partition, topicId: id.topicId, leaderEpoch, start, next, reason: ANOTHER_TOPIC });
+  }
+
+  /** Recorded behind what is staged here. */
+  lose(lost: LostHistory): void {
+    const { writer, events, table } = this.#options;
+    this.#losing.add(lost);
+    this.fills.inOrder(async () => {
+      try {
+        await writer.loseHistory(lost);
+        const { topic, partition, start, next, reason } = lost;
+        events.gapRecorded({ table: table.name, topic, partition, start, next, reason });
+        this.#ended(lost);
+      } catch (error) {
+        // What comes before it is not there: another collector was first. It is asked for again.
+        if (!(error instanceof SluiceError && error.code === 'LEDGER_RANGE_CONFLICT')) throw error;
+      } finally {
+        this.#losing.delete(lost);
+        this.#changed();
+      }
+    });
+  }
+
+  #ended(id: PartitionId): void {
+    const backfill = this.#options.writer.backfill(id);
+    if (backfill === undefined || backfill.next < backfill.to) return;
+    const { from, to } = backfill;
+    const { topic, partition } = id;
+    this.#options.events.backfillEnded({ table: this.#options.table.name, topic, partition, from, to });
+  }
+}

@@ -1,0 +1,256 @@
+// History of a table that was added to a live topic: an agent reads it from Kafka piece by piece, within a
+// share of its own; nothing that comes live waits for it, and each offset of it has one fate.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { AgentLink } from '@sluice/collector/contracts.ts';
+import { HISTORY_EPOCH_MIN } from '@sluice/collector/window/backfills.ts';
+import { rangeSegment } from '../../support/fake-spool.ts';
+import { settle } from '../../support/manual-clock.ts';
+import { declaredOf, linkOf, rest, sequencerOf, type Wanted } from '../../support/sequencer-harness.ts';
+
+const NEW: Wanted = { name: 'new', backfill: 'earliest' };
+/** Of a budget of 8,000 bytes: 1,000 for history, half of that in one piece. */
+const BYTES_MAX = 8_000;
+const epoch = (n: number) => HISTORY_EPOCH_MIN + n;
+
+/** `claims` stands at 4,000 and a table without history beside it; what a stream says and hears. */
+async function newTable(tables: readonly Wanted[] = [{ name: 'claims' }, NEW], bytesMax = BYTES_MAX) {
+  const parts = sequencerOf({ tables, bytesMax });
+  parts.writers['claims']?.place(declaredOf(), 4_000);
+  const reader = linkOf();
+  const declare = async (link: AgentLink = reader, change: object = {}) => {
+    await parts.sequencer.declare(link, [{ ...declaredOf(), ...change }]);
+    await parts.clock.advance(0);
+  };
+  await declare();
+  const history = async (start: number, next: number, n: number, from: AgentLink = reader) => {
+    const outcome = parts.sequencer.segment(from, rangeSegment(start, next), epoch(n));
+    await parts.clock.advance(0);
+    return outcome;
+  };
+  const lose = async (startOffset: number, nextOffset: number, n: number) => {
+    const notice = { ...declaredOf(), leaderEpoch: -1, startOffset, nextOffset, reason: 'retention' };
+    parts.sequencer.gap(reader, notice, epoch(n));
+    await done();
+  };
+  const done = async () => {
+    await parts.clock.advance(0);
+    await rest(parts);
+    await settle();
+    await parts.clock.advance(0);
+  };
+  const asked = (link = reader) => link.told.filter((told) => told.startsWith('history'));
+  return { ...parts, reader, declare, history, lose, done, asked };
+}
+
+test('a new table opens where the topic is, and its history is asked of who reads the partition', async () => {
+  const { writers, asked } = await newTable();
+  const { claims, new: added } = writers;
+  assert.equal(added?.position(declaredOf()), 4_000);
+  assert.deepEqual(added?.history, { from: 0, next: 0, to: 4_000 });
+  assert.equal(claims?.history, undefined);
+  assert.deepEqual(asked(), [`history claims-0 [0, 4000) epoch ${epoch(0)}`]);
+});
+
+test('history is committed in order beside what comes live, to its end and no further', async () => {
+  const { writers, sequencer, reader, history, done, lanes } = await newTable();
+  for (let at = 0, n = 0; at < 4_000; at += 500, n++) {
+    assert.equal(await history(at, at + 500, n), 'staged');
+    assert.equal(sequencer.segment(reader, rangeSegment(4_000 + n, 4_001 + n), 0), 'staged');
+    await done();
+  }
+  assert.equal(await history(4_000, 4_010, 8), 'stale');
+  for (const { lane } of lanes) lane.close('drain');
+  await done();
+  const brought = writers['new']?.log.filter((line) => line.startsWith('history')) ?? [];
+  assert.deepEqual(
+    [brought[0], brought.at(-1)],
+    ['history claims-0 [0, 500)', 'history claims-0 [3500, 4000)'],
+  );
+  assert.equal(brought.length, 8);
+  assert.ok(writers['new']?.log.includes('claims-0 [4000, 4008)'));
+  assert.deepEqual(writers['claims']?.log, ['claims-0 [4000, 4008)']);
+  assert.deepEqual(writers['new']?.history, { from: 0, next: 4_000, to: 4_000 });
+});
+
+test('one piece is under way on a stream, and all that is staged of history stays within its share', async () => {
+  const { asked, history, budget, transformer, done } = await newTable();
+  transformer.immediate = false;
+  assert.equal(await history(0, 300, 0), 'staged');
+  assert.equal(asked().length, 1, 'the piece of 500 bytes is not here yet');
+  assert.equal(await history(300, 600, 0), 'staged');
+  assert.equal(asked().length, 1, 'another piece would be more than the share');
+  assert.equal(budget.bytes(), 600);
+  for (const { finish } of transformer.waiting) finish();
+  await done();
+  assert.equal(budget.bytes(), 0);
+  assert.equal(asked()[1], `history claims-0 [600, 4000) epoch ${epoch(1)}`);
+});
+
+test('history holds no topic: what it stages is not of the topic’s share', async () => {
+  const { history, sequencer, reader, transformer } = await newTable([
+    { name: 'claims' },
+    NEW,
+    { name: 'orders', topic: 'orders' },
+  ]);
+  transformer.immediate = false;
+  const held = () => reader.told.filter((told) => told.startsWith('hold'));
+  assert.equal(sequencer.segment(reader, rangeSegment(4_000, 7_500), 0), 'staged');
+  assert.equal(await history(0, 600, 0), 'staged');
+  assert.equal(sequencer.segment(reader, rangeSegment(7_500, 7_510), 0), 'staged');
+  assert.deepEqual(held(), []);
+  assert.equal(sequencer.segment(reader, rangeSegment(7_510, 8_100), 0), 'staged');
+  assert.deepEqual(held(), ['hold claims'], 'half of the budget is its share');
+});
+
+test('where live data press for room no history is asked for, until they do not', async () => {
+  const { asked, history, sequencer, reader, transformer, writers, clock, done, lanes } = await newTable();
+  transformer.immediate = false;
+  assert.equal(await history(0, 600, 0), 'staged');
+  assert.equal(sequencer.segment(reader, rangeSegment(4_000, 10_500), 0), 'staged');
+  transformer.waiting.find(({ read }) => read[0]?.segment.startOffset === 0)?.finish();
+  await settle();
+  await clock.advance(0);
+  assert.equal(writers['new']?.history?.next, 600);
+  assert.equal(asked().length, 1, 'the budget is pressed');
+  for (const { lane } of lanes) lane.close('time');
+  for (const { finish } of transformer.waiting) finish();
+  await done();
+  assert.equal(asked().length, 2, 'and it is not any more');
+});
+
+test('whoever gave the partition up, or is gone, is not waited for: the next reader goes on', async () => {
+  const { declare, sequencer, history, asked, clock, reader } = await newTable();
+  const second = linkOf();
+  await declare(second);
+  assert.deepEqual(asked(second), [], 'one reader is enough');
+  assert.equal(await history(0, 100, 0), 'staged');
+  sequencer.revoke(reader, [declaredOf()]);
+  await clock.advance(0);
+  assert.deepEqual(asked(second), [`history claims-0 [100, 4000) epoch ${epoch(1)}`]);
+  assert.equal(await history(100, 200, 0), 'stale');
+  sequencer.disconnected(second);
+  const third = linkOf();
+  await declare(third, { readsLog: false });
+  assert.deepEqual(asked(third), [], 'it only holds a spool of it');
+  await declare(third);
+  assert.deepEqual(asked(third), [`history claims-0 [100, 4000) epoch ${epoch(2)}`]);
+});
+
+test('what Kafka has lost is recorded in its place, behind what was staged before it', async () => {
+  const { history, lose, writers, asked, done } = await newTable();
+  assert.equal(await history(0, 100, 0), 'staged');
+  await lose(100, 350, 0);
+  assert.deepEqual(writers['new']?.log, ['history claims-0 [0, 100)', 'lost claims-0 [100, 350)']);
+  assert.equal(await history(350, 850, 0), 'staged');
+  await done();
+  assert.equal(writers['new']?.history?.next, 850);
+  assert.equal(asked()[1], `history claims-0 [850, 4000) epoch ${epoch(1)}`);
+});
+
+test('two tables whose histories differ get each what it lacks of one reading', async () => {
+  const parts = sequencerOf({ tables: [NEW, { name: 'other', backfill: 'earliest' }], bytesMax: BYTES_MAX });
+  const { new: one, other } = parts.writers;
+  assert.ok(one && other);
+  one.place(declaredOf(), 400);
+  one.history = { from: 0, next: 100, to: 400 };
+  other.place(declaredOf(), 400);
+  other.history = { from: 0, next: 250, to: 300 };
+  const link = linkOf();
+  await parts.sequencer.declare(link, [declaredOf()]);
+  await parts.clock.advance(0);
+  assert.deepEqual(
+    link.told.filter((told) => told.startsWith('history')),
+    [`history claims-0 [100, 400) epoch ${epoch(0)}`],
+  );
+  assert.equal(parts.sequencer.segment(link, rangeSegment(90, 400), epoch(0)), 'staged');
+  await parts.clock.advance(0);
+  await rest(parts);
+  assert.deepEqual([one.log, other.log], [['history claims-0 [100, 400)'], ['history claims-0 [250, 300)']]);
+});
+
+test('what another collector has brought meanwhile is given up, and asked for from where that one is', async () => {
+  const { history, writers, asked, done } = await newTable();
+  const { new: added } = writers;
+  assert.ok(added);
+  added.before = async () => {
+    added.history = { from: 0, next: 50, to: 4_000 };
+    added.before = () => Promise.resolve();
+  };
+  assert.equal(await history(0, 500, 0), 'staged');
+  await done();
+  assert.deepEqual(added.log, []);
+  assert.equal(asked().at(-1), `history claims-0 [50, 4000) epoch ${epoch(asked().length - 1)}`);
+});
+
+test('a held topic is not asked for history, and is again when it flows', async () => {
+  const { asked, history, lanes, writers, sequencer, reader, done, clock } = await newTable();
+  assert.equal(await history(0, 100, 0), 'staged');
+  const { claims } = writers;
+  assert.ok(claims);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  claims.before = () => promise;
+  for (let n = 0; n < 4; n++) {
+    sequencer.segment(reader, rangeSegment(4_000 + n, 4_001 + n), 0);
+    lanes[0]?.lane.close('time');
+  }
+  await clock.advance(0);
+  assert.ok(reader.told.includes('hold claims'));
+  assert.equal(await history(100, 200, 0), 'stale');
+  resolve();
+  await done();
+  assert.ok(reader.told.includes('release claims'));
+  assert.equal(asked().at(-1), `history claims-0 [100, 4000) epoch ${epoch(1)}`);
+});
+
+test('a table that somebody has to help lets its staged history go, so that others’ goes on', async () => {
+  const { asked, history, budget, writers, clock } = await newTable([
+    { name: 'claims' },
+    NEW,
+    { name: 'other', backfill: 'earliest' },
+  ]);
+  const { new: added, other } = writers;
+  assert.ok(added && other);
+  added.before = () => new Promise(() => {});
+  assert.equal(await history(0, 500, 0), 'staged');
+  await clock.advance(0);
+  await settle();
+  assert.equal(other.history?.next, 500);
+  added.enter('parked', 'denied');
+  await clock.advance(0);
+  await settle();
+  assert.equal(budget.bytes(), 0);
+  assert.equal(asked().at(-1), `history claims-0 [500, 4000) epoch ${epoch(asked().length - 1)}`);
+});
+
+test('history under a newer epoch than what stands above it is of another log: it is not taken', async () => {
+  const { sequencer, reader, writers, clock, asked } = await newTable();
+  const { claims } = writers;
+  assert.ok(claims);
+  claims.epoch = 3;
+  reader.told.length = 0;
+  assert.equal(sequencer.segment(reader, rangeSegment(0, 100, { leaderEpoch: 4 }), epoch(0)), 'stale');
+  assert.deepEqual(reader.told, ['welcomed claims-0 4000'], 'the agent is shown where the tables stand');
+  await clock.advance(5_000);
+  assert.equal(asked().at(-1), `history claims-0 [0, 4000) epoch ${epoch(1)}`, 'and asked again later');
+});
+
+test('a table whose config does not ask for history gets none, also where one was begun', async () => {
+  const parts = sequencerOf({ tables: [{ name: 'claims' }], bytesMax: BYTES_MAX });
+  const { claims } = parts.writers;
+  assert.ok(claims);
+  claims.place(declaredOf(), 400);
+  claims.history = { from: 0, next: 100, to: 400 };
+  const link = linkOf();
+  await parts.sequencer.declare(link, [declaredOf()]);
+  await parts.clock.advance(0);
+  assert.deepEqual(link.told, []);
+  assert.equal(parts.sequencer.segment(link, rangeSegment(100, 200), epoch(0)), 'stale');
+});
+
+test('of a topic that was created again the rest of the old history is said to be lost', async () => {
+  const { declare, done, writers } = await newTable();
+  await declare(linkOf(), { topicId: 'f'.repeat(32) });
+  await done();
+  assert.deepEqual(writers['new']?.log, ['lost claims-0 [0, 4000)']);
+});
