@@ -25,13 +25,10 @@ import { HistoryFeed } from './positions/history-feed.ts';
 import { PartitionBook } from './positions/partition-book.ts';
 import { ProvenSegments } from './positions/proven-segments.ts';
 import { SendFeed } from './positions/send-feed.ts';
-import { createSegmenter, type Segmenter, segmentsOf } from './spool/segmenter.ts';
+import { createSegmenter, historySegmenter, type Segmenter } from './spool/segmenter.ts';
 
 /** Read from Kafka but not on disk yet: beyond it no topic is read on, below half of it all are again. */
 const NOT_DURABLE_BYTES_MAX = 16 * 2 ** 20;
-
-/** History goes over the link in smaller pieces than what comes live, which waits for one of them at most. */
-const HISTORY_SEGMENT_BYTES_MAX = 256 * 2 ** 10;
 
 /** Of the time to stop, when what was read must be spooled: what is not is read again from Kafka. */
 const SPOOL_SHARE = 0.3;
@@ -113,7 +110,11 @@ class RunningAgent implements Agent {
       askedAgain: (id, offset) => this.#askedAgain(id, offset),
       finish: (id) => this.#segmenter.flush(id),
     });
-    this.#history = this.#createHistory();
+    this.#history = new HistoryFeed({
+      ...{ reader: parts.logReader, clock, events: parts.events },
+      segments: historySegmenter({ ...config.spool, clock }),
+      wake: () => this.#feed.wake(),
+    });
     this.#feed = new SendFeed(this.#book, {
       spool,
       clock,
@@ -130,17 +131,6 @@ class RunningAgent implements Agent {
       compression: config.spool.compression,
       clock,
       emit: (segment) => this.#spool(segment),
-    });
-  }
-
-  #createHistory(): HistoryFeed {
-    const { config, clock, events, logReader: reader } = this.#parts;
-    const { compression } = config.spool;
-    const segmentBytesMax = Math.min(config.spool.segmentBytesMax, HISTORY_SEGMENT_BYTES_MAX);
-    return new HistoryFeed({
-      ...{ reader, clock, events, wake: () => this.#feed.wake() },
-      segments: (id, position, batches) =>
-        segmentsOf({ segmentBytesMax, compression, clock }, { id, position }, batches),
     });
   }
 

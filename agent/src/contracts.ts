@@ -2,30 +2,10 @@
 import type { OffsetRange } from '@sluice/shared/offset-range.ts';
 import type { LogPlace, PartitionId, Position } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
-import type { HistoryQuestion } from './history.ts';
+import type { HistoryQuestion, SourceBatch } from './log-pieces.ts';
 
-export type * from './history.ts';
+export type * from './log-pieces.ts';
 export type { OffsetRange };
-
-/** One record batch as the broker stores it, copied out of the fetch response. */
-export interface SourceBatch {
-  /**
-   * data: spooled. control, aborted: dropped whole, counted. empty: position advances, nothing is counted.
-   */
-  readonly kind: 'data' | 'control' | 'aborted' | 'empty';
-  readonly baseOffset: number;
-  readonly lastOffset: number;
-  /** Records in the batch by its header. */
-  readonly count: number;
-  readonly timestampMax: number;
-  readonly leaderEpoch: number;
-  /** Whether the producer compressed it: such batches are not compressed again. */
-  readonly compressed: boolean;
-  /** Whole batch; empty for anything but data. */
-  readonly bytes: Buffer;
-  /** Its CRC-32C is wrong: what the header says may be wrong as well. */
-  readonly damaged?: true;
-}
 
 /** What Kafka says about one assigned partition. */
 export interface PartitionInfo extends PartitionId {

@@ -39,7 +39,7 @@ import { verify, verifyOffset, withKafka } from './ops/verify/verify.ts';
 import { isRemote, type ReferenceSource } from './reference-place.ts';
 import { knownTables } from './schema/known-tables.ts';
 import { referenceFiles } from './step-config.ts';
-import { createTransformer, type TransformSources } from './transform/transformer.ts';
+import { createTransformer, type TransformerWithChecks } from './transform/transformer.ts';
 import { COLLECTOR_VERSION } from './version.ts';
 
 const DEFAULT_CONFIG = '/etc/sluice/collector.yaml';
@@ -120,7 +120,8 @@ const commands: Readonly<Record<string, Command>> = {
       const { code, from, to, offset } = options;
       const selection = parseSelection({ code, from, to, offset }, flags['all'] === true);
       const dryRun = flags['dry-run'] === true;
-      return runReplay(load(options), { name, selection, dryRun, json: flags['json'] === true });
+      const call = { name, selection, dryRun, json: flags['json'] === true };
+      return known(load(options)).then((config) => runReplay(config, call));
     },
   },
   query: {
@@ -310,38 +311,41 @@ interface ReplayCall {
 }
 
 async function runReplay(config: CollectorConfig, call: ReplayCall): Promise<number> {
-  return withReferences(config, (references) =>
-    replayWith(config, { schemas: glueSchemas(config), references }, call),
-  );
+  const [table] = tablesNamed(config, [call.name]);
+  if (table === undefined) throw new UsageError(`the config has no table ${call.name}`);
+  await assertTables(config);
+  return withReferences(config, async (references) => {
+    const { transformMemory: memoryBytesMax, transformThreads: threads } = config.limits;
+    const sources = { schemas: glueSchemas(config), references };
+    const transformer = createTransformer({ memoryBytesMax, threads }, sources);
+    const lake = openLake(config);
+    try {
+      const replayed = await replayInto(config, { ...call, table, transformer, lake });
+      process.stdout.write(call.json ? `${JSON.stringify(replayed, null, 2)}\n` : formatReplayed(replayed));
+      return isIncomplete(replayed) ? EXIT.failure : EXIT.ok;
+    } finally {
+      await transformer.close();
+      lake.store.close();
+      lake.catalog.close();
+    }
+  });
 }
 
-async function replayWith(
-  config: CollectorConfig,
-  sources: TransformSources,
-  { name, selection, dryRun, json }: ReplayCall,
-): Promise<number> {
-  const [table] = tablesNamed(config, [name]);
-  if (table === undefined) throw new UsageError(`the config has no table ${name}`);
-  await assertTables(config);
-  const { transformMemory: memoryBytesMax, transformThreads: threads } = config.limits;
-  const transformer = createTransformer({ memoryBytesMax, threads }, sources);
+interface ReplayInto extends ReplayCall {
+  readonly table: TableConfig;
+  readonly transformer: TransformerWithChecks;
+  readonly lake: Lake;
+}
+
+function replayInto(config: CollectorConfig, { table, transformer, lake, selection, dryRun }: ReplayInto) {
   const onProgress = (so: Replayed) => void process.stderr.write(formatProgress(so));
-  const lake = openLake(config);
-  try {
-    const replayed = await withReader(config, async ({ reader, scratch, directories }) => {
-      const shared = { reader: reader.readingOnce(), scratch, clock: systemClock, random: systemRandom };
-      const options = { ...shared, directories, table, selection, transformer, onProgress };
-      if (dryRun) return replay({ ...options, writer: undefined });
-      const writer = replayWriter(lake, { table, schemas: transformer.schema(table) });
-      return withWriter(writer, () => replay({ ...options, writer }));
-    });
-    process.stdout.write(json ? `${JSON.stringify(replayed, null, 2)}\n` : formatReplayed(replayed));
-    return isIncomplete(replayed) ? EXIT.failure : EXIT.ok;
-  } finally {
-    await transformer.close();
-    lake.store.close();
-    lake.catalog.close();
-  }
+  return withReader(config, async ({ reader, scratch, directories }) => {
+    const shared = { reader: reader.readingOnce(), scratch, clock: systemClock, random: systemRandom };
+    const options = { ...shared, directories, table, selection, transformer, onProgress };
+    if (dryRun) return replay({ ...options, writer: undefined });
+    const writer = replayWriter(lake, { table, schemas: transformer.schema(table) });
+    return withWriter(writer, () => replay({ ...options, writer }));
+  });
 }
 
 /** A writer beside those of the running collectors: they meet in the ledger only. */

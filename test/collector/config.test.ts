@@ -335,18 +335,6 @@ test('JSON is one version however it is written, and another where arrays become
   assert.notEqual(json({ json: { array: 'explode' } })?.configVersion, version);
 });
 
-test('a reference file lies beside the config, or on S3', () => {
-  const file = (name: string) => {
-    const lookup = { file: name, keys: { a: 'a' }, columns: [{ from: 'b', column: 'b', type: 'int' }] };
-    const [step] = tableOf({ steps: [{ lookup }] })?.steps ?? [];
-    return step?.kind === 'lookup' ? step.file : undefined;
-  };
-  assert.equal(file('shops.csv'), join(directory, 'shops.csv'));
-  assert.equal(file('s3://acme/reference/shops.json'), 's3://acme/reference/shops.json');
-  for (const wrong of ['shops.xls', 's3://acme', 's3://acme.csv', 's3:///shops.csv'])
-    assert.throws(() => file(wrong), /tables\[0\]\.steps/);
-});
-
 test('columns are detected where that can be done, and say so in the version', () => {
   const table = tableOf({ columns: 'detect' });
   assert.deepEqual([table?.detects, table?.columns], [true, []]);
@@ -360,4 +348,16 @@ test('columns are detected where that can be done, and say so in the version', (
     [{ output: { format: 'csv' } }, /a csv table cannot get columns later/],
   ] as const)
     assert.throws(() => tableOf({ ...change, columns: 'detect' }), message);
+});
+
+test('a reference file lies beside the config, or on S3', () => {
+  const file = (name: string) => {
+    const lookup = { file: name, keys: { a: 'a' }, columns: [{ from: 'b', column: 'b', type: 'int' }] };
+    const [step] = tableOf({ steps: [{ lookup }] })?.steps ?? [];
+    return step?.kind === 'lookup' ? step.file : undefined;
+  };
+  assert.equal(file('shops.csv'), join(directory, 'shops.csv'));
+  assert.equal(file('s3://acme/reference/shops.json'), 's3://acme/reference/shops.json');
+  for (const wrong of ['shops.xls', 's3://acme', 's3://acme.csv', 's3:///shops.csv'])
+    assert.throws(() => file(wrong), /tables\[0\]\.steps/);
 });

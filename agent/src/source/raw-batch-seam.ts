@@ -1,7 +1,7 @@
-// Makes kafkajs 2.2.4 hand over record batches unopened, never reset an offset by itself, not spin a timer, and
-// go on soon after a pause. It replaces functions on objects that kafkajs exports and looks up at call time; no file of it is
-// changed, so bundles work too. Version and shapes are checked: anything else is KAFKA_CLIENT_CHANGED before
-// a single fetch.
+// Makes kafkajs 2.2.4 hand over record batches unopened, never reset an offset by itself, not spin a timer,
+// and go on soon after a pause. It replaces functions on objects that kafkajs exports and looks up at call
+// time; no file of it is changed, so bundles work too. Version and shapes are checked: anything else is
+// KAFKA_CLIENT_CHANGED before a single fetch.
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { fetchResponseDecoder } from './fetch-response.ts';
 
@@ -68,7 +68,10 @@ async function pauseAndTell(this: unknown, error: unknown): Promise<void> {
   for (const listener of listeners) listener({ memberId: group.memberId, topic, partition });
 }
 
-/** The time that a fetch may take is also how long kafkajs sleeps where it has nothing to fetch: read when used. */
+/**
+ * The time that a fetch may take is also how long kafkajs sleeps where it has nothing to fetch: read when
+ * used.
+ */
 function shortWhilePaused(fetch: Method): Method {
   const known = new WeakSet<object>();
   return function fetchOrLookAgain(this: unknown, ...args: unknown[]) {

@@ -68,8 +68,9 @@ export class StraightRows {
   }
 
   /**
-   * Writes what lies in `raw` and empties it, or says false: then nothing was written, and nothing more is taken
-   * here. The long statement starts at once: before an answer comes, the thread has decoded the next chunk.
+   * Writes what lies in `raw` and empties it, or says false: then nothing was written, and nothing more is
+   * taken here. The long statement starts at once: before an answer comes, the thread has decoded the next
+   * chunk.
    */
   async take(rows: number, exactText: boolean): Promise<boolean> {
     const { compiled, database } = this.#options;

@@ -27,7 +27,9 @@ for (const byte of '0123456789.eE') NUMERIC[byte.charCodeAt(0)] = 1;
 /** A number shorter than this is exact as a double and back; dot and e count. */
 const LONG_NUMBER = 17;
 
-/** Read at once: a longer string is no young one for V8, which collects all garbage for every chunk of them. */
+/**
+ * Read at once: a longer string is no young one for V8, which collects all garbage for every chunk of them.
+ */
 const SCANNED_BYTES = 2 ** 16;
 
 /** What the fields of a table ask of a JSON value. */

@@ -28,8 +28,8 @@ const WINDOWS_AT_ONCE_MAX = 2;
 
 /**
  * MB of heap that the worker may fill before V8 collects all garbage: it lets go of buffers and strings of
- * megabytes as fast as it fills them, and a collection for each chunk took a ninth of the CPU. Read when a thread's
- * heap is made; what it uses stays below what DuckDB does.
+ * megabytes as fast as it fills them, and a collection for each chunk took a ninth of the CPU. Read when a
+ * thread's heap is made; what it uses stays below what DuckDB does.
  */
 const WORKER_HEAP_FLAG = '--initial-old-space-size=256';
 
@@ -63,7 +63,7 @@ export function createTransformer(
   }
 
   return {
-    run: (request) => inPlace((calls) => runWindow(calls, turns.of(), { request, references })),
+    run: (request) => inPlace((calls) => runWindow(calls, { turn: turns.of(), request, references })),
     survey: (request) => inPlace((calls) => surveyWindow(calls, turns.of(), request)),
     hasRoom: () => places.free() > 1,
     validate: (table, directory) =>
@@ -105,15 +105,12 @@ function compile(table: TableConfig) {
 }
 
 interface WindowRun {
+  readonly turn: () => Promise<() => void>;
   readonly request: TransformRequest;
   readonly references: ReferenceSource | undefined;
 }
 
-async function runWindow(
-  call: JobCalls,
-  turn: () => Promise<() => void>,
-  { request, references }: WindowRun,
-): Promise<TransformResult> {
+async function runWindow(call: JobCalls, { turn, request, references }: WindowRun): Promise<TransformResult> {
   const { table, openedMs, directory, segments } = request;
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true, mode: 0o700 });

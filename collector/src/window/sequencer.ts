@@ -66,9 +66,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   const waiting = new Map<AgentLink, readonly DeclaredPartition[]>();
   const opening = new Set<TableLane>();
   const detachments = createDetachments({ tables: options.tables, events, presses, hasOpened, moves });
-  const lanes = options.tables.map(({ lane }) => lane);
-  const states = () => partitions.values();
-  const backfills = new Backfills({ budget, clock, lanes, states, isHeld: (topic) => held.has(topic) });
+  const backfills = new Backfills({ ...options, partitions, isHeld: (topic) => held.has(topic) });
   const around = { budget, staged, tablesOf, statesOf, isWanted, hasNeighbours: topics.size > 1 };
   /** One table has an item that the next does not have yet: where they are says nothing now. */
   let handing = false;

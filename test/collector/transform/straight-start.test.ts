@@ -1,5 +1,5 @@
-// The long statement of a full chunk is handed to DuckDB before anything is waited for: an answer that JavaScript
-// has to take comes only after the next chunk was decoded, and DuckDB would stand still so long.
+// The long statement of a full chunk is handed to DuckDB before anything is waited for: an answer that
+// JavaScript has to take comes only after the next chunk was decoded, and DuckDB would stand still so long.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Database, openDatabase } from '@sluice/collector/transform/duckdb.ts';

@@ -1,5 +1,5 @@
-// The quick look at the usual forms of a timestamp lets nothing through that its whole form refuses: what DuckDB
-// would guess from a text - a sign, spaces, a missing digit - stays a failure.
+// The quick look at the usual forms of a timestamp lets nothing through that its whole form refuses: what
+// DuckDB would guess from a text - a sign, spaces, a missing digit - stays a failure.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openDatabase } from '@sluice/collector/transform/duckdb.ts';

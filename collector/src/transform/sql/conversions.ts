@@ -19,7 +19,9 @@ export const TIMESTAMP_FORM =
   '[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]{1,6}0*)?)?( ?(Z|[+-][0-9]{2}(:?[0-9]{2})?))?)?';
 const DATE = `'${DATE_FORM}'`;
 const TIMESTAMP = `'${TIMESTAMP_FORM}'`;
-/** Two forms of TIMESTAMP_FORM that most producers write: found at a third of a regular expression's price. */
+/**
+ * Two forms of TIMESTAMP_FORM that most producers write: found at a third of a regular expression's price.
+ */
 const SECONDS = '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9][T ][0-9][0-9]:[0-9][0-9]:[0-9][0-9]';
 const PLAIN_TIMESTAMPS = [`'${SECONDS}.[0-9][0-9][0-9]Z'`, `'${SECONDS}Z'`];
 

@@ -14,7 +14,9 @@ import { type FieldType, isScalar } from './types.ts';
 
 /** A conversion that says itself what is wrong. */
 export type Told = Conversion & {
-  /** SQL of what is wrong inside a nested value, NULL where it does not fail: long, and to be computed once. */
+  /**
+   * SQL of what is wrong inside a nested value, NULL where it does not fail: long, and to be computed once.
+   */
   wrong?(from: string): string;
   /** `wrong` is what the above has found. */
   told(field: string, from: string, wrong?: string): string;

@@ -1,8 +1,8 @@
-// A quick look at arrays and structs: DuckDB reads them with the record, in one go, and where every value inside
-// is, for certain, what nested.ts would make of it, that is taken. Where anything is in doubt - an array that is
-// missing or no array, an object without a value, a value that does not fit - nested.ts decides, as if nobody had
-// looked before. DuckDB reads NULL for null and for what is missing, a struct of NULLs for what is no object, and
-// NULL for what is no array.
+// A quick look at arrays and structs: DuckDB reads them with the record, in one go, and where every value
+// inside is, for certain, what nested.ts would make of it, that is taken. Where anything is in doubt - an
+// array that is missing or no array, an object without a value, a value that does not fit - nested.ts
+// decides, as if nobody had looked before. DuckDB reads NULL for null and for what is missing, a struct of
+// NULLs for what is no object, and NULL for what is no array.
 import { fromJson, wantsJsonToken } from './conversions.ts';
 import { type FieldType, identifier, literal, type ScalarType } from './types.ts';
 

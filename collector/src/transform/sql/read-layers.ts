@@ -234,7 +234,10 @@ interface Reading {
   readonly also?: string;
 }
 
-/** What the quick look was certain of; else, of the token, what is made without it. There is none where it was. */
+/**
+ * What the quick look was certain of; else, of the token, what is made without it. There is none where it
+ * was.
+ */
 function looked(read: Told, look: QuickLook | undefined, i: number): Told {
   if (look === undefined) return read;
   return {
