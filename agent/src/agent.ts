@@ -4,7 +4,7 @@
 import { type Clock, within } from '@sluice/shared/clock.ts';
 import { describeError } from '@sluice/shared/errors.ts';
 import type { HealthReport } from '@sluice/shared/ops-server.ts';
-import { type LogPlace, type PartitionId, partitionKey } from '@sluice/shared/position.ts';
+import type { LogPlace, PartitionId } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { AgentConfig } from './config.ts';
 import type {
@@ -20,17 +20,15 @@ import type {
 } from './contracts.ts';
 import type { Events } from './events.ts';
 import { judgeHealth } from './ops/health.ts';
+import { CutsUnderWay } from './positions/cuts-under-way.ts';
 import { HistoryFeed } from './positions/history-feed.ts';
 import { PartitionBook } from './positions/partition-book.ts';
 import { ProvenSegments } from './positions/proven-segments.ts';
 import { SendFeed } from './positions/send-feed.ts';
-import { createSegmenter, type Segmenter, segmentsOf } from './spool/segmenter.ts';
+import { createSegmenter, historySegmenter, type Segmenter } from './spool/segmenter.ts';
 
 /** Read from Kafka but not on disk yet: beyond it no topic is read on, below half of it all are again. */
 const NOT_DURABLE_BYTES_MAX = 16 * 2 ** 20;
-
-/** History goes over the link in smaller pieces than what comes live, which waits for one of them at most. */
-const HISTORY_SEGMENT_BYTES_MAX = 256 * 2 ** 10;
 
 /** Of the time to stop, when what was read must be spooled: what is not is read again from Kafka. */
 const SPOOL_SHARE = 0.3;
@@ -80,8 +78,7 @@ class RunningAgent implements Agent {
   readonly #history: HistoryFeed;
   readonly #segmenter: Segmenter;
   readonly #proven: ProvenSegments;
-  /** Cuts that the spool has not made yet, by partition. */
-  readonly #cuts = new Map<string, number>();
+  readonly #cuts = new CutsUnderWay();
   readonly #refused = new Map<string, string>();
   readonly #heldByCollector = new Map<string, string>();
   #topicsBeyondShare: ReadonlyMap<string, string> = new Map();
@@ -113,7 +110,11 @@ class RunningAgent implements Agent {
       askedAgain: (id, offset) => this.#askedAgain(id, offset),
       finish: (id) => this.#segmenter.flush(id),
     });
-    this.#history = this.#createHistory();
+    this.#history = new HistoryFeed({
+      ...{ reader: parts.logReader, clock, events: parts.events },
+      segments: historySegmenter({ ...config.spool, clock }),
+      wake: () => this.#feed.wake(),
+    });
     this.#feed = new SendFeed(this.#book, {
       spool,
       clock,
@@ -130,17 +131,6 @@ class RunningAgent implements Agent {
       compression: config.spool.compression,
       clock,
       emit: (segment) => this.#spool(segment),
-    });
-  }
-
-  #createHistory(): HistoryFeed {
-    const { config, clock, events, logReader: reader } = this.#parts;
-    const { compression } = config.spool;
-    const segmentBytesMax = Math.min(config.spool.segmentBytesMax, HISTORY_SEGMENT_BYTES_MAX);
-    return new HistoryFeed({
-      ...{ reader, clock, events, wake: () => this.#feed.wake() },
-      segments: (id, position, batches) =>
-        segmentsOf({ segmentBytesMax, compression, clock }, { id, position }, batches),
     });
   }
 
@@ -192,8 +182,7 @@ class RunningAgent implements Agent {
     const { events, spool, uplink } = this.#parts;
     const id = this.#book.cut(partition, cut);
     if (id === undefined) return;
-    const key = partitionKey(id);
-    this.#cuts.set(key, (this.#cuts.get(key) ?? 0) + 1);
+    this.#cuts.begin(id);
     this.#proven.drop(id);
     events.logTruncated({ topic: id.topic, partition: id.partition, ...cut, reason });
     uplink.truncated({ ...id, ...cut, reason });
@@ -201,10 +190,7 @@ class RunningAgent implements Agent {
       .cut(id, cut)
       .catch((error: unknown) => events.spoolNotTrimmed({ reason: describeError(error) }))
       .then(() => {
-        const left = (this.#cuts.get(key) ?? 1) - 1;
-        this.#cuts.set(key, left);
-        if (left > 0) return;
-        this.#cuts.delete(key);
+        if (!this.#cuts.end(id)) return;
         this.#book.resumeAtCut(id);
         this.#feed.wake();
       });

@@ -2,30 +2,10 @@
 import type { OffsetRange } from '@sluice/shared/offset-range.ts';
 import type { LogPlace, PartitionId, Position } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
-import type { HistoryQuestion } from './history.ts';
+import type { HistoryQuestion, SourceBatch } from './log-pieces.ts';
 
-export type * from './history.ts';
+export type * from './log-pieces.ts';
 export type { OffsetRange };
-
-/** One record batch as the broker stores it, copied out of the fetch response. */
-export interface SourceBatch {
-  /**
-   * data: spooled. control, aborted: dropped whole, counted. empty: position advances, nothing is counted.
-   */
-  readonly kind: 'data' | 'control' | 'aborted' | 'empty';
-  readonly baseOffset: number;
-  readonly lastOffset: number;
-  /** Records in the batch by its header. */
-  readonly count: number;
-  readonly timestampMax: number;
-  readonly leaderEpoch: number;
-  /** Whether the producer compressed it: such batches are not compressed again. */
-  readonly compressed: boolean;
-  /** Whole batch; empty for anything but data. */
-  readonly bytes: Buffer;
-  /** Its CRC-32C is wrong: what the header says may be wrong as well. */
-  readonly damaged?: true;
-}
 
 /** What Kafka says about one assigned partition. */
 export interface PartitionInfo extends PartitionId {
@@ -50,21 +30,12 @@ export interface SourceHandler {
   /** Metadata of assigned partitions, some time after `assigned` and again whenever it changes. */
   described(partitions: readonly PartitionInfo[]): void;
   /** Batches of one partition in offset order, starting at its position. Only enqueues; must not throw. */
-  batches(
-    partition: { topic: string; partition: number },
-    batches: readonly SourceBatch[],
-    fetched: FetchedBounds,
-  ): void;
+  batches(partition: SoughtPartition, batches: readonly SourceBatch[], fetched: FetchedBounds): void;
   /**
    * Kafka no longer has [startOffset, nextOffset): the source has moved on to nextOffset, and may be sought
    * elsewhere.
    */
-  gap(
-    partition: { topic: string; partition: number },
-    startOffset: number,
-    nextOffset: number,
-    reason: string,
-  ): void;
+  gap(partition: SoughtPartition, startOffset: number, nextOffset: number, reason: string): void;
   /**
    * Kafka's log has been cut: what was read at or above `offset` under epochs up to `leaderEpoch` is not in
    * it. The partition is paused until it is sought.

@@ -160,7 +160,7 @@ function positionEvents(log: Logger, metrics: Metrics) {
       cuts.inc({ topic: t.topic });
       log.error(t, 'Kafka cut its log: what was read from this offset on is read again');
     },
-    historyRead: (topic: string, payloadBytes: number) => history.inc({ topic }, payloadBytes),
+    historyFetched: (topic: string, payloadBytes: number) => history.inc({ topic }, payloadBytes),
     historyNotRead: (h: { topic: string; partition: number; reason: string; retryMs: number }) =>
       log.warn(h, 'history that the collector asks for cannot be read from Kafka; tried again'),
     fillAsked: (f: { topic: string; partition: number; startOffset: number; nextOffset: number }) =>

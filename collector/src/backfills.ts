@@ -2,23 +2,12 @@
 // stages speak of it. It has a cursor of its own; the table's position never goes back for it.
 import type { OffsetRange } from '@sluice/shared/offset-range.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
-import type { LedgerEntryBase } from './entries.ts';
 
 /** Offsets [from, to), of which everything below `next` is in the table, or known to be lost. */
 export interface Backfill {
   readonly from: number;
   readonly next: number;
   readonly to: number;
-}
-
-/**
- * History begins to be read: from where Kafka's log began then to where the table began. Once for a partition.
- * Fills bring it, each from where the one before ended, and a gap below the table's position says what Kafka
- * has lost of it since.
- */
-export interface BackfillEntry extends LedgerEntryBase {
-  readonly kind: 'backfill';
-  readonly backfills: readonly (PartitionId & { readonly from: number; readonly to: number })[];
 }
 
 /** Part of the history that Kafka no longer has. */

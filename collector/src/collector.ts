@@ -21,6 +21,7 @@ import { type AgentLogs, createIngest, type Ingest, type IngestOptions } from '.
 import { tableDefinitions } from './ledger/publish.ts';
 import { createTableWriter } from './ledger/table-writer.ts';
 import { type CollectorFacts, judgeHealth, type TableFacts } from './ops/health.ts';
+import type { ReferenceSource } from './reference-place.ts';
 import { createDetectingTransformer } from './schema/detecting-transformer.ts';
 import { openSchemaLog } from './schema/schema-log.ts';
 import { TableSchema } from './schema/table-schema.ts';
@@ -47,6 +48,8 @@ export interface CollectorParts {
   readonly events: Events;
   /** AWS Glue's Schema Registry. */
   readonly glueSchemas?: SchemaSource | undefined;
+  /** Reference files on S3. */
+  readonly references?: ReferenceSource | undefined;
   /** Default: DuckDB in a worker thread. */
   readonly transformer?: Transformer;
   readonly openDoor?: IngestOptions['openDoor'];
@@ -108,7 +111,9 @@ class RunningCollector implements Collector {
     const { config, clock, random, events } = parts;
     const { limits } = config;
     const transform = { memoryBytesMax: limits.transformMemory, threads: limits.transformThreads };
-    this.#transformer = parts.transformer ?? createTransformer(transform, this.#schemas());
+    this.#transformer =
+      parts.transformer ??
+      createTransformer(transform, { schemas: this.#schemas(), references: parts.references });
     this.#tables = config.tables.map((table) => this.#createTable(table));
     const budget = createStagingBudget(limits.stagingBytesMax, () => this.#ingest.roomChanged());
     this.#budgetBytes = () => budget.bytes();
@@ -222,6 +227,7 @@ class RunningCollector implements Collector {
       writer.close();
     }
     await this.#transformer.close();
+    this.#parts.references?.close();
     this.#parts.store.close();
     this.#parts.catalog.close();
   }

@@ -9,6 +9,7 @@ import type { TlsFiles } from '@sluice/shared/tls-material.ts';
 import { byteSize, duration, hostPort } from '@sluice/shared/units.ts';
 import { z } from 'zod';
 import type { ReadColumn, Step, TableConfig } from './contracts.ts';
+import { isRemote } from './reference-place.ts';
 import { columnType, isGrouped, outputNames, plainType, stepSchema } from './step-config.ts';
 import { examplesSchema, type TableExample } from './table-examples.ts';
 import {
@@ -244,6 +245,8 @@ function detectionProblems(table: ParsedTable | undefined): Omit<Problem, 'path'
   const hasHeader = typeof format === 'object' && 'csv' in format && format.csv.header !== 'none';
   if (!['json', 'csv'].includes(kind) || hasHeader)
     return [{ message: `columns of ${hasHeader ? 'csv with a header' : kind} are not detected`, remedy }];
+  if (typeof format === 'object' && 'json' in format && format.json.array === 'explode')
+    return [{ message: 'columns of exploded arrays are not detected', remedy }];
   if (output.format !== 'csv') return [];
   return [{ message: 'a csv table cannot get columns later', remedy: 'write parquet or json' }];
 }
@@ -377,7 +380,8 @@ function withFiles(step: Step, directory: string): Step {
     }));
     return { ...step, splits };
   }
-  if (step.kind === 'lookup') return { ...step, file: configPath({ directory }, step.file) };
+  if (step.kind === 'lookup')
+    return isRemote(step.file) ? step : { ...step, file: configPath({ directory }, step.file) };
   if (!('keyFile' in step) || step.keyFile === undefined) return step;
   return { ...step, keyFile: configPath({ directory }, step.keyFile) };
 }

@@ -2,7 +2,6 @@
 // kind or a field that a reader does not know makes it stop.
 import type { PartitionId } from '@sluice/shared/position.ts';
 import type { SegmentCounts } from '@sluice/shared/segment.ts';
-import type { BackfillEntry } from './backfills.ts';
 
 export interface LedgerRange extends PartitionId {
   readonly leaderEpoch: number;
@@ -109,6 +108,16 @@ export interface ForkEntry extends LedgerEntryBase {
     readonly offset: number;
     readonly reason: string;
   })[];
+}
+
+/**
+ * History begins to be read: from where Kafka's log began then to where the table began. Once for a
+ * partition. Fills bring it, each from where the one before ended, and a gap below the table's position says
+ * what Kafka has lost of it since.
+ */
+export interface BackfillEntry extends LedgerEntryBase {
+  readonly kind: 'backfill';
+  readonly backfills: readonly (PartitionId & { readonly from: number; readonly to: number })[];
 }
 
 /** Staged objects that no entry names and that are deleted after this one. Who staged them stages again. */

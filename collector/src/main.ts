@@ -18,6 +18,7 @@ import { type CollectorConfig, configPath, loadCollectorConfig } from './config.
 import type { Catalog, ObjectStore, TableConfig, TableSchemas } from './contracts.ts';
 import { createEvents } from './events.ts';
 import { createObjectStore } from './lake/open-store.ts';
+import { createS3References } from './lake/s3-references.ts';
 import { createTableWriter } from './ledger/table-writer.ts';
 import { assertTables, checkCollector } from './ops/check.ts';
 import { detectCommand } from './ops/detect.ts';
@@ -35,8 +36,10 @@ import { askCollector } from './ops/verify/kafka.ts';
 import { type AskedOffset, parseOffset } from './ops/verify/ledger-word.ts';
 import { formatVerification } from './ops/verify/report.ts';
 import { verify, verifyOffset, withKafka } from './ops/verify/verify.ts';
+import { isRemote, type ReferenceSource } from './reference-place.ts';
 import { knownTables } from './schema/known-tables.ts';
-import { createTransformer } from './transform/transformer.ts';
+import { referenceFiles } from './step-config.ts';
+import { createTransformer, type TransformerWithChecks } from './transform/transformer.ts';
 import { COLLECTOR_VERSION } from './version.ts';
 
 const DEFAULT_CONFIG = '/etc/sluice/collector.yaml';
@@ -55,7 +58,9 @@ const commands: Readonly<Record<string, Command>> = {
     options: configOption,
     run: async ({ options }) => {
       const config = load(options);
-      const { lines, ok } = await checkCollector(config, openLake(config));
+      const { lines, ok } = await withReferences(config, (references) =>
+        checkCollector(config, { ...openLake(config), references }),
+      );
       process.stdout.write(`${lines.join('\n')}\n`);
       return ok ? EXIT.ok : EXIT.failure;
     },
@@ -115,7 +120,8 @@ const commands: Readonly<Record<string, Command>> = {
       const { code, from, to, offset } = options;
       const selection = parseSelection({ code, from, to, offset }, flags['all'] === true);
       const dryRun = flags['dry-run'] === true;
-      return runReplay(load(options), { name, selection, dryRun, json: flags['json'] === true });
+      const call = { name, selection, dryRun, json: flags['json'] === true };
+      return known(load(options)).then((config) => runReplay(config, call));
     },
   },
   query: {
@@ -174,6 +180,28 @@ function glueSchemas({ tables, lake }: CollectorConfig) {
   return createGlueSchemas({ region: lake.region, endpoint: lake.glueEndpoint });
 }
 
+/** Copies below `parent`; undefined where no table names a file on S3. */
+function s3References({ tables, lake }: CollectorConfig, parent: string): ReferenceSource | undefined {
+  if (!tables.some(({ steps }) => referenceFiles(steps).some(isRemote))) return undefined;
+  const { region, s3Endpoint: endpoint } = lake;
+  return createS3References({ region, endpoint, directory: join(parent, 'references'), clock: systemClock });
+}
+
+/** For a command that runs once, beside a collector that may run. */
+async function withReferences<T>(
+  config: CollectorConfig,
+  task: (references: ReferenceSource | undefined) => Promise<T>,
+): Promise<T> {
+  const scratch = mkdtempSync(join(tmpdir(), 'sluice-references-'));
+  const references = s3References(config, scratch);
+  try {
+    return await task(references);
+  } finally {
+    references?.close();
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
 async function run(config: CollectorConfig): Promise<number> {
   await assertTables(config);
   const metrics = createMetrics();
@@ -187,6 +215,7 @@ async function run(config: CollectorConfig): Promise<number> {
     store,
     catalog,
     glueSchemas: glueSchemas(config),
+    references: s3References(config, configPath(config, config.collector.workDir)),
     clock: systemClock,
     random: systemRandom,
     events,
@@ -282,29 +311,41 @@ interface ReplayCall {
 }
 
 async function runReplay(config: CollectorConfig, call: ReplayCall): Promise<number> {
-  const { name, selection, dryRun, json } = call;
-  const [table] = tablesNamed(config, [name]);
-  if (table === undefined) throw new UsageError(`the config has no table ${name}`);
+  const [table] = tablesNamed(config, [call.name]);
+  if (table === undefined) throw new UsageError(`the config has no table ${call.name}`);
   await assertTables(config);
-  const { transformMemory: memoryBytesMax, transformThreads: threads } = config.limits;
-  const transformer = createTransformer({ memoryBytesMax, threads }, glueSchemas(config));
+  return withReferences(config, async (references) => {
+    const { transformMemory: memoryBytesMax, transformThreads: threads } = config.limits;
+    const sources = { schemas: glueSchemas(config), references };
+    const transformer = createTransformer({ memoryBytesMax, threads }, sources);
+    const lake = openLake(config);
+    try {
+      const replayed = await replayInto(config, { ...call, table, transformer, lake });
+      process.stdout.write(call.json ? `${JSON.stringify(replayed, null, 2)}\n` : formatReplayed(replayed));
+      return isIncomplete(replayed) ? EXIT.failure : EXIT.ok;
+    } finally {
+      await transformer.close();
+      lake.store.close();
+      lake.catalog.close();
+    }
+  });
+}
+
+interface ReplayInto extends ReplayCall {
+  readonly table: TableConfig;
+  readonly transformer: TransformerWithChecks;
+  readonly lake: Lake;
+}
+
+function replayInto(config: CollectorConfig, { table, transformer, lake, selection, dryRun }: ReplayInto) {
   const onProgress = (so: Replayed) => void process.stderr.write(formatProgress(so));
-  const lake = openLake(config);
-  try {
-    const replayed = await withReader(config, async ({ reader, scratch, directories }) => {
-      const shared = { reader: reader.readingOnce(), scratch, clock: systemClock, random: systemRandom };
-      const options = { ...shared, directories, table, selection, transformer, onProgress };
-      if (dryRun) return replay({ ...options, writer: undefined });
-      const writer = replayWriter(lake, { table, schemas: transformer.schema(table) });
-      return withWriter(writer, () => replay({ ...options, writer }));
-    });
-    process.stdout.write(json ? `${JSON.stringify(replayed, null, 2)}\n` : formatReplayed(replayed));
-    return isIncomplete(replayed) ? EXIT.failure : EXIT.ok;
-  } finally {
-    await transformer.close();
-    lake.store.close();
-    lake.catalog.close();
-  }
+  return withReader(config, async ({ reader, scratch, directories }) => {
+    const shared = { reader: reader.readingOnce(), scratch, clock: systemClock, random: systemRandom };
+    const options = { ...shared, directories, table, selection, transformer, onProgress };
+    if (dryRun) return replay({ ...options, writer: undefined });
+    const writer = replayWriter(lake, { table, schemas: transformer.schema(table) });
+    return withWriter(writer, () => replay({ ...options, writer }));
+  });
 }
 
 /** A writer beside those of the running collectors: they meet in the ledger only. */
@@ -329,7 +370,7 @@ async function query(
 async function testTables(config: CollectorConfig, names: readonly string[], json: boolean): Promise<number> {
   const tables = tablesNamed(config, names).map(({ name }) => name);
   await assertTables(config);
-  const results = await runExamples(config, tables);
+  const results = await withReferences(config, (references) => runExamples(config, tables, references));
   process.stdout.write(json ? `${JSON.stringify(results, null, 2)}\n` : formatExamples(results, tables));
   return results.every(({ differences }) => differences.length === 0) ? EXIT.ok : EXIT.failure;
 }

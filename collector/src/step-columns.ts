@@ -132,10 +132,12 @@ export const compute = [
         .strictObject({
           file: name()
             .regex(
-              /\.(csv|json|parquet)$/,
+              /^(?:s3:\/\/[^/]+\/.+|(?!s3:\/\/).+)\.(csv|json|parquet)$/,
               'a file named .csv (with a header), .json (a line each) or .parquet',
             )
-            .describe('Reference file beside the config; read again with each window'),
+            .describe(
+              'Reference file: beside the config, or s3://bucket/key; another one counts from the next window on',
+            ),
           keys: z.record(name(), name()).describe('Column: the column of the file that it must equal'),
           columns: z
             .array(

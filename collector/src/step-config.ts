@@ -94,6 +94,16 @@ export function outputNames(steps: readonly Step[]): readonly string[] {
   });
 }
 
+/** Files that lookups name. */
+export function referenceFiles(steps: readonly Step[]): readonly string[] {
+  return steps.flatMap((step) => {
+    if (step.kind === 'lookup') return [step.file];
+    return step.kind === 'split_rows'
+      ? step.splits.flatMap((split) => referenceFiles(split.steps as readonly Step[]))
+      : [];
+  });
+}
+
 /** As the config writes them. */
 export const STEP_NAMES: readonly string[] = stepSchema.options.flatMap((option) =>
   Object.keys(option.def.in.shape),

@@ -342,9 +342,22 @@ test('columns are detected where that can be done, and say so in the version', (
   assert.equal(tableOf({ format: 'csv', columns: 'detect', output: { format: 'json' } })?.detects, true);
   for (const [change, message] of [
     [{ format: 'text' }, /columns of text are not detected/],
+    [{ format: { json: { array: 'explode' } } }, /columns of exploded arrays are not detected/],
     [{ format: { avro: { registry: 'glue' } } }, /columns of avro are not detected/],
     [{ format: { csv: { header: 'line' } } }, /columns of csv with a header are not detected/],
     [{ output: { format: 'csv' } }, /a csv table cannot get columns later/],
   ] as const)
     assert.throws(() => tableOf({ ...change, columns: 'detect' }), message);
+});
+
+test('a reference file lies beside the config, or on S3', () => {
+  const file = (name: string) => {
+    const lookup = { file: name, keys: { a: 'a' }, columns: [{ from: 'b', column: 'b', type: 'int' }] };
+    const [step] = tableOf({ steps: [{ lookup }] })?.steps ?? [];
+    return step?.kind === 'lookup' ? step.file : undefined;
+  };
+  assert.equal(file('shops.csv'), join(directory, 'shops.csv'));
+  assert.equal(file('s3://acme/reference/shops.json'), 's3://acme/reference/shops.json');
+  for (const wrong of ['shops.xls', 's3://acme', 's3://acme.csv', 's3:///shops.csv'])
+    assert.throws(() => file(wrong), /tables\[0\]\.steps/);
 });

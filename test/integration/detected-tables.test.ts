@@ -1,5 +1,5 @@
-// Tables that detect their columns, on an emulated S3 and Glue: collectors beside and after each other grow one
-// Glue table, and every row is where the catalog says.
+// Tables that detect their columns, on an emulated S3 and Glue: collectors beside and after each other grow
+// one Glue table, and every row is where the catalog says.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';

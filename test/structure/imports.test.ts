@@ -16,19 +16,23 @@ type Layer = 'main' | 'wiring' | 'ops' | 'stage' | 'base' | 'proto' | 'shared';
 const ORDER: readonly Layer[] = ['main', 'wiring', 'ops', 'stage', 'base', 'proto', 'shared'];
 const WIRINGS = ['agent/src/agent.ts', 'collector/src/collector.ts'];
 const BASES = [
+  'backfills',
   'config',
   'contracts',
   'detected-schema',
   'entries',
   'events',
+  'log-pieces',
   'protobuf-files',
   'schema-source',
   'nested-type',
+  'reference-place',
   'step-config',
   'step-columns',
   'step-hiding',
   'step-rows',
   'step-values',
+  'stores',
   'table-examples',
   'table-input',
   'table-output',
@@ -62,6 +66,10 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'agent/ops → agent/src/source/log-bounds.ts': '`spool` asks the brokers as the source itself would',
   'agent/ops → agent/src/source/topic-sampler.ts': '`sample` reads a topic without a group',
   'agent/ops → agent/src/spool/inspect-spool.ts': '`spool` looks at the files of an agent that does not run',
+  'agent/src/contracts.ts → agent/src/log-pieces.ts': 'what is read of a log fills a file of its own',
+  'collector/src/contracts.ts → collector/src/backfills.ts': 'what history is fills a file of its own',
+  'collector/src/contracts.ts → collector/src/stores.ts': 'store and catalog fill a file of their own',
+  'collector/src/stores.ts → collector/src/tables.ts': 'a catalog describes tables as they are configured',
   'collector/src/contracts.ts → collector/src/entries.ts':
     'what stands in a ledger is a contract with every later version, kept in a file of its own',
   'collector/src/tables.ts → collector/src/step-config.ts': 'a step is what its schema makes of it: a type',
@@ -80,6 +88,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'collector/ops → collector/src/catalog/storage-descriptor.ts':
     '`explain` describes a format as the catalog will',
   'collector/ops → collector/src/ledger/entry.ts': '`verify` and `query` read the ledger as it is written',
+  'collector/ops → collector/src/ledger/backfill.ts': 'history is told from gaps as the fold tells it',
   'collector/ops → collector/src/ledger/fold.ts': 'what the ledger promises is asserted in one fold',
   'collector/ops → collector/src/ledger/ledger.ts': 'a reader takes the same way through the entries',
   'collector/ops → collector/src/ledger/publish.ts': 'tables are read under the definition they have',
@@ -183,7 +192,11 @@ test('every import names a file that is there', () => {
 const ADAPTERS: Readonly<Record<string, readonly string[]>> = {
   '@aws-sdk/client-glue': ['collector/src/catalog/glue-catalog.ts', 'collector/src/catalog/glue-schemas.ts'],
   // The lifecycle file takes the SDK's types only.
-  '@aws-sdk/client-s3': ['collector/src/lake/bucket-lifecycle.ts', 'collector/src/lake/s3-object-store.ts'],
+  '@aws-sdk/client-s3': [
+    'collector/src/lake/bucket-lifecycle.ts',
+    'collector/src/lake/s3-object-store.ts',
+    'collector/src/lake/s3-references.ts',
+  ],
   '@bufbuild/protobuf': [
     'collector/src/transform/decode/protobuf-descriptors.ts',
     'proto/src/gen/sluice/v1/link.ts',

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import { type LakeObject, LakeOracle, type LakeRow } from '../support/lake-oracle.ts';
+import { type LakeObject, LakeOracle, type LakeRow, type OracleTable } from '../support/lake-oracle.ts';
 import type { OracleCut, ProducedRecord } from '../support/oracle-log.ts';
 
 const SLOT = { topic: 'orders', topicId: '0'.repeat(32), partition: 0 };
@@ -26,16 +26,20 @@ class TestLake {
     ...{ ...SLOT, start: 0, produced: new Map(PRODUCED.entries()) },
     cuts: [] as OracleCut[],
   };
-  readonly oracle = new LakeOracle({
-    tables: [{ name: 'orders', topic: 'orders', keepsVoid: false }],
-    partitions: [this.kafka],
-    lake: {
-      object: (key) => this.objects.get(key),
-      registered: (table, prefix) => this.registered.has(`${table} ${prefix}`),
-    },
-    violated: (what) => this.findings.push(what),
-  });
+  readonly oracle: LakeOracle;
   #sequence = 0;
+
+  constructor(table: Pick<OracleTable, 'isAdded'> = {}) {
+    this.oracle = new LakeOracle({
+      tables: [{ name: 'orders', topic: 'orders', keepsVoid: false, ...table }],
+      partitions: [this.kafka],
+      lake: {
+        object: (key) => this.objects.get(key),
+        registered: (name, prefix) => this.registered.has(`${name} ${prefix}`),
+      },
+      violated: (what) => this.findings.push(what),
+    });
+  }
 
   put(key: string, text: string): LakeObject {
     const bytes = Buffer.from(text);
@@ -326,3 +330,66 @@ for (const [fault, act, says] of [
     assert.match(lake.findings.join('\n'), says);
   });
 }
+
+const added = () => {
+  const lake = new TestLake({ isAdded: true }).open(4);
+  const begin = (from: number, to: number) => {
+    lake.append({ kind: 'backfill', backfills: [{ ...SLOT, from, to }] });
+    return lake;
+  };
+  const fill = (start: number, next: number) => {
+    lake.commit(start, next, { entry: { kind: 'fill' } }).publish(start);
+    return lake;
+  };
+  const lose = (start: number, next: number) => {
+    lake.append({ kind: 'gap', gaps: [{ ...SLOT, start, next }] });
+    return lake;
+  };
+  return { lake, begin, fill, lose };
+};
+
+test('a table that was added is left in peace when its history is read in order beside it', () => {
+  const { lake, begin, fill } = added();
+  begin(0, 4);
+  fill(0, 2);
+  lake.commit(4, 6).publish(4);
+  assert.deepEqual(lake.oracle.missing(), ['orders: the history of orders/0 is at 2 of 4']);
+  fill(2, 4);
+  assert.deepEqual([lake.oracle.missing(), lake.findings], [[], []]);
+  lake.oracle.acknowledged('the group offset', SLOT, 6);
+  assert.deepEqual(lake.findings, []);
+});
+
+test('the oracle names history that nobody begins, or that is lost while Kafka has it', () => {
+  const { lake } = added();
+  lake.commit(4, 6).publish(4);
+  assert.deepEqual(lake.oracle.missing(), ['orders: the history of orders/0 below 4 was never begun']);
+  const late = added();
+  late.begin(1, 4);
+  assert.match(late.lake.findings.join(), /reads no history of orders\/0 \[0, 1\), and Kafka still has 0/);
+  const lost = added();
+  lost.begin(0, 4);
+  lost.lose(0, 2);
+  assert.match(lost.lake.findings.join(), /says a gap of orders\/0 \[0, 2\), and Kafka still has 0/);
+});
+
+test('the oracle names history that is begun twice, goes on elsewhere, or reaches above the table’s beginning', () => {
+  const { lake, begin, fill } = added();
+  begin(0, 4);
+  begin(0, 4);
+  assert.match(lake.findings.join(), /begins the history of orders\/0 twice/);
+  fill(1, 2);
+  assert.match(lake.findings.join(), /fills orders\/0 \[1, 2\), no open gap/);
+  const above = added();
+  above.begin(0, 5);
+  assert.match(above.lake.findings.join(), /\[0, 5\) of orders\/0, which it opened at 4/);
+});
+
+test('the oracle counts history once: what a gap in it says moves nothing that is queryable', () => {
+  const { lake, begin, lose } = added();
+  lake.kafka.start = 2;
+  begin(0, 4);
+  lake.commit(4, 6).publish(4);
+  lose(0, 2);
+  assert.equal(lake.oracle.queryableThrough(SLOT), 6);
+});

@@ -228,7 +228,10 @@ export class LakeOracle {
     const { next, queryable, reached, tips } = maps;
     if (next.has(slotOf(opened))) this.#violated(`${table.name} opens ${slotOf(opened)} twice`);
     for (const map of [next, queryable, reached]) map.set(slotOf(opened), opened.start);
-    tips.set(slotOf(opened), { next: opened.start, epoch: -1 });
+    // It begins where the other tables are: what was cut of the log that they have left is none of its own.
+    const others = this.#readersOf(opened).map((other) => other.tips.get(slotOf(opened))?.epoch ?? -1);
+    const epoch = table.isAdded === true ? Math.max(...others) : -1;
+    tips.set(slotOf(opened), { next: opened.start, epoch });
     history.opened(slotOf(opened), opened.start);
     if (table.isAdded === true) return;
     this.#lostByKafka(`${table.name} opens ${slotOf(opened)}`, opened, { start: 0, next: opened.start });

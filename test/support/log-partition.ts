@@ -1,4 +1,4 @@
-// One partition of the topic `claims` as a log in memory, and an agent of its own that sends it over the link.
+// One partition of the topic `claims` as a log in memory, and an agent of its own that sends it.
 import type { TestContext } from 'node:test';
 import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
 import { eventually } from './eventually.ts';

@@ -1,5 +1,5 @@
-// Which rows a window must hold of the records that were produced, and what is wrong with those that it holds.
-// Pure.
+// Which rows a window must hold of the records that were produced, and what is wrong with those that it
+// holds. Pure.
 import type { PartitionId } from '@sluice/shared/position.ts';
 import { type OraclePartition, recordAt } from './oracle-log.ts';
 

@@ -18,7 +18,7 @@ const RETRY_MS_MAX = 10_000;
 export interface HistoryFeedOptions {
   readonly reader: Pick<LogReader, 'read'>;
   readonly clock: Clock;
-  readonly events: Pick<Events, 'historyNotRead' | 'historyRead'>;
+  readonly events: Pick<Events, 'historyNotRead' | 'historyFetched'>;
   /** What goes over the link of these batches, the first of which may begin below `offset`. */
   segments(id: PartitionId, offset: number, batches: readonly SourceBatch[]): readonly Segment[];
   /** Something may be sendable now. */
@@ -120,7 +120,7 @@ export class HistoryFeed {
       this.#items.push({ kind: 'segment', segment, rewindEpoch });
       answering.next = segment.nextOffset;
       answering.bytesLeft -= segment.payload.byteLength;
-      this.#options.events.historyRead(id.topic, segment.payload.byteLength);
+      this.#options.events.historyFetched(id.topic, segment.payload.byteLength);
     }
     return this.#items.length > 0;
   }

@@ -22,6 +22,12 @@ export const HISTORY_BEHIND_BYTES = 512 * 2 ** 10;
 const RETRY_MS_MIN = 200;
 const RETRY_MS_MAX = 10_000;
 
+interface Ahead {
+  readonly segments: Segment[];
+  /** Of the partition when it was read: behind a later cut it is of another log. */
+  readonly cuts: PartitionState['cuts'];
+}
+
 export interface SendFeedOptions {
   readonly spool: Pick<Spool, 'read' | 'status'>;
   readonly clock: Clock;
@@ -33,7 +39,7 @@ export interface SendFeedOptions {
 export class SendFeed implements UplinkFeed {
   readonly #book: PartitionBook;
   readonly #spool: Pick<Spool, 'read' | 'status'>;
-  readonly #ahead = new Map<string, Segment[]>();
+  readonly #ahead = new Map<string, Ahead>();
   /** Topics of which the collector takes nothing now. */
   readonly #held = new Set<string>();
   /** Counted up with every Hello: whoever asked for an older stream takes nothing any more. */
@@ -157,18 +163,19 @@ export class SendFeed implements UplinkFeed {
 
   #takeAhead(state: PartitionState, from: number): Segment | undefined {
     const ahead = this.#ahead.get(partitionKey(state.id));
-    const found = ahead?.shift();
+    const found = ahead !== undefined && ahead.cuts === state.cuts ? ahead.segments.shift() : undefined;
     if (found !== undefined && found.startOffset <= from && from < found.nextOffset) return found;
     this.#ahead.delete(partitionKey(state.id));
     return undefined;
   }
 
   async #readAhead(state: PartitionState, from: number): Promise<Segment | undefined> {
+    const { cuts } = state;
     try {
       const bytesMax = Math.max(1, Math.min(READ_AHEAD_BYTES, this.#room()));
       const [first, ...rest] = await this.#spool.read(state.id, from, bytesMax);
       this.#retries.delete(partitionKey(state.id));
-      this.#ahead.set(partitionKey(state.id), rest);
+      this.#ahead.set(partitionKey(state.id), { segments: rest, cuts });
       // Unless it was committed while the disk was read.
       if (first === undefined && state.sendNext === from)
         this.#options.onLost(state.id, from, new Error(`nothing covers offset ${from}`));
@@ -186,7 +193,7 @@ export class SendFeed implements UplinkFeed {
     for (const { id, sendNext } of this.#book.states())
       if (sendNext !== undefined && !this.#held.has(id.topic)) sent.add(partitionKey(id));
     let room = ALL_AHEAD_BYTES_MAX;
-    for (const [key, segments] of this.#ahead) {
+    for (const [key, { segments }] of this.#ahead) {
       if (!sent.has(key)) this.#ahead.delete(key);
       else for (const { payload } of segments) room -= payload.byteLength;
     }

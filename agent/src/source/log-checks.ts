@@ -256,8 +256,8 @@ const reasonOf = ({ place, end }: FoundCut): string =>
   `the log of leader epoch ${place.leaderEpoch} ends at ${end.endOffset}, and ${place.offset} was read`;
 
 /**
- * Where the log was cut: the lowest place of each epoch, the oldest first. A log that knows nothing of an epoch
- * says nothing about it.
+ * Where the log was cut: the lowest place of each epoch, the oldest first. A log that knows nothing of an
+ * epoch says nothing about it.
  */
 function cutsOf(answers: readonly Answered[]): readonly FoundCut[] {
   const cuts = answers.flatMap(({ place, end }) =>

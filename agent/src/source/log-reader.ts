@@ -1,7 +1,7 @@
 // Parts of a partition's log, read beside the group over a connection of their own: nothing is joined,
-// committed or sought, and what fails here fails nobody else. Whoever asks hears what Kafka has from an offset
-// on, or where its log begins now. A topic that was created again under the same name is never taken for the
-// one that was meant.
+// committed or sought, and what fails here fails nobody else. Whoever asks hears what Kafka has from an
+// offset on, or where its log begins now. A topic that was created again under the same name is never taken
+// for the one that was meant.
 import type { Clock } from '@sluice/shared/clock.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { type PartitionId, partitionKey, partitionName, slotKey } from '@sluice/shared/position.ts';

@@ -126,17 +126,20 @@ export function createSegmenter(options: SegmenterOptions): Segmenter {
   };
 }
 
-/** These batches alone, as segments; the first may begin before `position`. */
-export function segmentsOf(
-  options: Omit<SegmenterOptions, 'emit' | 'lingerMs'>,
-  place: { readonly id: PartitionId; readonly position: number },
-  batches: readonly SourceBatch[],
-): readonly Segment[] {
-  const segments: Segment[] = [];
-  const segmenter = createSegmenter({ ...options, lingerMs: 0, emit: (segment) => segments.push(segment) });
-  segmenter.push(place.id, place.position, batches);
-  segmenter.flush();
-  return segments;
+/** History goes over the link in smaller pieces than what comes live, which waits for one of them at most. */
+const HISTORY_SEGMENT_BYTES_MAX = 256 * 2 ** 10;
+
+/** Makes segments of batches that are not spooled; the first may begin before `position`. */
+export function historySegmenter(options: Omit<SegmenterOptions, 'emit' | 'lingerMs'>) {
+  const segmentBytesMax = Math.min(options.segmentBytesMax, HISTORY_SEGMENT_BYTES_MAX);
+  return (id: PartitionId, position: number, batches: readonly SourceBatch[]): readonly Segment[] => {
+    const segments: Segment[] = [];
+    const emit = (segment: Segment) => void segments.push(segment);
+    const segmenter = createSegmenter({ ...options, segmentBytesMax, lingerMs: 0, emit });
+    segmenter.push(id, position, batches);
+    segmenter.flush();
+    return segments;
+  };
 }
 
 function add(item: Pending, batch: SourceBatch, from: number): void {

@@ -39,8 +39,9 @@ const SILENT = { debug: silently, info: silently, warn: silently, error: silentl
 /** S3 takes and copies more than this only in parts (Amazon S3 API Reference, PutObject and CopyObject). */
 const OBJECT_BYTES_MAX = 5 * 2 ** 30;
 
-export function createS3ObjectStore(settings: S3Settings): ObjectStore {
-  const client = new S3Client({
+/** With time-outs and sockets of our own choice. */
+export function s3Client(settings: Pick<S3Settings, 'region' | 'endpoint'>): S3Client {
+  return new S3Client({
     ...(settings.region === undefined ? {} : { region: settings.region }),
     ...(settings.endpoint === undefined ? {} : { endpoint: settings.endpoint, forcePathStyle: true }),
     maxAttempts: ATTEMPTS_MAX,
@@ -54,6 +55,10 @@ export function createS3ObjectStore(settings: S3Settings): ObjectStore {
       httpAgent: { maxSockets: SOCKETS_MAX },
     }),
   });
+}
+
+export function createS3ObjectStore(settings: S3Settings): ObjectStore {
+  const client = s3Client(settings);
   const { bucket: Bucket } = settings;
   const root = settings.prefix === '' ? '' : `${settings.prefix}/`;
   const Key = (key: string) => `${root}${key}`;
@@ -207,12 +212,12 @@ function refusedKey({ Code, Message }: { Code?: string | undefined; Message?: st
   return Code === 'AccessDenied' ? Object.assign(error, { $metadata: { httpStatusCode: 403 } }) : error;
 }
 
-function statusOf(error: unknown): number | undefined {
+export function statusOf(error: unknown): number | undefined {
   return (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;
 }
 
 /** 401 and 403 are for a human; everything else (5xx, 409, time-outs) may pass. */
-function named(action: string, key: string, error: unknown): SluiceError {
+export function named(action: string, key: string, error: unknown): SluiceError {
   if (error instanceof SluiceError) return error;
   const status = statusOf(error);
   const denied = status === 401 || status === 403;

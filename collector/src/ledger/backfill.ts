@@ -3,8 +3,8 @@
 // table's position passes.
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
-import type { Backfill, BackfillEntry, LostHistory } from '../backfills.ts';
-import type { Proposal } from '../entries.ts';
+import type { Backfill, LostHistory } from '../backfills.ts';
+import type { BackfillEntry, Proposal } from '../entries.ts';
 
 type Range = { readonly start: number; readonly next: number };
 

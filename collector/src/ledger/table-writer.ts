@@ -194,14 +194,10 @@ class LedgerTableWriter implements ReplayingWriter {
 
   readonly backfill: TableWriter['backfill'] = (id) =>
     this.#ledger?.fold.partitions.get(partitionKey(id))?.backfill;
-
-  async beginBackfill(wanted: Parameters<TableWriter['beginBackfill']>[0]): Promise<void> {
-    await this.#inTurn(() => this.#append((fold) => backfillProposal(fold, wanted)));
-  }
-
-  async loseHistory(lost: Parameters<TableWriter['loseHistory']>[0]): Promise<void> {
-    await this.#inTurn(() => this.#append((fold) => lostProposal(fold, lost)));
-  }
+  readonly beginBackfill: TableWriter['beginBackfill'] = async (wanted) =>
+    void (await this.#inTurn(() => this.#append((fold) => backfillProposal(fold, wanted))));
+  readonly loseHistory: TableWriter['loseHistory'] = async (lost) =>
+    void (await this.#inTurn(() => this.#append((fold) => lostProposal(fold, lost))));
 
   async open(openings: readonly Opening[]): Promise<void> {
     await this.#inTurn(() => this.#append((fold) => openProposal(fold, openings)));

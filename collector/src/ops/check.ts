@@ -13,14 +13,18 @@ import { type CollectorConfig, listenerFiles } from '../config.ts';
 import type { Catalog, ObjectStore } from '../contracts.ts';
 import { withSchema } from '../detected-schema.ts';
 import { KEPT_PREFIXES } from '../lake/object-keys.ts';
+import type { ReferenceSource } from '../reference-place.ts';
 import { createTransformer } from '../transform/transformer.ts';
 
 const CHECK_MEMORY_BYTES = 128e6;
 
-/** ConfigError with every problem of every table, as DuckDB sees them. */
-export async function assertTables(config: CollectorConfig): Promise<void> {
+/**
+ * ConfigError with every problem of every table, as DuckDB sees them. Reference files on S3 are looked at
+ * only where `references` is given: one that is missing holds its table, and no other.
+ */
+export async function assertTables(config: CollectorConfig, references?: ReferenceSource): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'sluice-check-'));
-  const transformer = createTransformer({ memoryBytesMax: CHECK_MEMORY_BYTES, threads: 1 });
+  const transformer = createTransformer({ memoryBytesMax: CHECK_MEMORY_BYTES, threads: 1 }, { references });
   try {
     const problems: { line: number; path: string; message: string; remedy: string }[] = [];
     for (const [index, table] of config.tables.entries()) {
@@ -43,11 +47,15 @@ export async function assertTables(config: CollectorConfig): Promise<void> {
 
 export async function checkCollector(
   config: CollectorConfig,
-  lake: { readonly store: ObjectStore; readonly catalog: Catalog },
+  lake: {
+    readonly store: ObjectStore;
+    readonly catalog: Catalog;
+    readonly references?: ReferenceSource | undefined;
+  },
 ): Promise<CheckResult> {
   const result = await tryParts([
     ['config', () => `${config.tables.length} tables, ${config.agents.length} agents`],
-    ['tables', () => assertTables(config).then(() => 'their SQL is accepted')],
+    ['tables', () => assertTables(config, lake.references).then(() => 'their SQL is accepted')],
     ['certificate', () => checkCertificate(config)],
     ['lake', () => lake.store.probe().then(() => `${lake.store.url('')} takes conditional writes`)],
     ['lifecycle', () => checkLifecycle(lake.store)],

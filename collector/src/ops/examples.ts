@@ -1,5 +1,6 @@
 // `sluice-collector test`: the examples beside a table's config go through the table's own transform, and
-// what comes of them is compared with what was expected. Touches neither the lake nor a catalog.
+// what comes of them is compared with what was expected. Touches neither the lake nor a catalog,
+// and S3 only for reference files that lie there.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +13,7 @@ import type { CollectorConfig } from '../config.ts';
 import type { OutputFile, TableConfig, TableDefinition } from '../contracts.ts';
 import { withSchema } from '../detected-schema.ts';
 import { tableDefinitions } from '../ledger/publish.ts';
+import type { ReferenceSource } from '../reference-place.ts';
 import type { ExampleRecord, TableExample } from '../table-examples.ts';
 import { type Database, openDatabase } from '../transform/duckdb.ts';
 import { identifier, literal } from '../transform/sql/types.ts';
@@ -39,9 +41,10 @@ type Row = Readonly<Record<string, string | null>>;
 export async function runExamples(
   config: Pick<CollectorConfig, 'tables' | 'examples'>,
   only: readonly string[],
+  references?: ReferenceSource,
 ): Promise<readonly ExampleResult[]> {
   const scratch = mkdtempSync(join(tmpdir(), 'sluice-test-'));
-  const transformer = createTransformer({ memoryBytesMax: EXAMPLE_MEMORY_BYTES, threads: 1 });
+  const transformer = createTransformer({ memoryBytesMax: EXAMPLE_MEMORY_BYTES, threads: 1 }, { references });
   const database = await openDatabase({
     directories: [scratch],
     spillDirectory: scratch,

@@ -1,6 +1,7 @@
 // The transform of a table that detects its columns: a window is read for columns where the table has none,
 // and goes through the transform of all tables under the newest schema. Where it shows what that schema
-// lacks, it is read once more, the schema grows, and the window goes through again: what is committed lacks nothing.
+// lacks, it is read once more, the schema grows, and the window goes through again: what is committed lacks
+// nothing.
 import type {
   DetectedSchema,
   SchemaNews,

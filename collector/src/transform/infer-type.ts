@@ -21,10 +21,19 @@ export function inferType(values: readonly SeenValue[]): Inferred {
   const objects = values.flatMap(({ object }) => object ?? []);
   if (values.some(({ isTooDeep }) => isTooDeep)) return none('deeper than is looked into');
   const forms = [kinds.size > 0, elements.length > 0, objects.length > 0].filter((isSeen) => isSeen);
-  if (forms.length > 1) return none('of several types');
+  if (forms.length > 1) return values.every(isEmpty) ? undefined : none('of several types');
   if (kinds.size > 0) return scalar(commonType(kinds));
   if (elements.length > 0) return wrapped(inferType(elements), (element) => ({ kind: 'array', element }));
   return inferObject(objects);
+}
+
+/** Nothing but nulls, empty arrays and empty objects, however they nest. */
+function isEmpty({ kinds, elements, object }: SeenValue): boolean {
+  return (
+    kinds.size === 0 &&
+    (elements === undefined || isEmpty(elements)) &&
+    (object === undefined || valuesOf([object]).every(isEmpty))
+  );
 }
 
 /** A struct; or a map, where its keys cannot be names. */

@@ -1,33 +1,48 @@
 // Reference files of lookups: copied beside a window, because DuckDB may read nothing else, and made a table
 // of typed columns. A value that is not of its type, a key that is NULL or there twice, or a file that is too
 // large stops the table and names the file.
-import { copyFile, stat } from 'node:fs/promises';
+import { copyFile, readFile, stat, writeFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { SluiceError } from '@sluice/shared/errors.ts';
+import { isRemote, REFERENCE_BYTES_MAX } from '../reference-place.ts';
 import type { Database } from './duckdb.ts';
+import { textsOfLines } from './reference-json.ts';
 import { fromText } from './sql/conversions.ts';
 import type { Reference } from './sql/steps/step.ts';
 import { identifier, isScalar, literal } from './sql/types.ts';
 
-/** It is read into memory with each window. */
-const FILE_BYTES_MAX = 64 * 2 ** 20;
+/** Where files are that lie on S3: by their URL, the path of a copy, or none, whose table is empty. */
+export type ReferenceCopies = Readonly<Record<string, string | undefined>>;
+
+export interface ReferencePlace {
+  /** Where DuckDB may read. */
+  readonly directory: string;
+  readonly copies: ReferenceCopies;
+}
 
 export async function loadReferences(
   database: Database,
   references: readonly Reference[],
-  directory: string,
+  { directory, copies }: ReferencePlace,
 ): Promise<void> {
   for (const [index, reference] of references.entries()) {
     const { file } = reference;
+    const path = isRemote(file) ? copies[file] : file;
+    if (path === undefined) {
+      await database.run(createSql(reference, index, undefined));
+      continue;
+    }
     const failed = (message: string, cause?: unknown) =>
       new SluiceError('REFERENCE_UNUSABLE', message, { place: file, cause });
     const kind = extname(file).slice(1);
     const copy = join(directory, `reference-${index}.${kind}`);
     try {
-      const { size } = await stat(file);
-      if (size > FILE_BYTES_MAX) throw failed(`it has ${size} bytes, and ${FILE_BYTES_MAX} may be`);
-      await copyFile(file, copy);
-      await database.run(createSql(reference, index, readerOf(kind, copy)));
+      const { size } = await stat(path);
+      if (size > REFERENCE_BYTES_MAX) throw failed(`it has ${size} bytes, and ${REFERENCE_BYTES_MAX} may be`);
+      const names = namesOf(reference);
+      if (kind === 'json') await writeFile(copy, textsOfLines(await readFile(path, 'utf8'), names));
+      else await copyFile(path, copy);
+      await database.run(createSql(reference, index, readerOf(kind, copy, names)));
     } catch (error) {
       if (error instanceof SluiceError) throw error;
       throw failed(error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error), error);
@@ -37,27 +52,31 @@ export async function loadReferences(
   }
 }
 
-function readerOf(kind: string, path: string): string {
+const namesOf = ({ keys, columns }: Reference) => [...new Set([...keys, ...columns].map(({ of }) => of))];
+
+function readerOf(kind: string, path: string, names: readonly string[]): string {
   if (kind === 'csv')
     return `read_csv(${literal(path)}, header = true, all_varchar = true, auto_detect = true)`;
   if (kind === 'parquet') return `read_parquet(${literal(path)})`;
-  return `read_json(${literal(path)}, format = 'newline_delimited')`;
+  const texts = names.map((name) => `${identifier(name)}: 'VARCHAR'`).join(', ');
+  return `read_json(${literal(path)}, format = 'newline_delimited', columns = {${texts}})`;
 }
 
-/** Texts beside values, so that what was lost on the way can be told. */
-function createSql({ keys, columns }: Reference, index: number, reader: string): string {
+/** Texts beside values, so that what was lost on the way can be told; without a reader no rows. */
+function createSql({ keys, columns }: Reference, index: number, reader: string | undefined): string {
   const all = [
     ...keys.map((one, i) => ({ ...one, name: `k${i}` })),
     ...columns.map((one, i) => ({ ...one, name: `c${i}` })),
   ];
-  const texts = all.map(({ of, name }) => `${identifier(of)}::VARCHAR AS t_${name}`);
+  const of = (name: string) => (reader === undefined ? 'NULL' : identifier(name));
+  const texts = all.map((one) => `${of(one.of)}::VARCHAR AS t_${one.name}`);
   const values = all.map(({ type, name }) => {
     const value = isScalar(type) ? fromText(type).value(`t_${name}`) : 'NULL';
     return `(${value})::${type.duckdb} AS ${name}`;
   });
   return (
     `CREATE OR REPLACE TEMP TABLE reference_${index} AS SELECT *, ${values.join(', ')} ` +
-    `FROM (SELECT ${texts.join(', ')} FROM ${reader})`
+    `FROM (SELECT ${texts.join(', ')} FROM ${reader ?? 'range(0)'})`
   );
 }
 

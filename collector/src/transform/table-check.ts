@@ -6,14 +6,20 @@ import type { TableConfig } from '../contracts.ts';
 import { type Database, openDatabase } from './duckdb.ts';
 import { setKeys } from './key-files.ts';
 import { expressionProblem, queryProblem } from './own-sql-check.ts';
-import { loadReferences } from './references.ts';
+import { loadReferences, type ReferenceCopies } from './references.ts';
 import { type CompiledTable, compileTable, type Marks } from './sql/compile.ts';
 import { type FieldPlan, planFields } from './sql/fields.ts';
+
+export interface TableCheck {
+  readonly directory: string;
+  readonly references: ReferenceCopies;
+  readonly marks: Marks;
+}
 
 /** Empty when it can run. */
 export async function tableProblems(
   table: TableConfig,
-  { directory, marks }: { readonly directory: string; readonly marks: Marks },
+  { directory, references: copies, marks }: TableCheck,
 ): Promise<string[]> {
   const plan = planFields(table);
   if (plan.problems.length > 0) return [...plan.problems];
@@ -27,7 +33,7 @@ export async function tableProblems(
     const problems = await askedProblems(database, plan);
     if (problems.length > 0) return problems;
     await setKeys(database, plan.keyFiles);
-    await loadReferences(database, plan.references, directory);
+    await loadReferences(database, plan.references, { directory, copies });
     return await runEmpty(database, compileTable(table, plan, marks));
   } catch (error) {
     return [`its SQL is refused: ${firstLine(error)}`];

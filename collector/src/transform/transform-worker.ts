@@ -95,7 +95,11 @@ async function handle(job: Job, message: ToWorker): Promise<FromWorker> {
     case 'validate':
       return {
         kind: 'problems',
-        problems: await tableProblems(message.table, { directory: message.directory, marks }),
+        problems: await tableProblems(message.table, {
+          directory: message.directory,
+          references: message.references,
+          marks,
+        }),
       };
   }
 }

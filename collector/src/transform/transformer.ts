@@ -12,7 +12,10 @@ import type {
   TransformRequest,
   TransformResult,
 } from '../contracts.ts';
+import { isRemote, type ReferenceSource } from '../reference-place.ts';
+import { referenceFiles } from '../step-config.ts';
 import type { SchemaNews } from '../tables.ts';
+import type { ReferenceCopies } from './references.ts';
 import { compileTable } from './sql/compile.ts';
 import { planFields } from './sql/fields.ts';
 import type { TransformLimits } from './window-transform.ts';
@@ -35,8 +38,16 @@ export interface TransformerWithChecks extends Transformer {
   validate(table: TableConfig, directory: string): Promise<readonly string[]>;
 }
 
-/** Without a source of schemas no schema can be had. */
-export function createTransformer(limits: TransformLimits, schemas?: SchemaSource): TransformerWithChecks {
+/** What windows may ask for; without a source nothing of its kind can be had. */
+export interface TransformSources {
+  readonly schemas?: SchemaSource | undefined;
+  readonly references?: ReferenceSource | undefined;
+}
+
+export function createTransformer(
+  limits: TransformLimits,
+  { schemas, references }: TransformSources = {},
+): TransformerWithChecks {
   const places = new Places(WINDOWS_AT_ONCE_MAX);
   const turns = new Turns(SEGMENTS_AHEAD_MAX);
   const each = { ...limits, memoryBytesMax: limits.memoryBytesMax / WINDOWS_AT_ONCE_MAX };
@@ -52,12 +63,13 @@ export function createTransformer(limits: TransformLimits, schemas?: SchemaSourc
   }
 
   return {
-    run: (request) => inPlace((calls) => runWindow(calls, turns.of(), request)),
+    run: (request) => inPlace((calls) => runWindow(calls, { turn: turns.of(), request, references })),
     survey: (request) => inPlace((calls) => surveyWindow(calls, turns.of(), request)),
     hasRoom: () => places.free() > 1,
     validate: (table, directory) =>
       inPlace(async (calls) => {
-        const reply = await calls({ kind: 'validate', table, directory });
+        const copies = references === undefined ? {} : await copiesOf(table, references);
+        const reply = await calls({ kind: 'validate', table, directory, references: copies });
         return reply.kind === 'problems' ? reply.problems : [];
       }),
     explain(table) {
@@ -92,15 +104,18 @@ function compile(table: TableConfig) {
   });
 }
 
-async function runWindow(
-  call: JobCalls,
-  turn: () => Promise<() => void>,
-  request: TransformRequest,
-): Promise<TransformResult> {
+interface WindowRun {
+  readonly turn: () => Promise<() => void>;
+  readonly request: TransformRequest;
+  readonly references: ReferenceSource | undefined;
+}
+
+async function runWindow(call: JobCalls, { turn, request, references }: WindowRun): Promise<TransformResult> {
   const { table, openedMs, directory, segments } = request;
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  const begin: ToWorker = { kind: 'begin', request: { table, openedMs, directory } };
+  const copies = await copiesOf(table, references);
+  const begin: ToWorker = { kind: 'begin', request: { table, openedMs, directory, references: copies } };
   const reply = await sendWindow(call, turn, { begin, segments });
   if (reply.kind === 'result') return reply.result;
   throw new SluiceError('TRANSFORM_FAILED', `the worker answered ${reply.kind} to finish`);
@@ -154,6 +169,17 @@ async function sendWindow(
     await call({ kind: 'abort' }).catch(() => {});
     throw error;
   }
+}
+
+/** Of the files on S3 that the table names. */
+async function copiesOf(table: TableConfig, source: ReferenceSource | undefined): Promise<ReferenceCopies> {
+  const copies: Record<string, string> = {};
+  for (const url of new Set(referenceFiles(table.steps).filter(isRemote))) {
+    if (source === undefined)
+      throw new SluiceError('REFERENCE_UNUSABLE', 'S3 is not asked here', { place: url });
+    copies[url] = await source.copyOf(url);
+  }
+  return copies;
 }
 
 /**

@@ -33,7 +33,7 @@ import { type Database, openDatabase } from './duckdb.ts';
 import { setKeys } from './key-files.ts';
 import { NewsScan } from './news-scan.ts';
 import { textsOf } from './record-texts.ts';
-import { loadReferences } from './references.ts';
+import { loadReferences, type ReferenceCopies } from './references.ts';
 import { type CompiledTable, compileTable, type Marks } from './sql/compile.ts';
 import { type FieldPlan, planFields } from './sql/fields.ts';
 import { fileFormat, rowGroupOptions } from './sql/file-format.ts';
@@ -54,6 +54,7 @@ export interface WindowParts extends SchemaParts {
 }
 
 export interface WindowRequest {
+  readonly references: ReferenceCopies;
   readonly table: TableConfig;
   readonly openedMs: number;
   readonly directory: string;
@@ -146,7 +147,10 @@ export class WindowTransform {
     });
     try {
       await setKeys(database, plan.keyFiles);
-      await loadReferences(database, plan.references, request.directory);
+      await loadReferences(database, plan.references, {
+        directory: request.directory,
+        copies: request.references,
+      });
       const transform = new WindowTransform(request, { ...parts, database, plan });
       for (const sql of transform.#compiled.createStaged) await database.run(sql);
       await transform.#straight.open();

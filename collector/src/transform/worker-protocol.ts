@@ -2,6 +2,7 @@
 import type { ErrorCode } from '@sluice/shared/errors.ts';
 import type { FoundSchema, SchemaWant, StagedSegment, TableConfig, TransformResult } from '../contracts.ts';
 import type { SchemaNews } from '../tables.ts';
+import type { ReferenceCopies } from './references.ts';
 import type { SurveyRequest } from './window-survey.ts';
 import type { WindowRequest } from './window-transform.ts';
 
@@ -11,7 +12,12 @@ export type ToWorker =
   | { readonly kind: 'segment'; readonly staged: StagedSegment }
   | { readonly kind: 'finish' }
   | { readonly kind: 'abort' }
-  | { readonly kind: 'validate'; readonly table: TableConfig; readonly directory: string };
+  | {
+      readonly kind: 'validate';
+      readonly table: TableConfig;
+      readonly directory: string;
+      readonly references: ReferenceCopies;
+    };
 
 /** A worker's own question, answered by its number; apart from all jobs. */
 export interface SchemaQuestion {

@@ -1,14 +1,20 @@
 // Who reads history for whom: an agent that a partition is assigned to is asked for what the tables of its
 // topic lack of their history, one piece at a time on each stream. Live data go first: a piece is small, all
 // history that is staged has a share of the budget that it stays within, and where that is pressed, or the
-// topic waits, nothing is asked for. Nothing is lost by giving up what was asked or staged: Kafka still has it.
+// topic waits, nothing is asked for. Nothing is lost by giving up what was asked or staged: Kafka has it.
 import type { Clock } from '@sluice/shared/clock.ts';
 import { mergedRanges } from '@sluice/shared/offset-range.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { AgentLink, GapNotice } from '../contracts.ts';
 import { impossibleCounts } from './impossible-counts.ts';
 import type { TableLane } from './lane.ts';
-import { attachedTo, contradicts, type PartitionState, showsPlaces } from './sequenced-partition.ts';
+import {
+  attachedTo,
+  contradicts,
+  type PartitionState,
+  type SequencedTable,
+  showsPlaces,
+} from './sequenced-partition.ts';
 import type { StagedBytes, StagingBudget } from './staging-budget.ts';
 
 /** Epochs of history are counted from here: no fill of a gap ever gets so far. */
@@ -32,8 +38,8 @@ interface Ask {
 export interface BackfillsOptions {
   readonly budget: StagingBudget;
   readonly clock: Clock;
-  readonly lanes: readonly TableLane[];
-  states(): Iterable<PartitionState>;
+  readonly tables: readonly SequencedTable[];
+  readonly partitions: ReadonlyMap<string, PartitionState>;
   /** Nothing of the topic is sent now. */
   isHeld(topic: string): boolean;
 }
@@ -51,7 +57,7 @@ export class Backfills {
 
   constructor(options: BackfillsOptions) {
     this.#options = options;
-    this.#lanes = options.lanes.filter(({ history }) => history.isWanted);
+    this.#lanes = options.tables.map(({ lane }) => lane).filter(({ history }) => history.isWanted);
   }
 
   declared(link: AgentLink, state: PartitionState, readsLog: boolean): void {
@@ -93,7 +99,7 @@ export class Backfills {
   /** Partitions of which some history is neither here nor there. Windows that wait for no more are closed. */
   #lackingStates(): PartitionState[] {
     const wanting = new Set<TableLane>();
-    const lacking = [...this.#options.states()].filter((state) => {
+    const lacking = [...this.#options.partitions.values()].filter((state) => {
       const lanes = this.#lanesOf(state).filter(({ history }) => history.fills.lacking(state.id).length > 0);
       for (const lane of lanes) wanting.add(lane);
       return lanes.length > 0;

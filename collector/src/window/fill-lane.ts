@@ -1,6 +1,6 @@
-// What one table gets beside its windows, of its open gaps or of its history: segments, cut to what is lacking,
-// in windows of their own that are committed as fills. What another collector brings first is given up here
-// without harm; what cannot be transformed is tried again. A segment is held until its window ends.
+// What one table gets beside its windows, of its open gaps or of its history: segments, cut to what is
+// lacking, in windows of their own that are committed as fills. What another collector brings first is given
+// up here without harm; what cannot be transformed is tried again. A segment is held until its window ends.
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assert, describeError, isKind, SluiceError } from '@sluice/shared/errors.ts';

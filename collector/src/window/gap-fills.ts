@@ -27,6 +27,8 @@ export interface FillablePartition {
 export class GapFills {
   readonly #partition: FillablePartition;
   readonly #events: Pick<Events, 'fillAsked'>;
+  readonly #declared = new Map<AgentLink, readonly OffsetRange[]>();
+  /** Of that what it may have still. */
   readonly #held = new Map<AgentLink, readonly OffsetRange[]>();
   readonly #asks = new Map<AgentLink, Ask>();
   #epoch = FILL_EPOCH_MIN;
@@ -38,11 +40,23 @@ export class GapFills {
 
   /** What a stream says that it has spooled. */
   declared(link: AgentLink, runs: readonly OffsetRange[]): void {
-    if (runs.length > 0) this.#held.set(link, runs);
-    else this.#held.delete(link);
+    if (runs.length === 0) {
+      this.#declared.delete(link);
+      this.#held.delete(link);
+      return;
+    }
+    this.#declared.set(link, runs);
+    this.#held.set(link, runs);
+  }
+
+  /** A table is waited for again: what nobody took for it may still be where it was. */
+  again(): void {
+    for (const [link, runs] of this.#declared) this.#held.set(link, runs);
+    this.look();
   }
 
   forget(link: AgentLink): void {
+    this.#declared.delete(link);
     this.#held.delete(link);
     this.#asks.delete(link);
   }

@@ -1,7 +1,7 @@
-// What one table gets of its history, beside its windows and its gaps: segments that an agent reads from Kafka
-// for it, in windows of their own that are committed as fills, each from where the one before ended. What
-// Kafka has lost meanwhile is recorded in its place. Only while the table's config asks for it; what is begun
-// goes on where it was.
+// What one table gets of its history, beside its windows and its gaps: segments that an agent reads from
+// Kafka for it, in windows of their own that are committed as fills, each from where the one before ended.
+// What Kafka has lost meanwhile is recorded in its place. Only while the table's config asks for it; what is
+// begun goes on where it was.
 import { describeError, SluiceError } from '@sluice/shared/errors.ts';
 import { type OffsetRange, withoutRanges } from '@sluice/shared/offset-range.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';

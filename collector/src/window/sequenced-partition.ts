@@ -2,7 +2,7 @@
 // what follows from where the tables stand that its topic waits for. Those that are detached do not count.
 import { mergedRanges, type OffsetRange } from '@sluice/shared/offset-range.ts';
 import type { LogPlace, PartitionId } from '@sluice/shared/position.ts';
-import type { Segment } from '@sluice/shared/segment.ts';
+import { clipSegment, type Segment } from '@sluice/shared/segment.ts';
 import type {
   AgentLink,
   DeclaredPartition,
@@ -120,8 +120,24 @@ export function keptGapsOf(state: PartitionState): readonly OffsetRange[] {
   return mergedRanges(attachedTo(state).flatMap(({ writer }) => writer.keptGaps(state.id)));
 }
 
+/** What of a segment is of the log as the tables know it, if anything: else its sender may be shown that. */
+export function validPart(
+  link: AgentLink,
+  state: PartitionState | undefined,
+  segment: Segment,
+): Segment | undefined {
+  if (state === undefined) return segment;
+  if (contradicts(state, segment) && showsPlaces(link, state)) return undefined;
+  const end = validEnd(state, segment);
+  if (end <= segment.startOffset) return undefined;
+  const valid = clipSegment(segment, end);
+  if (!isLeftBehind(state, valid)) return valid;
+  showsPlaces(link, state);
+  return undefined;
+}
+
 /** Where a segment of a log that was cut ends for everybody: what lies behind is in Kafka no more. */
-export function validEnd({ tables }: PartitionState, segment: Segment): number {
+function validEnd({ tables }: PartitionState, segment: Segment): number {
   const cuts = tables.flatMap(({ writer }) => writer.forks(segment));
   const later = cuts.filter(({ leaderEpoch }) => segment.leaderEpoch < leaderEpoch);
   return Math.min(segment.nextOffset, ...later.map(({ offset }) => offset));
@@ -159,6 +175,22 @@ export function rewind(
   const { topic, partition } = state.id;
   events.rewindAsked({ agent: link.agentId, topic, partition, offset, reason });
   link.rewind(state.id, offset, epoch, reason);
+}
+
+/**
+ * The segment goes on in an older epoch behind what some table holds of a newer one: it is of a log that was
+ * cut, and its sender, who is shown the place, drops it.
+ */
+function isLeftBehind(state: PartitionState, segment: Segment): boolean {
+  return attachedTo(state).some(({ lane }) => {
+    const place = lane.place(state.id);
+    return (
+      place !== undefined &&
+      segment.leaderEpoch >= 0 &&
+      segment.leaderEpoch < place.leaderEpoch &&
+      place.offset < segment.nextOffset
+    );
+  });
 }
 
 /** The agent asks Kafka which is true. Once for each such place: true where it was shown now. */

@@ -4,7 +4,7 @@
 // process resends nothing. A topic whose tables cannot take more is held, so that its neighbours flow.
 import { type Clock, within } from '@sluice/shared/clock.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
-import { clipSegment, type Segment } from '@sluice/shared/segment.ts';
+import type { Segment } from '@sluice/shared/segment.ts';
 import type {
   AgentLink,
   DeclaredPartition,
@@ -25,7 +25,6 @@ import { createPartitionOpener, idOf } from './partition-opener.ts';
 import {
   attachedTo,
   commitOf,
-  contradicts,
   expectedOf,
   goOn,
   isOpen,
@@ -34,10 +33,9 @@ import {
   positionOf,
   rewind,
   type SequencedTable,
-  showsPlaces,
   standsApart,
   tellCommits,
-  validEnd,
+  validPart,
 } from './sequenced-partition.ts';
 import { type StagingBudget, TopicStaging } from './staging-budget.ts';
 import { TopicHolds } from './topic-holds.ts';
@@ -68,9 +66,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   const waiting = new Map<AgentLink, readonly DeclaredPartition[]>();
   const opening = new Set<TableLane>();
   const detachments = createDetachments({ tables: options.tables, events, presses, hasOpened, moves });
-  const lanes = options.tables.map(({ lane }) => lane);
-  const states = () => partitions.values();
-  const backfills = new Backfills({ budget, clock, lanes, states, isHeld: (topic) => held.has(topic) });
+  const backfills = new Backfills({ ...options, partitions, isHeld: (topic) => held.has(topic) });
   const around = { budget, staged, tablesOf, statesOf, isWanted, hasNeighbours: topics.size > 1 };
   /** One table has an item that the next does not have yet: where they are says nothing now. */
   let handing = false;
@@ -124,6 +120,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     change();
     for (const { state, expected, attached } of before) {
       const isBack = attachedTo(state).length > attached;
+      if (isBack) state.fills.again();
       if (isBack && standsApart(state)) goOn(state, { current: true });
       else if (expectedOf(state) !== expected)
         for (const link of state.links)
@@ -267,11 +264,9 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   function segment(link: AgentLink, item: Segment, epoch: number): ReturnType<Sequencer['segment']> {
     if (epoch >= HISTORY_EPOCH_MIN) return handOver(() => backfills.segment(link, { segment: item, epoch }));
     if (epoch >= FILL_EPOCH_MIN) return filling(link, item, epoch);
-    const known = partitions.get(partitionKey(item));
-    if (known !== undefined && contradicts(known, item) && showsPlaces(link, known)) return 'stale';
-    const end = known === undefined ? item.nextOffset : validEnd(known, item);
-    if (end <= item.startOffset) return 'stale';
-    const valid = clipSegment(item, end);
+    const valid = validPart(link, partitions.get(partitionKey(item)), item);
+    if (valid === undefined) return 'stale';
+    const end = valid.nextOffset;
     const state = place(link, valid, epoch);
     if (typeof state === 'string') return state;
     const wrong = impossibleCounts(item);

@@ -59,8 +59,7 @@ export function createTableLane(options: LaneOptions): TableLane {
     for (const listener of listeners) listener();
   }
 
-  const fills = new FillLane(options, changed);
-  const history = new HistoryLane(options, changed);
+  const [fills, history] = [new FillLane(options, changed), new HistoryLane(options, changed)];
   const beside = [fills, history.fills];
 
   /** What another collector has committed beyond what is staged here is not asked for again. */
@@ -349,14 +348,7 @@ export function createTableLane(options: LaneOptions): TableLane {
   }
 
   return {
-    table,
-    next,
-    place,
-    stage,
-    gap,
-    cut,
-    fills,
-    history,
+    ...{ table, next, place, stage, gap, cut, fills, history },
     close: (reason) => {
       close(reason);
       for (const lane of beside) lane.close();

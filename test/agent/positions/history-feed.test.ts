@@ -8,7 +8,7 @@ import { HistoryFeed } from '@sluice/agent/positions/history-feed.ts';
 import type { PartitionBook } from '@sluice/agent/positions/partition-book.ts';
 import type { PartitionState } from '@sluice/agent/positions/partition-state.ts';
 import { HISTORY_BEHIND_BYTES, SendFeed } from '@sluice/agent/positions/send-feed.ts';
-import { segmentsOf } from '@sluice/agent/spool/segmenter.ts';
+import { historySegmenter } from '@sluice/agent/spool/segmenter.ts';
 import { createMetrics } from '@sluice/shared/metrics.ts';
 import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
 import { encodeRecordBatch } from '@sluice/shared/records.ts';
@@ -50,8 +50,7 @@ function feedOf(pieces: Record<number, LogPiece | Error>) {
     },
     clock,
     events: createEvents(log, createMetrics()),
-    segments: (partition, position, batches) =>
-      segmentsOf({ segmentBytesMax: 1, compression: 'none', clock }, { id: partition, position }, batches),
+    segments: historySegmenter({ segmentBytesMax: 1, compression: 'none', clock }),
     wake: () => feed.wake(),
   });
   const live: PartitionState[] = [];

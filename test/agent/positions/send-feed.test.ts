@@ -14,7 +14,15 @@ import { manualClock, settle } from '../../support/manual-clock.ts';
 /** Only what the feed reads and moves; everything below `durableNext` may be sent. */
 function stateOf(partition: number, sendNext: number | undefined, durableNext: number): PartitionState {
   const id = { topic: 'claims', topicId: NO_TOPIC_ID, partition };
-  return { id, sendNext, durableNext, rewindEpoch: 3, gaps: [], assigned: true } as unknown as PartitionState;
+  return {
+    id,
+    sendNext,
+    durableNext,
+    rewindEpoch: 3,
+    gaps: [],
+    cuts: [],
+    assigned: true,
+  } as unknown as PartitionState;
 }
 
 function feedOf(states: PartitionState[], spool = new FakeSpool()) {
@@ -116,6 +124,16 @@ test('what was read for a stream that is over is sent on the next one, though it
     'gap claims-1 [0, 10)',
     'segment claims-0 [10, 20)',
   ]);
+});
+
+test('what was read ahead of a cut is not sent behind it', async () => {
+  const state = stateOf(0, 0, 30);
+  const { feed, spool } = feedOf([state]);
+  spool.append([rangeSegment(0, 10), rangeSegment(10, 20), rangeSegment(20, 30)]);
+  await feed.next();
+  state.cuts = [{ offset: 10, leaderEpoch: 0 }];
+  spool.segments = [rangeSegment(10, 25, { leaderEpoch: 1 })];
+  assert.equal(rangeOf(await feed.next()), 'segment claims-0 [10, 25)');
 });
 
 test('what the disk should hold and does not is lost by its offset, and its neighbours flow', async () => {

@@ -1,5 +1,5 @@
-// A log that is read beside the group: what Kafka has, where it begins if it has no more, and never the log of
-// another topic of that name.
+// A log that is read beside the group: what Kafka has, where it begins if it has no more, and never the log
+// of another topic of that name.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createEvents } from '@sluice/agent/events.ts';

@@ -55,8 +55,7 @@ const declared = (topic: string, partition = 0): PartitionState => ({
   logStart: 0,
   logEnd: 0,
   spoolRuns: [],
-  readsLog: true,
-  startAt: '',
+  ...{ readsLog: true, startAt: '' },
 });
 
 async function hello({ double }: Started, change: Partial<Hello> = {}): Promise<void> {

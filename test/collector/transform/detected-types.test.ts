@@ -67,10 +67,14 @@ const SCALARS: readonly (readonly [type: string, holds: (value: Value) => boolea
   ['string', (value) => value !== null && !Array.isArray(value) && !isObject(value)],
 ];
 
+const saysNothing = (value: Value): boolean =>
+  value === null ||
+  (typeof value === 'object' && !(value instanceof Bare) && Object.values(value).every(saysNothing));
+
 /** 'none' where the values have no type in common; undefined where there is none to be seen. */
 function expectedType(all: readonly Value[]): string | undefined {
   const values = all.filter((value) => value !== null);
-  if (values.length === 0) return undefined;
+  if (values.every(saysNothing)) return undefined;
   if (values.every((value) => Array.isArray(value))) {
     const inner = expectedType(values.flat());
     return inner === undefined || inner === 'none' ? inner : `array<${inner}>`;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { after } from 'node:test';
 import { DuckDBInstance } from '@duckdb/node-api';
 import type { SchemaSource, TableConfig, TransformResult } from '@sluice/collector/contracts.ts';
+import type { ReferenceSource } from '@sluice/collector/reference-place.ts';
 import { createTransformer } from '@sluice/collector/transform/transformer.ts';
 import type { KafkaRecord } from '@sluice/shared/records.ts';
 import { segmentOfRecords } from '../../support/segments.ts';
@@ -32,8 +33,8 @@ export interface Written {
 /**
  * A transformer for the tests of one file, closed behind them, and what it makes of one window of `values`.
  */
-export function oneWindows(schemas?: SchemaSource) {
-  const transformer = createTransformer({ memoryBytesMax: 256e6, threads: 1 }, schemas);
+export function oneWindows(schemas?: SchemaSource, references?: ReferenceSource) {
+  const transformer = createTransformer({ memoryBytesMax: 256e6, threads: 1 }, { schemas, references });
   const home = temporaryDirectory();
   let windows = 0;
   after(() => transformer.close());

@@ -12,11 +12,8 @@ import { plainTable } from '../../support/written-lake.ts';
 const directory = temporaryDirectory();
 const limits = { spillDirectory: directory, memoryBytesMax: 256e6, threads: 1 };
 const table = { ...plainTable, columns: [{ name: 'n', type: 'bigint' }] };
-const compiled = compileTable(table, planFields(table), {
-  separator: '\u001e',
-  nullMark: 'null',
-  elementMark: 'each',
-});
+const marks = { separator: '\u001e', nullMark: 'null', elementMark: '\u001d' };
+const compiled = compileTable(table, planFields(table), marks);
 const FULL_CHUNK = 61_440;
 
 test('the COPY of a full chunk is the first statement, and given at once', async () => {

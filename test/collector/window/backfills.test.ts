@@ -87,22 +87,36 @@ test('one piece is under way on a stream, and all that is staged of history stay
   assert.equal(asked()[1], `history claims-0 [600, 4000) epoch ${epoch(1)}`);
 });
 
-test('history holds no topic and takes no room that live data press for', async () => {
-  const { asked, history, sequencer, reader, transformer } = await newTable(
-    [{ name: 'claims' }, NEW, { name: 'orders', topic: 'orders' }],
-    BYTES_MAX,
-  );
+test('history holds no topic: what it stages is not of the topic’s share', async () => {
+  const { history, sequencer, reader, transformer } = await newTable([
+    { name: 'claims' },
+    NEW,
+    { name: 'orders', topic: 'orders' },
+  ]);
   transformer.immediate = false;
+  const held = () => reader.told.filter((told) => told.startsWith('hold'));
   assert.equal(sequencer.segment(reader, rangeSegment(4_000, 7_500), 0), 'staged');
   assert.equal(await history(0, 600, 0), 'staged');
-  assert.deepEqual(
-    reader.told.filter((told) => told.startsWith('hold')),
-    [],
-  );
-  assert.equal(sequencer.segment(reader, rangeSegment(7_500, 10_500), 0), 'staged');
-  for (const { finish } of transformer.waiting.slice(-1)) finish();
+  assert.equal(sequencer.segment(reader, rangeSegment(7_500, 7_510), 0), 'staged');
+  assert.deepEqual(held(), []);
+  assert.equal(sequencer.segment(reader, rangeSegment(7_510, 8_100), 0), 'staged');
+  assert.deepEqual(held(), ['hold claims'], 'half of the budget is its share');
+});
+
+test('where live data press for room no history is asked for, until they do not', async () => {
+  const { asked, history, sequencer, reader, transformer, writers, clock, done, lanes } = await newTable();
+  transformer.immediate = false;
+  assert.equal(await history(0, 600, 0), 'staged');
+  assert.equal(sequencer.segment(reader, rangeSegment(4_000, 10_500), 0), 'staged');
+  transformer.waiting.find(({ read }) => read[0]?.segment.startOffset === 0)?.finish();
   await settle();
+  await clock.advance(0);
+  assert.equal(writers['new']?.history?.next, 600);
   assert.equal(asked().length, 1, 'the budget is pressed');
+  for (const { lane } of lanes) lane.close('time');
+  for (const { finish } of transformer.waiting) finish();
+  await done();
+  assert.equal(asked().length, 2, 'and it is not any more');
 });
 
 test('whoever gave the partition up, or is gone, is not waited for: the next reader goes on', async () => {

@@ -60,6 +60,23 @@ test('a newer epoch below what is here is shown to its sender once, who asks Kaf
   assert.equal(sequencer.segment(live, ofEpoch(40, 50, 2), 0), 'rewound');
 });
 
+test('what goes on in an older epoch behind a newer one is not taken, and its sender is shown where that stands', async () => {
+  const { sequencer, link } = await declared();
+  const old = linkOf();
+  await sequencer.declare(old, [declaredOf()]);
+  sequencer.segment(link, ofEpoch(0, 20, 1), 0);
+  assert.equal(
+    sequencer.segment(old, ofEpoch(10, 20, 0), 0),
+    'skipped',
+    'what lies below is nobody’s business',
+  );
+  sequencer.segment(link, ofEpoch(20, 26, 2), 0);
+  assert.equal(sequencer.segment(old, ofEpoch(20, 27, 1), 0), 'stale');
+  assert.deepEqual(old.told, ['welcomed claims-0 26']);
+  assert.equal(sequencer.segment(old, ofEpoch(27, 30, 1), 0), 'stale', 'nor is it rewound for it');
+  assert.equal(sequencer.segment(link, ofEpoch(26, 30, 2), 0), 'staged');
+});
+
 test('tables that had less than the cut go on where they are', async () => {
   const parts = sequencerOf({ tables: [{ name: 'ahead' }, { name: 'behind' }] });
   parts.writers['ahead']?.place(declaredOf(), 30);

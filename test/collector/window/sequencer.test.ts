@@ -197,27 +197,6 @@ test('a table that never opens its partition keeps no neighbour waiting, and is 
   assert.deepEqual([gone.told, revoked.told, asked], [[], ['committed a-0 0'], 1]);
 });
 
-test('what is declared later leaves the topic’s other partitions waiting for their Welcome', async () => {
-  const parts = sequencerOf();
-  const writer = parts.writers['claims'];
-  assert.ok(writer);
-  const { open } = writer;
-  const gate = Promise.withResolvers<void>();
-  writer.open = async (partitions) => {
-    await gate.promise;
-    await open(partitions);
-  };
-  const link = linkOf();
-  for (const partition of [0, 1]) {
-    const declaring = parts.sequencer.declare(link, [declaredOf(partition)]);
-    await parts.clock.advance(5_000);
-    assert.deepEqual(await declaring, []);
-  }
-  gate.resolve();
-  await eventually('both are welcomed', () => link.told.length === 2);
-  assert.deepEqual([...link.told].sort(), ['welcomed claims-0 0', 'welcomed claims-1 0']);
-});
-
 test('a stream that ended while its partitions were opened is not told what is held', async () => {
   const { sequencer, lanes, link: other, send } = await declared();
   const { lane, writer } = lanes[0] ?? assert.fail();

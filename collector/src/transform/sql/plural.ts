@@ -57,10 +57,8 @@ export function pluralStatements(parts: PluralParts): string[] {
 
 const made = (output: string) => `made_${output}`;
 
-function layDown(
-  { input, form, carry, finish, keepsDeleted }: PluralParts,
-  { from, steps, to, fields }: Pipe,
-): string {
+function layDown(parts: PluralParts, { from, steps, to, fields }: Pipe): string {
+  const { input, form, carry, finish, keepsDeleted } = parts;
   const read =
     from === undefined
       ? input
@@ -69,7 +67,15 @@ function layDown(
   const end = 'output' in to ? finish(stepped.last, fields) : { layers: [], last: stepped.last };
   const layers = [...read, ...stepped.layers, ...end.layers];
   const table = 'output' in to ? made(to.output) : to.table;
-  return `CREATE OR REPLACE TEMP TABLE ${table} AS\nWITH ${layers.join(',\n')}\nSELECT * FROM ${end.last}`;
+  const what = 'output' in to ? ownColumns(parts, fields) : '*';
+  return `CREATE OR REPLACE TEMP TABLE ${table} AS\nWITH ${layers.join(',\n')}\nSELECT ${what} FROM ${end.last}`;
+}
+
+/** What is asked of an output's rows later: of the record's bytes those that its first row has. */
+function ownColumns({ plan, metadata, raw }: PluralParts, fields: readonly Field[]): string {
+  const nulled = plan.nulls ? ['__nulled'] : [];
+  const known = [...metadata, ...nulled, '__id', '__nth', '__problem', '__filtered'];
+  return `${known.join(', ')}, CASE WHEN __value IS NOT NULL THEN ${raw} END AS __raw${columns(fields)}`;
 }
 
 /** One row for each record: what is wrong with any of its rows, and whether none of them is left. */
@@ -98,11 +104,10 @@ function stage({ plan, metadata }: PluralParts, { name, staged, tables }: Planne
 }
 
 /** Records without rows stand beside the table's own; the first row of one has its bytes. */
-function stageLost({ plan, metadata, raw }: PluralParts): string {
+function stageLost({ plan, metadata }: PluralParts): string {
   const bad = '(SELECT __id FROM verdict WHERE problem IS NOT NULL)';
   const bytes = plan.outputs.map(
-    ({ name }) =>
-      `SELECT __id, ${raw} AS raw FROM ${made(name)} WHERE __value IS NOT NULL AND __id IN ${bad}`,
+    ({ name }) => `SELECT __id, __raw AS raw FROM ${made(name)} WHERE __raw IS NOT NULL AND __id IN ${bad}`,
   );
   const known = metadata.join(', ');
   return (

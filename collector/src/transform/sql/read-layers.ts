@@ -123,8 +123,8 @@ function jsonLayers(context: Context, form: InsertForm): string[] {
     `texts AS (SELECT *, ${notObject} AS __unread, ${[...texts].join(', ')} FROM parsed)`,
     ...lookLayers(source, looks),
     ...(explodes
-      ? placed(typedLayers(context, { reads, mark, looks, also: ', __at' }))
-      : typedLayers(context, { reads, mark, looks })),
+      ? placed(typedLayers(context, { reads, looks, mark, also: ', __at' }))
+      : typedLayers(context, { reads, looks, mark })),
   ];
 }
 

@@ -155,6 +155,7 @@ test('a replay that was overtaken leaves out what the other one took, and takes 
     async run(request: Parameters<typeof transformer.run>[0]) {
       if (first) {
         first = false;
+        await lake.lake.write('claims', ['{"n":7.5}']);
         await replayOn(lake, corrected, { selection: chosen({ offsets }) });
       }
       return transformer.run(request);
@@ -163,6 +164,8 @@ test('a replay that was overtaken leaves out what the other one took, and takes 
   const { taken, earlier } = await replayOn(lake, corrected, { transformer: slow });
   assert.deepEqual([taken.emitted, earlier], [2, 1]);
   assert.deepEqual(await rowsOf(lake), ALL);
+  const left = await replayOn(lake);
+  assert.equal(left.taken.emitted, 1, 'what came meanwhile is the next one’s');
 });
 
 test('a window committed meanwhile costs a number and nothing else', async () => {

@@ -1,5 +1,5 @@
-// What `verify` says of a table that reads its history beside what comes live: each offset of it has one fate,
-// and what is not read yet is told from what is lost and from what was before the table's time.
+// What `verify` says of a table that reads its history beside what comes live: each offset of it has one
+// fate, and what is not read yet is told from what is lost and from what was before the table's time.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatVerification } from '@sluice/collector/ops/verify/report.ts';
