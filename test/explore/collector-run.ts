@@ -353,7 +353,8 @@ function windowFrom(
   const sha256 = createHash('sha256').update(path).digest('hex');
   const file = { output: 'rows', path, index: 0, rows: rows.length, bytes: path.length, sha256 } as const;
   const classes = { in: rows.length, emitted: rows.length, merged: 0, filtered: 0, quarantined: 0 };
-  return { windowId: id, openedMs: 0, ranges, classes, files: [{ ...file, partition: [], extension: 'p' }] };
+  const files = [{ ...file, partition: [], extension: 'p' }];
+  return { windowId: id, openedMs: 0, ranges, classes, files, table: tableNamed(name) };
 }
 
 const idOf = (topic: string, partition: number) => ({ topic, topicId: NO_TOPIC_ID, partition });
@@ -363,6 +364,7 @@ const tableNamed = (name: string) =>
     name,
     topic: name,
     location: name,
+    partitionBy: [] as TableConfig['partitionBy'],
     configVersion: '',
     output: { kind: 'parquet', compression: 'zstd' },
   }) as TableConfig;
