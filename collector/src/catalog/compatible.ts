@@ -13,9 +13,13 @@ const WIDER: Readonly<Record<string, readonly string[]>> = {
 
 /** Throws CATALOG_INCOMPATIBLE naming the first column that does not fit. */
 export function assertCompatible(
-  standing: Pick<TableDefinition, 'columns' | 'partitionColumns' | 'output'>,
+  standing: Pick<TableDefinition, 'columns' | 'partitionColumns' | 'output' | 'location'>,
   ours: TableDefinition,
 ): void {
+  // Partitions say where they lie; the objects of a table without any are seen at its own place only.
+  const isElsewhere = standing.location.replace(/\/$/, '') !== ours.location;
+  if (ours.partitionColumns.length === 0 && isElsewhere)
+    throw incompatible(ours.name, `lies at '${standing.location}', and the config writes '${ours.location}'`);
   if (standing.output.kind !== ours.output.kind)
     throw incompatible(ours.name, `holds ${standing.output.kind}, and the config writes ${ours.output.kind}`);
   for (const { name, type } of ours.columns) {
