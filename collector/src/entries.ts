@@ -63,6 +63,8 @@ export interface OpenEntry extends LedgerEntryBase {
 export interface LedgerWindow {
   readonly windowId: string;
   readonly configVersion: string;
+  /** How that config makes partition values, one sentence a column. Entries of 0.1.0 may lack it. */
+  readonly partitionedBy?: readonly string[] | undefined;
   readonly openedAt: string;
   readonly ranges: readonly LedgerRange[];
   readonly classes: Classes;

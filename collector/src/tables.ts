@@ -195,6 +195,8 @@ export interface TableConfig {
   readonly whenParked: 'hold' | 'detach';
   readonly windowLengthMs: number;
   readonly windowBytesMax: number;
+  /** Partition values of one ledger entry; a window with more is committed in parts. */
+  readonly windowPartitionsMax?: number | undefined;
   /** Key prefix of the table's data under the lake root, without slashes at the ends. */
   readonly location: string;
   /** Hash of everything that decides what rows are: named in each ledger entry. */

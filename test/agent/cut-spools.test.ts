@@ -39,6 +39,20 @@ test('reading goes on when the spool has made all cuts, from the lowest', async 
   assert.deepEqual(seeks, [12]);
 });
 
+test('what the collector asks for before the spool has made the cut is sent when it has, of what is there then', async () => {
+  const { kafka, link, disk, cuts, seeks } = await startedAgent();
+  disk.append([rangeSegment(0, 10), rangeSegment(10, 20)]);
+  kafka.truncated(id, { offset: 10, leaderEpoch: 0 }, 'a leader');
+  seeks.length = 0;
+  link.welcomed([{ ...welcome, nextOffset: 0, received: 0, stands: [{ offset: 0, leaderEpoch: 0 }] }]);
+  assert.deepEqual(seeks, [], 'it still holds what is cut');
+  disk.segments = disk.segments.slice(0, 1);
+  cuts[0]?.done();
+  await settle();
+  assert.equal(seeks.at(-1), 10);
+  assert.ok(seeks.every((offset) => offset === 10));
+});
+
 test('a spool without room offers what others read now: they may wait for the same', async () => {
   const { kafka, disk, told, press } = await startedAgent();
   const full = { heldTopics: new Map(), full: 'spool.bytesMax is reached', reserveUsed: false };

@@ -136,7 +136,7 @@ test('a log that an unclean election cut is in the lake as it was read and as it
   const topic = 'cut';
   // The first question for a group makes Kafka create the topic of all groups' offsets, on this one broker.
   await journey.createTopics(1, 'first');
-  await journey.groupOffset('first', 'first');
+  await eventually('it did', () => journey.groupOffset('first', 'first').then((offset) => offset === 0));
   const [leader, follower] = await Promise.all([joiningBroker(2), joiningBroker(3)]);
   try {
     await journey.admin.createTopics({

@@ -127,6 +127,7 @@ export function applyCut(state: PartitionState, cut: LogPlace): void {
   state.cutAt = Math.min(cut.offset, state.readNext === undefined ? (state.cutAt ?? cut.offset) : cut.offset);
   state.readNext = undefined;
   state.sendNext = undefined;
+  state.asked = undefined;
   state.fill = undefined;
   state.stands = [];
   state.unproven = false;

@@ -32,11 +32,13 @@ import {
   type Hole,
   holeFrom,
   infoOfSpool,
+  isIdle,
   newState,
   type PartitionBookOptions,
   type PartitionState,
   readPositionBeforeWelcome,
   sendPosition,
+  spooledState,
   uncovered,
 } from './partition-state.ts';
 
@@ -168,6 +170,7 @@ export class PartitionBook {
   declared(spooled: readonly SpoolPartition[]): DeclaredPartition[] {
     for (const state of this.#states.values()) {
       state.sendNext = undefined;
+      state.asked = undefined;
       state.fill = undefined;
     }
     const assigned = [...this.#assigned.values()].filter((state) => state !== undefined);
@@ -177,21 +180,15 @@ export class PartitionBook {
 
   /** What is spooled of partitions that others read, or nobody, and nobody has asked for on this stream. */
   offer(spooled: readonly SpoolPartition[]): void {
-    const idle = spooled.filter((s) => {
-      const state = this.#states.get(partitionKey(s));
-      return state?.assigned !== true && state?.sendNext === undefined;
-    });
+    const idle = spooled.filter((s) => isIdle(this.#states.get(partitionKey(s))));
     if (idle.length > 0) this.#options.declare(idle.map((s) => this.#adopt(s)));
   }
 
   /** Spooled data of a partition that is assigned elsewhere now: sent if the collector asks for it. */
   #adopt(spool: SpoolPartition): DeclaredPartition {
-    const { topic, topicId, partition } = spool;
-    const key = partitionKey(spool);
-    const info = infoOfSpool(spool);
-    const state = this.#states.get(key) ?? newState({ topic, topicId, partition }, info);
-    this.#states.set(key, state);
-    return { ...this.#declare(state), ...info };
+    const state = this.#states.get(partitionKey(spool)) ?? spooledState(spool);
+    this.#states.set(partitionKey(spool), state);
+    return { ...this.#declare(state), ...infoOfSpool(spool) };
   }
 
   /**
@@ -276,16 +273,24 @@ export class PartitionBook {
   /** The spool holds nothing any more that the cut has taken: reading goes on. */
   resumeAtCut(id: PartitionId): void {
     const state = this.#states.get(partitionKey(id));
-    if (state?.cutAt === undefined || !state.assigned || state.readNext !== undefined) return;
-    const from = state.committed ?? this.#options.spoolOf(id)?.startOffset ?? state.cutAt;
-    const hole = holeFrom(this.#there(state), Math.min(from, state.cutAt));
+    if (state?.cutAt === undefined) return;
+    const { cutAt, asked } = state;
     state.cutAt = undefined;
-    state.durableNext = hole.at;
-    this.#refillUntil(state, hole.until);
-    this.#moveTo(state, hole.at);
+    if (state.assigned && state.readNext === undefined) {
+      const from = state.committed ?? this.#options.spoolOf(id)?.startOffset ?? cutAt;
+      const hole = holeFrom(this.#there(state), Math.min(from, cutAt));
+      state.durableNext = hole.at;
+      this.#refillUntil(state, hole.until);
+      this.#moveTo(state, hole.at);
+    }
+    if (asked !== undefined) this.#sendFrom(state, asked.expected, asked.rewindEpoch);
   }
 
   #sendFrom(state: PartitionState, expected: number, rewindEpoch: number): void {
+    if (state.cutAt !== undefined) {
+      state.asked = { expected, rewindEpoch };
+      return;
+    }
     const from = Math.max(expected, state.committed ?? 0);
     const decision = decideSend(from, this.#there(state), state);
     state.sendNext = expected;

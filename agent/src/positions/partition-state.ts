@@ -63,6 +63,8 @@ export interface PartitionState {
   cuts: readonly LogPlace[];
   /** The lowest cut since which nothing is read. */
   cutAt: number | undefined;
+  /** What the collector asked for while the spool had not made the cut yet. */
+  asked: { readonly expected: number; readonly rewindEpoch: number } | undefined;
 }
 
 /** As a collector is told of it. */
@@ -91,7 +93,7 @@ export function newState(id: PartitionId, info: PartitionInfo): PartitionState {
     ...{ id, info, assigned: false, readNext: undefined, durableNext: 0, sendNext: undefined },
     ...{ rewindEpoch: 0, committed: undefined, gaps: [], refillUntil: undefined },
     ...{ committedEpoch: undefined, fill: undefined, toldRuns: [], unproven: false, stands: [] },
-    ...{ cuts: [], cutAt: undefined },
+    ...{ cuts: [], cutAt: undefined, asked: undefined },
   };
 }
 
@@ -170,4 +172,15 @@ export function decideSend(
   const isOnItsWay = joins && readNext !== undefined && readNext >= at && durableNext <= at;
   const goesOn = isOnItsWay || readNext === at;
   return { durableNext: at, readFrom: goesOn ? undefined : at, refillUntil: undefined };
+}
+
+/** Of a partition that is only spooled here. */
+export function spooledState(spool: SpoolPartition): PartitionState {
+  const { topic, topicId, partition } = spool;
+  return newState({ topic, topicId, partition }, infoOfSpool(spool));
+}
+
+/** Others read it, or nobody, and it is not sent on this stream. */
+export function isIdle(state: PartitionState | undefined): boolean {
+  return state?.assigned !== true && state?.sendNext === undefined;
 }

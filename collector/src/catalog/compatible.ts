@@ -13,9 +13,11 @@ const WIDER: Readonly<Record<string, readonly string[]>> = {
 
 /** Throws CATALOG_INCOMPATIBLE naming the first column that does not fit. */
 export function assertCompatible(
-  standing: { readonly columns: readonly Column[]; readonly partitionColumns: readonly Column[] },
+  standing: Pick<TableDefinition, 'columns' | 'partitionColumns' | 'output'>,
   ours: TableDefinition,
 ): void {
+  if (standing.output.kind !== ours.output.kind)
+    throw incompatible(ours.name, `holds ${standing.output.kind}, and the config writes ${ours.output.kind}`);
   for (const { name, type } of ours.columns) {
     const there = standing.columns.find((c) => c.name.toLowerCase() === name.toLowerCase());
     if (there === undefined) throw incompatible(ours.name, `has no column '${name}' (${type})`);

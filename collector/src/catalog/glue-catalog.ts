@@ -100,7 +100,11 @@ export function createGlueCatalog(settings: GlueSettings): Catalog {
         await createTable(definition);
         standing = await getTable(definition.name);
       }
-      if (standing !== undefined) assertCompatible(definitionOf(standing), definition);
+      if (standing === undefined) return;
+      const { output } = definition;
+      // A SerDe that is not ours may read what we write: whoever made the table chose it.
+      const theirs = definitionOf(standing);
+      assertCompatible(isOurFormat(standing) ? theirs : { ...theirs, output }, definition);
     },
     async growTable(definition) {
       const { name } = definition;
@@ -219,6 +223,9 @@ function descriptor(table: TableDefinition, location: string): StorageDescriptor
     SerdeInfo: { SerializationLibrary: format.serde, Parameters: { ...format.serdeParameters } },
   };
 }
+
+const isOurFormat = ({ StorageDescriptor: sd }: Table) =>
+  formatOf(sd?.SerdeInfo?.SerializationLibrary ?? '') !== undefined;
 
 /** What may be written of what was read; all of it but the columns stays as somebody made it. */
 function withColumns(table: Table, columns: readonly Column[]): TableInput {

@@ -75,6 +75,8 @@ function tableReasons(table: TableFacts, wallMs: number): string[] {
   const { lane, writer, windowLengthMs } = table;
   const reasons: string[] = [];
   const since = formatDuration(wallMs - writer.sinceMs);
+  if (lane.isLeaving)
+    reasons.push(`table ${lane.table} leaves: ${lane.windowsInFlight} windows are still written`);
   if (writer.state !== 'ready' && writer.state !== 'loading')
     reasons.push(`table ${lane.table} is ${writer.state} for ${since}: ${writer.reason}`);
   if (writer.state === 'loading' && wallMs - writer.sinceMs > LOADING_MS_MAX)

@@ -7,7 +7,7 @@ import { assert, describeError, isKind, SluiceError } from '@sluice/shared/error
 import { commonRanges, type OffsetRange, withoutRanges } from '@sluice/shared/offset-range.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import { clipSegment, type Segment } from '@sluice/shared/segment.ts';
-import type { LedgerRange } from '../contracts.ts';
+import type { LedgerRange, TableConfig } from '../contracts.ts';
 import type { LaneOptions } from './lane.ts';
 import {
   addToWindow,
@@ -50,6 +50,7 @@ export class FillLane {
   readonly #options: LaneOptions;
   readonly #task: FillTask;
   readonly #changed: () => void;
+  #table: TableConfig;
   readonly #stopping = new AbortController();
   readonly #inFlight = new Set<OpenWindow>();
   #open: OpenWindow | undefined;
@@ -62,6 +63,12 @@ export class FillLane {
     this.#options = options;
     this.#task = task;
     this.#changed = changed;
+    this.#table = options.table;
+  }
+
+  /** For the fills that begin from now on, and those of which nothing could be made. */
+  configure(table: TableConfig): void {
+    this.#table = table;
   }
 
   get isIdle(): boolean {
@@ -108,8 +115,9 @@ export class FillLane {
 
   stage(segment: Segment, part: OffsetRange, held: StagedBytes): void {
     if (!this.#continues(segment, part)) this.close();
-    const { clock, random, table } = this.#options;
-    this.#open ??= windowNow(clock, random);
+    const { clock, random } = this.#options;
+    const table = this.#table;
+    this.#open ??= windowNow(table, clock, random);
     const clipped = clipSegment(segment, part.nextOffset);
     const cut = clipped === segment ? {} : { isClipped: true as const };
     addToWindow(this.#open, { segment: clipped, fromOffset: part.startOffset, held, ...cut });
@@ -151,18 +159,21 @@ export class FillLane {
   }
 
   async #commit(window: OpenWindow): Promise<void> {
-    const { table, writer, transformer, clock, events } = this.#options;
+    const { writer, transformer, clock, events } = this.#options;
     const [{ id: windowId, openedMs }, { signal }] = [window, this.#stopping];
     for (let delayMs = RETRY_MS_MIN; ; delayMs = Math.min(delayMs * 2, RETRY_MS_MAX)) {
+      const { table } = window;
       signal.throwIfAborted();
       assert(!this.#failed, `fills of ${table.name} are given up: ${this.waitsFor}`);
       try {
         const [segments, directory] = [segmentsOf(window), this.#directory(window)];
-        const result = await transformer.run({ table, windowId, segments, openedMs, directory });
+        // Bounded by its bytes: no piece of it is large.
+        const whole = { ...table, windowPartitionsMax: undefined };
+        const result = await transformer.run({ table: whole, windowId, segments, openedMs, directory });
         if (window.state === 'given up') return;
         const ranges = windowRanges(window, result.recordsPerPartition);
         const { classes, files, configVersion, contradictions } = result;
-        await writer.fillWindow({ windowId, openedMs, ranges, classes, files, configVersion });
+        await writer.fillWindow({ windowId, openedMs, ranges, classes, files, table, configVersion });
         this.waitsFor = undefined;
         if (contradictions !== undefined) events.schemaContradicted({ table: table.name, ...contradictions });
         for (const batch of result.corrupt) events.recordBatchQuarantined({ table: table.name, ...batch });
@@ -177,6 +188,7 @@ export class FillLane {
         this.waitsFor = `fill: ${reason}`;
         events.transformWaits({ table: table.name, window: windowId, reason, retryMs: delayMs });
         await clock.sleep(delayMs, signal);
+        window.table = this.#table;
       }
     }
   }

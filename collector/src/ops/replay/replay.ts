@@ -179,13 +179,14 @@ async function failedOf({ database }: Options, { files }: TransformResult) {
 
 /** The number of its entry; undefined where nothing is to be written. */
 async function write(
-  { writer, scratch }: Options,
+  { writer, scratch, table }: Options,
   { windowId, openedMs, classes, files, picks }: MadePart,
   after: number,
 ): Promise<number | undefined> {
   try {
     if (writer === undefined || classes.in === 0) return undefined;
-    return await writer.replay({ windowId, openedMs, classes, files, after, replayed: replayedOf(picks) });
+    const made = { windowId, openedMs, classes, files, table };
+    return await writer.replay({ ...made, after, replayed: replayedOf(picks) });
   } finally {
     await rm(join(scratch, 'replay'), { recursive: true, force: true });
   }

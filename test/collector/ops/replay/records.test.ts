@@ -32,7 +32,7 @@ async function writeRecords({ lake }: QuarantinedLake, table: TableConfig, recor
   const { classes, files } = await transformer.run({ table, segments, directory, ...window });
   const counts = { records: records.length, control: 0, aborted: 0, absent: 0 };
   const ranges = [{ ...id, leaderEpoch: 0, start: 0, next: records.length, counts }];
-  await writer.commitWindow({ ...window, ranges, classes, files });
+  await writer.commitWindow({ table, ...window, ranges, classes, files });
 }
 
 for (const [what, record] of [
