@@ -246,12 +246,20 @@ for (const [what, record, key, headers] of [
   ['bytes and a map', { key: 'bytes', headers: 'map' }, 'k', '{"h":"x"}'],
 ] as const)
   test(`quarantine has the key and the headers that its table is told, as ${what}`, async () => {
-    const bad = ['{"n":"x"}', 'not JSON', null, Buffer.from([0xff])];
+    const bad = [
+      '{"n":"x"}',
+      'not JSON',
+      null,
+      Buffer.from([0xff]),
+      '{"n":1,}',
+      '{"n":1}\u0000',
+      '{"n":NaN}',
+    ];
     const { quarantine } = await transform(
       { ...named, ...withRecord(record) },
       bad.map((v) => withKey(v)),
     );
-    assert.equal(quarantine.length, 4);
+    assert.equal(quarantine.length, bad.length);
     for (const row of quarantine)
       assert.deepEqual([row['_key'], row['_headers']], [key, headers], row['code'] as string);
   });
