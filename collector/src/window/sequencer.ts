@@ -227,7 +227,8 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     const state = stateOf(partition);
     const { fills } = state;
     fills.declared(link, partition.spoolRuns);
-    backfills.declared(link, state, partition.readsLog);
+    const isStillRead = wantedBy.get(link)?.has(partitionKey(partition)) === true;
+    backfills.declared(link, state, partition.readsLog && isStillRead);
     clock.after(0, () => {
       if (wantedBy.has(link)) fills.look();
     });
