@@ -154,6 +154,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     const states = moved.flatMap((id) => partitions.get(partitionKey(id)) ?? []);
     tellCommits(states);
     for (const { fills } of states) fills.look();
+    backfills.lookSoon();
     ending.review();
   }
 
