@@ -144,8 +144,9 @@ async function runPart(options: Options, task: RowsTask, part: Part): Promise<Ma
   const windowId = random.hex(8);
   const openedMs = clock.wallMs();
   const result = await transformer.run({
-    // What fails here is in quarantine already: no share of it is too much.
-    table: { ...table, quarantineRatioMax: undefined },
+    // What fails here is in quarantine already: no share of it is too much. Partition values are bounded by
+    // the records of a part.
+    table: { ...table, quarantineRatioMax: undefined, windowPartitionsMax: undefined },
     windowId,
     segments: segmentsOf(task, part.picks),
     openedMs,
