@@ -15,7 +15,7 @@ export interface NestedField {
 
 export const scalar = (name: string): NestedType => ({ kind: 'scalar', name });
 
-/** Whatever is no array, map or struct is taken as a scalar: who reads it knows whether there is such a one. */
+/** Whatever is no array, map or struct is taken as a scalar: who reads it knows whether there is such. */
 export function parseNested(text: string): NestedType {
   const [, outer = '', inner = ''] = /^\s*(array|map|struct)\s*<(.*)>\s*$/is.exec(text) ?? [];
   switch (outer.toLowerCase()) {
