@@ -50,7 +50,7 @@ function isFormat(text: string | undefined): text is DetectedFormat | undefined 
 }
 
 /** What is odd about the choice comes first, as comments. */
-export function proposal(
+function proposal(
   topic: string,
   { values, isCut }: Sample,
   said: { readonly format: DetectedFormat | undefined; readonly header: boolean },

@@ -5,12 +5,12 @@ import { base64Text, floatText } from './json-text.ts';
 import type { ScalarName } from './protobuf-shape.ts';
 import { type UndecodableCode, type UndecodableError, ValueReader, zigzag } from './value-reader.ts';
 
-export const VARINT = 0;
-export const FIXED_64 = 1;
+const VARINT = 0;
+const FIXED_64 = 1;
 export const SIZED = 2;
 export const GROUP = 3;
-export const GROUP_END = 4;
-export const FIXED_32 = 5;
+const GROUP_END = 4;
+const FIXED_32 = 5;
 
 /** Bytes [start, end) of the value. */
 export interface Span {

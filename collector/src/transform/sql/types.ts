@@ -142,7 +142,7 @@ function memberName(type: FieldType): string {
 }
 
 /** undefined for a type that is none, or holds others. */
-export function parseScalar(text: string): ScalarType | undefined {
+function parseScalar(text: string): ScalarType | undefined {
   const name = text.trim().toLowerCase();
   const simple = SIMPLE[name];
   if (simple !== undefined) return { kind: simple[0], glue: simple[1], duckdb: simple[2], scale: 0 };

@@ -140,7 +140,7 @@ export interface Computed {
   readonly name: string;
 }
 
-export const never = () => 'false';
+const never = () => 'false';
 
 /** A value that cannot fail. */
 export function sure(name: string, value: string): Computed {
