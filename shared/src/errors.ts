@@ -181,7 +181,7 @@ export const ERRORS = {
   DATA_QUALITY_FAILED: {
     kind: 'reject',
     remedy:
-      'Correct the source, or the rule in the table’s evaluate_data_quality; the window waits and is tried again.',
+      'Correct the source, or the rule in the table’s evaluate_data_quality, and send SIGHUP; the table is parked until then.',
   },
   QUARANTINE_BUDGET_EXCEEDED: {
     kind: 'reject',

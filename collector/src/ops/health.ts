@@ -113,7 +113,7 @@ function retained(partitions: TableFacts['partitions']): string {
 }
 
 /** Until the log's start reaches the table; undefined where the start is not known to move. */
-export function timeToLossMs(partition: TableFacts['partitions'][number]): number | undefined {
+function timeToLossMs(partition: TableFacts['partitions'][number]): number | undefined {
   const { committed, behind, log } = partition;
   if (log === undefined || behind === 0 || log.startMovesPerSecond <= 0) return undefined;
   return (Math.max(0, committed - log.logStart) / log.startMovesPerSecond) * 1_000;

@@ -14,7 +14,7 @@ export interface PartitionOpener {
    * Resolves when every table has opened or refused what it lacks. Never rejects; asked twice, it opens once.
    */
   open(partitions: readonly DeclaredPartition[]): Promise<void>;
-  /** Whether the table has opened all of these; if not, that is begun, once, and `moved` is called behind it. */
+  /** Whether the table has opened all of these; if not, that is begun, once, and `moved` called behind it. */
   hasOpened(table: SequencedTable, wanted: readonly DeclaredPartition[], moved: () => void): boolean;
   /** Whether its ledger was read when it was asked for last. */
   isCurrent(writer: TableWriter): boolean;
