@@ -301,7 +301,12 @@ export function isCorrupt(error: unknown): boolean {
   return typeof code === 'string' && /^SQLITE_(CORRUPT|NOTADB)/.test(code);
 }
 
-function messageOf(error: unknown): string {
+/** As this file says that what is in it cannot be read. */
+export function isSpoolCorrupt(error: unknown): error is SluiceError {
+  return error instanceof SluiceError && error.code === 'SPOOL_CORRUPT';
+}
+
+export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 

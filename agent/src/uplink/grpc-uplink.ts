@@ -30,7 +30,7 @@ export interface UplinkOptions extends LinkAddress {
 
 const BACKOFF_MS_MIN = 200;
 const BACKOFF_MS_MAX = 15_000;
-/** Where a load balancer still leads to a collector that is being replaced: the next attempt may find another. */
+/** A load balancer may still lead to a collector that is being replaced, and next time to another. */
 const BACKOFF_MS_REPLACED = 500;
 
 export function createUplink(options: UplinkOptions): Uplink {
