@@ -18,6 +18,7 @@ const WIRINGS = [
   'agent/src/agent.ts',
   'collector/src/clients.ts',
   'collector/src/collector.ts',
+  'collector/src/detecting-table.ts',
   'collector/src/table-set.ts',
 ];
 const BASES = [

@@ -30,8 +30,8 @@ export interface PartitionRow extends TopicPartition {
   leaderEpoch: number;
   /** Of what lies before the position; -1 where nobody knows. */
   readEpoch: number;
-  /** Leader epoch against which that was compared last. */
-  provenEpoch: number;
+  /** The place that was compared last, and the leader epoch of the log that has it. */
+  proven: { readonly place: LogPlace; readonly epoch: number } | undefined;
   /** Leader epoch whose log is to be compared with ours; -1 where nothing is. */
   checkFor: number;
   /** Places that others ask about. */
@@ -79,7 +79,7 @@ export class PartitionTable {
         position: undefined,
         topicId: known?.topicId ?? NO_TOPIC_ID,
         leaderEpoch: known?.leaderEpoch ?? -1,
-        ...{ readEpoch: -1, provenEpoch: -1, checkFor: -1, places: known?.places ?? [] },
+        ...{ readEpoch: -1, proven: undefined, checkFor: -1, places: known?.places ?? [] },
         logStart: known?.logStart ?? -1,
         logEnd: known?.logEnd ?? -1,
         highWatermark: known?.highWatermark ?? -1,

@@ -66,6 +66,10 @@ export class SpoolFiles {
       .sort()) {
       this.#openFile(join(directory, name), { topic, number: Number(name.slice(0, 20)) });
     }
+    // What is committed stands in the newest file, which was read last.
+    for (const [key, [first]] of this.#entries)
+      if (first !== undefined)
+        this.#keep(first.header, (header) => isWanted(header, this.#committed.get(key) ?? NOTHING));
     for (const files of this.#files.values()) this.#unlinkDrained(files);
   }
 

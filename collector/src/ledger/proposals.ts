@@ -57,7 +57,8 @@ export function filling(window: WindowCommit): ProposeObjects {
 /** REPLAY_OVERTAKEN where another replay was appended since this one looked at what is taken. */
 export function replaying(replay: ReplayCommit): ProposeObjects {
   const { windowId, openedMs, after, replayed, classes, table } = replay;
-  const made = { configVersion: table.configVersion, partitionedBy: partitionScheme(table.partitionBy) };
+  const { configVersion = table.configVersion } = replay;
+  const made = { configVersion, partitionedBy: partitionScheme(table.partitionBy) };
   const openedAt = new Date(openedMs).toISOString();
   return (fold, outputs) => {
     if (fold.lastReplay !== after) {

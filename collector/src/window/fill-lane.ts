@@ -20,6 +20,7 @@ import {
   windowRanges,
 } from './open-window.ts';
 import type { StagedBytes } from './staging-budget.ts';
+import { hasTooManyPartitions, isDivisible, splitWindow } from './window-parts.ts';
 
 /** A fill waits so long for more of its gap. */
 const FILL_LINGER_MS = 2_000;
@@ -153,7 +154,7 @@ export class FillLane {
     } finally {
       this.#inFlight.delete(window);
       releaseWindow(window);
-      await rm(this.#directory(window), { recursive: true, force: true }).catch(() => {});
+      await this.#removeWork(window);
       this.#changed();
     }
   }
@@ -167,9 +168,8 @@ export class FillLane {
       assert(!this.#failed, `fills of ${table.name} are given up: ${this.waitsFor}`);
       try {
         const [segments, directory] = [segmentsOf(window), this.#directory(window)];
-        // Bounded by its bytes: no piece of it is large.
-        const whole = { ...table, windowPartitionsMax: undefined };
-        const result = await transformer.run({ table: whole, windowId, segments, openedMs, directory });
+        const made = isDivisible(window) ? table : { ...table, windowPartitionsMax: undefined };
+        const result = await transformer.run({ table: made, windowId, segments, openedMs, directory });
         if (window.state === 'given up') return;
         const ranges = windowRanges(window, result.recordsPerPartition);
         const { classes, files, configVersion, contradictions } = result;
@@ -184,6 +184,7 @@ export class FillLane {
         if (error instanceof SluiceError && error.code === 'LEDGER_RANGE_CONFLICT') return;
         if (window.state === 'given up' && !signal.aborted) return;
         if (signal.aborted || isKind(error, 'halt')) throw error;
+        if (hasTooManyPartitions(error)) return await this.#commitParts(window);
         const reason = describeError(error);
         this.waitsFor = `fill: ${reason}`;
         events.transformWaits({ table: table.name, window: windowId, reason, retryMs: delayMs });
@@ -191,6 +192,21 @@ export class FillLane {
         window.table = this.#table;
       }
     }
+  }
+
+  /** One after the other: each goes on where the one before ended, or what is left is wanted again. */
+  async #commitParts(window: OpenWindow): Promise<void> {
+    const { name, windowPartitionsMax: partitionsMax } = window.table;
+    this.#options.events.windowSplit({ table: name, window: window.id, partitionsMax });
+    window.parts = splitWindow(window);
+    for (const part of window.parts) {
+      await this.#commit(part);
+      await this.#removeWork(part);
+    }
+  }
+
+  async #removeWork(window: OpenWindow): Promise<void> {
+    await rm(this.#directory(window), { recursive: true, force: true }).catch(() => {});
   }
 
   /** Nothing more is filled here until a restart; whoever holds the rest of the gaps keeps it. */

@@ -7,7 +7,7 @@ import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { DeclaredPartition, TableWriter } from '../contracts.ts';
 import type { Events } from '../events.ts';
 import type { SequencedTable } from './sequenced-partition.ts';
-import { resolveStart } from './start-offset.ts';
+import { resolveStart, type TablePlace } from './start-offset.ts';
 
 export interface PartitionOpener {
   /**
@@ -31,14 +31,10 @@ export function createPartitionOpener(
   function siblingsOf(table: SequencedTable, partition: DeclaredPartition) {
     return tables
       .filter((other) => other !== table && other.lane.table.topic === partition.topic)
-      .map(({ writer }) => writer.acked(partition));
+      .map(({ writer }) => placeOf(writer, partition));
   }
 
-  function startOf(
-    table: SequencedTable,
-    partition: DeclaredPartition,
-    siblings: readonly (number | undefined)[],
-  ) {
+  function startOf(table: SequencedTable, partition: DeclaredPartition, siblings: readonly TablePlace[]) {
     const otherIncarnation = table.writer.partitions().some((p) => sameSlot(p, partition));
     return resolveStart({ configured: table.lane.table.startAt, partition, siblings, otherIncarnation });
   }
@@ -101,6 +97,10 @@ export function createPartitionOpener(
       return false;
     },
   };
+}
+
+function placeOf(writer: TableWriter, id: PartitionId): TablePlace {
+  return { acked: writer.acked(id), next: writer.position(id), leaderEpoch: writer.leaderEpoch(id) };
 }
 
 export function idOf({ topic, topicId, partition }: PartitionId): PartitionId {
