@@ -3,7 +3,7 @@
 // Synchronous; it knows nothing of threads.
 import { join } from 'node:path';
 import { crc32c } from '@sluice/shared/crc32c.ts';
-import { SluiceError } from '@sluice/shared/errors.ts';
+import { messageOf, SluiceError } from '@sluice/shared/errors.ts';
 import { bothCommitted, type CommittedPrefix, commonRanges } from '@sluice/shared/offset-range.ts';
 import { type LogPlace, type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
@@ -383,8 +383,4 @@ export class SpoolFiles {
 
 function isSpoolCorrupt(error: unknown): error is SluiceError {
   return error instanceof SluiceError && error.code === 'SPOOL_CORRUPT';
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
