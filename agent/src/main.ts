@@ -1,4 +1,4 @@
-// sluice-agent: run, check, status, spool, sample. The only place where the agent’s parts are made from its
+// sluice-agent: run, check, status, spool, sample. The only place where the agent's parts are made from its
 // config.
 import { type Clock, systemClock } from '@sluice/shared/clock.ts';
 import { type Command, runCommandLine, UsageError } from '@sluice/shared/command-line.ts';
@@ -38,15 +38,15 @@ const commands: Readonly<Record<string, Command>> = {
   },
   check: {
     summary:
-      'Tries everything that `run` needs, once, and says what is missing: config, Kafka, certificates, disk.',
+      'Tries everything that `run` needs, once, and says what is missing: config, Kafka, registry, certificates, disk.',
     options: configOption,
     run: async ({ options }) => {
       const config = loadAgentConfig(options['config'] ?? DEFAULT_CONFIG);
-      const { lines, ok } = await checkAgent(
-        config,
-        kafkaSettings(config),
-        config.topics.map(topicSelection),
-      );
+      const { lines, ok } = await checkAgent(config, {
+        kafka: kafkaSettings(config),
+        topics: config.topics.map(topicSelection),
+        schemas: schemaRegistry(config, systemClock),
+      });
       process.stdout.write(`${lines.join('\n')}\n`);
       return ok ? EXIT.ok : EXIT.failure;
     },

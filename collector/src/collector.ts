@@ -2,31 +2,31 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Cancel, type Clock, within } from '@sluice/shared/clock.ts';
+import { ConfigError } from '@sluice/shared/config-file.ts';
 import { describeError } from '@sluice/shared/errors.ts';
 import type { HealthReport } from '@sluice/shared/ops-server.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
 import type { Random } from '@sluice/shared/random.ts';
 import { type CollectorConfig, configPath, listenerFiles } from './config.ts';
+import { configChange } from './config-change.ts';
 import type {
   Catalog,
-  ChangingSchemas,
   ObjectStore,
   SchemaSource,
   TableConfig,
   TableWriter,
   Transformer,
 } from './contracts.ts';
+import { createDetectingTable } from './detecting-table.ts';
 import type { Events } from './events.ts';
 import { type AgentLogs, createIngest, type Ingest, type IngestOptions } from './ingest/ingest.ts';
 import { tableDefinitions } from './ledger/publish.ts';
 import { createTableWriter } from './ledger/table-writer.ts';
 import { type CollectorFacts, judgeHealth, type TableFacts } from './ops/health.ts';
 import type { ReferenceSource } from './reference-place.ts';
-import { createDetectingTransformer } from './schema/detecting-transformer.ts';
-import { openSchemaLog } from './schema/schema-log.ts';
-import { TableSchema } from './schema/table-schema.ts';
+import type { TableSchema } from './schema/table-schema.ts';
+import { type TableParts, TableSet } from './table-set.ts';
 import { createTransformer } from './transform/transformer.ts';
-import type { TableLane } from './window/lane.ts';
 import { createSequencer } from './window/sequencer.ts';
 import { createStagingBudget } from './window/staging-budget.ts';
 import { createTableLane } from './window/table-lane.ts';
@@ -60,7 +60,14 @@ export interface Collector {
   start(): Promise<number>;
   /** Tells agents to go elsewhere, commits, publishes and acknowledges what is here, in at most `graceMs`. */
   drain(reason: string, graceMs: number): Promise<void>;
-  /** Tries parked tables at once, and reads the listener's certificates again. */
+  /**
+   * Takes another config while agents send: a table that changed has it from the next window it opens. Throws
+   * ConfigError with everything that is in the way; then nothing has changed.
+   */
+  reconfigure(config: CollectorConfig): Promise<Reconfigured>;
+  /** Tries parked tables at once. */
+  retryNow(): void;
+  /** The same, and reads the listener's certificates again. */
   reload(): void;
   report(): HealthReport;
   /** What `report` judges, for metrics. */
@@ -69,15 +76,17 @@ export interface Collector {
   kafka(): Promise<KafkaDocument>;
 }
 
+/** How many tables came, changed and went. */
+export interface Reconfigured {
+  readonly added: number;
+  readonly changed: number;
+  readonly removed: number;
+}
+
 /** The document /kafka of the collector's HTTP port: `verify --kafka` reads it. */
 export interface KafkaDocument {
   /** Agents that answered. Each answer was asked of Kafka after this document was asked for. */
   readonly agents: readonly AgentLogs[];
-}
-
-interface TableParts {
-  readonly writer: TableWriter;
-  readonly lane: TableLane;
 }
 
 /** How long an agent may take to ask Kafka where its logs begin and end. */
@@ -100,24 +109,35 @@ export function createCollector(parts: CollectorParts): Collector {
 class RunningCollector implements Collector {
   readonly #parts: CollectorParts;
   readonly #transformer: Transformer;
-  readonly #tables: readonly TableParts[];
+  readonly #tables: TableSet;
   readonly #ingest: Ingest;
   readonly #budgetBytes: () => number;
+  #config: CollectorConfig;
   #draining = false;
   #cancelLook: Cancel = () => {};
 
   constructor(parts: CollectorParts) {
     this.#parts = parts;
+    this.#config = parts.config;
     const { config, clock, random, events } = parts;
     const { limits } = config;
     const transform = { memoryBytesMax: limits.transformMemory, threads: limits.transformThreads };
     this.#transformer =
       parts.transformer ??
       createTransformer(transform, { schemas: this.#schemas(), references: parts.references });
-    this.#tables = config.tables.map((table) => this.#createTable(table));
+    this.#tables = new TableSet(config.tables, {
+      events,
+      drainMs: config.collector.drainTimeout,
+      create: (table, how) => this.#createTable(table, how),
+      // One that detects its columns asks the catalog when it reads its first records.
+      fits: async (table) => {
+        if (table.detects === undefined) await this.#fits(table, undefined);
+      },
+      sequencer: () => sequencer,
+    });
     const budget = createStagingBudget(limits.stagingBytesMax, () => this.#ingest.roomChanged());
     this.#budgetBytes = () => budget.bytes();
-    const sequencer = createSequencer({ tables: this.#tables, budget, clock, events });
+    const sequencer = createSequencer({ tables: this.#tables.all(), budget, clock, events });
     const { address, allowCommonName, streamAgeMax: streamAgeMaxMs } = config.listen;
     this.#ingest = createIngest({
       address,
@@ -146,37 +166,35 @@ class RunningCollector implements Collector {
     };
   }
 
-  #createTable(table: CollectorConfig['tables'][number]): TableParts {
+  #createTable(table: TableConfig, { joins }: { readonly joins: boolean }): TableParts {
     const { config, store, catalog, clock, random, events, collectorId: writerId } = this.#parts;
-    const detected = table.detects === undefined ? undefined : this.#createSchema(table);
-    const schemas =
-      detected === undefined ? this.#transformer.schema(table) : this.#detected(table, detected);
-    const writer = createTableWriter({ table, schemas, store, catalog, clock, random, events, writerId });
+    const shared = { table, store, catalog, clock, events, writerId };
+    const detecting =
+      table.detects === undefined
+        ? undefined
+        : createDetectingTable({ ...shared, transformer: this.#transformer });
+    const schemasOf = (now: TableConfig) => detecting?.schemas ?? this.#transformer.schema(now);
+    const writer = createTableWriter({ ...shared, schemas: schemasOf(table), random });
     const workDir = configPath(config, config.collector.workDir);
-    const transformer =
-      detected === undefined
-        ? this.#transformer
-        : createDetectingTransformer({ transformer: this.#transformer, schema: detected, events });
-    const lane = createTableLane({ table, writer, transformer, workDir, clock, random, events });
-    return { writer, lane };
-  }
-
-  #createSchema(table: CollectorConfig['tables'][number]): TableSchema {
-    const { store, catalog, clock, events, collectorId: writerId } = this.#parts;
-    const log = openSchemaLog(table.name, store);
-    const ensure = async (made: TableConfig, grow: boolean) => {
-      const { quarantine, ...grown } = tableDefinitions(made, this.#transformer.schema(made));
-      await catalog.ensureTable(quarantine);
-      for (const definition of Object.values(grown))
-        await (grow ? catalog.growTable(definition) : catalog.ensureTable(definition));
+    const transformer = detecting?.transformer ?? this.#transformer;
+    const lane = createTableLane({ table, joins, writer, transformer, workDir, clock, random, events });
+    return {
+      writer,
+      lane,
+      fits: (changed) => this.#fits(changed, detecting?.schema),
+      configure: (changed) => {
+        detecting?.schema.configure(changed);
+        writer.configure(changed, schemasOf(changed));
+        lane.configure(changed);
+      },
     };
-    return new TableSchema({ table, log, catalog, ensure, clock, events, writerId });
   }
 
-  #detected(table: CollectorConfig['tables'][number], schema: TableSchema): ChangingSchemas {
-    const now = () => this.#transformer.schema(schema.table());
-    const ensureQuarantine = () => this.#parts.catalog.ensureTable(tableDefinitions(table, now()).quarantine);
-    return { now, prepare: async () => void ((await schema.ready()) ?? (await ensureQuarantine())) };
+  /** What stands in the catalog takes the rows of a changed table. */
+  async #fits(table: TableConfig, detected: TableSchema | undefined): Promise<void> {
+    if (detected !== undefined) return await detected.fits(table);
+    const definitions = tableDefinitions(table, this.#transformer.schema(table));
+    for (const definition of Object.values(definitions)) await this.#parts.catalog.ensureTable(definition);
   }
 
   async start(): Promise<number> {
@@ -186,11 +204,7 @@ class RunningCollector implements Collector {
       events.workNotSwept({ directory: windows, reason: describeError(error) }),
     );
     await mkdir(windows, { recursive: true, mode: 0o700 });
-    const loads = this.#tables.map(({ writer, lane }) =>
-      writer.load().catch((error: unknown) => {
-        events.tableNotLoaded({ table: lane.table.name, reason: describeError(error) });
-      }),
-    );
+    const loads = this.#tables.all().map((table) => this.#tables.load(table));
     await within(clock, LOAD_WAIT_MS, Promise.all(loads));
     const { port } = await this.#ingest.start();
     this.#lookLater();
@@ -203,7 +217,7 @@ class RunningCollector implements Collector {
 
   #lookLater(): void {
     this.#cancelLook = this.#parts.clock.after(LOOK_EVERY_MS, () => {
-      const isDetached = this.#tables.some(({ lane }) => lane.detachedSinceMs() !== undefined);
+      const isDetached = this.#tables.all().some(({ lane }) => lane.detachedSinceMs() !== undefined);
       if (isDetached) void this.#ingest.look(LOOK_MS_MAX);
       this.#lookLater();
     });
@@ -215,26 +229,40 @@ class RunningCollector implements Collector {
     const { clock } = this.#parts;
     const commit = async () => {
       await this.#ingest.drain(reason, graceMs * OBEY_SHARE);
-      for (const { lane } of this.#tables) lane.close('drain');
+      for (const { lane } of this.#tables.all()) lane.close('drain');
       // Nobody waits for a detached table, and what it has is not here.
-      const waitedFor = this.#tables.filter(({ lane }) => lane.detachedSinceMs() === undefined);
+      const waitedFor = this.#tables.all().filter(({ lane }) => lane.detachedSinceMs() === undefined);
       await Promise.all(waitedFor.map(({ lane }) => lane.drained()));
     };
     await within(clock, graceMs * COMMIT_SHARE, commit());
     await this.#ingest.close(graceMs * END_SHARE);
-    for (const { lane, writer } of this.#tables) {
-      lane.stop();
-      writer.close();
-    }
+    this.#tables.stop();
     await this.#transformer.close();
     this.#parts.references?.close();
     this.#parts.store.close();
     this.#parts.catalog.close();
   }
 
+  async reconfigure(next: CollectorConfig): Promise<Reconfigured> {
+    const { problems, ...change } = configChange(this.#config, next);
+    if (problems.length > 0) throw new ConfigError('the config', problems);
+    await this.#tables.assertFits(change);
+    const { added, changed, removed } = change;
+    if (!this.#draining) {
+      this.#config = next;
+      this.#tables.change(change);
+      if (change.agentsAnew) this.#ingest.allow(next.agents);
+    }
+    return { added: added.length, changed: changed.length, removed: removed.length };
+  }
+
+  retryNow(): void {
+    for (const { writer } of this.#tables.all()) writer.retryNow();
+  }
+
   reload(): void {
     // Whoever sends SIGHUP may have put right what a table waits for.
-    for (const { writer } of this.#tables) writer.retryNow();
+    this.retryNow();
     this.#ingest.reload();
   }
 
@@ -245,7 +273,7 @@ class RunningCollector implements Collector {
   facts(): CollectorFacts {
     const { config, clock } = this.#parts;
     return {
-      tables: this.#tables.map(({ lane, writer }) => ({
+      tables: this.#tables.all().map(({ lane, writer }) => ({
         lane: lane.status(),
         writer: writer.status(),
         windowLengthMs: lane.table.windowLengthMs,
@@ -261,7 +289,7 @@ class RunningCollector implements Collector {
 
   #partitionFacts(writer: TableWriter, p: PartitionId): TableFacts['partitions'][number] {
     const committed = writer.position(p) ?? 0;
-    const farthest = Math.max(...this.#tables.map((table) => table.writer.position(p) ?? 0));
+    const farthest = Math.max(...this.#tables.all().map((table) => table.writer.position(p) ?? 0));
     return {
       topic: p.topic,
       partition: p.partition,

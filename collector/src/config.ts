@@ -43,6 +43,12 @@ const table = z.strictObject({
     .strictObject({
       every: duration().prefault('100s').describe('A window closes at this age, at least 1s'),
       bytesMax: byteSize().prefault('64MiB').describe('A window closes at this size, at least 64KiB'),
+      partitionsMax: z
+        .int()
+        .min(100)
+        .max(100_000)
+        .default(10_000)
+        .describe('Partition values of one set of files; a window with more is published in several'),
     })
     .prefault({})
     .describe('What is published together'),
@@ -67,7 +73,7 @@ const table = z.strictObject({
         .max(1)
         .optional()
         .describe(
-          'Share of a window’s records that may be bad, 0 to 1: above it, with 10 or more, the table waits',
+          'Share of a window’s records that may be bad, 0 to 1: above it, with 10 or more, the table is parked',
         ),
     })
     .prefault({})
@@ -365,6 +371,7 @@ function compileTable(
     ...(parsed.quarantine.ratioMax === undefined ? {} : { quarantineRatioMax: parsed.quarantine.ratioMax }),
     windowLengthMs: parsed.window.every,
     windowBytesMax: parsed.window.bytesMax,
+    windowPartitionsMax: parsed.window.partitionsMax,
     backfill: parsed.backfill,
     whenParked: parsed.whenParked,
     configVersion,

@@ -4,6 +4,7 @@ import type { LogPlace, PartitionId } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { BackfillLedger, HistoryLink } from './backfills.ts';
 import type { Classes, LedgerRange, LedgerReplay, OutputName } from './entries.ts';
+import type { TableUpkeep } from './table-upkeep.ts';
 import type { Column, SchemaNews, TableConfig } from './tables.ts';
 
 export type * from './backfills.ts';
@@ -198,7 +199,7 @@ export interface TransformResult {
     readonly rule: string;
     readonly rows: number;
   }[];
-  /** Of a table that detects its columns: what its schema lacks, to be added before the window is committed. */
+  /** Of a table that detects its columns: what its schema lacks, and gets before the window is committed. */
   readonly news?: SchemaNews | undefined;
   /** The same: values that contradict its schema, and so quarantined their records. */
   readonly contradictions?: { readonly records: number; readonly fields: readonly string[] } | undefined;
@@ -253,6 +254,7 @@ export interface WindowCommit {
   readonly ranges: readonly LedgerRange[];
   readonly classes: Classes;
   readonly files: readonly OutputFile[];
+  readonly table: TableConfig;
   /** Config and schema that made the files, where they are not the table's own. */
   readonly configVersion?: string | undefined;
 }
@@ -277,7 +279,7 @@ export interface TableWriterStatus {
 }
 
 /** One table's ledger and publisher (ledger/table-writer.ts): stage → one entry → publish → ack. */
-export interface TableWriter extends BackfillLedger {
+export interface TableWriter extends BackfillLedger, TableUpkeep {
   /** Reads the ledger and publishes what it finds unpublished. LEDGER_* halts this table alone. */
   load(): Promise<void>;
   /**
@@ -320,10 +322,7 @@ export interface TableWriter extends BackfillLedger {
   ): Promise<void>;
   /** Names and removes staged objects that the sweep before this one saw, too, and that no entry needs. */
   sweep(): Promise<void>;
-  /**
-   * Publishes everything now, and writes `publishedThrough` in an entry of its own if anything is left to
-   * say.
-   */
+  /** Publishes everything now, and writes `publishedThrough` alone if anything is left to say. */
   flushPublished(): Promise<void>;
   /** Called after `acked` moved, with the partitions that did. */
   onAcked(listener: (partitions: readonly PartitionId[]) => void): void;

@@ -63,6 +63,8 @@ export interface OpenEntry extends LedgerEntryBase {
 export interface LedgerWindow {
   readonly windowId: string;
   readonly configVersion: string;
+  /** How that config makes partition values, one sentence a column. Entries of 0.1.0 may lack it. */
+  readonly partitionedBy?: readonly string[] | undefined;
   readonly openedAt: string;
   readonly ranges: readonly LedgerRange[];
   readonly classes: Classes;
@@ -131,7 +133,7 @@ export interface PublishedEntry extends LedgerEntryBase {
   readonly kind: 'published';
 }
 
-/** Every row of its quarantine object in [start, next): `records` of them, the first at `start`, the last before `next`. */
+/** Every row that its quarantine object has in [start, next): `records` of them, the first at `start`. */
 export interface ReplayedRange extends PartitionId {
   readonly start: number;
   readonly next: number;

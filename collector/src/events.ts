@@ -11,6 +11,7 @@ export function createEvents(log: Logger, metrics: Metrics) {
     ...windowEvents(log, metrics),
     ...ledgerEvents(log, metrics),
     ...schemaEvents(log, metrics),
+    ...tableEvents(log),
     ...lifeEvents(log),
   };
 }
@@ -18,7 +19,11 @@ export function createEvents(log: Logger, metrics: Metrics) {
 function ingestEvents(log: Logger, metrics: Metrics) {
   const agents = metrics.gauge('sluice_agents_connected', 'Streams of agents', []);
   const refused = metrics.counter('sluice_connections_refused_total', 'Connections refused', []);
-  const handedOn = metrics.counter('sluice_streams_handed_on_total', 'Streams that reached their age', []);
+  const handedOn = metrics.counter(
+    'sluice_streams_handed_on_total',
+    'Streams that ended so that their agents connect anew',
+    [],
+  );
   return {
     agentConnected(a: { agent: string; peer: string }) {
       agents.inc();
@@ -30,7 +35,7 @@ function ingestEvents(log: Logger, metrics: Metrics) {
     },
     agentTwice: (a: { agent: string; peers: readonly string[]; instances: readonly string[] }) =>
       log.warn(a, 'two streams with one agent id; both are served'),
-    streamHandedOn(a: { agent: string; peer: string }) {
+    streamHandedOn(a: { agent: string; peer: string; reason: string }) {
       handedOn.inc();
       log.info(a, 'stream handed on: its agent connects anew, here or elsewhere');
     },
@@ -48,6 +53,9 @@ function ingestEvents(log: Logger, metrics: Metrics) {
 function windowEvents(log: Logger, metrics: Metrics) {
   const closed = metrics.counter('sluice_windows_closed_total', 'Windows closed', ['table', 'reason']);
   const waits = metrics.counter('sluice_transform_failures_total', 'Transforms that failed and wait', [
+    'table',
+  ]);
+  const split = metrics.counter('sluice_windows_split_total', 'Windows of too many partition values', [
     'table',
   ]);
   const gaps = metrics.counter('sluice_gap_offsets_total', 'Offsets that Kafka lost before they were read', [
@@ -71,6 +79,10 @@ function windowEvents(log: Logger, metrics: Metrics) {
     },
     windowAbandoned(w: { table: string; window: string; reason: string }) {
       log.error(w, 'window given up here; the agent still has its data');
+    },
+    windowSplit(w: { table: string; window: string; partitionsMax: number | undefined }) {
+      split.inc({ table: w.table });
+      log.warn(w, 'a window has more partition values than one set of files may: it is published in parts');
     },
     workNotRemoved: (w: { table: string; window: string; reason: string }) =>
       log.warn(w, 'files of a finished window were not removed from collector.workDir'),
@@ -224,11 +236,28 @@ function schemaEvents(log: Logger, metrics: Metrics) {
   };
 }
 
+/** Tables that come, go and change while records flow. */
+function tableEvents(log: Logger) {
+  return {
+    tableChanged: (t: { table: string; from: string; to: string }) =>
+      log.info(t, 'table changed: windows have the new config from the next one on'),
+    tableAdded: (t: { table: string; topic: string; configVersion: string }) => log.info(t, 'table added'),
+    tableLeaves: (t: { table: string; topic: string }) =>
+      log.info(t, 'table taken out of the config: it takes nothing more, and what it has is written'),
+    tableRemoved: (t: { table: string; topic: string; at: readonly string[] }) =>
+      log.info(t, 'table removed: all that it took is committed and published'),
+    tableGivenUp: (t: { table: string; topic: string; at: readonly string[]; reason: string }) =>
+      log.error(t, 'table removed with windows that could not be written: only Kafka has what comes behind'),
+  };
+}
+
 function lifeEvents(log: Logger) {
   return {
     collectorStarted: (c: { collectorId: string; version: string; linkPort: number; httpPort: number }) =>
       log.info(c, 'collector started'),
     collectorDraining: (signal: string) => log.info({ signal }, 'collector draining'),
+    configTaken: (c: { added: number; changed: number; removed: number }) => log.info(c, 'config read again'),
+    configRefused: (c: { reason: string }) => log.error(c, 'new config refused; the old one stays'),
     collectorStopped: () => log.info({}, 'collector stopped'),
   };
 }

@@ -1,5 +1,5 @@
-// sluice-collector: run, check, status, verify, query, explain, test, detect, pki. The only place where the
-// collector's parts are made from its config.
+// sluice-collector: run, check, status, verify, replay, query, explain, test, detect, pki. The only place
+// where the collector's parts are made from its config.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
@@ -11,14 +11,14 @@ import { startOpsServer, VERDICT_EXIT } from '@sluice/shared/ops-server.ts';
 import { httpUrl, printStatus } from '@sluice/shared/print-status.ts';
 import { EXIT, reloadOnHangup, runUntilSignal } from '@sluice/shared/process-life.ts';
 import { systemRandom } from '@sluice/shared/random.ts';
-import { createGlueSchemas } from './catalog/glue-schemas.ts';
 import { createCatalog } from './catalog/open-catalog.ts';
+import { glueSchemas, s3References, withReferences } from './clients.ts';
 import { createCollector } from './collector.ts';
 import { type CollectorConfig, configPath, loadCollectorConfig } from './config.ts';
-import type { Catalog, ObjectStore, TableConfig, TableSchemas } from './contracts.ts';
+import type { Catalog, ObjectStore, ReplayingWriter, TableConfig } from './contracts.ts';
+import { createDetectingTable } from './detecting-table.ts';
 import { createEvents } from './events.ts';
 import { createObjectStore } from './lake/open-store.ts';
-import { createS3References } from './lake/s3-references.ts';
 import { createTableWriter } from './ledger/table-writer.ts';
 import { assertTables, checkCollector } from './ops/check.ts';
 import { detectCommand } from './ops/detect.ts';
@@ -28,6 +28,7 @@ import { LakeReader } from './ops/lake-reader.ts';
 import { registerMetrics } from './ops/metrics.ts';
 import { pkiCommand } from './ops/pki.ts';
 import { formatTable, runQuery } from './ops/query.ts';
+import { configReader } from './ops/reload.ts';
 import { type Replayed, replay } from './ops/replay/replay.ts';
 import { formatProgress, formatReplayed, isIncomplete } from './ops/replay/report.ts';
 import { parseSelection, type Selection } from './ops/replay/selection.ts';
@@ -36,9 +37,7 @@ import { askCollector } from './ops/verify/kafka.ts';
 import { type AskedOffset, parseOffset } from './ops/verify/ledger-word.ts';
 import { formatVerification } from './ops/verify/report.ts';
 import { verify, verifyOffset, withKafka } from './ops/verify/verify.ts';
-import { isRemote, type ReferenceSource } from './reference-place.ts';
 import { knownTables } from './schema/known-tables.ts';
-import { referenceFiles } from './step-config.ts';
 import { createTransformer, type TransformerWithChecks } from './transform/transformer.ts';
 import { COLLECTOR_VERSION } from './version.ts';
 
@@ -51,14 +50,14 @@ const commands: Readonly<Record<string, Command>> = {
   run: {
     summary: 'Takes what agents send and writes it to the lake until it is told to stop (SIGTERM drains).',
     options: configOption,
-    run: ({ options }) => run(load(options)),
+    run: ({ options }) => run(() => load(options)),
   },
   check: {
     summary: 'Tries everything that `run` needs, once: config, tables, certificates, lake, catalog.',
     options: configOption,
     run: async ({ options }) => {
       const config = load(options);
-      const { lines, ok } = await withReferences(config, (references) =>
+      const { lines, ok } = await withReferences({ config, clock: systemClock }, (references) =>
         checkCollector(config, { ...openLake(config), references }),
       );
       process.stdout.write(`${lines.join('\n')}\n`);
@@ -121,7 +120,7 @@ const commands: Readonly<Record<string, Command>> = {
       const selection = parseSelection({ code, from, to, offset }, flags['all'] === true);
       const dryRun = flags['dry-run'] === true;
       const call = { name, selection, dryRun, json: flags['json'] === true };
-      return known(load(options)).then((config) => runReplay(config, call));
+      return runReplay(load(options), call);
     },
   },
   query: {
@@ -174,35 +173,8 @@ function openLake(config: CollectorConfig): Lake {
   return { store, catalog: createCatalog({ kind, database, store, region, endpoint: glueEndpoint }) };
 }
 
-/** Only where a table names one: no client is made for nothing. */
-function glueSchemas({ tables, lake }: CollectorConfig) {
-  if (!tables.some(({ input }) => 'framing' in input && input.framing === 'glue')) return undefined;
-  return createGlueSchemas({ region: lake.region, endpoint: lake.glueEndpoint });
-}
-
-/** Copies below `parent`; undefined where no table names a file on S3. */
-function s3References({ tables, lake }: CollectorConfig, parent: string): ReferenceSource | undefined {
-  if (!tables.some(({ steps }) => referenceFiles(steps).some(isRemote))) return undefined;
-  const { region, s3Endpoint: endpoint } = lake;
-  return createS3References({ region, endpoint, directory: join(parent, 'references'), clock: systemClock });
-}
-
-/** For a command that runs once, beside a collector that may run. */
-async function withReferences<T>(
-  config: CollectorConfig,
-  task: (references: ReferenceSource | undefined) => Promise<T>,
-): Promise<T> {
-  const scratch = mkdtempSync(join(tmpdir(), 'sluice-references-'));
-  const references = s3References(config, scratch);
-  try {
-    return await task(references);
-  } finally {
-    references?.close();
-    rmSync(scratch, { recursive: true, force: true });
-  }
-}
-
-async function run(config: CollectorConfig): Promise<number> {
+async function run(read: () => CollectorConfig): Promise<number> {
+  const config = read();
   await assertTables(config);
   const metrics = createMetrics();
   const events = createEvents(createLogger('sluice-collector', config.log.level), metrics);
@@ -215,7 +187,10 @@ async function run(config: CollectorConfig): Promise<number> {
     store,
     catalog,
     glueSchemas: glueSchemas(config),
-    references: s3References(config, configPath(config, config.collector.workDir)),
+    references: s3References(config, {
+      parent: configPath(config, config.collector.workDir),
+      clock: systemClock,
+    }),
     clock: systemClock,
     random: systemRandom,
     events,
@@ -228,7 +203,11 @@ async function run(config: CollectorConfig): Promise<number> {
     report: () => collector.report(),
     documents: { '/kafka': () => collector.kafka() },
   });
-  reloadOnHangup(() => collector.reload(), events.reloadRefused);
+  const reconfigure = configReader({ read, collector, events });
+  reloadOnHangup(() => {
+    reconfigure();
+    collector.reload();
+  }, events.reloadRefused);
   const linkPort = await collector.start();
   events.collectorStarted({ collectorId, version: COLLECTOR_VERSION, linkPort, httpPort: ops.port });
   const code = await runUntilSignal(
@@ -314,7 +293,7 @@ async function runReplay(config: CollectorConfig, call: ReplayCall): Promise<num
   const [table] = tablesNamed(config, [call.name]);
   if (table === undefined) throw new UsageError(`the config has no table ${call.name}`);
   await assertTables(config);
-  return withReferences(config, async (references) => {
+  return withReferences({ config, clock: systemClock }, async (references) => {
     const { transformMemory: memoryBytesMax, transformThreads: threads } = config.limits;
     const sources = { schemas: glueSchemas(config), references };
     const transformer = createTransformer({ memoryBytesMax, threads }, sources);
@@ -340,20 +319,19 @@ interface ReplayInto extends ReplayCall {
 function replayInto(config: CollectorConfig, { table, transformer, lake, selection, dryRun }: ReplayInto) {
   const onProgress = (so: Replayed) => void process.stderr.write(formatProgress(so));
   return withReader(config, async ({ reader, scratch, directories }) => {
-    const shared = { reader: reader.readingOnce(), scratch, clock: systemClock, random: systemRandom };
-    const options = { ...shared, directories, table, selection, transformer, onProgress };
-    if (dryRun) return replay({ ...options, writer: undefined });
-    const writer = replayWriter(lake, { table, schemas: transformer.schema(table) });
-    return withWriter(writer, () => replay({ ...options, writer }));
+    const events = createEvents(createLogger('sluice-collector', 'warn'), createMetrics());
+    const writerId = `replay-${hostname()}-${systemRandom.hex(3)}`;
+    const each = { ...lake, table, clock: systemClock, random: systemRandom, events, writerId };
+    const detecting =
+      table.detects === undefined ? undefined : createDetectingTable({ ...each, transformer, dryRun });
+    const runner = detecting?.transformer ?? transformer;
+    const options = { ...each, reader: reader.readingOnce(), scratch, directories, selection, onProgress };
+    const run = (writer: ReplayingWriter | undefined) => replay({ ...options, transformer: runner, writer });
+    if (dryRun) return run(undefined);
+    // A writer beside those of the running collectors: they meet in the ledger only.
+    const schemas = detecting?.schemas ?? transformer.schema(table);
+    return withWriter(createTableWriter({ ...each, schemas }), run);
   });
-}
-
-/** A writer beside those of the running collectors: they meet in the ledger only. */
-function replayWriter(lake: Lake, made: { table: TableConfig; schemas: TableSchemas }) {
-  const events = createEvents(createLogger('sluice-collector', 'warn'), createMetrics());
-  const writerId = `replay-${hostname()}-${systemRandom.hex(3)}`;
-  const each = { ...lake, clock: systemClock, random: systemRandom, events, writerId };
-  return createTableWriter({ ...each, ...made });
 }
 
 async function query(
@@ -370,7 +348,9 @@ async function query(
 async function testTables(config: CollectorConfig, names: readonly string[], json: boolean): Promise<number> {
   const tables = tablesNamed(config, names).map(({ name }) => name);
   await assertTables(config);
-  const results = await withReferences(config, (references) => runExamples(config, tables, references));
+  const results = await withReferences({ config, clock: systemClock }, (references) =>
+    runExamples(config, tables, references),
+  );
   process.stdout.write(json ? `${JSON.stringify(results, null, 2)}\n` : formatExamples(results, tables));
   return results.every(({ differences }) => differences.length === 0) ? EXIT.ok : EXIT.failure;
 }

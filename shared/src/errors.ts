@@ -181,12 +181,17 @@ export const ERRORS = {
   DATA_QUALITY_FAILED: {
     kind: 'reject',
     remedy:
-      'Correct the source, or the rule in the table’s evaluate_data_quality; the window waits and is tried again.',
+      'Correct the source, or the rule in the table’s evaluate_data_quality, and send SIGHUP; the table is parked until then.',
   },
   QUARANTINE_BUDGET_EXCEEDED: {
     kind: 'reject',
     remedy:
-      'Look at what the source sends: correct it or the table’s columns, or raise quarantine.ratioMax; the window waits.',
+      'Look at what the source sends: correct it or the table’s columns, or raise quarantine.ratioMax, and send SIGHUP; the table is parked until then.',
+  },
+  WINDOW_PARTITIONS_MANY: {
+    kind: 'retry',
+    remedy:
+      'Nothing to do: the window is published in parts. Partition the table by fewer values if files are too small, or raise window.partitionsMax.',
   },
   TRANSFORM_OUT_OF_MEMORY: {
     kind: 'retry',

@@ -31,6 +31,10 @@ export interface CollectorPlan {
   readonly sweeps: number;
   /** What Kafka lost at the beginning of partition 0: each collector says so, and fills it from a spool. */
   readonly lost?: number;
+  /** Where partition 0 is opened; else at its beginning. */
+  readonly opensAt?: number;
+  /** Each collector begins the history below that, and brings it. */
+  readonly history?: true;
   /**
    * Where Kafka cuts the log of partition 0 behind the windows; what stands there then is in the table anew.
    */
@@ -211,12 +215,18 @@ async function drive({ name, writer, windows, plan, collector, store, loaded, re
   await loaded();
   const partitions = Array.from({ length: plan.partitions }, (_, partition) => idOf(name, partition));
   if (partitions.some((id) => writer.position(id) === undefined))
-    await writer.open(partitions.map((id) => ({ ...id, leaderEpoch: 0, start: 0, why: '' })));
+    await writer.open(
+      partitions.map((id) => ({
+        ...{ ...id, leaderEpoch: 0, why: '' },
+        start: id.partition === 0 ? (plan.opensAt ?? 0) : 0,
+      })),
+    );
   for (let sweep = 0; sweep < plan.sweeps; sweep++) {
     if (plan.bug?.sweep === 'without entry') await sweepWithoutEntry(name, store);
     else await writer.sweep();
   }
   if (plan.lost !== undefined) await loseAndFill(writer, name, { next: plan.lost, collector });
+  if (plan.history) await bringHistory(writer, name, collector);
   for (const [index, ends] of windows.entries())
     await commitUntilDone(
       writer,
@@ -268,6 +278,18 @@ async function loseAndFill(
     const [gap] = writer.openGaps(id);
     const range = gap === undefined ? [] : [{ partition: 0, start: gap.startOffset, next: gap.nextOffset }];
     return windowFrom(range, { name, id: `${collector}fill`, epoch });
+  };
+  await commitUntilDone(writer, fillNow, { write: 'fillWindow' });
+}
+
+/** Whoever is first with some of it decides where the other goes on. */
+async function bringHistory(writer: TableWriter, name: string, collector: string): Promise<void> {
+  const id = idOf(name, 0);
+  await writer.beginBackfill([{ ...id, from: 0 }]);
+  const fillNow = (epoch: number) => {
+    const { next = 0, to = 0 } = writer.backfill(id) ?? {};
+    const range = next < to ? [{ partition: 0, start: next, next: to }] : [];
+    return windowFrom(range, { name, id: `${collector}history`, epoch });
   };
   await commitUntilDone(writer, fillNow, { write: 'fillWindow' });
 }
@@ -331,7 +353,8 @@ function windowFrom(
   const sha256 = createHash('sha256').update(path).digest('hex');
   const file = { output: 'rows', path, index: 0, rows: rows.length, bytes: path.length, sha256 } as const;
   const classes = { in: rows.length, emitted: rows.length, merged: 0, filtered: 0, quarantined: 0 };
-  return { windowId: id, openedMs: 0, ranges, classes, files: [{ ...file, partition: [], extension: 'p' }] };
+  const files = [{ ...file, partition: [], extension: 'p' }];
+  return { windowId: id, openedMs: 0, ranges, classes, files, table: tableNamed(name) };
 }
 
 const idOf = (topic: string, partition: number) => ({ topic, topicId: NO_TOPIC_ID, partition });
@@ -341,6 +364,7 @@ const tableNamed = (name: string) =>
     name,
     topic: name,
     location: name,
+    partitionBy: [] as TableConfig['partitionBy'],
     configVersion: '',
     output: { kind: 'parquet', compression: 'zstd' },
   }) as TableConfig;

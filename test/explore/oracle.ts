@@ -17,7 +17,7 @@ interface Committed {
 export const DELETED = 'deleted:';
 
 /** Rows of one object are spelled `<partition>:<offset>`, joined by commas. */
-export const rowsOf = (content: string) => content.split(',');
+const rowsOf = (content: string) => content.split(',');
 const tableOf = (key: string) => key.split('/')[0] ?? '';
 
 /** The first promise that the world breaks. */
@@ -90,6 +90,8 @@ export function unfinished(
     const acks = Object.fromEntries(wanted.map((end, partition) => [`${table}|${partition}`, end]));
     const hidden = ackedAndNotVisible(world, acks);
     if (hidden !== undefined) return hidden.replace('acknowledged', 'committed');
+    const unread = unreadHistory(world, table);
+    if (unread !== undefined) return unread;
   }
   return undefined;
 }
@@ -105,10 +107,24 @@ interface Entry {
   readonly partitions?: readonly { partition: number; start: number }[];
   readonly gaps?: readonly { partition: number; start: number; next: number }[];
   readonly forks?: readonly { partition: number; offset: number }[];
+  readonly backfills?: readonly { partition: number; from: number; to: number }[];
 }
 
 const isVisible = (world: World, key: string) =>
   world.has(key) && world.has(`catalog:${key.slice(0, key.lastIndexOf('/') + 1)}`);
+
+/** A history that was begun and is not visible to its end. */
+function unreadHistory(world: World, table: string): string | undefined {
+  for (const [key, body] of world) {
+    if (!key.startsWith(`_sluice/ledger/${table}/`)) continue;
+    for (const { partition, from, to } of (JSON.parse(body) as Entry).backfills ?? []) {
+      const open = openGapsOf(world, table, partition);
+      for (let offset = from; offset < to; offset++)
+        if (open.has(offset)) return `record ${table} ${partition}:${offset} of the history is not visible`;
+    }
+  }
+  return undefined;
+}
 
 /** What Kafka lost and no fill that was committed has brought. */
 function openGapsOf(world: World, table: string, partition: number): Set<number> {
@@ -116,7 +132,9 @@ function openGapsOf(world: World, table: string, partition: number): Set<number>
   for (const [key, body] of world) {
     if (!key.startsWith(`_sluice/ledger/${table}/`)) continue;
     const entry = JSON.parse(body) as Entry & Partial<WindowEntry>;
-    for (const gap of entry.gaps ?? [])
+    // Below where it was opened nothing is wanted but by a history.
+    const below = (entry.partitions ?? []).map((p) => ({ partition: p.partition, start: 0, next: p.start }));
+    for (const gap of [...below, ...(entry.gaps ?? [])])
       for (let offset = gap.start; gap.partition === partition && offset < gap.next; offset++)
         open.add(offset);
   }

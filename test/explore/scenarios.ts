@@ -31,7 +31,7 @@ export const TWO: readonly WindowPlan[] = [
   [2, 1],
 ];
 /** As another collector might cut the same records. */
-export const OTHERWISE: readonly WindowPlan[] = [
+const OTHERWISE: readonly WindowPlan[] = [
   [none, 1],
   [2, none],
 ];
@@ -91,7 +91,7 @@ export function isBelowCheckpoint(world: World, key: string): boolean {
 /**
  * Anything but the newest entry: whoever creates such a number anew finds one behind it that names another.
  */
-export function isNotLast(world: World, key: string): boolean {
+function isNotLast(world: World, key: string): boolean {
   const numbers = [...world.keys()].filter((k) => k.startsWith('_sluice/ledger/')).map(sequence);
   return sequence(key) < Math.max(...numbers);
 }
@@ -103,6 +103,8 @@ const two = { windows: [TWO], wanted: [2, 1] };
 
 /** Kafka has lost the record of partition 0; both have it. */
 const gap = { windows: [[[2, none]]] as const, wanted: [2, 0], lost: 1 };
+/** It is opened behind one record, which is its history; both have it. */
+const history = { windows: [[[2, none]]] as const, wanted: [2, 0], opensAt: 1, history: true } as const;
 /** Two records, of which the second is cut off, and stands there anew. */
 const cut = { windows: [[[2, none]]] as const, wanted: [2, 0], cut: { at: 1, end: 2 } };
 
@@ -122,6 +124,7 @@ export const CLEAN: readonly Named[] = [
   named('two tables of one topic', { ...one, tables: ['t', 'u'] }),
   named('both say a gap and fill it from what each has', { ...gap }),
   named('both hear that the log was cut', { ...cut }),
+  named('both begin a history and bring it', { ...history }),
 ];
 
 /** Someone deletes entries, which nobody may: the table stops, and nothing is lost or doubled. */
@@ -138,6 +141,7 @@ export const DELETING: readonly Named[] = [
 export const LARGER: readonly Named[] = [
   named('both hear that the log was cut, with a crash', { ...cut, crashes: 1 }),
   named('both say a gap and fill it, with a crash', { ...gap, crashes: 1 }),
+  named('both begin a history and bring it, with a crash', { ...history, crashes: 1 }),
   named('a reply lost, or a request late, in two windows', { ...two, lostOrLate: 1 }),
   named('a crash anywhere in two windows, cut alike or otherwise', {
     ...{ ...two, windows: [TWO, OTHERWISE], crashes: 1, flushes: true },

@@ -14,14 +14,22 @@ const own = imports.flatMap((one) => (one.target?.endsWith('.ts') ? [{ ...one, t
  */
 type Layer = 'main' | 'wiring' | 'ops' | 'stage' | 'base' | 'proto' | 'shared';
 const ORDER: readonly Layer[] = ['main', 'wiring', 'ops', 'stage', 'base', 'proto', 'shared'];
-const WIRINGS = ['agent/src/agent.ts', 'collector/src/collector.ts'];
+const WIRINGS = [
+  'agent/src/agent.ts',
+  'collector/src/clients.ts',
+  'collector/src/collector.ts',
+  'collector/src/detecting-table.ts',
+  'collector/src/table-set.ts',
+];
 const BASES = [
   'backfills',
   'config',
+  'config-change',
   'contracts',
   'detected-schema',
   'entries',
   'events',
+  'partition-scheme',
   'log-pieces',
   'protobuf-files',
   'schema-source',
@@ -36,6 +44,7 @@ const BASES = [
   'table-examples',
   'table-input',
   'table-output',
+  'table-upkeep',
   'tables',
   'time-spelling',
   'version',
@@ -74,6 +83,15 @@ const ALLOWED: Readonly<Record<string, string>> = {
     'what stands in a ledger is a contract with every later version, kept in a file of its own',
   'collector/src/tables.ts → collector/src/step-config.ts': 'a step is what its schema makes of it: a type',
   'collector/src/contracts.ts → collector/src/tables.ts': 'what a table is fills a file of its own',
+  'collector/src/collector.ts → collector/src/table-set.ts':
+    'how tables come and go while agents send is wiring, kept in a file of its own',
+  'collector/src/config-change.ts → collector/src/config.ts': 'two configs are compared: a type',
+  'collector/src/config-change.ts → collector/src/tables.ts': 'and their tables: a type',
+  'collector/src/contracts.ts → collector/src/table-upkeep.ts':
+    'what a writer takes beside windows fills a file of its own',
+  'collector/src/table-upkeep.ts → collector/src/contracts.ts': 'a config comes with its schemas: a type',
+  'collector/src/table-upkeep.ts → collector/src/tables.ts': 'and is a table: a type',
+  'collector/src/partition-scheme.ts → collector/src/tables.ts': 'it says in words what stands there',
   'collector/src/protobuf-files.ts → collector/src/tables.ts': 'what a schema lies in is part of a table',
   'collector/src/contracts.ts → collector/src/schema-source.ts':
     'how a schema is asked for fills a file of its own',

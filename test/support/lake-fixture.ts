@@ -29,6 +29,7 @@ const table = {
   topic: 'claims',
   location: 'claims',
   configVersion: 'v1',
+  partitionBy: [{ kind: 'value', field: 'day', column: 'day' }] as TableConfig['partitionBy'],
   output: { kind: 'parquet', compression: 'zstd' },
 } as TableConfig;
 const schemas = {
@@ -66,6 +67,7 @@ export function windowOf(start: number, next: number, id = `w${start}`, partitio
   const records = next - start;
   return {
     windowId: id,
+    table,
     openedMs: 0,
     ranges: [
       { ...partition, leaderEpoch: 0, start, next, counts: { records, control: 0, aborted: 0, absent: 0 } },

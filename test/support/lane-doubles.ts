@@ -14,6 +14,7 @@ import type {
   TransformResult,
   WindowCommit,
 } from '@sluice/collector/contracts.ts';
+import type { Parking } from '@sluice/collector/table-upkeep.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { type OffsetRange, withoutRanges } from '@sluice/shared/offset-range.ts';
 import { type LogPlace, type PartitionId, partitionKey } from '@sluice/shared/position.ts';
@@ -121,10 +122,30 @@ export interface WriterDouble extends TableWriter {
   /** Another collector, or this one's past, has committed up to `next`. */
   place(partition: PartitionId, next: number): void;
   ackAll(): void;
+  /** How long a parked table waits; for ever unless the test says so. */
+  parkedWait: () => Promise<void>;
+  /** Ends all waits of now. */
+  told: PromiseWithResolvers<void>;
   state: TableWriterStatus['state'];
   reason: string | undefined;
   /** It is in this state from now on, and says so. */
   enter(state: TableWriterStatus['state'], reason?: string): void;
+}
+
+/** Parked from the first wait to its end; `retryNow` or `parkedWait` end a wait. */
+function parkingDouble(double: WriterDouble): Parking {
+  let parked = false;
+  return {
+    async wait(reason) {
+      parked = true;
+      double.enter('parked', reason);
+      await Promise.race([double.told.promise, double.parkedWait()]);
+    },
+    untilTold: () => double.told.promise,
+    end() {
+      if (parked) double.enter('ready');
+    },
+  };
 }
 
 export function writerDouble(): WriterDouble {
@@ -170,6 +191,8 @@ export function writerDouble(): WriterDouble {
       for (const listener of listeners) listener([...places.values()].map(({ id }) => id));
     },
     load: () => Promise.resolve(),
+    configure: () => {},
+    park: () => parkingDouble(double),
     follow(on) {
       double.followed = on;
     },
@@ -265,7 +288,13 @@ export function writerDouble(): WriterDouble {
       }),
     onAcked: (listener) => void listeners.push(listener),
     onStateMoved: (listener) => void stateListeners.push(listener),
-    retryNow() {},
+    parkedWait: () => new Promise(() => {}),
+    told: Promise.withResolvers<void>(),
+    retryNow() {
+      const { told } = double;
+      double.told = Promise.withResolvers();
+      told.resolve();
+    },
     enter(state, reason) {
       [double.state, double.reason] = [state, reason];
       for (const listener of stateListeners) listener();

@@ -60,6 +60,7 @@ export interface Wanted {
   readonly topic?: string;
   readonly startAt?: 'earliest' | 'latest';
   readonly whenParked?: 'hold' | 'detach';
+  readonly version?: string;
   readonly backfill?: 'earliest';
 }
 
@@ -71,7 +72,10 @@ export function sequencerOf({
   const clock = manualClock();
   const transformer = transformDouble();
   const events = createEvents(silentLogger, createMetrics());
-  const lanes = tables.map(({ name, topic = 'claims', startAt, whenParked = 'hold', backfill }) => {
+  const create = (
+    { name, topic = 'claims', startAt, whenParked = 'hold', version = 'v1', backfill }: Wanted,
+    joins = false,
+  ) => {
     const writer = writerDouble();
     const table = {
       name,
@@ -80,11 +84,14 @@ export function sequencerOf({
       whenParked,
       backfill,
       windowLengthMs: 100_000,
+      configVersion: version,
       windowBytesMax: windowBytes,
+      partitionBy: [] as TableConfig['partitionBy'],
     } as TableConfig;
     const random = seededRandom(1);
     const lane = createTableLane({
       table,
+      joins,
       writer,
       transformer,
       workDir,
@@ -93,11 +100,12 @@ export function sequencerOf({
       events,
     });
     return { lane, writer };
-  });
+  };
+  const lanes = tables.map((wanted) => create(wanted));
   const budget = createStagingBudget(bytesMax, () => {});
   const sequencer = createSequencer({ tables: lanes, budget, clock, events });
   const writers = Object.fromEntries(tables.map(({ name }, i) => [name, lanes[i]?.writer as WriterDouble]));
-  return { sequencer, writers, budget, clock, transformer, lanes };
+  return { sequencer, writers, budget, clock, transformer, lanes, create };
 }
 
 /** Until every lane has committed what it closed. */

@@ -164,6 +164,6 @@ export async function createWrittenLake(
     // Of the log that stands now.
     const leaderEpoch = Math.max(0, writer.leaderEpoch(id) ?? 0);
     const range = { ...id, leaderEpoch, start, next: start + values.length, counts };
-    return { windowId, openedMs, ranges: [range], classes, files };
+    return { windowId, openedMs, ranges: [range], classes, files, table };
   }
 }

@@ -8,23 +8,38 @@ import { SluiceError } from '@sluice/shared/errors.ts';
 import { daysToExpiry, readTlsMaterial } from '@sluice/shared/tls-material.ts';
 import { formatBytes } from '@sluice/shared/units.ts';
 import { type AgentConfig, configPath, linkFiles } from '../config.ts';
-import type { KafkaSettings, TopicSelection } from '../contracts.ts';
+import type { KafkaSettings, SchemaRegistry, TopicSelection } from '../contracts.ts';
 import { probeKafka } from '../source/probe-kafka.ts';
 
 const CONNECT_MS_MAX = 10_000;
 
+/** No registry has this many schemas. */
+const NO_SCHEMA_ID = 2 ** 31 - 1;
+
+export interface CheckedParts {
+  readonly kafka: KafkaSettings;
+  readonly topics: readonly TopicSelection[];
+  /** Where the config names one. */
+  readonly schemas: SchemaRegistry | undefined;
+}
+
 export async function checkAgent(
   config: AgentConfig,
-  kafka: KafkaSettings,
-  topics: readonly TopicSelection[],
+  { kafka, topics, schemas }: CheckedParts,
 ): Promise<CheckResult> {
   return await tryParts([
     ['config', () => `agent ${config.agent.id}, ${config.topics.length} topics`],
     ['disk', () => checkDisk(config)],
     ['kafka', () => probeKafka(kafka, topics, systemClock)],
+    ...(schemas === undefined ? [] : [registryPart(schemas)]),
     ['certificate', () => checkCertificate(config)],
     ['collector', () => checkCollector(config)],
   ]);
+}
+
+/** Asked as `run` asks it, for what it will not have: address, TLS and password are tried. */
+function registryPart(schemas: SchemaRegistry): readonly [string, () => Promise<string>] {
+  return ['registry', () => schemas.find(NO_SCHEMA_ID).then(() => 'the schema registry answers')];
 }
 
 function checkDisk(config: AgentConfig): string {

@@ -17,7 +17,7 @@ import type { TopicPartition } from './kafka-client.ts';
 export const AWAITS_POSITION = 'waits for a position';
 export const OUT_OF_RANGE = 'its position is outside the log';
 export const DAMAGED = 'its next record batch is damaged and cannot be counted';
-export const RANGE_READ = 'its range has been read';
+const RANGE_READ = 'its range has been read';
 export const CHECKS_LOG = 'asks Kafka where the log of the last leader ended';
 export const LOG_CUT = 'Kafka cut its log: what was spooled behind it is dropped first';
 export const CREATED_AGAIN = 'the topic was created again and waits for a position';
@@ -198,10 +198,7 @@ export function noteBounds(row: PartitionRow, bounds: FetchedBounds, nowMs: numb
 }
 
 /** The first selection that takes the topic decides where it starts. */
-export function selectionOf(
-  topic: string,
-  selections: readonly TopicSelection[],
-): TopicSelection | undefined {
+function selectionOf(topic: string, selections: readonly TopicSelection[]): TopicSelection | undefined {
   return selections.find((selection) => selects(selection, topic));
 }
 

@@ -70,6 +70,8 @@ export interface Ingest extends SchemaSource {
   start(): Promise<{ readonly port: number }>;
   /** Reads the certificates again; running streams go on. Throws on a torn pair and keeps the old one. */
   reload(): void;
+  /** Other agents, or the same with other topics: every stream is handed on and judged anew. */
+  allow(agents: readonly AgentGrant[]): void;
   /** Staged bytes were freed: streams that wait for credit get it. */
   roomChanged(): void;
   /**
@@ -122,6 +124,7 @@ class GrpcIngest implements Ingest {
   readonly #credit;
   readonly #door: LinkDoor;
   readonly #logs: KafkaLogs;
+  #agentGrants: readonly AgentGrant[];
   #listening = false;
   #draining = false;
   #streams = 0;
@@ -131,6 +134,7 @@ class GrpcIngest implements Ingest {
 
   constructor(options: IngestOptions) {
     this.#options = options;
+    this.#agentGrants = options.agents;
     this.#logs = new KafkaLogs(options.clock);
     this.#credit = createCreditPool(options.creditBytesMax, () => options.sequencer.room());
     const { address, tls, connectionsMax, clock, keepalive, openDoor = createGrpcDoor } = options;
@@ -154,6 +158,11 @@ class GrpcIngest implements Ingest {
   reload(): void {
     this.#door.reload();
     this.#options.events.certificatesReloaded({ daysToExpiry: Math.floor(this.#daysToExpiry()) });
+  }
+
+  allow(agents: readonly AgentGrant[]): void {
+    this.#agentGrants = agents;
+    for (const connected of this.#connected) this.#handOn(connected, 'who may send what has changed');
   }
 
   #reportRefusal(who: { peer: string; agent?: string }, error: SluiceError): void {
@@ -182,12 +191,12 @@ class GrpcIngest implements Ingest {
   }
 
   #open(stream: AgentStream, agentId: string): void {
-    const { agents, sequencer, collectorId, version, drainMs, clock, events, protocols } = this.#options;
+    const { sequencer, collectorId, version, drainMs, clock, events, protocols } = this.#options;
     const session = new AgentSession({
       stream,
       streamId: ++this.#streams,
       agentId,
-      grants: agents,
+      grants: this.#agentGrants,
       sequencer,
       credit: this.#credit,
       collectorId,
@@ -235,12 +244,13 @@ class GrpcIngest implements Ingest {
   }
 
   /** What it has brought is committed and told before it ends, so that nothing of it is sent again. */
-  #handOn(connected: Connected): void {
+  #handOn(connected: Connected, reason = 'this stream has reached its age'): void {
     const { session, peer } = connected;
     if (this.#draining || session.isFinishing) return;
     this.#handedOnMs = this.#options.clock.monotonicMs();
-    this.#options.events.streamHandedOn({ agent: session.agentId, peer });
-    session.drain('this stream has reached its age');
+    this.#options.events.streamHandedOn({ agent: session.agentId, peer, reason });
+    session.drain(reason);
+    connected.cancelWait();
     connected.cancelWait = this.#options.clock.after(OBEY_MS_MAX, () => void session.finish());
   }
 

@@ -6,6 +6,7 @@ import { describeError, isKind } from '@sluice/shared/errors.ts';
 import type { Random } from '@sluice/shared/random.ts';
 import type { TableWriterStatus } from '../contracts.ts';
 import type { Events } from '../events.ts';
+import type { Parking } from '../table-upkeep.ts';
 
 /** For what may pass by itself. Each wait is drawn from the upper half of its length. */
 const RETRY_MS_MIN = 200;
@@ -79,9 +80,36 @@ export class TableCondition {
         }
       }
     } finally {
-      if (waits && --this.#waiting === 0 && this.#state !== 'halted')
-        this.#enter(this.#loaded ? 'ready' : 'loading', undefined);
+      if (waits) this.#waitEnded();
     }
+  }
+
+  #waitEnded(): void {
+    if (--this.#waiting === 0 && this.#state !== 'halted')
+      this.#enter(this.#loaded ? 'ready' : 'loading', undefined);
+  }
+
+  /** For who stands before the writer and cannot go on until somebody helps. */
+  park(): Parking {
+    const delays = { waiting: RETRY_MS_MIN, parked: PARKED_RETRY_MS_MIN };
+    let [waits, over] = [false, false];
+    return {
+      wait: async (reason) => {
+        if (!waits) this.#waiting++;
+        waits = true;
+        await this.#wait('parked', reason, delays);
+      },
+      untilTold: () => {
+        const { signal } = this.#options;
+        const told = AbortSignal.any([signal, this.#hurry.signal]);
+        if (told.aborted) return Promise.resolve();
+        return new Promise((resolve) => told.addEventListener('abort', () => resolve(), { once: true }));
+      },
+      end: () => {
+        if (waits && !over) this.#waitEnded();
+        over = true;
+      },
+    };
   }
 
   /** What waits is tried now. */

@@ -37,6 +37,7 @@ const output = z.strictObject({
 const account = {
   windowId: z.string(),
   configVersion: z.string(),
+  partitionedBy: z.array(z.string()).optional(),
   openedAt: z.string(),
 };
 const range = z.strictObject({ ...partition, leaderEpoch: z.int(), start: offset, next: offset, counts });

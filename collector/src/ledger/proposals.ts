@@ -2,7 +2,8 @@
 // was first, each says what is still to be said, or that another has committed what it would.
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
-import type { LedgerOutput, Proposal, ReplayCommit, TableConfig, WindowCommit } from '../contracts.ts';
+import type { LedgerOutput, Proposal, ReplayCommit, WindowCommit } from '../contracts.ts';
+import { partitionScheme } from '../partition-scheme.ts';
 import { isHistory } from './backfill.ts';
 import { rowsOf } from './entry-check.ts';
 import { type Fold, hasObjects } from './fold.ts';
@@ -17,7 +18,7 @@ export type Forking = PartitionId & { leaderEpoch: number; offset: number; reaso
  */
 function windowProposal(
   kind: 'commit' | 'fill',
-  { table, window }: { table: TableConfig; window: WindowCommit },
+  window: WindowCommit,
   outputs: readonly LedgerOutput[],
 ): Proposal {
   const ranges = window.ranges.map(({ topic, topicId, partition, leaderEpoch, start, next, counts }) => {
@@ -26,7 +27,8 @@ function windowProposal(
   return {
     kind,
     windowId: window.windowId,
-    configVersion: window.configVersion ?? table.configVersion,
+    configVersion: window.configVersion ?? window.table.configVersion,
+    partitionedBy: partitionScheme(window.table.partitionBy),
     openedAt: new Date(window.openedMs).toISOString(),
     ranges,
     classes: window.classes,
@@ -38,24 +40,25 @@ function windowProposal(
 /** What is proposed of objects that are staged, each time the fold has moved. Says no by throwing. */
 export type ProposeObjects = (fold: Fold, outputs: readonly LedgerOutput[]) => Proposal;
 
-export function committing(table: TableConfig, window: WindowCommit): ProposeObjects {
+export function committing(window: WindowCommit): ProposeObjects {
   return (fold, outputs) => {
     assertNext(fold, window);
-    return windowProposal('commit', { table, window }, outputs);
+    return windowProposal('commit', window, outputs);
   };
 }
 
-export function filling(table: TableConfig, window: WindowCommit): ProposeObjects {
+export function filling(window: WindowCommit): ProposeObjects {
   return (fold, outputs) => {
     assertInGaps(fold, window);
-    return windowProposal('fill', { table, window }, outputs);
+    return windowProposal('fill', window, outputs);
   };
 }
 
 /** REPLAY_OVERTAKEN where another replay was appended since this one looked at what is taken. */
-export function replaying(table: TableConfig, replay: ReplayCommit): ProposeObjects {
-  const { windowId, openedMs, after, replayed, classes } = replay;
-  const { configVersion } = table;
+export function replaying(replay: ReplayCommit): ProposeObjects {
+  const { windowId, openedMs, after, replayed, classes, table } = replay;
+  const { configVersion = table.configVersion } = replay;
+  const made = { configVersion, partitionedBy: partitionScheme(table.partitionBy) };
   const openedAt = new Date(openedMs).toISOString();
   return (fold, outputs) => {
     if (fold.lastReplay !== after) {
@@ -63,7 +66,7 @@ export function replaying(table: TableConfig, replay: ReplayCommit): ProposeObje
       throw new SluiceError('REPLAY_OVERTAKEN', message, { place: fold.table });
     }
     const rows = rowsOf(outputs);
-    return { kind: 'replay', windowId, configVersion, openedAt, after, replayed, classes, rows, outputs };
+    return { kind: 'replay', windowId, ...made, openedAt, after, replayed, classes, rows, outputs };
   };
 }
 
@@ -84,7 +87,7 @@ function assertNext(fold: Fold, { ranges }: WindowCommit): void {
 }
 
 /** LEDGER_RANGE_CONFLICT where a range lies in no gap that is still open, nor goes on in the history. */
-export function assertInGaps(fold: Fold, { ranges }: WindowCommit): void {
+function assertInGaps(fold: Fold, { ranges }: WindowCommit): void {
   for (const range of ranges) {
     const partition = fold.partitions.get(partitionKey(range));
     const inGap = partition?.gaps.some((gap) => gap.start <= range.start && range.next <= gap.next);

@@ -3,6 +3,8 @@
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type {
   Catalog,
+  ChangingSchemas,
+  LedgerOutput,
   ObjectStore,
   ObjectsEntry,
   OutputName,
@@ -10,7 +12,7 @@ import type {
   TableDefinition,
   TableSchemas,
 } from '../contracts.ts';
-import { catalogValue, outputLocation, outputTable, partitionPrefix } from '../lake/object-keys.ts';
+import { catalogValue, outputLocation, outputTable } from '../lake/object-keys.ts';
 
 const COPIES_MAX = 8;
 
@@ -18,8 +20,7 @@ export interface PublishTarget {
   readonly table: TableConfig;
   readonly store: ObjectStore;
   readonly catalog: Catalog;
-  /** As they are now: those of a table that detects its columns grow. */
-  readonly definitions: () => Definitions;
+  readonly definitions: DefinitionsByVersion;
 }
 
 /** By the name of the output. */
@@ -61,6 +62,47 @@ export function tableDefinitions(table: TableConfig, schemas: TableSchemas): Def
   };
 }
 
+/** Configs that may have windows on their way; beyond these an entry is published as the newest says. */
+const VERSIONS_MAX = 32;
+
+/** What each config of a table makes: an entry is published as the config that made it has it. */
+export class DefinitionsByVersion {
+  /** The newest first. Those of a table that detects its columns grow. */
+  #configs: readonly {
+    readonly version: string;
+    readonly now: () => Definitions;
+    readonly detected: ChangingSchemas | undefined;
+  }[] = [];
+
+  constructor(table: TableConfig, schemas: TableSchemas | ChangingSchemas) {
+    this.add(table, schemas);
+  }
+
+  add(table: TableConfig, schemas: TableSchemas | ChangingSchemas): void {
+    const detected = 'now' in schemas ? schemas : undefined;
+    const now = () => tableDefinitions(table, 'now' in schemas ? schemas.now() : schemas);
+    const older = this.#configs.filter(({ version }) => version !== table.configVersion);
+    this.#configs = [{ version: table.configVersion, now, detected }, ...older].slice(0, VERSIONS_MAX);
+  }
+
+  /** The catalog takes what the newest makes. */
+  async prepare(catalog: Catalog): Promise<void> {
+    const [newest] = this.#configs;
+    if (newest?.detected !== undefined) return await newest.detected.prepare();
+    for (const definition of Object.values(newest?.now() ?? {})) await catalog.ensureTable(definition);
+  }
+
+  /** Of a config that is not known here: as the newest that makes the output has it. */
+  of(configVersion: string, output: OutputName): TableDefinition | undefined {
+    const known = this.#configs.find(({ version }) => version === configVersion);
+    for (const { now } of known === undefined ? this.#configs : [known]) {
+      const definitions = now();
+      if (Object.hasOwn(definitions, output)) return definitions[output];
+    }
+    return undefined;
+  }
+}
+
 export async function publishEntry(target: PublishTarget, entry: ObjectsEntry): Promise<void> {
   const { outputs } = entry;
   for (let from = 0; from < outputs.length; from += COPIES_MAX) {
@@ -73,22 +115,40 @@ export async function publishEntry(target: PublishTarget, entry: ObjectsEntry): 
     );
   }
   for (const [kind, named] of Map.groupBy(outputs, ({ output }) => output)) {
-    const definition = definitionOf(target, kind);
-    const partitions = named.map(({ partition }) => ({
-      values: partition.map(({ value }) => catalogValue(value)),
-      key: partitionPrefix(definition.location, partition),
-    }));
+    const definition = definitionOf(target, entry, kind);
+    const partitions = named.map(({ partition, finalKey }) => {
+      assertPartitioned(definition, partition);
+      return {
+        values: partition.map(({ value }) => catalogValue(value)),
+        key: finalKey.slice(0, finalKey.lastIndexOf('/') + 1),
+      };
+    });
     if (partitions.length > 0) await target.catalog.registerPartitions(definition, distinct(partitions));
   }
 }
 
-/** An output that the config makes no more is published as the others were: by hand, or by the old config. */
-function definitionOf({ definitions: now, table }: PublishTarget, output: OutputName): TableDefinition {
-  const definitions = now();
-  const definition = Object.hasOwn(definitions, output) ? definitions[output] : undefined;
+/**
+ * CATALOG_INCOMPATIBLE where no config that is known here makes the output: a collector that has such a one
+ * publishes it.
+ */
+function definitionOf(
+  { definitions, table }: PublishTarget,
+  { configVersion }: ObjectsEntry,
+  output: OutputName,
+): TableDefinition {
+  const definition = definitions.of(configVersion, output);
   if (definition !== undefined) return definition;
   const message = `an entry holds rows of '${output}', which its steps do not make any more`;
   throw new SluiceError('CATALOG_INCOMPATIBLE', message, { place: table.name });
+}
+
+/** Values of one scheme are never registered as those of another. */
+function assertPartitioned(definition: TableDefinition, partition: LedgerOutput['partition']): void {
+  const theirs = partition.map(({ column }) => column).join(', ');
+  const ours = definition.partitionColumns.map(({ name }) => name).join(', ');
+  if (theirs === ours) return;
+  const message = `an entry is partitioned by (${theirs}), the config by (${ours})`;
+  throw new SluiceError('CATALOG_INCOMPATIBLE', message, { place: definition.name });
 }
 
 function distinct<T extends { readonly key: string }>(items: readonly T[]): T[] {

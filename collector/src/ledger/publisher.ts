@@ -105,7 +105,10 @@ export class Publisher {
       for (let entry = this.#next(); entry !== undefined; entry = this.#next()) {
         const { sequence } = entry;
         const due = entry;
-        await condition.retrying('publishing', () => publishEntry(target, due));
+        await condition.retrying('publishing', async () => {
+          // What is denied here, or unknown to this config, its writer may have published meanwhile.
+          if (!this.#stands(sequence)) await publishEntry(target, due);
+        });
         markStanding(fold, sequence);
         this.#acknowledge();
         await this.removeStaged(entry.outputs.map((o) => o.stagedKey));

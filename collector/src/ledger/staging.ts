@@ -2,7 +2,7 @@
 // has a random name of its own. A sweep that names a key is heard here: what was staged is then taken for
 // gone, and staged again.
 import type { Random } from '@sluice/shared/random.ts';
-import type { LedgerEntry, LedgerOutput, ObjectStore, TableConfig, WindowCommit } from '../contracts.ts';
+import type { LedgerEntry, LedgerOutput, ObjectStore, WindowCommit } from '../contracts.ts';
 import { finalKey, outputLocation, stagedKey } from '../lake/object-keys.ts';
 import type { TableCondition } from './condition.ts';
 
@@ -19,10 +19,9 @@ export interface StagedWindow {
 }
 
 /** What there is to upload of a window, whatever its entry will say of it. */
-export type MadeWindow = Pick<WindowCommit, 'windowId' | 'files'>;
+export type MadeWindow = Pick<WindowCommit, 'windowId' | 'files' | 'table'>;
 
 export interface StagingOptions {
-  readonly table: TableConfig;
   readonly store: ObjectStore;
   readonly random: Random;
   readonly condition: TableCondition;
@@ -74,7 +73,8 @@ export class Staging {
   }
 }
 
-function outputsOf({ table, random }: StagingOptions, window: MadeWindow): LedgerOutput[] {
+function outputsOf({ random }: StagingOptions, window: MadeWindow): LedgerOutput[] {
+  const { table } = window;
   const attempt = random.hex(8);
   return window.files.map((file) => {
     const { output, index, extension, partition, bytes, rows, sha256 } = file;

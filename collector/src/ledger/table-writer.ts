@@ -43,7 +43,7 @@ import {
   replaying,
   sweepProposal,
 } from './proposals.ts';
-import { type PublishTarget, tableDefinitions } from './publish.ts';
+import { DefinitionsByVersion, type PublishTarget } from './publish.ts';
 import { Publisher } from './publisher.ts';
 import { type MadeWindow, Staging } from './staging.ts';
 
@@ -103,10 +103,7 @@ class LedgerTableWriter implements ReplayingWriter {
   constructor(options: TableWriterOptions) {
     this.#options = options;
     const { table, schemas, store, catalog, clock, random, events } = options;
-    this.#target = {
-      ...{ table, store, catalog },
-      definitions: () => tableDefinitions(table, 'now' in schemas ? schemas.now() : schemas),
-    };
+    this.#target = { table, store, catalog, definitions: new DefinitionsByVersion(table, schemas) };
     const { signal } = this.#stopping;
     this.#condition = new TableCondition({
       ...{ table: table.name, clock, random, events, signal },
@@ -114,18 +111,15 @@ class LedgerTableWriter implements ReplayingWriter {
         for (const listener of this.#stateListeners) listener();
       },
     });
-    this.#staging = new Staging({ table, store, random, condition: this.#condition });
+    this.#staging = new Staging({ store, random, condition: this.#condition });
   }
 
   load(): Promise<void> {
     return this.#inTurn(async () => {
-      const { catalog, clock, events, schemas } = this.#options;
+      const { catalog, clock, events } = this.#options;
       const ledger = await this.#condition.retrying('reading the ledger', () => this.#readLedger());
-      await this.#condition.retrying('creating the tables', async () => {
-        if ('now' in schemas) return await schemas.prepare();
-        for (const definition of Object.values(this.#target.definitions()))
-          await catalog.ensureTable(definition);
-      });
+      const { definitions } = this.#target;
+      await this.#condition.retrying('creating the tables', () => definitions.prepare(catalog));
       this.#publisher = new Publisher({
         ...{ target: this.#target, fold: ledger.fold, condition: this.#condition, clock, events },
         signal: this.#stopping.signal,
@@ -152,6 +146,9 @@ class LedgerTableWriter implements ReplayingWriter {
     this.#ledger = ledger;
     return ledger;
   }
+
+  readonly configure: TableWriter['configure'] = (...config) => this.#target.definitions.add(...config);
+  readonly park: TableWriter['park'] = () => this.#condition.park();
 
   follow(on: boolean): void {
     const begins = on && !this.#followed;
@@ -216,16 +213,16 @@ class LedgerTableWriter implements ReplayingWriter {
   }
 
   async commitWindow(window: WindowCommit): Promise<void> {
-    await this.#write(window, committing(this.#options.table, window));
+    await this.#write(window, committing(window));
   }
 
   async fillWindow(window: WindowCommit): Promise<void> {
     // A fold that is behind does not know of every gap.
-    await this.#write(window, filling(this.#options.table, window), 'read on');
+    await this.#write(window, filling(window), 'read on');
   }
 
   replay(replay: ReplayCommit): Promise<number> {
-    return this.#write(replay, replaying(this.#options.table, replay), 'read on');
+    return this.#write(replay, replaying(replay), 'read on');
   }
 
   /** Resolves with the number of the entry when its objects stand. */

@@ -37,8 +37,7 @@ export const detectCommand: Command = {
       );
     const format = options['format'] ?? (extname(file) === '.csv' ? 'csv' : undefined);
     if (!isFormat(format)) throw new UsageError(`--format is one of ${FORMATS.join(', ')}`);
-    const isNamed = topic !== undefined || file !== '-';
-    if (!isNamed) throw new UsageError('name the topic with --topic');
+    if (topic === undefined && file === '-') throw new UsageError('name the topic with --topic');
     const sample = readSample(file);
     const said = { format, header: flags['header'] === true };
     process.stdout.write(proposal(topic ?? basename(file, extname(file)), sample, said));
@@ -51,7 +50,7 @@ function isFormat(text: string | undefined): text is DetectedFormat | undefined 
 }
 
 /** What is odd about the choice comes first, as comments. */
-export function proposal(
+function proposal(
   topic: string,
   { values, isCut }: Sample,
   said: { readonly format: DetectedFormat | undefined; readonly header: boolean },

@@ -83,7 +83,8 @@ async function runExample(run: ExampleRun): Promise<string[]> {
   const segments = [{ segment: segmentOf(table.topic, example.records), fromOffset: 0 }];
   const windowId = 'example';
   const result = await transformer.run({ table, windowId, segments, openedMs: EXAMPLE_MS, directory });
-  const definitions = tableDefinitions(table, transformer.schema(table));
+  const schemas = transformer.schema(table);
+  const definitions = tableDefinitions(table, schemas);
   const files = (output: OutputFile['output']) => result.files.filter((file) => file.output === output);
   const rows = await readRows(run.database, definitions.rows, files('rows'));
   const quarantine = await readRows(run.database, toldOf(definitions.quarantine), files('quarantine'));
@@ -97,6 +98,9 @@ async function runExample(run: ExampleRun): Promise<string[]> {
   return [
     ...unmatched('row', example.rows, rows),
     ...beside,
+    ...Object.keys(example.outputs)
+      .filter((output) => !Object.keys(schemas.named ?? {}).includes(output))
+      .map((output) => `no step makes the output '${output}', of which rows are expected`),
     ...unmatched('quarantined record', example.quarantine.map(quarantineRow), quarantine),
     ...(filtered === example.filtered
       ? []
@@ -104,7 +108,7 @@ async function runExample(run: ExampleRun): Promise<string[]> {
   ];
 }
 
-/** A quarantine's files have key and headers only where its table reads them, and no example speaks of them. */
+/** A quarantine's files have key and headers only where its table reads them; examples speak of neither. */
 function toldOf(quarantine: TableDefinition): TableDefinition {
   const columns = quarantine.columns.filter(({ name }) => name !== '_key' && name !== '_headers');
   return { ...quarantine, columns };

@@ -75,6 +75,8 @@ function tableReasons(table: TableFacts, wallMs: number): string[] {
   const { lane, writer, windowLengthMs } = table;
   const reasons: string[] = [];
   const since = formatDuration(wallMs - writer.sinceMs);
+  if (lane.isLeaving)
+    reasons.push(`table ${lane.table} leaves: ${lane.windowsInFlight} windows are still written`);
   if (writer.state !== 'ready' && writer.state !== 'loading')
     reasons.push(`table ${lane.table} is ${writer.state} for ${since}: ${writer.reason}`);
   if (writer.state === 'loading' && wallMs - writer.sinceMs > LOADING_MS_MAX)
@@ -111,7 +113,7 @@ function retained(partitions: TableFacts['partitions']): string {
 }
 
 /** Until the log's start reaches the table; undefined where the start is not known to move. */
-export function timeToLossMs(partition: TableFacts['partitions'][number]): number | undefined {
+function timeToLossMs(partition: TableFacts['partitions'][number]): number | undefined {
   const { committed, behind, log } = partition;
   if (log === undefined || behind === 0 || log.startMovesPerSecond <= 0) return undefined;
   return (Math.max(0, committed - log.logStart) / log.startMovesPerSecond) * 1_000;

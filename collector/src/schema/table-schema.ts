@@ -24,6 +24,7 @@ export interface TableSchemaOptions {
 
 export class TableSchema {
   readonly #options: TableSchemaOptions;
+  #table: TableConfig;
   #known: DetectedSchema | undefined;
   /** The catalog takes rows up to this version. */
   #ensured = 0;
@@ -32,11 +33,26 @@ export class TableSchema {
 
   constructor(options: TableSchemaOptions) {
     this.#options = options;
+    this.#table = options.table;
+  }
+
+  /** For the windows that come; the catalog is asked again before the next of them is made. */
+  configure(table: TableConfig): void {
+    this.#table = table;
+    this.#ensured = 0;
+  }
+
+  /** Throws where the catalog cannot take what this config makes under the schema of now. */
+  fits(table: TableConfig): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#known !== undefined)
+        await this.#options.ensure(withSchema(table, this.#known), !this.#known.isContract);
+    });
   }
 
   /** The newest that is known here; without one what a table is before its first record with a value. */
   table(): TableConfig {
-    return withSchema(this.#options.table, this.#known);
+    return withSchema(this.#table, this.#known);
   }
 
   /** The same, once the catalog takes its rows; undefined before the first schema. */

@@ -126,7 +126,7 @@ function csvColumns(values: readonly Buffer[], { header, notes }: CsvSaid) {
 type Line = readonly (string | null)[];
 
 /** Positions count: a field that was always empty is a column, too. */
-export function csvFields(
+function csvFields(
   names: Line,
   { width, rows }: { readonly width: number; readonly rows: readonly Line[] },
 ): DetectedColumn[] {

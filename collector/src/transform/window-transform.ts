@@ -32,6 +32,8 @@ import { type SchemaParts, SchemaWanted, WindowSchemas } from './decode/schemas.
 import { type Database, openDatabase } from './duckdb.ts';
 import { setKeys } from './key-files.ts';
 import { NewsScan } from './news-scan.ts';
+import { type PartitionRows, partitionRows } from './partition-rows.ts';
+import { assertWithinBudget } from './quarantine-budget.ts';
 import { textsOf } from './record-texts.ts';
 import { loadReferences, type ReferenceCopies } from './references.ts';
 import { type CompiledTable, compileTable, type Marks } from './sql/compile.ts';
@@ -77,9 +79,6 @@ export const marks: Marks = {
 
 /** Combinations of partition values up to which reading all rows for each is the quicker way. */
 const PARTITIONS_SCANNED_MAX = 16;
-
-/** Below as many bad records no share of them counts. */
-const BUDGET_RECORDS_MIN = 10;
 
 export class WindowTransform {
   readonly #request: WindowRequest;
@@ -274,10 +273,12 @@ export class WindowTransform {
     const started = this.#clock.monotonicMs();
     for (const output of this.#compiled.outputs) await this.#runWindowWise(output);
     const classes = await this.#classes();
-    this.#checkBudget(classes);
+    assertWithinBudget(this.#request.table, classes);
     const { schema } = this.#request.table;
+    const partitions = await partitionRows(this.#database, this.#compiled.outputs, this.#request.table);
     const files: OutputFile[] = [];
-    for (const output of this.#compiled.outputs) files.push(...(await this.#writeRows(output)));
+    for (const [i, output] of this.#compiled.outputs.entries())
+      files.push(...(await this.#writeRows(output, partitions[i] ?? [])));
     files.push(...(await this.#writeQuarantine(classes.quarantined)));
     this.#sqlMs += this.#clock.monotonicMs() - started;
     return {
@@ -333,15 +334,6 @@ export class WindowTransform {
     }
   }
 
-  /** Few records prove nothing; of many, bad ones beyond the budget are a change at the source. */
-  #checkBudget({ in: total, quarantined }: Classes): void {
-    const { quarantineRatioMax, name } = this.#request.table;
-    if (quarantineRatioMax === undefined || quarantined < BUDGET_RECORDS_MIN) return;
-    if (quarantined <= total * quarantineRatioMax) return;
-    const message = `${quarantined} of ${total} records of a window would go to quarantine, and ${quarantineRatioMax} of them may`;
-    throw new SluiceError('QUARANTINE_BUDGET_EXCEEDED', message, { place: name });
-  }
-
   async #nulled(): Promise<TransformResult['nulled']> {
     const { countNulled } = this.#compiled;
     if (countNulled === undefined) return [];
@@ -349,12 +341,11 @@ export class WindowTransform {
     return rows.map((row) => ({ column: String(row['name']), values: Number(row['n']) }));
   }
 
-  async #writeRows(output: CompiledOutput): Promise<OutputFile[]> {
+  async #writeRows(output: CompiledOutput, combinations: PartitionRows): Promise<OutputFile[]> {
     const { table, name } = output;
     const { openedMs } = this.#request;
     const { extension, options } = fileFormat(table);
     const files: OutputFile[] = [];
-    const combinations = await this.#database.rows(output.partitionValues);
     const placed = combinations.length > PARTITIONS_SCANNED_MAX;
     if (placed) await this.#database.run(output.placeRows);
     for (const [i, row] of combinations.entries()) {

@@ -38,6 +38,7 @@ interface Ask {
 export interface BackfillsOptions {
   readonly budget: StagingBudget;
   readonly clock: Clock;
+  /** As they are now. */
   readonly tables: readonly SequencedTable[];
   readonly partitions: ReadonlyMap<string, PartitionState>;
   /** Nothing of the topic is sent now. */
@@ -46,7 +47,6 @@ export interface BackfillsOptions {
 
 export class Backfills {
   readonly #options: BackfillsOptions;
-  readonly #lanes: readonly TableLane[];
   /** Streams whose agents read the log of a partition. */
   readonly #readers = new Map<PartitionState, Set<AgentLink>>();
   readonly #asks = new Map<AgentLink, Ask>();
@@ -57,7 +57,10 @@ export class Backfills {
 
   constructor(options: BackfillsOptions) {
     this.#options = options;
-    this.#lanes = options.tables.map(({ lane }) => lane).filter(({ history }) => history.isWanted);
+  }
+
+  get #lanes(): readonly TableLane[] {
+    return this.#options.tables.map(({ lane }) => lane).filter(({ history }) => history.isWanted);
   }
 
   declared(link: AgentLink, state: PartitionState, readsLog: boolean): void {

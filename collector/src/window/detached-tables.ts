@@ -7,7 +7,8 @@ import type { Events } from '../events.ts';
 import { isAttached, type SequencedTable } from './sequenced-partition.ts';
 
 export interface DetachmentOptions {
-  readonly tables: readonly SequencedTable[];
+  /** Of the config as it is now. */
+  tablesOf(topic: string): readonly SequencedTable[];
   readonly events: Pick<Events, 'tableDetached' | 'tableAttached'>;
   /** Whether the topic's streams wait, or soon will, for a table that takes nothing. */
   presses(topic: string): boolean;
@@ -23,8 +24,7 @@ export interface Detachments {
 }
 
 export function createDetachments(options: DetachmentOptions): Detachments {
-  const { tables, events } = options;
-  const byTopic = Map.groupBy(tables, ({ lane }) => lane.table.topic);
+  const { events } = options;
   let reviewing = false;
 
   function takeBack(topic: string, all: readonly SequencedTable[]): void {
@@ -52,8 +52,10 @@ export function createDetachments(options: DetachmentOptions): Detachments {
 
   return {
     review(topic) {
-      const all = byTopic.get(topic) ?? [];
-      if (reviewing || !all.some(({ lane }) => lane.table.whenParked === 'detach')) return;
+      const all = options.tablesOf(topic);
+      const mayMove = ({ lane }: SequencedTable) =>
+        lane.table.whenParked === 'detach' || lane.detachedSinceMs() !== undefined;
+      if (reviewing || !all.some(mayMove)) return;
       reviewing = true;
       try {
         takeBack(topic, all);

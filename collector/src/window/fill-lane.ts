@@ -7,7 +7,7 @@ import { assert, describeError, isKind, SluiceError } from '@sluice/shared/error
 import { commonRanges, type OffsetRange, withoutRanges } from '@sluice/shared/offset-range.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import { clipSegment, type Segment } from '@sluice/shared/segment.ts';
-import type { LedgerRange } from '../contracts.ts';
+import type { LedgerRange, TableConfig } from '../contracts.ts';
 import type { LaneOptions } from './lane.ts';
 import {
   addToWindow,
@@ -20,6 +20,7 @@ import {
   windowRanges,
 } from './open-window.ts';
 import type { StagedBytes } from './staging-budget.ts';
+import { hasTooManyPartitions, isDivisible, splitWindow } from './window-parts.ts';
 
 /** A fill waits so long for more of its gap. */
 const FILL_LINGER_MS = 2_000;
@@ -50,6 +51,7 @@ export class FillLane {
   readonly #options: LaneOptions;
   readonly #task: FillTask;
   readonly #changed: () => void;
+  #table: TableConfig;
   readonly #stopping = new AbortController();
   readonly #inFlight = new Set<OpenWindow>();
   #open: OpenWindow | undefined;
@@ -62,6 +64,12 @@ export class FillLane {
     this.#options = options;
     this.#task = task;
     this.#changed = changed;
+    this.#table = options.table;
+  }
+
+  /** For the fills that begin from now on, and those of which nothing could be made. */
+  configure(table: TableConfig): void {
+    this.#table = table;
   }
 
   get isIdle(): boolean {
@@ -108,8 +116,9 @@ export class FillLane {
 
   stage(segment: Segment, part: OffsetRange, held: StagedBytes): void {
     if (!this.#continues(segment, part)) this.close();
-    const { clock, random, table } = this.#options;
-    this.#open ??= windowNow(clock, random);
+    const { clock, random } = this.#options;
+    const table = this.#table;
+    this.#open ??= windowNow(table, clock, random);
     const clipped = clipSegment(segment, part.nextOffset);
     const cut = clipped === segment ? {} : { isClipped: true as const };
     addToWindow(this.#open, { segment: clipped, fromOffset: part.startOffset, held, ...cut });
@@ -145,24 +154,26 @@ export class FillLane {
     } finally {
       this.#inFlight.delete(window);
       releaseWindow(window);
-      await rm(this.#directory(window), { recursive: true, force: true }).catch(() => {});
+      await this.#removeWork(window);
       this.#changed();
     }
   }
 
   async #commit(window: OpenWindow): Promise<void> {
-    const { table, writer, transformer, clock, events } = this.#options;
+    const { writer, transformer, clock, events } = this.#options;
     const [{ id: windowId, openedMs }, { signal }] = [window, this.#stopping];
     for (let delayMs = RETRY_MS_MIN; ; delayMs = Math.min(delayMs * 2, RETRY_MS_MAX)) {
+      const { table } = window;
       signal.throwIfAborted();
       assert(!this.#failed, `fills of ${table.name} are given up: ${this.waitsFor}`);
       try {
         const [segments, directory] = [segmentsOf(window), this.#directory(window)];
-        const result = await transformer.run({ table, windowId, segments, openedMs, directory });
+        const made = isDivisible(window) ? table : { ...table, windowPartitionsMax: undefined };
+        const result = await transformer.run({ table: made, windowId, segments, openedMs, directory });
         if (window.state === 'given up') return;
         const ranges = windowRanges(window, result.recordsPerPartition);
         const { classes, files, configVersion, contradictions } = result;
-        await writer.fillWindow({ windowId, openedMs, ranges, classes, files, configVersion });
+        await writer.fillWindow({ windowId, openedMs, ranges, classes, files, table, configVersion });
         this.waitsFor = undefined;
         if (contradictions !== undefined) events.schemaContradicted({ table: table.name, ...contradictions });
         for (const batch of result.corrupt) events.recordBatchQuarantined({ table: table.name, ...batch });
@@ -173,12 +184,29 @@ export class FillLane {
         if (error instanceof SluiceError && error.code === 'LEDGER_RANGE_CONFLICT') return;
         if (window.state === 'given up' && !signal.aborted) return;
         if (signal.aborted || isKind(error, 'halt')) throw error;
+        if (hasTooManyPartitions(error)) return await this.#commitParts(window);
         const reason = describeError(error);
         this.waitsFor = `fill: ${reason}`;
         events.transformWaits({ table: table.name, window: windowId, reason, retryMs: delayMs });
         await clock.sleep(delayMs, signal);
+        window.table = this.#table;
       }
     }
+  }
+
+  /** One after the other: each goes on where the one before ended, or what is left is wanted again. */
+  async #commitParts(window: OpenWindow): Promise<void> {
+    const { name, windowPartitionsMax: partitionsMax } = window.table;
+    this.#options.events.windowSplit({ table: name, window: window.id, partitionsMax });
+    window.parts = splitWindow(window);
+    for (const part of window.parts) {
+      await this.#commit(part);
+      await this.#removeWork(part);
+    }
+  }
+
+  async #removeWork(window: OpenWindow): Promise<void> {
+    await rm(this.#directory(window), { recursive: true, force: true }).catch(() => {});
   }
 
   /** Nothing more is filled here until a restart; whoever holds the rest of the gaps keeps it. */

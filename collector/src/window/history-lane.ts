@@ -5,7 +5,7 @@
 import { describeError, SluiceError } from '@sluice/shared/errors.ts';
 import { type OffsetRange, withoutRanges } from '@sluice/shared/offset-range.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
-import type { DeclaredPartition, LostHistory } from '../contracts.ts';
+import type { DeclaredPartition, LostHistory, TableConfig } from '../contracts.ts';
 import { FillLane } from './fill-lane.ts';
 import type { LaneOptions } from './lane.ts';
 
@@ -14,6 +14,7 @@ const ANOTHER_TOPIC = 'the topic was deleted and created again';
 export class HistoryLane {
   readonly fills: FillLane;
   readonly #options: LaneOptions;
+  #table: TableConfig;
   readonly #changed: () => void;
   /** Lost parts on their way into the ledger. */
   readonly #losing = new Set<LostHistory>();
@@ -21,17 +22,25 @@ export class HistoryLane {
   constructor(options: LaneOptions, changed: () => void) {
     this.#options = options;
     this.#changed = changed;
-    const { table } = options;
+    this.#table = options.table;
+    const lingerMs = () => this.#table.windowLengthMs;
     this.fills = new FillLane(options, changed, {
       open: (id) => this.#unread(id),
-      lingerMs: table.windowLengthMs,
+      get lingerMs() {
+        return lingerMs();
+      },
       filled: (range) => this.#ended(range),
     });
   }
 
+  configure(table: TableConfig): void {
+    this.#table = table;
+    this.fills.configure(table);
+  }
+
   /** Its config asks for it. */
   get isWanted(): boolean {
-    return this.#options.table.backfill === 'earliest';
+    return this.#table.backfill === 'earliest';
   }
 
   #unread(id: PartitionId): readonly OffsetRange[] {

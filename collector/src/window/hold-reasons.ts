@@ -16,7 +16,7 @@ export interface HoldReasonOptions {
   readonly budget: StagingBudget;
   readonly staged: TopicStaging;
   /** There are other topics beside it. */
-  readonly hasNeighbours: boolean;
+  hasNeighbours(): boolean;
   tablesOf(topic: string): readonly SequencedTable[];
   statesOf(topic: string): readonly PartitionState[];
   /** Some stream has declared the partition and not revoked it. */
@@ -57,7 +57,7 @@ function shareReason(
 ): string | undefined {
   const share = budget.bytesMax * TOPIC_SHARE * (isHeld ? RESUME_SHARE : 1);
   const bytes = staged.bytes(topic);
-  return hasNeighbours && bytes >= share
+  return hasNeighbours() && bytes >= share
     ? `its share of staging is used: ${formatBytes(bytes)} wait`
     : undefined;
 }

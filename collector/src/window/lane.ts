@@ -24,11 +24,18 @@ export type CloseReason =
   | 'staging pressed'
   | 'gap'
   | 'truncated'
+  | 'table removed'
   /** Another collector has committed more of a partition than is staged here. */
   | 'overtaken';
 
 export interface TableLane {
+  /** As it is for the windows that open now. */
   readonly table: TableConfig;
+  /** From the next window on. Windows under way keep theirs, but for those of which nothing can be made. */
+  configure(table: TableConfig): void;
+  /** Takes nothing more, for good; what it has is written. */
+  leave(): void;
+  isLeaving(): boolean;
   /**
    * Next offset this lane expects of a partition: staged or committed; undefined where it was never opened.
    */
@@ -78,6 +85,12 @@ export interface LaneStatus {
   readonly table: string;
   readonly openSegments: number;
   readonly openBytes: number;
+  /** Of the windows that open now, with how they are partitioned; and of the one that is open. */
+  readonly configVersion: string;
+  readonly partitionedBy: readonly string[];
+  readonly openConfigVersion: string | undefined;
+  /** It was taken out of the config, and what it has is still written. */
+  readonly isLeaving: boolean;
   readonly windowsInFlight: number;
   /** Wall ms since which the oldest uncommitted segment is here; undefined while nothing waits. */
   readonly oldestStagedMs: number | undefined;
@@ -91,6 +104,8 @@ export interface LaneStatus {
 
 export interface LaneOptions {
   readonly table: TableConfig;
+  /** Comes to a topic that may flow: detached at first, until it can be written and has opened. */
+  readonly joins?: boolean;
   readonly writer: TableWriter;
   readonly transformer: Transformer;
   readonly workDir: string;

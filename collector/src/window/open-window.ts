@@ -5,7 +5,7 @@ import { assert, SluiceError } from '@sluice/shared/errors.ts';
 import { type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
 import type { Random } from '@sluice/shared/random.ts';
 import { type Segment, skippedFrom } from '@sluice/shared/segment.ts';
-import type { LedgerRange, StagedSegment, TableWriter } from '../contracts.ts';
+import type { LedgerRange, StagedSegment, TableConfig, TableWriter } from '../contracts.ts';
 import type { StagedBytes } from './staging-budget.ts';
 
 export interface WindowSegment extends StagedSegment {
@@ -14,6 +14,8 @@ export interface WindowSegment extends StagedSegment {
 
 export interface OpenWindow {
   readonly id: string;
+  /** As the config was when it opened; another only where nothing could be made of it with that one. */
+  table: TableConfig;
   /** Wall ms: the ingest-time partition of all its rows. */
   readonly openedMs: number;
   /** Monotonic ms of the first segment. */
@@ -22,6 +24,8 @@ export interface OpenWindow {
   bytes: number;
   records: number;
   state: 'open' | 'closed' | 'given up';
+  /** Windows that stand for it, where it is committed in parts. */
+  parts: readonly OpenWindow[];
   /** Told whenever segments or state change. */
   readonly changed: Set<() => void>;
 }
@@ -30,21 +34,27 @@ export interface OpenWindow {
 export const EARLY_TRANSFORM_BYTES = 4 * 2 ** 20;
 
 /** A window with a name of its own, as of now. */
-export function windowNow(clock: Clock, random: Random): OpenWindow {
+export function windowNow(table: TableConfig, clock: Clock, random: Random): OpenWindow {
   const wallMs = clock.wallMs();
   const id = `${new Date(wallMs).toISOString().replace(/[-:]|\.\d+/g, '')}-${random.hex(8)}`;
-  return newWindow(id, { wallMs, monotonicMs: clock.monotonicMs() });
+  return newWindow(id, { wallMs, monotonicMs: clock.monotonicMs() }, table);
 }
 
-export function newWindow(id: string, at: { wallMs: number; monotonicMs: number }): OpenWindow {
+export function newWindow(
+  id: string,
+  at: { wallMs: number; monotonicMs: number },
+  table: TableConfig,
+): OpenWindow {
   return {
     id,
+    table,
     openedMs: at.wallMs,
     openedMonotonicMs: at.monotonicMs,
     segments: [],
     bytes: 0,
     records: 0,
     state: 'open',
+    parts: [],
     changed: new Set(),
   };
 }
@@ -58,6 +68,7 @@ function tellChanged(window: OpenWindow): void {
 /** Nothing is added any more: whoever reads the window to its end gets there. */
 export function endWindow(window: OpenWindow, state: 'closed' | 'given up'): void {
   window.state = state;
+  for (const part of window.parts) endWindow(part, state);
   tellChanged(window);
 }
 

@@ -14,6 +14,8 @@ export interface PartitionOpener {
    * Resolves when every table has opened or refused what it lacks. Never rejects; asked twice, it opens once.
    */
   open(partitions: readonly DeclaredPartition[]): Promise<void>;
+  /** Whether the table has opened all of these; if not, that is begun, once, and `moved` called behind it. */
+  hasOpened(table: SequencedTable, wanted: readonly DeclaredPartition[], moved: () => void): boolean;
   /** Whether its ledger was read when it was asked for last. */
   isCurrent(writer: TableWriter): boolean;
 }
@@ -24,6 +26,7 @@ export function createPartitionOpener(
 ): PartitionOpener {
   const opening = new Map<TableWriter, Map<string, Promise<void>>>();
   const current = new Set<TableWriter>();
+  const catchingUp = new Set<TableWriter>();
 
   function siblingsOf(table: SequencedTable, partition: DeclaredPartition) {
     return tables
@@ -75,10 +78,23 @@ export function createPartitionOpener(
     void lane.history.begin(ours);
   }
 
+  const open = async (partitions: readonly DeclaredPartition[]) => {
+    await Promise.all(tables.map((table) => openIn(table, partitions)));
+  };
+
   return {
     isCurrent: (writer) => current.has(writer),
-    open: async (partitions) => {
-      await Promise.all(tables.map((table) => openIn(table, partitions)));
+    open,
+    hasOpened({ lane, writer }, wanted, moved) {
+      const lacking = wanted.filter((partition) => lane.next(partition) === undefined);
+      if (lacking.length === 0) return true;
+      if (catchingUp.has(writer)) return false;
+      catchingUp.add(writer);
+      void open(lacking).then(() => {
+        catchingUp.delete(writer);
+        if (lacking.every((partition) => lane.next(partition) !== undefined)) moved();
+      });
+      return false;
     },
   };
 }

@@ -19,9 +19,12 @@ export interface SequencedTable {
   readonly writer: TableWriter;
 }
 
+export type SequencedTables = readonly SequencedTable[];
+
 export interface PartitionState {
   readonly id: PartitionId;
-  readonly tables: readonly SequencedTable[];
+  /** Those that read it now, and those that were taken out of the config and still write what they have. */
+  readonly tables: SequencedTables;
   /** What was said of it last. */
   declared: DeclaredPartition;
   /** Streams that declared it and did not revoke it: they may send. */
@@ -43,22 +46,28 @@ export interface PartitionState {
 }
 
 export function newPartition(
-  { id, tables, declared }: Pick<PartitionState, 'id' | 'tables' | 'declared'>,
+  { id, tables, declared }: Pick<PartitionState, 'id' | 'declared'> & { tables: () => SequencedTables },
   events: Pick<Events, 'fillAsked'>,
 ): PartitionState {
   const fillable = {
     id,
     get fills() {
-      return attachedTo({ tables }).map(({ lane }) => lane.fills);
+      return attachedTo({ tables: tables() }).map(({ lane }) => lane.fills);
     },
   };
-  const maps = { hearers: new Map(), shown: new Map(), impossible: new Map() };
-  return { id, tables, declared, links: new Set(), fills: new GapFills(fillable, events), cuts: 0, ...maps };
+  return {
+    id,
+    get tables() {
+      return tables();
+    },
+    ...{ declared, links: new Set(), fills: new GapFills(fillable, events), cuts: 0 },
+    ...{ hearers: new Map(), shown: new Map(), impossible: new Map() },
+  };
 }
 
 /** Whether its topic waits for it. */
 export function isAttached({ lane }: SequencedTable): boolean {
-  return lane.detachedSinceMs() === undefined;
+  return lane.detachedSinceMs() === undefined && !lane.isLeaving();
 }
 
 /** The tables that it waits for. */
@@ -68,8 +77,16 @@ export function attachedTo({ tables }: Pick<PartitionState, 'tables'>): readonly
 
 /** Acknowledged is what every table that the topic waits for has published. */
 export function ackedOf(state: PartitionState): number {
-  const acked = attachedTo(state).map(({ writer }) => writer.acked(state.id) ?? 0);
+  const attached = attachedTo(state);
+  const waitedFor = [...attached, ...state.tables.filter((table) => isLastOf(table, state, attached))];
+  const acked = waitedFor.map(({ writer }) => writer.acked(state.id) ?? 0);
   return Math.min(Number.MAX_SAFE_INTEGER, ...acked);
+}
+
+/** A table that leaves has something on its way, or is the only one that says how far the topic is. */
+function isLastOf({ lane, writer }: SequencedTable, { id }: PartitionState, attached: SequencedTables) {
+  if (!lane.isLeaving() || lane.detachedSinceMs() !== undefined) return false;
+  return attached.length === 0 || (writer.acked(id) ?? 0) < (lane.next(id) ?? 0);
 }
 
 export function commitOf(state: PartitionState): PartitionCommit {

@@ -38,6 +38,7 @@ import {
   validPart,
 } from './sequenced-partition.ts';
 import { type StagingBudget, TopicStaging } from './staging-budget.ts';
+import { createTableChanges, type TableChanges, tablesByTopic } from './table-changes.ts';
 import { TopicHolds } from './topic-holds.ts';
 
 /** Partitions whose tables take longer to open them are left out of Welcome and told when they are open. */
@@ -50,27 +51,28 @@ export interface SequencerOptions {
   readonly events: Events;
 }
 
-export function createSequencer(options: SequencerOptions): Sequencer {
+export function createSequencer(options: SequencerOptions): Sequencer & TableChanges {
   const { budget, clock, events } = options;
   const partitions = new Map<string, PartitionState>();
   const statesOf = (topic: string) => [...partitions.values()].filter(({ id }) => id.topic === topic);
-  const tablesOf = (topic: string) => options.tables.filter(({ lane }) => lane.table.topic === topic);
-  const topics = new Set(options.tables.map(({ lane }) => lane.table.topic));
+  const { tables, readersOf, tablesOf, topics } = tablesByTopic(options.tables);
   const staged = new TopicStaging(budget, updateHolds);
-  const opener = createPartitionOpener(options.tables, events);
+  const opener = createPartitionOpener(tables, events);
   /** What each stream has declared and not revoked, by partition key. */
   const wantedBy = new Map<AgentLink, Set<string>>();
   const ending = new EndingStreams(clock);
   const held = new TopicHolds();
   /** Declared partitions that are not open yet: their streams are told when they are. */
   const waiting = new Map<AgentLink, readonly DeclaredPartition[]>();
-  const opening = new Set<TableLane>();
-  const detachments = createDetachments({ tables: options.tables, events, presses, hasOpened, moves });
-  const backfills = new Backfills({ ...options, partitions, isHeld: (topic) => held.has(topic) });
-  const around = { budget, staged, tablesOf, statesOf, isWanted, hasNeighbours: topics.size > 1 };
+  const detachments = createDetachments({ tablesOf, events, presses, hasOpened, moves });
+  const isHeld = (topic: string) => held.has(topic);
+  const backfills = new Backfills({ budget, clock, tables, partitions, isHeld });
+  const around = { budget, staged, tablesOf, statesOf, isWanted, hasNeighbours: () => topics().size > 1 };
   /** One table has an item that the next does not have yet: where they are says nothing now. */
   let handing = false;
-  for (const { lane, writer } of options.tables) {
+  tables.forEach(wire);
+
+  function wire({ lane, writer }: SequencedTable): void {
     lane.onChange(() => {
       review();
       for (const { fills } of statesOf(lane.table.topic)) fills.look();
@@ -95,18 +97,13 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     return [...wantedBy.values()].some((wanted) => wanted.has(partitionKey(id)));
   }
 
-  function hasOpened({ lane }: SequencedTable): boolean {
-    const lacking = statesOf(lane.table.topic).filter(
-      (state) => isWanted(state) && lane.next(state.id) === undefined,
+  function hasOpened(table: SequencedTable): boolean {
+    const wanted = statesOf(table.lane.table.topic).filter(isWanted);
+    return opener.hasOpened(
+      table,
+      wanted.map(({ declared }) => declared),
+      review,
     );
-    if (lacking.length === 0) return true;
-    if (opening.has(lane)) return false;
-    opening.add(lane);
-    void opener.open(lacking.map(({ declared }) => declared)).then(() => {
-      opening.delete(lane);
-      if (lacking.every(({ id }) => lane.next(id) !== undefined)) review();
-    });
-    return false;
   }
 
   /**
@@ -136,7 +133,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
    */
   function updateHolds(): void {
     if (handing) return;
-    for (const topic of topics) {
+    for (const topic of topics()) {
       detachments.review(topic);
       const reason = whyHeld(topic);
       if ((reason === undefined) !== held.has(topic)) continue;
@@ -239,8 +236,8 @@ export function createSequencer(options: SequencerOptions): Sequencer {
     const key = partitionKey(partition);
     let state = partitions.get(key);
     if (state === undefined) {
-      const tables = tablesOf(partition.topic);
-      state = newPartition({ id: idOf(partition), tables, declared: partition }, events);
+      const readers = () => readersOf(partition.topic);
+      state = newPartition({ id: idOf(partition), tables: readers, declared: partition }, events);
       partitions.set(key, state);
     }
     state.declared = partition;
@@ -323,7 +320,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
   }
 
   function closeLargest(): void {
-    const open = options.tables.map(({ lane }) => lane).filter((lane) => !lane.isFull());
+    const open = tables.map(({ lane }) => lane).filter((lane) => !lane.isFull());
     const [largest] = open.sort((a, b) => b.openBytes() - a.openBytes());
     largest?.close('staging pressed');
   }
@@ -375,7 +372,7 @@ export function createSequencer(options: SequencerOptions): Sequencer {
       // What it was asked for, and did not send, others may have.
       fills.look();
     }
-    for (const { lane, writer } of options.tables) {
+    for (const { lane, writer } of tables) {
       if (!isHeard(lane)) writer.follow(false);
       if (!isFed(lane)) ending.closeSoon(lane, () => !isFed(lane));
     }
@@ -394,5 +391,6 @@ export function createSequencer(options: SequencerOptions): Sequencer {
       ),
     disconnected,
     room: () => budget.room(),
+    ...createTableChanges({ tables, partitions, clock, tablesOf, wire, review, moves, announceAcked }),
   };
 }

@@ -1,12 +1,17 @@
 // One table's way from staged segments to acknowledged rows: an open window, and the closed ones behind it,
 // transformed side by side and committed in order. A lane never loses a segment: what fails waits and is
 // tried again, and the stages before it feel that through the staging budget.
-
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { assert, describeError, isKind, SluiceError } from '@sluice/shared/errors.ts';
+import { assert, describeError, SluiceError } from '@sluice/shared/errors.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
-import type { GapNotice, StagedSegment, TransformResult, TruncationNotice } from '../contracts.ts';
+import type {
+  GapNotice,
+  StagedSegment,
+  TableConfig,
+  TransformResult,
+  TruncationNotice,
+} from '../contracts.ts';
+import { partitionScheme } from '../partition-scheme.ts';
 import { FillLane } from './fill-lane.ts';
 import { HistoryLane } from './history-lane.ts';
 import type { CloseReason, LaneOptions, LaneStatus, TableLane } from './lane.ts';
@@ -16,13 +21,13 @@ import {
   endWindow,
   type OpenWindow,
   releaseWindow,
-  segmentsOf,
   trimWindow,
-  untilEnded,
   windowNow,
   windowRanges,
 } from './open-window.ts';
+import { PatientTransform } from './patient-transform.ts';
 import type { StagedBytes } from './staging-budget.ts';
+import { isDivisible, splitWindow, unlessTooManyPartitions } from './window-parts.ts';
 
 /** Closed windows of one table that may wait for transform or commit before its topic is held. */
 export const WINDOWS_IN_FLIGHT_MAX = 4;
@@ -30,11 +35,11 @@ export const WINDOWS_IN_FLIGHT_MAX = 4;
 const COVERAGE_INTERVAL_MS = 15 * 60_000;
 /** Each window closes up to this share of its length early, so that tables do not all close in one second. */
 const CLOSE_JITTER = 0.05;
-const RETRY_MS_MIN = 500;
-const RETRY_MS_MAX = 30_000;
 
 export function createTableLane(options: LaneOptions): TableLane {
-  const { table, writer, clock, random, events } = options;
+  const { writer, clock, random, events } = options;
+  /** For the windows that open from now on. */
+  let table = options.table;
   const nextOffsets = new Map<string, number>();
   /** Leader epochs of what is staged last. */
   const epochs = new Map<string, number>();
@@ -47,10 +52,10 @@ export function createTableLane(options: LaneOptions): TableLane {
   let open: OpenWindow | undefined;
   let cancelTimer = () => {};
   let chain: Promise<unknown> = Promise.resolve();
-  let waitsFor: string | undefined;
   /** An invariant broke: nothing behind that point may be committed, so nothing is, until a restart. */
   let halted: string | undefined;
-  let detachedSinceMs: number | undefined;
+  let detachedSinceMs = options.joins === true ? clock.wallMs() : undefined;
+  let leaving = false;
   /** Over, and another one, with each detachment: what was on its way before counts no more. */
   let attachment = Promise.withResolvers<void>();
   const listeners: (() => void)[] = [];
@@ -61,6 +66,7 @@ export function createTableLane(options: LaneOptions): TableLane {
 
   const [fills, history] = [new FillLane(options, changed), new HistoryLane(options, changed)];
   const beside = [fills, history.fills];
+  const patience = new PatientTransform(options, stopping.signal);
 
   /** What another collector has committed beyond what is staged here is not asked for again. */
   const next = (partition: PartitionId) => {
@@ -85,12 +91,12 @@ export function createTableLane(options: LaneOptions): TableLane {
   function stage(staged: StagedSegment, held: StagedBytes): void {
     const { segment, fromOffset } = staged;
     const expected = next(segment);
-    assert(detachedSinceMs === undefined, `${table.name} is detached`);
+    assert(detachedSinceMs === undefined && !leaving, `${table.name} is detached`);
     assert(expected === fromOffset, `${table.name} was given ${fromOffset} and expects ${expected}`);
     // A window has no hole: what was staged before is trimmed away when its append is lost.
     if ((nextOffsets.get(partitionKey(segment)) ?? fromOffset) < fromOffset) close('overtaken');
     const isFirst = open === undefined;
-    open ??= windowNow(clock, random);
+    open ??= windowNow(table, clock, random);
     const hadRecords = open.records > 0;
     addToWindow(open, { ...staged, held });
     nextOffsets.set(partitionKey(segment), segment.nextOffset);
@@ -98,10 +104,12 @@ export function createTableLane(options: LaneOptions): TableLane {
     if (isFirst || (!hadRecords && open.records > 0)) {
       armTimer(
         open,
-        open.records > 0 ? table.windowLengthMs : Math.max(COVERAGE_INTERVAL_MS, table.windowLengthMs),
+        open.records > 0
+          ? open.table.windowLengthMs
+          : Math.max(COVERAGE_INTERVAL_MS, open.table.windowLengthMs),
       );
     }
-    if (open.bytes >= table.windowBytesMax) close('bytes');
+    if (open.bytes >= open.table.windowBytesMax) close('bytes');
     else if (open.bytes >= EARLY_TRANSFORM_BYTES && options.transformer.hasRoom()) begin(open);
   }
 
@@ -109,7 +117,7 @@ export function createTableLane(options: LaneOptions): TableLane {
   function begin(window: OpenWindow): Promise<TransformResult> {
     const begun = transforms.get(window);
     if (begun !== undefined) return begun;
-    const transformed = transformUntilDone(window);
+    const transformed = patience.transform(window);
     transformed.catch(() => {});
     transforms.set(window, transformed);
     return transformed;
@@ -136,65 +144,54 @@ export function createTableLane(options: LaneOptions): TableLane {
       .catch((error: unknown) => abandon(window, error));
   }
 
-  async function transformUntilDone(window: OpenWindow): Promise<TransformResult> {
-    for (let delayMs = RETRY_MS_MIN; ; delayMs = Math.min(delayMs * 2, RETRY_MS_MAX)) {
-      try {
-        return await transform(window);
-      } catch (error) {
-        if (window.state === 'given up' || isKind(error, 'halt')) throw error;
-        waitsFor = `transform: ${describeError(error)}`;
-        events.transformWaits({
-          table: table.name,
-          window: window.id,
-          reason: describeError(error),
-          retryMs: delayMs,
-        });
-        await clock.sleep(delayMs, stopping.signal);
-        // Only its first attempt was sure to be in no closed window's way.
-        await untilEnded(window);
-      }
-    }
-  }
-
-  async function transform(window: OpenWindow): Promise<TransformResult> {
-    const { openedMs, id: windowId } = window;
-    const [segments, directory] = [segmentsOf(window), windowDirectory(window)];
-    const result = await options.transformer.run({ table, windowId, segments, openedMs, directory });
-    waitsFor = undefined;
-    return result;
-  }
-
-  const windowDirectory = (window: OpenWindow) =>
-    join(options.workDir, 'windows', `${table.name}-${window.id}`);
-
   async function commitInOrder(window: OpenWindow, first: Promise<TransformResult>): Promise<void> {
-    let result = await first;
-    for (;;) {
+    await commitAll(window, first);
+    await finish(window);
+  }
+
+  /** As one entry, or as one for each of its parts. */
+  async function commitAll(window: OpenWindow, first: Promise<TransformResult>): Promise<void> {
+    for (let transformed = first; ; transformed = patience.transform(window)) {
+      const result = await unlessTooManyPartitions(transformed);
       stopping.signal.throwIfAborted();
       assert(halted === undefined, `${table.name} is halted: ${halted}`);
-      if (window.segments.length === 0) break;
-      const ranges = windowRanges(window, result.recordsPerPartition);
+      if (window.segments.length === 0) return;
+      if (result === undefined && isDivisible(window)) return await commitParts(window);
+      // Begun while it could still grow; now that it is closed it is let through.
+      if (result === undefined) continue;
       try {
-        const { classes, files, configVersion } = result;
-        const { id: windowId, openedMs } = window;
-        await writer.commitWindow({ windowId, openedMs, ranges, classes, files, configVersion });
-        if (result.contradictions !== undefined)
-          events.schemaContradicted({ table: table.name, ...result.contradictions });
-        for (const nulled of result.nulled) events.valuesNulled({ table: table.name, ...nulled });
-        for (const broken of result.brokenRules) events.ruleBroken({ table: table.name, ...broken });
-        for (const batch of result.corrupt) events.recordBatchQuarantined({ table: table.name, ...batch });
-        totals.windows++;
-        totals.records += classes.in;
-        totals.quarantined += classes.quarantined;
-        break;
+        return await commit(window, result);
       } catch (error) {
         if (!(error instanceof SluiceError && error.code === 'LEDGER_RANGE_CONFLICT')) throw error;
-        if (window.state === 'given up') break;
+        if (window.state === 'given up') return;
         for (const id of trimWindow(window, writer)) forgetVoid(id);
-        result = await transformUntilDone(window);
       }
     }
-    await finish(window);
+  }
+
+  async function commitParts(window: OpenWindow): Promise<void> {
+    const { windowPartitionsMax: partitionsMax } = window.table;
+    events.windowSplit({ table: table.name, window: window.id, partitionsMax });
+    window.parts = splitWindow(window);
+    for (const part of window.parts) {
+      await commitAll(part, patience.transform(part));
+      await removeWork(part);
+    }
+  }
+
+  async function commit(window: OpenWindow, result: TransformResult): Promise<void> {
+    const ranges = windowRanges(window, result.recordsPerPartition);
+    const { classes, files, configVersion } = result;
+    const { id: windowId, openedMs, table } = window;
+    await writer.commitWindow({ windowId, openedMs, ranges, classes, files, table, configVersion });
+    if (result.contradictions !== undefined)
+      events.schemaContradicted({ table: table.name, ...result.contradictions });
+    for (const nulled of result.nulled) events.valuesNulled({ table: table.name, ...nulled });
+    for (const broken of result.brokenRules) events.ruleBroken({ table: table.name, ...broken });
+    for (const batch of result.corrupt) events.recordBatchQuarantined({ table: table.name, ...batch });
+    totals.windows++;
+    totals.records += classes.in;
+    totals.quarantined += classes.quarantined;
   }
 
   /** What was staged of a log that another collector has recorded as cut: its new end is asked for. */
@@ -210,8 +207,12 @@ export function createTableLane(options: LaneOptions): TableLane {
     releaseWindow(window);
     forgetSettled();
     changed();
-    // What stays is in nobody's way, and the next start takes it: the window is in the ledger.
-    await rm(windowDirectory(window), { recursive: true, force: true }).catch((error: unknown) =>
+    await removeWork(window);
+  }
+
+  /** What stays is in nobody’s way, and the next start takes it: the window is in the ledger. */
+  async function removeWork(window: OpenWindow): Promise<void> {
+    await rm(patience.directoryOf(window), { recursive: true, force: true }).catch((error: unknown) =>
       events.workNotRemoved({ table: table.name, window: window.id, reason: describeError(error) }),
     );
   }
@@ -236,7 +237,6 @@ export function createTableLane(options: LaneOptions): TableLane {
 
   function halt(error: unknown): void {
     halted ??= describeError(error);
-    waitsFor = halted;
   }
 
   /** What is no window is appended in order, too, unless what came before it was given up. */
@@ -286,7 +286,7 @@ export function createTableLane(options: LaneOptions): TableLane {
     const { state, reason } = writer.status();
     if (state === 'halted') return `table ${table.name} is halted: ${reason}`;
     if (inFlight.size < WINDOWS_IN_FLIGHT_MAX) return undefined;
-    return `${inFlight.size} windows of table ${table.name} wait: ${reason ?? waitsFor ?? 'they are written'}`;
+    return `${inFlight.size} windows of table ${table.name} wait: ${reason ?? patience.waitsFor ?? 'they are written'}`;
   }
 
   function stuck(): string | undefined {
@@ -313,7 +313,7 @@ export function createTableLane(options: LaneOptions): TableLane {
       releaseWindow(window);
     }
     for (const lane of beside) lane.giveUp();
-    waitsFor = halted;
+    patience.waitsFor = undefined;
     changed();
   }
 
@@ -327,6 +327,19 @@ export function createTableLane(options: LaneOptions): TableLane {
     detachedSinceMs = undefined;
   }
 
+  function configure(changed: TableConfig): void {
+    table = changed;
+    fills.configure(changed);
+    history.configure(changed);
+    patience.configure(changed);
+  }
+
+  function leave(): void {
+    leaving = true;
+    close('table removed');
+    for (const lane of beside) lane.close();
+  }
+
   function oldestStagedMs(): number | undefined {
     const windows = open === undefined ? [...inFlight] : [...inFlight, open];
     return windows.length === 0 ? undefined : Math.min(...windows.map((w) => w.openedMs));
@@ -338,8 +351,12 @@ export function createTableLane(options: LaneOptions): TableLane {
       openSegments: open?.segments.length ?? 0,
       openBytes: open?.bytes ?? 0,
       windowsInFlight: inFlight.size,
+      configVersion: table.configVersion,
+      partitionedBy: partitionScheme(table.partitionBy),
+      openConfigVersion: open?.table.configVersion,
+      isLeaving: leaving,
       oldestStagedMs: oldestStagedMs(),
-      waitsFor: waitsFor ?? fills.waitsFor ?? history.fills.waitsFor,
+      waitsFor: halted ?? patience.waitsFor ?? fills.waitsFor ?? history.fills.waitsFor,
       detachedSinceMs,
       windowsCommitted: totals.windows,
       recordsCommitted: totals.records,
@@ -348,7 +365,11 @@ export function createTableLane(options: LaneOptions): TableLane {
   }
 
   return {
-    ...{ table, next, place, stage, gap, cut, fills, history },
+    get table() {
+      return table;
+    },
+    ...{ configure, leave, isLeaving: () => leaving },
+    ...{ next, place, stage, gap, cut, fills, history },
     close: (reason) => {
       close(reason);
       for (const lane of beside) lane.close();

@@ -37,6 +37,18 @@ test('registering again, or from many collectors at once, adds each partition on
   );
 });
 
+test('a table of one format is never written in another', async () => {
+  const catalog = createFileCatalog('sluice', fakeObjectStore());
+  await catalog.ensureTable(definition);
+  await assert.rejects(
+    catalog.ensureTable({ ...definition, output: { kind: 'json', compression: 'none' } }),
+    {
+      code: 'CATALOG_INCOMPATIBLE',
+      message: 'the catalogued table holds parquet, and the config writes json',
+    },
+  );
+});
+
 test('a partition of long values has a file that a directory can name, and one of its own', async () => {
   const catalog = createFileCatalog('sluice', createDirectoryObjectStore(temporaryDirectory()));
   const values = [...'ab'].map((last) => ['x'.repeat(250), `${'y'.repeat(249)}${last}`]);

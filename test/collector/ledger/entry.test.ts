@@ -40,6 +40,15 @@ test('the golden ledger folds to the positions it always folded to', () => {
   assert.equal(fold.lastReplay, 7);
 });
 
+test('a golden entry that says how it is partitioned decodes, and encodes to the same bytes', () => {
+  const [file] = goldenFiles('ledger-partitioned');
+  const codec = { decode: (bytes: Buffer) => decodeEntry(bytes, at(1)), encode: encodeEntry };
+  const entry = decodeGolden(file ?? assert.fail(), codec);
+  assert.deepEqual(entry.kind === 'commit' && entry.partitionedBy, [
+    'day = day(incident_time) in Europe/Berlin',
+  ]);
+});
+
 test('a reserved kind stops the fold: rows of a later version are never doubled by this one', () => {
   const fold = emptyFold('claims');
   for (const entry of entries().slice(0, 8)) foldEntry(fold, entry);

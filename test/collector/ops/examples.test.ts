@@ -57,6 +57,14 @@ test('rows are compared as readers of CSV and JSON tables see them, too', async 
     assert.deepEqual(await differences(expected, { output: { format } }), [], format);
 });
 
+test('rows that are expected of an output that no step makes are no example that holds', async () => {
+  const outputs = { large: [{ account_id: 1 }], rows: [{ account_id: 2 }] };
+  assert.deepEqual(await differences({ ...expected, outputs }), [
+    "no step makes the output 'large', of which rows are expected",
+    "no step makes the output 'rows', of which rows are expected",
+  ]);
+});
+
 test('whatever else comes of the records is told, each by name', async () => {
   const [row] = expected.rows;
   const told = async (change: object) => (await differences({ ...expected, ...change })).join('; ');

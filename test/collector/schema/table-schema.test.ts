@@ -106,3 +106,22 @@ test('a schema object that was altered, or is of a newer version, stops the tabl
     await assert.rejects(schemaOn(store).schema.ready(), { code: 'DETECTED_SCHEMA_INVALID', place: key });
   }
 });
+
+test('under a changed config the catalog is asked again before anything is handed out, and a config that does not fit changes nothing', async () => {
+  const asked: string[] = [];
+  const { schema } = schemaOn(fakeObjectStore(), async ({ location }) => {
+    asked.push(location);
+    if (location === 'nowhere') throw new Error('does not fit');
+  });
+  await schema.propose([column('a')], first);
+  await assert.rejects(schema.fits({ ...table, location: 'nowhere' }), /does not fit/);
+  const version = schema.table().configVersion;
+  await schema.ready();
+  assert.deepEqual(asked, ['claims', 'nowhere'], 'the old config goes on as it was');
+  const changed = { ...table, location: 'elsewhere', configVersion: 'v2' };
+  await schema.fits(changed);
+  schema.configure(changed);
+  assert.deepEqual((await schema.ready())?.columns, [column('a')]);
+  assert.deepEqual(asked.slice(2), ['elsewhere', 'elsewhere']);
+  assert.notEqual(schema.table().configVersion, version);
+});

@@ -77,7 +77,7 @@ async function transform(
     openedMs: 0,
     directory,
   });
-  const window = newWindow('w', { wallMs: 0, monotonicMs: 0 });
+  const window = newWindow('w', { wallMs: 0, monotonicMs: 0 }, plainTable);
   addToWindow(window, { ...staged, held: { release: () => {} } });
   const [range] = windowRanges(window, result.recordsPerPartition);
   const { in: total, emitted, filtered, quarantined } = result.classes;

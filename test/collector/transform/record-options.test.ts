@@ -188,6 +188,8 @@ for (const compression of ['gzip', 'zstd'] as const) {
       pack('\u00ff').subarray(0, 8),
       PACKED[compression](Buffer.from([0xff])),
       null,
+      pack('{"n":1,}'),
+      pack('{"n":0.12345678901234567890}'),
     ]);
     assert.deepEqual(
       rows.map(({ n }) => n),
@@ -195,10 +197,20 @@ for (const compression of ['gzip', 'zstd'] as const) {
     );
     assert.deepEqual(
       quarantine.map(({ code }) => code),
-      ['CAST_FAILED', 'VALUE_COMPRESSION', 'VALUE_COMPRESSION', 'UTF8_INVALID', 'TOMBSTONE'],
+      [
+        'CAST_FAILED',
+        'VALUE_COMPRESSION',
+        'VALUE_COMPRESSION',
+        'UTF8_INVALID',
+        'TOMBSTONE',
+        'JSON_INVALID',
+        'NUMBER_INEXACT',
+      ],
     );
     assert.equal(quarantine[0]?.['raw'], shown(bad));
     assert.equal(quarantine[1]?.['raw'], shown('{"n":1}'));
+    assert.equal(quarantine[5]?.['raw'], shown(pack('{"n":1,}')));
+    assert.equal(quarantine[6]?.['raw'], shown(pack('{"n":0.12345678901234567890}')));
   });
 
   test(`a ${compression} bomb is quarantined, alone or in numbers, and its neighbours flow`, async () => {
@@ -246,12 +258,20 @@ for (const [what, record, key, headers] of [
   ['bytes and a map', { key: 'bytes', headers: 'map' }, 'k', '{"h":"x"}'],
 ] as const)
   test(`quarantine has the key and the headers that its table is told, as ${what}`, async () => {
-    const bad = ['{"n":"x"}', 'not JSON', null, Buffer.from([0xff])];
+    const bad = [
+      '{"n":"x"}',
+      'not JSON',
+      null,
+      Buffer.from([0xff]),
+      '{"n":1,}',
+      '{"n":1}\u0000',
+      '{"n":NaN}',
+    ];
     const { quarantine } = await transform(
       { ...named, ...withRecord(record) },
       bad.map((v) => withKey(v)),
     );
-    assert.equal(quarantine.length, 4);
+    assert.equal(quarantine.length, bad.length);
     for (const row of quarantine)
       assert.deepEqual([row['_key'], row['_headers']], [key, headers], row['code'] as string);
   });

@@ -1,7 +1,7 @@
 // The ranges of a window are contiguous and balance, wherever its segments were cut.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { LedgerRange } from '@sluice/collector/contracts.ts';
+import type { LedgerRange, TableConfig } from '@sluice/collector/contracts.ts';
 import {
   addToWindow,
   newWindow,
@@ -24,7 +24,7 @@ function windowOf(...segments: readonly (readonly [Segment, number?])[]): {
   window: OpenWindow;
   held: Held[];
 } {
-  const window = newWindow('w', { wallMs: 0, monotonicMs: 0 });
+  const window = newWindow('w', { wallMs: 0, monotonicMs: 0 }, {} as TableConfig);
   const held: Held[] = [];
   for (const [segment, fromOffset = segment.startOffset] of segments) {
     const one: Held = { released: 0 };

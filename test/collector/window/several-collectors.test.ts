@@ -22,6 +22,8 @@ const table = {
   topic: 'claims',
   windowLengthMs: 100_000,
   windowBytesMax: 2 ** 30,
+  configVersion: 'v1',
+  partitionBy: [] as TableConfig['partitionBy'],
 } as TableConfig;
 const at = ({ topic, topicId, partition }: typeof first) => ({ topic, topicId, partition });
 

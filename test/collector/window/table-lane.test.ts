@@ -31,6 +31,7 @@ function laneOf({ start = 0, fraction = 0.5, bytesMax = 2 ** 30, log = silent, w
     topic: 'claims',
     windowLengthMs: WINDOW_MS,
     windowBytesMax: bytesMax,
+    partitionBy: [] as TableConfig['partitionBy'],
   } as TableConfig;
   const lane = createTableLane({
     table,

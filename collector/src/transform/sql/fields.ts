@@ -166,7 +166,7 @@ function scopeOf({ kind: step }: Step, planning: Planning): Scope {
 }
 
 /** Where the two halves of a key are while a window is open. */
-export function keyVariables(index: number): { readonly inner: string; readonly outer: string } {
+function keyVariables(index: number): { readonly inner: string; readonly outer: string } {
   return { inner: `getvariable('key_${index}_inner')`, outer: `getvariable('key_${index}_outer')` };
 }
 

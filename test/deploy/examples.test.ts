@@ -1,0 +1,38 @@
+// The configs of deploy/examples are whole, and do what their own examples say: run as a user runs them.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+import { loadCollectorConfig } from '@sluice/collector/config.ts';
+import { projectRoot } from '@sluice/deploy/local/project-root.ts';
+
+const HOME = join(projectRoot, 'deploy/examples');
+const PROGRAM = join(projectRoot, 'collector/bin/sluice-collector.mjs');
+const folders = globSync('*/collector.yaml', { cwd: HOME }).map((file) => file.split('/')[0] ?? '');
+
+for (const folder of folders)
+  test(`sluice-collector test passes for deploy/examples/${folder}, and every table of it has an example`, async () => {
+    const file = join(HOME, folder, 'collector.yaml');
+    const { tables, examples } = loadCollectorConfig(file);
+    for (const { name } of tables) assert.ok((examples.get(name) ?? []).length > 0, `${name} has none`);
+    const run = promisify(execFile)(process.execPath, [PROGRAM, 'test', '--config', file]);
+    const { stdout } = await run.catch((error: { stdout: string; stderr: string }) =>
+      assert.fail(error.stdout + error.stderr),
+    );
+    for (const { name } of tables) assert.ok(stdout.includes(name), stdout);
+  });
+
+test('each example is told in the README of the folder', () => {
+  const readme = readFileSync(join(HOME, 'README.md'), 'utf8');
+  assert.deepEqual(folders.toSorted(), ['insurance-claims', 'legislators']);
+  for (const folder of folders) assert.ok(readme.includes(`](${folder}/collector.yaml)`), folder);
+});
+
+test('the claims are the flow that Glue is given: CSV, a schema, a window of 100 seconds', () => {
+  const [claims] = loadCollectorConfig(join(HOME, 'insurance-claims/collector.yaml')).tables;
+  assert.equal(claims?.input.kind, 'csv');
+  assert.equal(claims?.windowLengthMs, 100_000);
+  assert.equal(claims?.columns.length, 6);
+});
