@@ -1,5 +1,5 @@
-// What is spooled of a topic that was created again since is sent, whatever is missing before it: nobody reads
-// that any more, so it is a gap by name, and room comes back.
+// What is spooled of a topic that was created again since is sent, whatever is missing before it: nobody
+// reads that any more, so it is a gap by name, and room comes back.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { UplinkFeed } from '@sluice/agent/contracts.ts';
