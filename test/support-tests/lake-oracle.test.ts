@@ -252,15 +252,6 @@ test('the oracle names history that nobody begins, or that is lost while Kafka h
   assert.match(lost.lake.findings.join(), /says a gap of orders\/0 \[0, 2\), and Kafka still has 0/);
 });
 
-test('the history of a log that was cut ends at the cut, also where nobody has begun it', () => {
-  const { lake } = added();
-  lake.cut(2).fork(2);
-  lake.commit(2, 6, { leaderEpoch: 1 }).publish(2);
-  assert.deepEqual(lake.oracle.missing(), ['orders: the history of orders/0 below 2 was never begun']);
-  lake.kafka.start = 2;
-  assert.deepEqual([lake.oracle.missing(), lake.findings], [[], []], 'Kafka has nothing below it');
-});
-
 test('the oracle names history that is begun twice, goes on elsewhere, or reaches above the table’s beginning', () => {
   const { lake, begin, fill } = added();
   begin(0, 4);
