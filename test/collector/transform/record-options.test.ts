@@ -4,8 +4,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import type { RecordOptions, TableConfig } from '@sluice/collector/contracts.ts';
-import { csvOf, plainRecord } from '../../support/written-lake.ts';
+import { csvOf, plainRecord, plainTable } from '../../support/written-lake.ts';
 import { oneWindows } from './one-window.ts';
+import { parseSteps } from './step-cases.ts';
 
 const { transform } = oneWindows();
 
@@ -145,6 +146,30 @@ test('a key that must be JSON is kept as written, and its record is quarantined 
       ['KEY_INVALID', shown('{"n":1}'), '1'],
       ['KEY_INVALID', shown('{"n":1}'), '3'],
     ],
+  );
+});
+
+test('a step may name key and headers in any case, and a sort order the key', async () => {
+  const table = {
+    columns,
+    steps: parseSteps([
+      { filter: "_KEY = 'a'" },
+      { derive: [{ column: 'h', type: 'string', expression: '_Headers' }] },
+    ]),
+  };
+  const { rows } = await transform(table, [
+    { key: 'a', value: '{"n":1}', headers: [['x', 'y']] },
+    keyed('b'),
+  ]);
+  assert.deepEqual(
+    rows.map(({ n, h }) => [n, h]),
+    [['1', '[["x","y"]]']],
+  );
+  const sorted = { columns, output: { ...plainTable.output, sortBy: ['_key'] } };
+  const { rows: inOrder } = await transform(sorted, [keyed('b'), { key: 'a', value: '{"n":2}' }]);
+  assert.deepEqual(
+    inOrder.map(({ n }) => n),
+    ['2', '1'],
   );
 });
 
