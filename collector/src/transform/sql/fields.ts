@@ -7,7 +7,7 @@ import { explodesArrays } from '../../table-input.ts';
 import { avroDecoder } from '../decode/avro.ts';
 import { fileDecoder } from '../decode/decoders.ts';
 import { textPattern } from '../text-pattern.ts';
-import { DELETED, isMetadata, metadataFields } from './metadata.ts';
+import { DELETED, isCarried, isMetadata, metadataFields } from './metadata.ts';
 import { type Pipe, type PlannedOutput, waysOf } from './pipes.ts';
 import { planStep } from './steps/plan-step.ts';
 import { type Field, type PlannedStep, type Reference, type Scope, TEXT } from './steps/step.ts';
@@ -57,6 +57,7 @@ export function planFields(table: TableConfig): FieldPlan {
   const keyFiles: string[] = [];
   const asked: Asked = { expressions: [], queries: [], checks: [] };
   const source = sourceFields(table, problems);
+  checkCarried(source, problems);
   const references: Reference[] = [];
   const planning = { table, problems, asked, keyFiles, references, plural: isPlural(table) };
   const steps = planSteps(table.steps, source, planning);
@@ -100,8 +101,17 @@ function planSteps(
     const names = fields.map(({ name }) => name.toLowerCase());
     const twin = names.find((name, i) => names.indexOf(name) < i);
     if (twin !== undefined) problems.push(`two columns are named '${twin}' after ${step.kind}`);
+    checkCarried(fields, problems);
     return planned;
   });
+}
+
+/** Also between the steps: what has the name of something of the record's would be read in its place. */
+function checkCarried(fields: readonly Field[], problems: string[]): void {
+  for (const { name } of fields) {
+    const message = `no column can be named '${name}', not even between steps: the transform uses it itself`;
+    if (isCarried(name) && !problems.includes(message)) problems.push(message);
+  }
 }
 
 function checkOutput(
