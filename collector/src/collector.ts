@@ -65,8 +65,9 @@ export interface Collector {
    * ConfigError with everything that is in the way; then nothing has changed.
    */
   reconfigure(config: CollectorConfig): Promise<Reconfigured>;
+  /** Tries parked tables at once. */
   retryNow(): void;
-  /** Tries parked tables at once, and reads the listener's certificates again. */
+  /** The same, and reads the listener's certificates again. */
   reload(): void;
   report(): HealthReport;
   /** What `report` judges, for metrics. */

@@ -1,5 +1,5 @@
-// sluice-collector: run, check, status, verify, query, explain, test, detect, pki. The only place where the
-// collector's parts are made from its config.
+// sluice-collector: run, check, status, verify, replay, query, explain, test, detect, pki. The only place
+// where the collector's parts are made from its config.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { isAbsolute, join } from 'node:path';

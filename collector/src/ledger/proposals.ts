@@ -87,7 +87,7 @@ function assertNext(fold: Fold, { ranges }: WindowCommit): void {
 }
 
 /** LEDGER_RANGE_CONFLICT where a range lies in no gap that is still open, nor goes on in the history. */
-export function assertInGaps(fold: Fold, { ranges }: WindowCommit): void {
+function assertInGaps(fold: Fold, { ranges }: WindowCommit): void {
   for (const range of ranges) {
     const partition = fold.partitions.get(partitionKey(range));
     const inGap = partition?.gaps.some((gap) => gap.start <= range.start && range.next <= gap.next);

@@ -185,6 +185,42 @@ test('what another collector has brought meanwhile is given up, and asked for fr
   assert.equal(asked().at(-1), `history claims-0 [50, 4000) epoch ${epoch(asked().length - 1)}`);
 });
 
+test('what was cut off a log is waited for by nobody: another partition’s history is asked for', async () => {
+  const { declare, asked, writers, sequencer, reader, clock } = await newTable();
+  const { new: added } = writers;
+  assert.ok(added);
+  const backfill = added.backfill.bind(added);
+  added.backfill = (id) => (id.partition === 1 ? { from: 0, next: 0, to: 50 } : backfill(id));
+  await declare(reader, { partition: 1 });
+  assert.equal(asked().length, 1, 'a stream has one piece under way');
+  added.history = { from: 0, next: 0, to: 0 };
+  const cut = { ...declaredOf(), offset: 0, leaderEpoch: 0, reason: 'less than before' };
+  sequencer.truncated(reader, cut);
+  await settle();
+  await clock.advance(0);
+  assert.equal(asked().at(-1), `history claims-1 [0, 50) epoch ${epoch(1)}`);
+});
+
+test('history is not asked of who gave the partition up while it was opened', async () => {
+  const parts = sequencerOf({ tables: [{ name: 'claims' }, NEW], bytesMax: BYTES_MAX });
+  const { claims, new: added } = parts.writers;
+  assert.ok(claims && added);
+  claims.place(declaredOf(), 4_000);
+  const { open } = added;
+  const gate = Promise.withResolvers<void>();
+  added.open = (partitions) => gate.promise.then(() => open(partitions));
+  const [first, second] = [linkOf(), linkOf()];
+  const declaring = parts.sequencer.declare(first, [declaredOf()]);
+  parts.sequencer.revoke(first, [declaredOf()]);
+  gate.resolve();
+  await declaring;
+  await parts.clock.advance(0);
+  await parts.sequencer.declare(second, [declaredOf()]);
+  await parts.clock.advance(0);
+  const asked = [first, second].map(({ told }) => told.filter((told) => told.startsWith('history')));
+  assert.deepEqual(asked, [[], [`history claims-0 [0, 4000) epoch ${epoch(0)}`]]);
+});
+
 test('a held topic is not asked for history, and is again when it flows', async () => {
   const { asked, history, lanes, writers, sequencer, reader, done, clock } = await newTable();
   assert.equal(await history(0, 100, 0), 'staged');
