@@ -16,7 +16,7 @@ import {
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import type { Catalog, CataloguedPartition, Column, ObjectStore, TableDefinition } from '../contracts.ts';
-import { assertCompatible, grownColumns } from './compatible.ts';
+import { assertCompatible, extendedColumns } from './compatible.ts';
 import { describeFormat, formatOf } from './storage-descriptor.ts';
 
 export interface GlueSettings {
@@ -114,7 +114,7 @@ export function createGlueCatalog(settings: GlueSettings): Catalog {
           await createTable(definition);
           continue;
         }
-        const columns = grownColumns(definitionOf(standing, store), definition);
+        const columns = extendedColumns(definitionOf(standing, store), definition);
         if (columns === undefined) return;
         const TableInput = withColumns(standing, columns);
         const version = standing.VersionId === undefined ? {} : { VersionId: standing.VersionId };

@@ -1,5 +1,6 @@
 // The columns of a table from its config alone: what is read, what the steps make of it, and everything that
 // can be wrong with that. Pure; the SQL is built from the plan in compile.ts.
+import { messageOf } from '@sluice/shared/errors.ts';
 import type { InputFormat, PatternInput, ReadColumn, Step, TableConfig } from '../../contracts.ts';
 import { isPlural } from '../../step-config.ts';
 import { explodesArrays } from '../../table-input.ts';
@@ -176,7 +177,7 @@ function scopeOf({ kind: step }: Step, planning: Planning): Scope {
 }
 
 /** Where the two halves of a key are while a window is open. */
-export function keyVariables(index: number): { readonly inner: string; readonly outer: string } {
+function keyVariables(index: number): { readonly inner: string; readonly outer: string } {
   return { inner: `getvariable('key_${index}_inner')`, outer: `getvariable('key_${index}_outer')` };
 }
 
@@ -209,7 +210,7 @@ function checkSchema(input: InputFormat, problems: string[]): void {
     if (input.kind === 'avro') avroDecoder(input.schema);
     else fileDecoder(input);
   } catch (error) {
-    problems.push(error instanceof Error ? error.message : String(error));
+    problems.push(messageOf(error));
   }
 }
 
