@@ -1,5 +1,5 @@
-// A table that detects its columns, put together for whoever writes it, a collector or a command: its numbered
-// schemas, the catalog that follows them, and the transform that finds what they lack.
+// A table that detects its columns, put together for whoever writes it, a collector or a command: its
+// numbered schemas, the catalog that follows them, and the transform that finds what they lack.
 import type { Clock } from '@sluice/shared/clock.ts';
 import type { Catalog, ChangingSchemas, ObjectStore, TableConfig, Transformer } from './contracts.ts';
 import type { Events } from './events.ts';

@@ -342,6 +342,11 @@ export function describeError(error: unknown): string {
   return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 }
 
+/** What a thrown thing of any library says, without its name. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 export function isKind(error: unknown, kind: ErrorKind): boolean {
   return error instanceof SluiceError && error.kind === kind;
 }

@@ -256,7 +256,7 @@ function readPlaceOf({ position: offset, readEpoch: leaderEpoch }: PartitionRow)
   return offset === undefined || leaderEpoch < 0 ? undefined : { offset, leaderEpoch };
 }
 
-/** The newest epoch whose log is known to have what was read: that of the last batch, unless Kafka was asked. */
+/** The newest epoch whose log is known to have what was read: of the last batch, or of Kafka's answer. */
 function comparedEpoch(row: PartitionRow): number {
   const [read, { proven }] = [readPlaceOf(row), row];
   const isProven = read !== undefined && proven !== undefined && isSame(proven.place, read);

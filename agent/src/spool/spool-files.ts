@@ -3,14 +3,14 @@
 // Synchronous; it knows nothing of threads.
 import { join } from 'node:path';
 import { crc32c } from '@sluice/shared/crc32c.ts';
-import { SluiceError } from '@sluice/shared/errors.ts';
+import { messageOf, SluiceError } from '@sluice/shared/errors.ts';
 import { bothCommitted, type CommittedPrefix, commonRanges } from '@sluice/shared/offset-range.ts';
 import { type LogPlace, type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { SpoolCommit, SpoolPartition } from '../contracts.ts';
 import { type SpoolDisk, sqliteDisk } from './spool-disk.ts';
 import type { CutSegment, DroppedSegment, SetAside } from './spool-losses.ts';
-import { isCorrupt, isSpoolCorrupt, messageOf, type SpooledHeader, type SpoolFile } from './sqlite-file.ts';
+import { isCorrupt, isSpoolCorrupt, type SpooledHeader, type SpoolFile } from './sqlite-file.ts';
 import { epochStarts, isWanted, NOTHING, runsOf } from './wanted-ranges.ts';
 
 export interface SpoolFilesOptions {

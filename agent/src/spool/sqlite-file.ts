@@ -2,7 +2,7 @@
 // newer one is refused untouched.
 import { statSync } from 'node:fs';
 import { SEGMENT_PLAIN_BYTES_MAX } from '@sluice/shared/codecs.ts';
-import { SluiceError } from '@sluice/shared/errors.ts';
+import { messageOf, SluiceError } from '@sluice/shared/errors.ts';
 import type { CommittedPrefix, OffsetRange } from '@sluice/shared/offset-range.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
 import {
@@ -304,10 +304,6 @@ export function isCorrupt(error: unknown): boolean {
 /** As this file says that what is in it cannot be read. */
 export function isSpoolCorrupt(error: unknown): error is SluiceError {
   return error instanceof SluiceError && error.code === 'SPOOL_CORRUPT';
-}
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** Held until the process ends, however it ends. SPOOL_LOCKED where another process has it. */

@@ -11,11 +11,10 @@ const WIDER: Readonly<Record<string, readonly string[]>> = {
   float: ['double'],
 };
 
+type Standing = Pick<TableDefinition, 'columns' | 'partitionColumns' | 'output' | 'location'>;
+
 /** Throws CATALOG_INCOMPATIBLE naming the first column that does not fit. */
-export function assertCompatible(
-  standing: Pick<TableDefinition, 'columns' | 'partitionColumns' | 'output' | 'location'>,
-  ours: TableDefinition,
-): void {
+export function assertCompatible(standing: Standing, ours: TableDefinition): void {
   // Partitions say where they lie; the objects of a table without any are seen at its own place only.
   const isElsewhere = standing.location.replace(/\/$/, '') !== ours.location;
   if (ours.partitionColumns.length === 0 && isElsewhere)
@@ -41,10 +40,7 @@ export function assertCompatible(
  * The columns that a standing table gets so that it takes ours: those it lacks at the end, and in structs the
  * fields it lacks at theirs. undefined where it lacks none. CATALOG_INCOMPATIBLE where that is not enough.
  */
-export function extendedColumns(
-  standing: Parameters<typeof assertCompatible>[0],
-  ours: TableDefinition,
-): readonly Column[] | undefined {
+export function extendedColumns(standing: Standing, ours: TableDefinition): readonly Column[] | undefined {
   const columns = [...standing.columns];
   for (const { name, type } of ours.columns) {
     const at = columns.findIndex((c) => c.name.toLowerCase() === name.toLowerCase());

@@ -5,6 +5,7 @@ import { basename, extname } from 'node:path';
 import { type Command, UsageError } from '@sluice/shared/command-line.ts';
 import { EXIT } from '@sluice/shared/process-life.ts';
 import { decodeSample } from '@sluice/shared/sample-lines.ts';
+import { formatCount } from '@sluice/shared/units.ts';
 import { type DetectedFormat, detectColumns } from '../transform/detect-columns.ts';
 import { tableOf, tableYaml } from './detected-table.ts';
 
@@ -56,7 +57,7 @@ function proposal(
   said: { readonly format: DetectedFormat | undefined; readonly header: boolean },
 ): string {
   const detection = detectColumns(values, said);
-  const looked = `${values.length.toLocaleString('en')} values were looked at${isCut ? '; the file has more' : ''}`;
+  const looked = `${formatCount(values.length)} values were looked at${isCut ? '; the file has more' : ''}`;
   const notes = [looked, ...detection.notes].map((note) => `# ${note.replaceAll(/[\r\n]+/g, ' ')}\n`);
   return `${notes.join('')}${tableYaml(tableOf(topic, detection, WINDOW))}`;
 }

@@ -253,15 +253,22 @@ export class WindowTransform {
     this.#sqlMs += this.#clock.monotonicMs() - started;
   }
 
-  /** A form that failed is not tried again in this window: where one value is malformed others will be. */
+  /**
+   * A form that failed is not tried again in this window: where one value is malformed others will be. Once
+   * rows are staged there is no other try: they would be there twice.
+   */
   async #insertInForm(chunk: InsertedChunk): Promise<void> {
     for (;;) {
       const [form = 'guarded', next] = this.#forms;
+      let hasStaged = false;
       try {
-        for (const sql of this.#compiled.insertStaged(form, chunk)) await this.#database.run(sql);
+        for (const sql of this.#compiled.insertStaged(form, chunk)) {
+          await this.#database.run(sql);
+          hasStaged ||= sql.startsWith('INSERT');
+        }
         return;
       } catch (error) {
-        if (next === undefined) throw error;
+        if (next === undefined || hasStaged) throw error;
         this.#forms.shift();
       }
     }

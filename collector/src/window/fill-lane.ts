@@ -28,12 +28,17 @@ const FILL_LINGER_MS = 2_000;
 const FILLS_IN_FLIGHT_MAX = 2;
 const RETRY_MS_MIN = 500;
 const RETRY_MS_MAX = 30_000;
+/** For what somebody has to correct: as long as a parked table waits. */
+export const REST_MS_MIN = 5_000;
+const REST_MS_MAX = 120_000;
 
 /** Which of what its ledger lacks a lane brings, and how long it waits for more. */
 export interface FillTask {
   /** By the ledger; each range of a fill lies in one of these. */
   open(id: PartitionId): readonly OffsetRange[];
   readonly lingerMs: number;
+  /** What nothing can be made of before somebody helps is let go, and asked for again after a rest. */
+  readonly isReadAgain: boolean;
   filled(range: LedgerRange): void;
 }
 
@@ -42,6 +47,7 @@ function gapsOf({ writer, table, events }: LaneOptions): FillTask {
   return {
     open: (id) => writer.openGaps(id),
     lingerMs: FILL_LINGER_MS,
+    isReadAgain: false,
     filled: ({ topic, partition, start, next }) =>
       events.gapFilled({ table: table.name, topic, partition, start, next }),
   };
@@ -59,6 +65,9 @@ export class FillLane {
   #cancelTimer = () => {};
   waitsFor: string | undefined;
   #failed = false;
+  #isResting = false;
+  #restMs = REST_MS_MIN;
+  #cancelRest = () => {};
 
   constructor(options: LaneOptions, changed: () => void, task: FillTask = gapsOf(options)) {
     this.#options = options;
@@ -70,6 +79,8 @@ export class FillLane {
   /** For the fills that begin from now on, and those of which nothing could be made. */
   configure(table: TableConfig): void {
     this.#table = table;
+    this.#restMs = REST_MS_MIN;
+    this.#endRest();
   }
 
   get isIdle(): boolean {
@@ -82,7 +93,7 @@ export class FillLane {
 
   /** What it lacks and would take now; each range lies in one open gap. */
   wanted(id: PartitionId): readonly OffsetRange[] {
-    if (this.#failed || this.#stopping.signal.aborted) return [];
+    if (this.#failed || this.#isResting || this.#stopping.signal.aborted) return [];
     if (this.#inFlight.size >= FILLS_IN_FLIGHT_MAX) return [];
     return this.lacking(id);
   }
@@ -108,7 +119,7 @@ export class FillLane {
 
   /** The parts of a segment that it takes. Nothing of a log that was cut since. */
   partsOf(segment: Segment): readonly OffsetRange[] {
-    if (this.#failed) return [];
+    if (this.#failed || this.#isResting) return [];
     const isKept = ({ nextOffset }: OffsetRange) =>
       !isOfCutLog(clipSegment(segment, nextOffset), this.#options.writer);
     return commonRanges(this.lacking(segment), [segment]).filter(isKept);
@@ -175,7 +186,10 @@ export class FillLane {
         const { classes, files, configVersion, contradictions } = result;
         await writer.fillWindow({ windowId, openedMs, ranges, classes, files, table, configVersion });
         this.waitsFor = undefined;
+        this.#restMs = REST_MS_MIN;
         if (contradictions !== undefined) events.schemaContradicted({ table: table.name, ...contradictions });
+        for (const nulled of result.nulled) events.valuesNulled({ table: table.name, ...nulled });
+        for (const broken of result.brokenRules) events.ruleBroken({ table: table.name, ...broken });
         for (const batch of result.corrupt) events.recordBatchQuarantined({ table: table.name, ...batch });
         for (const range of ranges) this.#task.filled(range);
         return;
@@ -187,11 +201,28 @@ export class FillLane {
         if (hasTooManyPartitions(error)) return await this.#commitParts(window);
         const reason = describeError(error);
         this.waitsFor = `fill: ${reason}`;
-        events.transformWaits({ table: table.name, window: windowId, reason, retryMs: delayMs });
+        const rests = this.#task.isReadAgain && isKind(error, 'reject');
+        const retryMs = rests ? this.#restMs : delayMs;
+        events.transformWaits({ table: table.name, window: windowId, reason, retryMs });
+        if (rests) return this.#rest();
         await clock.sleep(delayMs, signal);
         window.table = this.#table;
       }
     }
+  }
+
+  #rest(): void {
+    if (this.#isResting) return;
+    this.#isResting = true;
+    this.#cancelRest = this.#options.clock.after(this.#restMs, () => this.#endRest());
+    this.#restMs = Math.min(this.#restMs * 2, REST_MS_MAX);
+  }
+
+  #endRest(): void {
+    this.#cancelRest();
+    if (!this.#isResting) return;
+    this.#isResting = false;
+    this.#changed();
   }
 
   /** One after the other: each goes on where the one before ended, or what is left is wanted again. */
@@ -246,6 +277,7 @@ export class FillLane {
   stop(): void {
     this.#stopping.abort();
     this.#cancelTimer();
+    this.#cancelRest();
     for (const window of this.#windows()) endWindow(window, 'given up');
   }
 }

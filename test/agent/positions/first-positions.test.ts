@@ -53,8 +53,5 @@ test('what nobody knows a place for is not read at all, until a collector names 
   assert.equal(agent.book.stateOf(claims)?.readNext, 420);
   for (let i = 0; i < 20; i++) agent.fetch();
   await agent.linger();
-  assert.deepEqual(
-    agent.flying.map(({ startOffset }) => startOffset).slice(0, 1),
-    [420],
-  );
+  assert.deepEqual(agent.flying.map(({ startOffset }) => startOffset).slice(0, 1), [420]);
 });

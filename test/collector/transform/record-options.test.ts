@@ -1,11 +1,15 @@
 // What becomes of a record's other parts: tombstones, keys, headers, and values that producers compress
 // themselves. Whatever is chosen, each record is accounted for, and quarantine has its value as it came.
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import type { RecordOptions, TableConfig } from '@sluice/collector/contracts.ts';
-import { csvOf, plainRecord } from '../../support/written-lake.ts';
+import { temporaryDirectory } from '../../support/temp.ts';
+import { csvOf, plainRecord, plainTable } from '../../support/written-lake.ts';
 import { oneWindows } from './one-window.ts';
+import { parseSteps } from './step-cases.ts';
 
 const { transform } = oneWindows();
 
@@ -81,6 +85,36 @@ for (const input of [csvOf(['n']), { kind: 'text' as const }, { kind: 'bytes' as
   });
 }
 
+test('a tombstone that is kept has nothing to explode, and no key that a file could miss, and stays', async () => {
+  const file = join(temporaryDirectory(), 'ref.csv');
+  writeFileSync(file, 'id,name\n1,one\n');
+  const lookup = { file, keys: { n: 'id' }, columns: [{ from: 'name', column: 'name', type: 'string' }] };
+  for (const steps of [
+    [{ explode: { field: 'l' } }],
+    [{ explode: { field: 'l' } }, { explode: { field: 'l' } }],
+    [{ drop_fields: ['l'] }, { unpivot: { fields: ['n'], name: 'of', value: 'v' } }],
+    [{ lookup }],
+    [{ lookup: { ...lookup, missing: 'filter' } }],
+  ]) {
+    const table = {
+      ...withRecord({ tombstones: 'keep' }),
+      columns: [...columns, { name: 'l', type: 'array<array<bigint>>' }],
+      steps: parseSteps(steps),
+    };
+    const { rows, result } = await transform(table, [
+      { key: 'a', value: null },
+      { key: 'b', value: '{"n":1,"l":[[1]]}' },
+      { key: 'c', value: '{"n":null}' },
+    ]);
+    assert.deepEqual(
+      rows.map(({ _key, _deleted }) => `${_key} ${_deleted}`).sort(),
+      ['a true', 'b false'],
+      JSON.stringify(steps),
+    );
+    assert.equal(result.classes.emitted, 2);
+  }
+});
+
 test('a filter that throws is no reason to lose the mark of a deletion', async () => {
   const table: Partial<TableConfig> = {
     ...withRecord({ tombstones: 'keep' }),
@@ -145,6 +179,30 @@ test('a key that must be JSON is kept as written, and its record is quarantined 
       ['KEY_INVALID', shown('{"n":1}'), '1'],
       ['KEY_INVALID', shown('{"n":1}'), '3'],
     ],
+  );
+});
+
+test('a step may name key and headers in any case, and a sort order the key', async () => {
+  const table = {
+    columns,
+    steps: parseSteps([
+      { filter: "_KEY = 'a'" },
+      { derive: [{ column: 'h', type: 'string', expression: '_Headers' }] },
+    ]),
+  };
+  const { rows } = await transform(table, [
+    { key: 'a', value: '{"n":1}', headers: [['x', 'y']] },
+    keyed('b'),
+  ]);
+  assert.deepEqual(
+    rows.map(({ n, h }) => [n, h]),
+    [['1', '[["x","y"]]']],
+  );
+  const sorted = { columns, output: { ...plainTable.output, sortBy: ['_key'] } };
+  const { rows: inOrder } = await transform(sorted, [keyed('b'), { key: 'a', value: '{"n":2}' }]);
+  assert.deepEqual(
+    inOrder.map(({ n }) => n),
+    ['2', '1'],
   );
 });
 
