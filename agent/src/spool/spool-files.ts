@@ -10,7 +10,7 @@ import type { Segment } from '@sluice/shared/segment.ts';
 import type { SpoolCommit, SpoolPartition } from '../contracts.ts';
 import { type SpoolDisk, sqliteDisk } from './spool-disk.ts';
 import type { CutSegment, DroppedSegment, SetAside } from './spool-losses.ts';
-import { isCorrupt, type SpooledHeader, type SpoolFile } from './sqlite-file.ts';
+import { isCorrupt, isSpoolCorrupt, type SpooledHeader, type SpoolFile } from './sqlite-file.ts';
 import { epochStarts, isWanted, NOTHING, runsOf } from './wanted-ranges.ts';
 
 export interface SpoolFilesOptions {
@@ -136,15 +136,27 @@ export class SpoolFiles {
   append(segments: readonly Segment[]): void {
     const byTopic = Map.groupBy(segments, (s) => s.topic);
     for (const [topic, list] of byTopic) {
-      const state = this.#fileFor(topic);
       const spooledMs = this.#options.nowMs();
       const fresh = this.#fresh(list);
-      this.#writeTo(state, (file) => file.append(fresh, spooledMs));
+      const state = this.#appendTo(topic, (file) => file.append(fresh, spooledMs));
       for (const { payload, ...header } of fresh) {
         const payloadBytes = payload.byteLength;
         state.payloadBytes += payloadBytes;
         this.#insert({ header: { ...header, payloadBytes, spooledMs }, file: state });
       }
+    }
+  }
+
+  /** A file that nobody needs gives its room to what comes: a full disk may have no other. */
+  #appendTo(topic: string, write: (file: SpoolFile) => void): FileState {
+    const state = this.#fileFor(topic);
+    try {
+      this.#writeTo(state, write);
+      return state;
+    } catch (error) {
+      if (isSpoolCorrupt(error) || state.live > 0 || state.payloadBytes === 0) throw error;
+      this.#unlink(state);
+      return this.#appendTo(topic, write);
     }
   }
 
@@ -340,10 +352,16 @@ export class SpoolFiles {
     for (const state of [...files]) {
       const isNewest = state === files.at(-1);
       if (state.live > 0 || (isNewest && state.payloadBytes < this.#options.fileBytesMax)) continue;
-      state.file.close();
-      files.splice(files.indexOf(state), 1);
-      this.#disk.remove(state.file.path);
+      this.#unlink(state);
     }
+  }
+
+  #unlink(state: FileState): void {
+    const { path, topic } = state.file;
+    const files = this.#files.get(topic) ?? [];
+    state.file.close();
+    files.splice(files.indexOf(state), 1);
+    this.#disk.remove(path);
   }
 
   partitions(): SpoolPartition[] {
@@ -379,8 +397,4 @@ export class SpoolFiles {
   close(): void {
     for (const { file } of [...this.#files.values()].flat()) file.close();
   }
-}
-
-function isSpoolCorrupt(error: unknown): error is SluiceError {
-  return error instanceof SluiceError && error.code === 'SPOOL_CORRUPT';
 }

@@ -301,6 +301,11 @@ export function isCorrupt(error: unknown): boolean {
   return typeof code === 'string' && /^SQLITE_(CORRUPT|NOTADB)/.test(code);
 }
 
+/** As this file says that what is in it cannot be read. */
+export function isSpoolCorrupt(error: unknown): error is SluiceError {
+  return error instanceof SluiceError && error.code === 'SPOOL_CORRUPT';
+}
+
 /** Held until the process ends, however it ends. SPOOL_LOCKED where another process has it. */
 export function lockDirectory(path: string): { release(): void } {
   const database = new Database(path, { timeout: 0 });

@@ -30,6 +30,8 @@ export interface UplinkOptions extends LinkAddress {
 
 const BACKOFF_MS_MIN = 200;
 const BACKOFF_MS_MAX = 15_000;
+/** A load balancer may still lead to a collector that is being replaced, and next time to another. */
+const BACKOFF_MS_REPLACED = 500;
 
 export function createUplink(options: UplinkOptions): Uplink {
   return new GrpcUplink(options);
@@ -68,6 +70,8 @@ class GrpcUplink implements Uplink {
       if (this.#stopping.signal.aborted) break;
       this.#enter('connecting');
       if (fruitful || end.kind === 'drained') backoffMs = BACKOFF_MS_MIN;
+      else if (linkError(end.error).code === 'LINK_DRAINING')
+        backoffMs = Math.min(backoffMs, BACKOFF_MS_REPLACED);
       await clock.sleep(backoffMs * (1 + random.fraction()), this.#stopping.signal);
       backoffMs = Math.min(backoffMs * 2, BACKOFF_MS_MAX);
     }

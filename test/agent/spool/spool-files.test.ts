@@ -99,6 +99,18 @@ test('what only a newer file knows to be committed takes no room after a restart
   assert.equal(readdirSync(join(directory, 'spool', 'claims')).filter((n) => n.endsWith('.db')).length, 1);
 });
 
+test('a topic of which nothing is committed keeps no file of its neighbours', () => {
+  const directory = temporaryDirectory();
+  const files = new SpoolFiles({ directory, fileBytesMax: 100, nowMs: () => 1_000 });
+  for (let i = 0; i < 5; i++)
+    files.append([range(i * 10, i * 10 + 10), { ...range(i * 10, i * 10 + 10), topic: 'held' }]);
+  files.committed(committedAt(claims, 50));
+  const left = (topic: string) =>
+    readdirSync(join(directory, 'spool', topic)).filter((n) => n.endsWith('.db'));
+  assert.deepEqual([left('claims').length, left('held').length], [0, 5]);
+  files.close();
+});
+
 test('a second copy that arrives after the commit is not kept as if somebody waited for it', () => {
   const files = open();
   files.append([range(0, 10)]);

@@ -6,6 +6,7 @@ import { systemClock } from '@sluice/shared/clock.ts';
 import { eventually } from '../../support/eventually.ts';
 import { startAgentEnd } from '../../support/link-ends.ts';
 import { createLinkPki } from '../../support/link-pki.ts';
+import { AgentStreamDouble } from '../../support/stream-doubles.ts';
 
 const pki = await createLinkPki();
 const tls = await pki.agent('site-1');
@@ -59,6 +60,29 @@ test('attempts back off from 0.2 s to 15 s, each spread up to twofold, and the r
   assert.equal(agent.feed.heard[0], `disconnected ${reason}`);
   await stopped;
   assert.equal(agent.uplink.status().state, 'stopped');
+});
+
+test('an agent that meets collectors which are being replaced tries again within a second, however often', async (t) => {
+  const slept: number[] = [];
+  const sleep = (ms: number) => {
+    slept.push(ms);
+    return new Promise<void>((resolve) => setImmediate(resolve));
+  };
+  const openCall = () => {
+    const stream = new AgentStreamDouble();
+    const isReplaced = slept.length < 12;
+    const answer = isReplaced ? 'LINK_DRAINING: this collector is being replaced' : 'Connection dropped';
+    setImmediate(() => stream.fail(14, answer));
+    return stream.call;
+  };
+  const random = { fraction: () => 0.999, hex: () => '' };
+  const clock = { ...systemClock, sleep };
+  startAgentEnd(t, { address: { host: '127.0.0.1', port: 1 }, tls, clock, random, openCall });
+  await eventually('it has tried many times', () => slept.length >= 20);
+  const met = slept.slice(0, 12);
+  assert.ok(Math.max(...met) <= 1_000, met.join());
+  assert.ok(Math.min(...met) >= 200, met.join());
+  assert.ok((slept[19] ?? 0) > 15_000, 'where none answers it waits ever longer');
 });
 
 test('an agent that has no collector stops at once, whatever it was waiting for', async (t) => {

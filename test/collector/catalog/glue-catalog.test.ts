@@ -5,6 +5,7 @@ import { createGlueCatalog } from '@sluice/collector/catalog/glue-catalog.ts';
 import type { Catalog, TableDefinition } from '@sluice/collector/contracts.ts';
 import { type FakeGlueServer, startFakeGlueServer } from '../../support/fake-glue-server.ts';
 import { fakeObjectStore } from '../../support/fake-object-store.ts';
+import { claims, windowOf, writerOn } from '../../support/lake-fixture.ts';
 
 let server: FakeGlueServer;
 let catalog: Catalog;
@@ -108,6 +109,16 @@ test('a table that is not there has no partitions; a Glue that does not answer i
   assert.deepEqual(await catalog.partitions('claims'), []);
   server.fault = () => 'denied';
   await assert.rejects(catalog.partitions('claims'), { code: 'CATALOG_DENIED' });
+});
+
+test('windows make no new version of their table: Glue keeps no more than 100,000', async () => {
+  const writer = writerOn(fakeObjectStore(), undefined, catalog);
+  await writer.load();
+  await writer.open([{ ...claims, leaderEpoch: 0, start: 0, why: 'test' }]);
+  for (let i = 0; i < 20; i++) await writer.commitWindow(windowOf(i, i + 1));
+  const table = server.databases.get('sluice')?.get('claims');
+  assert.deepEqual([table?.version, asked('UpdateTable')], [0, 0]);
+  assert.equal(table?.partitions.size, 1);
 });
 
 const grownBy = (name: string): TableDefinition => ({
