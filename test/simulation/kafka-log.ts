@@ -35,6 +35,8 @@ export class PartitionLog {
   readonly partition: number;
   /** First offset that may be fetched. */
   start = 0;
+  /** Every one that it has had since. */
+  readonly starts: number[] = [];
   end = 0;
   /** By offset. */
   readonly produced = new Map<number, ProducedRecord>();
@@ -139,7 +141,9 @@ export class PartitionLog {
    * that.
    */
   deleteTo(offset: number): void {
-    this.start = Math.max(this.start, Math.min(offset, this.lastStableOffset));
+    const start = Math.max(this.start, Math.min(offset, this.lastStableOffset));
+    if (start > this.start) this.starts.push(start);
+    this.start = start;
     this.#batches = this.#batches.filter((batch) => batch.lastOffset >= this.start);
     const first = this.#epochs.findLast(({ start }) => start <= this.start);
     this.#epochs = this.#epochs.flatMap((epoch) =>

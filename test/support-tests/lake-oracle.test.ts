@@ -210,6 +210,32 @@ for (const [fault, act, says] of [
   });
 }
 
+/** The log was cut at 1; the new leader wrote under 4 and 5, and Kafka has lost what lies below 5. */
+const lostBehindCut = () => {
+  const lake = new WatchedLake().open().cut(1);
+  lake.kafka.produced.set(4, { kind: 'good', n: 24, outcome: 'committed' });
+  lake.kafka.produced.set(5, { kind: 'good', n: 25, outcome: 'committed' });
+  lake.kafka.start = 5;
+  lake.kafka.starts.push(5);
+  return lake;
+};
+
+test('where Kafka has lost what came behind a cut, the log before it may go on to where Kafka begins', () => {
+  const lake = lostBehindCut();
+  lake.commit(0, 6, { rows: [row(0, 10), row(4, 14), row(5, 25)], leaderEpoch: 1 });
+  assert.deepEqual(lake.findings, []);
+});
+
+test('the oracle names a log before a cut that goes on to where Kafka never began', () => {
+  const beyond = lostBehindCut();
+  beyond.commit(0, 6, { rows: [row(0, 10), row(4, 14), row(5, 15)], leaderEpoch: 1 });
+  assert.match(beyond.findings.join(), /@5 holds 15 and not 25/);
+  const kept = lostBehindCut();
+  kept.kafka.starts.length = 0;
+  kept.commit(0, 6, { rows: [row(0, 10), row(4, 14), row(5, 25)], leaderEpoch: 1 });
+  assert.match(kept.findings.join(), /@4 holds 14 and not 24/);
+});
+
 const added = () => {
   const lake = new WatchedLake({ isAdded: true }).open(4);
   const begin = (from: number, to: number) => {

@@ -7,7 +7,7 @@ import { type OffsetRange, withoutRanges } from '@sluice/shared/offset-range.ts'
 import type { PartitionId } from '@sluice/shared/position.ts';
 import { OracleHistory } from './oracle-history.ts';
 import { advances, lastCommitted, type OraclePartition, unheard } from './oracle-log.ts';
-import { compareRows, type Expected, expectRows, type LakeRow, slotOf } from './oracle-rows.ts';
+import { compareRows, expectRows, type LakeRow, nothingExpected, slotOf } from './oracle-rows.ts';
 
 export type { LakeRow };
 
@@ -318,23 +318,23 @@ export class LakeOracle {
   }
 
   #window({ table }: TableState, entry: WindowEntry): void {
-    const expected: Expected = { rows: new Map(), quarantine: new Map(), filtered: 0, records: 0 };
+    const place = `${table.name} entry ${entry.sequence}`;
+    const rowsOf = (kind: 'rows' | 'quarantine') =>
+      entry.outputs.filter(({ output }) => output === kind).flatMap((output) => this.#read(place, output));
+    const found = { rows: rowsOf('rows'), quarantine: rowsOf('quarantine') };
+    const expected = nothingExpected();
     const violated = (what: string) => this.#violated(what);
     for (const range of entry.ranges) {
       const partition = this.#partition(range);
-      expectRows({ table, range, partition }, expected, violated);
+      expectRows({ table, range, partition, found }, expected, violated);
     }
-    const place = `${table.name} entry ${entry.sequence}`;
     const { classes } = entry;
     if (classes.in !== expected.records)
       this.#violated(`${place} counts ${classes.in} records of ${expected.records}`);
     if (classes.filtered !== expected.filtered)
       this.#violated(`${place} counts ${classes.filtered} filtered records of ${expected.filtered}`);
-    for (const kind of ['rows', 'quarantine'] as const) {
-      const outputs = entry.outputs.filter(({ output }) => output === kind);
-      const rows = outputs.flatMap((output) => this.#read(place, output));
-      compareRows({ place: `${place} ${kind}`, expected: expected[kind], rows }, violated);
-    }
+    for (const kind of ['rows', 'quarantine'] as const)
+      compareRows({ place: `${place} ${kind}`, expected: expected[kind], rows: found[kind] }, violated);
   }
 
   /** Rows of a staged or published object. */

@@ -15,6 +15,8 @@ export interface ProducedRecord {
 export interface OraclePartition extends PartitionId {
   /** First offset that Kafka still has. */
   readonly start: number;
+  /** Every first offset that it has had since. */
+  readonly starts?: readonly number[];
   readonly produced: ReadonlyMap<number, ProducedRecord>;
   /** In the order in which they happened; `produced` is what stands after the last. */
   readonly cuts?: readonly OracleCut[];
@@ -31,6 +33,31 @@ export interface OracleCut {
 export function recordAt(partition: OraclePartition | undefined, offset: number, epoch: number) {
   const cut = partition?.cuts?.find((c) => c.epoch > epoch && offset >= c.at);
   return cut === undefined ? partition?.produced.get(offset) : cut.removed.get(offset);
+}
+
+/** The record under an offset of a range. */
+export type RecordOf = (offset: number) => ProducedRecord | undefined;
+
+/**
+ * What may stand in a range: the truth first. Where Kafka has lost what the new leader wrote behind a cut, it
+ * says that the log before ended where its own log begins now. Nobody can tell any more, and what was read of
+ * the log before may go on up to there: to a beginning that Kafka had, and nowhere else.
+ */
+export function possibleRecords(
+  partition: OraclePartition | undefined,
+  range: { readonly start: number; readonly next: number; readonly leaderEpoch: number },
+): RecordOf[] {
+  const { start, next, leaderEpoch } = range;
+  const { cuts = [], starts = [] } = partition ?? {};
+  const truth: RecordOf = (offset) => recordAt(partition, offset, leaderEpoch);
+  const upTo = (end: number, epoch: number): RecordOf => {
+    return (offset) => (offset < end ? recordAt(partition, offset, epoch) : truth(offset));
+  };
+  const heard = cuts.filter(({ at, epoch }) => epoch <= leaderEpoch && at < next);
+  const others = heard.flatMap(({ at, epoch }) =>
+    starts.filter((end) => end > Math.max(at, start)).map((end) => upTo(end, epoch - 1)),
+  );
+  return [truth, ...others];
 }
 
 export function lastCommitted({ produced }: OraclePartition): number {

@@ -23,6 +23,7 @@ export class WatchedLake {
   readonly kafka = {
     ...{ ...SLOT, start: 0, produced: new Map(PRODUCED.entries()) },
     cuts: [] as OracleCut[],
+    starts: [] as number[],
   };
   readonly oracle: LakeOracle;
   #sequence = 0;
