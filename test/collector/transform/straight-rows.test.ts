@@ -11,7 +11,7 @@ import { temporaryDirectory } from '../../support/temp.ts';
 import { plainTable } from '../../support/written-lake.ts';
 
 const home = temporaryDirectory();
-const transformer = createTransformer({ memoryBytesMax: 256e6, threads: 1 });
+const transformer = createTransformer({ memoryBytesMax: 256e6, threads: 2 });
 const limits = { spillDirectory: home, memoryBytesMax: 256e6, threads: 1 };
 const database = await openDatabase({ directories: [home], ...limits });
 after(async () => {
