@@ -31,18 +31,25 @@ after(() => {
   for (const database of databases) database.close();
 });
 
+interface Copy {
+  /** DuckDB is done with it. */
+  readonly done: PromiseWithResolvers<void>;
+  readonly go: PromiseWithResolvers<void>;
+}
+
 /** Each COPY waits, once it is done, until the test lets its answer go. */
-function held(database: Database, copies: PromiseWithResolvers<void>[]): Database {
+function held(database: Database, copies: Copy[]): Database {
   return {
     ...database,
     async rows(sql) {
       if (!sql.startsWith('COPY')) return await database.rows(sql);
-      const copy = Promise.withResolvers<void>();
+      const copy = { done: Promise.withResolvers<void>(), go: Promise.withResolvers<void>() };
       copies.push(copy);
       try {
         return await database.rows(sql);
       } finally {
-        await copy.promise;
+        copy.done.resolve();
+        await copy.go.promise;
       }
     },
   };
@@ -53,31 +60,35 @@ async function opened(threads = 2) {
   const limits = { spillDirectory: directory, memoryBytesMax: 256e6, threads: 1 };
   const database = await openDatabase({ directories: [directory], ...limits });
   databases.push(database);
-  const copies: PromiseWithResolvers<void>[] = [];
+  const copies: Copy[] = [];
   const first = held(database, copies);
-  const beside = async () => held(await database.beside(), copies);
+  let connections = 1;
+  const beside = async () => {
+    connections++;
+    return held(await database.beside(), copies);
+  };
   const parts = { database: { ...first, beside }, compiled, plan, clock: systemClock, threads };
   const straight = new StraightRows({ ...parts, table, directory, parquetOptions: 'FORMAT parquet' });
   const inserts = new ChunkInserts({ ...parts, straight });
   for (const sql of compiled.createStaged) await database.run(sql);
   await inserts.open();
-  return { directory, database, copies, straight, inserts };
+  return { directory, database, copies, straight, inserts, connections };
 }
 
 type Opened = Awaited<ReturnType<typeof opened>>;
 
 /** Chunk `i` of the window, with the value of one record replaced. */
-function chunk(i: number, replaced?: string): ColumnChunk {
+function chunk(i: number, replaced?: string, rows = ROWS): ColumnChunk {
   const [separator, nullMark] = [Buffer.from(marks.separator), Buffer.from(marks.nullMark)];
   const made = new ColumnChunk({ separator, nullMark, keys: false, headers: false, text: true });
-  const records = Array.from({ length: ROWS }, (_, row) => {
+  const records = Array.from({ length: rows }, (_, row) => {
     const offset = i * ROWS + row;
     const value = Buffer.from(row === 7 && replaced !== undefined ? replaced : `{"n":${offset}}`);
     return { offset, timestamp: 0, key: null, value, headers: [] };
   });
   const batch = encodeRecordBatch({ baseOffset: i * ROWS }, records);
   made.beginPart(0);
-  made.appendBatch(batch, readBatchHeader(batch), { fromOffset: i * ROWS, nextOffset: (i + 1) * ROWS });
+  made.appendBatch(batch, readBatchHeader(batch), { fromOffset: i * ROWS, nextOffset: i * ROWS + rows });
   return made;
 }
 
@@ -85,7 +96,8 @@ const add = ({ inserts }: Opened, i: number, replaced?: string) =>
   inserts.add(chunk(i, replaced), { exactText: false, firstId: i * ROWS });
 
 async function letGo({ copies }: Opened, i: number): Promise<void> {
-  copies[i]?.resolve();
+  await copies[i]?.done.promise;
+  copies[i]?.go.resolve();
   await new Promise((resolve) => setImmediate(resolve));
 }
 
@@ -124,12 +136,11 @@ test('a second chunk is in DuckDB before the first one is done, and a third is n
   assert.equal(window.straight.filtered, (3 * ROWS) / 10);
 });
 
-test('with one thread chunks come one after another', async () => {
+test('with one thread there is one connection, and chunks come one after another', async () => {
   const window = await opened(1);
+  assert.equal(window.connections, 1);
   await add(window, 0);
   const second = add(window, 1);
-  await new Promise((resolve) => setImmediate(resolve));
-  assert.equal(window.copies.length, 1);
   await letGo(window, 0);
   await second;
   await letGo(window, 1);
@@ -188,6 +199,42 @@ test('where the second of two is refused the first stays, and a third that runs 
     ),
   );
   assert.equal(window.straight.filtered, ROWS / 10);
+});
+
+test('a short chunk behind a refused one is staged behind it', async () => {
+  const window = await opened();
+  await add(window, 0);
+  await add(window, 1, '{"n":"x"}');
+  const short = window.inserts.add(chunk(2, undefined, 100), { exactText: false, firstId: 2 * ROWS });
+  await letGo(window, 1);
+  await letGo(window, 0);
+  await short;
+  await window.inserts.settled();
+  const wanted = passing([1, 2]).filter((n) => n !== ROWS + 7 && n < 2 * ROWS + 100);
+  assert.ok(same((await offsets(window)).staged, wanted));
+});
+
+test('records are set aside while two chunks are under way', async () => {
+  const window = await opened();
+  await add(window, 0);
+  await add(window, 1);
+  const odd = { partition: 0, offset: 99, timestamp: 0, code: 'TOMBSTONE', raw: null } as const;
+  await window.inserts.aside((database) => database.appendOdd([odd]));
+  await letGo(window, 0);
+  await letGo(window, 1);
+  await window.inserts.settled();
+  assert.deepEqual(await window.database.rows('SELECT o FROM odd'), [{ o: 99n }]);
+});
+
+test('each connection has times in UTC, whatever the machine has', async () => {
+  const { TZ } = process.env;
+  process.env['TZ'] = 'Asia/Tokyo';
+  const { database } = await opened(1);
+  const another = await database.beside();
+  const [row] = await another.rows("SELECT current_setting('TimeZone') AS zone");
+  if (TZ === undefined) delete process.env['TZ'];
+  else process.env['TZ'] = TZ;
+  assert.deepEqual(row, { zone: 'UTC' });
 });
 
 test('a window that failed in one of two chunks ends only when the other has stopped', async () => {
