@@ -8,6 +8,7 @@ import type { LogPlace, PartitionId } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { AgentConfig } from './config.ts';
 import type {
+  GapNotice,
   LogReader,
   SoughtPartition,
   Source,
@@ -151,6 +152,7 @@ class RunningAgent implements Agent {
       },
       described: (partitions) => {
         this.#book.described(partitions);
+        this.#tellGaps(this.#book.gapsOfGone());
         this.#makeRoom();
       },
       batches: (slot, batches) => {
@@ -163,11 +165,7 @@ class RunningAgent implements Agent {
       gap: (slot, startOffset, nextOffset, reason) => {
         const state = this.#book.stateOf(slot);
         if (state !== undefined) this.#segmenter.flush(state.id);
-        for (const gap of this.#book.gap(slot, { startOffset, nextOffset, reason })) {
-          const { topic, partition, startOffset: from, nextOffset: to } = gap;
-          this.#parts.events.gapFound({ topic, partition, startOffset: from, nextOffset: to, reason });
-        }
-        this.#feed.wake();
+        this.#tellGaps(this.#book.gap(slot, { startOffset, nextOffset, reason }));
       },
       truncated: (slot, cut, reason) => this.#truncated(slot, cut, reason),
       proven: (partition) => {
@@ -175,6 +173,12 @@ class RunningAgent implements Agent {
         this.#feed.wake();
       },
     };
+  }
+
+  #tellGaps(gaps: readonly GapNotice[]): void {
+    for (const { topic, partition, startOffset, nextOffset, reason } of gaps)
+      this.#parts.events.gapFound({ topic, partition, startOffset, nextOffset, reason });
+    this.#feed.wake();
   }
 
   /** What is committed of it stays in the lake; what is only spooled goes, by name. */
@@ -276,7 +280,7 @@ class RunningAgent implements Agent {
         });
         this.#drop(commits);
         for (const cut of cuts) cut();
-        this.#feed.wake();
+        this.#tellGaps(this.#book.gapsOfGone());
       },
       committed: (positions) => {
         this.#drop(
@@ -292,7 +296,7 @@ class RunningAgent implements Agent {
       rewind: (partition, offset, rewindEpoch, reason) => {
         events.rewound({ topic: partition.topic, partition: partition.partition, offset, reason });
         this.#book.rewind(partition, offset, rewindEpoch);
-        this.#feed.wake();
+        this.#tellGaps(this.#book.gapsOfGone());
       },
       fill: (partition, range, rewindEpoch) => {
         const { topic, partition: number } = partition;

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { ConfigError, loadConfigFile, type Refine } from '@sluice/shared/config-file.ts';
 import { httpSection, logSection } from '@sluice/shared/config-sections.ts';
+import { messageOf } from '@sluice/shared/errors.ts';
 import { bitRate, byteSize, duration, hostPort } from '@sluice/shared/units.ts';
 import { z } from 'zod';
 
@@ -155,7 +156,7 @@ const refine: Refine<z.output<typeof agentSchema>> = (config) => {
     try {
       new RegExp(entry.pattern);
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       problems.push({
         path: ['topics', index, 'pattern'],
         message,
@@ -204,7 +205,7 @@ export function readSecretFile(path: string): string {
   try {
     return readFileSync(path, 'utf8').replace(/\r?\n$/, '');
   } catch (error) {
-    const message = `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+    const message = `cannot be read: ${messageOf(error)}`;
     const remedy = 'name an existing file that the agent’s user may read';
     throw new ConfigError(path, [{ line: 0, path: '', message, remedy }]);
   }

@@ -84,7 +84,7 @@ export interface Source {
   pass(partition: { topic: string; partition: number }, reasons: readonly string[]): void;
   /** Next offsets to commit to the group. What no COMMIT_OFFSETS event confirmed is kept and repeated. */
   commit(offsets: readonly { topic: string; partition: number; nextOffset: number }[]): void;
-  /** Where the logs of the assigned partitions begin and end now, asked of Kafka; those that are described. */
+  /** Where the logs of assigned partitions begin and end now, asked of Kafka; those that are described. */
   logs(): Promise<readonly LogBounds[]>;
   status(): SourceStatus;
 }
@@ -246,7 +246,7 @@ export interface UplinkHandler {
   hold(topic: string, reason: string): void;
   release(topic: string): void;
   refused(topic: string, code: string, message: string): void;
-  /** The collector asks where the assigned partitions' logs begin and end now; undefined: it cannot be told. */
+  /** The collector asks where assigned partitions' logs begin and end now; undefined: it cannot be told. */
   look(): Promise<readonly LogBounds[] | undefined>;
   /** The stream ended; partitions must be declared again by `declared()` of the next one. */
   disconnected(reason: string): void;

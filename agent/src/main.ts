@@ -1,4 +1,4 @@
-// sluice-agent: run, check, status, spool, sample. The only place where the agent’s parts are made from its
+// sluice-agent: run, check, status, spool, sample. The only place where the agent's parts are made from its
 // config.
 import { type Clock, systemClock } from '@sluice/shared/clock.ts';
 import { type Command, runCommandLine, UsageError } from '@sluice/shared/command-line.ts';

@@ -11,22 +11,20 @@ import { type CollectorConfig, configPath, listenerFiles } from './config.ts';
 import { configChange } from './config-change.ts';
 import type {
   Catalog,
-  ChangingSchemas,
   ObjectStore,
   SchemaSource,
   TableConfig,
   TableWriter,
   Transformer,
 } from './contracts.ts';
+import { createDetectingTable } from './detecting-table.ts';
 import type { Events } from './events.ts';
 import { type AgentLogs, createIngest, type Ingest, type IngestOptions } from './ingest/ingest.ts';
 import { tableDefinitions } from './ledger/publish.ts';
 import { createTableWriter } from './ledger/table-writer.ts';
 import { type CollectorFacts, judgeHealth, type TableFacts } from './ops/health.ts';
 import type { ReferenceSource } from './reference-place.ts';
-import { createDetectingTransformer } from './schema/detecting-transformer.ts';
-import { openSchemaLog } from './schema/schema-log.ts';
-import { TableSchema } from './schema/table-schema.ts';
+import type { TableSchema } from './schema/table-schema.ts';
 import { type TableParts, TableSet } from './table-set.ts';
 import { createTransformer } from './transform/transformer.ts';
 import { createSequencer } from './window/sequencer.ts';
@@ -67,8 +65,9 @@ export interface Collector {
    * ConfigError with everything that is in the way; then nothing has changed.
    */
   reconfigure(config: CollectorConfig): Promise<Reconfigured>;
+  /** Tries parked tables at once. */
   retryNow(): void;
-  /** Tries parked tables at once, and reads the listener's certificates again. */
+  /** The same, and reads the listener's certificates again. */
   reload(): void;
   report(): HealthReport;
   /** What `report` judges, for metrics. */
@@ -169,23 +168,22 @@ class RunningCollector implements Collector {
 
   #createTable(table: TableConfig, { joins }: { readonly joins: boolean }): TableParts {
     const { config, store, catalog, clock, random, events, collectorId: writerId } = this.#parts;
-    const detected = table.detects === undefined ? undefined : this.#createSchema(table);
-    const schemasOf = (now: TableConfig) =>
-      detected === undefined ? this.#transformer.schema(now) : this.#detected(now, detected);
-    const schemas = schemasOf(table);
-    const writer = createTableWriter({ table, schemas, store, catalog, clock, random, events, writerId });
+    const shared = { table, store, catalog, clock, events, writerId };
+    const detecting =
+      table.detects === undefined
+        ? undefined
+        : createDetectingTable({ ...shared, transformer: this.#transformer });
+    const schemasOf = (now: TableConfig) => detecting?.schemas ?? this.#transformer.schema(now);
+    const writer = createTableWriter({ ...shared, schemas: schemasOf(table), random });
     const workDir = configPath(config, config.collector.workDir);
-    const transformer =
-      detected === undefined
-        ? this.#transformer
-        : createDetectingTransformer({ transformer: this.#transformer, schema: detected, events });
+    const transformer = detecting?.transformer ?? this.#transformer;
     const lane = createTableLane({ table, joins, writer, transformer, workDir, clock, random, events });
     return {
       writer,
       lane,
-      fits: (changed) => this.#fits(changed, detected),
+      fits: (changed) => this.#fits(changed, detecting?.schema),
       configure: (changed) => {
-        detected?.configure(changed);
+        detecting?.schema.configure(changed);
         writer.configure(changed, schemasOf(changed));
         lane.configure(changed);
       },
@@ -197,24 +195,6 @@ class RunningCollector implements Collector {
     if (detected !== undefined) return await detected.fits(table);
     const definitions = tableDefinitions(table, this.#transformer.schema(table));
     for (const definition of Object.values(definitions)) await this.#parts.catalog.ensureTable(definition);
-  }
-
-  #createSchema(table: TableConfig): TableSchema {
-    const { store, catalog, clock, events, collectorId: writerId } = this.#parts;
-    const log = openSchemaLog(table.name, store);
-    const ensure = async (made: TableConfig, grow: boolean) => {
-      const { quarantine, ...grown } = tableDefinitions(made, this.#transformer.schema(made));
-      await catalog.ensureTable(quarantine);
-      for (const definition of Object.values(grown))
-        await (grow ? catalog.growTable(definition) : catalog.ensureTable(definition));
-    };
-    return new TableSchema({ table, log, catalog, ensure, clock, events, writerId });
-  }
-
-  #detected(table: TableConfig, schema: TableSchema): ChangingSchemas {
-    const now = () => this.#transformer.schema(schema.table());
-    const ensureQuarantine = () => this.#parts.catalog.ensureTable(tableDefinitions(table, now()).quarantine);
-    return { now, prepare: async () => void ((await schema.ready()) ?? (await ensureQuarantine())) };
   }
 
   async start(): Promise<number> {

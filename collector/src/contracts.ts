@@ -199,7 +199,7 @@ export interface TransformResult {
     readonly rule: string;
     readonly rows: number;
   }[];
-  /** Of a table that detects its columns: what its schema lacks, to be added before the window is committed. */
+  /** Of a table that detects its columns: what its schema lacks, and gets before the window is committed. */
   readonly news?: SchemaNews | undefined;
   /** The same: values that contradict its schema, and so quarantined their records. */
   readonly contradictions?: { readonly records: number; readonly fields: readonly string[] } | undefined;

@@ -133,7 +133,7 @@ export interface PublishedEntry extends LedgerEntryBase {
   readonly kind: 'published';
 }
 
-/** Every row of its quarantine object in [start, next): `records` of them, the first at `start`, the last before `next`. */
+/** Every row that its quarantine object has in [start, next): `records` of them, the first at `start`. */
 export interface ReplayedRange extends PartitionId {
   readonly start: number;
   readonly next: number;

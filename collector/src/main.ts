@@ -1,5 +1,5 @@
-// sluice-collector: run, check, status, verify, query, explain, test, detect, pki. The only place where the
-// collector's parts are made from its config.
+// sluice-collector: run, check, status, verify, replay, query, explain, test, detect, pki. The only place
+// where the collector's parts are made from its config.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
@@ -15,7 +15,8 @@ import { createCatalog } from './catalog/open-catalog.ts';
 import { glueSchemas, s3References, withReferences } from './clients.ts';
 import { createCollector } from './collector.ts';
 import { type CollectorConfig, configPath, loadCollectorConfig } from './config.ts';
-import type { Catalog, ObjectStore, TableConfig, TableSchemas } from './contracts.ts';
+import type { Catalog, ObjectStore, ReplayingWriter, TableConfig } from './contracts.ts';
+import { createDetectingTable } from './detecting-table.ts';
 import { createEvents } from './events.ts';
 import { createObjectStore } from './lake/open-store.ts';
 import { createTableWriter } from './ledger/table-writer.ts';
@@ -119,7 +120,7 @@ const commands: Readonly<Record<string, Command>> = {
       const selection = parseSelection({ code, from, to, offset }, flags['all'] === true);
       const dryRun = flags['dry-run'] === true;
       const call = { name, selection, dryRun, json: flags['json'] === true };
-      return known(load(options)).then((config) => runReplay(config, call));
+      return runReplay(load(options), call);
     },
   },
   query: {
@@ -318,20 +319,19 @@ interface ReplayInto extends ReplayCall {
 function replayInto(config: CollectorConfig, { table, transformer, lake, selection, dryRun }: ReplayInto) {
   const onProgress = (so: Replayed) => void process.stderr.write(formatProgress(so));
   return withReader(config, async ({ reader, scratch, directories }) => {
-    const shared = { reader: reader.readingOnce(), scratch, clock: systemClock, random: systemRandom };
-    const options = { ...shared, directories, table, selection, transformer, onProgress };
-    if (dryRun) return replay({ ...options, writer: undefined });
-    const writer = replayWriter(lake, { table, schemas: transformer.schema(table) });
-    return withWriter(writer, () => replay({ ...options, writer }));
+    const events = createEvents(createLogger('sluice-collector', 'warn'), createMetrics());
+    const writerId = `replay-${hostname()}-${systemRandom.hex(3)}`;
+    const each = { ...lake, table, clock: systemClock, random: systemRandom, events, writerId };
+    const detecting =
+      table.detects === undefined ? undefined : createDetectingTable({ ...each, transformer, dryRun });
+    const runner = detecting?.transformer ?? transformer;
+    const options = { ...each, reader: reader.readingOnce(), scratch, directories, selection, onProgress };
+    const run = (writer: ReplayingWriter | undefined) => replay({ ...options, transformer: runner, writer });
+    if (dryRun) return run(undefined);
+    // A writer beside those of the running collectors: they meet in the ledger only.
+    const schemas = detecting?.schemas ?? transformer.schema(table);
+    return withWriter(createTableWriter({ ...each, schemas }), run);
   });
-}
-
-/** A writer beside those of the running collectors: they meet in the ledger only. */
-function replayWriter(lake: Lake, made: { table: TableConfig; schemas: TableSchemas }) {
-  const events = createEvents(createLogger('sluice-collector', 'warn'), createMetrics());
-  const writerId = `replay-${hostname()}-${systemRandom.hex(3)}`;
-  const each = { ...lake, clock: systemClock, random: systemRandom, events, writerId };
-  return createTableWriter({ ...each, ...made });
 }
 
 async function query(

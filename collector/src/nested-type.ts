@@ -15,7 +15,7 @@ export interface NestedField {
 
 export const scalar = (name: string): NestedType => ({ kind: 'scalar', name });
 
-/** Whatever is no array, map or struct is taken as a scalar: who reads it knows whether there is such a one. */
+/** Whatever is no array, map or struct is taken as a scalar: who reads it knows whether there is such. */
 export function parseNested(text: string): NestedType {
   const [, outer = '', inner = ''] = /^\s*(array|map|struct)\s*<(.*)>\s*$/is.exec(text) ?? [];
   switch (outer.toLowerCase()) {
@@ -69,7 +69,7 @@ function extend(standing: NestedType, wanted: NestedType): NestedType | undefine
   }
   if (standing.kind === 'struct' && wanted.kind === 'struct')
     return extendStruct(standing.fields, wanted.fields);
-  return plain(nestedText(standing)) === plain(nestedText(wanted)) ? standing : undefined;
+  return comparable(nestedText(standing)) === comparable(nestedText(wanted)) ? standing : undefined;
 }
 
 function extendStruct(
@@ -78,7 +78,7 @@ function extendStruct(
 ): NestedType | undefined {
   const fields = [...standing];
   for (const { name, type } of wanted) {
-    const at = fields.findIndex((field) => plain(field.name) === plain(name));
+    const at = fields.findIndex((field) => comparable(field.name) === comparable(name));
     const there = fields[at];
     if (there === undefined) {
       fields.push({ name, type });
@@ -91,13 +91,13 @@ function extendStruct(
   return { kind: 'struct', fields };
 }
 
-/** People write types as they like. */
-function plain(text: string): string {
+/** As types and names are compared: people write them as they like. */
+export function comparable(text: string): string {
   return text.toLowerCase().replaceAll(' ', '');
 }
 
 /** Splits at the commas that are in no brackets. */
-function splitTypes(text: string): string[] {
+export function splitTypes(text: string): string[] {
   const parts: string[] = [];
   let depth = 0;
   let from = 0;

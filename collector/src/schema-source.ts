@@ -1,4 +1,6 @@
-// Schemas that values name by an id: how one is asked for, and what is told of it.
+// Schemas that values name by an id: how one is asked for, and what a registry tells of it. The schemas of
+// tables that detect their columns are other things: tables.ts has them.
+
 /** Whose values are read when a schema is wanted. */
 export interface SchemaPlace {
   readonly topic: string;
@@ -19,7 +21,7 @@ export interface FoundSchema {
   readonly references: readonly string[];
 }
 
-/** Where schemas come from (implemented by schemas/). */
+/** A registry: an agent's, asked over the link (ingest/ingest.ts), or Glue's (catalog/glue-schemas.ts). */
 export interface SchemaSource {
   /** undefined where the registry says that there is none. SCHEMA_UNAVAILABLE where it cannot be asked. */
   find(want: SchemaWant): Promise<FoundSchema | undefined>;

@@ -1,5 +1,6 @@
 // What you can set about a table's records: what their values are, how they are packed, and what becomes of
 // keys, headers and tombstones.
+import { messageOf } from '@sluice/shared/errors.ts';
 import { z } from 'zod';
 import { readProtobufFiles } from './protobuf-files.ts';
 import type { CsvInput, InputFormat, RecordOptions } from './tables.ts';
@@ -199,7 +200,7 @@ function unreadable(task: () => unknown): InputProblem[] {
     task();
     return [];
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     return [{ message, remedy: 'name a file that the collector can read, relative to this one' }];
   }
 }

@@ -23,7 +23,7 @@ export interface TableSetOptions {
   readonly events: Events;
   readonly drainMs: number;
   create(table: TableConfig, how: { readonly joins: boolean }): TableParts;
-  /** The same of a table that is new. */
+  /** Throws where the catalog cannot take what a new table makes. */
   fits(table: TableConfig): Promise<void>;
   sequencer(): TableChanges;
 }

@@ -186,10 +186,10 @@ export interface TableConfig {
   readonly output: OutputFormat;
   readonly provenance: 'none' | 'position' | 'full';
   readonly quarantineRaw: 'keep' | 'hash' | 'drop';
-  /** Share of a window's records that may be bad; above it the window waits. */
+  /** Share of a window's records that may be bad; above it the table is parked. */
   readonly quarantineRatioMax?: number | undefined;
   readonly startAt: 'earliest' | 'latest' | undefined;
-  /** What lies in Kafka's log below where the table began a partition: read beside what comes live, or not. */
+  /** What lies in Kafka's log below where the table began a partition: read beside live data, or not. */
   readonly backfill: 'earliest' | undefined;
   /** What becomes of the topic while this table cannot be written and somebody has to help it. */
   readonly whenParked: 'hold' | 'detach';

@@ -38,7 +38,7 @@ export function grainOf(pattern: string): TimeGrain | undefined {
   return LETTERS.map(({ grain }) => grain).findLast((grain) => grains.includes(grain));
 }
 
-export function patternOf({ by, pattern }: TimeSpelling): string {
+function patternOf({ by, pattern }: TimeSpelling): string {
   return pattern ?? PLAIN[by];
 }
 

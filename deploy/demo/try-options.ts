@@ -6,8 +6,8 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { RangeRequest } from './try-ranges.ts';
 
-export const FORMATS = ['json', 'csv', 'text', 'bytes'] as const;
-export const MECHANISMS = ['plain', 'scram-sha-256', 'scram-sha-512'] as const;
+const FORMATS = ['json', 'csv', 'text', 'bytes'] as const;
+const MECHANISMS = ['plain', 'scram-sha-256', 'scram-sha-512'] as const;
 export const PASSWORD_VARIABLE = 'SLUICE_TRY_PASSWORD';
 
 const RECORDS_DEFAULT = 100_000;

@@ -19,19 +19,19 @@ export const CONNECT_PATH = '/sluice.v1.LinkService/Connect';
  * A segment's payload on the wire is never larger: one record batch of 256 MiB plain can only come
  * compressed.
  */
-export const SEGMENT_PAYLOAD_BYTES_MAX = 64 * 2 ** 20;
+const SEGMENT_PAYLOAD_BYTES_MAX = 64 * 2 ** 20;
 export const MESSAGE_BYTES_MAX = SEGMENT_PAYLOAD_BYTES_MAX + 2 ** 20;
 
 const CODECS: readonly SegmentCodec[] = ['none', 'lz4', 'zstd'];
 const SKIPPED_KINDS: readonly (SkippedSpan['kind'] | undefined)[] = [undefined, 'control', 'aborted'];
 const TOPIC_ID_BYTES = 16;
 
-export function topicIdToWire(topicId: string): Uint8Array {
+function topicIdToWire(topicId: string): Uint8Array {
   return Buffer.from(topicId, 'hex');
 }
 
 /** LINK_MESSAGE_INVALID unless it has 16 bytes. */
-export function topicIdFromWire(bytes: Uint8Array): string {
+function topicIdFromWire(bytes: Uint8Array): string {
   if (bytes.length !== TOPIC_ID_BYTES) throw invalid(`a topic id of ${bytes.length} bytes`);
   return Buffer.from(bytes).toString('hex');
 }

@@ -4,7 +4,7 @@
 import { constants, gunzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import lz4 from 'lz4-napi';
 import snappy from 'snappy';
-import { assert, SluiceError } from './errors.ts';
+import { assert, messageOf, SluiceError } from './errors.ts';
 import type { SegmentCodec } from './segment.ts';
 
 /** Kafka's compression types, attributes bits 0-2 of a RecordBatch (Kafka protocol guide, "Record Batch"). */
@@ -51,10 +51,7 @@ export function decompressBatch(codec: BatchCodec, bytes: Buffer, bytesMax: numb
     if (error instanceof SluiceError) throw error;
     if (error instanceof Error && 'code' in error && error.code === 'ERR_BUFFER_TOO_LARGE')
       throw tooLarge(codec, bytesMax);
-    throw corrupt(
-      `${codec} data cannot be decompressed: ${error instanceof Error ? error.message : String(error)}`,
-      error,
-    );
+    throw corrupt(`${codec} data cannot be decompressed: ${messageOf(error)}`, error);
   }
 }
 

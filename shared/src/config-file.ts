@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { type Document, isMap, isScalar, LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';
-import { SluiceError } from './errors.ts';
+import { messageOf, SluiceError } from './errors.ts';
 
 export interface ConfigProblem {
   /** 1-based; 0 where the file as a whole is meant. */
@@ -46,7 +46,7 @@ export function loadConfigFile<S extends z.ZodType>(
   try {
     text = readFileSync(file, 'utf8');
   } catch (error) {
-    const message = `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+    const message = `cannot be read: ${messageOf(error)}`;
     throw new ConfigError(file, [
       { line: 0, path: '', message, remedy: 'name an existing, readable file with --config' },
     ]);

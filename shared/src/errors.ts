@@ -181,7 +181,7 @@ export const ERRORS = {
   DATA_QUALITY_FAILED: {
     kind: 'reject',
     remedy:
-      'Correct the source, or the rule in the table’s evaluate_data_quality; the window waits and is tried again.',
+      'Correct the source, or the rule in the table’s evaluate_data_quality, and send SIGHUP; the table is parked until then.',
   },
   QUARANTINE_BUDGET_EXCEEDED: {
     kind: 'reject',
@@ -340,6 +340,11 @@ export function describeError(error: unknown): string {
   if (error instanceof SluiceError)
     return `${error.code}: ${error.message}${error.place ? ` (${error.place})` : ''}`;
   return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+}
+
+/** What a thrown thing of any library says, without its name. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 export function isKind(error: unknown, kind: ErrorKind): boolean {

@@ -2,6 +2,7 @@
 // is healthy is the program's own judgement, given by `report`.
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { messageOf } from './errors.ts';
 import type { Metrics } from './metrics.ts';
 
 /**
@@ -46,7 +47,7 @@ export interface OpsServer {
 export async function startOpsServer(options: OpsServerOptions): Promise<OpsServer> {
   const server = createServer((request, response) => {
     answer(options, request.url ?? '/', response).catch((error: unknown) => {
-      send(response, 500, `${error instanceof Error ? error.message : String(error)}\n`);
+      send(response, 500, `${messageOf(error)}\n`);
     });
   });
   server.maxConnections = 64;

@@ -71,6 +71,11 @@ const SCALES: readonly (readonly [number, string])[] = [
   [2 ** 10, 'KiB'],
 ];
 
+/** A number of things for people: 8,211,904. */
+export function formatCount(count: number): string {
+  return count.toLocaleString('en-US');
+}
+
 /** Bytes for people: 1.2 GiB. */
 export function formatBytes(bytes: number): string {
   for (const [scale, unit] of SCALES) if (bytes >= scale) return `${trim(bytes / scale)} ${unit}`;

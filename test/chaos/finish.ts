@@ -11,7 +11,7 @@ import { floods, judge } from './verdict.ts';
  * From the last fault until all is acknowledged: a link that died in silence is noticed in 45 s, and what is
  * parked tries again every 2 minutes at the latest. A busy machine has time.
  */
-export const DRAIN_MS_MAX = 300_000;
+const DRAIN_MS_MAX = 300_000;
 const HEALTHY_MS_MAX = 120_000;
 
 /** What ordinary lag tools see, over all topics. */

@@ -3,7 +3,7 @@
 // same.
 
 export const SELF = '§';
-export const OTHER = '¤';
+const OTHER = '¤';
 
 export type Operation =
   | { readonly op: 'create'; readonly key: string; readonly body: string }

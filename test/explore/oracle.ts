@@ -17,7 +17,7 @@ interface Committed {
 export const DELETED = 'deleted:';
 
 /** Rows of one object are spelled `<partition>:<offset>`, joined by commas. */
-export const rowsOf = (content: string) => content.split(',');
+const rowsOf = (content: string) => content.split(',');
 const tableOf = (key: string) => key.split('/')[0] ?? '';
 
 /** The first promise that the world breaks. */

@@ -31,7 +31,7 @@ export const TWO: readonly WindowPlan[] = [
   [2, 1],
 ];
 /** As another collector might cut the same records. */
-export const OTHERWISE: readonly WindowPlan[] = [
+const OTHERWISE: readonly WindowPlan[] = [
   [none, 1],
   [2, none],
 ];
@@ -91,7 +91,7 @@ export function isBelowCheckpoint(world: World, key: string): boolean {
 /**
  * Anything but the newest entry: whoever creates such a number anew finds one behind it that names another.
  */
-export function isNotLast(world: World, key: string): boolean {
+function isNotLast(world: World, key: string): boolean {
   const numbers = [...world.keys()].filter((k) => k.startsWith('_sluice/ledger/')).map(sequence);
   return sequence(key) < Math.max(...numbers);
 }

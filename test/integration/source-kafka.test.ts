@@ -259,3 +259,17 @@ test('two members join, leave and outlive a killed broker without a gap or an ov
   }
   await Promise.all([stop(first), stop(third)]);
 });
+
+test('a member that is stopped while it joins has left the group, and its partitions wait for no session', async () => {
+  const topic = 'joining';
+  await admin.createTopics({ topics: [{ topic, numPartitions: 2 }] });
+  const first = await record(topic);
+  await eventually('the first has all', () => first.source.status().partitions.length === 2);
+  const membersNow = async () => (await admin.describeGroups([`g-${topic}`])).groups[0]?.members.length;
+  const second = await record(topic);
+  await eventually('the second is joining', async () => (await membersNow()) === 2, { everyMs: 5 });
+  await stop(second);
+  assert.equal(await membersNow(), 1);
+  await eventually('the first has all again', () => first.source.status().partitions.length === 2);
+  await stop(first);
+});

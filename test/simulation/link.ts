@@ -152,7 +152,7 @@ class CollectorEnd extends EventEmitter {
 }
 
 /** One stream: its two ends, and what is between them. */
-export class SimCall {
+class SimCall {
   readonly agent: SimProcess;
   readonly #world: World;
   readonly #agentEnd = new AgentEnd(this);

@@ -36,7 +36,7 @@ export interface SimulationResult {
 }
 
 /** All that was produced is queryable, and the group's offsets say so, this long after the last fault. */
-export const DRAIN_MS_MAX = 300_000;
+const DRAIN_MS_MAX = 300_000;
 const LOOK_EVERY_MS = 500;
 const END_MS_MAX = 60_000;
 /** Collectors are replaced within this after a change of their config. */

@@ -18,6 +18,7 @@ const WIRINGS = [
   'agent/src/agent.ts',
   'collector/src/clients.ts',
   'collector/src/collector.ts',
+  'collector/src/detecting-table.ts',
   'collector/src/table-set.ts',
 ];
 const BASES = [
@@ -82,6 +83,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
     'what stands in a ledger is a contract with every later version, kept in a file of its own',
   'collector/src/tables.ts → collector/src/step-config.ts': 'a step is what its schema makes of it: a type',
   'collector/src/contracts.ts → collector/src/tables.ts': 'what a table is fills a file of its own',
+  'collector/src/collector.ts → collector/src/detecting-table.ts':
+    'what a table that detects its columns is made of is wiring, and commands make it, too',
   'collector/src/collector.ts → collector/src/table-set.ts':
     'how tables come and go while agents send is wiring, kept in a file of its own',
   'collector/src/config-change.ts → collector/src/config.ts': 'two configs are compared: a type',

@@ -33,7 +33,7 @@ test(`no function has more than ${FUNCTION_LINES_MAX} lines of its own`, () => {
 });
 
 test(`no line of a comment is wider than ${COMMENT_COLUMNS_MAX} columns`, () => {
-  const comment = /^\s*(\/\/|\/\*|\*) /;
+  const comment = /^\s*(\/\/|\/\*\*?|\*) /;
   const lines = ours.flatMap((file) =>
     textOf(file)
       .split('\n')

@@ -1,144 +1,19 @@
 // The oracle of a whole lake is shown each thing that it must never see, and says so; and a lake in order,
 // and says nothing.
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import { type LakeObject, LakeOracle, type LakeRow, type OracleTable } from '../support/lake-oracle.ts';
-import type { OracleCut, ProducedRecord } from '../support/oracle-log.ts';
-
-const SLOT = { topic: 'orders', topicId: '0'.repeat(32), partition: 0 };
-
-/** Six records: one is malformed, one is void, one was aborted. */
-const PRODUCED: readonly ProducedRecord[] = [
-  { kind: 'good', n: 10, outcome: 'committed' },
-  { kind: 'malformed', n: 11, outcome: 'committed' },
-  { kind: 'void', n: 12, outcome: 'committed' },
-  { kind: 'good', n: 13, outcome: 'aborted' },
-  { kind: 'good', n: 14, outcome: 'committed' },
-  { kind: 'good', n: 15, outcome: 'committed' },
-];
-
-class TestLake {
-  readonly objects = new Map<string, LakeObject>();
-  readonly registered = new Set<string>();
-  readonly findings: string[] = [];
-  readonly kafka = {
-    ...{ ...SLOT, start: 0, produced: new Map(PRODUCED.entries()) },
-    cuts: [] as OracleCut[],
-  };
-  readonly oracle: LakeOracle;
-  #sequence = 0;
-
-  constructor(table: Pick<OracleTable, 'isAdded'> = {}) {
-    this.oracle = new LakeOracle({
-      tables: [{ name: 'orders', topic: 'orders', keepsVoid: false, ...table }],
-      partitions: [this.kafka],
-      lake: {
-        object: (key) => this.objects.get(key),
-        registered: (name, prefix) => this.registered.has(`${name} ${prefix}`),
-      },
-      violated: (what) => this.findings.push(what),
-    });
-  }
-
-  put(key: string, text: string): LakeObject {
-    const bytes = Buffer.from(text);
-    const object = { bytes, sha256: createHash('sha256').update(bytes).digest('hex') };
-    const replaced = this.objects.get(key);
-    this.objects.set(key, object);
-    this.oracle.created(key, object, replaced);
-    return object;
-  }
-
-  remove(key: string): void {
-    this.objects.delete(key);
-    this.oracle.removed(key);
-  }
-
-  append(entry: Record<string, unknown>, sequence = this.#sequence++): void {
-    const key = `_sluice/ledger/orders/${String(sequence).padStart(20, '0')}.json`;
-    this.put(key, JSON.stringify({ sequence, publishedThrough: -1, ...entry }));
-  }
-
-  /** Another leader has nothing from `at` on, and then the same records again. */
-  cut(at: number): this {
-    const removed = new Map([...this.kafka.produced].filter(([offset]) => offset >= at));
-    this.kafka.cuts.push({ at, epoch: this.kafka.cuts.length + 1, removed });
-    return this;
-  }
-
-  fork(offset: number, leaderEpoch = 1): this {
-    this.append({ kind: 'fork', forks: [{ ...SLOT, offset, leaderEpoch }] });
-    return this;
-  }
-
-  open(start = 0): this {
-    this.append({ kind: 'open', partitions: [{ ...SLOT, start }] });
-    return this;
-  }
-
-  /** One window with its objects staged; `change` bends the truth. */
-  commit(
-    start: number,
-    next: number,
-    change: { rows?: LakeRow[]; entry?: Record<string, unknown>; leaderEpoch?: number } = {},
-  ): this {
-    const { leaderEpoch = 0 } = change;
-    const of = (kind: string) => this.#records(start, next).filter((r) => r.kind === kind);
-    const rows = change.rows ?? of('good').map(({ offset, n }) => ({ ...SLOT, offset, n }));
-    const bad = of('malformed').map(({ offset }) => ({ ...SLOT, offset, n: null }));
-    const outputs = [
-      this.#stage('rows', 'orders/part=p0/', start, rows),
-      this.#stage('quarantine', 'orders_quarantine/day=d/', start, bad),
-    ];
-    const records = this.#records(start, next).length;
-    const classes = { in: records, filtered: of('void').length };
-    this.append({
-      kind: 'commit',
-      ranges: [{ ...SLOT, start, next, leaderEpoch }],
-      classes,
-      outputs,
-      ...change.entry,
-    });
-    return this;
-  }
-
-  #records(start: number, next: number) {
-    return PRODUCED.map((record, offset) => ({ ...record, offset })).filter(
-      ({ offset, outcome }) => offset >= start && offset < next && outcome === 'committed',
-    );
-  }
-
-  #stage(output: string, prefix: string, start: number, rows: readonly LakeRow[]) {
-    const stagedKey = `_sluice/staged/orders/${output}-${start}`;
-    const { sha256 } = this.put(stagedKey, JSON.stringify(rows));
-    return { output, stagedKey, finalKey: `${prefix}${start}.json`, sha256 };
-  }
-
-  /** Copies what was staged of the window that begins at `start`, and registers where it lies. */
-  publish(start: number, kinds: readonly string[] = ['rows', 'quarantine']): this {
-    const prefixes: Record<string, string> = {
-      rows: 'orders/part=p0/',
-      quarantine: 'orders_quarantine/day=d/',
-    };
-    for (const kind of kinds) {
-      const staged = this.objects.get(`_sluice/staged/orders/${kind}-${start}`);
-      this.put(`${prefixes[kind]}${start}.json`, staged?.bytes.toString() ?? '');
-      this.registered.add(`${kind === 'rows' ? 'orders' : 'orders_quarantine'} ${prefixes[kind]}`);
-    }
-    return this;
-  }
-}
+import type { LakeRow } from '../support/lake-oracle.ts';
+import { SLOT, WatchedLake } from '../support/watched-lake.ts';
 
 test('a lake in order is left in peace', () => {
-  const lake = new TestLake().open().commit(0, 4).publish(0).commit(4, 6).publish(4);
+  const lake = new WatchedLake().open().commit(0, 4).publish(0).commit(4, 6).publish(4);
   lake.oracle.acknowledged('the group offset', SLOT, 6);
   assert.deepEqual(lake.findings, []);
   assert.deepEqual(lake.oracle.missing(), []);
 });
 
 test('what is not queryable yet is missing, and whoever was told otherwise is found', () => {
-  const lake = new TestLake().open().commit(0, 4).commit(4, 6).publish(4);
+  const lake = new WatchedLake().open().commit(0, 4).commit(4, 6).publish(4);
   assert.deepEqual(lake.oracle.missing(), ['orders/0: 5 was produced and 0 is queryable']);
   lake.publish(0, ['rows']);
   lake.oracle.acknowledged('the spool', SLOT, 4);
@@ -146,7 +21,7 @@ test('what is not queryable yet is missing, and whoever was told otherwise is fo
 });
 
 test('objects without their partition in the catalog are not queryable', () => {
-  const lake = new TestLake().open().commit(0, 6).publish(0);
+  const lake = new WatchedLake().open().commit(0, 6).publish(0);
   lake.registered.delete('orders orders/part=p0/');
   lake.oracle.acknowledged('the spool', SLOT, 6);
   assert.match(lake.findings.join(), /6 is acknowledged and 0 is queryable/);
@@ -156,7 +31,11 @@ const row = (offset: number, n: number): LakeRow => ({ ...SLOT, offset, n });
 const all = [row(0, 10), row(4, 14), row(5, 15)];
 
 for (const [fault, act, says] of [
-  ['a record that is lost', (l: TestLake) => l.open().commit(0, 6, { rows: all.slice(1) }), /@0 is missing/],
+  [
+    'a record that is lost',
+    (l: WatchedLake) => l.open().commit(0, 6, { rows: all.slice(1) }),
+    /@0 is missing/,
+  ],
   [
     'a record that is doubled',
     (l) => l.open().commit(0, 6, { rows: [...all, row(4, 14)] }),
@@ -247,23 +126,23 @@ for (const [fault, act, says] of [
     (l) => void l.open().commit(0, 6).commit(0, 6),
     /names orders\/part=p0\/0.json, as another does/,
   ],
-] as readonly (readonly [string, (lake: TestLake) => unknown, RegExp])[]) {
+] as readonly (readonly [string, (lake: WatchedLake) => unknown, RegExp])[]) {
   test(`the oracle names ${fault}`, () => {
-    const lake = new TestLake();
+    const lake = new WatchedLake();
     act(lake);
     assert.match(lake.findings.join('\n'), says);
   });
 }
 
 test('records of an open transaction are in no window', () => {
-  const lake = new TestLake();
+  const lake = new WatchedLake();
   lake.kafka.produced.set(5, { kind: 'good', n: 15, outcome: 'open' });
   lake.open().commit(0, 6);
   assert.match(lake.findings.join('\n'), /holds orders\/0@5 of an open transaction/);
 });
 
 test('a gap of what Kafka has lost is a fate', () => {
-  const lake = new TestLake();
+  const lake = new WatchedLake();
   lake.kafka.start = 6;
   lake.open().append({ kind: 'gap', gaps: [{ ...SLOT, start: 0, next: 6 }] });
   assert.deepEqual(lake.findings, []);
@@ -271,7 +150,7 @@ test('a gap of what Kafka has lost is a fate', () => {
 });
 
 test('a log that was cut, and a table that goes on at the cut, are left in peace', () => {
-  const lake = new TestLake().open().commit(0, 4).publish(0).cut(2);
+  const lake = new WatchedLake().open().commit(0, 4).publish(0).cut(2);
   assert.match(lake.oracle.missing().join('\n'), /is queryable/);
   lake.fork(2);
   lake.oracle.acknowledged('the spool', SLOT, 4);
@@ -323,16 +202,16 @@ for (const [fault, act, says] of [
     },
     /fills orders\/0 \[0, 4\) from a log that was cut at 2/,
   ],
-] as readonly (readonly [string, (lake: TestLake) => unknown, RegExp])[]) {
+] as readonly (readonly [string, (lake: WatchedLake) => unknown, RegExp])[]) {
   test(`the oracle names ${fault}`, () => {
-    const lake = new TestLake();
+    const lake = new WatchedLake();
     act(lake);
     assert.match(lake.findings.join('\n'), says);
   });
 }
 
 const added = () => {
-  const lake = new TestLake({ isAdded: true }).open(4);
+  const lake = new WatchedLake({ isAdded: true }).open(4);
   const begin = (from: number, to: number) => {
     lake.append({ kind: 'backfill', backfills: [{ ...SLOT, from, to }] });
     return lake;

@@ -52,7 +52,7 @@ export function listOf(value: Json | undefined): readonly Json[] {
 }
 
 /** A call of one of AWS's query APIs, as the root user. */
-export async function queryApi(
+async function queryApi(
   endpoint: string,
   service: string,
   parameters: Readonly<Record<string, string>>,

@@ -4,7 +4,7 @@ import type { LifecycleRule } from '@aws-sdk/client-s3';
 import { projectRoot } from '@sluice/deploy/local/project-root.ts';
 import { at, type Json, listOf, readTemplate, type Template } from './cloudformation.ts';
 
-export const COLLECTOR_TEMPLATE = join(projectRoot, 'deploy/ecs/collector.yaml');
+const COLLECTOR_TEMPLATE = join(projectRoot, 'deploy/ecs/collector.yaml');
 
 export const readCollectorTemplate = (): Template => readTemplate(COLLECTOR_TEMPLATE);
 

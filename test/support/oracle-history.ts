@@ -34,8 +34,10 @@ export class OracleHistory {
     return true;
   }
 
-  /** The log was cut: what lies behind comes again. */
+  /** The log was cut: what lies behind comes again, as it comes live, and is no history any more. */
   cut(slot: string, at: number): void {
+    const begins = this.#begins.get(slot);
+    if (begins !== undefined) this.#begins.set(slot, Math.min(begins, at));
     const unread = this.#read.get(slot);
     if (unread === undefined) return;
     this.#read.set(slot, { start: Math.min(unread.start, at), next: Math.min(unread.next, at) });

@@ -14,7 +14,7 @@ export interface CompiledProtos {
 }
 
 /** Files by their path below `directory`. */
-export function writeProtos(directory: string, files: Readonly<Record<string, string>>): void {
+function writeProtos(directory: string, files: Readonly<Record<string, string>>): void {
   for (const [name, text] of Object.entries(files)) {
     mkdirSync(dirname(join(directory, name)), { recursive: true });
     writeFileSync(join(directory, name), text);

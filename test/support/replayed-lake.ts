@@ -1,6 +1,5 @@
 // A lake with records in quarantine that a corrected config can read, and a replay over it as the command
 // runs it: a writer of its own beside that of the collector.
-
 import type { TableConfig } from '@sluice/collector/contracts.ts';
 import { createEvents } from '@sluice/collector/events.ts';
 import { createTableWriter } from '@sluice/collector/ledger/table-writer.ts';

@@ -8,6 +8,7 @@ import type {
   Spool,
   SpoolPressure,
   Uplink,
+  UplinkFeed,
   UplinkHandler,
 } from '@sluice/agent/contracts.ts';
 import { createEvents } from '@sluice/agent/events.ts';
@@ -33,6 +34,7 @@ export async function startedAgent() {
   const cuts: { cut: string; done: () => void }[] = [];
   let handler: SourceHandler | undefined;
   let heard: UplinkHandler | undefined;
+  let feed: UplinkFeed | undefined;
   let press: (pressure: SpoolPressure) => void = nothing;
   const source = {
     start: async (given: SourceHandler) => {
@@ -45,6 +47,7 @@ export async function startedAgent() {
   } as unknown as Source;
   const spool = {
     append: async (segments: readonly Segment[]) => disk.append(segments),
+    read: (...asked: Parameters<typeof disk.read>) => disk.read(...asked),
     status: () => disk.status(),
     onPressure: (listener: typeof press) => {
       press = listener;
@@ -54,8 +57,8 @@ export async function startedAgent() {
       new Promise<void>((done) => cuts.push({ cut: `${offset} of ${leaderEpoch}`, done })),
   } as unknown as Spool;
   const uplink = {
-    start: (given: UplinkHandler) => {
-      heard = given;
+    start: (given: UplinkHandler, from: UplinkFeed) => {
+      [heard, feed] = [given, from];
     },
     assigned: (partitions: readonly PartitionId[]) =>
       void told.push(...partitions.map(({ topic, partition }) => `${topic}-${partition} is here`)),
@@ -66,7 +69,7 @@ export async function startedAgent() {
   const config = { spool: { segmentBytesMax: 2 ** 20, linger: LINGER_MS, compression: 'none' } } as never;
   const events = createEvents(recordingLogger(), createMetrics());
   await createAgent({ config, source, logReader: noHistory, spool, uplink, clock, events }).start();
-  assert.ok(handler && heard);
+  assert.ok(handler && heard && feed);
   const [kafka, link] = [handler, heard];
   kafka.assigned([id]);
   const log = { leaderEpoch: 0, logStart: 0, logEnd: 99, groupOffset: 0, startAt: undefined };
@@ -86,6 +89,7 @@ export async function startedAgent() {
   return {
     kafka,
     link,
+    feed,
     disk,
     cuts,
     told,

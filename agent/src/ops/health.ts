@@ -6,7 +6,7 @@ import { formatBytes, formatDuration } from '@sluice/shared/units.ts';
 import type { GapNotice, SourceStatus, SpoolStatus, UplinkStatus } from '../contracts.ts';
 
 /** Older unacknowledged data than this is not flowing: three windows of the default length. */
-export const UNACKNOWLEDGED_MS_MAX = 300_000;
+const UNACKNOWLEDGED_MS_MAX = 300_000;
 /** A link or source that is down for less than this is a reconnect, not a state. */
 const SETTLING_MS = 15_000;
 /**

@@ -6,7 +6,7 @@ import type { KafkaSettings } from '../contracts.ts';
 import { createTopicSampler } from '../source/topic-sampler.ts';
 
 /** Half from where the logs begin, half from before they end. */
-export const SAMPLE_RECORDS = 10_000;
+const SAMPLE_RECORDS = 10_000;
 
 export async function sampleTopic(kafka: KafkaSettings, clock: Clock, topic: string): Promise<string> {
   const sampler = createTopicSampler(kafka, clock);

@@ -15,6 +15,8 @@ const PIECE_BYTES = 2 ** 20;
 const RETRY_MS_MIN = 500;
 const RETRY_MS_MAX = 10_000;
 
+const NO_BYTES = Buffer.alloc(0);
+
 export interface HistoryFeedOptions {
   readonly reader: Pick<LogReader, 'read'>;
   readonly clock: Clock;
@@ -136,5 +138,3 @@ function batchesBelow(batches: readonly SourceBatch[], from: number, until: numb
   const nothing = { kind: 'empty', count: 0, timestampMax: -1, compressed: false, bytes: NO_BYTES } as const;
   return [...below, { ...nothing, leaderEpoch, baseOffset, lastOffset: until - 1 }];
 }
-
-const NO_BYTES = Buffer.alloc(0);

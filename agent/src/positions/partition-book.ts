@@ -2,7 +2,6 @@
 // decides where Kafka is read next. Positions are the collector's word; until it has spoken the spool and the
 // group offset stand in.
 import { assert } from '@sluice/shared/errors.ts';
-import { commonRanges, withoutRanges } from '@sluice/shared/offset-range.ts';
 import { type LogPlace, type PartitionId, partitionKey, slotKey } from '@sluice/shared/position.ts';
 import type {
   CommittedPosition,
@@ -26,10 +25,13 @@ import {
   toldCommitted,
   type Welcomed,
 } from './cut-logs.ts';
+import { gapsOfGone } from './gone-topics.ts';
 import {
+  addGaps,
   decideSend,
   declarationOf,
   type Hole,
+  holdsUntold,
   holeFrom,
   infoOfSpool,
   isIdle,
@@ -359,17 +361,21 @@ export class PartitionBook {
     const state = this.stateOf(slot);
     if (state === undefined) return [];
     assert(notice.nextOffset > notice.startOffset, 'a gap is not empty');
-    const { id, info, committed = 0 } = state;
-    const { reason, nextOffset } = notice;
+    const [{ committed = 0 }, { reason, nextOffset }] = [state, notice];
     const startOffset = Math.max(notice.startOffset, committed);
-    const gaps = uncovered(this.#there(state), { startOffset, nextOffset }).map((range) => {
-      return { ...id, leaderEpoch: info.leaderEpoch, reason, ...range };
-    });
-    state.gaps = [...state.gaps, ...gaps].sort((a, b) => a.startOffset - b.startOffset);
-    this.durable(id);
+    const gaps = addGaps(state, uncovered(this.#there(state), { startOffset, nextOffset }), reason);
+    this.durable(state.id);
     const hole = this.#firstHole(state, nextOffset);
     this.#refillUntil(state, hole.until);
     this.#moveTo(state, hole.at);
+    return gaps;
+  }
+
+  /** What is missing before spooled data of topics that are gone: it holds them up no longer. */
+  gapsOfGone(): readonly GapNotice[] {
+    const view = { readNow: (id: PartitionId) => this.stateOf(id), there: this.#there.bind(this) };
+    const gaps = gapsOfGone(this.states(), view);
+    for (const gap of gaps) this.durable(gap);
     return gaps;
   }
 
@@ -378,7 +384,8 @@ export class PartitionBook {
     const state = this.#states.get(partitionKey(id));
     if (state === undefined) return;
     const nextOffset = this.committedOf(position);
-    this.#tellHeld(state, openGaps);
+    if (holdsUntold(state, this.#options.spoolOf(id), openGaps))
+      this.#options.declare([this.#declare(state)]);
     const { leaderEpoch } = position;
     if (nextOffset >= (state.committed ?? 0) && leaderEpoch !== undefined) state.committedEpoch = leaderEpoch;
     state.committed = Math.max(state.committed ?? 0, nextOffset);
@@ -389,12 +396,5 @@ export class PartitionBook {
     if (state.assigned)
       this.#options.source.commit([{ topic: id.topic, partition: id.partition, nextOffset }]);
     else if (this.#options.spoolOf(id) === undefined) this.#states.delete(partitionKey(id));
-  }
-
-  /** What is spooled of an open gap is told, so that it can be asked for. */
-  #tellHeld(state: PartitionState, openGaps: readonly OffsetRange[]): void {
-    if (openGaps.length === 0) return;
-    const held = commonRanges(this.#options.spoolOf(state.id)?.runs ?? [], openGaps);
-    if (withoutRanges(held, state.toldRuns).length > 0) this.#options.declare([this.#declare(state)]);
   }
 }

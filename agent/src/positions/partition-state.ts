@@ -1,6 +1,7 @@
 // What the agent knows of one partition, as values and pure decisions: where to read on in Kafka, where to
 // send on to the collector, and when a range must be read again. The book drives these; nothing here does
 // I/O.
+import { commonRanges, withoutRanges } from '@sluice/shared/offset-range.ts';
 import type { LogPlace, PartitionId } from '@sluice/shared/position.ts';
 import type {
   DeclaredPartition,
@@ -73,6 +74,23 @@ export function declarationOf(state: PartitionState, spool: SpoolPartition | und
   state.toldRuns = runs;
   const spooled = { spoolStart: startOffset, spoolNext: nextOffset, spoolRuns: runs };
   return { ...state.info, ...spooled, readsLog: state.assigned };
+}
+
+/** The notices of gaps that were not known; the state keeps them in offset order. */
+export function addGaps(state: PartitionState, ranges: readonly OffsetRange[], reason: string): GapNotice[] {
+  const { id, info } = state;
+  const gaps = ranges.map((range) => ({ ...id, leaderEpoch: info.leaderEpoch, reason, ...range }));
+  state.gaps = [...state.gaps, ...gaps].sort((a, b) => a.startOffset - b.startOffset);
+  return gaps;
+}
+
+/** Some of an open gap is spooled, and no collector of this stream knows: told, it can be asked for. */
+export function holdsUntold(
+  { toldRuns }: PartitionState,
+  spool: SpoolPartition | undefined,
+  openGaps: readonly OffsetRange[],
+): boolean {
+  return withoutRanges(commonRanges(spool?.runs ?? [], openGaps), toldRuns).length > 0;
 }
 
 /** Of a partition that is only spooled here: what Kafka has of it nobody has asked. */

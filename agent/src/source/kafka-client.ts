@@ -121,24 +121,28 @@ export function createGroupMember(settings: KafkaSettings, listener: MemberListe
     retry: { ...RETRY, restartOnFailure: async () => false },
   });
   const unsubscribe = listen(consumer, listener);
+  let joined: Promise<unknown> = Promise.resolve();
   return {
     async start(topics) {
       try {
         await consumer.connect();
         // The offset where a group has none is ours to choose; kafkajs must never pick one.
         await consumer.subscribe({ topics: [...topics], fromBeginning: true });
-        await consumer.run({
+        joined = consumer.run({
           autoCommit: false,
           eachBatchAutoResolve: false,
           partitionsConsumedConcurrently: 1,
           eachBatch: async (payload) => takeBatch(payload, listener),
         });
+        await joined;
       } catch (error) {
         throw kafkaError(error);
       }
     },
     async stop() {
       unsubscribe();
+      // kafkajs leaves no group that it is still joining: its partitions would wait for a session to end.
+      await joined.catch(() => undefined);
       await consumer.disconnect();
     },
     seek: ({ topic, partition }, offset) =>

@@ -66,7 +66,7 @@ export class LogChecks {
 
   /** Whether a batch may follow what was read of the row; if not, the row waits until Kafka was asked. */
   accepts(row: PartitionRow, { leaderEpoch }: SourceBatch): boolean {
-    if (row.readEpoch < 0 || leaderEpoch <= Math.max(row.readEpoch, row.provenEpoch)) return true;
+    if (row.readEpoch < 0 || leaderEpoch <= comparedEpoch(row)) return true;
     row.checkFor = Math.max(row.checkFor, leaderEpoch);
     row.waits.add(CHECKS_LOG);
     this.#options.applyPause([row]);
@@ -77,7 +77,7 @@ export class LogChecks {
   /** The metadata say that another leader may have come. */
   leadersKnown(): void {
     for (const row of this.#options.table.rows())
-      if (row.readEpoch >= 0 && row.leaderEpoch > Math.max(row.readEpoch, row.provenEpoch))
+      if (row.readEpoch >= 0 && row.leaderEpoch > comparedEpoch(row))
         row.checkFor = Math.max(row.checkFor, row.leaderEpoch);
     this.now();
   }
@@ -212,11 +212,17 @@ export class LogChecks {
     if (!this.#areAnswers(row, answers)) return; // asked again
     const cuts = cutsOf(answers);
     const hadPlaces = row.places.length > 0;
+    const read = readPlaceOf(row);
+    const isCompared = read === undefined || answers.some(({ place }) => isSame(place, read));
     // What was asked for meanwhile is not answered yet.
     row.places = cuts.length > 0 ? [] : row.places.filter((p) => !answers.some((a) => isSame(a.place, p)));
-    row.provenEpoch = Math.max(row.provenEpoch, row.checkFor, epoch);
-    row.checkFor = -1;
-    row.waits.delete(CHECKS_LOG);
+    if (read !== undefined && isCompared)
+      row.proven = { place: read, epoch: Math.max(comparedEpoch(row), row.checkFor, epoch) };
+    // Answers for other places say nothing of where it is read: what waits for that is asked again.
+    if (isCompared || cuts.length > 0 || !row.waits.has(CHECKS_LOG)) {
+      row.checkFor = -1;
+      row.waits.delete(CHECKS_LOG);
+    }
     const slot = { topic: row.topic, partition: row.partition };
     if (cuts.length === 0) {
       this.#options.applyPause([row]);
@@ -233,15 +239,29 @@ export class LogChecks {
 
 function placesOf(log: AskedLog): LogPlace[] {
   const { places } = log;
-  const { readEpoch: leaderEpoch, position: offset, checkFor } = isRead(log) ? log : NOT_READ;
-  const read = checkFor >= 0 && leaderEpoch >= 0 && offset !== undefined ? [{ offset, leaderEpoch }] : [];
-  const all = new Map([...read, ...places].map((place) => [`${place.offset}/${place.leaderEpoch}`, place]));
+  const read = isRead(log) && log.checkFor >= 0 ? readPlaceOf(log) : undefined;
+  const all = new Map(
+    [...(read === undefined ? [] : [read]), ...places].map((place) => [
+      `${place.offset}/${place.leaderEpoch}`,
+      place,
+    ]),
+  );
   return [...all.values()];
 }
 
 const isSame = (a: LogPlace, b: LogPlace) => a.offset === b.offset && a.leaderEpoch === b.leaderEpoch;
 
-const NOT_READ = { readEpoch: -1, position: undefined, checkFor: -1 };
+/** Where the row is read next, if it is known of which epoch is what lies before. */
+function readPlaceOf({ position: offset, readEpoch: leaderEpoch }: PartitionRow): LogPlace | undefined {
+  return offset === undefined || leaderEpoch < 0 ? undefined : { offset, leaderEpoch };
+}
+
+/** The newest epoch whose log is known to have what was read: of the last batch, or of Kafka's answer. */
+function comparedEpoch(row: PartitionRow): number {
+  const [read, { proven }] = [readPlaceOf(row), row];
+  const isProven = read !== undefined && proven !== undefined && isSame(proven.place, read);
+  return Math.max(row.readEpoch, isProven ? proven.epoch : -1);
+}
 
 interface FoundCut {
   readonly place: LogPlace;

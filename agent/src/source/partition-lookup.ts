@@ -44,7 +44,7 @@ export function applyTopics(
       row.groupOffset = undefined;
       row.logStart = -1;
       // What was read of the other topic is not to be found in this one.
-      Object.assign(row, { readEpoch: -1, provenEpoch: -1, checkFor: -1, places: [] });
+      Object.assign(row, { readEpoch: -1, proven: undefined, checkFor: -1, places: [] });
       row.waits.clear();
       row.waits.add(CREATED_AGAIN);
       stopped.push(row);

@@ -17,7 +17,7 @@ import type { TopicPartition } from './kafka-client.ts';
 export const AWAITS_POSITION = 'waits for a position';
 export const OUT_OF_RANGE = 'its position is outside the log';
 export const DAMAGED = 'its next record batch is damaged and cannot be counted';
-export const RANGE_READ = 'its range has been read';
+const RANGE_READ = 'its range has been read';
 export const CHECKS_LOG = 'asks Kafka where the log of the last leader ended';
 export const LOG_CUT = 'Kafka cut its log: what was spooled behind it is dropped first';
 export const CREATED_AGAIN = 'the topic was created again and waits for a position';
@@ -30,8 +30,8 @@ export interface PartitionRow extends TopicPartition {
   leaderEpoch: number;
   /** Of what lies before the position; -1 where nobody knows. */
   readEpoch: number;
-  /** Leader epoch against which that was compared last. */
-  provenEpoch: number;
+  /** The place that was compared last, and the leader epoch of the log that has it. */
+  proven: { readonly place: LogPlace; readonly epoch: number } | undefined;
   /** Leader epoch whose log is to be compared with ours; -1 where nothing is. */
   checkFor: number;
   /** Places that others ask about. */
@@ -79,7 +79,7 @@ export class PartitionTable {
         position: undefined,
         topicId: known?.topicId ?? NO_TOPIC_ID,
         leaderEpoch: known?.leaderEpoch ?? -1,
-        ...{ readEpoch: -1, provenEpoch: -1, checkFor: -1, places: known?.places ?? [] },
+        ...{ readEpoch: -1, proven: undefined, checkFor: -1, places: known?.places ?? [] },
         logStart: known?.logStart ?? -1,
         logEnd: known?.logEnd ?? -1,
         highWatermark: known?.highWatermark ?? -1,
@@ -198,10 +198,7 @@ export function noteBounds(row: PartitionRow, bounds: FetchedBounds, nowMs: numb
 }
 
 /** The first selection that takes the topic decides where it starts. */
-export function selectionOf(
-  topic: string,
-  selections: readonly TopicSelection[],
-): TopicSelection | undefined {
+function selectionOf(topic: string, selections: readonly TopicSelection[]): TopicSelection | undefined {
   return selections.find((selection) => selects(selection, topic));
 }
 

@@ -2,7 +2,7 @@
 // files are of a newer format. Whoever opens a spool asks here first: SQLite alters a file by opening it.
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { SluiceError } from '@sluice/shared/errors.ts';
+import { messageOf, SluiceError } from '@sluice/shared/errors.ts';
 import { bothCommitted, type CommittedPrefix } from '@sluice/shared/offset-range.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { OffsetRange } from '../contracts.ts';
@@ -85,7 +85,7 @@ export function inspectSpool(dataDirectory: string): SpoolContents {
         found.set(key, list);
       }
     } catch (error) {
-      unreadable.push({ topic, path, reason: error instanceof Error ? error.message : String(error) });
+      unreadable.push({ topic, path, reason: messageOf(error) });
     }
   }
   const partitions = [...found].flatMap(([key, headers]) => summed(headers, committed.get(key) ?? NOTHING));

@@ -11,7 +11,7 @@ const RESUME_SHARE = 0.9;
  * Beyond the cap, and below the free space that must stay: for what is missing in front of spooled data, and
  * nothing else.
  */
-export const RESERVE_BYTES = 64 * 2 ** 20;
+const RESERVE_BYTES = 64 * 2 ** 20;
 
 /** A new file of the spool takes three: itself, its log and the log's index. */
 export const INODES_MIN = 12;

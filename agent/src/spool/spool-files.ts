@@ -3,7 +3,7 @@
 // Synchronous; it knows nothing of threads.
 import { join } from 'node:path';
 import { crc32c } from '@sluice/shared/crc32c.ts';
-import { SluiceError } from '@sluice/shared/errors.ts';
+import { messageOf, SluiceError } from '@sluice/shared/errors.ts';
 import { bothCommitted, type CommittedPrefix, commonRanges } from '@sluice/shared/offset-range.ts';
 import { type LogPlace, type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
@@ -66,6 +66,10 @@ export class SpoolFiles {
       .sort()) {
       this.#openFile(join(directory, name), { topic, number: Number(name.slice(0, 20)) });
     }
+    // What is committed stands in the newest file, which was read last.
+    for (const [key, [first]] of this.#entries)
+      if (first !== undefined)
+        this.#keep(first.header, (header) => isWanted(header, this.#committed.get(key) ?? NOTHING));
     for (const files of this.#files.values()) this.#unlinkDrained(files);
   }
 
@@ -379,8 +383,4 @@ export class SpoolFiles {
 
 function isSpoolCorrupt(error: unknown): error is SluiceError {
   return error instanceof SluiceError && error.code === 'SPOOL_CORRUPT';
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

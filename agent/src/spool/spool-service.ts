@@ -1,5 +1,5 @@
 // What the spool's thread does with each call: one answer, in order, and never an exception. Synchronous.
-import { SluiceError } from '@sluice/shared/errors.ts';
+import { messageOf, SluiceError } from '@sluice/shared/errors.ts';
 import { type DiskRoom, nameFault } from './disk-fault.ts';
 import type { SpoolDisk } from './spool-disk.ts';
 import { SpoolFiles } from './spool-files.ts';
@@ -61,7 +61,7 @@ function failureOf(error: unknown, { directory, disk }: SpoolServiceOptions) {
   if (error instanceof SluiceError && error.code !== 'SPOOL_IO')
     return { code: error.code, message: error.message, place };
   const code = nameFault(error instanceof SluiceError ? error.cause : error, roomOf(disk, directory));
-  return { code, message: error instanceof Error ? error.message : String(error), place };
+  return { code, message: messageOf(error), place };
 }
 
 /** What a disk that fails cannot even say is not known. */

@@ -2,7 +2,7 @@
 // newer one is refused untouched.
 import { statSync } from 'node:fs';
 import { SEGMENT_PLAIN_BYTES_MAX } from '@sluice/shared/codecs.ts';
-import { SluiceError } from '@sluice/shared/errors.ts';
+import { messageOf, SluiceError } from '@sluice/shared/errors.ts';
 import type { CommittedPrefix, OffsetRange } from '@sluice/shared/offset-range.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
 import {
@@ -299,10 +299,6 @@ function sizeOf(path: string): number {
 export function isCorrupt(error: unknown): boolean {
   const code = (error as { code?: unknown }).code;
   return typeof code === 'string' && /^SQLITE_(CORRUPT|NOTADB)/.test(code);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** Held until the process ends, however it ends. SPOOL_LOCKED where another process has it. */

@@ -5,7 +5,7 @@ import tls from 'node:tls';
 import { Client, type ClientDuplexStream, credentials, type ServiceError, status } from '@grpc/grpc-js';
 import { ConnectRequest, ConnectResponse } from '@sluice/proto/gen/sluice/v1/link.ts';
 import { CONNECT_PATH, MESSAGE_BYTES_MAX } from '@sluice/proto/wire.ts';
-import { ERRORS, type ErrorCode, SluiceError } from '@sluice/shared/errors.ts';
+import { ERRORS, type ErrorCode, messageOf, SluiceError } from '@sluice/shared/errors.ts';
 import { readTlsMaterial } from '@sluice/shared/tls-material.ts';
 
 export interface LinkAddress {
@@ -97,7 +97,7 @@ export function linkError(error: unknown, place?: string): SluiceError {
   if (error instanceof SluiceError && error.place !== undefined) return error;
   if (error instanceof SluiceError) return placed(error.code, error.message, place);
   const { code, details } = error as Partial<ServiceError>;
-  const text = innermost(details ?? (error instanceof Error ? error.message : String(error)));
+  const text = innermost(details ?? messageOf(error));
   const [, named, rest] = /^([A-Z]+(?:_[A-Z]+)+): (.*)$/s.exec(text) ?? [];
   if (named !== undefined && named in ERRORS) return placed(named as ErrorCode, rest ?? '', place);
   if (code === status.RESOURCE_EXHAUSTED) return placed('LINK_MESSAGE_INVALID', text, place);

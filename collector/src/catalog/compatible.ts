@@ -1,7 +1,7 @@
 // Whether rows of a definition may go into a table that stands already. Pure.
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { Column, TableDefinition } from '../contracts.ts';
-import { extendedType } from '../nested-type.ts';
+import { comparable, extendedType } from '../nested-type.ts';
 
 /** Pairs that lake clients read although the types differ (measured with Trino 435). */
 const WIDER: Readonly<Record<string, readonly string[]>> = {
@@ -11,17 +11,21 @@ const WIDER: Readonly<Record<string, readonly string[]>> = {
   float: ['double'],
 };
 
+type Standing = Pick<TableDefinition, 'columns' | 'partitionColumns' | 'output' | 'location'>;
+
 /** Throws CATALOG_INCOMPATIBLE naming the first column that does not fit. */
-export function assertCompatible(
-  standing: Pick<TableDefinition, 'columns' | 'partitionColumns' | 'output'>,
-  ours: TableDefinition,
-): void {
+export function assertCompatible(standing: Standing, ours: TableDefinition): void {
+  // Partitions say where they lie; the objects of a table without any are seen at its own place only.
+  const isElsewhere = standing.location.replace(/\/$/, '') !== ours.location;
+  if (ours.partitionColumns.length === 0 && isElsewhere)
+    throw incompatible(ours.name, `lies at '${standing.location}', and the config writes '${ours.location}'`);
   if (standing.output.kind !== ours.output.kind)
     throw incompatible(ours.name, `holds ${standing.output.kind}, and the config writes ${ours.output.kind}`);
   for (const { name, type } of ours.columns) {
     const there = standing.columns.find((c) => c.name.toLowerCase() === name.toLowerCase());
     if (there === undefined) throw incompatible(ours.name, `has no column '${name}' (${type})`);
-    if (plain(there.type) !== plain(type) && !(WIDER[plain(type)] ?? []).includes(plain(there.type)))
+    const [theirs, wanted] = [comparable(there.type), comparable(type)];
+    if (theirs !== wanted && !(WIDER[wanted] ?? []).includes(theirs))
       throw incompatible(ours.name, `has '${name}' as ${there.type}, and the config makes ${type}`);
   }
   const partitions = (columns: readonly Column[]) => columns.map(({ name }) => name).join(', ');
@@ -36,10 +40,7 @@ export function assertCompatible(
  * The columns that a standing table gets so that it takes ours: those it lacks at the end, and in structs the
  * fields it lacks at theirs. undefined where it lacks none. CATALOG_INCOMPATIBLE where that is not enough.
  */
-export function grownColumns(
-  standing: Parameters<typeof assertCompatible>[0],
-  ours: TableDefinition,
-): readonly Column[] | undefined {
+export function extendedColumns(standing: Standing, ours: TableDefinition): readonly Column[] | undefined {
   const columns = [...standing.columns];
   for (const { name, type } of ours.columns) {
     const at = columns.findIndex((c) => c.name.toLowerCase() === name.toLowerCase());
@@ -54,11 +55,6 @@ export function grownColumns(
   });
   assertCompatible({ ...standing, columns }, { ...ours, columns: taking });
   return JSON.stringify(columns) === JSON.stringify(standing.columns) ? undefined : columns;
-}
-
-/** Glue keeps types as people wrote them. */
-function plain(type: string): string {
-  return type.toLowerCase().replaceAll(' ', '');
 }
 
 function incompatible(table: string, what: string): SluiceError {

@@ -4,7 +4,7 @@
 import { createHash } from 'node:crypto';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { Catalog, CataloguedPartition, ObjectStore, TableDefinition } from '../contracts.ts';
-import { assertCompatible, grownColumns } from './compatible.ts';
+import { assertCompatible, extendedColumns } from './compatible.ts';
 
 const ROOT = '_sluice/catalog/';
 /** Directories take names of up to 255 bytes. */
@@ -47,7 +47,7 @@ export function createFileCatalog(database: string, store: ObjectStore): Catalog
       if ((await store.createIfAbsent(tableKey(name), bytesOf(definition))) === 'created') return;
       for (;;) {
         const standing = await readTable(name);
-        const columns = standing === undefined ? undefined : grownColumns(standing.table, definition);
+        const columns = standing === undefined ? undefined : extendedColumns(standing.table, definition);
         if (standing === undefined || columns === undefined) return;
         const key = grownKey(name, standing.changes + 1);
         const created = await store.createIfAbsent(key, bytesOf({ ...standing.table, columns }));

@@ -16,7 +16,7 @@ import {
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import type { Catalog, CataloguedPartition, Column, ObjectStore, TableDefinition } from '../contracts.ts';
-import { assertCompatible, grownColumns } from './compatible.ts';
+import { assertCompatible, extendedColumns } from './compatible.ts';
 import { describeFormat, formatOf } from './storage-descriptor.ts';
 
 export interface GlueSettings {
@@ -103,7 +103,7 @@ export function createGlueCatalog(settings: GlueSettings): Catalog {
       if (standing === undefined) return;
       const { output } = definition;
       // A SerDe that is not ours may read what we write: whoever made the table chose it.
-      const theirs = definitionOf(standing);
+      const theirs = definitionOf(standing, store);
       assertCompatible(isOurFormat(standing) ? theirs : { ...theirs, output }, definition);
     },
     async growTable(definition) {
@@ -114,7 +114,7 @@ export function createGlueCatalog(settings: GlueSettings): Catalog {
           await createTable(definition);
           continue;
         }
-        const columns = grownColumns(definitionOf(standing), definition);
+        const columns = extendedColumns(definitionOf(standing, store), definition);
         if (columns === undefined) return;
         const TableInput = withColumns(standing, columns);
         const version = standing.VersionId === undefined ? {} : { VersionId: standing.VersionId };
@@ -168,7 +168,7 @@ export function createGlueCatalog(settings: GlueSettings): Catalog {
             if (nameOf(error) === 'EntityNotFoundException') return { TableList: [], NextToken: undefined };
             throw named('glue:GetTables', DatabaseName, error);
           });
-        for (const table of page.TableList ?? []) tables.push(definitionOf(table));
+        for (const table of page.TableList ?? []) tables.push(definitionOf(table, store));
         NextToken = page.NextToken;
         if (NextToken === undefined) return tables;
       }
@@ -240,7 +240,7 @@ function withColumns(table: Table, columns: readonly Column[]): TableInput {
   return { Name, ...Object.fromEntries(set), StorageDescriptor: { ...StorageDescriptor, Columns } };
 }
 
-function definitionOf(table: Table): TableDefinition {
+function definitionOf(table: Table, store: ObjectStore): TableDefinition {
   const columns = (list: Table['PartitionKeys']) =>
     (list ?? []).map(({ Name = '', Type = '' }) => ({ name: Name, type: Type }));
   const serde = table.StorageDescriptor?.SerdeInfo?.SerializationLibrary ?? '';
@@ -249,14 +249,15 @@ function definitionOf(table: Table): TableDefinition {
     columns: columns(table.StorageDescriptor?.Columns),
     partitionColumns: columns(table.PartitionKeys),
     output: formatOf(serde) ?? { kind: 'parquet', compression: 'zstd' },
-    location: table.StorageDescriptor?.Location ?? '',
+    location: keyFrom(table.StorageDescriptor?.Location ?? '', store),
     comment: table.Description ?? '',
   };
 }
 
+/** Hadoop's clients write s3a and s3n for the same place. */
 function keyFrom(location: string, store: ObjectStore): string {
-  const root = store.url('');
-  return location.startsWith(root) ? location.slice(root.length) : location;
+  const [root, at] = [store.url(''), location.replace(/^s3[an]:/, 's3:')];
+  return at.startsWith(root) ? at.slice(root.length) : location;
 }
 
 async function tolerating(action: string, place: string, task: () => Promise<unknown>): Promise<void> {

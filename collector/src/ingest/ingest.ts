@@ -4,7 +4,7 @@
 import { type ServiceError, status } from '@grpc/grpc-js';
 import type { Protocols } from '@sluice/proto/protocol.ts';
 import { type Cancel, type Clock, within } from '@sluice/shared/clock.ts';
-import { describeError, SluiceError } from '@sluice/shared/errors.ts';
+import { describeError, messageOf, SluiceError } from '@sluice/shared/errors.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
 import type { Random } from '@sluice/shared/random.ts';
 import { daysToExpiry, type TlsFiles } from '@sluice/shared/tls-material.ts';
@@ -274,7 +274,7 @@ class GrpcIngest implements Ingest {
       try {
         return await session.findSchema(want);
       } catch (error) {
-        reasons.push(`agent ${session.agentId}: ${error instanceof Error ? error.message : String(error)}`);
+        reasons.push(`agent ${session.agentId}: ${messageOf(error)}`);
       }
     }
     const why = reasons.length > 0 ? reasons.join('; ') : `no agent of topic ${want.topic} is connected`;

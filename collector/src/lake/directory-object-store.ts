@@ -1,10 +1,9 @@
 // The object store as a directory: objects are files, created whole by a temporary file and link(2), which
 // fails where the name exists. Files and the directories that name them are synced before anything is said to
 // stand.
-
 import { copyFile, link, mkdir, open, readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { SluiceError } from '@sluice/shared/errors.ts';
+import { messageOf, SluiceError } from '@sluice/shared/errors.ts';
 import { sha256OfFile } from '@sluice/shared/file-hash.ts';
 import { systemRandom } from '@sluice/shared/random.ts';
 import type { ObjectStore } from '../contracts.ts';
@@ -163,7 +162,7 @@ async function named<T>(key: string, task: () => Promise<T>): Promise<T> {
   } catch (error) {
     if (error instanceof SluiceError) throw error;
     const denied = hasCode(error, 'EACCES') || hasCode(error, 'EPERM') || hasCode(error, 'EROFS');
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     throw new SluiceError(denied ? 'STORE_DENIED' : 'STORE_UNAVAILABLE', message, {
       place: key,
       cause: error,

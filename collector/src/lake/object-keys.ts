@@ -81,7 +81,7 @@ export function partitionPrefix(location: string, partition: PartitionValues): s
   return `${location}/${steps.join('')}`;
 }
 
-export function partitionText(value: string | null): string {
+function partitionText(value: string | null): string {
   return escapePartition(catalogValue(value));
 }
 

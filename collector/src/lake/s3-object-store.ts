@@ -69,7 +69,7 @@ export function createS3ObjectStore(settings: S3Settings): ObjectStore {
       return { bytes: found.ContentLength ?? 0, sha256: found.Metadata?.['sha256'] };
     } catch (error) {
       if (statusOf(error) === 404) return undefined;
-      throw named('s3:GetObject', key, error);
+      throw storeError('s3:GetObject', key, error);
     }
   }
 
@@ -79,7 +79,7 @@ export function createS3ObjectStore(settings: S3Settings): ObjectStore {
       return 'created';
     } catch (error) {
       if (statusOf(error) === 412) return 'exists';
-      throw named('s3:PutObject', key, error);
+      throw storeError('s3:PutObject', key, error);
     }
   }
 
@@ -97,7 +97,7 @@ export function createS3ObjectStore(settings: S3Settings): ObjectStore {
           place: finalKey,
           cause: error,
         });
-      throw named('s3:PutObject', finalKey, error);
+      throw storeError('s3:PutObject', finalKey, error);
     }
   }
 
@@ -113,7 +113,7 @@ export function createS3ObjectStore(settings: S3Settings): ObjectStore {
           }),
         )
         .catch((error: unknown) => {
-          throw named('s3:ListBucket', prefix, error);
+          throw storeError('s3:ListBucket', prefix, error);
         });
       for (const { Key: key = '', Size: bytes = 0 } of page.Contents ?? [])
         yield { key: key.slice(root.length), bytes };
@@ -132,7 +132,7 @@ export function createS3ObjectStore(settings: S3Settings): ObjectStore {
         const [refused] = reply.Errors ?? [];
         if (refused !== undefined) throw refusedKey(refused);
       } catch (error) {
-        throw named('s3:DeleteObject', keys[from] ?? '', error);
+        throw storeError('s3:DeleteObject', keys[from] ?? '', error);
       }
     }
   }
@@ -144,7 +144,7 @@ export function createS3ObjectStore(settings: S3Settings): ObjectStore {
       await client
         .send(new PutObjectCommand({ Bucket, Key: Key(key), Body: body }))
         .catch((error: unknown) => {
-          throw named('s3:PutObject', key, error);
+          throw storeError('s3:PutObject', key, error);
         });
     },
     async read(key) {
@@ -153,7 +153,7 @@ export function createS3ObjectStore(settings: S3Settings): ObjectStore {
         return await found.Body?.transformToByteArray();
       } catch (error) {
         if (error instanceof Error && error.name === 'NoSuchKey') return undefined;
-        throw named('s3:GetObject', key, error);
+        throw storeError('s3:GetObject', key, error);
       }
     },
     head,
@@ -169,7 +169,7 @@ export function createS3ObjectStore(settings: S3Settings): ObjectStore {
       try {
         await client.send(put);
       } catch (error) {
-        throw named('s3:PutObject', key, error);
+        throw storeError('s3:PutObject', key, error);
       } finally {
         // A refused upload leaves it open.
         Body.destroy();
@@ -190,7 +190,7 @@ export function createS3ObjectStore(settings: S3Settings): ObjectStore {
         return rulesThatTouch(Rules, prefixes.map(Key));
       } catch (error) {
         if (error instanceof Error && error.name === 'NoSuchLifecycleConfiguration') return [];
-        throw named('s3:GetLifecycleConfiguration', Bucket, error);
+        throw storeError('s3:GetLifecycleConfiguration', Bucket, error);
       }
     },
     close: () => client.destroy(),
@@ -217,7 +217,7 @@ export function statusOf(error: unknown): number | undefined {
 }
 
 /** 401 and 403 are for a human; everything else (5xx, 409, time-outs) may pass. */
-export function named(action: string, key: string, error: unknown): SluiceError {
+export function storeError(action: string, key: string, error: unknown): SluiceError {
   if (error instanceof SluiceError) return error;
   const status = statusOf(error);
   const denied = status === 401 || status === 403;

@@ -11,7 +11,7 @@ import { GetObjectCommand, type GetObjectCommandOutput, type S3Client } from '@a
 import type { Clock } from '@sluice/shared/clock.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { REFERENCE_BYTES_MAX, type ReferenceSource } from '../reference-place.ts';
-import { named, s3Client, statusOf } from './s3-object-store.ts';
+import { s3Client, statusOf, storeError } from './s3-object-store.ts';
 
 /** How old an answer of S3 may be. */
 const ASK_EVERY_MS = 10_000;
@@ -57,8 +57,8 @@ export function createS3References(options: ReferenceOptions): ReferenceSource {
       await save(found.Body as Readable, { url, path, signal: abort.signal });
       return { path, etag: found.ETag, askedMs };
     } catch (error) {
-      if (!abort.signal.aborted) throw named('s3:GetObject', url, error);
-      throw named('s3:GetObject', url, new Error(`no answer in ${ANSWER_MS_MAX / 1_000} s`));
+      if (!abort.signal.aborted) throw storeError('s3:GetObject', url, error);
+      throw storeError('s3:GetObject', url, new Error(`no answer in ${ANSWER_MS_MAX / 1_000} s`));
     } finally {
       cancel();
     }

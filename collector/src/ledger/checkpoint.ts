@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { emptyFold, type Fold } from './fold.ts';
 import { decodeStored, invalidStored } from './stored-json.ts';
 
-export const CHECKPOINT_FORMAT = 1;
+const CHECKPOINT_FORMAT = 1;
 
 const offset = z.int().min(0);
 const checkpoint = z.strictObject({

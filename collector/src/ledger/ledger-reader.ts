@@ -123,7 +123,7 @@ export async function readEntry(place: LedgerPlace, sequence: number): Promise<L
   return bytes === undefined ? undefined : decodeEntry(bytes, { key, table, sequence });
 }
 
-export async function readHint({ table, store }: LedgerPlace): Promise<Hint> {
+async function readHint({ table, store }: LedgerPlace): Promise<Hint> {
   return decodeHint(await store.read(hintKey(table)));
 }
 

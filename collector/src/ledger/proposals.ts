@@ -57,7 +57,8 @@ export function filling(window: WindowCommit): ProposeObjects {
 /** REPLAY_OVERTAKEN where another replay was appended since this one looked at what is taken. */
 export function replaying(replay: ReplayCommit): ProposeObjects {
   const { windowId, openedMs, after, replayed, classes, table } = replay;
-  const made = { configVersion: table.configVersion, partitionedBy: partitionScheme(table.partitionBy) };
+  const { configVersion = table.configVersion } = replay;
+  const made = { configVersion, partitionedBy: partitionScheme(table.partitionBy) };
   const openedAt = new Date(openedMs).toISOString();
   return (fold, outputs) => {
     if (fold.lastReplay !== after) {
@@ -86,7 +87,7 @@ function assertNext(fold: Fold, { ranges }: WindowCommit): void {
 }
 
 /** LEDGER_RANGE_CONFLICT where a range lies in no gap that is still open, nor goes on in the history. */
-export function assertInGaps(fold: Fold, { ranges }: WindowCommit): void {
+function assertInGaps(fold: Fold, { ranges }: WindowCommit): void {
   for (const range of ranges) {
     const partition = fold.partitions.get(partitionKey(range));
     const inGap = partition?.gaps.some((gap) => gap.start <= range.start && range.next <= gap.next);

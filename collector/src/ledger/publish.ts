@@ -127,7 +127,10 @@ export async function publishEntry(target: PublishTarget, entry: ObjectsEntry): 
   }
 }
 
-/** An output that the config makes no more is published as the others were: by hand, or by the old config. */
+/**
+ * CATALOG_INCOMPATIBLE where no config that is known here makes the output: a collector that has such a one
+ * publishes it.
+ */
 function definitionOf(
   { definitions, table }: PublishTarget,
   { configVersion }: ObjectsEntry,
@@ -141,9 +144,8 @@ function definitionOf(
 
 /** Values of one scheme are never registered as those of another. */
 function assertPartitioned(definition: TableDefinition, partition: LedgerOutput['partition']): void {
-  const [theirs, ours] = [partition, definition.partitionColumns.map(({ name }) => ({ column: name }))].map(
-    (columns) => columns.map(({ column }) => column).join(', '),
-  );
+  const theirs = partition.map(({ column }) => column).join(', ');
+  const ours = definition.partitionColumns.map(({ name }) => name).join(', ');
   if (theirs === ours) return;
   const message = `an entry is partitioned by (${theirs}), the config by (${ours})`;
   throw new SluiceError('CATALOG_INCOMPATIBLE', message, { place: definition.name });

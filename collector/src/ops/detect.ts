@@ -5,6 +5,7 @@ import { basename, extname } from 'node:path';
 import { type Command, UsageError } from '@sluice/shared/command-line.ts';
 import { EXIT } from '@sluice/shared/process-life.ts';
 import { decodeSample } from '@sluice/shared/sample-lines.ts';
+import { formatCount } from '@sluice/shared/units.ts';
 import { type DetectedFormat, detectColumns } from '../transform/detect-columns.ts';
 import { tableOf, tableYaml } from './detected-table.ts';
 
@@ -37,8 +38,7 @@ export const detectCommand: Command = {
       );
     const format = options['format'] ?? (extname(file) === '.csv' ? 'csv' : undefined);
     if (!isFormat(format)) throw new UsageError(`--format is one of ${FORMATS.join(', ')}`);
-    const isNamed = topic !== undefined || file !== '-';
-    if (!isNamed) throw new UsageError('name the topic with --topic');
+    if (topic === undefined && file === '-') throw new UsageError('name the topic with --topic');
     const sample = readSample(file);
     const said = { format, header: flags['header'] === true };
     process.stdout.write(proposal(topic ?? basename(file, extname(file)), sample, said));
@@ -51,13 +51,13 @@ function isFormat(text: string | undefined): text is DetectedFormat | undefined 
 }
 
 /** What is odd about the choice comes first, as comments. */
-export function proposal(
+function proposal(
   topic: string,
   { values, isCut }: Sample,
   said: { readonly format: DetectedFormat | undefined; readonly header: boolean },
 ): string {
   const detection = detectColumns(values, said);
-  const looked = `${values.length.toLocaleString('en')} values were looked at${isCut ? '; the file has more' : ''}`;
+  const looked = `${formatCount(values.length)} values were looked at${isCut ? '; the file has more' : ''}`;
   const notes = [looked, ...detection.notes].map((note) => `# ${note.replaceAll(/[\r\n]+/g, ' ')}\n`);
   return `${notes.join('')}${tableYaml(tableOf(topic, detection, WINDOW))}`;
 }

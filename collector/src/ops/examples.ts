@@ -108,7 +108,7 @@ async function runExample(run: ExampleRun): Promise<string[]> {
   ];
 }
 
-/** A quarantine's files have key and headers only where its table reads them, and no example speaks of them. */
+/** A quarantine's files have key and headers only where its table reads them; examples speak of neither. */
 function toldOf(quarantine: TableDefinition): TableDefinition {
   const columns = quarantine.columns.filter(({ name }) => name !== '_key' && name !== '_headers');
   return { ...quarantine, columns };

@@ -1,6 +1,7 @@
 // `sluice-collector explain`: what a table's config becomes - the SQL of its windows, the tables of the
 // catalog as Athena would create them, where objects will lie, and how many requests an hour of them costs.
 // Asks nobody.
+import { formatCount } from '@sluice/shared/units.ts';
 import { describeFormat } from '../catalog/storage-descriptor.ts';
 import type { Column, TableConfig, TableDefinition } from '../contracts.ts';
 import { finalKey, type PartitionValues } from '../lake/object-keys.ts';
@@ -79,7 +80,7 @@ function samplePath(table: TableConfig, { location, partitionColumns, extension,
 function requestsPerHour(table: TableConfig, outputs: number): string[] {
   const windows = Math.ceil(HOUR_MS / table.windowLengthMs);
   const objects = outputs - 1;
-  const number = (count: number) => Math.round(count).toLocaleString('en');
+  const number = (count: number) => formatCount(Math.round(count));
   const each = objects === 1 ? 'one object' : `${objects} objects`;
   return [
     `${number(windows)} windows an hour, or more where ${number(table.windowBytesMax / 2 ** 20)} MiB come sooner`,

@@ -2,7 +2,7 @@
 // when. Never flowing while something waits and does not move. Pure.
 import type { HealthReport, Verdict } from '@sluice/shared/ops-server.ts';
 import { partitionName } from '@sluice/shared/position.ts';
-import { formatBytes, formatDuration } from '@sluice/shared/units.ts';
+import { formatBytes, formatCount, formatDuration } from '@sluice/shared/units.ts';
 import type { Backfill, LogBounds, TableWriterStatus } from '../contracts.ts';
 import type { IngestStatus } from '../ingest/ingest.ts';
 import type { LaneStatus } from '../window/lane.ts';
@@ -113,7 +113,7 @@ function retained(partitions: TableFacts['partitions']): string {
 }
 
 /** Until the log's start reaches the table; undefined where the start is not known to move. */
-export function timeToLossMs(partition: TableFacts['partitions'][number]): number | undefined {
+function timeToLossMs(partition: TableFacts['partitions'][number]): number | undefined {
   const { committed, behind, log } = partition;
   if (log === undefined || behind === 0 || log.startMovesPerSecond <= 0) return undefined;
   return (Math.max(0, committed - log.logStart) / log.startMovesPerSecond) * 1_000;
@@ -126,8 +126,8 @@ function backfillOf(partitions: TableFacts['partitions']): string | undefined {
   const sum = (of: (backfill: Backfill) => number) => begun.reduce((total, one) => total + of(one), 0);
   const [read, all] = [sum(({ from, next }) => next - from), sum(({ from, to }) => to - from)];
   const left = begun.filter(({ next, to }) => next < to).length;
-  if (left === 0) return `history is read: ${all.toLocaleString('en-US')} offsets`;
-  const of = `${read.toLocaleString('en-US')} of ${all.toLocaleString('en-US')} offsets`;
+  if (left === 0) return `history is read: ${formatCount(all)} offsets`;
+  const of = `${formatCount(read)} of ${formatCount(all)} offsets`;
   return `history is being read: ${of}, ${left} of ${begun.length} partitions are left`;
 }
 

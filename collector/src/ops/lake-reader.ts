@@ -181,6 +181,6 @@ export function readerOf(definition: TableDefinition, paths: readonly string[]):
   return `read_json(${files}, format = 'newline_delimited', hive_partitioning = false, columns = {${types(false)}})`;
 }
 
-export function duckdbType(glue: string): string {
+function duckdbType(glue: string): string {
   return parseType(glue)?.duckdb ?? glue.toUpperCase();
 }

@@ -3,7 +3,7 @@ import type { Catalog, ObjectStore } from '../contracts.ts';
 import { sequenceOf } from '../lake/object-keys.ts';
 
 /** Ledger entries that are kept, in bytes: a ledger beyond that is read again from its first entry on. */
-export const ENTRIES_KEPT_BYTES_MAX = 64 * 2 ** 20;
+const ENTRIES_KEPT_BYTES_MAX = 64 * 2 ** 20;
 
 /** Entries and checkpoints are never replaced: those that fit are kept. */
 export function entriesOnce(store: ObjectStore, bytesMax = ENTRIES_KEPT_BYTES_MAX): ObjectStore {

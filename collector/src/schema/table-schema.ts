@@ -45,8 +45,9 @@ export class TableSchema {
   /** Throws where the catalog cannot take what this config makes under the schema of now. */
   fits(table: TableConfig): Promise<void> {
     return this.#inTurn(async () => {
-      if (this.#known !== undefined)
-        await this.#options.ensure(withSchema(table, this.#known), !this.#known.isContract);
+      if (this.#known === undefined) await this.#readOn();
+      if (this.#known === undefined) return assertLaidOutAlike(this.#table, table);
+      await this.#options.ensure(withSchema(table, this.#known), !this.#known.isContract);
     });
   }
 
@@ -120,6 +121,16 @@ export class TableSchema {
     this.#turn = run.catch(() => {});
     return run;
   }
+}
+
+/** Windows under way may yet make the table: as another config lays it out nobody could publish them. */
+function assertLaidOutAlike(before: TableConfig, after: TableConfig): void {
+  const layoutOf = ({ partitionBy, output }: TableConfig) =>
+    `${output.kind} partitioned by (${partitionBy.map(({ column }) => column).join(', ')})`;
+  const [theirs, ours] = [layoutOf(before), layoutOf(after)];
+  if (theirs === ours) return;
+  const message = `its first records make it ${theirs}, and the config writes ${ours}`;
+  throw new SluiceError('CATALOG_INCOMPATIBLE', message, { place: after.name });
 }
 
 function addedTo(before: readonly DetectedColumn[], columns: readonly DetectedColumn[]): string[] {

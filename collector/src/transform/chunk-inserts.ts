@@ -120,15 +120,23 @@ export class ChunkInserts {
     await run;
   }
 
-  /** A form that failed is not tried again in this window: where one value is malformed others will be. */
+  /**
+   * A form that failed is not tried again in this window: where one value is malformed others will be. Once
+   * rows are staged there is no other try: they would be there twice.
+   */
   async #insertInForm(chunk: InsertedChunk): Promise<void> {
+    const { compiled, database } = this.#parts;
     for (;;) {
       const [form = 'guarded', next] = this.#forms;
+      let hasStaged = false;
       try {
-        for (const sql of this.#parts.compiled.insertStaged(form, chunk)) await this.#first.database.run(sql);
+        for (const sql of compiled.insertStaged(form, chunk)) {
+          await database.run(sql);
+          hasStaged ||= sql.startsWith('INSERT');
+        }
         return;
       } catch (error) {
-        if (next === undefined) throw error;
+        if (next === undefined || hasStaged) throw error;
         this.#forms.shift();
       }
     }

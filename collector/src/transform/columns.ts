@@ -148,11 +148,17 @@ export class ColumnChunk {
   strike(row: number, code: OddCode): void {
     const part = this.#parts.findLast((p) => p.row <= row);
     const offset = Number(this.offsets[row]);
-    const raw = Buffer.from(this.value(row));
+    const raw = this.#originalAt(row);
     const timestamp = Number(this.timestamps[row]);
     const texts = this.#textsAt(row);
     this.odd.push({ partition: part?.partition ?? 0, offset, timestamp, code, raw, ...texts });
     this.offsets[row] = -1n;
+  }
+
+  /** The bytes as the record had them: a value that was converted tells them no more. */
+  #originalAt(row: number): Buffer {
+    if (this.#options.originals !== true) return Buffer.from(this.value(row));
+    return Buffer.from(this.#originals.slice(row, row + 1).toString('latin1'), 'base64');
   }
 
   #textsAt(row: number): OddTexts {

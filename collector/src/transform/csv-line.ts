@@ -51,7 +51,7 @@ export function splitCsvLine(text: string, dialect: CsvDialect): Fields | undefi
  * undefined where a quote is not closed or text follows a closing quote. A line break at the end begins no
  * line; one inside quotes is part of its field.
  */
-export function splitCsvLines(text: string, dialect: CsvDialect): Fields[] | undefined {
+function splitCsvLines(text: string, dialect: CsvDialect): Fields[] | undefined {
   const cursor: Cursor = { text: text.replace(/\r?\n$/, ''), at: 0, lineEnd: -1 };
   const lines: Fields[] = [[]];
   for (;;) {

@@ -3,6 +3,7 @@
 // as proposed, no JSON object of the sample is quarantined (digits beyond a double's, and names that come
 // twice in one object apart). Pure: others bring the sample and write the config.
 import { isUtf8 } from 'node:buffer';
+import { formatCount } from '@sluice/shared/units.ts';
 import type { DetectedColumn } from '../tables.ts';
 import { safeNames } from './column-names.ts';
 import { PLAIN_CSV, splitCsvLine } from './csv-line.ts';
@@ -29,7 +30,7 @@ const OBJECT_SHARE_MIN = 0.9;
 const UTF8_SHARE_MIN = 0.9;
 const DELIMITERS = [',', ';', '\t', '|'] as const;
 
-export interface Said {
+export interface DetectionOptions {
   /** What the topic is said to hold; without it that is found out. */
   readonly format?: DetectedFormat | undefined;
   /** The first value is a CSV line of names. */
@@ -39,7 +40,7 @@ export interface Said {
 /** A null is a tombstone. */
 export function detectColumns(
   values: readonly (Buffer | null)[],
-  { format, header = false }: Said = {},
+  { format, header = false }: DetectionOptions = {},
 ): Detection {
   const present = values.filter((value) => value !== null);
   const notes: string[] = [];
@@ -99,13 +100,13 @@ function jsonColumns(
   return columns;
 }
 
-interface CsvSaid {
+interface CsvOptions {
   readonly header: boolean;
   readonly notes: string[];
 }
 
 /** The delimiter by which most lines have as many fields as each other. */
-function csvColumns(values: readonly Buffer[], { header, notes }: CsvSaid) {
+function csvColumns(values: readonly Buffer[], { header, notes }: CsvOptions) {
   const lines = values.filter((value) => isUtf8(value)).map((value) => value.toString());
   const splits = DELIMITERS.map((delimiter) => {
     const split = lines.map((line) => splitCsvLine(line, { ...PLAIN_CSV, delimiter }) ?? []);
@@ -126,7 +127,7 @@ function csvColumns(values: readonly Buffer[], { header, notes }: CsvSaid) {
 type Line = readonly (string | null)[];
 
 /** Positions count: a field that was always empty is a column, too. */
-export function csvFields(
+function csvFields(
   names: Line,
   { width, rows }: { readonly width: number; readonly rows: readonly Line[] },
 ): DetectedColumn[] {
@@ -148,5 +149,5 @@ function mostFrequent(numbers: readonly number[]): number {
 }
 
 function share(part: number, whole: number): string {
-  return `${part.toLocaleString('en')} of ${whole.toLocaleString('en')} values looked at`;
+  return `${formatCount(part)} of ${formatCount(whole)} values looked at`;
 }

@@ -1,7 +1,6 @@
 // What the records of a window have that the table's schema has not: found while they pass, by their names
 // alone, so that only records with something new are looked at closely. What the columns shall be is for a
 // survey of the whole window to say: records whose field is still empty have a say in its type.
-
 import { type NestedType, parseNested } from '../nested-type.ts';
 import type { DetectedSchema, SchemaNews } from '../tables.ts';
 import type { ColumnChunk } from './columns.ts';

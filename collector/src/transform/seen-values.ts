@@ -3,16 +3,16 @@
 import { numberKind, type SeenKind, textKind } from './value-types.ts';
 
 /** Levels of a record that are looked into; what lies deeper is text. */
-export const DEPTH_MAX = 8;
+const DEPTH_MAX = 8;
 /** An inner object with more different keys than this is a map: its keys are data. */
 export const INNER_KEYS_MAX = 64;
 /** Different fields of all levels that are remembered one by one. */
 const FIELDS_MAX = 10_000;
 /** A longer name is data as well. */
-export const NAME_CHARACTERS_MAX = 255;
+const NAME_CHARACTERS_MAX = 255;
 
 /** A JSON number that kept its token: 1.0 is no integer, and long ones lose no digit. */
-export class NumberToken {
+class NumberToken {
   readonly token: string;
 
   constructor(token: string) {

@@ -1,7 +1,6 @@
 // What is wrong with a table before any data: its plan, and DuckDB's own opinion of its SQL. An expression of
 // the config's author must be one expression, must mean the same whenever a record is read again, and may not
 // look at other rows, at settings or at keys.
-
 import type { TableConfig } from '../contracts.ts';
 import { type Database, openDatabase } from './duckdb.ts';
 import { setKeys } from './key-files.ts';

@@ -1,7 +1,7 @@
 // One window read for its columns alone, where its table has none, or lacks some: every record of it counts,
 // and what cannot be read is left to the transform, which quarantines it. Nothing is written.
 import { isUtf8 } from 'node:buffer';
-import type { Column, StagedSegment, TableConfig } from '../contracts.ts';
+import type { StagedSegment, SurveyRequest } from '../contracts.ts';
 import type { SchemaNews } from '../tables.ts';
 import { ColumnChunk } from './columns.ts';
 import { contractColumns } from './contract-columns.ts';
@@ -11,20 +11,16 @@ import { grownSchema } from './news-scan.ts';
 import { SeenLines } from './seen-lines.ts';
 import { parseObject, SeenObject } from './seen-values.ts';
 
-export interface SurveyRequest {
-  /** With the schema that it has, if any. */
-  readonly table: TableConfig;
-  /** Columns of a table that stands already. */
-  readonly contract?: readonly Column[] | undefined;
-}
+/** Its segments come one by one. */
+export type SurveyedTable = Omit<SurveyRequest, 'segments'>;
 
 export class WindowSurvey {
-  readonly #request: SurveyRequest;
+  readonly #request: SurveyedTable;
   readonly #chunk: ColumnChunk;
   readonly #seen = new SeenObject();
   readonly #lines: SeenLines | undefined;
 
-  constructor(request: SurveyRequest) {
+  constructor(request: SurveyedTable) {
     this.#request = request;
     const { input, record } = request.table;
     if (input.kind === 'csv') this.#lines = new SeenLines(input);

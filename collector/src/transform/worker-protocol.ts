@@ -3,12 +3,12 @@ import type { ErrorCode } from '@sluice/shared/errors.ts';
 import type { FoundSchema, SchemaWant, StagedSegment, TableConfig, TransformResult } from '../contracts.ts';
 import type { SchemaNews } from '../tables.ts';
 import type { ReferenceCopies } from './references.ts';
-import type { SurveyRequest } from './window-survey.ts';
+import type { SurveyedTable } from './window-survey.ts';
 import type { WindowRequest } from './window-transform.ts';
 
 export type ToWorker =
   | { readonly kind: 'begin'; readonly request: WindowRequest }
-  | { readonly kind: 'begin survey'; readonly survey: SurveyRequest }
+  | { readonly kind: 'begin survey'; readonly survey: SurveyedTable }
   | { readonly kind: 'segment'; readonly staged: StagedSegment }
   | { readonly kind: 'finish' }
   | { readonly kind: 'abort' }

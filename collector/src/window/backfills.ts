@@ -3,7 +3,7 @@
 // history that is staged has a share of the budget that it stays within, and where that is pressed, or the
 // topic waits, nothing is asked for. Nothing is lost by giving up what was asked or staged: Kafka has it.
 import type { Clock } from '@sluice/shared/clock.ts';
-import { mergedRanges } from '@sluice/shared/offset-range.ts';
+import { commonRanges, mergedRanges } from '@sluice/shared/offset-range.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { AgentLink, GapNotice } from '../contracts.ts';
 import { impossibleCounts } from './impossible-counts.ts';
@@ -89,14 +89,20 @@ export class Backfills {
   }
 
   #look(): void {
-    for (const [link, { state }] of this.#asks)
-      if (this.#options.isHeld(state.id.topic)) this.#asks.delete(link);
+    for (const [link, ask] of this.#asks)
+      if (this.#options.isHeld(ask.state.id.topic) || !this.#isLacking(ask)) this.#asks.delete(link);
     const lacking = this.#lackingStates();
     for (let i = 0; i < lacking.length; i++) {
       const state = lacking[(this.#turn + i) % lacking.length];
       if (state !== undefined && this.#mayAsk(state)) this.#ask(state);
     }
     this.#turn++;
+  }
+
+  /** Where the log was cut meanwhile, or others have brought it, Kafka may never have what was asked for. */
+  #isLacking({ state, next: startOffset, until: nextOffset }: Ask): boolean {
+    const lacking = this.#lanesOf(state).flatMap(({ history }) => history.fills.lacking(state.id));
+    return commonRanges(mergedRanges(lacking), [{ startOffset, nextOffset }]).length > 0;
   }
 
   /** Partitions of which some history is neither here nor there. Windows that wait for no more are closed. */

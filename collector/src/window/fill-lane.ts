@@ -20,6 +20,7 @@ import {
   windowRanges,
 } from './open-window.ts';
 import type { StagedBytes } from './staging-budget.ts';
+import { hasTooManyPartitions, isDivisible, splitWindow } from './window-parts.ts';
 
 /** A fill waits so long for more of its gap. */
 const FILL_LINGER_MS = 2_000;
@@ -27,12 +28,17 @@ const FILL_LINGER_MS = 2_000;
 const FILLS_IN_FLIGHT_MAX = 2;
 const RETRY_MS_MIN = 500;
 const RETRY_MS_MAX = 30_000;
+/** For what somebody has to correct: as long as a parked table waits. */
+export const REST_MS_MIN = 5_000;
+const REST_MS_MAX = 120_000;
 
 /** Which of what its ledger lacks a lane brings, and how long it waits for more. */
 export interface FillTask {
   /** By the ledger; each range of a fill lies in one of these. */
   open(id: PartitionId): readonly OffsetRange[];
   readonly lingerMs: number;
+  /** What nothing can be made of before somebody helps is let go, and asked for again after a rest. */
+  readonly isReadAgain: boolean;
   filled(range: LedgerRange): void;
 }
 
@@ -41,6 +47,7 @@ function gapsOf({ writer, table, events }: LaneOptions): FillTask {
   return {
     open: (id) => writer.openGaps(id),
     lingerMs: FILL_LINGER_MS,
+    isReadAgain: false,
     filled: ({ topic, partition, start, next }) =>
       events.gapFilled({ table: table.name, topic, partition, start, next }),
   };
@@ -58,6 +65,9 @@ export class FillLane {
   #cancelTimer = () => {};
   waitsFor: string | undefined;
   #failed = false;
+  #isResting = false;
+  #restMs = REST_MS_MIN;
+  #cancelRest = () => {};
 
   constructor(options: LaneOptions, changed: () => void, task: FillTask = gapsOf(options)) {
     this.#options = options;
@@ -69,6 +79,8 @@ export class FillLane {
   /** For the fills that begin from now on, and those of which nothing could be made. */
   configure(table: TableConfig): void {
     this.#table = table;
+    this.#restMs = REST_MS_MIN;
+    this.#endRest();
   }
 
   get isIdle(): boolean {
@@ -81,7 +93,7 @@ export class FillLane {
 
   /** What it lacks and would take now; each range lies in one open gap. */
   wanted(id: PartitionId): readonly OffsetRange[] {
-    if (this.#failed || this.#stopping.signal.aborted) return [];
+    if (this.#failed || this.#isResting || this.#stopping.signal.aborted) return [];
     if (this.#inFlight.size >= FILLS_IN_FLIGHT_MAX) return [];
     return this.lacking(id);
   }
@@ -107,7 +119,7 @@ export class FillLane {
 
   /** The parts of a segment that it takes. Nothing of a log that was cut since. */
   partsOf(segment: Segment): readonly OffsetRange[] {
-    if (this.#failed) return [];
+    if (this.#failed || this.#isResting) return [];
     const isKept = ({ nextOffset }: OffsetRange) =>
       !isOfCutLog(clipSegment(segment, nextOffset), this.#options.writer);
     return commonRanges(this.lacking(segment), [segment]).filter(isKept);
@@ -153,7 +165,7 @@ export class FillLane {
     } finally {
       this.#inFlight.delete(window);
       releaseWindow(window);
-      await rm(this.#directory(window), { recursive: true, force: true }).catch(() => {});
+      await this.#removeWork(window);
       this.#changed();
     }
   }
@@ -167,14 +179,14 @@ export class FillLane {
       assert(!this.#failed, `fills of ${table.name} are given up: ${this.waitsFor}`);
       try {
         const [segments, directory] = [segmentsOf(window), this.#directory(window)];
-        // Bounded by its bytes: no piece of it is large.
-        const whole = { ...table, windowPartitionsMax: undefined };
-        const result = await transformer.run({ table: whole, windowId, segments, openedMs, directory });
+        const made = isDivisible(window) ? table : { ...table, windowPartitionsMax: undefined };
+        const result = await transformer.run({ table: made, windowId, segments, openedMs, directory });
         if (window.state === 'given up') return;
         const ranges = windowRanges(window, result.recordsPerPartition);
         const { classes, files, configVersion, contradictions } = result;
         await writer.fillWindow({ windowId, openedMs, ranges, classes, files, table, configVersion });
         this.waitsFor = undefined;
+        this.#restMs = REST_MS_MIN;
         if (contradictions !== undefined) events.schemaContradicted({ table: table.name, ...contradictions });
         for (const batch of result.corrupt) events.recordBatchQuarantined({ table: table.name, ...batch });
         for (const range of ranges) this.#task.filled(range);
@@ -184,13 +196,46 @@ export class FillLane {
         if (error instanceof SluiceError && error.code === 'LEDGER_RANGE_CONFLICT') return;
         if (window.state === 'given up' && !signal.aborted) return;
         if (signal.aborted || isKind(error, 'halt')) throw error;
+        if (hasTooManyPartitions(error)) return await this.#commitParts(window);
         const reason = describeError(error);
         this.waitsFor = `fill: ${reason}`;
-        events.transformWaits({ table: table.name, window: windowId, reason, retryMs: delayMs });
+        const rests = this.#task.isReadAgain && isKind(error, 'reject');
+        const retryMs = rests ? this.#restMs : delayMs;
+        events.transformWaits({ table: table.name, window: windowId, reason, retryMs });
+        if (rests) return this.#rest();
         await clock.sleep(delayMs, signal);
         window.table = this.#table;
       }
     }
+  }
+
+  #rest(): void {
+    if (this.#isResting) return;
+    this.#isResting = true;
+    this.#cancelRest = this.#options.clock.after(this.#restMs, () => this.#endRest());
+    this.#restMs = Math.min(this.#restMs * 2, REST_MS_MAX);
+  }
+
+  #endRest(): void {
+    this.#cancelRest();
+    if (!this.#isResting) return;
+    this.#isResting = false;
+    this.#changed();
+  }
+
+  /** One after the other: each goes on where the one before ended, or what is left is wanted again. */
+  async #commitParts(window: OpenWindow): Promise<void> {
+    const { name, windowPartitionsMax: partitionsMax } = window.table;
+    this.#options.events.windowSplit({ table: name, window: window.id, partitionsMax });
+    window.parts = splitWindow(window);
+    for (const part of window.parts) {
+      await this.#commit(part);
+      await this.#removeWork(part);
+    }
+  }
+
+  async #removeWork(window: OpenWindow): Promise<void> {
+    await rm(this.#directory(window), { recursive: true, force: true }).catch(() => {});
   }
 
   /** Nothing more is filled here until a restart; whoever holds the rest of the gaps keeps it. */
@@ -230,6 +275,7 @@ export class FillLane {
   stop(): void {
     this.#stopping.abort();
     this.#cancelTimer();
+    this.#cancelRest();
     for (const window of this.#windows()) endWindow(window, 'given up');
   }
 }

@@ -29,6 +29,7 @@ export class HistoryLane {
       get lingerMs() {
         return lingerMs();
       },
+      isReadAgain: true,
       filled: (range) => this.#ended(range),
     });
   }

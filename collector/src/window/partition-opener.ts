@@ -7,14 +7,14 @@ import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { DeclaredPartition, TableWriter } from '../contracts.ts';
 import type { Events } from '../events.ts';
 import type { SequencedTable } from './sequenced-partition.ts';
-import { resolveStart } from './start-offset.ts';
+import { resolveStart, type TablePlace } from './start-offset.ts';
 
 export interface PartitionOpener {
   /**
    * Resolves when every table has opened or refused what it lacks. Never rejects; asked twice, it opens once.
    */
   open(partitions: readonly DeclaredPartition[]): Promise<void>;
-  /** Whether the table has opened all of these; if not, that is begun, once, and `moved` is called behind it. */
+  /** Whether the table has opened all of these; if not, that is begun, once, and `moved` called behind it. */
   hasOpened(table: SequencedTable, wanted: readonly DeclaredPartition[], moved: () => void): boolean;
   /** Whether its ledger was read when it was asked for last. */
   isCurrent(writer: TableWriter): boolean;
@@ -31,14 +31,10 @@ export function createPartitionOpener(
   function siblingsOf(table: SequencedTable, partition: DeclaredPartition) {
     return tables
       .filter((other) => other !== table && other.lane.table.topic === partition.topic)
-      .map(({ writer }) => writer.acked(partition));
+      .map(({ writer }) => placeOf(writer, partition));
   }
 
-  function startOf(
-    table: SequencedTable,
-    partition: DeclaredPartition,
-    siblings: readonly (number | undefined)[],
-  ) {
+  function startOf(table: SequencedTable, partition: DeclaredPartition, siblings: readonly TablePlace[]) {
     const otherIncarnation = table.writer.partitions().some((p) => sameSlot(p, partition));
     return resolveStart({ configured: table.lane.table.startAt, partition, siblings, otherIncarnation });
   }
@@ -101,6 +97,10 @@ export function createPartitionOpener(
       return false;
     },
   };
+}
+
+function placeOf(writer: TableWriter, id: PartitionId): TablePlace {
+  return { acked: writer.acked(id), next: writer.position(id), leaderEpoch: writer.leaderEpoch(id) };
 }
 
 export function idOf({ topic, topicId, partition }: PartitionId): PartitionId {

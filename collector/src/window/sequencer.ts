@@ -151,6 +151,7 @@ export function createSequencer(options: SequencerOptions): Sequencer & TableCha
     const states = moved.flatMap((id) => partitions.get(partitionKey(id)) ?? []);
     tellCommits(states);
     for (const { fills } of states) fills.look();
+    backfills.lookSoon();
     ending.review();
   }
 
@@ -224,7 +225,8 @@ export function createSequencer(options: SequencerOptions): Sequencer & TableCha
     const state = stateOf(partition);
     const { fills } = state;
     fills.declared(link, partition.spoolRuns);
-    backfills.declared(link, state, partition.readsLog);
+    const isStillRead = wantedBy.get(link)?.has(partitionKey(partition)) === true;
+    backfills.declared(link, state, partition.readsLog && isStillRead);
     clock.after(0, () => {
       if (wantedBy.has(link)) fills.look();
     });

@@ -231,6 +231,44 @@ test('a place that is asked about while Kafka answers for another is not proven 
   assert.deepEqual(said, ['cut at 20 of 0']);
 });
 
+test('an answer about a place that others ask about does not say that what was read is still there', async () => {
+  const { heard, elect, source, during, listener, clock, said } = await reading();
+  const asks = async () => {
+    said.length = 0;
+    source.prove(slot, [{ offset: 10, leaderEpoch: 0 }]);
+    await clock.advance(0);
+    return [...said];
+  };
+  await heard();
+  elect(10, 3);
+  assert.deepEqual([await asks(), await heard()], [['proven'], ['cut at 10 of 0']]);
+  await heard(() => source.seek(slot, 10, 0));
+  const grown = new PartitionLog('claims', ID, 0);
+  append(grown, 4);
+  grown.elect();
+  grown.elect();
+  append(grown, 1);
+  during(() => {
+    const { set, aborted, bounds } = grown.fetch(40, 10_000) ?? assert.fail();
+    listener()?.fetched(slot, { batches: walkRecordSet(set, aborted), bounds }, 40);
+  });
+  elect(30, 3);
+  const also = 'also where it comes to wait while that is asked';
+  assert.deepEqual([await asks(), await heard()], [['proven'], ['cut at 30 of 1']], also);
+});
+
+test('what a leader of before says late is compared again where the next epoch begins', async () => {
+  const { heard, elect, listener, clock } = await reading();
+  await heard();
+  const before = new PartitionLog('claims', ID, 0);
+  append(before, 3);
+  elect(undefined, 2);
+  await clock.advance(60_000);
+  const { set, aborted, bounds } = before.fetch(20, 10_000) ?? assert.fail();
+  const late = () => listener()?.fetched(slot, { batches: walkRecordSet(set, aborted), bounds }, 20);
+  assert.deepEqual(await heard(late), ['20-29@0', 'cut at 20 of 0']);
+});
+
 test('of a partition that others read places are asked about by its id, and of a topic that is gone nobody can tell', async () => {
   const { heard, elect, source, replace, logger, clock, said, listener } = await reading();
   const other = (topicId: string) => ({ topic: 'claims', partition: 0, topicId });

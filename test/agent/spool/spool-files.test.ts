@@ -80,6 +80,25 @@ test('every run is told, also one that lies before a gap, and nothing below the 
   files.close();
 });
 
+test('what only a newer file knows to be committed takes no room after a restart', () => {
+  const directory = temporaryDirectory();
+  const files = new SpoolFiles({ directory, fileBytesMax: 100, nowMs: () => 1_000 });
+  const other = { ...range(0, 10), partition: 1 };
+  files.append([range(0, 10), range(10, 20), other]);
+  files.append([range(20, 30)]);
+  files.committed(committedAt(claims, 20));
+  const held = (spool: SpoolFiles) => spool.partitions().map(({ partition, bytes }) => [partition, bytes]);
+  const before = held(files);
+  files.close();
+  const again = open(directory);
+  assert.deepEqual(held(again).sort(), before.sort());
+  again.committed(committedAt(claims, 30));
+  again.committed(committedAt({ ...claims, partition: 1 }, 10));
+  assert.deepEqual(held(again), []);
+  again.close();
+  assert.equal(readdirSync(join(directory, 'spool', 'claims')).filter((n) => n.endsWith('.db')).length, 1);
+});
+
 test('a second copy that arrives after the commit is not kept as if somebody waited for it', () => {
   const files = open();
   files.append([range(0, 10)]);

@@ -160,3 +160,18 @@ test('a standing column of another type refuses the growth, and the table stays 
   await assert.rejects(catalog.growTable(other), { code: 'CATALOG_INCOMPATIBLE', message: /'n' as int/ });
   assert.equal(columnsNow().length, 1);
 });
+
+test('a table without partitions that lies elsewhere is refused: nobody would see what is written', async () => {
+  const whole = { ...definition, partitionColumns: [] };
+  await catalog.ensureTable(whole);
+  await catalog.ensureTable(whole);
+  await catalog.growTable(whole);
+  const elsewhere = { code: 'CATALOG_INCOMPATIBLE', message: /lies at 'claims\/', .* writes 'moved'/ };
+  await assert.rejects(catalog.ensureTable({ ...whole, location: 'moved' }), elsewhere);
+  await assert.rejects(catalog.growTable({ ...whole, location: 'moved' }), elsewhere);
+});
+
+test('a table with partitions may lie elsewhere: each partition says where it lies', async () => {
+  await catalog.ensureTable(definition);
+  await catalog.ensureTable({ ...definition, location: 'moved' });
+});

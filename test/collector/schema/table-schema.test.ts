@@ -125,3 +125,19 @@ test('under a changed config the catalog is asked again before anything is hande
   assert.deepEqual(asked.slice(2), ['elsewhere', 'elsewhere']);
   assert.notEqual(schema.table().configVersion, version);
 });
+
+test('before its first schema a table keeps its partitions and its format: windows under way are made with them', async () => {
+  const store = fakeObjectStore();
+  const { schema } = schemaOn(store);
+  const byDay: Partial<TableConfig> = { partitionBy: [{ kind: 'ingest', by: 'day', column: 'day' }] };
+  const asJson: Partial<TableConfig> = { output: { kind: 'json', compression: 'none' } };
+  for (const change of [byDay, asJson])
+    await assert.rejects(schema.fits({ ...table, ...change }), {
+      code: 'CATALOG_INCOMPATIBLE',
+      place: 'claims',
+    });
+  await schema.fits({ ...table, windowLengthMs: 1 });
+  await schemaOn(store).schema.propose([column('a')], first);
+  await schema.fits({ ...table, ...byDay });
+  assert.equal(schema.table().configVersion, 'v1.s1', 'the catalog decides, as soon as there is a schema');
+});

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import type { TableConfig } from '@sluice/collector/contracts.ts';
 import { planFields } from '@sluice/collector/transform/sql/fields.ts';
 import { plainRecord } from '../../support/written-lake.ts';
+import { parseSteps } from './step-cases.ts';
 
 const mapped = (source: string, target: string): TableConfig => ({
   name: 't',
@@ -40,4 +41,18 @@ test('a field named as something that every object has is read like any other', 
     );
   }
   assert.deepEqual(planFields(mapped('a', 'constructor')).problems, []);
+});
+
+test('a field named as what SQL has of a record beside its columns is refused, and not read in its place', () => {
+  const problemsOf = (columns: TableConfig['columns'], steps: readonly object[]) =>
+    planFields({ ...mapped('a', 'a'), columns, steps: parseSteps(steps) }).problems.join();
+  for (const name of ['_offset', '_Key', '__problem', '__VALUE', '__filtered', '__x', '__m0']) {
+    const rename = { rename_field: { [name]: 'a' } };
+    const told = new RegExp(`no column can be named '${name}'`);
+    assert.match(problemsOf([{ name, type: 'bigint' }], [rename]), told);
+    const derive = { derive: [{ column: name, type: 'bigint', expression: '1' }] };
+    assert.match(problemsOf([{ name: 'b', type: 'bigint' }], [derive, rename]), told);
+  }
+  for (const name of ['__op', '_offsets', '__value2', 'key', '_deleted'])
+    assert.equal(problemsOf([{ name, type: 'bigint' }], [{ rename_field: { [name]: 'a' } }]), '');
 });

@@ -88,7 +88,10 @@ test('an element that is bad takes its record with it, and is told by where it s
     written.rows.map(({ n }) => n),
     ['7'],
   );
-  assert.equal(rawText(written.quarantine[3]?.['raw']), '[{"n":1},]');
+  assert.deepEqual(
+    [3, 6, 7, 8].map((i) => rawText(written.quarantine[i]?.['raw'])),
+    ['[{"n":1},]', '[{"n":1},{"n":NaN}]', '[{"n":1},{"n":2,}]', '[{"d":1.5},{"d":0.12345678901234567890}]'],
+  );
   assert.equal(written.quarantine[1]?.['reason'], "[1] '5' is not an object");
 });
 

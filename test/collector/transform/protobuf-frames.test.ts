@@ -16,7 +16,7 @@ const text = (schema: string, ...references: string[]): FoundSchema => ({
   references: references.map((reference) => `syntax = "proto3"; ${reference}`),
 });
 
-/** The example of AWS' own finder of messages, with numbers to tell them by, and a map, which is one as well. */
+/** The example of AWS' own finder of messages, numbered to be told apart, and a map, which is one as well. */
 const NESTED = `package p; enum First { X = 0; }
   message B { int64 n = 1; message C { int64 n = 2; } message A { int64 n = 3; message D { int64 n = 4; } }
     map<string, int64> a_map = 9; }

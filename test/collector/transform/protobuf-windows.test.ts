@@ -13,7 +13,7 @@ import { CLAIM, decoderOf, decoders, descriptors, hex, number, registry, schemas
 
 const { transform } = oneWindows();
 
-/** Numbers as the texts they are written with, so that none is rounded; the other library quotes long ones. */
+/** Numbers as the texts they are written with, so that none is rounded; the library quotes long ones. */
 const exactly = (json: string) =>
   JSON.parse(json, (_key: string, value: unknown, context?: { source?: string }) => {
     const source = context?.source;

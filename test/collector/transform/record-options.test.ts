@@ -1,11 +1,15 @@
 // What becomes of a record's other parts: tombstones, keys, headers, and values that producers compress
 // themselves. Whatever is chosen, each record is accounted for, and quarantine has its value as it came.
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import type { RecordOptions, TableConfig } from '@sluice/collector/contracts.ts';
-import { csvOf, plainRecord } from '../../support/written-lake.ts';
+import { temporaryDirectory } from '../../support/temp.ts';
+import { csvOf, plainRecord, plainTable } from '../../support/written-lake.ts';
 import { oneWindows } from './one-window.ts';
+import { parseSteps } from './step-cases.ts';
 
 const { transform } = oneWindows();
 
@@ -81,6 +85,36 @@ for (const input of [csvOf(['n']), { kind: 'text' as const }, { kind: 'bytes' as
   });
 }
 
+test('a tombstone that is kept has nothing to explode, and no key that a file could miss, and stays', async () => {
+  const file = join(temporaryDirectory(), 'ref.csv');
+  writeFileSync(file, 'id,name\n1,one\n');
+  const lookup = { file, keys: { n: 'id' }, columns: [{ from: 'name', column: 'name', type: 'string' }] };
+  for (const steps of [
+    [{ explode: { field: 'l' } }],
+    [{ explode: { field: 'l' } }, { explode: { field: 'l' } }],
+    [{ drop_fields: ['l'] }, { unpivot: { fields: ['n'], name: 'of', value: 'v' } }],
+    [{ lookup }],
+    [{ lookup: { ...lookup, missing: 'filter' } }],
+  ]) {
+    const table = {
+      ...withRecord({ tombstones: 'keep' }),
+      columns: [...columns, { name: 'l', type: 'array<array<bigint>>' }],
+      steps: parseSteps(steps),
+    };
+    const { rows, result } = await transform(table, [
+      { key: 'a', value: null },
+      { key: 'b', value: '{"n":1,"l":[[1]]}' },
+      { key: 'c', value: '{"n":null}' },
+    ]);
+    assert.deepEqual(
+      rows.map(({ _key, _deleted }) => `${_key} ${_deleted}`).sort(),
+      ['a true', 'b false'],
+      JSON.stringify(steps),
+    );
+    assert.equal(result.classes.emitted, 2);
+  }
+});
+
 test('a filter that throws is no reason to lose the mark of a deletion', async () => {
   const table: Partial<TableConfig> = {
     ...withRecord({ tombstones: 'keep' }),
@@ -148,6 +182,30 @@ test('a key that must be JSON is kept as written, and its record is quarantined 
   );
 });
 
+test('a step may name key and headers in any case, and a sort order the key', async () => {
+  const table = {
+    columns,
+    steps: parseSteps([
+      { filter: "_KEY = 'a'" },
+      { derive: [{ column: 'h', type: 'string', expression: '_Headers' }] },
+    ]),
+  };
+  const { rows } = await transform(table, [
+    { key: 'a', value: '{"n":1}', headers: [['x', 'y']] },
+    keyed('b'),
+  ]);
+  assert.deepEqual(
+    rows.map(({ n, h }) => [n, h]),
+    [['1', '[["x","y"]]']],
+  );
+  const sorted = { columns, output: { ...plainTable.output, sortBy: ['_key'] } };
+  const { rows: inOrder } = await transform(sorted, [keyed('b'), { key: 'a', value: '{"n":2}' }]);
+  assert.deepEqual(
+    inOrder.map(({ n }) => n),
+    ['2', '1'],
+  );
+});
+
 test('headers are a map in which a repeated name has its last value', async () => {
   const headers = [
     ['trace', 'one'],
@@ -188,6 +246,8 @@ for (const compression of ['gzip', 'zstd'] as const) {
       pack('\u00ff').subarray(0, 8),
       PACKED[compression](Buffer.from([0xff])),
       null,
+      pack('{"n":1,}'),
+      pack('{"n":0.12345678901234567890}'),
     ]);
     assert.deepEqual(
       rows.map(({ n }) => n),
@@ -195,10 +255,20 @@ for (const compression of ['gzip', 'zstd'] as const) {
     );
     assert.deepEqual(
       quarantine.map(({ code }) => code),
-      ['CAST_FAILED', 'VALUE_COMPRESSION', 'VALUE_COMPRESSION', 'UTF8_INVALID', 'TOMBSTONE'],
+      [
+        'CAST_FAILED',
+        'VALUE_COMPRESSION',
+        'VALUE_COMPRESSION',
+        'UTF8_INVALID',
+        'TOMBSTONE',
+        'JSON_INVALID',
+        'NUMBER_INEXACT',
+      ],
     );
     assert.equal(quarantine[0]?.['raw'], shown(bad));
     assert.equal(quarantine[1]?.['raw'], shown('{"n":1}'));
+    assert.equal(quarantine[5]?.['raw'], shown(pack('{"n":1,}')));
+    assert.equal(quarantine[6]?.['raw'], shown(pack('{"n":0.12345678901234567890}')));
   });
 
   test(`a ${compression} bomb is quarantined, alone or in numbers, and its neighbours flow`, async () => {
@@ -246,12 +316,20 @@ for (const [what, record, key, headers] of [
   ['bytes and a map', { key: 'bytes', headers: 'map' }, 'k', '{"h":"x"}'],
 ] as const)
   test(`quarantine has the key and the headers that its table is told, as ${what}`, async () => {
-    const bad = ['{"n":"x"}', 'not JSON', null, Buffer.from([0xff])];
+    const bad = [
+      '{"n":"x"}',
+      'not JSON',
+      null,
+      Buffer.from([0xff]),
+      '{"n":1,}',
+      '{"n":1}\u0000',
+      '{"n":NaN}',
+    ];
     const { quarantine } = await transform(
       { ...named, ...withRecord(record) },
       bad.map((v) => withKey(v)),
     );
-    assert.equal(quarantine.length, 4);
+    assert.equal(quarantine.length, bad.length);
     for (const row of quarantine)
       assert.deepEqual([row['_key'], row['_headers']], [key, headers], row['code'] as string);
   });

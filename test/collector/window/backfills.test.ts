@@ -2,8 +2,10 @@
 // share of its own; nothing that comes live waits for it, and each offset of it has one fate.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { AgentLink } from '@sluice/collector/contracts.ts';
+import type { AgentLink, TransformRequest } from '@sluice/collector/contracts.ts';
 import { HISTORY_EPOCH_MIN } from '@sluice/collector/window/backfills.ts';
+import { REST_MS_MIN } from '@sluice/collector/window/fill-lane.ts';
+import { SluiceError } from '@sluice/shared/errors.ts';
 import { rangeSegment } from '../../support/fake-spool.ts';
 import { settle } from '../../support/manual-clock.ts';
 import { declaredOf, linkOf, rest, sequencerOf, type Wanted } from '../../support/sequencer-harness.ts';
@@ -183,6 +185,42 @@ test('what another collector has brought meanwhile is given up, and asked for fr
   assert.equal(asked().at(-1), `history claims-0 [50, 4000) epoch ${epoch(asked().length - 1)}`);
 });
 
+test('what was cut off a log is waited for by nobody: another partition’s history is asked for', async () => {
+  const { declare, asked, writers, sequencer, reader, clock } = await newTable();
+  const { new: added } = writers;
+  assert.ok(added);
+  const backfill = added.backfill.bind(added);
+  added.backfill = (id) => (id.partition === 1 ? { from: 0, next: 0, to: 50 } : backfill(id));
+  await declare(reader, { partition: 1 });
+  assert.equal(asked().length, 1, 'a stream has one piece under way');
+  added.history = { from: 0, next: 0, to: 0 };
+  const cut = { ...declaredOf(), offset: 0, leaderEpoch: 0, reason: 'less than before' };
+  sequencer.truncated(reader, cut);
+  await settle();
+  await clock.advance(0);
+  assert.equal(asked().at(-1), `history claims-1 [0, 50) epoch ${epoch(1)}`);
+});
+
+test('history is not asked of who gave the partition up while it was opened', async () => {
+  const parts = sequencerOf({ tables: [{ name: 'claims' }, NEW], bytesMax: BYTES_MAX });
+  const { claims, new: added } = parts.writers;
+  assert.ok(claims && added);
+  claims.place(declaredOf(), 4_000);
+  const { open } = added;
+  const gate = Promise.withResolvers<void>();
+  added.open = (partitions) => gate.promise.then(() => open(partitions));
+  const [first, second] = [linkOf(), linkOf()];
+  const declaring = parts.sequencer.declare(first, [declaredOf()]);
+  parts.sequencer.revoke(first, [declaredOf()]);
+  gate.resolve();
+  await declaring;
+  await parts.clock.advance(0);
+  await parts.sequencer.declare(second, [declaredOf()]);
+  await parts.clock.advance(0);
+  const asked = [first, second].map(({ told }) => told.filter((told) => told.startsWith('history')));
+  assert.deepEqual(asked, [[], [`history claims-0 [0, 4000) epoch ${epoch(0)}`]]);
+});
+
 test('a held topic is not asked for history, and is again when it flows', async () => {
   const { asked, history, lanes, writers, sequencer, reader, done, clock } = await newTable();
   assert.equal(await history(0, 100, 0), 'staged');
@@ -253,4 +291,44 @@ test('of a topic that was created again the rest of the old history is said to b
   await declare(linkOf(), { topicId: 'f'.repeat(32) });
   await done();
   assert.deepEqual(writers['new']?.log, ['lost claims-0 [0, 4000)']);
+});
+
+test('history of which nothing can be made is let go, so that others’ goes on, and tried again ever more rarely', async () => {
+  const tables: readonly Wanted[] = [NEW, { name: 'orders', topic: 'orders', backfill: 'earliest' }];
+  const { writers, transformer, sequencer, clock, reader, history, asked, done, budget, lanes } =
+    await newTable([{ name: 'claims' }, ...tables]);
+  const { run } = transformer;
+  const over = () => new SluiceError('QUARANTINE_BUDGET_EXCEEDED', '80 of 100 records of a window');
+  let isRefused = true;
+  Object.assign(transformer, {
+    run: (request: TransformRequest) =>
+      isRefused && request.table.name === 'new' ? Promise.reject(over()) : run(request),
+  });
+  assert.equal(await history(0, 500, 0), 'staged');
+  await settle();
+  await clock.advance(0);
+  assert.equal(budget.bytes(), 0, 'Kafka has it');
+  assert.match(lanes[1]?.lane.status().waitsFor ?? '', /QUARANTINE_BUDGET_EXCEEDED/);
+  assert.equal(asked().length, 1, 'not again at once');
+  const other = declaredOf(0, 'orders');
+  writers['orders']?.place(other, 4_000);
+  await sequencer.declare(reader, [other]);
+  await clock.advance(0);
+  assert.match(asked().at(-1) ?? '', /^history orders-0/);
+  sequencer.revoke(reader, [other]);
+  await clock.advance(REST_MS_MIN);
+  assert.equal(asked().at(-1), `history claims-0 [0, 4000) epoch ${epoch(2)}`);
+  assert.equal(await history(0, 500, 2), 'staged');
+  await done();
+  await clock.advance(REST_MS_MIN / 2);
+  assert.equal(asked().length, 3, 'the second wait is longer');
+  isRefused = false;
+  const { lane } = lanes[1] ?? {};
+  if (lane !== undefined) lane.configure({ ...lane.table, configVersion: 'v2' });
+  await clock.advance(0);
+  assert.equal(asked().length, 4, 'another config may help');
+  assert.equal(await history(0, 500, 3), 'staged');
+  await done();
+  assert.equal(writers['new']?.history?.next, 500);
+  assert.equal(lane?.status().waitsFor, undefined);
 });

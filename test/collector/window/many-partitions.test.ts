@@ -2,7 +2,7 @@
 // record of it goes to quarantine for that: a real lane with the real transform, a ledger in memory.
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import type { TableConfig } from '@sluice/collector/contracts.ts';
+import type { TableConfig, WindowCommit } from '@sluice/collector/contracts.ts';
 import { createEvents } from '@sluice/collector/events.ts';
 import { createTransformer } from '@sluice/collector/transform/transformer.ts';
 import { createTableLane } from '@sluice/collector/window/table-lane.ts';
@@ -92,4 +92,38 @@ test('one record of more rows than the cap allows partitions is written all the 
   const { rows, commits } = await published(table, [[`{"cities":${list}}`]]);
   assert.equal(rows.length, CAP + 50);
   assert.equal(commits.length, 1);
+});
+
+test('what is brought of a gap, or of the history, is held to the same cap', async () => {
+  for (const kind of ['fills', 'history'] as const) {
+    const writer = writerDouble();
+    const filled: WindowCommit[] = [];
+    writer.before = async (window) => void filled.push(window);
+    const table: TableConfig = { ...plainTable, ...cities, backfill: 'earliest' };
+    const lane = createTableLane({
+      ...{ table, writer, transformer, workDir: temporaryDirectory() },
+      ...{
+        clock: systemClock,
+        random: systemRandom,
+        events: createEvents(recordingLogger(), createMetrics()),
+      },
+    });
+    const segment = segmentOf(
+      valuesOf(0, 450, (n) => n),
+      { topic: 'claims', partition: 0, baseOffset: 0 },
+    );
+    writer.place(segment, 1_000);
+    if (kind === 'fills') writer.gaps = [{ startOffset: 0, nextOffset: 450 }];
+    else writer.history = { from: 0, next: 0, to: 450 };
+    const fills = kind === 'fills' ? lane.fills : lane.history.fills;
+    let released = 0;
+    for (const part of fills.partsOf(segment)) fills.stage(segment, part, { release: () => void released++ });
+    fills.close();
+    await fills.drained();
+    assert.ok(filled.length >= 5, `${filled.length} sets of ${kind}`);
+    for (const { files } of filled) assert.ok(files.length <= CAP);
+    assertContiguous(filled.flatMap(({ ranges }) => ranges));
+    assert.deepEqual(fills.lacking(segment), []);
+    assert.deepEqual([released, fills.isIdle, fills.waitsFor], [1, true, undefined]);
+  }
 });

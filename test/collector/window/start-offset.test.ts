@@ -19,6 +19,7 @@ const partition = {
   startAt: undefined,
 } as const;
 const base: StartQuestion = { configured: undefined, partition, siblings: [], otherIncarnation: false };
+const at = (acked: number | undefined, leaderEpoch = 0) => ({ acked, next: acked, leaderEpoch });
 const agentSays = (startAt: 'earliest' | 'latest') => ({ partition: { ...partition, startAt } });
 
 const CASES: readonly (readonly [string, Partial<StartQuestion>, number, RegExp])[] = [
@@ -27,15 +28,23 @@ const CASES: readonly (readonly [string, Partial<StartQuestion>, number, RegExp]
   ['the table says latest', { configured: 'latest' }, 900, /latest \(table\)/],
   ['the agent says latest', agentSays('latest'), 900, /latest \(agent\)/],
   ['the table wins over the agent', { configured: 'earliest', ...agentSays('latest') }, 100, /table/],
-  ['a new table on a live topic', { siblings: [500, 400, undefined] }, 500, /live topic/],
-  ['a live topic wins over the agent', { siblings: [500], ...agentSays('earliest') }, 500, /live topic/],
+  ['a new table on a live topic', { siblings: [at(500), at(400), at(undefined)] }, 500, /live topic/],
+  ['a live topic wins over the agent', { siblings: [at(500)], ...agentSays('earliest') }, 500, /live topic/],
   [
     'a table that says earliest gets history on a live topic too',
-    { configured: 'earliest', siblings: [500] },
+    { configured: 'earliest', siblings: [at(500)] },
     100,
     /table/,
   ],
-  ['siblings that never read it say nothing', { siblings: [undefined] }, 100, /earliest/],
+  ['siblings that never read it say nothing', { siblings: [at(undefined)] }, 100, /earliest/],
+  [
+    'a table that stands in a log that was cut says nothing',
+    { siblings: [at(500), at(400, 1)] },
+    400,
+    /live/,
+  ],
+  ['a table that is only behind says nothing', { siblings: [at(500, 1), at(400)] }, 500, /live/],
+  ['where nobody knows the epoch', { siblings: [at(500, -1), at(400, 1)] }, 500, /live/],
   [
     'a topic created again, though the table says latest',
     { configured: 'latest', otherIncarnation: true },

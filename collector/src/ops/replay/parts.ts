@@ -1,7 +1,6 @@
 // Chosen records in parts: what goes through the transform at a time, and stands in one ledger entry. A part
 // has few enough records, bytes and objects, and no two records of one partition and offset, so that those
 // that fail again can be told from the others.
-
 import {
   type ImpossibleReason,
   type OpenedObject,
@@ -57,9 +56,8 @@ export async function partFrom(task: RowsTask, quarantine: Quarantine, from: Pla
     making.begin(opened);
     for (let page = await pageOf(task, opened, row); page.length > 0; page = await pageOf(task, opened, row))
       for (const seen of page) {
-        if (!isTaken(taken, seen.id.partition, seen.offset)) {
-          if (!making.add(seen)) return making.part({ object: index, row }, false);
-        } else making.earlier++;
+        if (isTaken(taken, seen.id.partition, seen.offset)) making.earlier++;
+        else if (!making.add(seen)) return making.part({ object: index, row }, false);
         ({ row } = seen);
       }
     if (making.endObject()) await task.reader.release(object.output.finalKey);

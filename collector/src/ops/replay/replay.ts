@@ -132,6 +132,8 @@ interface MadePart {
   readonly openedMs: number;
   readonly classes: Classes;
   readonly files: readonly OutputFile[];
+  /** Of a table that detects its columns: under which of its schemas. */
+  readonly configVersion: string | undefined;
   /** Without those that failed again. */
   readonly picks: readonly Picked[];
   readonly failed: ReadonlyMap<string, number>;
@@ -142,8 +144,9 @@ async function runPart(options: Options, task: RowsTask, part: Part): Promise<Ma
   const windowId = random.hex(8);
   const openedMs = clock.wallMs();
   const result = await transformer.run({
-    // What fails here is in quarantine already: no share of it is too much.
-    table: { ...table, quarantineRatioMax: undefined },
+    // What fails here is in quarantine already: no share of it is too much. Partition values are bounded by
+    // the records of a part.
+    table: { ...table, quarantineRatioMax: undefined, windowPartitionsMax: undefined },
     windowId,
     segments: segmentsOf(task, part.picks),
     openedMs,
@@ -160,7 +163,8 @@ async function runPart(options: Options, task: RowsTask, part: Part): Promise<Ma
   assert(adds, `${table.name}: ${part.records} records became ${JSON.stringify(result.classes)}`);
   const files = result.files.filter(({ output }) => output !== 'quarantine');
   const classes = { in: taken, emitted, merged, filtered, quarantined: 0 };
-  return { windowId, openedMs, classes, files, picks, failed: failing.byCode };
+  const { configVersion } = result;
+  return { windowId, openedMs, classes, files, configVersion, picks, failed: failing.byCode };
 }
 
 async function failedOf({ database }: Options, { files }: TransformResult) {
@@ -180,12 +184,12 @@ async function failedOf({ database }: Options, { files }: TransformResult) {
 /** The number of its entry; undefined where nothing is to be written. */
 async function write(
   { writer, scratch, table }: Options,
-  { windowId, openedMs, classes, files, picks }: MadePart,
+  { windowId, openedMs, classes, files, configVersion, picks }: MadePart,
   after: number,
 ): Promise<number | undefined> {
   try {
     if (writer === undefined || classes.in === 0) return undefined;
-    const made = { windowId, openedMs, classes, files, table };
+    const made = { windowId, openedMs, classes, files, table, configVersion };
     return await writer.replay({ ...made, after, replayed: replayedOf(picks) });
   } finally {
     await rm(join(scratch, 'replay'), { recursive: true, force: true });

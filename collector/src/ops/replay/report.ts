@@ -1,16 +1,16 @@
 // What `replay` says to people: each part on stderr as it goes, and in the end what became of whom.
+import { formatCount } from '@sluice/shared/units.ts';
 import { outputTable } from '../../lake/object-keys.ts';
 import { IMPOSSIBLE, type ImpossibleReason } from './quarantined-rows.ts';
 import type { Replayed } from './replay.ts';
 
-const number = (n: number) => n.toLocaleString('en-US');
 const sum = (counts: Readonly<Record<string, number>>) => Object.values(counts).reduce((a, b) => a + b, 0);
-const counted = (n: number) => `${number(n)} record${n === 1 ? '' : 's'}`;
+const counted = (n: number) => `${formatCount(n)} record${n === 1 ? '' : 's'}`;
 
 export function formatProgress({ table, run, failed, entries }: Replayed): string {
   const last = entries.at(-1);
   const at = last === undefined ? '' : `, entry ${last}`;
-  return `${table}: ${counted(run)} run, ${number(sum(failed))} failed again${at}\n`;
+  return `${table}: ${counted(run)} run, ${formatCount(sum(failed))} failed again${at}\n`;
 }
 
 export function formatReplayed(replayed: Replayed): string {
@@ -22,14 +22,15 @@ export function formatReplayed(replayed: Replayed): string {
   const fates = Object.entries(taken).filter(([fate, n]) => n > 0 || fate === 'emitted');
   const lines = [
     `${table}: ${counted(run)} run again${dryRun ? ' and nothing written (--dry-run)' : inEntries}`,
-    ...fates.map(([fate, n]) => `  ${fate} ${number(n)}`),
+    ...fates.map(([fate, n]) => `  ${fate} ${formatCount(n)}`),
     ...Object.entries(rows).map(
-      ([output, n]) => `    ${number(n)} rows in ${outputTable({ name: table }, output)}`,
+      ([output, n]) => `    ${formatCount(n)} rows in ${outputTable({ name: table }, output)}`,
     ),
-    ...Object.entries(failed).map(([code, n]) => `  stays in quarantine ${number(n)}: ${code}`),
-    ...(earlier === 0 ? [] : [`  left out ${number(earlier)}: an earlier replay took them`]),
+    ...Object.entries(failed).map(([code, n]) => `  stays in quarantine ${formatCount(n)}: ${code}`),
+    ...(earlier === 0 ? [] : [`  left out ${formatCount(earlier)}: an earlier replay took them`]),
     ...Object.entries(impossible).map(
-      ([reason, n]) => `  cannot be run ${number(n)}: ${reason}: ${IMPOSSIBLE[reason as ImpossibleReason]}`,
+      ([reason, n]) =>
+        `  cannot be run ${formatCount(n)}: ${reason}: ${IMPOSSIBLE[reason as ImpossibleReason]}`,
     ),
   ];
   return `${lines.join('\n')}\n`;

@@ -1,6 +1,6 @@
 // What `verify` can find wrong, by name: each code says what to do about it. docs/findings.md is generated
 // from this table. A ledger that cannot be read is found under its error's own code (docs/errors.md).
-import { SluiceError } from '@sluice/shared/errors.ts';
+import { messageOf, SluiceError } from '@sluice/shared/errors.ts';
 
 export const FINDINGS = {
   TABLE_NOT_CATALOGUED: {
@@ -134,7 +134,7 @@ export class FindingList {
 
 /** What kept a table from being judged at all. */
 export function failure(table: string, error: unknown): Finding {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   if (!(error instanceof SluiceError))
     return {
       code: 'UNEXPECTED',

@@ -1,6 +1,6 @@
 // Where the objects of an entry are: at their final place for readers to see, on their way there, or gone.
 // Told from the ledger, the store and the catalog; what is in them is the business of offsets.ts.
-import { assert, SluiceError } from '@sluice/shared/errors.ts';
+import { assert, messageOf, SluiceError } from '@sluice/shared/errors.ts';
 import { sha256OfFile } from '@sluice/shared/file-hash.ts';
 import type {
   LedgerOutput,
@@ -184,6 +184,6 @@ export async function fetched(
 }
 
 export function unreadable(table: string, { finalKey }: LedgerOutput, error: unknown): Finding {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   return finding('OBJECT_UNREADABLE', { table, place: finalKey }, message.split('\n')[0] ?? message);
 }

@@ -1,5 +1,6 @@
 // What `verify` prints for people: balance and ranges of each table, what could not be proven, and each
 // finding with its remedy.
+import { formatCount } from '@sluice/shared/units.ts';
 import type { TableVerdict } from './audit.ts';
 import type { Fate } from './fate.ts';
 import type { Finding } from './findings.ts';
@@ -34,17 +35,15 @@ function tableLines(table: TableVerdict, { mode, findings, kafka }: Verification
 function replayedLine({ quarantined, replayed }: TableVerdict): string[] {
   const { entries, records, emitted, merged, filtered } = replayed;
   if (entries === 0) return [];
-  const number = (n: number) => n.toLocaleString('en-US');
   const fates = Object.entries({ emitted, merged, filtered }).filter(([, n]) => n > 0);
-  const became = fates.map(([fate, n]) => `${fate} ${number(n)}`).join(' + ');
-  return [`  replayed ${number(records)} of ${number(quarantined)} quarantined = ${became}`];
+  const became = fates.map(([fate, n]) => `${fate} ${formatCount(n)}`).join(' + ');
+  return [`  replayed ${formatCount(records)} of ${formatCount(quarantined)} quarantined = ${became}`];
 }
 
 function balanceOf(t: TableVerdict): string {
-  const number = (n: number) => n.toLocaleString('en-US');
-  const merged = t.merged === 0 ? '' : ` + merged ${number(t.merged)}`;
-  const rest = `quarantined ${number(t.quarantined)} + filtered ${number(t.filtered)}`;
-  return `in ${number(t.in)} = emitted ${number(t.emitted)}${merged} + ${rest}`;
+  const merged = t.merged === 0 ? '' : ` + merged ${formatCount(t.merged)}`;
+  const rest = `quarantined ${formatCount(t.quarantined)} + filtered ${formatCount(t.filtered)}`;
+  return `in ${formatCount(t.in)} = emitted ${formatCount(t.emitted)}${merged} + ${rest}`;
 }
 
 function proofOf(table: TableVerdict, deep: boolean, findings: readonly Finding[]): string {

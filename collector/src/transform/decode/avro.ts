@@ -1,7 +1,7 @@
 // An Avro schema becomes a function from a binary value to JSON text: the same way into SQL as JSON's, and
 // exact (decision 0011). A union gives the value of its branch and not the branch's name; bytes are base64;
 // NaN and infinities, which JSON has not, are strings.
-import { SluiceError } from '@sluice/shared/errors.ts';
+import { messageOf, SluiceError } from '@sluice/shared/errors.ts';
 import { type Decode, logicalDecoder } from './avro-logical.ts';
 import { AvroReader } from './avro-reader.ts';
 import { base64Text, floatText } from './json-text.ts';
@@ -28,7 +28,7 @@ function parse(text: string): Schema {
   } catch (error) {
     // A registry gives the name of a primitive type without quotes, too.
     if (Object.hasOwn(PRIMITIVES, text.trim())) return text.trim();
-    throw invalid(`it is not JSON: ${error instanceof Error ? error.message : String(error)}`);
+    throw invalid(`it is not JSON: ${messageOf(error)}`);
   }
 }
 

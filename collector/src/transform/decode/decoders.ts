@@ -31,7 +31,7 @@ export function protobufConverter(input: ProtobufInput, schemas: WindowSchemas):
   const { framing, message } = input;
   return framed(framing, schemas, (known, { value, at }) => {
     if (known.type !== 'PROTOBUF') return 'SCHEMA_UNUSABLE';
-    return told(() => {
+    return orCode(() => {
       const reader = new ProtobufReader(value, at);
       const found = known.messages.find(reader);
       if (found === undefined) return 'FRAME_INVALID';
@@ -68,10 +68,10 @@ function framed(
 }
 
 const decoded = (decode: DecodeValue, value: Buffer, at: number) =>
-  told(() => Buffer.from(decode(value, at)));
+  orCode(() => Buffer.from(decode(value, at)));
 
 /** JSON, or a code with the path of the field, which quarantine tells apart. */
-function told(read: () => Buffer | OddCode): Buffer | OddCode {
+function orCode(read: () => Buffer | OddCode): Buffer | OddCode {
   try {
     return read();
   } catch (error) {

@@ -9,7 +9,7 @@ import {
   ScalarType,
 } from '@bufbuild/protobuf';
 import { FeatureSet_FieldPresence, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
-import { SluiceError } from '@sluice/shared/errors.ts';
+import { messageOf, SluiceError } from '@sluice/shared/errors.ts';
 import { base64Text, floatText } from './json-text.ts';
 import {
   enumNames,
@@ -35,7 +35,7 @@ export function descriptorSchema(bytes: Uint8Array): ProtobufSchema {
       },
     };
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     throw new SluiceError(
       'SCHEMA_INVALID',
       `the protobuf schema is no set of descriptors with all that it imports: ${message}`,

@@ -4,13 +4,13 @@ import { decimalText, isoTime } from './json-text.ts';
 import type { ProtobufReader } from './protobuf-reader.ts';
 
 /** A field of the message by its name, as JSON; undefined where it is not there. */
-export type Part = (name: string) => string | undefined;
+export type FieldText = (name: string) => string | undefined;
 
-export type WriteKnown = (part: Part, reader: ProtobufReader) => string;
+export type WriteKnown = (part: FieldText, reader: ProtobufReader) => string;
 
 const NANOS = 1_000_000_000n;
 
-function timestamp(part: Part, reader: ProtobufReader): string {
+function timestamp(part: FieldText, reader: ProtobufReader): string {
   const [seconds, nanos] = [BigInt(part('seconds') ?? 0), BigInt(part('nanos') ?? 0)];
   if (nanos < 0n || nanos >= NANOS) throw reader.fail();
   const digits = [0, 3, 6].find((some) => nanos % 10n ** BigInt(9 - some) === 0n) ?? 9;
@@ -18,7 +18,7 @@ function timestamp(part: Part, reader: ProtobufReader): string {
 }
 
 /** Seconds, to the digit. */
-function duration(part: Part, reader: ProtobufReader): string {
+function duration(part: FieldText, reader: ProtobufReader): string {
   const [seconds, nanos] = [BigInt(part('seconds') ?? 0), BigInt(part('nanos') ?? 0)];
   const isOdd =
     nanos <= -NANOS || nanos >= NANOS || (seconds < 0n && nanos > 0n) || (seconds > 0n && nanos < 0n);
@@ -30,7 +30,7 @@ function duration(part: Part, reader: ProtobufReader): string {
   return `"${total < 0n ? '-' : ''}${size / NANOS}${fraction}"`;
 }
 
-function decimal(part: Part, reader: ProtobufReader): string {
+function decimal(part: FieldText, reader: ProtobufReader): string {
   const bytes = Buffer.from(part('value') ?? '', 'base64');
   const text = decimalText(bytes, Number(part('scale') ?? 0));
   if (text === undefined) throw reader.fail();
@@ -38,7 +38,7 @@ function decimal(part: Part, reader: ProtobufReader): string {
 }
 
 /** Whichever is there of JSON's own kinds. */
-function anyJson(part: Part): string {
+function anyJson(part: FieldText): string {
   for (const kind of ['number', 'string', 'bool', 'struct', 'list']) {
     // Named as in the schema language by whoever brings the schema, as in JavaScript by the library.
     const found = part(`${kind}_value`) ?? part(`${kind}Value`);

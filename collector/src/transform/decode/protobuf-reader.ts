@@ -3,14 +3,14 @@
 import { isUtf8 } from 'node:buffer';
 import { base64Text, floatText } from './json-text.ts';
 import type { ScalarName } from './protobuf-shape.ts';
-import { type UndecodableCode, type UndecodableError, ValueReader } from './value-reader.ts';
+import { type UndecodableCode, type UndecodableError, ValueReader, zigzag } from './value-reader.ts';
 
-export const VARINT = 0;
-export const FIXED_64 = 1;
+const VARINT = 0;
+const FIXED_64 = 1;
 export const SIZED = 2;
 export const GROUP = 3;
-export const GROUP_END = 4;
-export const FIXED_32 = 5;
+const GROUP_END = 4;
+const FIXED_32 = 5;
 
 /** Bytes [start, end) of the value. */
 export interface Span {
@@ -25,27 +25,6 @@ export class ProtobufReader extends ValueReader {
   override fail(code?: UndecodableCode): UndecodableError {
     this.field = this.path.join('.');
     return super.fail(code);
-  }
-
-  /** Unsigned, at most 64 bits: a number where that is exact. */
-  varint(): number | bigint {
-    let value = 0;
-    let scale = 1;
-    for (let i = 0; i < 7; i++) {
-      const byte = this.byte();
-      value += (byte & 0x7f) * scale;
-      if (byte < 0x80) return value;
-      scale *= 128;
-    }
-    let big = BigInt(value);
-    for (let shift = 49n; shift < 70n; shift += 7n) {
-      const byte = this.byte();
-      big |= BigInt(byte & 0x7f) << shift;
-      if (byte >= 0x80) continue;
-      if (big >> 64n !== 0n) throw this.fail();
-      return big;
-    }
-    throw this.fail();
   }
 
   /** A varint that counts or measures something here. */
@@ -108,11 +87,6 @@ function within(value: number | bigint, reader: ProtobufReader, [least, most]: r
 const INT_32 = [-(2 ** 31), 2 ** 31 - 1] as const;
 
 const signed = (value: number | bigint) => (typeof value === 'bigint' ? BigInt.asIntN(64, value) : value);
-
-function zigzag(value: number | bigint): number | bigint {
-  if (typeof value === 'number') return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
-  return value & 1n ? -((value + 1n) >> 1n) : value >> 1n;
-}
 
 function bool(reader: ProtobufReader): string {
   const value = reader.varint();

@@ -1,7 +1,7 @@
 // Schemas in the language of .proto files (proto2, proto3, editions), parsed by protobufjs: the only file
 // that knows it. Of the library only parser and names are used; values are decoded by our own (decision
 // 0018).
-import { SluiceError } from '@sluice/shared/errors.ts';
+import { messageOf, SluiceError } from '@sluice/shared/errors.ts';
 import protobuf from 'protobufjs';
 import { base64Text, floatText } from './json-text.ts';
 import { SCALARS } from './protobuf-reader.ts';
@@ -61,7 +61,7 @@ export function textSchema(files: readonly ProtoFile[]): TextSchema {
     };
   } catch (error) {
     if (error instanceof SluiceError) throw error;
-    throw invalid(error instanceof Error ? error.message : String(error));
+    throw invalid(messageOf(error));
   }
 }
 
@@ -76,7 +76,7 @@ function parseInto(root: protobuf.Root, { name, text }: ProtoFile): protobuf.IPa
   try {
     return protobuf.parse(text, root, { keepCase: true });
   } catch (error) {
-    throw invalid(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+    throw invalid(`${name}: ${messageOf(error)}`);
   }
 }
 

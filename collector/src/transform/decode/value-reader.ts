@@ -64,6 +64,27 @@ export class ValueReader {
     return this.bytes[this.at++] as number;
   }
 
+  /** Unsigned, seven bits a byte, at most 64 bits: a number where that is exact. */
+  varint(): number | bigint {
+    let value = 0;
+    let scale = 1;
+    for (let i = 0; i < 7; i++) {
+      const byte = this.byte();
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) return value;
+      scale *= 128;
+    }
+    let big = BigInt(value);
+    for (let shift = 49n; shift < 70n; shift += 7n) {
+      const byte = this.byte();
+      big |= BigInt(byte & 0x7f) << shift;
+      if (byte >= 0x80) continue;
+      if (big >> 64n !== 0n) throw this.fail();
+      return big;
+    }
+    throw this.fail();
+  }
+
   /** Goes past `count` bytes and says where they begin. */
   skip(count: number): number {
     const at = this.at;
@@ -78,4 +99,10 @@ export class ValueReader {
     this.spend(count);
     return this.bytes.subarray(at, this.at);
   }
+}
+
+/** Signed, out of an unsigned varint: small numbers of either sign are short. */
+export function zigzag(value: number | bigint): number | bigint {
+  if (typeof value === 'number') return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
+  return value & 1n ? -((value + 1n) >> 1n) : value >> 1n;
 }

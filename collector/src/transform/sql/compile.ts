@@ -47,8 +47,9 @@ export interface InsertOptions {
 
 /** What a table reads of a record beside its value. */
 export function readsBeside(table: TableConfig): { readonly keys: boolean; readonly headers: boolean } {
-  const needs = (column: string) =>
-    table.provenance === 'full' || JSON.stringify(table.steps).includes(column);
+  // SQL takes a name in any case.
+  const named = JSON.stringify([table.steps, table.output.sortBy]).toLowerCase();
+  const needs = (column: string) => table.provenance === 'full' || named.includes(column);
   return { keys: needs('_key') || table.record.tombstones === 'keep', headers: needs('_headers') };
 }
 

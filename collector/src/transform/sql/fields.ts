@@ -1,12 +1,13 @@
 // The columns of a table from its config alone: what is read, what the steps make of it, and everything that
 // can be wrong with that. Pure; the SQL is built from the plan in compile.ts.
+import { messageOf } from '@sluice/shared/errors.ts';
 import type { InputFormat, PatternInput, ReadColumn, Step, TableConfig } from '../../contracts.ts';
 import { isPlural } from '../../step-config.ts';
 import { explodesArrays } from '../../table-input.ts';
 import { avroDecoder } from '../decode/avro.ts';
 import { fileDecoder } from '../decode/decoders.ts';
 import { textPattern } from '../text-pattern.ts';
-import { DELETED, isMetadata, metadataFields } from './metadata.ts';
+import { DELETED, isCarried, isMetadata, metadataFields } from './metadata.ts';
 import { type Pipe, type PlannedOutput, waysOf } from './pipes.ts';
 import { planStep } from './steps/plan-step.ts';
 import { type Field, type PlannedStep, type Reference, type Scope, TEXT } from './steps/step.ts';
@@ -56,6 +57,7 @@ export function planFields(table: TableConfig): FieldPlan {
   const keyFiles: string[] = [];
   const asked: Asked = { expressions: [], queries: [], checks: [] };
   const source = sourceFields(table, problems);
+  checkCarried(source, problems);
   const references: Reference[] = [];
   const planning = { table, problems, asked, keyFiles, references, plural: isPlural(table) };
   const steps = planSteps(table.steps, source, planning);
@@ -99,8 +101,17 @@ function planSteps(
     const names = fields.map(({ name }) => name.toLowerCase());
     const twin = names.find((name, i) => names.indexOf(name) < i);
     if (twin !== undefined) problems.push(`two columns are named '${twin}' after ${step.kind}`);
+    checkCarried(fields, problems);
     return planned;
   });
+}
+
+/** Also between the steps: what has the name of something of the record's would be read in its place. */
+function checkCarried(fields: readonly Field[], problems: string[]): void {
+  for (const { name } of fields) {
+    const message = `no column can be named '${name}', not even between steps: the transform uses it itself`;
+    if (isCarried(name) && !problems.includes(message)) problems.push(message);
+  }
 }
 
 function checkOutput(
@@ -166,7 +177,7 @@ function scopeOf({ kind: step }: Step, planning: Planning): Scope {
 }
 
 /** Where the two halves of a key are while a window is open. */
-export function keyVariables(index: number): { readonly inner: string; readonly outer: string } {
+function keyVariables(index: number): { readonly inner: string; readonly outer: string } {
   return { inner: `getvariable('key_${index}_inner')`, outer: `getvariable('key_${index}_outer')` };
 }
 
@@ -199,7 +210,7 @@ function checkSchema(input: InputFormat, problems: string[]): void {
     if (input.kind === 'avro') avroDecoder(input.schema);
     else fileDecoder(input);
   } catch (error) {
-    problems.push(error instanceof Error ? error.message : String(error));
+    problems.push(messageOf(error));
   }
 }
 

@@ -22,6 +22,16 @@ export const RESERVED: ReadonlySet<string> = new Set([
   ...['__value', '__original', '__problem', '__filtered', '__nulled', '__raw', '__id', '__nth', '__unread'],
 ]);
 
+/** What SQL carries beside a record's columns, or makes on the way from one step to the next. */
+const CARRIED =
+  /^__(?:value|original|problem|filtered|nulled|raw|id|nth|unread|at|i|x|key|found|route|tried|[elm][0-9]+)$/;
+
+/** Whether a column of this name would stand beside one of SQL's own, which then is read in its place. */
+export function isCarried(name: string): boolean {
+  const lower = name.toLowerCase();
+  return METADATA.includes(lower) || CARRIED.test(lower);
+}
+
 /** With the types that the table gives them. */
 export function metadataColumns({ record }: Pick<TableConfig, 'record'>): readonly Column[] {
   const key = record.key === 'bytes' ? 'binary' : 'string';

@@ -34,7 +34,7 @@ export interface Context {
 }
 
 /** Whether a value becomes JSON that a schema has typed: every field is read as text. */
-export function isDecoded(input: TableConfig['input']): boolean {
+function isDecoded(input: TableConfig['input']): boolean {
   return input.kind === 'avro' || input.kind === 'protobuf';
 }
 

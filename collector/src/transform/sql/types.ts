@@ -1,4 +1,5 @@
 // Column types: Glue's names, DuckDB's names, and which of them this version converts.
+import { splitTypes } from '../../nested-type.ts';
 
 export interface ScalarType {
   readonly kind: 'boolean' | 'integer' | 'float' | 'decimal' | 'string' | 'binary' | 'date' | 'timestamp';
@@ -68,7 +69,7 @@ export function parseType(text: string): FieldType | undefined {
     case 'array':
       return arrayOf(nested(inner));
     case 'map': {
-      const [key = '', value = '', ...more] = splitParts(inner);
+      const [key = '', value = '', ...more] = splitTypes(inner);
       return parseType(key)?.kind === 'string' && more.length === 0 ? mapOf(nested(value)) : undefined;
     }
     case 'struct':
@@ -114,7 +115,7 @@ export function structOf(
 
 function parseStruct(inner: string): StructType | undefined {
   return structOf(
-    splitParts(inner).map((part) => {
+    splitTypes(inner).map((part) => {
       const [, source = '', type = ''] = /^\s*([A-Za-z_][A-Za-z0-9_]*)\s*:(.*)$/s.exec(part) ?? [];
       return { source, type: nested(type) };
     }),
@@ -122,7 +123,7 @@ function parseStruct(inner: string): StructType | undefined {
 }
 
 function parseChoice(inner: string): ChoiceType | undefined {
-  const types = splitParts(inner).map(nested);
+  const types = splitTypes(inner).map(nested);
   const members = types.flatMap((type) => (type === undefined ? [] : [{ name: memberName(type), type }]));
   const names = new Set(members.map(({ name }) => name));
   if (members.length < 2 || members.length < types.length || names.size < members.length) return undefined;
@@ -140,24 +141,8 @@ function memberName(type: FieldType): string {
   return type.glue.replace(/[(<].*$/s, '');
 }
 
-/** Splits at the commas that are in no brackets. */
-function splitParts(text: string): string[] {
-  const parts: string[] = [];
-  let depth = 0;
-  let from = 0;
-  for (let at = 0; at < text.length; at++) {
-    if (text[at] === '<' || text[at] === '(') depth++;
-    else if (text[at] === '>' || text[at] === ')') depth--;
-    else if (text[at] === ',' && depth === 0) {
-      parts.push(text.slice(from, at));
-      from = at + 1;
-    }
-  }
-  return [...parts, text.slice(from)];
-}
-
 /** undefined for a type that is none, or holds others. */
-export function parseScalar(text: string): ScalarType | undefined {
+function parseScalar(text: string): ScalarType | undefined {
   const name = text.trim().toLowerCase();
   const simple = SIMPLE[name];
   if (simple !== undefined) return { kind: simple[0], glue: simple[1], duckdb: simple[2], scale: 0 };

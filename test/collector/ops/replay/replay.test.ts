@@ -228,3 +228,21 @@ test('a replay with the config that made the quarantine takes nothing and writes
   assert.deepEqual([run, failed], [4, { CAST_FAILED: 3, JSON_INVALID: 1 }]);
   assert.equal(replays(lake).length, 0);
 });
+
+test('records of more partition values than a window may have are replayed as well', async () => {
+  const mapped = (type: string): TableConfig['steps'] => [
+    {
+      kind: 'apply_mapping',
+      mappings: [
+        { source: 'n', sourceType: type, target: 'n', targetType: 'double' },
+        { source: 'n', sourceType: type, target: 'text', targetType: 'string' },
+      ],
+    },
+  ];
+  const partitionBy = [{ kind: 'value', field: 'text', column: 'text' }] as const;
+  const lake = await quarantinedLake({ partitionBy, steps: mapped('int') });
+  const capped = { ...corrected, partitionBy, steps: mapped('double'), windowPartitionsMax: 2 };
+  const { taken, failed } = await replayOn(lake, capped);
+  assert.deepEqual([taken.emitted, failed], [3, { JSON_INVALID: 1 }]);
+  assert.deepEqual(await rowsOf(lake, capped), ALL);
+});

@@ -1,7 +1,8 @@
 // explode, unnest and unpivot: values that hold others become rows, and columns. A record keeps a row
 // wherever it goes: one that has nothing to explode is filtered, or stays with NULLs where the config says
-// `outer`.
+// `outer`, and where it is the mark of a deletion.
 import type { StepOf } from '../../../step-config.ts';
+import { DELETED } from '../metadata.ts';
 import { type FieldType, identifier, literal, parseType, type ScalarType } from '../types.ts';
 import {
   columns,
@@ -42,7 +43,8 @@ function explodeLayers({ list, others, made, position, outer }: Exploding, at: P
   const full = `(${LIVE} AND len(${list}) > 0)`;
   const element = `unnest(CASE WHEN ${full} THEN ${list} ELSE [NULL] END) AS __x`;
   const index = `unnest(CASE WHEN ${full} THEN range(len(${list})) ELSE [NULL] END) AS __i`;
-  const filtered = `__filtered OR (__problem IS NULL AND __i IS NULL)`;
+  const kept = at.keepsDeleted ? ` AND NOT ${DELETED}` : '';
+  const filtered = `__filtered OR (__problem IS NULL AND __i IS NULL${kept})`;
   const changed = {
     nth: 'list_append(__nth, coalesce(__i, 0)::INTEGER)',
     first: 'coalesce(__i, 0) = 0',

@@ -2,6 +2,7 @@
 // window sees what changed. A key that the file has twice would make two rows of one: such a file stops the
 // table.
 import type { StepOf } from '../../../step-config.ts';
+import { DELETED } from '../metadata.ts';
 import { problem } from '../problems.ts';
 import { identifier, isScalar } from '../types.ts';
 import { columns, type Place, type PlannedStep, type Scope } from './step.ts';
@@ -39,13 +40,15 @@ export function planLookup(step: Lookup, scope: Scope): PlannedStep {
     layers: (at: Place) => [
       `${at.name}joined AS (SELECT made.*, ${table}.k0 IS NOT NULL AS __found${values} ` +
         `FROM ${at.from} AS made LEFT JOIN ${table} ON ${same})`,
-      `${at.name} AS (SELECT ${at.carry(changedBy(missing, told))}${columns(fields)} FROM ${at.name}joined)`,
+      `${at.name} AS (SELECT ${at.carry(changedBy(at, missing, told))}${columns(fields)} FROM ${at.name}joined)`,
     ],
   };
 }
 
-function changedBy(missing: Lookup['missing'], told: string) {
-  const lost = '__problem IS NULL AND NOT __filtered AND NOT __found';
+/** The mark of a deletion has no key that a file could miss. */
+function changedBy({ keepsDeleted }: Place, missing: Lookup['missing'], told: string) {
+  const kept = keepsDeleted ? ` AND NOT ${DELETED}` : '';
+  const lost = `__problem IS NULL AND NOT __filtered AND NOT __found${kept}`;
   if (missing === 'null') return {};
   if (missing === 'filter') return { filtered: `__filtered OR (${lost})` };
   return { problem: `CASE WHEN ${lost} THEN ${told} ELSE __problem END` };

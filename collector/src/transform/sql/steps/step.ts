@@ -35,7 +35,7 @@ export interface Changed {
   readonly nulled?: string;
   /** Where a row stands among those of its record: a list of numbers. */
   readonly nth?: string;
-  /** Whether a row is the first of those that are made of one, and keeps the record's bytes for all of them. */
+  /** Whether a row is the first of those that are made of one, and keeps the record's bytes for all. */
   readonly first?: string;
 }
 
@@ -140,7 +140,7 @@ export interface Computed {
   readonly name: string;
 }
 
-export const never = () => 'false';
+const never = () => 'false';
 
 /** A value that cannot fail. */
 export function sure(name: string, value: string): Computed {
