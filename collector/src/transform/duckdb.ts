@@ -1,6 +1,7 @@
 // One DuckDB for one window or one command: in memory, locked down to the directories it was given, with one
-// connection, and others beside it where statements are to run at once. The only importer of DuckDB in the collector. Calls block the thread: windows run in workers; query
-// and verify, which serve nobody meanwhile, use it on the main thread.
+// connection, and others beside it where statements are to run at once. The only importer of DuckDB in the
+// collector. Calls block the thread: windows run in workers; query and verify, which serve nobody meanwhile,
+// use it on the main thread.
 
 import {
   DuckDBBlobValue,
