@@ -136,7 +136,9 @@ export class WindowTransform {
     const database = await openDatabase({
       directories: [request.directory],
       spillDirectory: join(request.directory, 'spill'),
-      ...parts.limits,
+      memoryBytesMax: parts.limits.memoryBytesMax,
+      // Each of two connections brings a thread; one more of DuckDB's own costs a third more CPU.
+      threads: Math.max(1, parts.limits.threads - 1),
     });
     try {
       await setKeys(database, plan.keyFiles);
