@@ -19,7 +19,8 @@ const checkpoint = z.strictObject({
   token: z.string(),
   publishedThrough: z.int().min(-1),
   lastTelling: z.int().min(-1),
-  lastReplay: z.int().min(-1),
+  /** Before there were replays nobody wrote it. */
+  lastReplay: z.int().min(-1).default(-1),
   /**
    * Entries above publishedThrough, which a reader reads as well: these and no others that may stand there
    * now.

@@ -198,6 +198,7 @@ function apply(fold: Fold, entry: LedgerEntry): void {
           without(gap, { start: offset, next: partition.next }),
         );
         partition.next = offset;
+        partition.start = Math.min(partition.start, offset);
         partition.leaderEpoch = leaderEpoch;
         cutHistory(partition, offset);
       }

@@ -3,7 +3,7 @@
 import { type NestedField, type NestedType, nestedText, parseNested } from '../nested-type.ts';
 import type { Column, DetectedColumn } from '../tables.ts';
 import { safeName } from './column-names.ts';
-import type { Growth } from './grown-columns.ts';
+import { type Growth, isReserved } from './grown-columns.ts';
 import { fieldsOf, valuesOf } from './infer-type.ts';
 import { Remarks } from './remarks.ts';
 import type { SeenObject, SeenValue } from './seen-values.ts';
@@ -18,9 +18,10 @@ export function contractColumns(columns: readonly Column[], seen: SeenObject): G
 export function resolveContract(columns: readonly DetectedColumn[], seen: SeenObject): Growth {
   const remarks = new Remarks();
   const taken = new Set(columns.flatMap(({ source, isUnseen }) => (isUnseen === true ? [] : [source])));
+  const names = new Set(columns.map(({ name }) => name.toLowerCase()));
   const resolved = columns.map((column) => {
     if (column.isUnseen !== true) return column;
-    const source = fieldFor(column.name, seen, taken);
+    const source = fieldFor(column.name, freeFor(column.name, { seen, taken, names }));
     if (source === undefined) return column;
     taken.add(source);
     const value = seen.fields.get(source);
@@ -33,9 +34,24 @@ export function resolveContract(columns: readonly DetectedColumn[], seen: SeenOb
   return { columns: resolved, remarks };
 }
 
+interface Fields {
+  readonly seen: SeenObject;
+  readonly taken: ReadonlySet<string>;
+  /** Of all columns, in lower case. */
+  readonly names: ReadonlySet<string>;
+}
+
+/** No record is read by two names that differ only in case, so that a name is its own column's first. */
+function freeFor(name: string, { seen, taken, names }: Fields): string[] {
+  const read = new Set([...taken].map((key) => key.toLowerCase()));
+  return [...seen.fields.keys()].filter((key) => {
+    const lower = key.toLowerCase();
+    return !isReserved(key) && !read.has(lower) && (lower === name.toLowerCase() || !names.has(lower));
+  });
+}
+
 /** Of its very name, of the same in other case, or one whose safe form it is. */
-function fieldFor(name: string, seen: SeenObject, taken: ReadonlySet<string>): string | undefined {
-  const free = [...seen.fields.keys()].filter((key) => !taken.has(key));
+function fieldFor(name: string, free: readonly string[]): string | undefined {
   return (
     free.find((key) => key === name) ??
     free.find((key) => key.toLowerCase() === name) ??

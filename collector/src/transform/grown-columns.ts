@@ -6,7 +6,7 @@ import { safeNames } from './column-names.ts';
 import { areNames, fieldsOf, inferType, valuesOf } from './infer-type.ts';
 import { Remarks } from './remarks.ts';
 import type { SeenObject, SeenValue } from './seen-values.ts';
-import { RESERVED } from './sql/metadata.ts';
+import { isCarried, RESERVED } from './sql/metadata.ts';
 
 /** Columns that detection gives a table. */
 export const COLUMNS_MAX = 400;
@@ -128,8 +128,8 @@ function columnType(value: SeenValue, source: string, remarks: Remarks): string 
 }
 
 /** Names that the record's own columns have while SQL reads it, and those that no text of SQL can hold. */
-function isReserved(source: string): boolean {
-  return source === '' || source.includes('\0') || RESERVED.has(source.toLowerCase());
+export function isReserved(source: string): boolean {
+  return source === '' || source.includes('\0') || RESERVED.has(source.toLowerCase()) || isCarried(source);
 }
 
 function mostSeen(found: readonly NewColumn[], room: number, remarks: Remarks): NewColumn[] {

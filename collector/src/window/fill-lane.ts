@@ -188,6 +188,8 @@ export class FillLane {
         this.waitsFor = undefined;
         this.#restMs = REST_MS_MIN;
         if (contradictions !== undefined) events.schemaContradicted({ table: table.name, ...contradictions });
+        for (const nulled of result.nulled) events.valuesNulled({ table: table.name, ...nulled });
+        for (const broken of result.brokenRules) events.ruleBroken({ table: table.name, ...broken });
         for (const batch of result.corrupt) events.recordBatchQuarantined({ table: table.name, ...batch });
         for (const range of ranges) this.#task.filled(range);
         return;

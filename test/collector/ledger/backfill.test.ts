@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { LedgerEntry, LedgerRange } from '@sluice/collector/contracts.ts';
+import { backfillProposal } from '@sluice/collector/ledger/backfill.ts';
 import { decodeCheckpoint, encodeCheckpoint, foldAt } from '@sluice/collector/ledger/checkpoint.ts';
 import { decodeEntry, encodeEntry } from '@sluice/collector/ledger/entry.ts';
 import { ackedOf, emptyFold, type Fold, foldEntry, keptGapsOf } from '@sluice/collector/ledger/fold.ts';
@@ -135,6 +136,19 @@ test('history above a cut of its log is not read: it comes again as it comes liv
   foldEntry(fold, window(fold, 'fill', [range(80, 90)]));
   foldEntry(fold, window(fold, 'commit', [{ ...range(90, 95), leaderEpoch: 7 }]));
   assert.deepEqual([partitionOf(fold)?.next, partitionOf(fold)?.backfill?.next], [95, 90]);
+});
+
+test('history that is begun after a cut below the beginning ends at the cut, however far the table has read', () => {
+  const fold = emptyFold('claims');
+  const [open] = golden();
+  assert.ok(open);
+  foldEntry(fold, open);
+  const fork = { ...id, leaderEpoch: 7, offset: 90, reason: 'unclean election' };
+  foldEntry(fold, { ...base(fold), kind: 'fork', forks: [fork] });
+  foldEntry(fold, window(fold, 'commit', [{ ...range(90, 120), leaderEpoch: 7 }]));
+  const backfills = [{ ...id, from: 20, to: 90 }];
+  assert.deepEqual(backfillProposal(fold, [{ ...id, from: 20 }]), { kind: 'backfill', backfills });
+  assert.throws(() => foldEntry(fold, begin(fold, 20, 100)), { code: 'LEDGER_ENTRY_INVALID' });
 });
 
 test('of two collectors that bring the same history one is first, and the other goes on behind it', async () => {

@@ -206,3 +206,14 @@ test('golden checkpoints decode to what the golden ledger folds to, and encode t
     assert.deepEqual({ ...foldAt(decoded), unpublished, toldThrough }, { ...rest, unpublished, toldThrough });
   }
 });
+
+test('a checkpoint that was written before there were replays is read, and says that there was none', () => {
+  const fold = emptyFold('claims');
+  const [open] = goldenFiles('ledger').filter(({ name }) => name.includes('open'));
+  assert.ok(open);
+  foldEntry(fold, decodeEntry(open.bytes, { key: open.name, table: 'claims', sequence: 0 }));
+  const { lastReplay, ...before } = JSON.parse(encodeCheckpoint(fold).toString());
+  assert.equal(lastReplay, -1);
+  const at = { key: 'checkpoint', table: 'claims', through: 0 };
+  assert.equal(foldAt(decodeCheckpoint(Buffer.from(JSON.stringify(before)), at)).lastReplay, -1);
+});

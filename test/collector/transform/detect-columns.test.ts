@@ -166,7 +166,7 @@ test('names and levels without end are bounded: what is beyond is a map, or left
 test('names are safe and unique; what no mapping can name is left out, and it is said', () => {
   const detection = detect([
     '{"accountId":1,"account_id":2,"HTTPStatus":3,"Größe":4,"1st":5,"_id":6,"日本":7,"a b":8}',
-    '{"_offset":1,"__Problem":1,"a.b":2,"":3,"Amount":4,"__proto__":9,"__typename":1}',
+    '{"_offset":1,"__Problem":1,"__x":1,"a.b":2,"":3,"Amount":4,"__proto__":9,"__typename":1}',
     '{"amount":5}',
     '{"amount":5}',
   ]);
@@ -185,7 +185,7 @@ test('names are safe and unique; what no mapping can name is left out, and it is
     amount: 'amount bigint',
   });
   assert.deepEqual(detection.notes, [
-    '_offset, __Problem, : no column can read a field of this name; left out',
+    '_offset, __Problem, __x, : no column can read a field of this name; left out',
     'Amount: differs from another field only in case; left out',
   ]);
 });

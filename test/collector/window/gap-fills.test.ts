@@ -2,10 +2,19 @@
 // waits for it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { TransformResult } from '@sluice/collector/contracts.ts';
+import { createEvents } from '@sluice/collector/events.ts';
 import { FILL_EPOCH_MIN } from '@sluice/collector/window/gap-fills.ts';
+import { createTableLane } from '@sluice/collector/window/table-lane.ts';
+import { createMetrics } from '@sluice/shared/metrics.ts';
 import { rangeSegment } from '../../support/fake-spool.ts';
-import { settle } from '../../support/manual-clock.ts';
+import { transformDouble, writerDouble } from '../../support/lane-doubles.ts';
+import { manualClock, settle } from '../../support/manual-clock.ts';
+import { recordingLogger } from '../../support/recording-logger.ts';
+import { seededRandom } from '../../support/seeded-random.ts';
 import { declared, declaredOf, linkOf, rest, sequencerOf } from '../../support/sequencer-harness.ts';
+import { temporaryDirectory } from '../../support/temp.ts';
+import { plainTable } from '../../support/written-lake.ts';
 
 const LINGER_MS = 2_000;
 
@@ -116,4 +125,26 @@ test('what no gap wants is not taken as a fill, under whatever epoch', async () 
   assert.ok(claims);
   claims.gaps = [];
   assert.equal(fill(20, 40), 'skipped');
+});
+
+test('values that became NULL and rules that broke in what is brought are told as those of a window are', async () => {
+  const [log, writer, double] = [recordingLogger(), writerDouble(), transformDouble()];
+  const told: Pick<TransformResult, 'nulled' | 'brokenRules'> = {
+    nulled: [{ column: 'amount', values: 3 }],
+    brokenRules: [{ output: 'rows', rule: 'amount > 0', rows: 2 }],
+  };
+  const lane = createTableLane({
+    ...{ table: plainTable, writer, workDir: temporaryDirectory(), clock: manualClock() },
+    transformer: { ...double, run: async (request) => ({ ...(await double.run(request)), ...told }) },
+    ...{ random: seededRandom(1), events: createEvents(log, createMetrics()) },
+  });
+  const segment = rangeSegment(0, 10);
+  writer.place(segment, 60);
+  writer.gaps = [{ startOffset: 0, nextOffset: 10 }];
+  for (const part of lane.fills.partsOf(segment)) lane.fills.stage(segment, part, { release: () => {} });
+  lane.fills.close();
+  await lane.fills.drained();
+  assert.deepEqual(writer.log, ['fill claims-0 [0, 10)']);
+  assert.equal(log.said(/NULL/).length, 1);
+  assert.equal(log.said(/rule/).length, 1);
 });
