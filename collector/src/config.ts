@@ -171,7 +171,12 @@ export const collectorSchema = z.strictObject({
       creditBytesMax: byteSize().prefault('16MiB').describe('What one agent may have under way'),
       connectionsMax: z.int().min(1).max(10_000).default(256).describe('Connections of agents at once'),
       transformMemory: byteSize().prefault('512MiB').describe('Memory of DuckDB'),
-      transformThreads: z.int().min(1).max(64).default(1).describe('Threads of DuckDB'),
+      transformThreads: z
+        .int()
+        .min(1)
+        .max(64)
+        .default(2)
+        .describe('Threads of DuckDB, at most as many as cores; from 2 on, two chunks of a window at once'),
     })
     .prefault({})
     .describe('Bounds'),

@@ -1,6 +1,7 @@
-// One DuckDB for one window or one command: in memory, one connection, locked down to the directories it was
-// given. The only importer of DuckDB in the collector. Calls block the thread: windows run in workers; query
-// and verify, which serve nobody meanwhile, use it on the main thread.
+// One DuckDB for one window or one command: in memory, locked down to the directories it was given, with one
+// connection, and others beside it where statements are to run at once. The only importer of DuckDB in the
+// collector. Calls block the thread: windows run in workers; query and verify, which serve nobody meanwhile,
+// use it on the main thread.
 
 import {
   DuckDBBlobValue,
@@ -40,6 +41,13 @@ export interface Database {
   appendCorrupt(run: CorruptRun): Promise<void>;
   /** Frees what the last chunk left in `raw`, and answers a SELECT in the same trip. */
   emptyRaw(select?: string): Promise<Record<string, unknown>[]>;
+  /**
+   * Another connection, whose statements may run at the same time: tables are seen by both, `raw`, variables
+   * and all that is temporary by one. It is closed with this one.
+   */
+  beside(): Promise<Database>;
+  /** Moves what lies in the other's `raw` into this one's, which must be empty. */
+  takeRaw(from: Database): Promise<void>;
   close(): void;
 }
 
@@ -71,7 +79,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   const connection = await instance.connect();
   const allowed = options.directories.map((path) => `'${path.replaceAll("'", "''")}'`).join(', ');
   for (const statement of [
-    "SET TimeZone = 'UTC'",
+    "SET GLOBAL TimeZone = 'UTC'",
     `SET allowed_directories = [${allowed}]`,
     'SET enable_external_access = false',
     RAW_TABLE,
@@ -84,6 +92,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
 
 function wrap(instance: DuckDBInstance, connection: DuckDBConnection): Database {
   const types = rawTypes();
+  const others: Database[] = [];
   async function rows(sql: string) {
     const result = await connection.runAndReadAll(sql);
     return result.getRowObjects() as Record<string, unknown>[];
@@ -108,7 +117,21 @@ function wrap(instance: DuckDBInstance, connection: DuckDBConnection): Database 
       const select = `SELECT ${partition}, range, ${timestamp}, ${literal(code)}, NULL, NULL, NULL FROM ${others}`;
       await connection.run(`INSERT INTO odd ${select}`);
     },
+    async beside() {
+      const another = await instance.connect();
+      await another.run(RAW_TABLE);
+      const database = wrap(instance, another);
+      others.push({ ...database, close: () => another.closeSync() });
+      return database;
+    },
+    async takeRaw(from) {
+      await from.run('CREATE OR REPLACE TABLE handed AS FROM raw');
+      await connection.run('INSERT INTO raw FROM handed');
+      await connection.run('DROP TABLE handed');
+      await from.emptyRaw();
+    },
     close() {
+      for (const other of others) other.close();
       connection.closeSync();
       instance.closeSync();
     },

@@ -75,7 +75,7 @@ function createSql({ keys, columns }: Reference, index: number, reader: string |
     return `(${value})::${type.duckdb} AS ${name}`;
   });
   return (
-    `CREATE OR REPLACE TEMP TABLE reference_${index} AS SELECT *, ${values.join(', ')} ` +
+    `CREATE OR REPLACE TABLE reference_${index} AS SELECT *, ${values.join(', ')} ` +
     `FROM (SELECT ${texts.join(', ')} FROM ${reader ?? 'range(0)'})`
   );
 }

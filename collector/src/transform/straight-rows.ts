@@ -43,16 +43,28 @@ export interface StraightOptions {
   readonly parquetOptions: string;
 }
 
+/** What of a chunk matters here. */
+export interface StraightChunk {
+  readonly rows: number;
+  readonly exactText: boolean;
+}
+
+interface WrittenPart {
+  readonly path: string;
+  readonly rows: number;
+}
+
 export class StraightRows {
   readonly #options: StraightOptions;
-  #parts: { readonly path: string; readonly rows: number }[] = [];
+  #parts: WrittenPart[] = [];
+  #named = 0;
   #values: PartitionValues | undefined;
   #over: boolean;
   rows = 0;
   /** Records that the filter dropped, of what was taken. */
   filtered = 0;
-  /** What the counter said last. */
-  #counted = 0;
+  /** What the counter of each connection said last. */
+  readonly #counted = new Map<Database, number>();
 
   constructor(options: StraightOptions) {
     const { compiled, table } = options;
@@ -62,47 +74,75 @@ export class StraightRows {
       this.#values = table.partitionBy.map(() => null);
   }
 
-  async open(): Promise<void> {
-    const { database, compiled } = this.#options;
-    if (compiled.straight !== undefined) await database.run(compiled.straight.createCounter);
+  /** Once for each connection that takes chunks. */
+  async open(database: Database): Promise<void> {
+    const { straight } = this.#options.compiled;
+    if (straight !== undefined) await database.run(straight.createCounter);
+    this.#counted.set(database, 0);
+  }
+
+  /** Whether a chunk may be taken while another is: not before the partition values are known. */
+  takesAtOnce(rows: number): boolean {
+    return this.#takes(rows) && this.#values !== undefined;
+  }
+
+  #takes(rows: number): boolean {
+    return !this.#over && this.#options.compiled.straight !== undefined && rows >= ROWS_MIN;
   }
 
   /**
    * Writes what lies in `raw` and empties it, or says false: then nothing was written, and nothing more is
    * taken here. The long statement starts at once: before an answer comes, the thread has decoded the next
-   * chunk.
+   * chunk. What it wrote counts only after `before`, the end of the chunk before: where that one was refused
+   * this one is, too, or its rows would stand before those of the other.
    */
-  async take(rows: number, exactText: boolean): Promise<boolean> {
-    const { compiled, database } = this.#options;
-    const { straight } = compiled;
-    if (this.#over || straight === undefined || rows < ROWS_MIN) return false;
-    this.#values ??= await this.#takeStaged();
-    if (this.#values === undefined) return false;
-    try {
-      await this.#write(straight.select(this.#values, exactText));
-    } catch {
-      this.#over = true;
+  async take(chunk: StraightChunk, database: Database, before: Promise<void>): Promise<boolean> {
+    const { straight } = this.#options.compiled;
+    const part = this.#takes(chunk.rows) ? await this.#copy(chunk, database) : undefined;
+    await before;
+    this.#over ||= part === 'refused';
+    if (part === 'refused' || part === undefined || straight === undefined) return false;
+    if (this.#over) {
+      await rm(part.path);
       return false;
     }
+    this.#keep(part);
     const counted = Number((await database.emptyRaw(straight.count))[0]?.['n']);
-    this.filtered += counted - this.#counted - 1;
-    this.#counted = counted;
+    this.filtered += counted - (this.#counted.get(database) ?? 0) - 1;
+    this.#counted.set(database, counted);
     return true;
   }
 
-  async #write(select: string): Promise<number> {
-    const { directory, database, parquetOptions } = this.#options;
-    const path = join(directory, `straight-${this.#parts.length}.parquet`);
+  /** Undefined where it is too early. */
+  async #copy(
+    { exactText }: StraightChunk,
+    database: Database,
+  ): Promise<WrittenPart | 'refused' | undefined> {
+    const { straight } = this.#options.compiled;
+    this.#values ??= await this.#takeStaged();
+    if (this.#values === undefined || straight === undefined) return undefined;
+    try {
+      return await this.#write(straight.select(this.#values, exactText), database);
+    } catch {
+      return 'refused';
+    }
+  }
+
+  async #write(select: string, database: Database): Promise<WrittenPart> {
+    const { directory, parquetOptions } = this.#options;
+    const path = join(directory, `straight-${this.#named++}.parquet`);
     try {
       const [written] = await database.rows(`COPY (${select}) TO ${literal(path)} (${parquetOptions})`);
-      const rows = Number(written?.['Count']);
-      this.#parts.push({ path, rows });
-      this.rows += rows;
-      return rows;
+      return { path, rows: Number(written?.['Count']) };
     } catch (error) {
       await rm(path, { force: true });
       throw error;
     }
+  }
+
+  #keep(part: WrittenPart): void {
+    this.#parts.push(part);
+    this.rows += part.rows;
   }
 
   /**
@@ -120,8 +160,9 @@ export class StraightRows {
     this.#over = combinations.length > 1 || Number(counts?.['quarantined']) > 0;
     if (this.#over) return undefined;
     const values = table.partitionBy.map((_spec, i) => (row[`p${i}`] ?? null) as string | null);
-    const rows = await this.#write(output.selectRows(values));
-    assert(rows === Number(row['n']), `${rows} rows written where ${row['n']} were staged`);
+    const part = await this.#write(output.selectRows(values), database);
+    assert(part.rows === Number(row['n']), `${part.rows} rows written where ${row['n']} were staged`);
+    this.#keep(part);
     this.filtered += Number(counts?.['filtered']);
     for (const sql of compiled.createStaged) await database.run(sql);
     return values;

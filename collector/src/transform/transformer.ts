@@ -1,6 +1,7 @@
 // The main thread's side of the transform: windows queue for places in one worker thread, segments are copied
 // to it a few at a time, and a worker that dies takes the attempts under way with it and nothing else.
 import { mkdir, rm } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { SluiceError } from '@sluice/shared/errors.ts';
@@ -50,7 +51,11 @@ export function createTransformer(
 ): TransformerWithChecks {
   const places = new Places(WINDOWS_AT_ONCE_MAX);
   const turns = new Turns(SEGMENTS_AHEAD_MAX);
-  const each = { ...limits, memoryBytesMax: limits.memoryBytesMax / WINDOWS_AT_ONCE_MAX };
+  const each = {
+    memoryBytesMax: limits.memoryBytesMax / WINDOWS_AT_ONCE_MAX,
+    // On one core two threads would only need the memory of two chunks.
+    threads: Math.min(limits.threads, availableParallelism()),
+  };
   let worker: WorkerCalls | undefined;
 
   function inPlace<T>(task: (calls: JobCalls) => Promise<T>): Promise<T> {

@@ -16,6 +16,7 @@ import type {
 } from '../contracts.ts';
 import { outputTable } from '../lake/object-keys.ts';
 import { spellTime } from '../time-spelling.ts';
+import { ChunkInserts } from './chunk-inserts.ts';
 import { ColumnChunk } from './columns.ts';
 import { contradictionsIn } from './contradictions.ts';
 import { converterOf } from './converters.ts';
@@ -40,7 +41,6 @@ import { type CompiledTable, compileTable, type Marks } from './sql/compile.ts';
 import { type FieldPlan, planFields } from './sql/fields.ts';
 import { fileFormat, rowGroupOptions } from './sql/file-format.ts';
 import type { CompiledOutput } from './sql/outputs.ts';
-import type { InsertForm } from './sql/steps/step.ts';
 import { filesOf, StraightRows, type WrittenFile } from './straight-rows.ts';
 import { type JsonRules, jsonRules, strikeUnstrict } from './strict-json.ts';
 
@@ -60,13 +60,6 @@ export interface WindowRequest {
   readonly table: TableConfig;
   readonly openedMs: number;
   readonly directory: string;
-}
-
-interface InsertedChunk {
-  readonly rows: number;
-  readonly exactText: boolean;
-  /** Records are numbered from here on: how many the window had before. */
-  readonly firstId: number;
 }
 
 /** Drawn per process: a value cannot contain what nobody could foresee. */
@@ -90,9 +83,7 @@ export class WindowTransform {
   readonly #news: NewsScan | undefined;
   readonly #straight: StraightRows;
   readonly #records = new Map<string, number>();
-  /** The fastest one first; each is correct for what the one before fails on. */
-  readonly #forms: InsertForm[];
-  #inserting: Promise<void> = Promise.resolve();
+  readonly #inserts: ChunkInserts;
   readonly #corrupt: QuarantinedBatch[] = [];
   readonly #brokenRules: { output: string; rule: string; rows: number }[] = [];
   #staged = 0;
@@ -113,10 +104,13 @@ export class WindowTransform {
     this.#clock = clock;
     this.#database = database;
     this.#compiled = compileTable(table, plan, marks);
-    this.#forms = plan.mayThrow ? ['clean', 'checked', 'guarded'] : ['clean', 'checked'];
     this.#straight = new StraightRows({
       ...{ table, database, compiled: this.#compiled, directory: request.directory },
       parquetOptions: table.output.kind === 'parquet' ? rowGroupOptions(table.output) : '',
+    });
+    this.#inserts = new ChunkInserts({
+      ...{ database, plan, clock, compiled: this.#compiled, straight: this.#straight },
+      threads: parts.limits.threads,
     });
     const { schema, input } = table;
     this.#news = schema !== undefined && input.kind === 'json' ? new NewsScan(schema) : undefined;
@@ -142,7 +136,9 @@ export class WindowTransform {
     const database = await openDatabase({
       directories: [request.directory],
       spillDirectory: join(request.directory, 'spill'),
-      ...parts.limits,
+      memoryBytesMax: parts.limits.memoryBytesMax,
+      // Each of two connections brings a thread; one more of DuckDB's own costs a third more CPU.
+      threads: Math.max(1, parts.limits.threads - 1),
     });
     try {
       await setKeys(database, plan.keyFiles);
@@ -152,7 +148,7 @@ export class WindowTransform {
       });
       const transform = new WindowTransform(request, { ...parts, database, plan });
       for (const sql of transform.#compiled.createStaged) await database.run(sql);
-      await transform.#straight.open();
+      await transform.#inserts.open();
       return transform;
     } catch (error) {
       database.close();
@@ -219,8 +215,7 @@ export class WindowTransform {
 
   async #quarantine({ segment }: StagedSegment, run: CorruptRun): Promise<void> {
     const { startOffset, records, code, reason } = run;
-    await this.#inserting;
-    await this.#database.appendCorrupt(run);
+    await this.#inserts.aside((database) => database.appendCorrupt(run));
     this.#odd += records;
     const { topic, partition } = segment;
     this.#corrupt.push({ topic, partition, startOffset, records, code, reason });
@@ -230,53 +225,18 @@ export class WindowTransform {
   async #insertChunk(): Promise<void> {
     this.#news?.look(this.#chunk);
     const exactText = this.#jsonRules !== undefined && strikeUnstrict(this.#chunk, this.#jsonRules);
-    await this.#inserting;
-    const struck = this.#chunk.odd.length;
-    if (struck > 0) await this.#database.appendOdd(this.#chunk.odd);
-    this.#odd += struck;
-    if (this.#chunk.rows > 0) {
-      await this.#database.appendChunk(this.#chunk);
-      this.#inserting = this.#insert({ rows: this.#chunk.rows, exactText, firstId: this.#staged });
-      this.#inserting.catch(() => {});
-    }
-    this.#staged += this.#chunk.rows;
-    this.#filtered += this.#chunk.filtered;
+    const { odd, rows, filtered } = this.#chunk;
+    if (odd.length > 0) await this.#inserts.aside((database) => database.appendOdd(odd));
+    this.#odd += odd.length;
+    if (rows > 0) await this.#inserts.add(this.#chunk, { exactText, firstId: this.#staged });
+    this.#staged += rows;
+    this.#filtered += filtered;
     this.#chunk.reset();
-  }
-
-  async #insert(chunk: InsertedChunk): Promise<void> {
-    const started = this.#clock.monotonicMs();
-    if (!(await this.#straight.take(chunk.rows, chunk.exactText))) {
-      await this.#insertInForm(chunk);
-      await this.#database.emptyRaw();
-    }
-    this.#sqlMs += this.#clock.monotonicMs() - started;
-  }
-
-  /**
-   * A form that failed is not tried again in this window: where one value is malformed others will be. Once
-   * rows are staged there is no other try: they would be there twice.
-   */
-  async #insertInForm(chunk: InsertedChunk): Promise<void> {
-    for (;;) {
-      const [form = 'guarded', next] = this.#forms;
-      let hasStaged = false;
-      try {
-        for (const sql of this.#compiled.insertStaged(form, chunk)) {
-          await this.#database.run(sql);
-          hasStaged ||= sql.startsWith('INSERT');
-        }
-        return;
-      } catch (error) {
-        if (next === undefined || hasStaged) throw error;
-        this.#forms.shift();
-      }
-    }
   }
 
   async finish(): Promise<TransformResult> {
     await this.#insertChunk();
-    await this.#inserting;
+    await this.#inserts.settled();
     const started = this.#clock.monotonicMs();
     for (const output of this.#compiled.outputs) await this.#runWindowWise(output);
     const classes = await this.#classes();
@@ -298,7 +258,7 @@ export class WindowTransform {
       contradictions: schema === undefined ? undefined : await contradictionsIn(this.#database),
       corrupt: this.#corrupt,
       decodeMs: Math.round(this.#decodeMs),
-      sqlMs: Math.round(this.#sqlMs),
+      sqlMs: Math.round(this.#inserts.sqlMs + this.#sqlMs),
     };
   }
 
@@ -390,7 +350,7 @@ export class WindowTransform {
   }
 
   async close(): Promise<void> {
-    await this.#inserting.catch(() => {});
+    await this.#inserts.settled().catch(() => {});
     this.#database.close();
   }
 }

@@ -1,9 +1,12 @@
 // Large windows, whose chunks go straight into files where nothing is in the way: whatever stands in the way,
 // and wherever it does, each record is written, filtered or quarantined once.
 import assert from 'node:assert/strict';
+import { createHmac } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { TableConfig } from '@sluice/collector/contracts.ts';
+import { stepSchema } from '@sluice/collector/step-config.ts';
 import { openDatabase } from '@sluice/collector/transform/duckdb.ts';
 import { createTransformer } from '@sluice/collector/transform/transformer.ts';
 import { segmentOf } from '../../support/segments.ts';
@@ -11,7 +14,7 @@ import { temporaryDirectory } from '../../support/temp.ts';
 import { plainTable } from '../../support/written-lake.ts';
 
 const home = temporaryDirectory();
-const transformer = createTransformer({ memoryBytesMax: 256e6, threads: 1 });
+const transformer = createTransformer({ memoryBytesMax: 256e6, threads: 2 });
 const limits = { spillDirectory: home, memoryBytesMax: 256e6, threads: 1 };
 const database = await openDatabase({ directories: [home], ...limits });
 after(async () => {
@@ -126,6 +129,21 @@ for (const [where, at] of [
     });
   }
 }
+
+test('a key and a reference file are there for every chunk that goes straight into a file', async () => {
+  const [key, file] = [join(home, 'key'), join(home, 'days.csv')];
+  writeFileSync(key, 'sixteen bytes and more');
+  writeFileSync(file, 'name,nth\nmon,1\n');
+  const steps = [
+    { lookup: { file, keys: { day: 'name' }, columns: [{ from: 'nth', column: 'nth', type: 'int' }] } },
+    { hash: { fields: ['day'], key } },
+  ].map((step) => stepSchema.parse(step));
+  const { files, from } = await transform({ steps }, valuesWith(new Map()));
+  const hash = createHmac('sha256', 'sixteen bytes and more').update('mon').digest('hex');
+  const what = `count(*) FILTER (nth = 1 AND day = '${hash}') AS found`;
+  assert.deepEqual(numbers((await database.rows(`SELECT ${what} FROM ${from}`))[0]), { found: TOTAL });
+  assert.equal((await groupsOf(files[0]?.path ?? '')).length, CHUNKS + 1);
+});
 
 test('an object that has reached its size is followed by another', async () => {
   const output = { kind: 'parquet', compression: 'zstd', objectBytes: 200_000 } as const;

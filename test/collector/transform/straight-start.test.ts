@@ -28,8 +28,8 @@ test('the COPY of a full chunk is the first statement, and given at once', async
   };
   const parquetOptions = 'FORMAT parquet';
   const straight = new StraightRows({ table, directory, database: watched, compiled, parquetOptions });
-  await straight.open();
-  const taken = straight.take(FULL_CHUNK, false);
+  await straight.open(watched);
+  const taken = straight.take({ rows: FULL_CHUNK, exactText: false }, watched, Promise.resolve());
   assert.deepEqual(asked, ['COPY']);
   assert.equal(await taken, true);
   database.close();
