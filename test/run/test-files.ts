@@ -24,7 +24,7 @@ export type TestKind = 'unit' | 'explore' | 'integration';
 
 const FOLDERS: Readonly<Record<Exclude<TestKind, 'unit'>, RegExp>> = {
   explore: /^test\/explore\//,
-  integration: /^test\/(integration|story)\//,
+  integration: /^test\/(integration|link)\//,
 };
 
 function kindOf(file: string): TestKind {
