@@ -4,7 +4,7 @@
 import { type Clock, within } from '@sluice/shared/clock.ts';
 import { describeError } from '@sluice/shared/errors.ts';
 import type { HealthReport } from '@sluice/shared/ops-server.ts';
-import type { LogPlace, PartitionId } from '@sluice/shared/position.ts';
+import { idOf, type LogPlace, type PartitionId } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { AgentConfig } from './config.ts';
 import type {
@@ -42,8 +42,6 @@ const SPOOL_FULL = 'the spool is full';
 const BEYOND_SHARE = 'its share of the spool is used';
 /** How it is known that a log was cut, where Kafka did not say it. */
 const TABLE_KNOWS = 'a table stands there in a newer leader epoch';
-
-const idOf = ({ topic, topicId, partition }: PartitionId): PartitionId => ({ topic, topicId, partition });
 
 export interface AgentParts {
   readonly config: AgentConfig;

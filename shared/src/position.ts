@@ -28,6 +28,11 @@ export interface LogPlace {
 
 export const NO_TOPIC_ID = '0'.repeat(32);
 
+/** The partition alone, of whatever says more of it. */
+export function idOf({ topic, topicId, partition }: PartitionId): PartitionId {
+  return { topic, topicId, partition };
+}
+
 /** Map key of one partition of one topic incarnation. */
 export function partitionKey(id: PartitionId): string {
   return `${id.topic}/${id.topicId}/${id.partition}`;

@@ -2,7 +2,7 @@
 // decides where Kafka is read next. Positions are the collector's word; until it has spoken the spool and the
 // group offset stand in.
 import { assert } from '@sluice/shared/errors.ts';
-import { type LogPlace, type PartitionId, partitionKey, slotKey } from '@sluice/shared/position.ts';
+import { idOf, type LogPlace, type PartitionId, partitionKey, slotKey } from '@sluice/shared/position.ts';
 import type {
   CommittedPosition,
   DeclaredPartition,
@@ -150,8 +150,7 @@ export class PartitionBook {
   }
 
   #enter(info: PartitionInfo): PartitionState {
-    const { topic, topicId, partition } = info;
-    const id = { topic, topicId, partition };
+    const id = idOf(info);
     const state = this.#states.get(partitionKey(id)) ?? newState(id, info);
     const told = readPositionBeforeWelcome(this.#options.spoolOf(id), info.groupOffset);
     const known = [told, state.committed].filter((offset) => offset !== undefined);

@@ -2,7 +2,7 @@
 // send on to the collector, and when a range must be read again. The book drives these; nothing here does
 // I/O.
 import { commonRanges, withoutRanges } from '@sluice/shared/offset-range.ts';
-import type { LogPlace, PartitionId } from '@sluice/shared/position.ts';
+import { idOf, type LogPlace, type PartitionId } from '@sluice/shared/position.ts';
 import type {
   DeclaredPartition,
   GapNotice,
@@ -194,8 +194,7 @@ export function decideSend(
 
 /** Of a partition that is only spooled here. */
 export function spooledState(spool: SpoolPartition): PartitionState {
-  const { topic, topicId, partition } = spool;
-  return newState({ topic, topicId, partition }, infoOfSpool(spool));
+  return newState(idOf(spool), infoOfSpool(spool));
 }
 
 /** Others read it, or nobody, and it is not sent on this stream. */

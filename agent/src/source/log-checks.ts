@@ -4,7 +4,7 @@
 // batch of the new epoch is taken before it has answered.
 import type { Clock } from '@sluice/shared/clock.ts';
 import { describeError } from '@sluice/shared/errors.ts';
-import { type LogPlace, type PartitionId, partitionKey, slotKey } from '@sluice/shared/position.ts';
+import { idOf, type LogPlace, type PartitionId, partitionKey, slotKey } from '@sluice/shared/position.ts';
 import type { SourceBatch, SourceHandler } from '../contracts.ts';
 import type { Events } from '../events.ts';
 import type { EpochEnd } from './epoch-request.ts';
@@ -94,9 +94,8 @@ export class LogChecks {
   }
 
   /** Of a partition that others read, or nobody any more. */
-  proveOther({ topic, topicId, partition }: PartitionId, places: readonly LogPlace[]): void {
-    const id = { topic, topicId, partition };
-    this.#others.set(partitionKey(id), { ...id, places });
+  proveOther(id: PartitionId, places: readonly LogPlace[]): void {
+    this.#others.set(partitionKey(id), { ...idOf(id), places });
     this.now();
   }
 

@@ -146,7 +146,7 @@ export class Backfills {
     link.readHistory(state.id, range, { epoch: ask.epoch, bytesMax });
   }
 
-  /** Bytes that may be asked for now; windows that keep others from it are closed. */
+  /** How many bytes may be asked for; windows that keep others from it are closed. */
   #room(): number {
     const { budget } = this.#options;
     if (budget.isPressed()) return 0;

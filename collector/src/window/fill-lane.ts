@@ -2,7 +2,6 @@
 // lacking, in windows of their own that are committed as fills. What another collector brings first is given
 // up here without harm; what cannot be transformed is tried again. A segment is held until its window ends.
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { assert, describeError, isKind, SluiceError } from '@sluice/shared/errors.ts';
 import { commonRanges, type OffsetRange, withoutRanges } from '@sluice/shared/offset-range.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
@@ -17,17 +16,22 @@ import {
   releaseWindow,
   segmentsOf,
   windowNow,
-  windowRanges,
 } from './open-window.ts';
 import type { StagedBytes } from './staging-budget.ts';
 import { hasTooManyPartitions, isDivisible, splitWindow } from './window-parts.ts';
+import {
+  commitOfWindow,
+  RETRY_MS_MAX,
+  RETRY_MS_MIN,
+  tellCommitted,
+  withoutPartitionCap,
+  workDirectory,
+} from './window-work.ts';
 
 /** A fill waits so long for more of its gap. */
 const FILL_LINGER_MS = 2_000;
 /** Closed fills that may wait for transform or commit before no more is asked for. */
 const FILLS_IN_FLIGHT_MAX = 2;
-const RETRY_MS_MIN = 500;
-const RETRY_MS_MAX = 30_000;
 /** For what somebody has to correct: as long as a parked table waits. */
 export const REST_MS_MIN = 5_000;
 const REST_MS_MAX = 120_000;
@@ -36,7 +40,7 @@ const REST_MS_MAX = 120_000;
 export interface FillTask {
   /** By the ledger; each range of a fill lies in one of these. */
   open(id: PartitionId): readonly OffsetRange[];
-  readonly lingerMs: number;
+  lingerMs(): number;
   /** What nothing can be made of before somebody helps is let go, and asked for again after a rest. */
   readonly isReadAgain: boolean;
   filled(range: LedgerRange): void;
@@ -46,7 +50,7 @@ export interface FillTask {
 function gapsOf({ writer, table, events }: LaneOptions): FillTask {
   return {
     open: (id) => writer.openGaps(id),
-    lingerMs: FILL_LINGER_MS,
+    lingerMs: () => FILL_LINGER_MS,
     isReadAgain: false,
     filled: ({ topic, partition, start, next }) =>
       events.gapFilled({ table: table.name, topic, partition, start, next }),
@@ -135,7 +139,7 @@ export class FillLane {
     addToWindow(this.#open, { segment: clipped, fromOffset: part.startOffset, held, ...cut });
     if (this.#open.bytes >= table.windowBytesMax) this.close();
     else if (this.#open.segments.length === 1)
-      this.#cancelTimer = clock.after(this.#task.lingerMs, () => this.close());
+      this.#cancelTimer = clock.after(this.#task.lingerMs(), () => this.close());
   }
 
   /** An entry names a partition once, with one range in one gap. */
@@ -179,19 +183,15 @@ export class FillLane {
       assert(!this.#failed, `fills of ${table.name} are given up: ${this.waitsFor}`);
       try {
         const [segments, directory] = [segmentsOf(window), this.#directory(window)];
-        const made = isDivisible(window) ? table : { ...table, windowPartitionsMax: undefined };
+        const made = isDivisible(window) ? table : withoutPartitionCap(table);
         const result = await transformer.run({ table: made, windowId, segments, openedMs, directory });
         if (window.state === 'given up') return;
-        const ranges = windowRanges(window, result.recordsPerPartition);
-        const { classes, files, configVersion, contradictions } = result;
-        await writer.fillWindow({ windowId, openedMs, ranges, classes, files, table, configVersion });
+        const committed = commitOfWindow(window, result);
+        await writer.fillWindow(committed);
         this.waitsFor = undefined;
         this.#restMs = REST_MS_MIN;
-        if (contradictions !== undefined) events.schemaContradicted({ table: table.name, ...contradictions });
-        for (const nulled of result.nulled) events.valuesNulled({ table: table.name, ...nulled });
-        for (const broken of result.brokenRules) events.ruleBroken({ table: table.name, ...broken });
-        for (const batch of result.corrupt) events.recordBatchQuarantined({ table: table.name, ...batch });
-        for (const range of ranges) this.#task.filled(range);
+        tellCommitted(events, table, result);
+        for (const range of committed.ranges) this.#task.filled(range);
         return;
       } catch (error) {
         // Another collector was first with some of it: what it left is wanted again.
@@ -257,7 +257,7 @@ export class FillLane {
   }
 
   #directory(window: OpenWindow): string {
-    return join(this.#options.workDir, 'windows', `${this.#options.table.name}-${window.id}`);
+    return workDirectory(this.#options.workDir, window);
   }
 
   /** What is staged is let go; the fill that is being written stays with the writer, without its memory. */

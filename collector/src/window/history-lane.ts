@@ -23,12 +23,9 @@ export class HistoryLane {
     this.#options = options;
     this.#changed = changed;
     this.#table = options.table;
-    const lingerMs = () => this.#table.windowLengthMs;
     this.fills = new FillLane(options, changed, {
       open: (id) => this.#unread(id),
-      get lingerMs() {
-        return lingerMs();
-      },
+      lingerMs: () => this.#table.windowLengthMs,
       isReadAgain: true,
       filled: (range) => this.#ended(range),
     });

@@ -3,7 +3,7 @@
 // it is asked for. What other collectors have committed meanwhile is read first: an agent that comes from one
 // of them sends nothing twice.
 import { describeError } from '@sluice/shared/errors.ts';
-import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
+import { idOf, type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { DeclaredPartition, TableWriter } from '../contracts.ts';
 import type { Events } from '../events.ts';
 import type { SequencedTable } from './sequenced-partition.ts';
@@ -101,10 +101,6 @@ export function createPartitionOpener(
 
 function placeOf(writer: TableWriter, id: PartitionId): TablePlace {
   return { acked: writer.acked(id), next: writer.position(id), leaderEpoch: writer.leaderEpoch(id) };
-}
-
-export function idOf({ topic, topicId, partition }: PartitionId): PartitionId {
-  return { topic, topicId, partition };
 }
 
 function sameSlot(a: PartitionId, b: PartitionId): boolean {

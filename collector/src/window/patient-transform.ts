@@ -1,16 +1,13 @@
 // A window's way through the transform, however often it takes: what may pass is waited through; what
 // somebody has to correct parks the table, as a refusal of the store does. A window of which nothing could be
 // made is made whole with the config of now: no row of it stands anywhere yet.
-import { join } from 'node:path';
 import { describeError, isKind } from '@sluice/shared/errors.ts';
 import type { TableConfig, TransformResult } from '../contracts.ts';
 import type { Parking } from '../table-upkeep.ts';
 import type { LaneOptions } from './lane.ts';
 import { type OpenWindow, segmentsOf, untilEnded } from './open-window.ts';
 import { hasTooManyPartitions, isDivisible } from './window-parts.ts';
-
-const RETRY_MS_MIN = 500;
-const RETRY_MS_MAX = 30_000;
+import { RETRY_MS_MAX, RETRY_MS_MIN, withoutPartitionCap, workDirectory } from './window-work.ts';
 
 export class PatientTransform {
   readonly #options: LaneOptions;
@@ -31,7 +28,7 @@ export class PatientTransform {
   }
 
   directoryOf(window: OpenWindow): string {
-    return join(this.#options.workDir, 'windows', `${window.table.name}-${window.id}`);
+    return workDirectory(this.#options.workDir, window);
   }
 
   /** Rejects where an invariant broke, or the window is given up. */
@@ -58,9 +55,8 @@ export class PatientTransform {
 
   async #attempt(window: OpenWindow): Promise<TransformResult> {
     const { openedMs, id: windowId } = window;
-    // Of what cannot be split the rows are few: those of one record.
-    const few = window.state !== 'open' && !isDivisible(window);
-    const table = few ? { ...window.table, windowPartitionsMax: undefined } : window.table;
+    const isWhole = window.state !== 'open' && !isDivisible(window);
+    const table = isWhole ? withoutPartitionCap(window.table) : window.table;
     const [segments, directory] = [segmentsOf(window), this.directoryOf(window)];
     const result = await this.#options.transformer.run({ table, windowId, segments, openedMs, directory });
     this.waitsFor = undefined;

@@ -3,7 +3,7 @@
 // segments repeat. Staged segments belong to the tables' windows, not to the stream: a reconnect to this
 // process resends nothing. A topic whose tables cannot take more is held, so that its neighbours flow.
 import { type Clock, within } from '@sluice/shared/clock.ts';
-import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
+import { idOf, type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type {
   AgentLink,
@@ -21,7 +21,7 @@ import { FILL_EPOCH_MIN } from './gap-fills.ts';
 import { holdReason } from './hold-reasons.ts';
 import { impossibleCounts, turnAway } from './impossible-counts.ts';
 import type { TableLane } from './lane.ts';
-import { createPartitionOpener, idOf } from './partition-opener.ts';
+import { createPartitionOpener } from './partition-opener.ts';
 import {
   attachedTo,
   commitOf,

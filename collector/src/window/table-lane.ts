@@ -23,11 +23,11 @@ import {
   releaseWindow,
   trimWindow,
   windowNow,
-  windowRanges,
 } from './open-window.ts';
 import { PatientTransform } from './patient-transform.ts';
 import type { StagedBytes } from './staging-budget.ts';
 import { isDivisible, splitWindow, unlessTooManyPartitions } from './window-parts.ts';
+import { commitOfWindow, tellCommitted } from './window-work.ts';
 
 /** Closed windows of one table that may wait for transform or commit before its topic is held. */
 export const WINDOWS_IN_FLIGHT_MAX = 4;
@@ -180,15 +180,9 @@ export function createTableLane(options: LaneOptions): TableLane {
   }
 
   async function commit(window: OpenWindow, result: TransformResult): Promise<void> {
-    const ranges = windowRanges(window, result.recordsPerPartition);
-    const { classes, files, configVersion } = result;
-    const { id: windowId, openedMs, table } = window;
-    await writer.commitWindow({ windowId, openedMs, ranges, classes, files, table, configVersion });
-    if (result.contradictions !== undefined)
-      events.schemaContradicted({ table: table.name, ...result.contradictions });
-    for (const nulled of result.nulled) events.valuesNulled({ table: table.name, ...nulled });
-    for (const broken of result.brokenRules) events.ruleBroken({ table: table.name, ...broken });
-    for (const batch of result.corrupt) events.recordBatchQuarantined({ table: table.name, ...batch });
+    const { classes } = result;
+    await writer.commitWindow(commitOfWindow(window, result));
+    tellCommitted(events, window.table, result);
     totals.windows++;
     totals.records += classes.in;
     totals.quarantined += classes.quarantined;
