@@ -20,7 +20,7 @@ import type {
 import { createDetectingTable } from './detecting-table.ts';
 import type { Events } from './events.ts';
 import { type AgentLogs, createIngest, type Ingest, type IngestOptions } from './ingest/ingest.ts';
-import { tableDefinitions } from './ledger/publish.ts';
+import { ensureTables, tableDefinitions } from './ledger/publish.ts';
 import { createTableWriter } from './ledger/table-writer.ts';
 import { type CollectorFacts, judgeHealth, type TableFacts } from './ops/health.ts';
 import type { ReferenceSource } from './reference-place.ts';
@@ -193,8 +193,7 @@ class RunningCollector implements Collector {
   /** What stands in the catalog takes the rows of a changed table. */
   async #fits(table: TableConfig, detected: TableSchema | undefined): Promise<void> {
     if (detected !== undefined) return await detected.fits(table);
-    const definitions = tableDefinitions(table, this.#transformer.schema(table));
-    for (const definition of Object.values(definitions)) await this.#parts.catalog.ensureTable(definition);
+    await ensureTables(this.#parts.catalog, tableDefinitions(table, this.#transformer.schema(table)));
   }
 
   async start(): Promise<number> {

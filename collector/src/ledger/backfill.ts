@@ -2,26 +2,24 @@
 // proposes of it. Pure. History lies below where the table began, so that no range of it is ever one that the
 // table's position passes.
 import { SluiceError } from '@sluice/shared/errors.ts';
-import { type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
+import { idOf, type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
 import type { Backfill, LostHistory } from '../backfills.ts';
 import type { BackfillEntry, Proposal } from '../entries.ts';
 
 type Range = { readonly start: number; readonly next: number };
 
-/** What a fold keeps of a partition, as far as history is concerned. */
-export interface WithHistory extends PartitionId {
-  readonly start: number;
-  readonly next: number;
+/** What a fold keeps of a partition's history. */
+export interface WithHistory {
   backfill?: Backfill | undefined;
 }
 
 interface FoldedHistory {
   readonly table: string;
-  readonly partitions: ReadonlyMap<string, WithHistory>;
+  readonly partitions: ReadonlyMap<string, WithHistory & { readonly start: number; readonly next: number }>;
 }
 
 /** Whether a range goes on where the history stands. */
-export function isHistory({ backfill }: Pick<WithHistory, 'backfill'>, { start, next }: Range): boolean {
+export function isHistory({ backfill }: WithHistory, { start, next }: Range): boolean {
   return backfill !== undefined && start === backfill.next && start < next && next <= backfill.to;
 }
 
@@ -67,8 +65,8 @@ export function backfillProposal(
   fold: FoldedHistory,
   wanted: readonly (PartitionId & { readonly from: number })[],
 ): Proposal | undefined {
-  const backfills = wanted.flatMap(({ topic, topicId, partition, from }) => {
-    const id = { topic, topicId, partition };
+  const backfills = wanted.flatMap(({ from, ...wanting }) => {
+    const id = idOf(wanting);
     const known = fold.partitions.get(partitionKey(id));
     if (known === undefined || known.backfill !== undefined) return [];
     const to = Math.min(known.start, known.next);

@@ -160,10 +160,14 @@ function checkStart(fold: Fold, entry: LedgerEntry, range: PartitionId & { start
     throw invalid(entry, `${partitionName(range)} starts at ${range.start} where ${next} must come`);
 }
 
-function checkInGap(fold: Fold, entry: LedgerEntry, range: LedgerRange): void {
-  const partition = opened(fold, entry, range);
+/** Whether a fill may bring it: of a gap that is still open, or of the history from where that stands. */
+export function isLacking(partition: FoldedPartition, range: { start: number; next: number }): boolean {
   const inGap = partition.gaps.some((gap) => gap.start <= range.start && range.next <= gap.next);
-  if (!inGap && !isHistory(partition, range))
+  return inGap || isHistory(partition, range);
+}
+
+function checkInGap(fold: Fold, entry: LedgerEntry, range: LedgerRange): void {
+  if (!isLacking(opened(fold, entry, range), range))
     throw invalid(entry, `${partitionName(range)} [${range.start}, ${range.next}) lies in no open gap`);
 }
 

@@ -16,7 +16,7 @@ export interface OpenGap {
 /** Nothing was read there: the epochs in `open` and `gap` are those of the leader that was asked. */
 const UNKNOWN_EPOCH = -1;
 
-export interface FoldedPartition extends WithHistory {
+export interface FoldedPartition extends PartitionId, WithHistory {
   /** Of the last record below `next`; -1 where nobody has read it. */
   leaderEpoch: number;
   start: number;

@@ -4,8 +4,7 @@ import { SluiceError } from '@sluice/shared/errors.ts';
 import { type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
 import type { LedgerOutput, Proposal, ReplayCommit, WindowCommit } from '../contracts.ts';
 import { partitionScheme } from '../partition-scheme.ts';
-import { isHistory } from './backfill.ts';
-import { rowsOf } from './entry-check.ts';
+import { isLacking, rowsOf } from './entry-check.ts';
 import { type Fold, hasObjects } from './fold.ts';
 
 export type Opening = PartitionId & { leaderEpoch: number; start: number; why: string };
@@ -90,8 +89,7 @@ function assertNext(fold: Fold, { ranges }: WindowCommit): void {
 function assertInGaps(fold: Fold, { ranges }: WindowCommit): void {
   for (const range of ranges) {
     const partition = fold.partitions.get(partitionKey(range));
-    const inGap = partition?.gaps.some((gap) => gap.start <= range.start && range.next <= gap.next);
-    if (!inGap && (partition === undefined || !isHistory(partition, range)))
+    if (partition === undefined || !isLacking(partition, range))
       throw conflict(fold, range, `[${range.start}, ${range.next}) lies in no open gap`);
   }
 }

@@ -62,6 +62,11 @@ export function tableDefinitions(table: TableConfig, schemas: TableSchemas): Def
   };
 }
 
+/** The catalog takes rows of all of them. CATALOG_* */
+export async function ensureTables(catalog: Catalog, definitions: Definitions): Promise<void> {
+  for (const definition of Object.values(definitions)) await catalog.ensureTable(definition);
+}
+
 /** Configs that may have windows on their way; beyond these an entry is published as the newest says. */
 const VERSIONS_MAX = 32;
 
@@ -89,7 +94,7 @@ export class DefinitionsByVersion {
   async prepare(catalog: Catalog): Promise<void> {
     const [newest] = this.#configs;
     if (newest?.detected !== undefined) return await newest.detected.prepare();
-    for (const definition of Object.values(newest?.now() ?? {})) await catalog.ensureTable(definition);
+    if (newest !== undefined) await ensureTables(catalog, newest.now());
   }
 
   /** Of a config that is not known here: as the newest that makes the output has it. */

@@ -14,12 +14,7 @@ export class SeenHistory {
     const found = new Set<Range>();
     if (entry.kind === 'backfill')
       for (const { from, to, ...id } of entry.backfills)
-        this.#partitions.set(partitionKey(id), {
-          ...id,
-          start: to,
-          next: to,
-          backfill: { from, next: from, to },
-        });
+        this.#partitions.set(partitionKey(id), { backfill: { from, next: from, to } });
     if (entry.kind === 'fork')
       for (const fork of entry.forks) {
         const partition = this.#partitions.get(partitionKey(fork));
