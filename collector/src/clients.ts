@@ -41,14 +41,14 @@ export function s3References(
 /** For a command that runs once, beside a collector that may run. */
 export async function withReferences<T>(
   { config, clock }: { readonly config: CollectorConfig; readonly clock: Clock },
-  task: (references: ReferenceSource | undefined) => Promise<T>,
+  task: (references: ReferenceSource) => Promise<T>,
 ): Promise<T> {
   const scratch = mkdtempSync(join(tmpdir(), 'sluice-references-'));
   const references = s3References(config, { parent: scratch, clock });
   try {
     return await task(references);
   } finally {
-    references?.close();
+    references.close();
     rmSync(scratch, { recursive: true, force: true });
   }
 }

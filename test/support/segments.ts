@@ -1,8 +1,9 @@
 // Segments as an agent would make them, from records: real record batches, compressed and counted.
-import { type BatchCodec, compressPayload } from '@sluice/shared/codecs.ts';
+import type { BatchCodec } from '@sluice/shared/codecs.ts';
 import { crc32c } from '@sluice/shared/crc32c.ts';
 import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
-import { encodeRecordBatch, type KafkaRecord } from '@sluice/shared/records.ts';
+import { segmentOfRecords as asSegment } from '@sluice/shared/record-segment.ts';
+import type { KafkaRecord } from '@sluice/shared/records.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 
 export interface SegmentOptions {
@@ -38,26 +39,8 @@ export function segmentOfRecords(
   records: readonly KafkaRecord[],
   { topic = 'claims', partition = 0, codec = 'none' }: SegmentOptions = {},
 ): Segment {
-  const startOffset = records[0]?.offset ?? 0;
-  const plain = encodeRecordBatch({ baseOffset: startOffset, codec }, records);
-  const payload = compressPayload('lz4', plain);
-  const nextOffset = (records.at(-1)?.offset ?? -1) + 1;
-  const absent = nextOffset - startOffset - records.length;
-  return {
-    topic,
-    topicId: NO_TOPIC_ID,
-    partition,
-    leaderEpoch: 0,
-    startOffset,
-    nextOffset,
-    counts: { records: records.length, control: 0, aborted: 0, absent },
-    skipped: [],
-    timestampMax: Math.max(...records.map((r) => r.timestamp)),
-    codec: 'lz4',
-    plainBytes: plain.length,
-    crc32c: crc32c(payload),
-    payload,
-  };
+  const id = { topic, topicId: NO_TOPIC_ID, partition };
+  return asSegment(id, records, { codec: 'lz4', batchCodec: codec, leaderEpoch: 0 });
 }
 
 /** A segment whose payload nobody opens: `payloadBytes` of it, and as many records as there are offsets. */

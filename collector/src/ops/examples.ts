@@ -4,10 +4,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { compressPayload } from '@sluice/shared/codecs.ts';
-import { crc32c } from '@sluice/shared/crc32c.ts';
 import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
-import { encodeRecordBatch, type KafkaRecord } from '@sluice/shared/records.ts';
+import { segmentOfRecords } from '@sluice/shared/record-segment.ts';
+import type { KafkaRecord } from '@sluice/shared/records.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { CollectorConfig } from '../config.ts';
 import type { OutputFile, TableConfig, TableDefinition } from '../contracts.ts';
@@ -131,23 +130,8 @@ function quarantineRow({ offset, code, field }: TableExample['quarantine'][numbe
 }
 
 function segmentOf(topic: string, records: readonly ExampleRecord[]): Segment {
-  const plain = encodeRecordBatch({ baseOffset: 0, codec: 'none' }, records.map(kafkaRecord));
-  const payload = compressPayload('lz4', plain);
-  return {
-    topic,
-    topicId: NO_TOPIC_ID,
-    partition: 0,
-    leaderEpoch: 0,
-    startOffset: 0,
-    nextOffset: records.length,
-    counts: { records: records.length, control: 0, aborted: 0, absent: 0 },
-    skipped: [],
-    timestampMax: EXAMPLE_MS,
-    codec: 'lz4',
-    plainBytes: plain.length,
-    crc32c: crc32c(payload),
-    payload,
-  };
+  const id = { topic, topicId: NO_TOPIC_ID, partition: 0 };
+  return segmentOfRecords(id, records.map(kafkaRecord), { codec: 'lz4', leaderEpoch: 0 });
 }
 
 function kafkaRecord(record: ExampleRecord, offset: number): KafkaRecord {

@@ -49,7 +49,7 @@ export async function partFrom(task: RowsTask, quarantine: Quarantine, from: Pla
     if (making.picks.length >= PART_OBJECTS_MAX) return making.part({ object: index, row }, false);
     const opened = await openObject(task, object);
     if (typeof opened === 'string') {
-      making.impossible.set(opened, (making.impossible.get(opened) ?? 0) + object.output.rows);
+      addTo(making.impossible, opened, object.output.rows);
       continue;
     }
     const taken = quarantine.taken.get(object.output.finalKey) ?? [];
@@ -81,7 +81,7 @@ class PartInMaking {
   add(seen: SeenRow): boolean {
     const { impossible, bytes, id, offset } = seen;
     if (impossible !== undefined) {
-      this.impossible.set(impossible, (this.impossible.get(impossible) ?? 0) + 1);
+      addTo(this.impossible, impossible, 1);
       return true;
     }
     const place = `${id.partition}:${offset}`;
@@ -106,4 +106,8 @@ class PartInMaking {
     const { impossible, earlier } = this;
     return { picks, records: this.#records, earlier, impossible, next, isLast };
   }
+}
+
+export function addTo<K>(counts: Map<K, number>, key: K, n: number): void {
+  counts.set(key, (counts.get(key) ?? 0) + n);
 }

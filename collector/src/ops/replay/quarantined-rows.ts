@@ -1,11 +1,10 @@
 // The rows of one quarantine object: which of them a replay may take, page by page, and then their records as
 // segments. Why a record cannot be run again is told for each object or row; nothing is passed over in
 // silence.
-import { crc32c } from '@sluice/shared/crc32c.ts';
 import { sha256OfFile } from '@sluice/shared/file-hash.ts';
 import { partitionKey } from '@sluice/shared/position.ts';
-import { encodeRecordBatch, type KafkaRecord } from '@sluice/shared/records.ts';
-import type { Segment } from '@sluice/shared/segment.ts';
+import { segmentOfRecords } from '@sluice/shared/record-segment.ts';
+import type { KafkaRecord } from '@sluice/shared/records.ts';
 import type { StagedSegment } from '../../contracts.ts';
 import { blobBytes, type Database } from '../../transform/duckdb.ts';
 import { bytesOfText, headersOfText } from '../../transform/record-texts.ts';
@@ -119,7 +118,9 @@ export async function* segmentsOf(
   for (const { opened, rows } of picks)
     for (const run of runsOf(rows)) {
       const records = await readRun(task, opened, run);
-      yield { segment: segmentOf(run, records), fromOffset: run[0]?.offset ?? 0 };
+      const id = run[0]?.id ?? { topic: '', topicId: '', partition: 0 };
+      const segment = segmentOfRecords(id, records, { codec: 'none', leaderEpoch: -1 });
+      yield { segment, fromOffset: segment.startOffset };
     }
 }
 
@@ -168,23 +169,6 @@ async function readRun(
       },
     ];
   });
-}
-
-function segmentOf(run: readonly SeenRow[], records: readonly KafkaRecord[]): Segment {
-  const { id, offset: startOffset = 0 } = run[0] ?? {};
-  const { topic = '', topicId = '', partition = 0 } = id ?? {};
-  const nextOffset = (run.at(-1)?.offset ?? -1) + 1;
-  const payload = encodeRecordBatch({ baseOffset: startOffset }, records);
-  const absent = nextOffset - startOffset - records.length;
-  return {
-    ...{ topic, topicId, partition, leaderEpoch: -1, startOffset, nextOffset, skipped: [] },
-    counts: { records: records.length, control: 0, aborted: 0, absent },
-    timestampMax: records.reduce((max, { timestamp }) => Math.max(max, timestamp), -1),
-    codec: 'none',
-    plainBytes: payload.length,
-    crc32c: crc32c(payload),
-    payload,
-  };
 }
 
 export const fileOf = (path: string) => `read_parquet([${literal(path)}], hive_partitioning = false)`;

@@ -22,7 +22,7 @@ import type {
 import { type Database, openDatabase } from '../../transform/duckdb.ts';
 import { readsBeside } from '../../transform/sql/compile.ts';
 import type { LakeReader } from '../lake-reader.ts';
-import { type Part, type Place, partFrom } from './parts.ts';
+import { addTo, type Part, type Place, partFrom } from './parts.ts';
 import { fileOf, type ImpossibleReason, type RowsTask, segmentsOf } from './quarantined-rows.ts';
 import { type Selection, selectionSql } from './selection.ts';
 import { inOrder, type Picked, type Quarantine, quarantineOf, replayedOf } from './taken.ts';
@@ -238,8 +238,4 @@ class Tally {
       entries: [...this.#entries],
     };
   }
-}
-
-function addTo<K>(counts: Map<K, number>, key: K, n: number): void {
-  counts.set(key, (counts.get(key) ?? 0) + n);
 }
