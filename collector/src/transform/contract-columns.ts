@@ -4,7 +4,7 @@ import { type NestedField, type NestedType, nestedText, parseNested } from '../n
 import type { Column, DetectedColumn } from '../tables.ts';
 import { safeName } from './column-names.ts';
 import { type Growth, isReserved } from './grown-columns.ts';
-import { fieldsOf, valuesOf } from './infer-type.ts';
+import { alongside, fieldsOf } from './infer-type.ts';
 import { Remarks } from './remarks.ts';
 import type { SeenObject, SeenValue } from './seen-values.ts';
 
@@ -61,19 +61,7 @@ function fieldFor(name: string, free: readonly string[]): string | undefined {
 
 /** The names of a struct's fields as JSON has them. */
 function aligned(type: NestedType, seen: readonly SeenValue[]): NestedType {
-  const objects = seen.flatMap(({ object }) => object ?? []);
-  switch (type.kind) {
-    case 'scalar':
-      return type;
-    case 'array': {
-      const elements = seen.flatMap((value) => value.elements ?? []);
-      return { kind: 'array', element: aligned(type.element, elements) };
-    }
-    case 'map':
-      return { kind: 'map', value: aligned(type.value, valuesOf(objects)) };
-    case 'struct':
-      return { kind: 'struct', fields: alignedFields(type.fields, objects) };
-  }
+  return alongside(type, seen, alignedFields);
 }
 
 function alignedFields(fields: readonly NestedField[], objects: readonly SeenObject[]): NestedField[] {

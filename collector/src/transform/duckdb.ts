@@ -11,7 +11,7 @@ import {
   StatementType,
 } from '@duckdb/node-api';
 import duckdb from '@duckdb/node-bindings';
-import { SluiceError } from '@sluice/shared/errors.ts';
+import { messageOf, SluiceError } from '@sluice/shared/errors.ts';
 import type { ChunkPart, ColumnChunk, OddRecord } from './columns.ts';
 import type { CorruptRun } from './corrupt-batches.ts';
 import { literal } from './sql/types.ts';
@@ -166,7 +166,7 @@ async function selectAsText(connection: DuckDBConnection, sql: string) {
     return { columns: result.columnNames(), rows };
   } catch (error) {
     if (error instanceof SluiceError) throw error;
-    throw new SluiceError('QUERY_REFUSED', error instanceof Error ? error.message : String(error));
+    throw new SluiceError('QUERY_REFUSED', messageOf(error));
   }
 }
 

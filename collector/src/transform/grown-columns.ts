@@ -3,10 +3,10 @@
 import { type NestedField, type NestedType, nestedText, parseNested, scalar } from '../nested-type.ts';
 import type { DetectedColumn } from '../tables.ts';
 import { safeNames } from './column-names.ts';
-import { areNames, fieldsOf, inferType, valuesOf } from './infer-type.ts';
+import { alongside, areNames, fieldsOf, inferType } from './infer-type.ts';
 import { Remarks } from './remarks.ts';
 import type { SeenObject, SeenValue } from './seen-values.ts';
-import { isCarried, RESERVED } from './sql/metadata.ts';
+import { DELETED, isCarried } from './sql/metadata.ts';
 
 /** Columns that detection gives a table. */
 export const COLUMNS_MAX = 400;
@@ -48,19 +48,7 @@ interface Place {
 }
 
 function grow(type: NestedType, seen: readonly SeenValue[], at: Place): NestedType {
-  const objects = seen.flatMap(({ object }) => object ?? []);
-  switch (type.kind) {
-    case 'scalar':
-      return type;
-    case 'array': {
-      const elements = seen.flatMap((value) => value.elements ?? []);
-      return { kind: 'array', element: grow(type.element, elements, at) };
-    }
-    case 'map':
-      return { kind: 'map', value: grow(type.value, valuesOf(objects), at) };
-    case 'struct':
-      return { kind: 'struct', fields: growStruct(type.fields, objects, at) };
-  }
+  return alongside(type, seen, (fields, objects) => growStruct(fields, objects, at));
 }
 
 function growStruct(
@@ -129,7 +117,8 @@ function columnType(value: SeenValue, source: string, remarks: Remarks): string 
 
 /** Names that the record's own columns have while SQL reads it, and those that no text of SQL can hold. */
 export function isReserved(source: string): boolean {
-  return source === '' || source.includes('\0') || RESERVED.has(source.toLowerCase()) || isCarried(source);
+  const isUnreadable = source === '' || source.includes('\0');
+  return isUnreadable || [DELETED, '_row'].includes(source.toLowerCase()) || isCarried(source);
 }
 
 function mostSeen(found: readonly NewColumn[], room: number, remarks: Remarks): NewColumn[] {

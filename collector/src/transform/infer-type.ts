@@ -54,6 +54,30 @@ function wrapped(inner: Inferred, wrap: (inner: NestedType) => NestedType): Infe
   return inner === undefined || inner.kind === 'none' ? inner : wrap(inner);
 }
 
+/**
+ * A type with the fields of its structs made anew: `onStruct` is given those and the objects that were seen
+ * in their place.
+ */
+export function alongside(
+  type: NestedType,
+  seen: readonly SeenValue[],
+  onStruct: (fields: readonly NestedField[], objects: readonly SeenObject[]) => NestedField[],
+): NestedType {
+  const objects = seen.flatMap(({ object }) => object ?? []);
+  switch (type.kind) {
+    case 'scalar':
+      return type;
+    case 'array': {
+      const elements = seen.flatMap((value) => value.elements ?? []);
+      return { kind: 'array', element: alongside(type.element, elements, onStruct) };
+    }
+    case 'map':
+      return { kind: 'map', value: alongside(type.value, valuesOf(objects), onStruct) };
+    case 'struct':
+      return { kind: 'struct', fields: onStruct(type.fields, objects) };
+  }
+}
+
 /** By name, in the order in which they first came. */
 export function fieldsOf(objects: readonly SeenObject[]): Map<string, SeenValue[]> {
   const fields = new Map<string, SeenValue[]>();

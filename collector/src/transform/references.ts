@@ -3,7 +3,7 @@
 // large stops the table and names the file.
 import { copyFile, readFile, stat, writeFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import { SluiceError } from '@sluice/shared/errors.ts';
+import { messageOf, SluiceError } from '@sluice/shared/errors.ts';
 import { isRemote, REFERENCE_BYTES_MAX } from '../reference-place.ts';
 import type { Database } from './duckdb.ts';
 import { textsOfLines } from './reference-json.ts';
@@ -45,7 +45,7 @@ export async function loadReferences(
       await database.run(createSql(reference, index, readerOf(kind, copy, names)));
     } catch (error) {
       if (error instanceof SluiceError) throw error;
-      throw failed(error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error), error);
+      throw failed(messageOf(error).split('\n')[0] ?? '', error);
     }
     const problem = await problemOf(database, reference, index);
     if (problem !== undefined) throw failed(problem);

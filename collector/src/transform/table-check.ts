@@ -1,6 +1,7 @@
 // What is wrong with a table before any data: its plan, and DuckDB's own opinion of its SQL. An expression of
 // the config's author must be one expression, must mean the same whenever a record is read again, and may not
 // look at other rows, at settings or at keys.
+import { messageOf } from '@sluice/shared/errors.ts';
 import type { TableConfig } from '../contracts.ts';
 import { type Database, openDatabase } from './duckdb.ts';
 import { setKeys } from './key-files.ts';
@@ -75,5 +76,5 @@ async function askedProblems(database: Database, { asked }: FieldPlan): Promise<
 }
 
 function firstLine(error: unknown): string {
-  return (error instanceof Error ? error.message.split('\n')[0] : String(error)) ?? '';
+  return messageOf(error).split('\n')[0] ?? '';
 }

@@ -2,7 +2,7 @@
 // message at a time; while one window waits for DuckDB another is decoded.
 import { parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '@sluice/shared/clock.ts';
-import { SluiceError } from '@sluice/shared/errors.ts';
+import { messageOf, SluiceError } from '@sluice/shared/errors.ts';
 import type { FoundSchema, SchemaWant } from '../contracts.ts';
 import { SchemaShelf } from './decode/schemas.ts';
 import { tableProblems } from './table-check.ts';
@@ -56,7 +56,7 @@ async function answer(job: Job, message: ToWorker): Promise<FromWorker> {
     await close(job);
     if (error instanceof SluiceError)
       return { kind: 'failed', code: error.code, message: error.message, place: error.place };
-    const text = error instanceof Error ? error.message : String(error);
+    const text = messageOf(error);
     const code = text.startsWith('Out of Memory') ? 'TRANSFORM_OUT_OF_MEMORY' : 'TRANSFORM_FAILED';
     return { kind: 'failed', code, message: text.slice(0, 2_000), place: undefined };
   }

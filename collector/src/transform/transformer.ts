@@ -4,7 +4,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
-import { SluiceError } from '@sluice/shared/errors.ts';
+import { messageOf, SluiceError } from '@sluice/shared/errors.ts';
 import type {
   SchemaSource,
   SurveyRequest,
@@ -283,7 +283,7 @@ async function answerSchema(
     if (schemas === undefined) throw new Error(`no registry is asked for schema ${want.id} here`);
     return { ...told, found: await schemas.find(want), failed: undefined };
   } catch (error) {
-    return { ...told, found: undefined, failed: error instanceof Error ? error.message : String(error) };
+    return { ...told, found: undefined, failed: messageOf(error) };
   }
 }
 

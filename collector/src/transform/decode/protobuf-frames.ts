@@ -3,7 +3,7 @@
 import { protobufDecoder } from './protobuf.ts';
 import type { ProtobufReader } from './protobuf-reader.ts';
 import type { OwnMessage, TextSchema } from './protobuf-text.ts';
-import type { DecodeValue } from './value-reader.ts';
+import { type DecodeValue, zigzag } from './value-reader.ts';
 
 /** Messages may stand inside others, but not for ever. */
 const PLACES_MAX = 100;
@@ -51,8 +51,7 @@ function nameAt(reader: ProtobufReader, own: readonly OwnMessage[]): string | un
 }
 
 function place(reader: ProtobufReader): number {
-  const value = reader.size();
-  return value % 2 === 0 ? value / 2 : -(value + 1) / 2;
+  return Number(zigzag(reader.size()));
 }
 
 /** All names, those of what maps become included: Glue counts them, sorted. */

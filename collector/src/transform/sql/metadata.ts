@@ -14,14 +14,6 @@ export const METADATA: readonly string[] = [
 /** True for a tombstone that is kept; written, and no column that a step could read. */
 export const DELETED = '_deleted';
 
-/** Lower-case names that a field cannot have while SQL reads its record. */
-export const RESERVED: ReadonlySet<string> = new Set([
-  ...METADATA,
-  DELETED,
-  '_row',
-  ...['__value', '__original', '__problem', '__filtered', '__nulled', '__raw', '__id', '__nth', '__unread'],
-]);
-
 /** What SQL carries beside a record's columns, or makes on the way from one step to the next. */
 const CARRIED =
   /^__(?:value|original|problem|filtered|nulled|raw|id|nth|unread|at|i|x|key|found|route|tried|[elm][0-9]+)$/;

@@ -2,9 +2,9 @@
 // wherever it goes: one that has nothing to explode is filtered, or stays with NULLs where the config says
 // `outer`, and where it is the mark of a deletion.
 import type { StepOf } from '../../../step-config.ts';
-import { DELETED } from '../metadata.ts';
 import { type FieldType, identifier, literal, parseType, type ScalarType } from '../types.ts';
 import {
+  andNotDeleted,
   columns,
   type Field,
   kept,
@@ -43,8 +43,7 @@ function explodeLayers({ list, others, made, position, outer }: Exploding, at: P
   const full = `(${LIVE} AND len(${list}) > 0)`;
   const element = `unnest(CASE WHEN ${full} THEN ${list} ELSE [NULL] END) AS __x`;
   const index = `unnest(CASE WHEN ${full} THEN range(len(${list})) ELSE [NULL] END) AS __i`;
-  const kept = at.keepsDeleted ? ` AND NOT ${DELETED}` : '';
-  const filtered = `__filtered OR (__problem IS NULL AND __i IS NULL${kept})`;
+  const filtered = `__filtered OR (__problem IS NULL AND __i IS NULL${andNotDeleted(at)})`;
   const changed = {
     nth: 'list_append(__nth, coalesce(__i, 0)::INTEGER)',
     first: 'coalesce(__i, 0) = 0',

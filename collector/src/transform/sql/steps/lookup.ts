@@ -2,10 +2,9 @@
 // window sees what changed. A key that the file has twice would make two rows of one: such a file stops the
 // table.
 import type { StepOf } from '../../../step-config.ts';
-import { DELETED } from '../metadata.ts';
 import { problem } from '../problems.ts';
 import { identifier, isScalar } from '../types.ts';
-import { columns, type Place, type PlannedStep, type Scope } from './step.ts';
+import { andNotDeleted, columns, type Place, type PlannedStep, type Scope } from './step.ts';
 
 type Lookup = StepOf<'lookup'>;
 
@@ -46,9 +45,8 @@ export function planLookup(step: Lookup, scope: Scope): PlannedStep {
 }
 
 /** The mark of a deletion has no key that a file could miss. */
-function changedBy({ keepsDeleted }: Place, missing: Lookup['missing'], told: string) {
-  const kept = keepsDeleted ? ` AND NOT ${DELETED}` : '';
-  const lost = `__problem IS NULL AND NOT __filtered AND NOT __found${kept}`;
+function changedBy(at: Place, missing: Lookup['missing'], told: string) {
+  const lost = `__problem IS NULL AND NOT __filtered AND NOT __found${andNotDeleted(at)}`;
   if (missing === 'null') return {};
   if (missing === 'filter') return { filtered: `__filtered OR (${lost})` };
   return { problem: `CASE WHEN ${lost} THEN ${told} ELSE __problem END` };

@@ -2,6 +2,7 @@
 // module beside this one plans one kind of step, from its config and the columns that go in; `row` writes the
 // layers of every step that makes one row of one row.
 import type { Step } from '../../../step-config.ts';
+import { DELETED } from '../metadata.ts';
 import { problem } from '../problems.ts';
 import { type FieldType, identifier, literal, parseType, type ScalarType } from '../types.ts';
 
@@ -26,6 +27,10 @@ export interface Place {
   /** What every layer hands on of a record, some of it changed. */
   carry(changed?: Changed): string;
 }
+
+/** For a condition of a row that the mark of a deletion does not meet. */
+export const andNotDeleted = ({ keepsDeleted }: Pick<Place, 'keepsDeleted'>) =>
+  keepsDeleted ? ` AND NOT ${DELETED}` : '';
 
 /** SQL for what a layer finds out about a record. */
 export interface Changed {
