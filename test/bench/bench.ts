@@ -2,11 +2,13 @@
 // [--spark]`: how fast, for how much CPU and memory. stdout is one JSON object (one line with --json); what
 // happens meanwhile and a table for people go to stderr. Each row proves its result before it counts; a row
 // that cannot ends the bench with 1.
+
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ensureKafkaJars } from '@sluice/deploy/local/kafka-jars.mjs';
+import { messageOf } from '@sluice/shared/errors.ts';
 import { machine, versions } from './measure/machine.ts';
 import { type Row, rowsTable } from './measure/row.ts';
 import { PARTITIONS, RUN_RECORDS } from './orders/order-batches.ts';
@@ -54,7 +56,7 @@ async function main(): Promise<number> {
   try {
     wish = readWish();
   } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(`${messageOf(error)}\n`);
     return 64;
   }
   const directory = mkdtempSync(join(tmpdir(), 'sluice-bench-'));

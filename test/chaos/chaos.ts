@@ -7,6 +7,7 @@ import { rmSync } from 'node:fs';
 import { ensureKafkaJars } from '@sluice/deploy/local/kafka-jars.mjs';
 import { ensureMinistack } from '@sluice/deploy/local/ministack-venv.mjs';
 import { systemClock } from '@sluice/shared/clock.ts';
+import { messageOf } from '@sluice/shared/errors.ts';
 import { Chance } from '../simulation/chance.ts';
 import { awsFaults } from './aws-faults.ts';
 import { saveEvidence } from './evidence.ts';
@@ -45,7 +46,7 @@ async function main(): Promise<void> {
     stage = await setStage(directory, options.sites);
     producers = await run(options, stage, journal);
   } catch (error) {
-    journal.violated(error instanceof Error ? error.message : String(error));
+    journal.violated(messageOf(error));
   }
   if (stage !== undefined && journal.violations.length > 0) await saveEvidence(stage, journal);
   await stage?.stop();

@@ -1,6 +1,8 @@
 // A lane is a sequence of faults of one subject: all its kinds in an order that the seed draws, then again in
 // another, with pauses between. Lanes run beside each other, so that faults of different subjects overlap.
+
 import type { Clock } from '@sluice/shared/clock.ts';
+import { messageOf } from '@sluice/shared/errors.ts';
 import type { Chance } from '../simulation/chance.ts';
 import type { Journal } from './journal.ts';
 
@@ -42,7 +44,7 @@ export async function runLane(options: LaneOptions, signal: AbortSignal): Promis
     try {
       await fault.run(chance.stream(`turn ${turn}`));
     } catch (error) {
-      journal.violated(`${name}: ${fault.name}: ${error instanceof Error ? error.message : String(error)}`);
+      journal.violated(`${name}: ${fault.name}: ${messageOf(error)}`);
     }
   }
 }

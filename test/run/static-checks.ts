@@ -1,10 +1,12 @@
 // The checks that run no code of ours: format and lint, types, generated code. Side by side, each with its
 // seconds.
+
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { styleText } from 'node:util';
+import { messageOf } from '@sluice/shared/errors.ts';
 import { documents, generateWire, WIRE_FILE } from './generated.ts';
 import { ROOT, type Tally } from './test-files.ts';
 
@@ -64,7 +66,7 @@ async function generatedCodeDrift(): Promise<string | undefined> {
       ? undefined
       : `${drifted.map(({ file }) => file).join(', ')} differ from their sources: npm run generate\n`;
   } catch (error) {
-    return `${error instanceof Error ? error.message : String(error)}\n`;
+    return `${messageOf(error)}\n`;
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }

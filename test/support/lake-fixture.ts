@@ -59,6 +59,19 @@ export function writerOn(
   });
 }
 
+/** Two collectors' writers, of which the first has opened the partition. */
+export async function twoWriters(
+  store: ObjectStore,
+  clock: Clock,
+): Promise<[ReplayingWriter, ReplayingWriter]> {
+  const one = writerOn(store, clock);
+  await one.load();
+  await one.open([{ ...claims, leaderEpoch: 0, start: 0, why: 'test' }]);
+  const other = writerOn(store, clock);
+  await other.load();
+  return [one, other];
+}
+
 /** A window of records [start, next); its file's bytes are its offsets. */
 export function windowOf(start: number, next: number, id = `w${start}`, partition = claims): WindowCommit {
   const path = join(directory, `${id}-${partition.partition}-${start}-${next}`);

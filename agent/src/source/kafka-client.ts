@@ -2,7 +2,7 @@
 // unopened. It never restarts by itself, never commits by itself and never resets an offset; whoever owns it
 // decides. Clients are made here too; kafka-cluster.ts asks through a connection of one of them.
 import type { Clock } from '@sluice/shared/clock.ts';
-import { SluiceError } from '@sluice/shared/errors.ts';
+import { messageOf, SluiceError } from '@sluice/shared/errors.ts';
 import { type Consumer, type EachBatchPayload, Kafka, logLevel, type SASLOptions } from 'kafkajs';
 import kafkajsPackage from 'kafkajs/package.json' with { type: 'json' };
 import consumerGroup from 'kafkajs/src/consumer/consumerGroup.js';
@@ -241,7 +241,7 @@ export function kafkaError(error: unknown): SluiceError {
     return `${name ?? ''} ${type ?? ''} ${message ?? String(cause)}`;
   });
   const text = texts.join('\n');
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   const broker = causes.map((cause) => (cause as { broker?: unknown }).broker).find(Boolean);
   const at = { cause: error, ...(typeof broker === 'string' ? { place: broker } : {}) };
   if (/AUTHORIZATION_FAILED/.test(text)) return new SluiceError('KAFKA_AUTHORIZATION', message, at);

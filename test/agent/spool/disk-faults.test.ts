@@ -2,10 +2,9 @@
 // hand is on disk once the cause is gone. Faults are put between the spool's thread and a real disk; room and
 // inodes run out on a real file system of its own.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import type { Spool } from '@sluice/agent/contracts.ts';
 import { createEvents } from '@sluice/agent/events.ts';
 import { nameFault } from '@sluice/agent/spool/disk-fault.ts';
@@ -19,6 +18,7 @@ import { rangeSegment } from '../../support/fake-spool.ts';
 import { manualClock, settle } from '../../support/manual-clock.ts';
 import { recordingLogger } from '../../support/recording-logger.ts';
 import { segmentOf } from '../../support/segments.ts';
+import { mountSmall } from '../../support/small-disk.ts';
 import { temporaryDirectory } from '../../support/temp.ts';
 
 /** The thread's work in this one, over a disk that may be made to fail. */
@@ -213,20 +213,6 @@ test('what only says that writing failed is told apart by what the file system s
   assert.equal(nameFault({ code: 'ENOSPC' }, undefined), 'SPOOL_FULL');
   assert.equal(nameFault(new Error('?'), undefined), 'SPOOL_IO');
 });
-
-/** A tmpfs with so many inodes; undefined, and the test is skipped by name, where none may be mounted. */
-function mountSmall(t: TestContext, options: string): string | undefined {
-  const directory = temporaryDirectory();
-  const mounted =
-    process.getuid?.() === 0 &&
-    spawnSync('mount', ['-t', 'tmpfs', '-o', options, 'sluice-test', directory]).status === 0;
-  if (!mounted) {
-    t.skip('a tmpfs may not be mounted here');
-    return undefined;
-  }
-  t.after(() => void spawnSync('umount', ['-l', directory]));
-  return directory;
-}
 
 async function openReal(directory: string, clock = manualClock()) {
   const events = createEvents(recordingLogger(), createMetrics());

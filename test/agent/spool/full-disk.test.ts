@@ -1,13 +1,13 @@
 // A disk that others have filled: what is committed makes room without a byte that must be written first, so
 // that the agent gets out of it by itself.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { type SpoolDisk, sqliteDisk } from '@sluice/agent/spool/spool-disk.ts';
 import { SpoolFiles } from '@sluice/agent/spool/spool-files.ts';
 import { committedAt, rangeSegment } from '../../support/fake-spool.ts';
+import { mountSmall } from '../../support/small-disk.ts';
 import { temporaryDirectory } from '../../support/temp.ts';
 
 const FILE_BYTES = 2 ** 20;
@@ -65,20 +65,6 @@ test('on a full disk what is committed is unlinked, though nothing can be writte
   assert.equal(filesOf(directory).length, 1, 'their room is free');
   files.close();
 });
-
-/** A tmpfs; undefined, and the test is skipped by name, where none may be mounted. */
-function mountSmall(t: TestContext, options: string): string | undefined {
-  const directory = temporaryDirectory();
-  const isMounted =
-    process.getuid?.() === 0 &&
-    spawnSync('mount', ['-t', 'tmpfs', '-o', options, 'sluice-test', directory]).status === 0;
-  if (!isMounted) {
-    t.skip('a tmpfs may not be mounted here');
-    return undefined;
-  }
-  t.after(() => void spawnSync('umount', ['-l', directory]));
-  return directory;
-}
 
 /** Until nothing more can be written. */
 function fill(directory: string): void {

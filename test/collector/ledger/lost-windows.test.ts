@@ -5,19 +5,10 @@ import { test } from 'node:test';
 import type { OutputFile, TableWriter, WindowCommit } from '@sluice/collector/contracts.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { type FakeObjectStore, fakeObjectStore } from '../../support/fake-object-store.ts';
-import { claims, upTo, visible, windowOf, writerOn } from '../../support/lake-fixture.ts';
+import { claims, twoWriters, upTo, visible, windowOf } from '../../support/lake-fixture.ts';
 import { type ManualClock, manualClock } from '../../support/manual-clock.ts';
 
 const SLOW_MS = 45_000;
-
-async function two(store: FakeObjectStore, clock: ManualClock): Promise<[TableWriter, TableWriter]> {
-  const one = writerOn(store, clock);
-  await one.load();
-  await one.open([{ ...claims, leaderEpoch: 0, start: 0, why: 'test' }]);
-  const other = writerOn(store, clock);
-  await other.load();
-  return [one, other];
-}
 
 /** A window whose records are of two days, and of which one cannot be read. */
 function ofTwoDays(start: number, id: string): WindowCommit {
@@ -39,7 +30,7 @@ function ofTwoDays(start: number, id: string): WindowCommit {
 test('of a window that lost its append no object is ever visible, in whatever partition or in quarantine', async () => {
   const store = fakeObjectStore();
   const clock = manualClock();
-  const [one, other] = await two(store, clock);
+  const [one, other] = await twoWriters(store, clock);
   await one.commitWindow(windowOf(0, 2, 'first'));
   const lost = other.commitWindow(ofTwoDays(0, 'lost'));
   await assert.rejects(lost, { code: 'LEDGER_RANGE_CONFLICT' });
@@ -72,7 +63,7 @@ function slowed(store: FakeObjectStore, clock: ManualClock): void {
 test('where each request takes longer than others are waited for, two collectors with the same records both go on', async () => {
   const store = fakeObjectStore();
   const clock = manualClock();
-  const writers = await two(store, clock);
+  const writers = await twoWriters(store, clock);
   slowed(store, clock);
   const END = 12;
   /** Commits what is next until all is committed: whoever is second takes what comes behind. */

@@ -6,22 +6,13 @@ import { test } from 'node:test';
 import type { TableWriter } from '@sluice/collector/contracts.ts';
 import { hintKey, ledgerKey } from '@sluice/collector/lake/object-keys.ts';
 import { type FakeObjectStore, fakeObjectStore } from '../../support/fake-object-store.ts';
-import { claims, upTo, visible, windowOf, writerOn } from '../../support/lake-fixture.ts';
-import { type ManualClock, manualClock, settle } from '../../support/manual-clock.ts';
+import { claims, twoWriters, upTo, visible, windowOf, writerOn } from '../../support/lake-fixture.ts';
+import { manualClock, settle } from '../../support/manual-clock.ts';
 
 const COURTESY_MS = 5_000;
 const SWEEPS_APART = 2;
 const staged = (store: FakeObjectStore) =>
   [...store.objects.keys()].filter((key) => key.includes('/staged/'));
-
-async function two(store: FakeObjectStore, clock: ManualClock): Promise<[TableWriter, TableWriter]> {
-  const one = writerOn(store, clock);
-  await one.load();
-  await one.open([{ ...claims, leaderEpoch: 0, start: 0, why: 'test' }]);
-  const other = writerOn(store, clock);
-  await other.load();
-  return [one, other];
-}
 
 /** `writer` dies after its entry is written and before anything of it is published. */
 async function commitAndDie(writer: TableWriter, store: FakeObjectStore, start: number, next: number) {
@@ -34,7 +25,7 @@ async function commitAndDie(writer: TableWriter, store: FakeObjectStore, start: 
 test('another’s entry is left to it for five seconds, then published by whoever needs it', async () => {
   const store = fakeObjectStore();
   const clock = manualClock();
-  const [one, other] = await two(store, clock);
+  const [one, other] = await twoWriters(store, clock);
   await commitAndDie(one, store, 0, 5);
   await other.refresh();
   await other.commitWindow(windowOf(5, 8));
@@ -51,7 +42,7 @@ test('another’s entry is left to it for five seconds, then published by whoeve
 test('what a dead collector committed is published by one that only reads along', async () => {
   const store = fakeObjectStore();
   const clock = manualClock();
-  const [one, other] = await two(store, clock);
+  const [one, other] = await twoWriters(store, clock);
   other.follow(true);
   await commitAndDie(one, store, 0, 5);
   const heard: number[] = [];
@@ -64,7 +55,7 @@ test('what a dead collector committed is published by one that only reads along'
 test('an agent hears within seconds of what another collector committed and published', async () => {
   const store = fakeObjectStore();
   const clock = manualClock();
-  const [one, other] = await two(store, clock);
+  const [one, other] = await twoWriters(store, clock);
   await one.commitWindow(windowOf(0, 5));
   await one.flushPublished();
   await clock.advance(3_000);
@@ -81,7 +72,7 @@ test('an agent hears within seconds of what another collector committed and publ
 test('what is published is said in the ledger when nothing else is to be said for a while, once', async () => {
   const store = fakeObjectStore();
   const clock = manualClock();
-  const [one, other] = await two(store, clock);
+  const [one, other] = await twoWriters(store, clock);
   await one.commitWindow(windowOf(0, 5));
   await clock.advance(600_000);
   assert.equal(one.status().lastSequence, 2);
@@ -102,7 +93,7 @@ test('a partition begins where the first collector says it does, whatever the ot
 test('two collectors that both publish one entry make one object of it', async () => {
   const store = fakeObjectStore();
   const clock = manualClock();
-  const [one, other] = await two(store, clock);
+  const [one, other] = await twoWriters(store, clock);
   let slow = true;
   const wake = Promise.withResolvers<void>();
   const { publish } = store;
@@ -127,7 +118,7 @@ test('two collectors that both publish one entry make one object of it', async (
 test('a sweep names in the ledger what it removes, and leaves what is needed or new', async () => {
   const store = fakeObjectStore();
   const clock = manualClock();
-  const [one, other] = await two(store, clock);
+  const [one, other] = await twoWriters(store, clock);
   await commitAndDie(one, store, 0, 5);
   const needed = staged(store);
   store.objects.set('_sluice/staged/claims/dead-1/0.parquet', Buffer.from('x'));
@@ -143,7 +134,7 @@ test('a sweep names in the ledger what it removes, and leaves what is needed or 
 test('garbage is swept by itself, an hour or two after it came', async () => {
   const store = fakeObjectStore();
   const clock = manualClock();
-  await two(store, clock);
+  await twoWriters(store, clock);
   store.objects.set('_sluice/staged/claims/dead-1/0.parquet', Buffer.from('x'));
   await clock.advance(2 * 3_600_000);
   assert.deepEqual(staged(store), []);
@@ -152,7 +143,7 @@ test('garbage is swept by itself, an hour or two after it came', async () => {
 test('a collector that slept through a sweep of its window stages again and commits what is there', async () => {
   const store = fakeObjectStore();
   const clock = manualClock();
-  const [sleeper, other] = await two(store, clock);
+  const [sleeper, other] = await twoWriters(store, clock);
   let asleep = true;
   const wake = Promise.withResolvers<void>();
   const { createIfAbsent } = store;
@@ -204,7 +195,7 @@ test('a deleted entry that is created again is not acted upon: nothing is visibl
 test('a gap that was recorded is filled by whoever still has it, visible once, and only while it is open', async () => {
   const store = fakeObjectStore();
   const clock = manualClock();
-  const [one, other] = await two(store, clock);
+  const [one, other] = await twoWriters(store, clock);
   await one.gap([{ ...claims, leaderEpoch: 0, start: 0, next: 10, reason: 'retention' }]);
   await one.commitWindow(windowOf(10, 12));
   await other.fillWindow(windowOf(2, 6, 'fill'));
@@ -219,7 +210,7 @@ test('a gap that was recorded is filled by whoever still has it, visible once, a
 test('a truncated log is recorded once, whoever says it, and the partition goes on from there', async () => {
   const store = fakeObjectStore();
   const clock = manualClock();
-  const [one, other] = await two(store, clock);
+  const [one, other] = await twoWriters(store, clock);
   await one.commitWindow(windowOf(0, 5));
   const fork = { ...claims, leaderEpoch: 1, offset: 3, reason: 'unclean election' };
   await one.fork([fork]);
