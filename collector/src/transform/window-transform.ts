@@ -31,6 +31,7 @@ import {
 } from './corrupt-batches.ts';
 import { type SchemaParts, SchemaWanted, WindowSchemas } from './decode/schemas.ts';
 import { type Database, openDatabase } from './duckdb.ts';
+import type { WrittenFile } from './joined-files.ts';
 import { setKeys } from './key-files.ts';
 import { NewsScan } from './news-scan.ts';
 import { type PartitionRows, partitionRows } from './partition-rows.ts';
@@ -44,7 +45,7 @@ import { fileFormat, rowGroupOptions } from './sql/file-format.ts';
 import type { CompiledOutput } from './sql/outputs.ts';
 import { plainForms } from './sql/plain-forms.ts';
 import type { StraightReading } from './sql/straight.ts';
-import { filesOf, StraightRows, type WrittenFile } from './straight-rows.ts';
+import { filesOf, StraightRows } from './straight-rows.ts';
 import { type JsonRules, jsonRules, strikeUnstrict } from './strict-json.ts';
 
 export interface TransformLimits {
@@ -363,6 +364,7 @@ export class WindowTransform {
 
   async close(): Promise<void> {
     await this.#inserts.settled().catch(() => {});
+    await this.#straight.settled();
     this.#database.close();
   }
 }
