@@ -144,6 +144,7 @@ function scopeOf({ kind: step }: Step, planning: Planning): Scope {
     step,
     fields,
     topic: table.topic,
+    keepsDeleted: table.record.tombstones === 'keep',
     rowPath: plural ? ', __nth::VARCHAR' : '',
     plan: (steps, from) => planSteps(steps, from, planning),
     find(name) {
