@@ -4,7 +4,7 @@ import type { TableConfig } from '../../contracts.ts';
 import { explodesArrays } from '../../table-input.ts';
 import { type TextPattern, textPattern } from '../text-pattern.ts';
 import { type Reads, readAs, type Told, wantsToken } from './convert.ts';
-import { exactText } from './exact-text.ts';
+import { exactNumber, exactText } from './exact-text.ts';
 import type { FieldPlan, SourceField } from './fields.ts';
 import { DELETED, headersSql, keySql } from './metadata.ts';
 import { problem, US } from './problems.ts';
@@ -116,15 +116,15 @@ function jsonLayers(context: Context, form: InsertForm): string[] {
     if (looks[i] !== undefined) return `${extracted('r', path)} AS q${i}`;
     return asToken(type) ? `${tokenOf('r', path)} AS t${i}` : `${extracted('r', path)} AS t${i}`;
   });
-  const mark = exactText ? marks.nullMark : undefined;
+  const spelling = reads === 'json' ? { exactText, nullMark: marks.nullMark } : undefined;
   return [
     ...(explodes ? elementLayers(marks.elementMark) : []),
     `parsed AS (SELECT *, CASE WHEN ${readable} THEN ${parse} END AS r FROM ${explodes ? 'elements' : 'input'})`,
     `texts AS (SELECT *, ${notObject} AS __unread, ${[...texts].join(', ')} FROM parsed)`,
     ...lookLayers(source, looks),
     ...(explodes
-      ? placed(typedLayers(context, { reads, looks, mark, also: ', __at' }))
-      : typedLayers(context, { reads, looks, mark })),
+      ? placed(typedLayers(context, { reads, looks, spelling, also: ', __at' }))
+      : typedLayers(context, { reads, looks, spelling })),
   ];
 }
 
@@ -227,7 +227,8 @@ function patternLayers({ regex, groups }: TextPattern, context: Context): string
 
 interface Reading {
   readonly reads: Reads;
-  readonly mark?: string | undefined;
+  /** Of JSON as its producer wrote it: with what its texts are found again as they are written. */
+  readonly spelling?: { readonly exactText: boolean; readonly nullMark: string } | undefined;
   /** By number of the column. */
   readonly looks?: readonly (QuickLook | undefined)[];
   /** Behind a comma: what else is handed on. */
@@ -248,13 +249,13 @@ function looked(read: Told, look: QuickLook | undefined, i: number): Told {
 
 function typedLayers(
   { plan, keepsDeleted }: Pick<Context, 'plan' | 'keepsDeleted'>,
-  { reads, mark, looks = [], also = '' }: Reading,
+  { reads, spelling, looks = [], also = '' }: Reading,
 ): string[] {
   const { source, nulls } = plan;
   const conversions = source.map(({ type, path }, i) => {
     const read = looked(readAs(type, reads), looks[i], i);
-    if (mark !== undefined && type.kind === 'string') return { ...read, value: exactText(path, mark) };
-    return read;
+    if (type.kind !== 'string' || spelling === undefined) return read;
+    return { ...read, value: (spelling.exactText ? exactText : exactNumber)(path, spelling.nullMark) };
   });
   const values = conversions.flatMap(({ value, wrong }, i) => [
     `${value(`t${i}`)} AS c${i}`,
