@@ -253,6 +253,7 @@ const ADAPTERS: Readonly<Record<string, readonly string[]>> = {
     'collector/src/config.ts',
     'collector/src/ledger/checkpoint.ts',
     'collector/src/ledger/entry.ts',
+    'collector/src/ops/schema-document.ts',
     'collector/src/ops/verify/kafka.ts',
     'collector/src/schema/schema-log.ts',
     'collector/src/step-columns.ts',
@@ -303,6 +304,7 @@ const TIME_ELSEWHERE: Readonly<Record<string, string>> = {
   'shared/src/clock.ts': 'the clock itself',
   'shared/src/print-status.ts': '`status` gives up a question over HTTP: a command, not the running program',
   'collector/src/ops/verify/kafka.ts': '`verify` does the same',
+  'collector/src/ops/schema-document.ts': '`replay` does the same',
   'collector/src/transform/transformer.ts':
     'whose segment is next is seen after a turn of the event loop: no time',
   'collector/src/ingest/agent-session.ts':
