@@ -32,7 +32,6 @@ import {
 import { type SchemaParts, SchemaWanted, WindowSchemas } from './decode/schemas.ts';
 import { type Database, openDatabase } from './duckdb.ts';
 import { setKeys } from './key-files.ts';
-import { NewsScan } from './news-scan.ts';
 import { type PartitionRows, partitionRows } from './partition-rows.ts';
 import { assertWithinBudget } from './quarantine-budget.ts';
 import { textsOf } from './record-texts.ts';
@@ -43,6 +42,7 @@ import { fileFormat, rowGroupOptions } from './sql/file-format.ts';
 import type { CompiledOutput } from './sql/outputs.ts';
 import { filesOf, StraightRows, type WrittenFile } from './straight-rows.ts';
 import { type JsonRules, jsonRules, strikeUnstrict } from './strict-json.ts';
+import { type WindowNews, windowNews } from './window-news.ts';
 
 export interface TransformLimits {
   readonly memoryBytesMax: number;
@@ -80,7 +80,7 @@ export class WindowTransform {
   readonly #compiled: CompiledTable;
   readonly #chunk: ColumnChunk;
   readonly #jsonRules: JsonRules | undefined;
-  readonly #news: NewsScan | undefined;
+  readonly #news: WindowNews | undefined;
   readonly #straight: StraightRows;
   readonly #records = new Map<string, number>();
   readonly #inserts: ChunkInserts;
@@ -112,8 +112,7 @@ export class WindowTransform {
       ...{ database, plan, clock, compiled: this.#compiled, straight: this.#straight },
       threads: parts.limits.threads,
     });
-    const { schema, input } = table;
-    this.#news = schema !== undefined && input.kind === 'json' ? new NewsScan(schema) : undefined;
+    this.#news = windowNews(table, this.#schemas);
     this.#jsonRules = table.input.kind === 'json' ? jsonRules(plan.source, marks.elementMark) : undefined;
     const elementMark = Buffer.from(marks.elementMark);
     this.#chunk = new ColumnChunk({
