@@ -55,6 +55,12 @@ export const textTable = (name: string, topic = name, every = '1s') => ({
   window: { every },
 });
 
+/** Where sources lie compiled, if anywhere: each start of a program would compile all of them. */
+function compileCache(): Readonly<Record<string, string>> {
+  const { NODE_COMPILE_CACHE } = process.env;
+  return NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE };
+}
+
 /** `furtherAgents`: beside site-1, each with a certificate of its own. */
 export async function startJourney(
   users: Readonly<Record<string, string>> = {},
@@ -114,6 +120,7 @@ export async function startJourney(
         pki,
         kafka: mutualTls(name),
         ...sketch,
+        environment: { ...compileCache(), ...sketch.environment },
       });
       sites.push(site);
       return site;
