@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { run } from 'node:test';
 import { styleText } from 'node:util';
+import { type Lane, systemRounds, unitRounds } from './rounds.ts';
 
 export const ROOT = join(import.meta.dirname, '../..');
 
@@ -20,39 +21,11 @@ interface Timed {
   readonly ms: number;
 }
 
-export type TestKind = 'unit' | 'explore' | 'integration';
+/** What `check` runs, and what only `npm test` does: the explorer, and whatever starts programs or links. */
+export type TestKind = 'unit' | 'system';
 
-const FOLDERS: Readonly<Record<Exclude<TestKind, 'unit'>, RegExp>> = {
-  explore: /^test\/explore\//,
-  integration: /^test\/(integration|link)\//,
-};
-
-function kindOf(file: string): TestKind {
-  if (FOLDERS.explore.test(file)) return 'explore';
-  return FOLDERS.integration.test(file) ? 'integration' : 'unit';
-}
-
-/** Files that measure time or use every core: beside another they would prove less, or fail for it. */
-const ALONE = /\/(simulation|link-throttled|link-frozen|systemd-notify)\.test\.ts$/;
-/** What a file with a broker of its own imports: two brokers at once would starve each other on two cores. */
-const WITH_BROKER = /from '[^']*\/(journey-fixture|source-fixture|kafka-broker)\.ts'/;
-
-/** Files that run after or beside each other, as many at once as `concurrency` says. */
-interface Lane {
-  readonly files: readonly string[];
-  readonly concurrency: number;
-}
-
-/** One round after the other; the lanes of a round run side by side. */
-function roundsOf(kind: TestKind, files: readonly string[]): Lane[][] {
-  if (kind !== 'integration') return [[{ files, concurrency: availableParallelism() }]];
-  const lane = (wanted: (file: string) => boolean) => ({ files: files.filter(wanted), concurrency: 1 });
-  const hasBroker = (file: string) => WITH_BROKER.test(readFileSync(join(ROOT, file), 'utf8'));
-  return [
-    [lane((file) => hasBroker(file)), lane((file) => !hasBroker(file) && !ALONE.test(file))],
-    [lane((file) => ALONE.test(file))],
-  ];
-}
+const SYSTEM = /^test\/(explore|integration|link)\//;
+const kindOf = (file: string): TestKind => (SYSTEM.test(file) ? 'system' : 'unit');
 
 /** Relative paths, those with any of `filters` in their name; all when there is none. */
 export function testFiles(kind: TestKind, filters: readonly string[]): string[] {
@@ -66,12 +39,11 @@ const SLOWEST_SHOWN = 10;
 
 const FILE_TIMEOUT_MS: Readonly<Record<TestKind, number>> = {
   unit: 60_000,
-  explore: 300_000,
-  integration: 300_000,
+  system: 600_000,
 };
 
 /**
- * Prints failures as they come, what was explored, and a line per test for integration. Resolves with the
+ * Prints failures as they come, and of system tests what was explored and a line each. Resolves with the
  * counts and the slowest tests.
  */
 export async function runTests(
@@ -80,7 +52,9 @@ export async function runTests(
 ): Promise<{ tally: Tally; slowest: Timed[] }> {
   const tally: Tally = { passed: 0, failed: 0, skipped: 0 };
   const timed: Timed[] = [];
-  for (const round of roundsOf(kind, files))
+  const cores = availableParallelism();
+  const textOf = (file: string) => readFileSync(join(ROOT, file), 'utf8');
+  for (const round of kind === 'unit' ? unitRounds(files, cores) : systemRounds(files, cores, textOf))
     await Promise.all(round.map((lane) => runLane(kind, lane, { tally, timed })));
   return { tally, slowest: timed.sort((a, b) => b.ms - a.ms).slice(0, SLOWEST_SHOWN) };
 }
@@ -96,10 +70,10 @@ async function runLane(
     concurrency,
     timeout: FILE_TIMEOUT_MS[kind],
     // A test that fails leaves its broker and programs running; they are killed when its process ends.
-    forceExit: kind === 'integration',
+    forceExit: kind === 'system',
   });
   for await (const event of stream) {
-    if (event.type === 'test:diagnostic' && kind === 'explore' && event.data.message.startsWith('explored '))
+    if (event.type === 'test:diagnostic' && event.data.message.startsWith('explored '))
       process.stdout.write(`  ${event.data.message}\n`);
     if (event.type === 'test:stderr' && kind === 'unit') process.stderr.write(event.data.message);
     if (event.type !== 'test:pass' && event.type !== 'test:fail') continue;
@@ -116,7 +90,7 @@ async function runLane(
       printFailure(short, name, details.error);
       continue;
     }
-    if (kind === 'integration') {
+    if (kind === 'system') {
       process.stdout.write(
         `  ${styleText('green', '✔')} ${name} (${(details.duration_ms / 1e3).toFixed(1)} s)\n`,
       );
