@@ -70,7 +70,7 @@ export async function startJourney(
   const directory = temporaryDirectory();
   const pki = await createSitePki(directory, 'site-1', furtherAgents);
   const tls = { certificate: pki.broker, caPem: pki.caPem };
-  const broker = await startBroker({ directory: join(directory, 'kafka'), tls, users });
+  const broker = await startBroker({ directory: join(directory, 'kafka'), tls, users, isBrief: true });
   const kafka = createKafkaClient({ brokers: [broker.plaintext] });
   const admin = kafka.admin();
   // Idempotent: kafkajs repeats a whole request, also for partitions that took it, when one leader is not

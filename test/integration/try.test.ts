@@ -42,6 +42,7 @@ before(async () => {
     directory: join(directory, 'kafka'),
     tls: { certificate: pki.broker, caPem: pki.caPem },
     users,
+    isBrief: true,
     properties: {
       'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
       'super.users': 'User:ANONYMOUS;User:CN=kafka-client;User:reader',
