@@ -1,9 +1,10 @@
-// Which test files run beside which. A file that boots a broker mostly waits - for a group, a window, a
-// program that starts - so one for each core runs, and those that compute run beside them, the longest of
-// both first, so that all end together.
-/** Files of one kind, in the order in which they start, as many at once as `concurrency` says. */
+// Which test files run beside which, and in which process. A file that boots a broker mostly waits - for a
+// group, a window, a program that starts - so one for each core runs, and those that compute run beside them,
+// the longest of both first, so that all end together. Unit tests compute: quick ones share processes.
+
+/** Processes in the order in which they start, each with its files, as many at once as `concurrency` says. */
 export interface Lane {
-  readonly files: readonly string[];
+  readonly processes: readonly (readonly string[])[];
   readonly concurrency: number;
 }
 
@@ -36,10 +37,27 @@ function byLength(files: readonly string[]): string[] {
   return [...files].sort((a, b) => place(a) - place(b));
 }
 
-/** Unit tests compute, so each core runs one file. */
-export const unitRounds = (files: readonly string[], cores: number): Lane[][] => [
-  [{ files, concurrency: cores }],
-];
+/** What a test that changes its process, or ends with it, would leave to the next file. */
+const OF_THE_PROCESS =
+  /\bprocess\.(?!pid|cwd|hrtime)|globalThis|\.prototype|\bmock\.|^(before|after)(Each)?\(/m;
+/** What takes longer than a process does to start, or is native code that could take it down. */
+const LASTING =
+  /duckdb|createTransformer|\/one-window|-lake\.ts|table-examples|sqlite|child_process|\/simulation\//;
+const SHARED_FILES_MAX = 12;
+
+/** Each core runs one process. */
+export function unitRounds(
+  files: readonly string[],
+  cores: number,
+  textOf: (file: string) => string,
+): Lane[][] {
+  const isQuick = (file: string) => !OF_THE_PROCESS.test(textOf(file)) && !LASTING.test(textOf(file));
+  const [quick, others] = [files.filter(isQuick), files.filter((file) => !isQuick(file))];
+  const shared = Array.from({ length: Math.ceil(quick.length / SHARED_FILES_MAX) }, (_, i) =>
+    quick.slice(i * SHARED_FILES_MAX, (i + 1) * SHARED_FILES_MAX),
+  );
+  return [[{ processes: [...others.map((file) => [file]), ...shared], concurrency: cores }]];
+}
 
 /** One round after the other; the lanes of a round run side by side. */
 export function systemRounds(
@@ -48,7 +66,7 @@ export function systemRounds(
   textOf: (file: string) => string,
 ): Lane[][] {
   const lane = (concurrency: number, wanted: (file: string) => boolean): Lane => ({
-    files: byLength(files.filter(wanted)),
+    processes: byLength(files.filter(wanted)).map((file) => [file]),
     concurrency,
   });
   const isAlone = (file: string) => ALONE.test(file);

@@ -1,5 +1,5 @@
-// Finds and runs test files, each in a process of its own, and counts. A file that crashes on load or hangs
-// counts as failed; so does a file that holds no test.
+// Finds and runs test files, in processes of their own or, where they are quick, of several, and counts. A
+// file that crashes on load or hangs counts as failed; so does a file that holds no test.
 import { globSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -54,40 +54,52 @@ export async function runTests(
   const timed: Timed[] = [];
   const cores = availableParallelism();
   const textOf = (file: string) => readFileSync(join(ROOT, file), 'utf8');
-  for (const round of kind === 'unit' ? unitRounds(files, cores) : systemRounds(files, cores, textOf))
+  for (const round of (kind === 'unit' ? unitRounds : systemRounds)(files, cores, textOf))
     await Promise.all(round.map((lane) => runLane(kind, lane, { tally, timed })));
   return { tally, slowest: timed.sort((a, b) => b.ms - a.ms).slice(0, SLOWEST_SHOWN) };
 }
 
-async function runLane(
-  kind: TestKind,
-  { files, concurrency }: Lane,
-  { tally, timed }: { readonly tally: Tally; readonly timed: Timed[] },
-): Promise<void> {
-  if (files.length === 0) return;
+interface Told {
+  readonly tally: Tally;
+  readonly timed: Timed[];
+}
+
+async function runLane(kind: TestKind, { processes, concurrency }: Lane, told: Told): Promise<void> {
+  const left = processes.values();
+  const work = async () => {
+    for (const files of left) await runProcess(kind, files, told);
+  };
+  await Promise.all(Array.from({ length: concurrency }, work));
+}
+
+const TOGETHER = join(import.meta.dirname, 'together.ts');
+
+async function runProcess(kind: TestKind, files: readonly string[], { tally, timed }: Told): Promise<void> {
+  const paths = files.map((file) => join(ROOT, file));
   const stream = run({
-    files: files.map((file) => join(ROOT, file)),
-    concurrency,
-    timeout: FILE_TIMEOUT_MS[kind],
+    ...(paths.length === 1 ? { files: paths } : { files: [TOGETHER], argv: paths }),
+    timeout: FILE_TIMEOUT_MS[kind] * files.length,
     // A test that fails leaves its broker and programs running; they are killed when its process ends.
     forceExit: kind === 'system',
   });
+  const silent = new Set(paths);
   for await (const event of stream) {
     if (event.type === 'test:diagnostic' && event.data.message.startsWith('explored '))
       process.stdout.write(`  ${event.data.message}\n`);
     if (event.type === 'test:stderr' && kind === 'unit') process.stderr.write(event.data.message);
     if (event.type !== 'test:pass' && event.type !== 'test:fail') continue;
     const { name, file = '', details } = event.data;
-    const isSuite = details.type === 'suite';
-    const isFile = name === file || files.some((f) => join(ROOT, f) === name);
-    if (isSuite || (isFile && event.type === 'test:pass')) continue;
-    const short = file.slice(ROOT.length + 1);
+    const isProcess = name === TOGETHER || paths.includes(name);
+    if (details.type === 'suite' || (isProcess && event.type === 'test:pass')) continue;
+    if (name === TOGETHER || paths.length === 1) silent.clear();
+    silent.delete(isProcess ? name : file);
+    const short = (isProcess ? name : file).slice(ROOT.length + 1);
     timed.push({ name, file: short, ms: details.duration_ms });
     if (event.data.skip !== undefined) tally.skipped++;
     else if (event.type === 'test:pass') tally.passed++;
     else {
       tally.failed++;
-      printFailure(short, name, details.error);
+      printFailure(short, name === TOGETHER ? files.join(', ') : name, details.error);
       continue;
     }
     if (kind === 'system') {
@@ -95,6 +107,10 @@ async function runLane(
         `  ${styleText('green', '✔')} ${name} (${(details.duration_ms / 1e3).toFixed(1)} s)\n`,
       );
     }
+  }
+  for (const path of silent) {
+    tally.failed++;
+    printFailure(path.slice(ROOT.length + 1), 'it holds a test', new Error('it holds none'));
   }
 }
 

@@ -1,8 +1,8 @@
-// How `npm test` lays its files out: each runs once, none that measures time has another beside it, and no
-// more brokers than the machine carries.
+// How `npm test` lays its files out: each runs once, none that measures time has another beside it, none that
+// changes its process shares it, and there are no more brokers than the machine carries.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { LONGEST_FIRST, systemRounds } from '../run/rounds.ts';
+import { LONGEST_FIRST, systemRounds, unitRounds } from '../run/rounds.ts';
 import { testFiles } from '../run/test-files.ts';
 import { textOf } from './source-tree.ts';
 
@@ -10,16 +10,44 @@ const files = testFiles('system', []);
 const rounds = systemRounds(files, 2, textOf);
 const hasBroker = (file: string) => /startBroker|startJourney|startTestBroker/.test(textOf(file));
 
+const unitFiles = testFiles('unit', []);
+const unit = unitRounds(unitFiles, 2, textOf);
+
 test('every file runs once', () => {
-  const placed = rounds.flatMap((round) => round.flatMap((lane) => lane.files));
-  assert.deepEqual([...placed].sort(), [...files].sort());
+  for (const [laid, all] of [
+    [rounds, files],
+    [unit, unitFiles],
+  ] as const) {
+    const placed = laid.flatMap((round) => round.flatMap((lane) => lane.processes.flat()));
+    assert.deepEqual([...placed].sort(), [...all].sort());
+  }
+});
+
+test('a file that changes its process, or ends it, has one of its own', () => {
+  const processesOf = (text: string) =>
+    unitRounds(['a', 'b'], 2, (file) => (file === 'a' ? text : "import { test } from 'node:test';"))
+      .flat()
+      .flatMap((lane) => lane.processes);
+  assert.deepEqual(processesOf('const pid = process.pid;'), [['a', 'b']]);
+  for (const text of [
+    "process.env['HOME'] = 'elsewhere';",
+    "process.on('exit', () => {});",
+    'Reflect.set(globalThis, "fetch", undefined);',
+    'Connection.prototype.send = send;',
+    'import { mock } from "node:test";\nmock.timers.enable();',
+    'beforeEach(() => store.clear());',
+    'after(() => server.close());',
+    "import { DuckDBInstance } from '@duckdb/node-api';",
+    "import { createWrittenLake } from '../../support/written-lake.ts';",
+  ])
+    assert.deepEqual(processesOf(text), [['a'], ['b']], text);
 });
 
 test('what measures time runs alone', () => {
   const timed = files.filter((file) => /simulation|throttled|frozen|systemd-notify/.test(file));
   assert.equal(timed.length, 4);
   for (const file of timed) {
-    const round = rounds.find((lanes) => lanes.some((lane) => lane.files.includes(file))) ?? [];
+    const round = rounds.find((lanes) => lanes.some((lane) => lane.processes.flat().includes(file))) ?? [];
     assert.deepEqual(
       round.map(({ concurrency }) => concurrency),
       [1],
@@ -34,19 +62,19 @@ test('there are no more brokers at once than cores, however many the machine has
     [64, 4],
   ] as const) {
     const lanes = systemRounds(files, cores, textOf).flat();
-    const withBroker = lanes.filter((lane) => lane.files.some(hasBroker));
+    const withBroker = lanes.filter((lane) => lane.processes.flat().some(hasBroker));
     assert.deepEqual(
       withBroker.map(({ concurrency }) => concurrency),
       [brokers],
     );
-    assert.ok(withBroker[0]?.files.every(hasBroker));
+    assert.ok(withBroker[0]?.processes.flat().every(hasBroker));
   }
 });
 
 test('the longest start first, and each of them is still there', () => {
   for (const file of LONGEST_FIRST) assert.ok(files.includes(file), file);
   for (const lane of rounds[0] ?? []) {
-    const named = LONGEST_FIRST.filter((file) => lane.files.includes(file));
-    assert.deepEqual(lane.files.slice(0, named.length), named);
+    const named = LONGEST_FIRST.filter((file) => lane.processes.flat().includes(file));
+    assert.deepEqual(lane.processes.flat().slice(0, named.length), named);
   }
 });
