@@ -48,6 +48,12 @@ const STOP_MS_MAX = 30_000;
 export const BRIEF_JVM: readonly string[] = ['-Xmx512m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC'];
 const LASTING_JVM: readonly string[] = ['-Xms256m', '-Xmx512m', '-XX:+UseG1GC'];
 
+/** A killed broker is let in again, or taken for dead, after four seconds instead of nine. */
+export const BRIEF_PROPERTIES: Readonly<Record<string, string>> = {
+  'broker.session.timeout.ms': '4000',
+  'broker.heartbeat.interval.ms': '500',
+};
+
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const { directory } = options;
   mkdirSync(directory, { recursive: true, mode: 0o700 });
@@ -135,7 +141,7 @@ async function runTool(directory: string, className: string, args: readonly stri
 type Ports = Readonly<Record<'plain' | 'tls' | 'sasl' | 'controller', number>>;
 
 function serverProperties(
-  { directory, tls, users = {}, properties = {}, joins }: BrokerOptions,
+  { directory, tls, users = {}, properties = {}, joins, isBrief = false }: BrokerOptions,
   ports: Ports,
 ): string {
   const listeners = [`PLAIN://127.0.0.1:${ports.plain}`];
@@ -165,6 +171,7 @@ function serverProperties(
     'log.retention.check.interval.ms': '500',
     'log.cleaner.backoff.ms': '200',
     ...(tls === undefined ? {} : tlsProperties(tls, users)),
+    ...(isBrief ? BRIEF_PROPERTIES : {}),
     ...properties,
   };
   return Object.entries(lines)

@@ -16,7 +16,7 @@ import type {
 import { createEvents } from '@sluice/agent/events.ts';
 import { createKafkaSource } from '@sluice/agent/source/kafka-source.ts';
 import type { SourceTiming } from '@sluice/agent/source/source-timing.ts';
-import { BRIEF_JVM } from '@sluice/deploy/local/kafka-broker.ts';
+import { BRIEF_JVM, BRIEF_PROPERTIES } from '@sluice/deploy/local/kafka-broker.ts';
 import { createKafkaClient } from '@sluice/deploy/local/kafka-client.ts';
 import { systemClock } from '@sluice/shared/clock.ts';
 import { silentLogger } from '@sluice/shared/log.ts';
@@ -119,6 +119,9 @@ auto.create.topics.enable=false
 log.cleaner.dedupe.buffer.size=8388608
 log.cleaner.backoff.ms=500
 message.max.bytes=8000000
+${Object.entries(BRIEF_PROPERTIES)
+  .map((line) => line.join('='))
+  .join('\n')}
 `;
 }
 
@@ -156,7 +159,7 @@ export async function startRecording(options: RecordingOptions): Promise<Recordi
       groupId: options.group,
       tls: undefined,
       sasl: undefined,
-      sessionTimeoutMs: 10_000,
+      sessionTimeoutMs: 6_000,
     },
     topics: options.topics,
     events: createEvents(silentLogger, createMetrics()),
