@@ -62,7 +62,25 @@ test('a topic that goes while its table opens it is refused, and never said to b
   await soon;
   assert.deepEqual(await during, []);
   await settle();
-  assert.deepEqual([...committed(link.told), ...link.told.filter((word) => word.startsWith('welcomed'))], []);
+  for (const { told } of [link, third]) {
+    assert.ok(told.includes('refused orders LINK_TOPIC_REFUSED'), told.join());
+    assert.deepEqual([...committed(told), ...told.filter((word) => word.startsWith('welcomed'))], []);
+  }
+});
+
+test('a table that takes another’s place is waited for: nobody is told of more than the one before had', async () => {
+  const { sequencer, orders, create, clock } = await withOrders({ startAt: 'earliest' });
+  sequencer.add(orders);
+  await settle();
+  const link = linkOf();
+  await sequencer.declare(link, [ORDERS]);
+  const other = create({ name: 'orders_v2', topic: 'orders' }, true);
+  other.writer.enter('loading');
+  const removed = sequencer.remove(orders, 60_000);
+  sequencer.add(other);
+  await removed;
+  await clock.advance(0);
+  assert.deepEqual(committed(link.told), ['committed orders-0 0']);
 });
 
 /** Collected by the garbage collector, in a few turns. */
@@ -90,6 +108,27 @@ test('nothing is kept of a topic that went, while the streams that declared it g
   const declared = await declare();
   await clock.advance(0);
   assert.match(link.told.join(), /history orders-0/);
+  await sequencer.remove(orders, 60_000);
+  await clock.advance(60_000);
+  assert.ok(await isForgotten(declared));
+});
+
+test('nor of a topic that went before it was open', async () => {
+  const { sequencer, orders, clock } = await withOrders();
+  sequencer.add(orders);
+  await settle();
+  const opened = Promise.withResolvers<void>();
+  orders.writer.open = () => opened.promise;
+  const declare = async () => {
+    const declared = { ...ORDERS };
+    const answer = sequencer.declare(linkOf(), [declared]);
+    await clock.advance(5_000);
+    assert.deepEqual(await answer, []);
+    return new WeakRef(declared);
+  };
+  const declared = await declare();
+  opened.resolve();
+  await settle();
   await sequencer.remove(orders, 60_000);
   await clock.advance(60_000);
   assert.ok(await isForgotten(declared));
