@@ -278,7 +278,9 @@ export interface UplinkFeed {
 
 export type UplinkItem =
   | { readonly kind: 'segment'; readonly segment: Segment; readonly rewindEpoch: number }
-  | { readonly kind: 'gap'; readonly gap: GapNotice; readonly rewindEpoch: number };
+  | { readonly kind: 'gap'; readonly gap: GapNotice; readonly rewindEpoch: number }
+  /** Kafka has nothing more now of the history that was asked for under this epoch. */
+  | { readonly kind: 'history waits'; readonly rewindEpoch: number };
 
 export interface RegistrySchema {
   readonly type: string;

@@ -227,7 +227,7 @@ class LedgerTableWriter implements ReplayingWriter {
 
   /** Resolves with the number of the entry when its objects stand. */
   async #write(
-    window: MadeWindow & Pick<WindowCommit, 'classes'>,
+    window: MadeWindow & Pick<WindowCommit, 'classes' | 'onCommitted'>,
     propose: ProposeObjects,
     first?: 'read on',
   ): Promise<number> {
@@ -265,6 +265,7 @@ class LedgerTableWriter implements ReplayingWriter {
       quarantined: window.classes.quarantined,
       files: window.files.length,
     });
+    window.onCommitted?.();
     await this.#opened().publisher.until(entry.sequence);
     return entry.sequence;
   }

@@ -55,7 +55,7 @@ export function createSequencer(options: SequencerOptions): Sequencer & TableCha
   const { budget, clock, events } = options;
   const partitions = new Map<string, PartitionState>();
   const statesOf = (topic: string) => [...partitions.values()].filter(({ id }) => id.topic === topic);
-  const { tables, readersOf, tablesOf, topics } = tablesByTopic(options.tables);
+  const { tables, readersOf, tablesOf, readOf, topics } = tablesByTopic(options.tables);
   const staged = new TopicStaging(budget, updateHolds);
   const opener = createPartitionOpener(tables, events);
   /** What each stream has declared and not revoked, by partition key. */
@@ -64,6 +64,7 @@ export function createSequencer(options: SequencerOptions): Sequencer & TableCha
   const held = new TopicHolds();
   /** Declared partitions that are not open yet: their streams are told when they are. */
   const waiting = new Map<AgentLink, readonly DeclaredPartition[]>();
+  const book = { tables, partitions, waiting, clock };
   const detachments = createDetachments({ tablesOf, events, presses, hasOpened, moves });
   const isHeld = (topic: string) => held.has(topic);
   const backfills = new Backfills({ budget, clock, tables, partitions, isHeld });
@@ -159,18 +160,15 @@ export function createSequencer(options: SequencerOptions): Sequencer & TableCha
     link: AgentLink,
     declared: readonly DeclaredPartition[],
   ): Promise<readonly PartitionPosition[]> {
-    const known = declared.filter(({ topic }) => {
-      const ready = tablesOf(topic).length > 0;
-      if (!ready) link.refused(topic, 'LINK_TOPIC_REFUSED', `no table reads topic '${topic}'`);
-      return ready;
-    });
+    const asked = readOf(link, declared);
     const wanted = wantedBy.get(link) ?? new Set();
     wantedBy.set(link, wanted);
-    for (const partition of known) wanted.add(partitionKey(stateOf(partition).id));
-    const opened = opener.open(known);
+    for (const partition of asked) wanted.add(partitionKey(stateOf(partition).id));
+    const opened = opener.open(asked);
     await within(clock, OPEN_WAIT_MS, opened);
     // The stream is over: it would never be forgotten again.
     if (!wantedBy.has(link)) return [];
+    const known = readOf(link, asked);
     updateHolds();
     const late = known.filter((partition) => !isReady(stateOf(partition)));
     const again = new Set(known.map(partitionKey));
@@ -391,6 +389,7 @@ export function createSequencer(options: SequencerOptions): Sequencer & TableCha
       ),
     disconnected,
     room: () => budget.room(),
-    ...createTableChanges({ tables, partitions, clock, tablesOf, wire, review, moves, announceAcked }),
+    historyWaits: (link, epoch) => backfills.waits(link, epoch),
+    ...createTableChanges({ ...book, tablesOf, wire, review, moves, announceAcked }),
   };
 }

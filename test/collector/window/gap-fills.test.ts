@@ -2,10 +2,11 @@
 // waits for it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { TransformResult } from '@sluice/collector/contracts.ts';
+import type { TransformRequest, TransformResult } from '@sluice/collector/contracts.ts';
 import { createEvents } from '@sluice/collector/events.ts';
 import { FILL_EPOCH_MIN } from '@sluice/collector/window/gap-fills.ts';
 import { createTableLane } from '@sluice/collector/window/table-lane.ts';
+import { SluiceError } from '@sluice/shared/errors.ts';
 import { createMetrics } from '@sluice/shared/metrics.ts';
 import { rangeSegment } from '../../support/fake-spool.ts';
 import { transformDouble, writerDouble } from '../../support/lane-doubles.ts';
@@ -147,4 +148,31 @@ test('values that became NULL and rules that broke in what is brought are told a
   assert.deepEqual(writer.log, ['fill claims-0 [0, 10)']);
   assert.equal(log.said(/NULL/).length, 1);
   assert.equal(log.said(/rule/).length, 1);
+});
+
+test('a fill over its table’s error budget parks the table by name, and goes on with the config that helps', async () => {
+  const { fill, writers, transformer, lanes, done, clock, sequencer, link } = await behindGap();
+  const [writer, lane] = [writers['claims'] ?? assert.fail(), lanes[0]?.lane ?? assert.fail()];
+  const versions: string[] = [];
+  const { run } = transformer;
+  Object.assign(transformer, {
+    run: (request: TransformRequest) => {
+      versions.push(request.table.configVersion);
+      const over = new SluiceError('QUARANTINE_BUDGET_EXCEEDED', '80 of 100 records of a window');
+      return request.table.configVersion === 'v1' ? Promise.reject(over) : run(request);
+    },
+  });
+  assert.equal(fill(20, 40), 'staged');
+  await clock.advance(LINGER_MS);
+  await settle();
+  assert.equal(writer.status().state, 'parked');
+  assert.match(lane.stuck() ?? '', /^fill: QUARANTINE_BUDGET_EXCEEDED: 80 of 100.*claims-0 \[20, 40\)/);
+  await clock.advance(10 * 60_000);
+  assert.deepEqual(versions, ['v1'], 'tried again as a parked table is, or when it is told');
+  assert.equal(sequencer.segment(link, rangeSegment(60, 70), 0), 'staged', 'its windows go on');
+  lane.configure({ ...lane.table, configVersion: 'v2' });
+  writer.retryNow();
+  await done();
+  assert.deepEqual([versions, writer.status().state], [['v1', 'v2'], 'ready']);
+  assert.ok(writer.log.includes('fill claims-0 [20, 40)'));
 });

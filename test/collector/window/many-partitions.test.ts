@@ -34,6 +34,7 @@ const cities: Partial<TableConfig> = {
 async function published(change: Partial<TableConfig>, values: readonly (readonly string[])[]) {
   const log = recordingLogger();
   const writer = writerDouble();
+  writer.parkedWait = () => Promise.reject(new Error('parked'));
   const rows: Record<string, unknown>[] = [];
   writer.before = async ({ files }) => {
     rows.push(...(await rowsOfParquet(files.filter(({ output }) => output === 'rows').map((f) => f.path))));
@@ -82,6 +83,19 @@ test('as many partition values as the cap are one set of files', async () => {
   assert.equal(commits[0]?.files.length, CAP);
 });
 
+test('a window in several sets is held to its error budget as a whole, and its parts are not', async () => {
+  const good = valuesOf(0, 3 * CAP, (n) => n);
+  const bad = Array.from({ length: 6 }, () => 'not JSON');
+  const budget = { ...cities, quarantineRatioMax: 0.1 };
+  const within = await published(budget, [good, bad]);
+  assert.ok(within.commits.length > 2, `${within.commits.length} sets`);
+  assert.equal(within.rows.length, 3 * CAP);
+  const quarantined = within.commits.reduce((sum, { classes }) => sum + classes.quarantined, 0);
+  assert.equal(quarantined, bad.length);
+  const beyond = await published(budget, [good, [...bad, ...bad]]);
+  assert.deepEqual(beyond.commits, []);
+});
+
 test('one record of more rows than the cap allows partitions is written all the same', async () => {
   const list = JSON.stringify(Array.from({ length: CAP + 10 }, (_, i) => `c${i}`));
   const table: Partial<TableConfig> = {
@@ -99,7 +113,8 @@ test('what is brought of a gap, or of the history, is held to the same cap', asy
     const writer = writerDouble();
     const filled: WindowCommit[] = [];
     writer.before = async (window) => void filled.push(window);
-    const table: TableConfig = { ...plainTable, ...cities, backfill: 'earliest' };
+    const change = { ...cities, backfill: 'earliest' as const, quarantineRatioMax: 0.1 };
+    const table: TableConfig = { ...plainTable, ...change };
     const lane = createTableLane({
       ...{ table, writer, transformer, workDir: temporaryDirectory() },
       ...{
@@ -109,7 +124,8 @@ test('what is brought of a gap, or of the history, is held to the same cap', asy
       },
     });
     const segment = segmentOf(
-      valuesOf(0, 90, (n) => n),
+      // The last 6 are a part of their own.
+      [...valuesOf(0, 84, (n) => n), ...Array.from({ length: 6 }, () => 'not JSON')],
       { topic: 'claims', partition: 0, baseOffset: 0 },
     );
     writer.place(segment, 1_000);
