@@ -100,6 +100,11 @@ export function fileName(key: string): string {
   return key.slice(key.lastIndexOf('/') + 1);
 }
 
+/** All up to the last slash, that one included. */
+export function folderOf(key: string): string {
+  return key.slice(0, key.lastIndexOf('/') + 1);
+}
+
 export function finalKey(
   location: string,
   partition: PartitionValues,

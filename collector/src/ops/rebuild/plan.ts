@@ -56,7 +56,9 @@ export async function planOf(fold: Fold, entries: Entries, time: ChosenTime): Pr
   const replays: ReplayEntry[] = [];
   for await (const entry of entries()) {
     standing.add(entry);
-    if (isWindow(entry) && isIn(time, Date.parse(entry.openedAt))) inTime.add(entry.sequence);
+    // What covers offsets without a record makes nothing.
+    if (isWindow(entry) && entry.classes.in > 0 && isIn(time, Date.parse(entry.openedAt)))
+      inTime.add(entry.sequence);
     if (entry.kind === 'replay') replays.push(entry);
   }
   const { windows: chosen, replays: back } = widened(inTime, replays, standing);

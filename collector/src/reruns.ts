@@ -1,0 +1,136 @@
+// Commands that run records of a table again, replay and rebuild: each with a transform as a collector has it,
+// and with a writer of its own beside those of running collectors, whom it meets in the ledger only.
+import { hostname } from 'node:os';
+import { systemClock } from '@sluice/shared/clock.ts';
+import { UsageError } from '@sluice/shared/command-line.ts';
+import { createLogger } from '@sluice/shared/log.ts';
+import { createMetrics } from '@sluice/shared/metrics.ts';
+import { EXIT } from '@sluice/shared/process-life.ts';
+import { systemRandom } from '@sluice/shared/random.ts';
+import { glueSchemas, withReferences } from './clients.ts';
+import type { CollectorConfig } from './config.ts';
+import type { LedgerEntry, ReplayingWriter, TableConfig, Transformer } from './contracts.ts';
+import { createDetectingTable } from './detecting-table.ts';
+import { createEvents } from './events.ts';
+import { createTableWriter, type TableWriterOptions } from './ledger/table-writer.ts';
+import { type Lake, openLake, withReader } from './opened-lake.ts';
+import { assertTables } from './ops/check.ts';
+import type { LakeReader } from './ops/lake-reader.ts';
+import type { ChosenTime } from './ops/rebuild/plan.ts';
+import { rebuild } from './ops/rebuild/rebuild.ts';
+import { formatMade, formatPlan, formatRebuilt, type Rebuilt } from './ops/rebuild/report.ts';
+import { type Replayed, replay } from './ops/replay/replay.ts';
+import { formatProgress, formatReplayed, isIncomplete } from './ops/replay/report.ts';
+import type { Selection } from './ops/replay/selection.ts';
+import { withWriter } from './ops/replay/writer-session.ts';
+import { createTransformer } from './transform/transformer.ts';
+
+interface Rerun extends Lake {
+  readonly table: TableConfig;
+  readonly reader: LakeReader;
+  readonly scratch: string;
+  readonly directories: readonly string[];
+  /** Of the table: one that detects its columns goes on to detect them. */
+  readonly transformer: Pick<Transformer, 'run'>;
+  readonly writerOptions: TableWriterOptions;
+}
+
+/** UsageError where the config does not have them. */
+export function tablesNamed(config: CollectorConfig, names: readonly string[]): readonly TableConfig[] {
+  const unknown = names.filter((name) => !config.tables.some((table) => table.name === name));
+  if (unknown.length > 0) throw new UsageError(`the config has no table ${unknown.join(', ')}`);
+  return config.tables.filter(({ name }) => names.length === 0 || names.includes(name));
+}
+
+async function withRerun<T>(
+  config: CollectorConfig,
+  { name, what, dryRun }: { readonly name: string; readonly what: string; readonly dryRun: boolean },
+  task: (rerun: Rerun) => Promise<T>,
+): Promise<T> {
+  const [table] = tablesNamed(config, [name]);
+  if (table === undefined) throw new UsageError(`the config has no table ${name}`);
+  await assertTables(config);
+  return withReferences({ config, clock: systemClock }, async (references) => {
+    const { transformMemory: memoryBytesMax, transformThreads: threads } = config.limits;
+    const plain = createTransformer(
+      { memoryBytesMax, threads },
+      { schemas: glueSchemas(config), references },
+    );
+    const lake = openLake(config);
+    const events = createEvents(createLogger('sluice-collector', 'warn'), createMetrics());
+    const writerId = `${what}-${hostname()}-${systemRandom.hex(3)}`;
+    const each = { ...lake, table, clock: systemClock, random: systemRandom, events, writerId };
+    try {
+      const detecting =
+        table.detects === undefined
+          ? undefined
+          : createDetectingTable({ ...each, transformer: plain, dryRun });
+      const schemas = detecting?.schemas ?? plain.schema(table);
+      const transformer = detecting?.transformer ?? plain;
+      return await withReader(config, ({ reader, scratch, directories }) => {
+        const at = { reader: reader.readingOnce(), scratch, directories };
+        return task({ ...lake, ...at, table, transformer, writerOptions: { ...each, schemas } });
+      });
+    } finally {
+      await plain.close();
+      lake.store.close();
+      lake.catalog.close();
+    }
+  });
+}
+
+export interface ReplayCall {
+  readonly name: string;
+  readonly selection: Selection;
+  readonly dryRun: boolean;
+  readonly json: boolean;
+}
+
+export async function runReplay(config: CollectorConfig, call: ReplayCall): Promise<number> {
+  const { selection, dryRun, json } = call;
+  const onProgress = (so: Replayed) => void process.stderr.write(formatProgress(so));
+  const replayed = await withRerun(config, { ...call, what: 'replay' }, (rerun) => {
+    const options = { ...rerun, clock: systemClock, random: systemRandom, selection, onProgress };
+    const run = (writer: ReplayingWriter | undefined) => replay({ ...options, writer });
+    return dryRun ? run(undefined) : withWriter(createTableWriter(rerun.writerOptions), run);
+  });
+  process.stdout.write(json ? `${JSON.stringify(replayed, null, 2)}\n` : formatReplayed(replayed));
+  return isIncomplete(replayed) ? EXIT.failure : EXIT.ok;
+}
+
+export interface RebuildCall {
+  readonly names: readonly string[];
+  readonly time: ChosenTime;
+  readonly source: string | undefined;
+  readonly dryRun: boolean;
+  readonly json: boolean;
+}
+
+/** One table after the other: what one refuses ends the command, and those before it are done. */
+export async function runRebuild(config: CollectorConfig, call: RebuildCall): Promise<number> {
+  const { dryRun, json } = call;
+  const done: Rebuilt[] = [];
+  for (const { name } of tablesNamed(config, call.names)) {
+    const rebuilt = await withRerun(config, { name, what: 'rebuild', dryRun }, (rerun) =>
+      rebuildInto(config, call, rerun),
+    );
+    done.push(rebuilt);
+    if (!json) process.stdout.write(formatRebuilt(rebuilt));
+  }
+  if (json) process.stdout.write(`${JSON.stringify(done, null, 2)}\n`);
+  return EXIT.ok;
+}
+
+function rebuildInto(config: CollectorConfig, { time, source, dryRun }: RebuildCall, rerun: Rerun) {
+  const folded: LedgerEntry[] = [];
+  const options = {
+    ...{ ...rerun, tables: config.tables, clock: systemClock, random: systemRandom, time, source, folded },
+    onPlanned: (so: Rebuilt) => void process.stderr.write(formatPlan(so)),
+    onProgress: (windows: number, of: number) =>
+      void process.stderr.write(formatMade(rerun.table.name, windows, of)),
+  };
+  const run = (writer: ReplayingWriter | undefined) => rebuild({ ...options, writer });
+  if (dryRun) return run(undefined);
+  const onFolded = (entry: LedgerEntry) => void folded.push(entry);
+  return withWriter(createTableWriter({ ...rerun.writerOptions, onFolded }), run, 'REBUILD_STOPPED');
+}
