@@ -151,7 +151,9 @@ export interface ReplayedObject {
 
 /** What a replay made of quarantined records: those that failed again are not among them. */
 export interface LedgerReplay extends Omit<LedgerWindow, 'ranges'> {
-  /** Number of the replay or swap before this one, -1 for none: what was taken till then is not taken here. */
+  /**
+   * Number of the replay or swap before this one, -1 for none: what was taken up to there is not taken here.
+   */
   readonly after: number;
   readonly replayed: readonly ReplayedObject[];
 }

@@ -1,4 +1,4 @@
-// sluice-collector: run, check, status, verify, replay, rebuild, query, explain, test, detect, pki. The only place
+// sluice-collector: run, check, status, verify, replay, rebuild, query, explain, test, detect, pki. The place
 // where the collector's parts are made from its config.
 import { hostname } from 'node:os';
 import { systemClock } from '@sluice/shared/clock.ts';
@@ -112,7 +112,7 @@ const commands: Readonly<Record<string, Command>> = {
       const selection = parseSelection({ code, from, to, offset }, flags['all'] === true);
       const dryRun = flags['dry-run'] === true;
       const call = { name, selection, dryRun, json: flags['json'] === true };
-      return runReplay(load(options), call);
+      return runReplay(worldOf(load(options)), call);
     },
   },
   rebuild: {
@@ -134,7 +134,7 @@ const commands: Readonly<Record<string, Command>> = {
       if (names.length === 0) throw new UsageError('it takes the name of a table');
       const time = parseChosenTime(options['from'], options['to'], flags['all'] === true);
       const [dryRun, json] = [flags['dry-run'] === true, flags['json'] === true];
-      return runRebuild(load(options), { names, time, dryRun, json, source: options['source'] });
+      return runRebuild(worldOf(load(options)), { names, time, dryRun, json, source: options['source'] });
     },
   },
   query: {
@@ -169,6 +169,8 @@ const commands: Readonly<Record<string, Command>> = {
 export function main(args: readonly string[]): Promise<number> {
   return runCommandLine('sluice-collector', commands, args);
 }
+
+const worldOf = (config: CollectorConfig) => ({ config, clock: systemClock, random: systemRandom });
 
 async function run(read: () => CollectorConfig): Promise<number> {
   const config = read();
@@ -244,7 +246,7 @@ interface VerifyCall {
 async function runVerify(config: CollectorConfig, call: VerifyCall): Promise<number> {
   const { only, asked, deep, json, kafka, collector = httpUrl(config.http.address) } = call;
   const nowMs = systemClock.wallMs();
-  const lake = await withReader(config, (at) => {
+  const lake = await withReader(worldOf(config), (at) => {
     const options = { config, ...at, only, nowMs };
     return asked === undefined ? verify(options, deep ? 'deep' : 'shallow') : verifyOffset(options, asked);
   });
@@ -258,7 +260,7 @@ async function query(
   config: CollectorConfig,
   { sql, json }: { sql: string; json: boolean },
 ): Promise<number> {
-  const result = await withReader(config, (at) => runQuery({ config, ...at }, sql));
+  const result = await withReader(worldOf(config), (at) => runQuery({ config, ...at }, sql));
   const objects = () =>
     result.rows.map((row) => Object.fromEntries(result.columns.map((column, i) => [column, row[i] ?? null])));
   process.stdout.write(json ? `${JSON.stringify(objects())}\n` : formatTable(result));

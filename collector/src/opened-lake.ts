@@ -2,8 +2,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
-import { systemClock } from '@sluice/shared/clock.ts';
-import { systemRandom } from '@sluice/shared/random.ts';
+import type { Clock } from '@sluice/shared/clock.ts';
+import type { Random } from '@sluice/shared/random.ts';
 import { createCatalog } from './catalog/open-catalog.ts';
 import { type CollectorConfig, configPath } from './config.ts';
 import type { Catalog, ObjectStore } from './contracts.ts';
@@ -28,9 +28,16 @@ export function openLake(config: CollectorConfig): Lake {
   return { store, catalog: createCatalog({ kind, database, store, region, endpoint: glueEndpoint }) };
 }
 
+/** What a command runs in. */
+export interface CommandWorld {
+  readonly config: CollectorConfig;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
 /** Ledger, catalog and objects, and a scratch directory that is gone afterwards. */
 export async function withReader<T>(
-  config: CollectorConfig,
+  { config, clock, random }: CommandWorld,
   task: (at: {
     reader: LakeReader;
     scratch: string;
@@ -44,7 +51,7 @@ export async function withReader<T>(
   const directories = isAbsolute(root) ? [scratch, root] : [scratch];
   const transformer = createTransformer({ memoryBytesMax: 64e6, threads: 1 });
   try {
-    const reader = new LakeReader({ store, catalog, scratch, clock: systemClock, random: systemRandom });
+    const reader = new LakeReader({ store, catalog, scratch, clock, random });
     return await task({ reader, scratch, directories, transformer });
   } finally {
     rmSync(scratch, { recursive: true, force: true });

@@ -1,19 +1,17 @@
-// Commands that run records of a table again, replay and rebuild: each with a transform as a collector has it,
-// and with a writer of its own beside those of running collectors, whom it meets in the ledger only.
+// Commands that run records of a table again, replay and rebuild: each with a transform as a collector has
+// it, and with a writer of its own beside those of running collectors, whom it meets in the ledger only.
 import { hostname } from 'node:os';
-import { systemClock } from '@sluice/shared/clock.ts';
 import { UsageError } from '@sluice/shared/command-line.ts';
 import { createLogger } from '@sluice/shared/log.ts';
 import { createMetrics } from '@sluice/shared/metrics.ts';
 import { EXIT } from '@sluice/shared/process-life.ts';
-import { systemRandom } from '@sluice/shared/random.ts';
 import { glueSchemas, withReferences } from './clients.ts';
 import type { CollectorConfig } from './config.ts';
 import type { LedgerEntry, ReplayingWriter, TableConfig, Transformer } from './contracts.ts';
 import { createDetectingTable } from './detecting-table.ts';
 import { createEvents } from './events.ts';
 import { createTableWriter, type TableWriterOptions } from './ledger/table-writer.ts';
-import { type Lake, openLake, withReader } from './opened-lake.ts';
+import { type CommandWorld, type Lake, openLake, withReader } from './opened-lake.ts';
 import { assertTables } from './ops/check.ts';
 import type { LakeReader } from './ops/lake-reader.ts';
 import type { ChosenTime } from './ops/rebuild/plan.ts';
@@ -43,14 +41,15 @@ export function tablesNamed(config: CollectorConfig, names: readonly string[]): 
 }
 
 async function withRerun<T>(
-  config: CollectorConfig,
+  world: CommandWorld,
   { name, what, dryRun }: { readonly name: string; readonly what: string; readonly dryRun: boolean },
   task: (rerun: Rerun) => Promise<T>,
 ): Promise<T> {
+  const { config, clock, random } = world;
   const [table] = tablesNamed(config, [name]);
   if (table === undefined) throw new UsageError(`the config has no table ${name}`);
   await assertTables(config);
-  return withReferences({ config, clock: systemClock }, async (references) => {
+  return withReferences({ config, clock }, async (references) => {
     const { transformMemory: memoryBytesMax, transformThreads: threads } = config.limits;
     const plain = createTransformer(
       { memoryBytesMax, threads },
@@ -58,8 +57,8 @@ async function withRerun<T>(
     );
     const lake = openLake(config);
     const events = createEvents(createLogger('sluice-collector', 'warn'), createMetrics());
-    const writerId = `${what}-${hostname()}-${systemRandom.hex(3)}`;
-    const each = { ...lake, table, clock: systemClock, random: systemRandom, events, writerId };
+    const writerId = `${what}-${hostname()}-${random.hex(3)}`;
+    const each = { ...lake, table, clock, random, events, writerId };
     try {
       const detecting =
         table.detects === undefined
@@ -67,7 +66,7 @@ async function withRerun<T>(
           : createDetectingTable({ ...each, transformer: plain, dryRun });
       const schemas = detecting?.schemas ?? plain.schema(table);
       const transformer = detecting?.transformer ?? plain;
-      return await withReader(config, ({ reader, scratch, directories }) => {
+      return await withReader(world, ({ reader, scratch, directories }) => {
         const at = { reader: reader.readingOnce(), scratch, directories };
         return task({ ...lake, ...at, table, transformer, writerOptions: { ...each, schemas } });
       });
@@ -86,11 +85,11 @@ export interface ReplayCall {
   readonly json: boolean;
 }
 
-export async function runReplay(config: CollectorConfig, call: ReplayCall): Promise<number> {
+export async function runReplay(world: CommandWorld, call: ReplayCall): Promise<number> {
   const { selection, dryRun, json } = call;
   const onProgress = (so: Replayed) => void process.stderr.write(formatProgress(so));
-  const replayed = await withRerun(config, { ...call, what: 'replay' }, (rerun) => {
-    const options = { ...rerun, clock: systemClock, random: systemRandom, selection, onProgress };
+  const replayed = await withRerun(world, { ...call, what: 'replay' }, (rerun) => {
+    const options = { ...world, ...rerun, selection, onProgress };
     const run = (writer: ReplayingWriter | undefined) => replay({ ...options, writer });
     return dryRun ? run(undefined) : withWriter(createTableWriter(rerun.writerOptions), run);
   });
@@ -107,12 +106,12 @@ export interface RebuildCall {
 }
 
 /** One table after the other: what one refuses ends the command, and those before it are done. */
-export async function runRebuild(config: CollectorConfig, call: RebuildCall): Promise<number> {
+export async function runRebuild(world: CommandWorld, call: RebuildCall): Promise<number> {
   const { dryRun, json } = call;
   const done: Rebuilt[] = [];
-  for (const { name } of tablesNamed(config, call.names)) {
-    const rebuilt = await withRerun(config, { name, what: 'rebuild', dryRun }, (rerun) =>
-      rebuildInto(config, call, rerun),
+  for (const { name } of tablesNamed(world.config, call.names)) {
+    const rebuilt = await withRerun(world, { name, what: 'rebuild', dryRun }, (rerun) =>
+      rebuildInto(world, call, rerun),
     );
     done.push(rebuilt);
     if (!json) process.stdout.write(formatRebuilt(rebuilt));
@@ -121,10 +120,10 @@ export async function runRebuild(config: CollectorConfig, call: RebuildCall): Pr
   return EXIT.ok;
 }
 
-function rebuildInto(config: CollectorConfig, { time, source, dryRun }: RebuildCall, rerun: Rerun) {
+function rebuildInto(world: CommandWorld, { time, source, dryRun }: RebuildCall, rerun: Rerun) {
   const folded: LedgerEntry[] = [];
   const options = {
-    ...{ ...rerun, tables: config.tables, clock: systemClock, random: systemRandom, time, source, folded },
+    ...{ ...world, ...rerun, tables: world.config.tables, time, source, folded },
     onPlanned: (so: Rebuilt) => void process.stderr.write(formatPlan(so)),
     onProgress: (windows: number, of: number) =>
       void process.stderr.write(formatMade(rerun.table.name, windows, of)),

@@ -1,7 +1,8 @@
 // The catalog as objects beside the lake: one for each table and one for each partition, created if absent,
 // so that any number of collectors may register the same thing. A table that gets columns is written anew
-// beside its first file, under the next number: whoever creates that has decided it. A partition that moves is
-// written anew under the number of its move, and the highest number counts, however late a lower one comes.
+// beside its first file, under the next number: whoever creates that has decided it. A partition that moves
+// is written anew under the number of its move, and the highest number counts, however late a lower one
+// comes.
 import { createHash } from 'node:crypto';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { Catalog, CataloguedPartition, ObjectStore, TableDefinition } from '../contracts.ts';

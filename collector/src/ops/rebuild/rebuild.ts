@@ -23,7 +23,6 @@ import type {
   Transformer,
 } from '../../contracts.ts';
 import { fileName, outputLocation, partitionPrefix, rebuiltLocation } from '../../lake/object-keys.ts';
-import { rowsOf } from '../../ledger/entry-check.ts';
 import { StandingObjects } from '../../ledger/standing-objects.ts';
 import { placeKey, sumOf } from '../../ledger/swaps.ts';
 import { partitionScheme } from '../../partition-scheme.ts';
@@ -143,7 +142,7 @@ async function makeWindows(options: Options, plan: RebuildPlan, records: RawReco
     const { entry } = window;
     const made = await makeWindow(options, { window, records, rebuildId });
     objects.push(...made.objects);
-    const rows = { ...rowsOf([]) };
+    const rows: Record<string, number> = { rows: 0, quarantine: 0 };
     for (const { output, rows: n } of made.objects) rows[output] = (rows[output] ?? 0) + n;
     windows.push({ entry: entry.sequence, classes: made.classes, rows });
     configVersion = made.configVersion ?? configVersion;

@@ -21,7 +21,7 @@ export interface Rebuilt {
   readonly openedAt: readonly [string, string] | undefined;
   readonly before: Classes;
   readonly replaced: { readonly objects: number; readonly rows: number };
-  /** Partitions that move, by the names of the tables in the catalog; before the making, as far as is known. */
+  /** Partitions that move, with their tables; rows may come to others beside these. */
   readonly moves: readonly string[];
   readonly partitions: number;
   /** Objects of other windows that go along. */

@@ -174,7 +174,7 @@ function unseenBy(audited: Audited, { output, partition }: Pick<LedgerOutput, 'o
   return finding('PARTITION_MISPLACED', place, `the catalog has this partition at ${at}`);
 }
 
-/** Partitions that swaps have moved, and that readers see elsewhere, or nowhere: those without objects, too. */
+/** Partitions that a swap has moved, and that readers see elsewhere, or nowhere. */
 export function misplacedBy(audited: Audited, { moves, sequence }: SwapEntry): Finding[] {
   const { fold } = audited;
   if (sequence > fold.toldThrough) return [];
