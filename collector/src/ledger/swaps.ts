@@ -88,8 +88,7 @@ function wrongWindows({ nextSequence, totals }: FoldedSwaps, swap: LedgerSwap): 
   for (const { entry, classes, rows } of swap.windows) {
     if (entry <= last || entry >= nextSequence) return `it names window ${entry} out of order`;
     last = entry;
-    if (classes.in !== classes.emitted + classes.merged + classes.filtered + classes.quarantined)
-      return `the classes of window ${entry} do not add up: ${JSON.stringify(classes)}`;
+    if (!addsUp(classes)) return `the classes of window ${entry} do not add up: ${JSON.stringify(classes)}`;
     const told = held.get(entry) ?? new Map<OutputName, number>();
     const outputs = new Set([...told.keys(), ...Object.keys(rows)]);
     if ([...outputs].some((output) => (told.get(output) ?? 0) !== (rows[output] ?? 0)))
@@ -99,9 +98,13 @@ function wrongWindows({ nextSequence, totals }: FoldedSwaps, swap: LedgerSwap): 
   const stray = [...held.keys()].find((entry) => !named.has(entry));
   if (stray !== undefined) return `it has objects of window ${stray}, which it does not name`;
   const { before } = swap;
+  if (!addsUp(before)) return 'what was before does not add up';
   if (before.in !== sumOf(swap.windows).in) return 'it makes another number of records than there were';
   return CLASSES.some((name) => before[name] > totals[name]) ? 'there were not as many records' : undefined;
 }
+
+const addsUp = ({ in: all, emitted, merged, filtered, quarantined }: Classes) =>
+  all === emitted + merged + filtered + quarantined;
 
 /** By window and output. */
 function rowsMade({ moves }: LedgerSwap): Map<number, Map<OutputName, number>> {
