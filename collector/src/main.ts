@@ -12,7 +12,7 @@ import { httpUrl, printStatus } from '@sluice/shared/print-status.ts';
 import { EXIT, reloadOnHangup, runUntilSignal } from '@sluice/shared/process-life.ts';
 import { systemRandom } from '@sluice/shared/random.ts';
 import { createCatalog } from './catalog/open-catalog.ts';
-import { glueSchemas, s3References, withReferences } from './clients.ts';
+import { glueSchemas, s3References, schemasBy, withReferences } from './clients.ts';
 import { createCollector } from './collector.ts';
 import { type CollectorConfig, configPath, loadCollectorConfig } from './config.ts';
 import type { Catalog, ObjectStore, ReplayingWriter, TableConfig } from './contracts.ts';
@@ -33,6 +33,7 @@ import { type Replayed, replay } from './ops/replay/replay.ts';
 import { formatProgress, formatReplayed, isIncomplete } from './ops/replay/report.ts';
 import { parseSelection, type Selection } from './ops/replay/selection.ts';
 import { withWriter } from './ops/replay/writer-session.ts';
+import { collectorSchemas, schemaDocument } from './ops/schema-document.ts';
 import { askCollector } from './ops/verify/kafka.ts';
 import { type AskedOffset, parseOffset } from './ops/verify/ledger-word.ts';
 import { formatVerification } from './ops/verify/report.ts';
@@ -105,6 +106,7 @@ const commands: Readonly<Record<string, Command>> = {
       from: 'records of this time or later, as their _timestamp says: 2026-01-31 or 2026-01-31T08:00Z',
       to: 'records before this time',
       offset: 'topic:partition:offset[-offset]: these records',
+      collector: 'the running collector’s HTTP address, asked for schemas; else that of the config',
     },
     flags: {
       all: 'every quarantined record',
@@ -116,10 +118,10 @@ const commands: Readonly<Record<string, Command>> = {
       const [name] = positionals;
       if (name === undefined || positionals.length > 1)
         throw new UsageError('it takes the name of one table');
-      const { code, from, to, offset } = options;
+      const { code, from, to, offset, collector } = options;
       const selection = parseSelection({ code, from, to, offset }, flags['all'] === true);
       const dryRun = flags['dry-run'] === true;
-      const call = { name, selection, dryRun, json: flags['json'] === true };
+      const call = { name, selection, dryRun, json: flags['json'] === true, collector };
       return runReplay(load(options), call);
     },
   },
@@ -201,7 +203,10 @@ async function run(read: () => CollectorConfig): Promise<number> {
     port: config.http.address.port,
     metrics,
     report: () => collector.report(),
-    documents: { '/kafka': () => collector.kafka() },
+    documents: {
+      '/kafka': () => collector.kafka(),
+      '/schemas': (query) => schemaDocument(query, (want) => collector.schema(want)),
+    },
   });
   const reconfigure = configReader({ read, collector, events });
   reloadOnHangup(() => {
@@ -287,6 +292,7 @@ interface ReplayCall {
   readonly selection: Selection;
   readonly dryRun: boolean;
   readonly json: boolean;
+  readonly collector: string | undefined;
 }
 
 async function runReplay(config: CollectorConfig, call: ReplayCall): Promise<number> {
@@ -295,7 +301,9 @@ async function runReplay(config: CollectorConfig, call: ReplayCall): Promise<num
   await assertTables(config);
   return withReferences({ config, clock: systemClock }, async (references) => {
     const { transformMemory: memoryBytesMax, transformThreads: threads } = config.limits;
-    const sources = { schemas: glueSchemas(config), references };
+    const agents = collectorSchemas(call.collector ?? httpUrl(config.http.address));
+    const schemas = schemasBy({ glue: glueSchemas(config), confluent: agents });
+    const sources = { schemas, references };
     const transformer = createTransformer({ memoryBytesMax, threads }, sources);
     const lake = openLake(config);
     try {

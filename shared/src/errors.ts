@@ -176,7 +176,7 @@ export const ERRORS = {
   SCHEMA_UNAVAILABLE: {
     kind: 'retry',
     remedy:
-      'Check that an agent of the topic is connected and that its schemaRegistry answers (for Glue: the collector’s role and route); the records wait.',
+      'Check that an agent of the topic is connected and that its schemaRegistry answers (for Glue: the collector’s role and route), and for a replay that the collector which it asks runs; the records wait.',
   },
   DATA_QUALITY_FAILED: {
     kind: 'reject',

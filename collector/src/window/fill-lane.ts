@@ -20,13 +20,13 @@ import {
   windowNow,
 } from './open-window.ts';
 import type { StagedBytes } from './staging-budget.ts';
-import { hasTooManyPartitions, isDivisible, splitWindow } from './window-parts.ts';
+import { hasTooManyPartitions, splitWindow } from './window-parts.ts';
 import {
   commitOfWindow,
   RETRY_MS_MAX,
   RETRY_MS_MIN,
+  tableOfAttempt,
   tellCommitted,
-  withoutPartitionCap,
   workDirectory,
 } from './window-work.ts';
 
@@ -203,7 +203,7 @@ export class FillLane {
       assert(!this.#failed, `fills of ${table.name} are given up: ${this.waitsFor}`);
       try {
         const [segments, directory] = [segmentsOf(window), this.#directory(window)];
-        const made = isDivisible(window) ? table : withoutPartitionCap(table);
+        const made = tableOfAttempt(window);
         const result = await transformer.run({ table: made, windowId, segments, openedMs, directory });
         if (window.state === 'given up') return;
         const committed = commitOfWindow(window, result);
