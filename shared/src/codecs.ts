@@ -5,6 +5,7 @@ import { constants, gunzipSync, zstdCompressSync, zstdDecompressSync } from 'nod
 import lz4 from 'lz4-napi';
 import snappy from 'snappy';
 import { assert, messageOf, SluiceError } from './errors.ts';
+import { freeBytes } from './free-bytes.ts';
 import type { SegmentCodec } from './segment.ts';
 
 /** Kafka's compression types, attributes bits 0-2 of a RecordBatch (Kafka protocol guide, "Record Batch"). */
@@ -142,7 +143,10 @@ function decompressLz4Frame(bytes: Buffer, bytesMax: number): Buffer {
     if (total > bytesMax) throw tooLarge('lz4', bytesMax);
     parts.push(part);
   }
-  return parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts, total);
+  if (parts.length === 1 && parts[0]) return parts[0];
+  const plain = Buffer.concat(parts, total);
+  for (const part of parts) if (part.buffer !== bytes.buffer) freeBytes(part);
+  return plain;
 }
 
 function* lz4Blocks(

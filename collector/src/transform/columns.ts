@@ -5,6 +5,7 @@
 import { isUtf8 } from 'node:buffer';
 import { decompressBatch } from '@sluice/shared/codecs.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
+import { freeBytes } from '@sluice/shared/free-bytes.ts';
 import {
   BATCH_PLAIN_BYTES_MAX,
   checkBatchCrc,
@@ -192,11 +193,8 @@ export class ColumnChunk {
     range: { fromOffset: number; nextOffset: number },
   ): number {
     checkBatchCrc(batch, header);
-    const body = decompressBatch(
-      header.codec,
-      batch.subarray(RECORD_BATCH_HEADER_BYTES),
-      BATCH_PLAIN_BYTES_MAX,
-    );
+    const records = batch.subarray(RECORD_BATCH_HEADER_BYTES);
+    const body = decompressBatch(header.codec, records, BATCH_PLAIN_BYTES_MAX);
     if (header.count > body.length) throw corrupt(header, 'more records than bytes');
     this.#growRows(header.count);
     this.#values.reserve(body.length + header.count * this.#options.separator.length);
@@ -209,6 +207,8 @@ export class ColumnChunk {
       this.#takeBack(rowsBefore, asideBefore);
       throw error;
     }
+    // All of it was copied. A batch that was not compressed is its own body.
+    if (body.buffer !== batch.buffer) freeBytes(body);
     const bulkCheck = this.#options.text && !this.#checksEach();
     if (bulkCheck && !isUtf8(this.#values.buffer.subarray(this.#batchStart, this.#values.length))) {
       this.#setAsideInvalid(rowsBefore);
