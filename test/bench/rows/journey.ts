@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Json, Site, SiteProgram } from '@sluice/deploy/local/site.ts';
 import { ForeignLoad } from '../measure/foreign-load.ts';
 import { type Committed, untilCommitted } from '../measure/ledger-watch.ts';
-import { cpuSeconds, peakRssBytes, threadCpuSeconds } from '../measure/process-usage.ts';
+import { cpuSeconds, peakRssBytes, residentBytes, threadCpuSeconds } from '../measure/process-usage.ts';
 import { type Row, rounded, row } from '../measure/row.ts';
 import { assertKept, type KeptRow } from '../orders/kept.ts';
 import { CHECK_SQL, TABLE } from '../orders/orders-table.ts';
@@ -161,6 +161,7 @@ function usageOf(program: SiteProgram, cpuSecondsBefore: number) {
   return {
     cpuSeconds: rounded(cpuSeconds(pid) - cpuSecondsBefore, 2),
     peakRssBytes: peakRssBytes(pid),
+    residentBytes: residentBytes(pid),
     cpuSecondsByThread: threadCpuSeconds(pid),
   };
 }
