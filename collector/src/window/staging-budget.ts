@@ -19,7 +19,7 @@ export interface StagingBudget {
 
 export interface StagedBytes {
   /** Where the payload lies, if no longer in memory. */
-  readonly stored?: StoredPayload | undefined;
+  readonly stored: StoredPayload | undefined;
   release(): void;
 }
 
@@ -29,7 +29,7 @@ const PRESSED_SHARE = 0.75;
 export function createStagingBudget(
   bytesMax: number,
   freed: (bytes: number) => void,
-  payloads?: StagedPayloads,
+  payloads?: Pick<StagedPayloads, 'keep'>,
 ): StagingBudget {
   let held = 0;
   return {
