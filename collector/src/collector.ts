@@ -11,8 +11,10 @@ import { type CollectorConfig, configPath, listenerFiles } from './config.ts';
 import { configChange } from './config-change.ts';
 import type {
   Catalog,
+  FoundSchema,
   ObjectStore,
   SchemaSource,
+  SchemaWant,
   TableConfig,
   TableWriter,
   Transformer,
@@ -75,6 +77,8 @@ export interface Collector {
   facts(): CollectorFacts;
   /** What Kafka holds, asked of the connected agents now. */
   kafka(): Promise<KafkaDocument>;
+  /** A schema that values name by Confluent's id, asked of an agent of their topic. */
+  schema(want: SchemaWant): Promise<FoundSchema | undefined>;
 }
 
 /** How many tables came, changed and went. */
@@ -215,6 +219,10 @@ class RunningCollector implements Collector {
 
   async kafka(): Promise<KafkaDocument> {
     return { agents: await this.#ingest.look(LOOK_MS_MAX) };
+  }
+
+  schema(want: SchemaWant): Promise<FoundSchema | undefined> {
+    return this.#ingest.find(want);
   }
 
   #lookLater(): void {

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { createFileCatalog } from '@sluice/collector/catalog/file-catalog.ts';
-import { createCollector } from '@sluice/collector/collector.ts';
+import { type Collector, createCollector } from '@sluice/collector/collector.ts';
 import { loadCollectorConfig } from '@sluice/collector/config.ts';
 import type { Catalog, CommitEntry, LedgerEntry, ObjectStore } from '@sluice/collector/contracts.ts';
 import { createEvents } from '@sluice/collector/events.ts';
@@ -39,6 +39,7 @@ export interface WholeCollector {
   readonly log: RecordingLogger;
   /** Streams that are open now. */
   streams(): number;
+  readonly schema: Collector['schema'];
   drain(): Promise<void>;
 }
 
@@ -68,7 +69,8 @@ export async function startWholeCollector(
     return drained;
   };
   t.after(drain);
-  return { port, log, streams: () => collector.facts().ingest.agents.length, drain };
+  const schema: Collector['schema'] = (want) => collector.schema(want);
+  return { port, log, schema, streams: () => collector.facts().ingest.agents.length, drain };
 }
 
 function openDirectory(lake: string) {

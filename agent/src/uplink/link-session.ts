@@ -310,6 +310,10 @@ export class LinkSession {
   }
 
   async #send(item: UplinkItem): Promise<void> {
+    if (item.kind === 'history waits') {
+      this.#write({ $case: 'historyWaits', value: { rewindEpoch: item.rewindEpoch } });
+      return;
+    }
     if (item.kind === 'gap') {
       const { topicId, ...gap } = item.gap;
       const value = { ...gap, ...partitionToWire({ ...gap, topicId }), rewindEpoch: item.rewindEpoch };

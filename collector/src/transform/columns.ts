@@ -178,9 +178,9 @@ export class ColumnChunk {
   }
 
   /** All values as they lie, a separator behind each, and where each value ends. */
-  joined(): { bytes: Buffer; ends: Uint32Array } {
+  joined(): { bytes: Buffer; ends: Uint32Array; startOf(row: number): number } {
     const { buffer, ends, length } = this.#values;
-    return { bytes: buffer.subarray(0, length), ends };
+    return { bytes: buffer.subarray(0, length), ends, startOf: (row) => this.#values.startOf(row) };
   }
 
   /**
@@ -214,8 +214,7 @@ export class ColumnChunk {
     if (bulkCheck && !isUtf8(this.#values.buffer.subarray(this.#batchStart, this.#values.length))) {
       this.#setAsideInvalid(rowsBefore);
     }
-    const aside = this.odd.length - asideBefore.odd + this.filtered - asideBefore.filtered;
-    return this.rows - rowsBefore + aside;
+    return this.rows - rowsBefore + this.odd.length - asideBefore.odd + this.filtered - asideBefore.filtered;
   }
 
   #takeBack(rows: number, aside: { readonly odd: number; readonly filtered: number }): void {

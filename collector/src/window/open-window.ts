@@ -26,6 +26,8 @@ export interface OpenWindow {
   state: 'open' | 'closed' | 'given up';
   /** Windows that stand for it, where it is committed in parts. */
   parts: readonly OpenWindow[];
+  /** Of such a part: the config by which the window as a whole was within its error budget. */
+  withinBudgetOf: string | undefined;
   /** Told whenever segments or state change. */
   readonly changed: Set<() => void>;
 }
@@ -55,6 +57,7 @@ export function newWindow(
     records: 0,
     state: 'open',
     parts: [],
+    withinBudgetOf: undefined,
     changed: new Set(),
   };
 }

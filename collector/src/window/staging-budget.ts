@@ -19,7 +19,7 @@ export interface StagingBudget {
 
 export interface StagedBytes {
   /** Where the payload lies, if no longer in memory. */
-  readonly stored: StoredPayload | undefined;
+  readonly stored?: StoredPayload | undefined;
   release(): void;
 }
 

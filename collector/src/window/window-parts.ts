@@ -41,6 +41,8 @@ export function splitWindow(window: OpenWindow): readonly OpenWindow[] {
     const part = newWindow(`${window.id}-${i + 1}`, at, window.table);
     for (const segment of half) addToWindow(part, { ...segment, held: HELD_BY_THE_WHOLE });
     part.state = window.state;
+    // It is judged before its partition values are counted.
+    part.withinBudgetOf = window.table.configVersion;
     return part;
   });
 }

@@ -282,6 +282,14 @@ test('a gap is told in its place, without credit', async () => {
   ]);
 });
 
+test('history that waits is said under its epoch, without credit', async () => {
+  const s = startSession([]);
+  const items = [{ kind: 'history waits' as const, rewindEpoch: 3 * 2 ** 30 }];
+  s.feed.feed.next = () => Promise.resolve(items.shift());
+  await welcome(s, 0, []);
+  assert.deepEqual(s.stream.all('historyWaits'), [{ rewindEpoch: 3 * 2 ** 30 }]);
+});
+
 for (const how of ['status 0', 'a cut connection'] as const) {
   test(`Drain half-closes, still hears what comes, and ends drained by ${how}`, async () => {
     const s = startSession([endless(100)]);

@@ -1,7 +1,7 @@
-// The text of an object or an array in a column of text, its numbers digit for digit. DuckDB reads a number
-// with a point or an exponent as a double and prints that: 1.50 comes out as 1.5, and a long decimal with
-// other digits. Where that may be so, the record is read again with its numbers as strings. What stays
-// DuckDB's: no white space between tokens, and the shortest escapes in strings.
+// The text of a number, an object or an array in a column of text, numbers digit for digit. DuckDB reads a
+// number with a point or an exponent as a double and prints that: 1.50 comes out as 1.5, 1e5 as 100000.0, and
+// a long decimal with other digits. Where that may be so, the record is read again with its numbers as
+// strings. What stays DuckDB's: no white space between tokens, and the shortest escapes in strings.
 import { literal } from './types.ts';
 
 /** A string and what follows it up to the next number or string, again and again; or a number. */
@@ -9,16 +9,25 @@ const TOKENS = String.raw`("(?:[^"\\]|\\.)*"(?:[^-0-9"]|"(?:[^"\\]|\\.)*")*)|(-?
 /** Control characters are raw in no JSON value. */
 const OPEN = 'chr(4)';
 const CLOSE = 'chr(5)';
+/** A name that means itself in JSON and in a pattern, points apart. */
+const PLAIN = /^[A-Za-z0-9_.-]+$/;
 
 /**
  * SQL for the text at `path` of `__value`, where `from` is the text that DuckDB made of it. `mark` must be
  * unforeseeable and mean itself inside a JSON string.
  */
 export function exactText(path: readonly string[], mark: string): (from: string) => string {
-  return (from) =>
-    `CASE WHEN ${mayBePrinted(from)} THEN CASE WHEN ${standsThere(path.at(-1) ?? '', from)} THEN ${from} ` +
-    `WHEN starts_with(${token('__value', path)}, '"') THEN ${from} ` +
-    `ELSE ${withoutMarks(token(withMarks(mark), path), mark)} END ELSE ${from} END`;
+  const name = path.at(-1) ?? '';
+  return (from) => {
+    const again =
+      `WHEN starts_with(${token('__value', path)}, '"') THEN ${from} ` +
+      `ELSE ${withoutMarks(token(withMarks(mark), path), mark)} END`;
+    return (
+      `CASE WHEN ${mayBePrinted(from)} THEN CASE WHEN ${standsThere(name, from)} THEN ${from} ${again} ` +
+      `WHEN ${mayBeNumber(from)} THEN CASE WHEN ${standsOnce(name)} ` +
+      `THEN coalesce(nullif(${numberBehind(name)}, ''), ${from}) ${again} ELSE ${from} END`
+    );
+  };
 }
 
 /** An object, an array, or a string that looks like one. */
@@ -26,17 +35,35 @@ function mayBePrinted(from: string): string {
   return `(${from} >= '{' AND ${from} < '|') OR (${from} >= '[' AND ${from} < '\\')`;
 }
 
+/** What DuckDB prints of a double, or of minus zero; or a string that looks like one. */
+function mayBeNumber(from: string): string {
+  const isOther = `contains(${from}, '.') OR contains(${from}, 'e') OR ${from} = '0'`;
+  return `${from} >= '-' AND ${from} < ':' AND (${isOther})`;
+}
+
 /**
  * True where `from` is, for certain, what the record says: the name occurs once and without an escape, so it
  * is this field's, and `from` stands behind it.
  */
 function standsThere(name: string, from: string): string {
-  if (!/^[A-Za-z0-9_.-]+$/.test(name)) return 'false';
+  const key = literal(`"${name}":`);
+  const behind = (quote: string) => `contains(__value, ${key} || '${quote}' || ${from} || '${quote}')`;
+  return `${standsOnce(name)} AND (${behind('')} OR ${behind('"')})`;
+}
+
+/** True where a name that is no more than a word occurs once, and nothing is written with an escape. */
+function standsOnce(name: string): string {
+  if (!PLAIN.test(name)) return 'false';
   const key = literal(`"${name}"`);
-  const behind = (quote: string) =>
-    `contains(__value, ${literal(`"${name}":${quote}`)} || ${from} || '${quote}')`;
   const once = `strlen(replace(__value, ${key}, '')) = strlen(__value) - strlen(${key})`;
-  return `NOT contains(__value, '\\') AND ${once} AND (${behind('')} OR ${behind('"')})`;
+  return `NOT contains(__value, '\\') AND ${once}`;
+}
+
+/** The number behind a name that stands once; empty where something else does. */
+function numberBehind(name: string): string {
+  const space = '[ \t\r\n]*';
+  const pattern = `"${name.replaceAll('.', '\\.')}"${space}:${space}(-?[0-9][-+.0-9eE]*)`;
+  return PLAIN.test(name) ? `regexp_extract(__value, ${literal(pattern)}, 1)` : "''";
 }
 
 function token(value: string, path: readonly string[]): string {
