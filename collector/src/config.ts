@@ -111,7 +111,7 @@ export const collectorSchema = z.strictObject({
       workDir: z
         .string()
         .default('/var/lib/sluice-collector')
-        .describe('Directory for the files of windows; empty again after each'),
+        .describe('Directory for the files of windows and for staged segments; empty when it is done'),
       drainTimeout: duration()
         .prefault('110s')
         .describe('After SIGTERM: how long open windows may still be published'),
