@@ -176,9 +176,9 @@ export class ColumnChunk {
   }
 
   /** All values as they lie, a separator behind each, and where each value ends. */
-  joined(): { bytes: Buffer; ends: Uint32Array } {
+  joined(): { bytes: Buffer; ends: Uint32Array; startOf(row: number): number } {
     const { buffer, ends, length } = this.#values;
-    return { bytes: buffer.subarray(0, length), ends };
+    return { bytes: buffer.subarray(0, length), ends, startOf: (row) => this.#values.startOf(row) };
   }
 
   /**

@@ -21,6 +21,7 @@ const TINY = String.raw`[0-9][eE]-[0-9]{3,}[ \t\r\n,}\]]`;
 const COMMA_OR_TINY = new RegExp(`${TRAILING_COMMA}|${TINY}`, 'g');
 const ONLY_NOT_A_NUMBER = new RegExp(NOT_A_NUMBER, 'g');
 
+const QUOTE = 0x22;
 const NUMERIC = new Uint8Array(256);
 for (const byte of '0123456789.eE') NUMERIC[byte.charCodeAt(0)] = 1;
 
@@ -81,8 +82,9 @@ function latin1Pattern(name: string): string {
 /**
  * Strikes the rows of the chunk that are not strict JSON, or whose digits would be lost where they matter.
  * True where a column of text may take an object, an array, or a number with a point or an exponent.
+ * `also` sees each piece that is read at once.
  */
-export function strikeUnstrict(chunk: ColumnChunk, rules: JsonRules): boolean {
+export function strikeUnstrict(chunk: ColumnChunk, rules: JsonRules, also?: (text: string) => void): boolean {
   const { bytes, ends } = chunk.joined();
   const places = longNumbers(bytes);
   let respelled = false;
@@ -93,6 +95,7 @@ export function strikeUnstrict(chunk: ColumnChunk, rules: JsonRules): boolean {
     const found = lookAtValues(text, respelled ? ONLY_NOT_A_NUMBER : rules.values);
     for (const at of found.suspects) places.push(from + at);
     for (const { index } of text.matchAll(COMMA_OR_TINY)) places.push(from + index);
+    also?.(text);
     respelled ||= found.respelled;
     from = end;
   }
@@ -132,7 +135,7 @@ function longNumbers(bytes: Buffer): number[] {
     const reaches =
       (isNumeric(bytes, at - 4) && isNumeric(bytes, at - 8)) ||
       (isNumeric(bytes, at + 4) && isNumeric(bytes, at + 8));
-    if (reaches && runAround(bytes, at) >= LONG_NUMBER) places.push(at);
+    if (reaches && isLongNumber(bytes, at)) places.push(at);
   }
   return places;
 }
@@ -141,12 +144,19 @@ function isNumeric(bytes: Buffer, at: number): boolean {
   return at >= 0 && at < bytes.length && NUMERIC[bytes[at] as number] === 1;
 }
 
-function runAround(bytes: Buffer, at: number): number {
+/** Digits beside a letter or a quote are part of a text: hashes are full of them, and a close look is dear. */
+function isLongNumber(bytes: Buffer, at: number): boolean {
   let low = at;
   let high = at + 1;
   while (isNumeric(bytes, low - 1)) low--;
   while (isNumeric(bytes, high)) high++;
-  return high - low;
+  return high - low >= LONG_NUMBER && !isOfText(bytes[low - 1]) && !isOfText(bytes[high]);
+}
+
+/** In no JSON does one stand beside a number, but for the e that counts as part of it. */
+function isOfText(byte = 0): boolean {
+  const lower = byte | 0x20;
+  return byte === QUOTE || (lower >= 0x61 && lower <= 0x7a);
 }
 
 /**

@@ -6,6 +6,7 @@ import type { Clock } from '@sluice/shared/clock.ts';
 import { commonRanges, mergedRanges } from '@sluice/shared/offset-range.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { AgentLink, GapNotice } from '../contracts.ts';
+import type { Events } from '../events.ts';
 import { impossibleCounts } from './impossible-counts.ts';
 import type { TableLane } from './lane.ts';
 import {
@@ -43,9 +44,16 @@ interface Ask {
   bytesLeft: number;
 }
 
+/** Read again it may be right: the partition rests, so that others’ history goes on. */
+function wrongIn(segment: Segment, { next }: Ask): string | undefined {
+  const isBehind = segment.startOffset > next;
+  return isBehind ? `it begins behind ${next}, which was asked for` : impossibleCounts(segment);
+}
+
 export interface BackfillsOptions {
   readonly budget: StagingBudget;
   readonly clock: Clock;
+  readonly events: Pick<Events, 'segmentTurnedAway'>;
   /** As they are now. */
   readonly tables: readonly SequencedTable[];
   readonly partitions: ReadonlyMap<string, PartitionState>;
@@ -173,11 +181,23 @@ export class Backfills {
     const ask = this.#asks.get(link);
     if (ask?.epoch !== epoch) return 'stale';
     const { state } = ask;
-    const isWrong = impossibleCounts(segment) !== undefined || segment.startOffset > ask.next;
+    const wrong = wrongIn(segment, ask);
+    if (wrong !== undefined) {
+      const { topic, partition, startOffset: offset } = segment;
+      this.#options.events.segmentTurnedAway({
+        agent: link.agentId,
+        topic,
+        partition,
+        offset,
+        reason: wrong,
+      });
+      this.waits(link, epoch);
+      return 'stale';
+    }
     // Of a newer epoch than what the tables hold above it: one of the two is of a log that was cut.
     const isOfAnotherLog = contradicts(state, segment);
     if (isOfAnotherLog) showsPlaces(link, state);
-    if (isWrong || isOfAnotherLog || state.cuts > 0) {
+    if (isOfAnotherLog || state.cuts > 0) {
       this.#asks.delete(link);
       this.lookSoon(AGAIN_MS);
       return 'stale';
@@ -212,7 +232,7 @@ export class Backfills {
     };
   }
 
-  /** Kafka has nothing more of it now: what others lack is asked for meanwhile. */
+  /** Nothing more of it comes now: what others lack is asked for meanwhile. */
   waits(link: AgentLink, epoch: number): void {
     const ask = this.#asks.get(link);
     if (ask?.epoch !== epoch) return;

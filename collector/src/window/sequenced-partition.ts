@@ -11,7 +11,7 @@ import type {
   TableWriter,
 } from '../contracts.ts';
 import type { Events } from '../events.ts';
-import { GapFills } from './gap-fills.ts';
+import { type GapFillEvents, GapFills } from './gap-fills.ts';
 import type { TableLane } from './lane.ts';
 
 export interface SequencedTable {
@@ -49,7 +49,7 @@ export interface PartitionState {
 
 export function newPartition(
   { id, tables, declared }: Pick<PartitionState, 'id' | 'declared'> & { tables: () => SequencedTables },
-  events: Pick<Events, 'fillAsked'>,
+  events: GapFillEvents,
 ): PartitionState {
   const fillable = {
     id,

@@ -67,7 +67,7 @@ export function createSequencer(options: SequencerOptions): Sequencer & TableCha
   const book = { tables, partitions, waiting, clock };
   const detachments = createDetachments({ tablesOf, events, presses, hasOpened, moves });
   const isHeld = (topic: string) => held.has(topic);
-  const backfills = new Backfills({ budget, clock, tables, partitions, isHeld });
+  const backfills = new Backfills({ budget, clock, tables, partitions, events, isHeld });
   const around = { budget, staged, tablesOf, statesOf, isWanted, hasNeighbours: () => topics().size > 1 };
   /** One table has an item that the next does not have yet: where they are says nothing now. */
   let handing = false;
@@ -285,8 +285,9 @@ export function createSequencer(options: SequencerOptions): Sequencer & TableCha
   }
 
   function filling(link: AgentLink, segment: Segment, epoch: number): 'staged' | 'skipped' | 'stale' {
-    const fills = impossibleCounts(segment) ?? partitions.get(partitionKey(segment))?.fills;
-    if (fills === undefined || typeof fills === 'string') return 'stale';
+    const [fills, wrong] = [partitions.get(partitionKey(segment))?.fills, impossibleCounts(segment)];
+    if (fills === undefined) return 'stale';
+    if (wrong !== undefined) return fills.turnAway(link, { segment, epoch }, wrong);
     const outcome = handOver(() =>
       fills.segment(link, { segment, epoch }, (holders) => staged.take(segment, holders)),
     );
@@ -300,6 +301,7 @@ export function createSequencer(options: SequencerOptions): Sequencer & TableCha
     const state = partitions.get(partitionKey(notice));
     if (state === undefined || !state.hearers.has(link)) return;
     state.cuts++;
+    state.fills.unask(link);
     const recorded = handOver(() => attachedTo(state).map(({ lane }) => lane.cut(notice)));
     void Promise.all(recorded).then(() => {
       if (--state.cuts === 0) goOn(state, { current: false });

@@ -360,3 +360,19 @@ test('a partition whose history waits in Kafka delays no other’s, and is asked
   await clock.advance(WAITS_MS_MIN);
   assert.equal(asked().length, 5, 'what came meanwhile makes it short again');
 });
+
+test('history that cannot be lets others go on, and is read again ever more rarely', async () => {
+  const { asked, sequencer, reader, clock } = await newTable();
+  const bad = (n: number) => {
+    const counts = { records: 9, control: 1, aborted: 0, absent: 0 };
+    return sequencer.segment(reader, rangeSegment(0, 10, { counts }), epoch(n));
+  };
+  assert.equal(bad(0), 'stale');
+  await clock.advance(WAITS_MS_MIN);
+  assert.equal(asked().length, 2);
+  assert.equal(bad(1), 'stale');
+  await clock.advance(WAITS_MS_MIN);
+  assert.equal(asked().length, 2, 'the second rest is longer');
+  await clock.advance(WAITS_MS_MIN);
+  assert.equal(asked().length, 3);
+});

@@ -176,3 +176,41 @@ test('a fill over its table’s error budget parks the table by name, and goes o
   assert.deepEqual([versions, writer.status().state], [['v1', 'v2'], 'ready']);
   assert.ok(writer.log.includes('fill claims-0 [20, 40)'));
 });
+
+test('what others filled while it was asked for is not waited for: a later gap is asked of the same stream', async () => {
+  const { writers, holder, sequencer, clock, lanes } = await behindGap();
+  const [writer, lane] = [writers['claims'] ?? assert.fail(), lanes[0]?.lane ?? assert.fail()];
+  assert.deepEqual(holder.told, [`fill claims-0 [20, 40) epoch ${FILL_EPOCH_MIN}`]);
+  writer.gaps = [];
+  writer.ackAll();
+  await sequencer.declare(holder, [{ ...declaredOf(), spoolRuns: [{ startOffset: 60, nextOffset: 80 }] }]);
+  writer.place(declaredOf(), 90);
+  writer.gaps = [{ startOffset: 60, nextOffset: 90 }];
+  await clock.advance(0);
+  lane.close('time');
+  assert.equal(holder.told.at(-1), `fill claims-0 [60, 80) epoch ${FILL_EPOCH_MIN + 1}`);
+});
+
+test('after a cut of its log the agent, which forgot what it was asked for, is asked again', async () => {
+  const { holder, sequencer, clock } = await behindGap();
+  const cut = { ...declaredOf(), offset: 55, leaderEpoch: 0, reason: 'less than before' };
+  sequencer.truncated(holder, cut);
+  await settle();
+  await clock.advance(0);
+  assert.ok(holder.told.includes(`fill claims-0 [20, 40) epoch ${FILL_EPOCH_MIN + 1}`), holder.told.join());
+});
+
+test('a segment of a gap that cannot be is named, not taken, and delays nothing behind it', async () => {
+  const { sequencer, holder, writers, done, fill } = await behindGap();
+  const second = linkOf();
+  const counts = { records: 9, control: 1, aborted: 0, absent: 0 };
+  const segment = (start: number, next: number, link = holder, epoch = FILL_EPOCH_MIN) =>
+    sequencer.segment(link, rangeSegment(start, next, { counts }), epoch);
+  assert.equal(fill(20, 30), 'staged');
+  assert.equal(segment(30, 40), 'stale');
+  await done();
+  assert.deepEqual(writers['claims']?.gaps, [{ startOffset: 30, nextOffset: 50 }]);
+  await sequencer.declare(second, [{ ...declaredOf(), spoolRuns: [{ startOffset: 30, nextOffset: 40 }] }]);
+  await done();
+  assert.equal(second.told.at(-1), `fill claims-0 [30, 40) epoch ${FILL_EPOCH_MIN + 1}`);
+});

@@ -53,6 +53,8 @@ export interface PlannedStep {
   readonly nulls?: boolean;
   /** Makes several rows of one, or none: a record is then all its rows. */
   readonly multiplies?: boolean;
+  /** Each row stays one, whatever is in it. */
+  readonly keepsRows?: boolean;
   /** Rows that leave for tables of their own. */
   readonly branches?: readonly Branch[];
   /** SQL condition of the rows that stay where some leave. */
@@ -179,6 +181,7 @@ export function rowStep(made: readonly Made[]): PlannedStep {
   return {
     fields: made.map(({ name, type }) => ({ name, type })),
     layers: (at) => rowLayers(made, distinct, at),
+    keepsRows: true,
     mayThrow: distinct.some(({ mayThrow }) => mayThrow === true),
     nulls: distinct.some(({ onError }) => onError === 'null'),
   };
