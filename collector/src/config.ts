@@ -290,7 +290,8 @@ function locationProblems(tables: readonly ParsedTable[]): Problem[] {
   return tables.flatMap((parsed, index) => {
     const { name } = parsed;
     const location = locationOf(parsed);
-    const own = [location, ...sideOutputs(parsed.steps).map((output) => `${location}_${output}`)];
+    const outputs = [location, ...sideOutputs(parsed.steps).map((output) => `${location}_${output}`)];
+    const own = outputs.flatMap((one) => [one, `${one}.rebuilt`]);
     const clash = taken.find((other) => own.some((one) => overlaps(one, other.location)));
     taken.push(...own.map((one) => ({ name, location: one })));
     const at = { path: ['tables', index, 'location'] };
