@@ -3,7 +3,7 @@ import type { OffsetRange } from '@sluice/shared/offset-range.ts';
 import type { LogPlace, PartitionId } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { BackfillLedger, HistoryLink } from './backfills.ts';
-import type { Classes, LedgerRange, LedgerReplay, OutputName } from './entries.ts';
+import type { Classes, LedgerRange, LedgerReplay, LedgerSwap, OutputName } from './entries.ts';
 import type { TableUpkeep } from './table-upkeep.ts';
 import type { Column, SchemaNews, TableConfig } from './tables.ts';
 
@@ -21,6 +21,15 @@ export interface StagedSegment {
   readonly fromOffset: number;
   /** Its end was cut off: how many records are left nobody has counted. */
   readonly isClipped?: true;
+  /** Where its payload lies, if not with `segment`, whose own is empty then. */
+  readonly stored?: StoredPayload | undefined;
+}
+
+/** A payload that is not in memory. */
+export interface StoredPayload {
+  readonly byteLength: number;
+  /** Bytes of the reader’s own; STAGING_UNREADABLE where the disk does not give them back. */
+  read(): Promise<Uint8Array>;
 }
 
 /** What one connected agent declares of a partition. */
@@ -129,6 +138,8 @@ export interface Sequencer {
   ): 'staged' | 'skipped' | 'rewound' | 'refused' | 'stale';
   gap(link: AgentLink, gap: GapNotice, rewindEpoch: number): void;
   truncated(link: AgentLink, notice: TruncationNotice): void;
+  /** Kafka has nothing more now of the history that the stream was asked for under this epoch. */
+  historyWaits(link: AgentLink, epoch: number): void;
   /**
    * The stream sends nothing more: the windows that hold what it sent close soon. Resolves when that is
    * acknowledged, or waits for a table that only an operator can help, or the stream is over.
@@ -257,12 +268,22 @@ export interface WindowCommit {
   readonly table: TableConfig;
   /** Config and schema that made the files, where they are not the table's own. */
   readonly configVersion?: string | undefined;
+  /** Called when its entry stands: its objects are published behind that. */
+  readonly onCommitted?: () => void;
 }
 
 /** What quarantined records became that were run again. */
 export interface ReplayCommit
   extends Omit<WindowCommit, 'ranges'>,
     Pick<LedgerReplay, 'after' | 'replayed'> {}
+
+/** Windows that were made again, for one entry. */
+export interface SwapCommit {
+  /** Number of the last replay or swap that is taken into account. */
+  readonly after: number;
+  /** Asked again whenever others were first: it carries what every entry so far has in the partitions. */
+  propose(): LedgerSwap;
+}
 
 export interface TableWriterStatus {
   /**
@@ -335,11 +356,16 @@ export interface TableWriter extends BackfillLedger, TableUpkeep {
   close(): void;
 }
 
-/** The same ledger, for whoever runs quarantined records again. */
+/** The same ledger, for whoever runs records again. */
 export interface ReplayingWriter extends TableWriter {
   /**
    * Resolves with the number of its entry when its objects are published. REPLAY_OVERTAKEN where another
    * replay came first.
    */
   replay(replay: ReplayCommit): Promise<number>;
+  /**
+   * Resolves with the number of its entry when readers see the partitions at their new places.
+   * REBUILD_OVERTAKEN where a replay or another rebuild came first.
+   */
+  swap(swap: SwapCommit): Promise<number>;
 }

@@ -1,8 +1,11 @@
 // The catalog as objects beside the lake: one for each table and one for each partition, created if absent,
 // so that any number of collectors may register the same thing. A table that gets columns is written anew
-// beside its first file, under the next number: whoever creates that has decided it.
+// beside its first file, under the next number: whoever creates that has decided it. A partition that moves
+// is written anew under the number of its move, and the highest number counts, however late a lower one
+// comes.
 import { createHash } from 'node:crypto';
 import { SluiceError } from '@sluice/shared/errors.ts';
+import { assertKnownFormat, type KnownFormat } from '@sluice/shared/stored-format.ts';
 import type { Catalog, CataloguedPartition, ObjectStore, TableDefinition } from '../contracts.ts';
 import { assertCompatible, extendedColumns } from './compatible.ts';
 
@@ -10,6 +13,10 @@ const ROOT = '_sluice/catalog/';
 /** Directories take names of up to 255 bytes. */
 const NAME_LENGTH_MAX = 200;
 const CHANGE_DIGITS = 20;
+const FORMAT = 1;
+const KNOWN: KnownFormat = {
+  ...{ format: FORMAT, code: 'CATALOG_FORMAT_NEWER', what: 'it', reader: 'this collector' },
+};
 
 export function createFileCatalog(database: string, store: ObjectStore): Catalog {
   const home = `${ROOT}${database}/`;
@@ -18,8 +25,11 @@ export function createFileCatalog(database: string, store: ObjectStore): Catalog
   const registered = new Set<string>();
 
   const grownPrefix = (name: string) => `${home}.grown/${name}/`;
-  const grownKey = (name: string, change: number) =>
-    `${grownPrefix(name)}${String(change).padStart(CHANGE_DIGITS, '0')}.json`;
+  const grownKey = (name: string, change: number) => numbered(grownPrefix(name), change);
+
+  const movesPrefix = (name: string) => `${home}.moved/${name}/`;
+  const numbered = (prefix: string, order: number) =>
+    `${prefix}${String(order).padStart(CHANGE_DIGITS, '0')}.json`;
 
   /** As its last change left it. */
   async function readTable(name: string): Promise<{ table: TableDefinition; changes: number } | undefined> {
@@ -33,7 +43,8 @@ export function createFileCatalog(database: string, store: ObjectStore): Catalog
     return bytes === undefined ? undefined : { table: parse<TableDefinition>(bytes, key), changes };
   }
 
-  const bytesOf = (definition: TableDefinition) => Buffer.from(`${JSON.stringify(definition, null, 1)}\n`);
+  const bytesOf = (definition: TableDefinition) =>
+    Buffer.from(`${JSON.stringify({ format: FORMAT, ...definition }, null, 1)}\n`);
 
   return {
     async ensureTable(definition) {
@@ -59,8 +70,15 @@ export function createFileCatalog(database: string, store: ObjectStore): Catalog
         const name = `${partitionsPrefix(table.name)}${fileName(values)}.json`;
         if (registered.has(name)) continue;
         const entry: CataloguedPartition = { values, location: key };
-        await store.createIfAbsent(name, Buffer.from(JSON.stringify(entry)));
+        await store.createIfAbsent(name, Buffer.from(JSON.stringify({ format: FORMAT, ...entry })));
         registered.add(name);
+      }
+    },
+    async movePartitions(table, partitions, order) {
+      for (const { values, key } of partitions) {
+        const entry: CataloguedPartition = { values, location: key };
+        const at = numbered(`${movesPrefix(table.name)}${fileName(values)}/`, order);
+        await store.createIfAbsent(at, Buffer.from(JSON.stringify(entry)));
       }
     },
     async tables() {
@@ -73,12 +91,15 @@ export function createFileCatalog(database: string, store: ObjectStore): Catalog
       return tables;
     },
     async partitions(table) {
-      const found: CataloguedPartition[] = [];
-      for await (const { key } of store.list(partitionsPrefix(table))) {
-        const bytes = await store.read(key);
-        if (bytes !== undefined) found.push(parse<CataloguedPartition>(bytes, key));
-      }
-      return found;
+      const found = new Map<string, CataloguedPartition>();
+      // The list is in order: of a partition's moves the last one counts.
+      for (const prefix of [partitionsPrefix(table), movesPrefix(table)])
+        for await (const { key } of store.list(prefix)) {
+          const bytes = await store.read(key);
+          const partition = bytes === undefined ? undefined : parse<CataloguedPartition>(bytes, key);
+          if (partition !== undefined) found.set(fileName(partition.values), partition);
+        }
+      return [...found.values()];
     },
     probe: () => store.probe(),
     close() {},
@@ -92,9 +113,13 @@ function fileName(values: readonly string[]): string {
 }
 
 function parse<T>(bytes: Uint8Array, key: string): T {
+  let found: { format?: unknown } | null;
   try {
-    return JSON.parse(Buffer.from(bytes).toString()) as T;
+    found = JSON.parse(Buffer.from(bytes).toString()) as typeof found;
   } catch (cause) {
     throw new SluiceError('CATALOG_ENTRY_INVALID', 'a catalog file is not JSON', { place: key, cause });
   }
+  const { format, ...rest } = found ?? {};
+  assertKnownFormat(format, KNOWN, key);
+  return rest as T;
 }

@@ -48,15 +48,14 @@ export interface JsonRules {
 }
 
 export function jsonRules(source: readonly SourceField[], elementMark: string): JsonRules {
-  const pathsOf = (isDouble: boolean) =>
-    source
-      .filter(({ type }) => isScalar(type) && (type.kind === 'float') === isDouble)
-      .map(({ path }) => JSON.stringify(path));
+  const pathsOf = (isMeant: (kind: FieldType['kind']) => boolean) =>
+    source.filter(({ type }) => isScalar(type) && isMeant(type.kind)).map(({ path }) => JSON.stringify(path));
   const texts = source.filter(({ type }) => type.kind === 'string').map(({ path }) => path.at(-1) ?? '');
   return {
     elementMark,
-    exactPaths: new Set(pathsOf(false)),
-    doublePaths: new Set(pathsOf(true)),
+    // A text has all digits of a number, however many: exact-text.ts.
+    exactPaths: new Set(pathsOf((kind) => kind !== 'float' && kind !== 'string')),
+    doublePaths: new Set(pathsOf((kind) => kind === 'float')),
     nested: source.filter(({ type }) => !isScalar(type)),
     values: texts.length === 0 ? ONLY_NOT_A_NUMBER : withDocuments(texts),
   };
@@ -141,7 +140,7 @@ function isNumeric(bytes: Buffer, at: number): boolean {
   return at >= 0 && at < bytes.length && NUMERIC[bytes[at] as number] === 1;
 }
 
-/** Digits beside a letter or a quote are part of a text: hashes are full of them, and a close look is dear. */
+/** Digits beside a letter or a quote are of a text: hashes are full of them, and a close look is dear. */
 function isLongNumber(bytes: Buffer, at: number): boolean {
   let low = at;
   let high = at + 1;

@@ -33,7 +33,6 @@ import { type SchemaParts, SchemaWanted, WindowSchemas } from './decode/schemas.
 import { type Database, openDatabase } from './duckdb.ts';
 import type { WrittenFile } from './joined-files.ts';
 import { setKeys } from './key-files.ts';
-import { NewsScan } from './news-scan.ts';
 import { type PartitionRows, partitionRows } from './partition-rows.ts';
 import { PlainValues } from './plain-values.ts';
 import { assertWithinBudget } from './quarantine-budget.ts';
@@ -47,6 +46,7 @@ import { plainForms } from './sql/plain-forms.ts';
 import type { StraightReading } from './sql/straight.ts';
 import { filesOf, StraightRows } from './straight-rows.ts';
 import { type JsonRules, jsonRules, strikeUnstrict } from './strict-json.ts';
+import { type WindowNews, windowNews } from './window-news.ts';
 
 export interface TransformLimits {
   readonly memoryBytesMax: number;
@@ -85,7 +85,7 @@ export class WindowTransform {
   readonly #chunk: ColumnChunk;
   readonly #jsonRules: JsonRules | undefined;
   readonly #plainValues: PlainValues | undefined;
-  readonly #news: NewsScan | undefined;
+  readonly #news: WindowNews | undefined;
   readonly #straight: StraightRows;
   readonly #records = new Map<string, number>();
   readonly #inserts: ChunkInserts;
@@ -117,8 +117,7 @@ export class WindowTransform {
       ...{ database, plan, clock, compiled: this.#compiled, straight: this.#straight },
       threads: parts.limits.threads,
     });
-    const { schema, input } = table;
-    this.#news = schema !== undefined && input.kind === 'json' ? new NewsScan(schema) : undefined;
+    this.#news = windowNews(table, this.#schemas);
     this.#jsonRules = table.input.kind === 'json' ? jsonRules(plan.source, marks.elementMark) : undefined;
     if (this.#jsonRules !== undefined) this.#plainValues = new PlainValues(plainForms(plan.source));
     const elementMark = Buffer.from(marks.elementMark);
@@ -366,5 +365,6 @@ export class WindowTransform {
     await this.#inserts.settled().catch(() => {});
     await this.#straight.settled();
     this.#database.close();
+    this.#chunk.free();
   }
 }

@@ -61,6 +61,10 @@ export interface Replayed {
   readonly taken: Pick<Classes, 'emitted' | 'merged' | 'filtered'>;
   /** Rows of each output. */
   readonly rows: Readonly<Record<string, number>>;
+  /** Values of them that the config let become NULL where they failed, by column. */
+  readonly nulled: Readonly<Record<string, number>>;
+  /** Rules that their rows broke and that are only reported, each held against one part at a time. */
+  readonly brokenRules: TransformResult['brokenRules'];
   /** Those that failed again and stay in quarantine, by their code of now. */
   readonly failed: Readonly<Record<string, number>>;
   /** Chosen records that an earlier replay took. */
@@ -105,10 +109,12 @@ async function replayParts(options: Options): Promise<Replayed> {
     } catch (error) {
       if (!(error instanceof SluiceError) || error.code !== 'REPLAY_OVERTAKEN') throw error;
       if (++overtaken === OVERTAKEN_MAX) throw error;
-      quarantine = await readQuarantine(options, end);
+      const now = await readQuarantine(options, end);
+      assertSameObjects(quarantine, now, table.name);
+      quarantine = now;
       continue;
     } finally {
-      for (const { object } of part.picks) await reader.release(object.output.finalKey);
+      for (const { object } of part.picks) await reader.release(object.at);
     }
     overtaken = 0;
     place = part.next;
@@ -119,7 +125,7 @@ async function replayParts(options: Options): Promise<Replayed> {
 
 /** Objects of entries before number `end`, and what all replays until now have taken of them. */
 async function readQuarantine({ reader, table }: Options, end: number): Promise<Quarantine> {
-  const { objects, taken, lastReplay } = await quarantineOf(reader.entries(table.name));
+  const { objects, taken, lastReplay } = await quarantineOf(() => reader.entries(table.name));
   return {
     objects: objects.filter(({ entry }) => entry < end),
     taken: new Map([...taken].map(([key, ranges]) => [key, inOrder(ranges)])),
@@ -127,7 +133,14 @@ async function readQuarantine({ reader, table }: Options, end: number): Promise<
   };
 }
 
-interface MadePart {
+/** Where a rebuild came between, places among the objects mean others. */
+function assertSameObjects(before: Quarantine, now: Quarantine, table: string): void {
+  if (before.objects.every(({ at }, i) => at === now.objects[i]?.at)) return;
+  const message = 'a rebuild has made windows again, and their quarantine with them';
+  throw new SluiceError('REPLAY_STOPPED', message, { place: table });
+}
+
+interface MadePart extends Pick<TransformResult, 'nulled' | 'brokenRules'> {
   readonly windowId: string;
   readonly openedMs: number;
   readonly classes: Classes;
@@ -163,8 +176,9 @@ async function runPart(options: Options, task: RowsTask, part: Part): Promise<Ma
   assert(adds, `${table.name}: ${part.records} records became ${JSON.stringify(result.classes)}`);
   const files = result.files.filter(({ output }) => output !== 'quarantine');
   const classes = { in: taken, emitted, merged, filtered, quarantined: 0 };
-  const { configVersion } = result;
-  return { windowId, openedMs, classes, files, configVersion, picks, failed: failing.byCode };
+  const { configVersion, nulled, brokenRules } = result;
+  const made = { windowId, openedMs, classes, files, configVersion, nulled, brokenRules };
+  return { ...made, picks, failed: failing.byCode };
 }
 
 async function failedOf({ database }: Options, { files }: TransformResult) {
@@ -203,6 +217,8 @@ class Tally {
   #earlier = 0;
   readonly #taken = { emitted: 0, merged: 0, filtered: 0 };
   readonly #rows = new Map<string, number>();
+  readonly #nulled = new Map<string, number>();
+  readonly #broken: { output: string; rule: string; rows: number }[] = [];
   readonly #failed = new Map<string, number>();
   readonly #impossible = new Map<ImpossibleReason, number>();
   readonly #entries: number[] = [];
@@ -221,8 +237,16 @@ class Tally {
     this.#taken.merged += made.classes.merged;
     this.#taken.filtered += made.classes.filtered;
     for (const { output, rows } of made.files) addTo(this.#rows, output, rows);
+    for (const { column, values } of made.nulled) addTo(this.#nulled, column, values);
+    for (const broken of made.brokenRules) this.#addBroken(broken);
     for (const [code, n] of made.failed) addTo(this.#failed, code, n);
     if (entry !== undefined) this.#entries.push(entry);
+  }
+
+  #addBroken({ output, rule, rows }: Replayed['brokenRules'][number]): void {
+    const known = this.#broken.find((one) => one.output === output && one.rule === rule);
+    if (known === undefined) this.#broken.push({ output, rule, rows });
+    else known.rows += rows;
   }
 
   sum(): Replayed {
@@ -232,6 +256,8 @@ class Tally {
       run: this.#run,
       taken: { ...this.#taken },
       rows: Object.fromEntries(this.#rows),
+      nulled: Object.fromEntries(this.#nulled),
+      brokenRules: this.#broken.map((one) => ({ ...one })),
       failed: Object.fromEntries(this.#failed),
       earlier: this.#earlier,
       impossible: Object.fromEntries(this.#impossible),

@@ -12,7 +12,7 @@ export interface StraightSql {
   readonly createCounters: readonly string[];
   /**
    * One row: `filtered` and `emitted` are higher by one, and by so many records, than when it was asked
-   * before. Nothing counts what is emitted where each record is one row: rows are counted as they are written.
+   * before. Nothing counts what is emitted where each record is one row: rows are counted as they come.
    */
   readonly count: string;
   /** Records may have several rows. */

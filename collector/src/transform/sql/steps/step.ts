@@ -29,7 +29,7 @@ export interface Place {
 }
 
 /** For a condition of a row that the mark of a deletion does not meet. */
-export const andNotDeleted = ({ keepsDeleted }: Pick<Place, 'keepsDeleted'>) =>
+export const andNotDeleted = ({ keepsDeleted }: { readonly keepsDeleted: boolean }) =>
   keepsDeleted ? ` AND NOT ${DELETED}` : '';
 
 /** SQL for what a layer finds out about a record. */
@@ -118,6 +118,8 @@ export interface Scope {
   /** SQL of the two halves of an HMAC key, from a file that is read when a window opens. */
   secret(keyFile: string): { readonly inner: string; readonly outer: string };
   readonly topic: string;
+  /** Some rows are the marks of deletions. */
+  readonly keepsDeleted: boolean;
   /** SQL, behind a comma, of where a row stands among those of its record; empty where each has one. */
   readonly rowPath: string;
   /** The table that a reference file is read into when a window opens. */
