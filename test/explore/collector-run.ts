@@ -42,7 +42,7 @@ export interface CollectorPlan {
    * Where Kafka cuts the log of partition 0 behind the windows; what stands there then is in the table anew.
    */
   readonly cut?: { readonly at: number; readonly end: number };
-  /** Each collector makes the first window again once it stands, unless a rebuild did; the rest goes along. */
+  /** Each collector makes the first window again, unless a rebuild did; the rest goes along. */
   readonly rebuilds?: true;
   /** Whether it says what is published, and goes on reading, before it rests. */
   readonly flushes: boolean;

@@ -94,9 +94,12 @@ async function rebuildWindows(options: Options): Promise<Rebuilt> {
   const { table, tables, source, reader, time, writer, onPlanned } = options;
   assertMovable(table);
   const raw = rawTableOf(tables, table, source);
-  const { fold } = await reader.ledger(table.name);
-  const plan = await planOf(fold, () => reader.entries(table.name, fold.nextSequence), time);
   const objects = await RawObjects.read(reader, raw);
+  const { fold } = await reader.ledger(table.name);
+  const plan = await planOf(fold, () => reader.entries(table.name, fold.nextSequence), {
+    ...time,
+    isThere: ({ ranges }) => objects.isAsFarAs(ranges),
+  });
   for (const { entry } of plan.windows)
     for (const range of entry.ranges) if (range.counts.records > 0) objects.holding(range);
   const carried = await carriedOf(options, plan, plan.places);

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatPlan, formatRebuilt } from '@sluice/collector/ops/rebuild/report.ts';
 import { verify, verifyOffset } from '@sluice/collector/ops/verify/verify.ts';
-import { CrashError, type Operation } from '../../../support/fake-object-store.ts';
+import { CrashError, fakeObjectStore, type Operation } from '../../../support/fake-object-store.ts';
 import type { ManualClock } from '../../../support/manual-clock.ts';
 import {
   findingsOf,
@@ -16,10 +16,12 @@ import {
   swapsOf,
   value,
   writeBoth,
+  wrongDay,
   wronglyWritten,
 } from '../../../support/rebuilt-lake.ts';
 import { replayOn } from '../../../support/replayed-lake.ts';
 import { transformer } from '../../../support/verified-lake.ts';
+import { createWrittenLake } from '../../../support/written-lake.ts';
 
 const BEFORE = ['0 a', '1 a', '3 a', '4 b'];
 const AFTER = ['0 a', '1 c', '2 b', '3 a', '4 b'];
@@ -231,12 +233,26 @@ for (const [what, raw, tables, code] of [
     assert.deepEqual([swapsOf(lake).length, await seenBy(lake)], [0, seen]);
   });
 
-test('records that the raw table does not have yet are named before anything is made', async () => {
+test('windows that the raw table does not have yet stay as they are, and are counted', async () => {
   const lake = await wronglyWritten();
-  await lake.lake.write('claims', [value(6, 'a')]);
+  await lake.lake.write('claims', [value(6, 'a', 'z')]);
+  const rebuilt = await rebuildOn(lake);
+  assert.deepEqual([rebuilt.windows, rebuilt.notYet], [2, 1]);
+  assert.match(formatPlan(rebuilt), /leaves 1 window that the raw table claims_raw does not have yet/);
+  assert.deepEqual(await seenBy(lake), [...AFTER, '6 a']);
+  assert.deepEqual(await findingsOf(lake), []);
+});
+
+test('records that the raw table lacks for good are named before anything is made', async () => {
+  const store = fakeObjectStore();
+  const lake = { lake: await createWrittenLake(transformer, store, [wrongDay, rawTable]), store };
+  await lake.lake.write('claims', [value(0, 'a'), value(1, 'b')]);
+  const id = { topic: 'claims', topicId: '0'.repeat(32), partition: 0 };
+  await lake.lake.writerOf('claims_raw').open([{ ...id, leaderEpoch: 0, start: 2, why: 'latest' }]);
+  await writeBoth(lake, value(2, 'a'));
   await assert.rejects(rebuildOn(lake), {
     code: 'REBUILD_SOURCE_INCOMPLETE',
-    message: /claims-0 \[6, 7\) is not in it from offset 6 on/,
+    message: /claims-0 \[0, 2\) is not in it from offset 0 on/,
   });
   assert.ok(![...lake.store.objects.keys()].some((key) => key.startsWith('claims.rebuilt')));
 });
