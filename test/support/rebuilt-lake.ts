@@ -78,8 +78,8 @@ export const value = (n: number | string, day: string, late = day) => JSON.strin
 export async function wronglyWritten(
   table: Partial<TableConfig> = {},
   raw: Partial<TableConfig> = {},
+  store: FakeObjectStore = fakeObjectStore(),
 ): Promise<RebuiltLake> {
-  const store = fakeObjectStore();
   const tables = [
     { ...wrongDay, ...table },
     { ...rawTable, ...raw },

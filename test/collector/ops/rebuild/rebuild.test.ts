@@ -2,9 +2,15 @@
 // and afterwards, wherever its rows were and wherever they go, and whoever writes the table meanwhile.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { createDirectoryObjectStore } from '@sluice/collector/lake/directory-object-store.ts';
 import { formatPlan, formatRebuilt } from '@sluice/collector/ops/rebuild/report.ts';
 import { verify, verifyOffset } from '@sluice/collector/ops/verify/verify.ts';
-import { CrashError, fakeObjectStore, type Operation } from '../../../support/fake-object-store.ts';
+import {
+  CrashError,
+  type FakeObjectStore,
+  fakeObjectStore,
+  type Operation,
+} from '../../../support/fake-object-store.ts';
 import type { ManualClock } from '../../../support/manual-clock.ts';
 import {
   findingsOf,
@@ -20,6 +26,7 @@ import {
   wronglyWritten,
 } from '../../../support/rebuilt-lake.ts';
 import { replayOn } from '../../../support/replayed-lake.ts';
+import { temporaryDirectory } from '../../../support/temp.ts';
 import { transformer } from '../../../support/verified-lake.ts';
 import { createWrittenLake } from '../../../support/written-lake.ts';
 
@@ -43,6 +50,16 @@ test('each record has one fate by the present config, in the partition where it 
   assert.deepEqual(await findingsOf(lake), []);
   const [table] = (await verify(optionsOf(lake), 'deep')).tables;
   assert.deepEqual([table?.in, table?.emitted, table?.quarantined, table?.offsetsRead], [6, 5, 1, 6]);
+});
+
+test('in a directory it is the same', async () => {
+  const store = createDirectoryObjectStore(temporaryDirectory()) as FakeObjectStore;
+  const lake = await wronglyWritten({}, {}, store);
+  await rebuildOn(lake);
+  assert.deepEqual(await seenBy(lake), AFTER);
+  await rebuildOn(lake, halfRight);
+  assert.deepEqual(await seenBy(lake), ['0 a', '1 c', '3 a', '4 b']);
+  assert.deepEqual(await findingsOf(lake), []);
 });
 
 test('it says what it reads and what it will replace before anything is made', async () => {
