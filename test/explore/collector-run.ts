@@ -42,8 +42,10 @@ export interface CollectorPlan {
    * Where Kafka cuts the log of partition 0 behind the windows; what stands there then is in the table anew.
    */
   readonly cut?: { readonly at: number; readonly end: number };
-  /** Behind its first window each collector may make the first that is there again; the rest goes along. */
+  /** Before its windows each collector may make the first that is there again; the rest goes along. */
   readonly rebuilds?: true;
+  /** Windows that stand when it begins. */
+  readonly written?: readonly WindowPlan[];
   /** Whether it says what is published, and goes on reading, before it rests. */
   readonly flushes: boolean;
   readonly checkpointEvery: number;
@@ -244,15 +246,14 @@ async function drive(given: Drive) {
   }
   if (plan.lost !== undefined) await loseAndFill(writer, name, { next: plan.lost, collector });
   if (plan.history) await bringHistory(writer, name, collector);
-  for (const [index, ends] of windows.entries()) {
+  if (plan.rebuilds && (await given.choose(2)) === '1')
+    await rebuildFirst({ ...given, knowsNoLater: plan.bug?.rebuild !== undefined });
+  for (const [index, ends] of windows.entries())
     await commitUntilDone(
       writer,
       (epoch) => windowOf(writer, { name, ends, id: `${collector}w${index}`, epoch }),
       plan.bug?.acks === 'when committed' ? { record } : {},
     );
-    if (index === 0 && plan.rebuilds && (await given.choose(2)) === '1')
-      await rebuildFirst({ ...given, knowsNoLater: plan.bug?.rebuild !== undefined });
-  }
   if (plan.rebuilds) await rebuildFirst({ ...given, knowsNoLater: plan.bug?.rebuild !== undefined });
   if (plan.cut !== undefined) await followCut(writer, name, { ...plan.cut, collector });
   if (plan.flushes) await writer.flushPublished();

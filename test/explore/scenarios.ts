@@ -108,9 +108,9 @@ const history = { windows: [[[2, none]]] as const, wanted: [2, 0], opensAt: 1, h
 /** Two records, of which the second is cut off, and stands there anew. */
 const cut = { windows: [[[2, none]]] as const, wanted: [2, 0], cut: { at: 1, end: 2 } };
 
-/** Two windows; between them each may make the first again, while the other is anywhere. */
+/** One window stands, and either may make it again, while both have the next one. */
 export const rebuild = {
-  windows: [[[1], [2]]] as const,
+  ...{ windows: [[[2]]] as const, written: [[1]] as const },
   ...{ partitions: 1, wanted: [2], checkpointEvery: 50 },
   rebuilds: true,
 } as const;
@@ -132,7 +132,7 @@ export const CLEAN: readonly Named[] = [
   named('both say a gap and fill it from what each has', { ...gap }),
   named('both hear that the log was cut', { ...cut }),
   named('both begin a history and bring it', { ...history }),
-  named('either may rebuild the first of two windows', { ...rebuild }),
+  named('either may rebuild a window beside the next one', { ...rebuild }),
 ];
 
 /** Someone deletes entries, which nobody may: the table stops, and nothing is lost or doubled. */
@@ -147,8 +147,8 @@ export const DELETING: readonly Named[] = [
 
 /** Minutes and gigabytes: by hand. */
 export const LARGER: readonly Named[] = [
-  named('either may rebuild the first of two windows, with a crash', { ...rebuild, crashes: 1 }),
-  named('either may rebuild the first of two windows, with a lost or late request', {
+  named('either may rebuild a window beside the next one, with a crash', { ...rebuild, crashes: 1 }),
+  named('either may rebuild a window beside the next one, with a lost or late request', {
     ...rebuild,
     lostOrLate: 1,
   }),

@@ -199,6 +199,22 @@ test('rows of a replay go back into their windows, and are there once', async ()
   assert.deepEqual([left.run, left.failed], [1, { JSON_INVALID: 1 }]);
 });
 
+test('a replay that took records of windows of two times brings both in', async () => {
+  const lake = await wronglyWritten();
+  const clock = lake.lake.readerOptions.clock as ManualClock;
+  await clock.advance(3_600_000);
+  const fromMs = clock.wallMs();
+  await writeBoth(lake, value(6, 'a'), value(7.5, 'b'));
+  await replayOn(lake, rightDay);
+  const { windows, widenedBy, replays } = await rebuildOn(lake, rightDay, {
+    time: { fromMs, toMs: undefined },
+  });
+  assert.deepEqual([windows, widenedBy, replays.length], [2, 1, 1]);
+  // The window of 3 to 5 stays as it was.
+  assert.deepEqual(await seenBy(lake), [...AFTER, '6 a', '7 b']);
+  assert.deepEqual(await findingsOf(lake), []);
+});
+
 test('what a rebuild quarantines can be replayed, and rebuilt again with the replay', async () => {
   const lake = await wronglyWritten();
   await rebuildOn(lake, halfRight);
