@@ -4,7 +4,7 @@
 import { type Clock, within } from '@sluice/shared/clock.ts';
 import { describeError } from '@sluice/shared/errors.ts';
 import type { HealthReport } from '@sluice/shared/ops-server.ts';
-import { idOf, type LogPlace, type PartitionId } from '@sluice/shared/position.ts';
+import { idOf, type LogPlace, type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { AgentConfig } from './config.ts';
 import type {
@@ -26,10 +26,11 @@ import { HistoryFeed } from './positions/history-feed.ts';
 import { PartitionBook } from './positions/partition-book.ts';
 import { ProvenSegments } from './positions/proven-segments.ts';
 import { SendFeed } from './positions/send-feed.ts';
+import { WaitingSpools } from './positions/waiting-spools.ts';
 import { createSegmenter, historySegmenter, type Segmenter } from './spool/segmenter.ts';
 
 /** Read from Kafka but not on disk yet: beyond it no topic is read on, below half of it all are again. */
-const NOT_DURABLE_BYTES_MAX = 16 * 2 ** 20;
+const NOT_DURABLE_BYTES_MAX = 8 * 2 ** 20;
 
 /** Of the time to stop, when what was read must be spooled: what is not is read again from Kafka. */
 const SPOOL_SHARE = 0.3;
@@ -77,6 +78,7 @@ class RunningAgent implements Agent {
   readonly #history: HistoryFeed;
   readonly #segmenter: Segmenter;
   readonly #proven: ProvenSegments;
+  readonly #waiting: WaitingSpools;
   readonly #cuts = new CutsUnderWay();
   readonly #refused = new Map<string, string>();
   readonly #heldByCollector = new Map<string, string>();
@@ -90,15 +92,12 @@ class RunningAgent implements Agent {
 
   constructor(parts: AgentParts) {
     this.#parts = parts;
-    const { source, spool, uplink, config, clock } = parts;
+    const { source, spool, uplink, config, clock, events } = parts;
+    const spoolOf = (id: PartitionId) =>
+      spool.status().partitions.find((p) => partitionKey(p) === partitionKey(id));
     this.#book = new PartitionBook({
       source,
-      spoolOf: (id) =>
-        spool
-          .status()
-          .partitions.find(
-            (p) => p.topic === id.topic && p.partition === id.partition && p.topicId === id.topicId,
-          ),
+      spoolOf,
       declare: (partitions) => uplink.assigned(partitions),
       revoke: (partitions) => {
         this.#history.drop(partitions);
@@ -110,7 +109,7 @@ class RunningAgent implements Agent {
       finish: (id) => this.#segmenter.flush(id),
     });
     this.#history = new HistoryFeed({
-      ...{ reader: parts.logReader, clock, events: parts.events },
+      ...{ reader: parts.logReader, clock, events },
       segments: historySegmenter({ ...config.spool, clock }),
       wake: () => this.#feed.wake(),
     });
@@ -119,6 +118,10 @@ class RunningAgent implements Agent {
       clock,
       history: this.#history,
       onLost: (id, offset, error) => this.#lost(id, offset, error),
+    });
+    this.#waiting = new WaitingSpools({
+      ...{ source, clock, events, spoolOf, states: () => this.#book.states() },
+      found: () => this.#tellGaps(this.#book.gapsOfGone()),
     });
     this.#proven = new ProvenSegments({
       source,
@@ -176,6 +179,7 @@ class RunningAgent implements Agent {
   #tellGaps(gaps: readonly GapNotice[]): void {
     for (const { topic, partition, startOffset, nextOffset, reason } of gaps)
       this.#parts.events.gapFound({ topic, partition, startOffset, nextOffset, reason });
+    this.#waiting.look();
     this.#feed.wake();
   }
 
@@ -358,6 +362,7 @@ class RunningAgent implements Agent {
     const startedMs = clock.monotonicMs();
     const leftOf = (share: number) => Math.max(0, startedMs + graceMs * share - clock.monotonicMs());
     this.#history.drop();
+    this.#waiting.stop();
     // Before the source stops: nobody could say afterwards of which topic it is.
     this.#segmenter.flush();
     await source.stop();
@@ -386,6 +391,7 @@ class RunningAgent implements Agent {
       refused: this.#refused,
       held: new Map([...heldByFull, ...this.#topicsBeyondShare, ...this.#heldByCollector]),
       gaps: this.#book.states().flatMap(({ gaps }) => gaps),
+      waiting: this.#waiting.all(),
       wallMs: clock.wallMs(),
     });
   }

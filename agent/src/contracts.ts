@@ -69,6 +69,11 @@ export interface Source {
   /** Whether its topic has this id, asked after the call. Waits while Kafka is silent; false once stopped. */
   isStill(partition: PartitionId): Promise<boolean>;
   /**
+   * Whether the name of its topic belongs to another one now, as the partition's leader says; false where
+   * nobody can say it. Never rejects.
+   */
+  isGone(partition: PartitionId): Promise<boolean>;
+  /**
    * Stops and restarts fetching of one topic. Idempotent, and kept across rebalances and restarts of the
    * client.
    */
@@ -278,7 +283,9 @@ export interface UplinkFeed {
 
 export type UplinkItem =
   | { readonly kind: 'segment'; readonly segment: Segment; readonly rewindEpoch: number }
-  | { readonly kind: 'gap'; readonly gap: GapNotice; readonly rewindEpoch: number };
+  | { readonly kind: 'gap'; readonly gap: GapNotice; readonly rewindEpoch: number }
+  /** Kafka has nothing more now of the history that was asked for under this epoch. */
+  | { readonly kind: 'history waits'; readonly rewindEpoch: number };
 
 export interface RegistrySchema {
   readonly type: string;

@@ -160,9 +160,11 @@ function positionEvents(log: Logger, metrics: Metrics) {
       cuts.inc({ topic: t.topic });
       log.error(t, 'Kafka cut its log: what was read from this offset on is read again');
     },
+    spoolWaits: (w: { topic: string; partition: number; startOffset: number; nextOffset: number }) =>
+      log.warn(w, 'spooled data wait for these offsets, which another agent has to bring'),
     historyFetched: (topic: string, payloadBytes: number) => history.inc({ topic }, payloadBytes),
-    historyNotRead: (h: { topic: string; partition: number; reason: string; retryMs: number }) =>
-      log.warn(h, 'history that the collector asks for cannot be read from Kafka; tried again'),
+    historyNotRead: (h: { topic: string; partition: number; reason: string }) =>
+      log.warn(h, 'history that the collector asks for cannot be read from Kafka; it asks again later'),
     fillAsked: (f: { topic: string; partition: number; startOffset: number; nextOffset: number }) =>
       log.info(f, 'the collector asks for what Kafka lost and the spool has'),
     rewound(r: { topic: string; partition: number; offset: number; reason: string }) {

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { Clock } from '@sluice/shared/clock.ts';
 import { createGlueSchemas } from './catalog/glue-schemas.ts';
 import type { CollectorConfig } from './config.ts';
-import type { SchemaSource } from './contracts.ts';
+import type { SchemaSource, SchemaWant } from './contracts.ts';
 import { createS3References } from './lake/s3-references.ts';
 import type { ReferenceSource } from './reference-place.ts';
 
@@ -19,6 +19,11 @@ export function glueSchemas({ lake }: CollectorConfig): SchemaSource {
       return client.find(want);
     },
   };
+}
+
+/** Each frame's ids are those of another registry. */
+export function schemasBy(sources: Readonly<Record<SchemaWant['framing'], SchemaSource>>): SchemaSource {
+  return { find: (want) => sources[want.framing].find(want) };
 }
 
 /** Reference files on S3, as copies below `parent`. */

@@ -11,8 +11,10 @@ import { type CollectorConfig, configPath, listenerFiles } from './config.ts';
 import { configChange } from './config-change.ts';
 import type {
   Catalog,
+  FoundSchema,
   ObjectStore,
   SchemaSource,
+  SchemaWant,
   TableConfig,
   TableWriter,
   Transformer,
@@ -28,6 +30,7 @@ import type { TableSchema } from './schema/table-schema.ts';
 import { type TableParts, TableSet } from './table-set.ts';
 import { createTransformer } from './transform/transformer.ts';
 import { createSequencer } from './window/sequencer.ts';
+import { StagedPayloads } from './window/staged-payloads.ts';
 import { createStagingBudget } from './window/staging-budget.ts';
 import { createTableLane } from './window/table-lane.ts';
 
@@ -74,6 +77,8 @@ export interface Collector {
   facts(): CollectorFacts;
   /** What Kafka holds, asked of the connected agents now. */
   kafka(): Promise<KafkaDocument>;
+  /** A schema that values name by Confluent's id, asked of an agent of their topic. */
+  schema(want: SchemaWant): Promise<FoundSchema | undefined>;
 }
 
 /** How many tables came, changed and went. */
@@ -135,7 +140,9 @@ class RunningCollector implements Collector {
       },
       sequencer: () => sequencer,
     });
-    const budget = createStagingBudget(limits.stagingBytesMax, () => this.#ingest.roomChanged());
+    const directory = configPath(config, config.collector.workDir);
+    const payloads = new StagedPayloads({ directory, memoryBytesMax: limits.stagingMemory, clock, events });
+    const budget = createStagingBudget(limits.stagingBytesMax, () => this.#ingest.roomChanged(), payloads);
     this.#budgetBytes = () => budget.bytes();
     const sequencer = createSequencer({ tables: this.#tables.all(), budget, clock, events });
     const { address, allowCommonName, streamAgeMax: streamAgeMaxMs } = config.listen;
@@ -212,6 +219,10 @@ class RunningCollector implements Collector {
 
   async kafka(): Promise<KafkaDocument> {
     return { agents: await this.#ingest.look(LOOK_MS_MAX) };
+  }
+
+  schema(want: SchemaWant): Promise<FoundSchema | undefined> {
+    return this.#ingest.find(want);
   }
 
   #lookLater(): void {

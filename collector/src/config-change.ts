@@ -29,7 +29,8 @@ export function configChange(now: CollectorConfig, next: CollectorConfig): Confi
   const after = new Set(next.tables.map(({ name }) => name));
   const added = next.tables.filter(({ name }) => !before.has(name));
   const known = next.tables.filter(({ name }) => before.has(name));
-  const topics = new Set(now.tables.map(({ topic }) => topic));
+  // Those that tables stay for: where all are others, the agents were told that nobody reads it.
+  const topics = new Set(now.tables.flatMap(({ name, topic }) => (after.has(name) ? topic : [])));
   const readsMore = known.some((table) => table.backfill !== before.get(table.name)?.backfill);
   return {
     problems: [

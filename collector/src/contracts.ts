@@ -21,6 +21,15 @@ export interface StagedSegment {
   readonly fromOffset: number;
   /** Its end was cut off: how many records are left nobody has counted. */
   readonly isClipped?: true;
+  /** Where its payload lies, if not with `segment`, whose own is empty then. */
+  readonly stored?: StoredPayload | undefined;
+}
+
+/** A payload that is not in memory. */
+export interface StoredPayload {
+  readonly byteLength: number;
+  /** Bytes of the reader’s own; STAGING_UNREADABLE where the disk does not give them back. */
+  read(): Promise<Uint8Array>;
 }
 
 /** What one connected agent declares of a partition. */
@@ -129,6 +138,8 @@ export interface Sequencer {
   ): 'staged' | 'skipped' | 'rewound' | 'refused' | 'stale';
   gap(link: AgentLink, gap: GapNotice, rewindEpoch: number): void;
   truncated(link: AgentLink, notice: TruncationNotice): void;
+  /** Kafka has nothing more now of the history that the stream was asked for under this epoch. */
+  historyWaits(link: AgentLink, epoch: number): void;
   /**
    * The stream sends nothing more: the windows that hold what it sent close soon. Resolves when that is
    * acknowledged, or waits for a table that only an operator can help, or the stream is over.
@@ -257,6 +268,8 @@ export interface WindowCommit {
   readonly table: TableConfig;
   /** Config and schema that made the files, where they are not the table's own. */
   readonly configVersion?: string | undefined;
+  /** Called when its entry stands: its objects are published behind that. */
+  readonly onCommitted?: () => void;
 }
 
 /** What quarantined records became that were run again. */

@@ -84,6 +84,8 @@ function windowEvents(log: Logger, metrics: Metrics) {
       split.inc({ table: w.table });
       log.warn(w, 'a window has more partition values than one set of files may: it is published in parts');
     },
+    stagedInMemory: (w: { reason: string }) =>
+      log.warn(w, 'a staged segment could not be written to collector.workDir: it stays in memory'),
     workNotRemoved: (w: { table: string; window: string; reason: string }) =>
       log.warn(w, 'files of a finished window were not removed from collector.workDir'),
     workNotSwept: (w: { directory: string; reason: string }) =>
@@ -106,6 +108,13 @@ function windowEvents(log: Logger, metrics: Metrics) {
       startOffset: number;
       nextOffset: number;
     }) => log.info(f, 'an agent has spooled what Kafka lost: it is asked for it'),
+    segmentTurnedAway: (s: {
+      agent: string;
+      topic: string;
+      partition: number;
+      offset: number;
+      reason: string;
+    }) => log.error(s, 'a segment of a gap or of history cannot be, and is not taken'),
     gapFilled(g: { table: string; topic: string; partition: number; start: number; next: number }) {
       filled.inc({ table: g.table }, g.next - g.start);
       log.info(g, 'a spool has filled what Kafka lost');

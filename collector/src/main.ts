@@ -24,6 +24,7 @@ import { formatTable, runQuery } from './ops/query.ts';
 import { parseChosenTime } from './ops/rebuild/selection.ts';
 import { configReader } from './ops/reload.ts';
 import { parseSelection } from './ops/replay/selection.ts';
+import { schemaDocument } from './ops/schema-document.ts';
 import { askCollector } from './ops/verify/kafka.ts';
 import { type AskedOffset, parseOffset } from './ops/verify/ledger-word.ts';
 import { formatVerification } from './ops/verify/report.ts';
@@ -97,6 +98,7 @@ const commands: Readonly<Record<string, Command>> = {
       from: 'records of this time or later, as their _timestamp says: 2026-01-31 or 2026-01-31T08:00Z',
       to: 'records before this time',
       offset: 'topic:partition:offset[-offset]: these records',
+      collector: 'the running collector’s HTTP address, asked for schemas; else that of the config',
     },
     flags: {
       all: 'every quarantined record',
@@ -108,10 +110,10 @@ const commands: Readonly<Record<string, Command>> = {
       const [name] = positionals;
       if (name === undefined || positionals.length > 1)
         throw new UsageError('it takes the name of one table');
-      const { code, from, to, offset } = options;
+      const { code, from, to, offset, collector } = options;
       const selection = parseSelection({ code, from, to, offset }, flags['all'] === true);
       const dryRun = flags['dry-run'] === true;
-      const call = { name, selection, dryRun, json: flags['json'] === true };
+      const call = { name, selection, dryRun, json: flags['json'] === true, collector };
       return runReplay(worldOf(load(options)), call);
     },
   },
@@ -123,6 +125,7 @@ const commands: Readonly<Record<string, Command>> = {
       from: 'windows opened then or later: 2026-01-31 or 2026-01-31T08:00Z',
       to: 'windows opened before',
       source: 'name of the raw table; else the first of the config that serves',
+      collector: 'the running collector’s HTTP address, asked for schemas; else that of the config',
     },
     flags: {
       all: 'every window',
@@ -134,7 +137,11 @@ const commands: Readonly<Record<string, Command>> = {
       if (names.length === 0) throw new UsageError('it takes the name of a table');
       const time = parseChosenTime(options['from'], options['to'], flags['all'] === true);
       const [dryRun, json] = [flags['dry-run'] === true, flags['json'] === true];
-      return runRebuild(worldOf(load(options)), { names, time, dryRun, json, source: options['source'] });
+      return runRebuild(worldOf(load(options)), {
+        ...{ names, time, dryRun, json },
+        source: options['source'],
+        collector: options['collector'],
+      });
     },
   },
   query: {
@@ -200,7 +207,10 @@ async function run(read: () => CollectorConfig): Promise<number> {
     port: config.http.address.port,
     metrics,
     report: () => collector.report(),
-    documents: { '/kafka': () => collector.kafka() },
+    documents: {
+      '/kafka': () => collector.kafka(),
+      '/schemas': (query) => schemaDocument(query, (want) => collector.schema(want)),
+    },
   });
   const reconfigure = configReader({ read, collector, events });
   reloadOnHangup(() => {

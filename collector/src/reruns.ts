@@ -4,8 +4,9 @@ import { hostname } from 'node:os';
 import { UsageError } from '@sluice/shared/command-line.ts';
 import { createLogger } from '@sluice/shared/log.ts';
 import { createMetrics } from '@sluice/shared/metrics.ts';
+import { httpUrl } from '@sluice/shared/print-status.ts';
 import { EXIT } from '@sluice/shared/process-life.ts';
-import { glueSchemas, withReferences } from './clients.ts';
+import { glueSchemas, schemasBy, withReferences } from './clients.ts';
 import type { CollectorConfig } from './config.ts';
 import type { LedgerEntry, ReplayingWriter, TableConfig, Transformer } from './contracts.ts';
 import { createDetectingTable } from './detecting-table.ts';
@@ -21,6 +22,7 @@ import { type Replayed, replay } from './ops/replay/replay.ts';
 import { formatProgress, formatReplayed, isIncomplete } from './ops/replay/report.ts';
 import type { Selection } from './ops/replay/selection.ts';
 import { withWriter } from './ops/replay/writer-session.ts';
+import { collectorSchemas } from './ops/schema-document.ts';
 import { createTransformer } from './transform/transformer.ts';
 
 interface Rerun extends Lake {
@@ -40,9 +42,16 @@ export function tablesNamed(config: CollectorConfig, names: readonly string[]): 
   return config.tables.filter(({ name }) => names.length === 0 || names.includes(name));
 }
 
+interface RerunCall {
+  readonly dryRun: boolean;
+  readonly json: boolean;
+  /** HTTP address of a running collector, asked for schemas; else the one that the config has. */
+  readonly collector: string | undefined;
+}
+
 async function withRerun<T>(
   world: CommandWorld,
-  { name, what, dryRun }: { readonly name: string; readonly what: string; readonly dryRun: boolean },
+  { name, what, dryRun, collector }: RerunCall & { readonly name: string; readonly what: string },
   task: (rerun: Rerun) => Promise<T>,
 ): Promise<T> {
   const { config, clock, random } = world;
@@ -51,10 +60,9 @@ async function withRerun<T>(
   await assertTables(config);
   return withReferences({ config, clock }, async (references) => {
     const { transformMemory: memoryBytesMax, transformThreads: threads } = config.limits;
-    const plain = createTransformer(
-      { memoryBytesMax, threads },
-      { schemas: glueSchemas(config), references },
-    );
+    const confluent = collectorSchemas(collector ?? httpUrl(config.http.address));
+    const schemas = schemasBy({ glue: glueSchemas(config), confluent });
+    const plain = createTransformer({ memoryBytesMax, threads }, { schemas, references });
     const lake = openLake(config);
     const events = createEvents(createLogger('sluice-collector', 'warn'), createMetrics());
     const writerId = `${what}-${hostname()}-${random.hex(3)}`;
@@ -64,11 +72,17 @@ async function withRerun<T>(
         table.detects === undefined
           ? undefined
           : createDetectingTable({ ...each, transformer: plain, dryRun });
-      const schemas = detecting?.schemas ?? plain.schema(table);
+      const tableSchemas = detecting?.schemas ?? plain.schema(table);
       const transformer = detecting?.transformer ?? plain;
       return await withReader(world, ({ reader, scratch, directories }) => {
         const at = { reader: reader.readingOnce(), scratch, directories };
-        return task({ ...lake, ...at, table, transformer, writerOptions: { ...each, schemas } });
+        return task({
+          ...lake,
+          ...at,
+          table,
+          transformer,
+          writerOptions: { ...each, schemas: tableSchemas },
+        });
       });
     } finally {
       await plain.close();
@@ -78,11 +92,9 @@ async function withRerun<T>(
   });
 }
 
-export interface ReplayCall {
+export interface ReplayCall extends RerunCall {
   readonly name: string;
   readonly selection: Selection;
-  readonly dryRun: boolean;
-  readonly json: boolean;
 }
 
 export async function runReplay(world: CommandWorld, call: ReplayCall): Promise<number> {
@@ -97,20 +109,18 @@ export async function runReplay(world: CommandWorld, call: ReplayCall): Promise<
   return isIncomplete(replayed) ? EXIT.failure : EXIT.ok;
 }
 
-export interface RebuildCall {
+export interface RebuildCall extends RerunCall {
   readonly names: readonly string[];
   readonly time: ChosenTime;
   readonly source: string | undefined;
-  readonly dryRun: boolean;
-  readonly json: boolean;
 }
 
 /** One table after the other: what one refuses ends the command, and those before it are done. */
 export async function runRebuild(world: CommandWorld, call: RebuildCall): Promise<number> {
-  const { dryRun, json } = call;
+  const { json } = call;
   const done: Rebuilt[] = [];
   for (const { name } of tablesNamed(world.config, call.names)) {
-    const rebuilt = await withRerun(world, { name, what: 'rebuild', dryRun }, (rerun) =>
+    const rebuilt = await withRerun(world, { ...call, name, what: 'rebuild' }, (rerun) =>
       rebuildInto(world, call, rerun),
     );
     done.push(rebuilt);

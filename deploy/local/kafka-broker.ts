@@ -18,6 +18,8 @@ export interface BrokerOptions {
   readonly users?: Readonly<Record<string, string>>;
   /** Node 1 of the cluster, which controls it; this node then is a broker alone, of another number. */
   readonly joins?: { readonly first: Broker; readonly nodeId: number };
+  /** It lives for a test: it needs half the CPU to start, and never becomes as fast as it could. */
+  readonly isBrief?: boolean;
   /** Further lines of server.properties. */
   readonly properties?: Readonly<Record<string, string>>;
 }
@@ -42,9 +44,15 @@ export interface Broker {
 
 const START_MS_MAX = 90_000;
 const STOP_MS_MAX = 30_000;
-/** Tools are short: what makes a JVM fast later only makes them start slowly. */
-const TOOL_JVM = ['-Xmx512m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC'];
-const HEAP = ['-Xms256m', '-Xmx512m', '-XX:+UseG1GC'];
+/** For a JVM that lives for seconds: what makes one fast later only makes it start slowly. */
+export const BRIEF_JVM: readonly string[] = ['-Xmx512m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC'];
+const LASTING_JVM: readonly string[] = ['-Xms256m', '-Xmx512m', '-XX:+UseG1GC'];
+
+/** A killed broker is let in again, or taken for dead, after four seconds instead of nine. */
+export const BRIEF_PROPERTIES: Readonly<Record<string, string>> = {
+  'broker.session.timeout.ms': '4000',
+  'broker.heartbeat.interval.ms': '500',
+};
 
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const { directory } = options;
@@ -55,7 +63,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   writeFileSync(join(directory, 'log4j2.properties'), LOG4J);
   const clusterId = options.joins?.first.clusterId ?? newClusterId();
   await format(options, clusterId);
-  let process = await boot(directory);
+  let process = await boot(options);
   return {
     clusterId,
     controller: options.joins?.first.controller ?? `127.0.0.1:${controller}`,
@@ -72,7 +80,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     signal: (signal) => process.kill(signal),
     async restart() {
       await process.stop(STOP_MS_MAX);
-      process = await boot(directory);
+      process = await boot(options);
     },
     tool: (className, args) => runTool(directory, className, args),
   };
@@ -99,9 +107,10 @@ async function format({ directory, users = {} }: BrokerOptions, clusterId: strin
   await runTool(directory, 'kafka.tools.StorageTool', ['format', '-t', clusterId, '-c', config, ...scram]);
 }
 
-async function boot(directory: string): Promise<StartedProcess> {
+async function boot({ directory, isBrief = false }: BrokerOptions): Promise<StartedProcess> {
   let started = false;
-  const java = startProcess('java', [...HEAP, ...classPath(directory), 'kafka.Kafka', 'server.properties'], {
+  const jvm = isBrief ? BRIEF_JVM : LASTING_JVM;
+  const java = startProcess('java', [...jvm, ...classPath(directory), 'kafka.Kafka', 'server.properties'], {
     cwd: directory,
     onOutput: (text) => {
       started ||= text.includes('Kafka Server started');
@@ -118,7 +127,7 @@ function classPath(directory: string): string[] {
 
 async function runTool(directory: string, className: string, args: readonly string[]): Promise<string> {
   let output = '';
-  const java = startProcess('java', [...TOOL_JVM, ...classPath(directory), className, ...args], {
+  const java = startProcess('java', [...BRIEF_JVM, ...classPath(directory), className, ...args], {
     cwd: directory,
     onOutput: (text, from) => {
       if (from === 'stdout') output += text;
@@ -132,7 +141,7 @@ async function runTool(directory: string, className: string, args: readonly stri
 type Ports = Readonly<Record<'plain' | 'tls' | 'sasl' | 'controller', number>>;
 
 function serverProperties(
-  { directory, tls, users = {}, properties = {}, joins }: BrokerOptions,
+  { directory, tls, users = {}, properties = {}, joins, isBrief = false }: BrokerOptions,
   ports: Ports,
 ): string {
   const listeners = [`PLAIN://127.0.0.1:${ports.plain}`];
@@ -162,6 +171,7 @@ function serverProperties(
     'log.retention.check.interval.ms': '500',
     'log.cleaner.backoff.ms': '200',
     ...(tls === undefined ? {} : tlsProperties(tls, users)),
+    ...(isBrief ? BRIEF_PROPERTIES : {}),
     ...properties,
   };
   return Object.entries(lines)

@@ -160,6 +160,11 @@ export const ERRORS = {
     kind: 'halt',
     remedy: 'Agent and collector count the same bytes differently: keep the log and report it.',
   },
+  STAGING_UNREADABLE: {
+    kind: 'retry',
+    remedy:
+      'The disk of collector.workDir did not give back a staged segment as it was written; its window waits and tries again. Check that disk; where it stays, restart the collector: agents send again what is not committed.',
+  },
   TRANSFORM_FAILED: {
     kind: 'retry',
     remedy: 'Run `sluice-collector explain` for the table named and correct the step; its data wait.',
@@ -176,7 +181,7 @@ export const ERRORS = {
   SCHEMA_UNAVAILABLE: {
     kind: 'retry',
     remedy:
-      'Check that an agent of the topic is connected and that its schemaRegistry answers (for Glue: the collector’s role and route); the records wait.',
+      'Check that an agent of the topic is connected and that its schemaRegistry answers (for Glue: the collector’s role and route), and for a replay that the collector which it asks runs; the records wait.',
   },
   DATA_QUALITY_FAILED: {
     kind: 'reject',
@@ -301,6 +306,11 @@ export const ERRORS = {
     remedy:
       'Restore the catalog file named. One that describes a table may also be removed: the collector writes it again.',
   },
+  CATALOG_FORMAT_NEWER: {
+    kind: 'reject',
+    remedy:
+      'Upgrade this collector again: a newer one has written the catalog file named. Nothing was changed; the table waits, and its data stay with the agents.',
+  },
   CATALOG_DENIED: { kind: 'reject', remedy: 'Give the collector’s role the Glue action named.' },
   CATALOG_TABLE_MISSING: {
     kind: 'reject',
@@ -309,8 +319,12 @@ export const ERRORS = {
   },
   DETECTED_SCHEMA_INVALID: {
     kind: 'reject',
+    remedy: 'Restore the schema object named: the table waits, and its data stay with the agents.',
+  },
+  DETECTED_SCHEMA_NEWER: {
+    kind: 'reject',
     remedy:
-      'Restore the schema object named, or upgrade this collector if a newer one wrote it: the table waits, and its data stay with the agents.',
+      'Upgrade this collector again: a newer one has written the table’s columns. Nothing was changed; the table waits, and its data stay with the agents.',
   },
   CATALOG_INCOMPATIBLE: {
     kind: 'reject',

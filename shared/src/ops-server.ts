@@ -35,7 +35,7 @@ export interface OpsServerOptions {
   readonly metrics: Metrics;
   report(): HealthReport;
   /** Further documents by their path, made when they are asked for. */
-  readonly documents?: Readonly<Record<string, () => Promise<object>>>;
+  readonly documents?: Readonly<Record<string, (query: URLSearchParams) => Promise<object>>>;
 }
 
 export interface OpsServer {
@@ -66,13 +66,15 @@ export async function startOpsServer(options: OpsServerOptions): Promise<OpsServ
 }
 
 async function answer(options: OpsServerOptions, url: string, response: ServerResponse): Promise<void> {
-  const [path] = url.split('?');
+  const [path, query] = url.split('?');
   if (path === '/metrics')
     return send(response, 200, await options.metrics.text(), options.metrics.contentType);
   if (path === '/livez') return send(response, 200, 'alive\n');
   const document = options.documents?.[path ?? ''];
-  if (document !== undefined)
-    return send(response, 200, `${JSON.stringify(await document(), null, 2)}\n`, 'application/json');
+  if (document !== undefined) {
+    const made = await document(new URLSearchParams(query));
+    return send(response, 200, `${JSON.stringify(made, null, 2)}\n`, 'application/json');
+  }
   const report = options.report();
   switch (path) {
     case '/readyz':

@@ -56,7 +56,7 @@ async function startRevoked() {
 }
 
 function rangeOf(item: UplinkItem | undefined): string {
-  if (item === undefined) return 'nothing';
+  if (item === undefined || item.kind === 'history waits') return 'nothing';
   const { startOffset, nextOffset } = item.kind === 'gap' ? item.gap : item.segment;
   return `${item.kind} ${startOffset}-${nextOffset}`;
 }

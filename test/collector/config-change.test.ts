@@ -54,6 +54,12 @@ test('other agents, and topics that were read by no table, make every stream be 
   assert.deepEqual(changeTo({ tables: [claims, orders, invoices] }), { ...anew, added: ['invoices'] });
 });
 
+test('a topic whose tables are all others now is judged anew: agents were told that nobody reads it', () => {
+  const tables = [claims, { ...orders, name: 'orders_v2' }];
+  const moved = { added: ['orders_v2'], removed: ['orders'], agentsAnew: true };
+  assert.deepEqual(changeTo({ tables }), { ...nothing, ...moved });
+});
+
 test('what cannot change while it runs is refused by name, all at once, with the way on', () => {
   const { problems } = changeTo({
     listen: { ...written.listen, address: '0.0.0.0:9443' },

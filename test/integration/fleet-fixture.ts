@@ -3,6 +3,7 @@
 import { join } from 'node:path';
 import type { Site, SiteProgram } from '@sluice/deploy/local/site.ts';
 import { createBalancer } from '../support/balancer.ts';
+import { eventually } from '../support/eventually.ts';
 import { createLinkProxy, type LinkProxy } from '../support/link-proxy.ts';
 import { type Journey, textTable } from './journey-fixture.ts';
 
@@ -45,6 +46,24 @@ export async function createFleet(journey: Journey, topic: string): Promise<Flee
     await proxy.close();
   };
   return { sites: [sites[0], sites[1]], lakeDirectory, proxy, balancer, stop };
+}
+
+const COMMITTED_MS_MAX = 90_000;
+
+/**
+ * Until the agents have committed so many offsets to their group, as each does with what its collector
+ * acknowledged. A collector that no agent is connected to would know of it a minute later.
+ */
+export async function untilCommitted(journey: Journey, topic: string, offsets: number): Promise<void> {
+  await eventually(
+    `${offsets} offsets of ${topic} are committed`,
+    async () => {
+      const now = await journey.groupOffset(topic, topic);
+      if (now < offsets) throw new Error(`${now} are`);
+      return true;
+    },
+    { deadlineMs: COMMITTED_MS_MAX },
+  );
 }
 
 export interface AgentStatus {

@@ -13,6 +13,7 @@ import {
   fleetTable,
   portOf,
   spooled,
+  untilCommitted,
   WINDOW_MS,
 } from './fleet-fixture.ts';
 import {
@@ -94,14 +95,6 @@ function latest(fleet: Fleet, topic: string, sent: readonly Sent[]): number {
   );
 }
 
-async function untilAllAcknowledged(fleet: Fleet, topic: string, total: number): Promise<void> {
-  await untilAcknowledged(fleet.sites[0], topic, total);
-  await eventually(
-    'the group stands at the end',
-    async () => (await journey.groupOffset(topic, topic)) === total,
-  );
-}
-
 test('collectors are replaced one by one under load: nothing lost, doubled, or late by a window and 10 s', async (t) => {
   const topic = 'rolling';
   await journey.createTopics(PARTITIONS, topic);
@@ -111,7 +104,7 @@ test('collectors are replaced one by one under load: nothing lost, doubled, or l
   for (const site of sites) balancer.add(portOf(site));
   await Promise.all(sites.map(({ agent }) => agent.start()));
   const stopProducing = startProducing(topic);
-  await untilAcknowledged(sites[0], topic, 200);
+  await untilCommitted(journey, topic, 200);
   for (const site of sites) {
     balancer.remove(portOf(site));
     const startedMs = performance.now();
@@ -124,7 +117,7 @@ test('collectors are replaced one by one under load: nothing lost, doubled, or l
     await eventually('it goes on', async () => (await journey.groupOffset(topic, topic)) > before);
   }
   const { sent, total } = await stopProducing();
-  await untilAllAcknowledged(fleet, topic, total);
+  await untilCommitted(journey, topic, total);
   const lateMs = latest(fleet, topic, sent);
   t.diagnostic(
     `${total} records, the slowest was committed ${(lateMs / 1e3).toFixed(1)} s after it was produced`,
@@ -157,7 +150,7 @@ test('partitions move to another agent and back while their spooled data are una
   for (const site of sites) balancer.add(portOf(site));
   await Promise.all([...collectors, first, second].map((program) => program.start()));
   await produce(0, 40);
-  await untilAllAcknowledged(fleet, topic, 40);
+  await untilCommitted(journey, topic, 40);
   await Promise.all(collectors.map((collector) => collector.stop()));
   // No collector is there: what is read stays in the spools.
   await produce(40, 400);
@@ -171,7 +164,7 @@ test('partitions move to another agent and back while their spooled data are una
   await produce(400, 800);
   await eventually('the second reads again', async () => (await spooled(second)) > 200);
   await Promise.all(collectors.map((collector) => collector.start()));
-  await untilAllAcknowledged(fleet, topic, 800);
+  await untilCommitted(journey, topic, 800);
   assertEachOnce(fleet, topic);
   const values = await query(sites[0], `select value from ${topic}`);
   assertExactlyOnce(

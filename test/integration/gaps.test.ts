@@ -129,6 +129,7 @@ const joiningBroker = (nodeId: number) =>
     directory: join(journey.directory, `kafka-${nodeId}`),
     tls: { certificate: journey.pki.broker, caPem: journey.pki.caPem },
     joins: { first: journey.broker, nodeId },
+    isBrief: true,
     properties: { 'replica.lag.time.max.ms': '1500' },
   });
 

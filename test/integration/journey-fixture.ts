@@ -55,6 +55,12 @@ export const textTable = (name: string, topic = name, every = '1s') => ({
   window: { every },
 });
 
+/** Where sources lie compiled, if anywhere: each start of a program would compile all of them. */
+function compileCache(): Readonly<Record<string, string>> {
+  const { NODE_COMPILE_CACHE } = process.env;
+  return NODE_COMPILE_CACHE === undefined ? {} : { NODE_COMPILE_CACHE };
+}
+
 /** `furtherAgents`: beside site-1, each with a certificate of its own. */
 export async function startJourney(
   users: Readonly<Record<string, string>> = {},
@@ -64,7 +70,7 @@ export async function startJourney(
   const directory = temporaryDirectory();
   const pki = await createSitePki(directory, 'site-1', furtherAgents);
   const tls = { certificate: pki.broker, caPem: pki.caPem };
-  const broker = await startBroker({ directory: join(directory, 'kafka'), tls, users });
+  const broker = await startBroker({ directory: join(directory, 'kafka'), tls, users, isBrief: true });
   const kafka = createKafkaClient({ brokers: [broker.plaintext] });
   const admin = kafka.admin();
   // Idempotent: kafkajs repeats a whole request, also for partitions that took it, when one leader is not
@@ -114,6 +120,7 @@ export async function startJourney(
         pki,
         kafka: mutualTls(name),
         ...sketch,
+        environment: { ...compileCache(), ...sketch.environment },
       });
       sites.push(site);
       return site;

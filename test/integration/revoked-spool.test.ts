@@ -4,16 +4,8 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { eventually } from '../support/eventually.ts';
 import { assertExactlyOnce } from '../support/oracles.ts';
-import { createFleet, FURTHER_AGENTS, portOf, spooled } from './fleet-fixture.ts';
-import {
-  type Journey,
-  ledgerOf,
-  numbers,
-  query,
-  startJourney,
-  untilAcknowledged,
-  verified,
-} from './journey-fixture.ts';
+import { createFleet, FURTHER_AGENTS, portOf, spooled, untilCommitted } from './fleet-fixture.ts';
+import { type Journey, ledgerOf, numbers, query, startJourney, verified } from './journey-fixture.ts';
 
 let journey: Journey;
 
@@ -31,7 +23,7 @@ test('what Kafka has deleted, and only an agent that lost the partition has spoo
   for (const site of fleet.sites) fleet.balancer.add(portOf(site));
   await Promise.all([first.start(), one.start(), other.start()]);
   await journey.produce(topic, numbers(0, 10));
-  await untilAcknowledged(fleet.sites[0], topic, 10);
+  await untilCommitted(journey, topic, 10);
   await Promise.all([one.stop(), other.stop()]);
   await journey.produce(topic, numbers(10, 60));
   await eventually('the first has spooled all', async () => (await spooled(first)) === 60);
@@ -43,7 +35,7 @@ test('what Kafka has deleted, and only an agent that lost the partition has spoo
   await second.start();
   await eventually('the second reads from where the log begins', async () => (await spooled(second)) === 60);
   await Promise.all([one.start(), other.start()]);
-  await untilAcknowledged(fleet.sites[0], topic, 60);
+  await untilCommitted(journey, topic, 60);
   const gaps = () => ledgerOf(fleet, topic).flatMap((entry) => (entry.kind === 'gap' ? entry.gaps : []));
   assert.deepEqual(
     gaps().map(({ start, next }) => [start, next]),

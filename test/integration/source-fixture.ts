@@ -16,6 +16,7 @@ import type {
 import { createEvents } from '@sluice/agent/events.ts';
 import { createKafkaSource } from '@sluice/agent/source/kafka-source.ts';
 import type { SourceTiming } from '@sluice/agent/source/source-timing.ts';
+import { BRIEF_JVM, BRIEF_PROPERTIES } from '@sluice/deploy/local/kafka-broker.ts';
 import { createKafkaClient } from '@sluice/deploy/local/kafka-client.ts';
 import { systemClock } from '@sluice/shared/clock.ts';
 import { silentLogger } from '@sluice/shared/log.ts';
@@ -58,7 +59,7 @@ export async function startTestBroker(): Promise<TestBroker> {
   const quiet = join(directory, 'log4j2.properties');
   writeFileSync(config, serverProperties(address, `127.0.0.1:${controller}`, dataDirectory));
   writeFileSync(quiet, 'rootLogger.level = ERROR\nrootLogger.appenderRefs = none\n');
-  const javaArgs = [`-Dlog4j2.configurationFile=${quiet}`, '-cp', classPath];
+  const javaArgs = [...BRIEF_JVM, `-Dlog4j2.configurationFile=${quiet}`, '-cp', classPath];
   const id = 'c2x1aWNlLXRlc3QtMTIzNA';
   const format = ['kafka.tools.StorageTool', 'format', '-t', id, '-c', config];
   const formatted = spawnSync('java', [...javaArgs, ...format], { encoding: 'utf8' });
@@ -74,10 +75,10 @@ export async function startTestBroker(): Promise<TestBroker> {
   };
   const tool = async (className: string, args: readonly string[]) => {
     const options = { maxBuffer: JAVA_OUTPUT_BYTES_MAX };
-    return (await promisify(execFile)('java', ['-Xmx512m', ...javaArgs, className, ...args], options)).stdout;
+    return (await promisify(execFile)('java', [...javaArgs, className, ...args], options)).stdout;
   };
   const start = async () => {
-    broker = spawn('java', ['-Xms256m', '-Xmx512m', ...javaArgs, 'kafka.Kafka', config], { stdio: 'ignore' });
+    broker = spawn('java', [...javaArgs, 'kafka.Kafka', config], { stdio: 'ignore' });
     const spawned = broker;
     process.once('exit', () => spawned.kill('SIGKILL'));
     const admin = createKafkaClient({ brokers: [address], retry: { retries: 0 } }).admin();
@@ -118,6 +119,9 @@ auto.create.topics.enable=false
 log.cleaner.dedupe.buffer.size=8388608
 log.cleaner.backoff.ms=500
 message.max.bytes=8000000
+${Object.entries(BRIEF_PROPERTIES)
+  .map((line) => line.join('='))
+  .join('\n')}
 `;
 }
 
@@ -155,7 +159,7 @@ export async function startRecording(options: RecordingOptions): Promise<Recordi
       groupId: options.group,
       tls: undefined,
       sasl: undefined,
-      sessionTimeoutMs: 10_000,
+      sessionTimeoutMs: 6_000,
     },
     topics: options.topics,
     events: createEvents(silentLogger, createMetrics()),

@@ -42,6 +42,7 @@ before(async () => {
     directory: join(directory, 'kafka'),
     tls: { certificate: pki.broker, caPem: pki.caPem },
     users,
+    isBrief: true,
     properties: {
       'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
       'super.users': 'User:ANONYMOUS;User:CN=kafka-client;User:reader',
@@ -101,10 +102,10 @@ let runs = 0;
 function startTry(args: readonly string[]): Run {
   const temporary = join(directory, `run-${runs++}`);
   mkdirSync(temporary);
-  const { PATH, HOME } = process.env;
+  const { PATH, HOME, NODE_COMPILE_CACHE } = process.env;
   const child = spawn(process.execPath, [join(projectRoot, 'deploy/demo/try.ts'), ...args], {
     cwd: projectRoot,
-    env: { PATH, HOME, TMPDIR: temporary },
+    env: { PATH, HOME, TMPDIR: temporary, NODE_COMPILE_CACHE },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';

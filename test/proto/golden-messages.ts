@@ -25,7 +25,7 @@ const position = {
 };
 
 /** Messages as their first version had them: later fields are at rest. */
-export const requests: Omit<Bodies<ConnectRequest>, 'truncated'> = {
+export const requests: Omit<Bodies<ConnectRequest>, 'truncated' | 'historyWaits'> = {
   hello: {
     agentId: 'plant-7',
     instanceId: '0123456789abcdef',
@@ -118,4 +118,9 @@ export const fourthRequests: Partial<Bodies<ConnectRequest>> = {
 
 export const fourthResponses: Partial<Bodies<ConnectResponse>> = {
   readHistory: { ...ref, startOffset: 15, nextOffset: 16, rewindEpoch: 3 * 2 ** 30, bytesMax: 4_194_304 },
+};
+
+/** What came with history that waits. */
+export const fifthRequests: Partial<Bodies<ConnectRequest>> = {
+  historyWaits: { rewindEpoch: 3 * 2 ** 30 + 5 },
 };

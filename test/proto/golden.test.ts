@@ -7,6 +7,7 @@ import { ConnectRequest, ConnectResponse } from '@sluice/proto/gen/sluice/v1/lin
 import { encodeSegmentRequest, segmentFromWire } from '@sluice/proto/wire.ts';
 import { decodeGolden, type GoldenFile, goldenFiles } from '../support/golden.ts';
 import {
+  fifthRequests,
   fourthRequests,
   fourthResponses,
   laterRequests,
@@ -29,7 +30,7 @@ const response = {
 /** `1-request-hello.bin` → since when it means that, direction and name. */
 function nameOf({ name }: GoldenFile): { since: string; direction: string; body: string } {
   const [, since = '', direction = '', body = ''] =
-    /^([1234])-(request|response)-(\w+)\.bin$/.exec(name) ?? [];
+    /^([12345])-(request|response)-(\w+)\.bin$/.exec(name) ?? [];
   return { since, direction, body };
 }
 
@@ -41,6 +42,7 @@ const meanings: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
   '3-response': thirdResponses,
   '4-request': fourthRequests,
   '4-response': fourthResponses,
+  '5-request': fifthRequests,
 };
 
 /** Bodies that link.proto lists for a message. */

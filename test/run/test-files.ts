@@ -1,10 +1,11 @@
-// Finds and runs test files, each in a process of its own, and counts. A file that crashes on load or hangs
-// counts as failed; so does a file that holds no test.
+// Finds and runs test files, in processes of their own or, where they are quick, of several, and counts. A
+// file that crashes on load or hangs counts as failed; so does a file that holds no test.
 import { globSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { run } from 'node:test';
 import { styleText } from 'node:util';
+import { type Lane, systemRounds, unitRounds } from './rounds.ts';
 
 export const ROOT = join(import.meta.dirname, '../..');
 
@@ -20,39 +21,11 @@ interface Timed {
   readonly ms: number;
 }
 
-export type TestKind = 'unit' | 'explore' | 'integration';
+/** What `check` runs, and what only `npm test` does: the explorer, and whatever starts programs or links. */
+export type TestKind = 'unit' | 'system';
 
-const FOLDERS: Readonly<Record<Exclude<TestKind, 'unit'>, RegExp>> = {
-  explore: /^test\/explore\//,
-  integration: /^test\/(integration|link)\//,
-};
-
-function kindOf(file: string): TestKind {
-  if (FOLDERS.explore.test(file)) return 'explore';
-  return FOLDERS.integration.test(file) ? 'integration' : 'unit';
-}
-
-/** Files that measure time or use every core: beside another they would prove less, or fail for it. */
-const ALONE = /\/(simulation|link-throttled|link-frozen|systemd-notify)\.test\.ts$/;
-/** What a file with a broker of its own imports: two brokers at once would starve each other on two cores. */
-const WITH_BROKER = /from '[^']*\/(journey-fixture|source-fixture|kafka-broker)\.ts'/;
-
-/** Files that run after or beside each other, as many at once as `concurrency` says. */
-interface Lane {
-  readonly files: readonly string[];
-  readonly concurrency: number;
-}
-
-/** One round after the other; the lanes of a round run side by side. */
-function roundsOf(kind: TestKind, files: readonly string[]): Lane[][] {
-  if (kind !== 'integration') return [[{ files, concurrency: availableParallelism() }]];
-  const lane = (wanted: (file: string) => boolean) => ({ files: files.filter(wanted), concurrency: 1 });
-  const hasBroker = (file: string) => WITH_BROKER.test(readFileSync(join(ROOT, file), 'utf8'));
-  return [
-    [lane((file) => hasBroker(file)), lane((file) => !hasBroker(file) && !ALONE.test(file))],
-    [lane((file) => ALONE.test(file))],
-  ];
-}
+const SYSTEM = /^test\/(explore|integration|link)\//;
+const kindOf = (file: string): TestKind => (SYSTEM.test(file) ? 'system' : 'unit');
 
 /** Relative paths, those with any of `filters` in their name; all when there is none. */
 export function testFiles(kind: TestKind, filters: readonly string[]): string[] {
@@ -66,12 +39,11 @@ const SLOWEST_SHOWN = 10;
 
 const FILE_TIMEOUT_MS: Readonly<Record<TestKind, number>> = {
   unit: 60_000,
-  explore: 300_000,
-  integration: 300_000,
+  system: 600_000,
 };
 
 /**
- * Prints failures as they come, what was explored, and a line per test for integration. Resolves with the
+ * Prints failures as they come, and of system tests what was explored and a line each. Resolves with the
  * counts and the slowest tests.
  */
 export async function runTests(
@@ -80,47 +52,69 @@ export async function runTests(
 ): Promise<{ tally: Tally; slowest: Timed[] }> {
   const tally: Tally = { passed: 0, failed: 0, skipped: 0 };
   const timed: Timed[] = [];
-  for (const round of roundsOf(kind, files))
-    await Promise.all(round.map((lane) => runLane(kind, lane, { tally, timed })));
+  const cores = availableParallelism();
+  const textOf = (file: string) => readFileSync(join(ROOT, file), 'utf8');
+  for (const round of (kind === 'unit' ? unitRounds : systemRounds)(files, cores, textOf))
+    await runRound(kind, round, { tally, timed });
   return { tally, slowest: timed.sort((a, b) => b.ms - a.ms).slice(0, SLOWEST_SHOWN) };
 }
 
-async function runLane(
-  kind: TestKind,
-  { files, concurrency }: Lane,
-  { tally, timed }: { readonly tally: Tally; readonly timed: Timed[] },
-): Promise<void> {
-  if (files.length === 0) return;
+interface Told {
+  readonly tally: Tally;
+  readonly timed: Timed[];
+}
+
+async function runRound(kind: TestKind, lanes: readonly Lane[], told: Told): Promise<void> {
+  const left = lanes.map(({ processes }) => processes.values());
+  const work = async (own: number) => {
+    for (const processes of left.slice(own))
+      for (const files of processes) await runProcess(kind, files, told);
+  };
+  const workers = lanes.flatMap(({ concurrency }, lane) =>
+    Array.from({ length: concurrency }, () => work(lane)),
+  );
+  await Promise.all(workers);
+}
+
+const TOGETHER = join(import.meta.dirname, 'together.ts');
+
+async function runProcess(kind: TestKind, files: readonly string[], { tally, timed }: Told): Promise<void> {
+  const paths = files.map((file) => join(ROOT, file));
   const stream = run({
-    files: files.map((file) => join(ROOT, file)),
-    concurrency,
-    timeout: FILE_TIMEOUT_MS[kind],
+    ...(paths.length === 1 ? { files: paths } : { files: [TOGETHER], argv: paths }),
+    timeout: FILE_TIMEOUT_MS[kind] * files.length,
     // A test that fails leaves its broker and programs running; they are killed when its process ends.
-    forceExit: kind === 'integration',
+    forceExit: kind === 'system',
   });
+  const silent = new Set(paths);
   for await (const event of stream) {
-    if (event.type === 'test:diagnostic' && kind === 'explore' && event.data.message.startsWith('explored '))
+    if (event.type === 'test:diagnostic' && event.data.message.startsWith('explored '))
       process.stdout.write(`  ${event.data.message}\n`);
     if (event.type === 'test:stderr' && kind === 'unit') process.stderr.write(event.data.message);
     if (event.type !== 'test:pass' && event.type !== 'test:fail') continue;
     const { name, file = '', details } = event.data;
-    const isSuite = details.type === 'suite';
-    const isFile = name === file || files.some((f) => join(ROOT, f) === name);
-    if (isSuite || (isFile && event.type === 'test:pass')) continue;
-    const short = file.slice(ROOT.length + 1);
+    const isProcess = name === TOGETHER || paths.includes(name);
+    if (details.type === 'suite' || (isProcess && event.type === 'test:pass')) continue;
+    if (name === TOGETHER || paths.length === 1) silent.clear();
+    silent.delete(isProcess ? name : file);
+    const short = (isProcess ? name : file).slice(ROOT.length + 1);
     timed.push({ name, file: short, ms: details.duration_ms });
     if (event.data.skip !== undefined) tally.skipped++;
     else if (event.type === 'test:pass') tally.passed++;
     else {
       tally.failed++;
-      printFailure(short, name, details.error);
+      printFailure(short, name === TOGETHER ? files.join(', ') : name, details.error);
       continue;
     }
-    if (kind === 'integration') {
+    if (kind === 'system') {
       process.stdout.write(
         `  ${styleText('green', '✔')} ${name} (${(details.duration_ms / 1e3).toFixed(1)} s)\n`,
       );
     }
+  }
+  for (const path of silent) {
+    tally.failed++;
+    printFailure(path.slice(ROOT.length + 1), 'it holds a test', new Error('it holds none'));
   }
 }
 

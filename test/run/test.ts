@@ -1,5 +1,5 @@
-// npm test: check, then the ledger explored in every order, then integration on a real broker and an emulated
-// AWS. Arguments filter test files by name.
+// npm test: check, then, side by side, the ledger explored in every order and integration on a real broker
+// and an emulated AWS. Arguments filter test files by name.
 import { runStaticChecks } from './static-checks.ts';
 import { add, printSlowest, printTally, runTests, testFiles } from './test-files.ts';
 
@@ -7,13 +7,9 @@ const filters = process.argv.slice(2);
 const tally = filters.length === 0 ? await runStaticChecks() : { passed: 0, failed: 0, skipped: 0 };
 const unit = await runTests('unit', testFiles('unit', filters));
 process.stdout.write(`unit: ${unit.tally.passed} passed, ${unit.tally.failed} failed\n`);
-const explored = await runTests('explore', testFiles('explore', filters));
-const integration = await runTests('integration', testFiles('integration', filters));
+const system = await runTests('system', testFiles('system', filters));
 add(tally, unit.tally);
-add(tally, explored.tally);
-add(tally, integration.tally);
-printSlowest(
-  [...unit.slowest, ...explored.slowest, ...integration.slowest].sort((a, b) => b.ms - a.ms).slice(0, 10),
-);
+add(tally, system.tally);
+printSlowest([...unit.slowest, ...system.slowest].sort((a, b) => b.ms - a.ms).slice(0, 10));
 printTally(tally);
 process.exitCode = tally.failed === 0 ? 0 : 1;

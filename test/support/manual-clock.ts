@@ -52,7 +52,11 @@ export function manualClock(startMs = Date.UTC(2026, 0, 1)): ManualClock {
   };
 }
 
-/** Lets everything that waits on nothing but promises go on. */
+const TURNS = 20;
+
+/** Lets everything go on that waits on nothing but promises and files, however slow the files are. */
 export async function settle(): Promise<void> {
-  for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+  do {
+    for (let i = 0; i < TURNS; i++) await new Promise((resolve) => setImmediate(resolve));
+  } while (process.getActiveResourcesInfo().some((name) => name.startsWith('FSReq')));
 }

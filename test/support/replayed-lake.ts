@@ -10,11 +10,11 @@ import type { Selection } from '@sluice/collector/ops/replay/selection.ts';
 import { withWriter } from '@sluice/collector/ops/replay/writer-session.ts';
 import { silentLogger } from '@sluice/shared/log.ts';
 import { createMetrics } from '@sluice/shared/metrics.ts';
-import { type FakeObjectStore, fakeObjectStore } from './fake-object-store.ts';
+import type { FakeObjectStore } from './fake-object-store.ts';
 import { seededRandom } from './seeded-random.ts';
 import { temporaryDirectory } from './temp.ts';
 import { transformer } from './verified-lake.ts';
-import { createWrittenLake, plainTable, type WrittenLake } from './written-lake.ts';
+import { lakeCopies, plainTable, type WrittenLake } from './written-lake.ts';
 
 export const everything: Selection = { codes: [], fromMs: undefined, toMs: undefined, offsets: undefined };
 
@@ -37,13 +37,19 @@ export interface QuarantinedLake {
   readonly store: FakeObjectStore;
 }
 
+const written = new Map<string, () => Promise<QuarantinedLake>>();
+
 /** Offsets 1, 2, 4 and 6 of claims-0 are in quarantine; `corrected` reads all of them but 4. */
-export async function quarantinedLake(table: Partial<TableConfig> = {}): Promise<QuarantinedLake> {
-  const store = fakeObjectStore();
-  const lake = await createWrittenLake(transformer, store, [{ ...wrong, ...table }]);
-  await lake.write('claims', ['{"n":0}', '{"n":1.5}', '{"n":2.5}', '{"n":3}', 'not JSON']);
-  await lake.write('claims', ['{"n":5}', '{"n":6.5}']);
-  return { lake, store };
+export function quarantinedLake(table: Partial<TableConfig> = {}): Promise<QuarantinedLake> {
+  const key = JSON.stringify(table);
+  const copy =
+    written.get(key) ??
+    lakeCopies(transformer, { ...wrong, ...table }, async (lake) => {
+      await lake.write('claims', ['{"n":0}', '{"n":1.5}', '{"n":2.5}', '{"n":3}', 'not JSON']);
+      await lake.write('claims', ['{"n":5}', '{"n":6.5}']);
+    });
+  written.set(key, copy);
+  return copy();
 }
 
 let sessions = 0;

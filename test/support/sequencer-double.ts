@@ -97,6 +97,7 @@ export function sequencerDouble({ roomBytes = 256 * 2 ** 20 } = {}): SequencerDo
       state.expected = Math.max(state.expected, gap.nextOffset);
     },
     truncated: () => {},
+    historyWaits: () => {},
     disconnected(link) {
       links.delete(link);
       for (const state of partitions.values()) state.links.delete(link);

@@ -32,6 +32,8 @@ export async function startedAgent() {
   const told: string[] = [];
   const answers: ((isStill: boolean) => void)[] = [];
   const cuts: { cut: string; done: () => void }[] = [];
+  /** Ids of topics whose names belong to others now. */
+  const gone = new Set<string>();
   let handler: SourceHandler | undefined;
   let heard: UplinkHandler | undefined;
   let feed: UplinkFeed | undefined;
@@ -42,6 +44,7 @@ export async function startedAgent() {
     },
     seek: (_slot: unknown, offset: number) => void seeks.push(offset),
     isStill: () => new Promise<boolean>((answer) => answers.push(answer)),
+    isGone: async ({ topicId }: PartitionId) => gone.has(topicId),
     ...{ hold: nothing, release: nothing, holdAll: nothing, releaseAll: nothing, pass: nothing },
     ...{ commit: nothing, prove: nothing },
   } as unknown as Source;
@@ -67,13 +70,14 @@ export async function startedAgent() {
   } as unknown as Uplink;
   const clock = manualClock();
   const config = { spool: { segmentBytesMax: 2 ** 20, linger: LINGER_MS, compression: 'none' } } as never;
-  const events = createEvents(recordingLogger(), createMetrics());
+  const log = recordingLogger();
+  const events = createEvents(log, createMetrics());
   await createAgent({ config, source, logReader: noHistory, spool, uplink, clock, events }).start();
   assert.ok(handler && heard && feed);
   const [kafka, link] = [handler, heard];
   kafka.assigned([id]);
-  const log = { leaderEpoch: 0, logStart: 0, logEnd: 99, groupOffset: 0, startAt: undefined };
-  kafka.described([{ ...id, ...log }]);
+  const bounds = { leaderEpoch: 0, logStart: 0, logEnd: 99, groupOffset: 0, startAt: undefined };
+  kafka.described([{ ...id, ...bounds }]);
   told.length = 0;
   const fetch = async (baseOffset: number) => {
     const batch = { kind: 'data' as const, baseOffset, lastOffset: baseOffset + 9, count: 10 };
@@ -87,6 +91,9 @@ export async function startedAgent() {
   };
   const spooled = () => disk.segments.map(({ startOffset, nextOffset }) => [startOffset, nextOffset]);
   return {
+    clock,
+    gone,
+    log,
     kafka,
     link,
     feed,

@@ -3,8 +3,8 @@ import { after } from 'node:test';
 import type { TableConfig } from '@sluice/collector/contracts.ts';
 import { verify } from '@sluice/collector/ops/verify/verify.ts';
 import { createTransformer } from '@sluice/collector/transform/transformer.ts';
-import { type FakeObjectStore, fakeObjectStore } from './fake-object-store.ts';
-import { createWrittenLake, plainTable, type WrittenLake } from './written-lake.ts';
+import type { FakeObjectStore } from './fake-object-store.ts';
+import { lakeCopies, plainTable, type WrittenLake } from './written-lake.ts';
 
 export const transformer = createTransformer({ memoryBytesMax: 128e6, threads: 1 });
 after(() => transformer.close());
@@ -12,15 +12,24 @@ after(() => transformer.close());
 export const columns = [{ name: 'n', type: 'int' }];
 export const byDay: Partial<TableConfig> = { partitionBy: [{ kind: 'ingest', by: 'day', column: 'day' }] };
 
+interface Verified {
+  readonly lake: WrittenLake;
+  readonly store: FakeObjectStore;
+}
+
+const lakes = new Map<string, () => Promise<Verified>>();
+
 /** Two windows: offsets 0 to 2 with one bad record, and 3 to 4. */
-export async function written(
-  change: Partial<TableConfig> = {},
-): Promise<{ lake: WrittenLake; store: FakeObjectStore }> {
-  const store = fakeObjectStore();
-  const lake = await createWrittenLake(transformer, store, [{ ...plainTable, columns, ...change }]);
-  await lake.write('claims', ['{"n":0}', '{"n":"x"}', '{"n":2}']);
-  await lake.write('claims', ['{"n":3}', '{"n":4}']);
-  return { lake, store };
+export function written(change: Partial<TableConfig> = {}): Promise<Verified> {
+  const key = JSON.stringify(change);
+  const copy =
+    lakes.get(key) ??
+    lakeCopies(transformer, { ...plainTable, columns, ...change }, async (lake) => {
+      await lake.write('claims', ['{"n":0}', '{"n":"x"}', '{"n":2}']);
+      await lake.write('claims', ['{"n":3}', '{"n":4}']);
+    });
+  lakes.set(key, copy);
+  return copy();
 }
 
 /** `CODE place: message` of each. */

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { createFileCatalog } from '@sluice/collector/catalog/file-catalog.ts';
-import { createCollector } from '@sluice/collector/collector.ts';
+import { type Collector, createCollector } from '@sluice/collector/collector.ts';
 import { loadCollectorConfig } from '@sluice/collector/config.ts';
 import type { Catalog, CommitEntry, LedgerEntry, ObjectStore } from '@sluice/collector/contracts.ts';
 import { createEvents } from '@sluice/collector/events.ts';
@@ -32,6 +32,7 @@ export interface WholeCollectorOptions {
   readonly openLake?: () => { readonly store: ObjectStore; readonly catalog: Catalog };
   readonly clock?: Clock;
   readonly streamAgeMaxMs?: number;
+  readonly limits?: object;
 }
 
 export interface WholeCollector {
@@ -39,6 +40,7 @@ export interface WholeCollector {
   readonly log: RecordingLogger;
   /** Streams that are open now. */
   streams(): number;
+  readonly schema: Collector['schema'];
   drain(): Promise<void>;
 }
 
@@ -68,7 +70,8 @@ export async function startWholeCollector(
     return drained;
   };
   t.after(drain);
-  return { port, log, streams: () => collector.facts().ingest.agents.length, drain };
+  const schema: Collector['schema'] = (want) => collector.schema(want);
+  return { port, log, schema, streams: () => collector.facts().ingest.agents.length, drain };
 }
 
 function openDirectory(lake: string) {
@@ -77,7 +80,7 @@ function openDirectory(lake: string) {
 }
 
 function loadConfig(
-  { directory, tls, port = 0, topics, tables }: WholeCollectorOptions,
+  { directory, tls, port = 0, topics, tables, limits = {} }: WholeCollectorOptions,
   { id, lake }: { id: string; lake: string },
 ) {
   const { ca, cert, key } = tls;
@@ -87,6 +90,7 @@ function loadConfig(
     listen: { address: `127.0.0.1:${port}`, tls: { ca, cert, key } },
     agents: [{ id: '*', topics: ['*'] }],
     lake: { store: lake, catalog: 'file' },
+    limits,
     tables:
       tables ?? topics.map((topic) => ({ name: topic, topic, format: 'text', window: { every: '1h' } })),
   };

@@ -21,6 +21,7 @@ import type { TransformerWithChecks } from '@sluice/collector/transform/transfor
 import { silentLogger } from '@sluice/shared/log.ts';
 import { createMetrics } from '@sluice/shared/metrics.ts';
 import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
+import { type FakeObjectStore, fakeObjectStore } from './fake-object-store.ts';
 import { manualClock } from './manual-clock.ts';
 import { seededRandom } from './seeded-random.ts';
 import { segmentOf } from './segments.ts';
@@ -86,6 +87,29 @@ export interface WrittenLake {
 }
 
 const random = seededRandom(7);
+
+/**
+ * The same lake again and again: `write` fills it once, and who asks for it has a copy, opened as by a
+ * collector that comes later. Writing takes a hundred times longer than that.
+ */
+export function lakeCopies(
+  transformer: TransformerWithChecks,
+  table: TableConfig,
+  write: (lake: WrittenLake) => Promise<void>,
+): () => Promise<{ lake: WrittenLake; store: FakeObjectStore }> {
+  let original: Promise<FakeObjectStore> | undefined;
+  const make = async () => {
+    const store = fakeObjectStore();
+    await write(await createWrittenLake(transformer, store, [table]));
+    return store;
+  };
+  return async () => {
+    original ??= make();
+    const { objects, created } = await original;
+    const store = fakeObjectStore(new Map(objects), [...created]);
+    return { lake: await createWrittenLake(transformer, store, [table]), store };
+  };
+}
 
 export async function createWrittenLake(
   transformer: TransformerWithChecks,

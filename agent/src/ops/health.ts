@@ -3,7 +3,7 @@
 import type { HealthReport, Verdict } from '@sluice/shared/ops-server.ts';
 import { partitionName } from '@sluice/shared/position.ts';
 import { formatBytes, formatDuration } from '@sluice/shared/units.ts';
-import type { GapNotice, SourceStatus, SpoolStatus, UplinkStatus } from '../contracts.ts';
+import type { GapNotice, OffsetRange, SourceStatus, SpoolStatus, UplinkStatus } from '../contracts.ts';
 
 /** Older unacknowledged data than this is not flowing: three windows of the default length. */
 const UNACKNOWLEDGED_MS_MAX = 300_000;
@@ -28,6 +28,13 @@ export interface AgentFacts {
   /** Topics that are not read on, with the reason. */
   readonly held: ReadonlyMap<string, string>;
   readonly gaps: readonly GapNotice[];
+  /** Spooled data that wait for what another agent has to bring. */
+  readonly waiting: readonly {
+    readonly topic: string;
+    readonly partition: number;
+    readonly missing: OffsetRange;
+    readonly sinceMs: number;
+  }[];
   readonly wallMs: number;
 }
 
@@ -54,6 +61,7 @@ export function judgeHealth(facts: AgentFacts): HealthReport {
     reasons.push(
       `gap: ${partitionName(gap)} [${gap.startOffset}, ${gap.nextOffset}) is no longer in Kafka (${gap.reason})`,
     );
+  reasons.push(...waitingReasons(facts));
   const age = oldestAge(spool, wallMs);
   if (age !== undefined && age > UNACKNOWLEDGED_MS_MAX)
     reasons.push(`collector: the oldest spooled segment has waited ${formatDuration(age)} for its commit`);
@@ -63,6 +71,15 @@ export function judgeHealth(facts: AgentFacts): HealthReport {
     ready: source.state === 'running' && uplink.state === 'connected',
     detail: detailOf(facts, age),
   };
+}
+
+function waitingReasons({ waiting, wallMs }: AgentFacts): string[] {
+  return waiting
+    .filter(({ sinceMs }) => wallMs - sinceMs > UNACKNOWLEDGED_MS_MAX)
+    .map(({ missing: { startOffset, nextOffset }, sinceMs, ...slot }) => {
+      const waits = `${partitionName(slot)} from ${nextOffset} on has waited ${formatDuration(wallMs - sinceMs)}`;
+      return `spool: ${waits} for [${startOffset}, ${nextOffset}), which another agent has to bring`;
+    });
 }
 
 /**

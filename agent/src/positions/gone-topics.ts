@@ -1,6 +1,6 @@
-// What is spooled of a topic that was created again since: Kafka has nothing of it any more, so that nobody
-// reads what is missing before it. Those ranges are gaps, and what lies behind them need not wait. Recorded
-// gaps stay open: another machine's spool that has some of one fills it.
+// What is spooled of a topic that was created again since, by what is read now under its name or by Kafka's
+// own word: nobody reads what is missing before it. Those ranges are gaps, and what lies behind them need not
+// wait. Recorded gaps stay open: another machine's spool that has some of one fills it.
 import type { OffsetRange } from '@sluice/shared/offset-range.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
 import type { GapNotice } from '../contracts.ts';
@@ -20,7 +20,9 @@ export function gapsOfGone(
   states: readonly PartitionState[],
   { readNow, there }: GoneTopicsView,
 ): readonly GapNotice[] {
-  const gone = states.filter(({ id }) => (readNow(id)?.id.topicId ?? id.topicId) !== id.topicId);
+  const gone = states.filter(
+    ({ id, gone }) => gone || (readNow(id)?.id.topicId ?? id.topicId) !== id.topicId,
+  );
   return gone.flatMap((state) => addGaps(state, missingRanges(state, there(state)), TOPIC_GONE));
 }
 

@@ -1,7 +1,8 @@
 // What a collector asks of a partition's history, read from Kafka piece by piece and handed to the link while
 // nothing else is to be sent. One question at a time, and one piece of its answer in memory; nothing of it is
 // spooled, since Kafka still has it and the ledger knows how far it came. A question is forgotten with its
-// stream, and with the partition.
+// stream, and with the partition; one that Kafka has nothing for now is given back, so that the collector can
+// ask for another partition's.
 import type { Clock } from '@sluice/shared/clock.ts';
 import { describeError } from '@sluice/shared/errors.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
@@ -11,9 +12,8 @@ import type { Events } from '../events.ts';
 
 /** Read from Kafka at once. */
 const PIECE_BYTES = 2 ** 20;
-/** What could not be read is read again after this, doubled each time. */
-const RETRY_MS_MIN = 500;
-const RETRY_MS_MAX = 10_000;
+/** Before a question is given back: a cluster that fails is not asked more often. */
+const GIVE_BACK_MS = 500;
 
 const NO_BYTES = Buffer.alloc(0);
 
@@ -79,30 +79,31 @@ export class HistoryFeed {
 
   /** Never rejects. */
   async #answer(answering: Answering): Promise<void> {
-    const { clock, events, reader } = this.#options;
-    const { id, range, over } = answering;
+    const { range, over, epoch: rewindEpoch } = answering;
     const isOver = () => over.signal.aborted;
-    let delayMs = RETRY_MS_MIN;
     while (!isOver() && answering.next < range.nextOffset && answering.bytesLeft > 0) {
-      let found = false;
-      try {
-        const piece = await reader.read(id, answering.next, Math.min(PIECE_BYTES, answering.bytesLeft));
-        found = !isOver() && this.#add(answering, piece);
-      } catch (error) {
-        const { topic, partition } = id;
-        events.historyNotRead({ topic, partition, reason: describeError(error), retryMs: delayMs });
-      }
+      const found = await this.#read(answering);
+      if (!found) await this.#options.clock.sleep(GIVE_BACK_MS, over.signal);
       if (isOver()) return;
-      if (found) {
-        delayMs = RETRY_MS_MIN;
-        this.#options.wake();
-        await new Promise<void>((resolve) => {
-          this.#taken = resolve;
-        });
-      } else {
-        await clock.sleep(delayMs, over.signal);
-        delayMs = Math.min(delayMs * 2, RETRY_MS_MAX);
-      }
+      if (!found) this.#items.push({ kind: 'history waits', rewindEpoch });
+      this.#options.wake();
+      if (!found) return;
+      await new Promise<void>((resolve) => {
+        this.#taken = resolve;
+      });
+    }
+  }
+
+  /** Whether that brought anything. */
+  async #read(answering: Answering): Promise<boolean> {
+    const { events, reader } = this.#options;
+    const { id, next, bytesLeft, over } = answering;
+    try {
+      const piece = await reader.read(id, next, Math.min(PIECE_BYTES, bytesLeft));
+      return !over.signal.aborted && this.#add(answering, piece);
+    } catch (error) {
+      events.historyNotRead({ topic: id.topic, partition: id.partition, reason: describeError(error) });
+      return false;
     }
   }
 

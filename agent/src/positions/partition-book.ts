@@ -41,6 +41,7 @@ import {
   readPositionBeforeWelcome,
   sendPosition,
   spooledState,
+  thereOf,
   uncovered,
 } from './partition-state.ts';
 
@@ -116,9 +117,8 @@ export class PartitionBook {
   }
 
   /** Spooled ranges and known gaps, by their starts. */
-  #there({ id, gaps }: PartitionState): OffsetRange[] {
-    const runs = this.#options.spoolOf(id)?.runs ?? [];
-    return [...runs, ...gaps].sort((a, b) => a.startOffset - b.startOffset);
+  #there(state: PartitionState): OffsetRange[] {
+    return thereOf(state, this.#options.spoolOf(state.id));
   }
 
   /** What is committed is never missing. */

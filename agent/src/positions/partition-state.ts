@@ -34,6 +34,8 @@ export interface PartitionBookOptions {
 
 export interface PartitionState {
   readonly id: PartitionId;
+  /** The topic's name belongs to another one: Kafka has said so. */
+  gone: boolean;
   info: PartitionInfo;
   assigned: boolean;
   /** Next offset to read from Kafka; undefined until the group, the spool or the collector has told. */
@@ -108,7 +110,7 @@ export interface Fill {
 
 export function newState(id: PartitionId, info: PartitionInfo): PartitionState {
   return {
-    ...{ id, info, assigned: false, readNext: undefined, durableNext: 0, sendNext: undefined },
+    ...{ id, gone: false, info, assigned: false, readNext: undefined, durableNext: 0, sendNext: undefined },
     ...{ rewindEpoch: 0, committed: undefined, gaps: [], refillUntil: undefined },
     ...{ committedEpoch: undefined, fill: undefined, toldRuns: [], unproven: false, stands: [] },
     ...{ cuts: [], cutAt: undefined, asked: undefined },
@@ -137,6 +139,11 @@ export function sendPosition({
   committed = 0,
 }: Pick<PartitionState, 'sendNext' | 'committed'>): number | undefined {
   return sendNext !== undefined && sendNext >= committed ? sendNext : undefined;
+}
+
+/** Spooled ranges and known gaps, by their starts. */
+export function thereOf({ gaps }: PartitionState, spool: SpoolPartition | undefined): OffsetRange[] {
+  return [...(spool?.runs ?? []), ...gaps].sort((a, b) => a.startOffset - b.startOffset);
 }
 
 /** The first offset from `from` on that no range covers, and where the next range behind it begins. */

@@ -38,7 +38,7 @@ import {
 import { copyBatches } from './record-set.ts';
 import { restartDelayMs, SOURCE_TIMING, type SourceTiming } from './source-timing.ts';
 import { TopicPoll } from './topic-poll.ts';
-import { TopicProofs } from './topic-proofs.ts';
+import { isGone, TopicProofs } from './topic-proofs.ts';
 import { TopicRegister } from './topic-register.ts';
 
 export interface KafkaSourceOptions {
@@ -188,6 +188,7 @@ class KafkaSource implements Source {
     if (this.#options.commitOffsets ?? true) this.#commits.want(offsets);
   }
 
+  readonly isGone: Source['isGone'] = (partition) => isGone(this.#cluster, partition);
   readonly logs: Source['logs'] = () => currentLogs(this.#cluster, this.#table);
 
   status(): SourceStatus {

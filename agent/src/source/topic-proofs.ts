@@ -5,7 +5,7 @@
 // fetch, is asked afterwards. No clock decides anything.
 import type { Clock } from '@sluice/shared/clock.ts';
 import { describeError } from '@sluice/shared/errors.ts';
-import { type PartitionId, slotKey } from '@sluice/shared/position.ts';
+import { NO_TOPIC_ID, type PartitionId, slotKey } from '@sluice/shared/position.ts';
 import type { Events } from '../events.ts';
 import type { KafkaCluster } from './kafka-cluster.ts';
 import type { SourceTiming } from './source-timing.ts';
@@ -83,4 +83,14 @@ export class TopicProofs {
       return false;
     }
   }
+}
+
+/** As Source.isGone. Where brokers know no ids, one name is one topic. */
+export async function isGone(
+  cluster: Pick<KafkaCluster, 'topicIds'>,
+  { topic, partition, topicId }: PartitionId,
+): Promise<boolean> {
+  const ids = await cluster.topicIds([{ topic, partition }]).catch(() => undefined);
+  const now = ids?.get(slotKey({ topic, partition }));
+  return now !== undefined && [now, topicId].every((id) => id !== NO_TOPIC_ID) && now !== topicId;
 }

@@ -2,11 +2,12 @@
 // files are of a newer format. Whoever opens a spool asks here first: SQLite alters a file by opening it.
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { messageOf, SluiceError } from '@sluice/shared/errors.ts';
+import { messageOf } from '@sluice/shared/errors.ts';
 import { bothCommitted, type CommittedPrefix } from '@sluice/shared/offset-range.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
+import { assertKnownFormat } from '@sluice/shared/stored-format.ts';
 import type { OffsetRange } from '../contracts.ts';
-import { lockDirectory, readSpoolFile, SPOOL_FORMAT } from './sqlite-file.ts';
+import { KNOWN_SPOOL, lockDirectory, readSpoolFile, SPOOL_FORMAT } from './sqlite-file.ts';
 import { isWanted, NOTHING, runsOf } from './wanted-ranges.ts';
 
 export interface SpooledPartition extends PartitionId {
@@ -45,12 +46,8 @@ export function holdSpool(dataDirectory: string): { release(): void } {
 
 /** SPOOL_FORMAT_NEWER where any file is of a format that this version does not know; nothing is changed. */
 export function assertFormats(dataDirectory: string): void {
-  for (const { topic, path } of findFiles(dataDirectory)) {
-    const format = formatOf(path, topic);
-    if (format <= SPOOL_FORMAT) continue;
-    const message = `it has format ${format}, this agent knows ${SPOOL_FORMAT}`;
-    throw new SluiceError('SPOOL_FORMAT_NEWER', message, { place: path });
-  }
+  for (const { topic, path } of findFiles(dataDirectory))
+    assertKnownFormat(formatOf(path, topic), KNOWN_SPOOL, path);
 }
 
 /** A broken one is found, and set aside, when it is opened. */

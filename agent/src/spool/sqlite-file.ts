@@ -13,9 +13,13 @@ import {
   type SegmentHeader,
   type SkippedSpan,
 } from '@sluice/shared/segment.ts';
+import { assertKnownFormat, type KnownFormat } from '@sluice/shared/stored-format.ts';
 import Database from 'better-sqlite3';
 
 export const SPOOL_FORMAT = 1;
+export const KNOWN_SPOOL: KnownFormat = {
+  ...{ format: SPOOL_FORMAT, code: 'SPOOL_FORMAT_NEWER', what: 'it', reader: 'this agent' },
+};
 
 /** Segments are about 1 MiB: large pages keep their overflow chains short. */
 const PAGE_BYTES = 16_384;
@@ -117,14 +121,7 @@ export function readSpoolFile(path: string, topic: string) {
 
 function prepare(database: Database.Database, path: string, topic: string): string {
   const version = database.pragma('user_version', { simple: true }) as number;
-  if (version > SPOOL_FORMAT)
-    throw new SluiceError(
-      'SPOOL_FORMAT_NEWER',
-      `it has format ${version}, this agent knows ${SPOOL_FORMAT}`,
-      {
-        place: path,
-      },
-    );
+  assertKnownFormat(version, KNOWN_SPOOL, path);
   if (version === 0) database.pragma(`page_size = ${PAGE_BYTES}`);
   database.pragma('journal_mode = WAL');
   database.pragma('synchronous = FULL');

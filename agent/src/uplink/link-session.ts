@@ -310,6 +310,10 @@ export class LinkSession {
   }
 
   async #send(item: UplinkItem): Promise<void> {
+    if (item.kind === 'history waits') {
+      this.#write({ $case: 'historyWaits', value: { rewindEpoch: item.rewindEpoch } });
+      return;
+    }
     if (item.kind === 'gap') {
       const { topicId, ...gap } = item.gap;
       const value = { ...gap, ...partitionToWire({ ...gap, topicId }), rewindEpoch: item.rewindEpoch };
@@ -330,7 +334,7 @@ export class LinkSession {
     this.#sentBytes += bytes;
     this.#sentSegments++;
     this.#options.feed.inFlight(this.#window.inFlight);
-    this.#stream.write(encodeSegmentRequest(item.segment, item.rewindEpoch));
+    this.#stream.write(() => encodeSegmentRequest(item.segment, item.rewindEpoch));
   }
 
   /** A segment larger than all credit may go alone, once any credit is there. */

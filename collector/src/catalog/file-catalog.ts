@@ -5,6 +5,7 @@
 // comes.
 import { createHash } from 'node:crypto';
 import { SluiceError } from '@sluice/shared/errors.ts';
+import { assertKnownFormat, type KnownFormat } from '@sluice/shared/stored-format.ts';
 import type { Catalog, CataloguedPartition, ObjectStore, TableDefinition } from '../contracts.ts';
 import { assertCompatible, extendedColumns } from './compatible.ts';
 
@@ -12,6 +13,10 @@ const ROOT = '_sluice/catalog/';
 /** Directories take names of up to 255 bytes. */
 const NAME_LENGTH_MAX = 200;
 const CHANGE_DIGITS = 20;
+const FORMAT = 1;
+const KNOWN: KnownFormat = {
+  ...{ format: FORMAT, code: 'CATALOG_FORMAT_NEWER', what: 'it', reader: 'this collector' },
+};
 
 export function createFileCatalog(database: string, store: ObjectStore): Catalog {
   const home = `${ROOT}${database}/`;
@@ -38,7 +43,8 @@ export function createFileCatalog(database: string, store: ObjectStore): Catalog
     return bytes === undefined ? undefined : { table: parse<TableDefinition>(bytes, key), changes };
   }
 
-  const bytesOf = (definition: TableDefinition) => Buffer.from(`${JSON.stringify(definition, null, 1)}\n`);
+  const bytesOf = (definition: TableDefinition) =>
+    Buffer.from(`${JSON.stringify({ format: FORMAT, ...definition }, null, 1)}\n`);
 
   return {
     async ensureTable(definition) {
@@ -64,7 +70,7 @@ export function createFileCatalog(database: string, store: ObjectStore): Catalog
         const name = `${partitionsPrefix(table.name)}${fileName(values)}.json`;
         if (registered.has(name)) continue;
         const entry: CataloguedPartition = { values, location: key };
-        await store.createIfAbsent(name, Buffer.from(JSON.stringify(entry)));
+        await store.createIfAbsent(name, Buffer.from(JSON.stringify({ format: FORMAT, ...entry })));
         registered.add(name);
       }
     },
@@ -107,9 +113,13 @@ function fileName(values: readonly string[]): string {
 }
 
 function parse<T>(bytes: Uint8Array, key: string): T {
+  let found: { format?: unknown } | null;
   try {
-    return JSON.parse(Buffer.from(bytes).toString()) as T;
+    found = JSON.parse(Buffer.from(bytes).toString()) as typeof found;
   } catch (cause) {
     throw new SluiceError('CATALOG_ENTRY_INVALID', 'a catalog file is not JSON', { place: key, cause });
   }
+  const { format, ...rest } = found ?? {};
+  assertKnownFormat(format, KNOWN, key);
+  return rest as T;
 }

@@ -179,6 +179,9 @@ export class AgentSession implements AgentLink {
           this.#options.sequencer.truncated(this, notice);
           break;
         }
+        case 'historyWaits':
+          this.#options.sequencer.historyWaits(this, body.value.rewindEpoch);
+          break;
         case 'assigned':
           this.#assigned(body.value.partitions);
           break;
@@ -262,18 +265,9 @@ export class AgentSession implements AgentLink {
       this.topics.add(state.topic);
       this.#declared.add(topicKey(partitionFromWire(state)));
       const { leaderEpoch, logStart, logEnd, spoolStart, spoolNext, spoolRuns, readsLog } = state;
-      const startAt = state.startAt === 'earliest' || state.startAt === 'latest' ? state.startAt : undefined;
-      allowed.push({
-        ...partitionFromWire(state),
-        leaderEpoch,
-        logStart,
-        logEnd,
-        spoolStart,
-        spoolNext,
-        spoolRuns,
-        readsLog,
-        startAt,
-      });
+      const startAt = startAtOf(state);
+      const said = { leaderEpoch, logStart, logEnd, spoolStart, spoolNext, spoolRuns, readsLog, startAt };
+      allowed.push({ ...partitionFromWire(state), ...said });
     }
     return await sequencer.declare(this, allowed);
   }
@@ -387,6 +381,10 @@ export class AgentSession implements AgentLink {
   drain(reason: string): void {
     this.#write({ $case: 'drain', value: { reason } });
   }
+}
+
+function startAtOf({ startAt }: PartitionState): DeclaredPartition['startAt'] {
+  return startAt === 'earliest' || startAt === 'latest' ? startAt : undefined;
 }
 
 const topicKey = ({ topic, topicId }: { readonly topic: string; readonly topicId: string }) =>

@@ -4,11 +4,13 @@
 // hint names the newest one and the newest entry; it is overwritten without a fence, so an old one may stand
 // there and only costs requests.
 import { partitionKey } from '@sluice/shared/position.ts';
+import { isNewerFormat } from '@sluice/shared/stored-format.ts';
 import { z } from 'zod';
 import { emptyFold, type Fold } from './fold.ts';
 import { decodeStored, invalidStored } from './stored-json.ts';
 
 const CHECKPOINT_FORMAT = 1;
+const HINT_FORMAT = 1;
 
 const offset = z.int().min(0);
 const checkpoint = z.strictObject({
@@ -99,7 +101,10 @@ export function decodeCheckpoint(
   return found;
 }
 
-/** The fold that was written, but for its unpublished entries, which the caller has to read. */
+/**
+ * The fold that was written, but for its unpublished entries, which the caller has to read. A table begins no
+ * later than where its log was cut; checkpoints of early builds may say otherwise.
+ */
 export function foldAt({ table, through, token, partitions, totals, ...said }: Checkpoint): Fold {
   return {
     ...emptyFold(table),
@@ -110,9 +115,13 @@ export function foldAt({ table, through, token, partitions, totals, ...said }: C
     lastTelling: said.lastTelling,
     lastReplay: said.lastReplay,
     places: new Map(said.places),
-    partitions: new Map(partitions.map((p) => [partitionKey(p), p])),
+    partitions: new Map(partitions.map((p) => [partitionKey(p), { ...p, start: startOf(p) }])),
     totals: { ...totals },
   };
+}
+
+function startOf({ start, forks }: Checkpoint['partitions'][number]): number {
+  return Math.min(start, ...forks.map(({ to }) => to));
 }
 
 export interface Hint {
@@ -123,15 +132,18 @@ export interface Hint {
 }
 
 export function encodeHint(table: string, hint: Hint): Buffer {
-  return Buffer.from(JSON.stringify({ table, ...hint }));
+  return Buffer.from(JSON.stringify({ format: HINT_FORMAT, table, ...hint }));
 }
 
-/** What cannot be read hints at nothing. */
+type StoredHint = Partial<Hint> & { readonly format?: unknown };
+
+/** What cannot be read, or is of a newer format, hints at nothing. */
 export function decodeHint(bytes: Uint8Array | undefined): Hint {
   const none: Hint = { last: -1, checkpoint: -1 };
   if (bytes === undefined) return none;
   try {
-    const { last, checkpoint } = JSON.parse(Buffer.from(bytes).toString()) as Partial<Hint>;
+    const { format, last, checkpoint } = JSON.parse(Buffer.from(bytes).toString()) as StoredHint;
+    if (isNewerFormat(format, HINT_FORMAT)) return none;
     return { last: number(last), checkpoint: number(checkpoint) };
   } catch {
     return none;

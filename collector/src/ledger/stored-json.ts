@@ -1,6 +1,7 @@
 // What the ledger keeps as JSON, read back: an entry or a checkpoint of a known format, understood wholly or
 // refused with the place and the first thing that is wrong.
 import { SluiceError } from '@sluice/shared/errors.ts';
+import { assertKnownFormat } from '@sluice/shared/stored-format.ts';
 
 /** What is asked of a schema, whoever made it. */
 interface Schema<T> {
@@ -33,12 +34,7 @@ export function decodeStored<T>(bytes: Uint8Array, form: StoredForm<T>, key: str
     throw invalidStored(form, 'is not JSON', key);
   }
   const { format } = (json ?? {}) as { format?: unknown };
-  if (typeof format === 'number' && format > form.format)
-    throw new SluiceError(
-      'LEDGER_FORMAT_NEWER',
-      `${form.what} has format ${format}, this collector knows ${form.format}`,
-      { place: key },
-    );
+  assertKnownFormat(format, { ...form, code: 'LEDGER_FORMAT_NEWER', reader: 'this collector' }, key);
   const parsed = form.schema.safeParse(json);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;

@@ -47,9 +47,7 @@ import { DefinitionsByVersion, type PublishTarget } from './publish.ts';
 import { Publisher } from './publisher.ts';
 import { type MadeWindow, Staging } from './staging.ts';
 
-/**
- * How often the ledger is read for what others have appended: while agents wait for the table, and otherwise.
- */
+/** How often the entries of others are read: while agents wait for the table, and otherwise. */
 export const FOLLOW_MS = 2_000;
 const LOOK_MS = 60_000;
 /**
@@ -235,7 +233,7 @@ class LedgerTableWriter implements ReplayingWriter {
 
   /** Resolves with the number of the entry when its objects stand. */
   async #write(
-    window: MadeWindow & Pick<WindowCommit, 'classes'>,
+    window: MadeWindow & Pick<WindowCommit, 'classes' | 'onCommitted'>,
     propose: ProposeObjects,
     first?: 'read on',
   ): Promise<number> {
@@ -273,6 +271,7 @@ class LedgerTableWriter implements ReplayingWriter {
       quarantined: window.classes.quarantined,
       files: window.files.length,
     });
+    window.onCommitted?.();
     await this.#opened().publisher.until(entry.sequence);
     return entry.sequence;
   }

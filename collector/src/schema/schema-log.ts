@@ -2,11 +2,15 @@
 // never change. Whoever creates number N decides what N is; everybody else reads it. So a collector that
 // starts again, and any other, has the same schema under the same number.
 import { SluiceError } from '@sluice/shared/errors.ts';
+import { assertKnownFormat, type KnownFormat } from '@sluice/shared/stored-format.ts';
 import { z } from 'zod';
 import type { DetectedSchema, ObjectStore } from '../contracts.ts';
 import { schemaKey, schemaPrefix, sequenceOf } from '../lake/object-keys.ts';
 
 const FORMAT = 1;
+const KNOWN: KnownFormat = {
+  ...{ format: FORMAT, code: 'DETECTED_SCHEMA_NEWER', what: 'it', reader: 'this collector' },
+};
 
 const stored = z.strictObject({
   format: z.literal(FORMAT),
@@ -59,6 +63,7 @@ function decode(bytes: Uint8Array, { table, key }: { table: string; key: string 
   } catch {
     throw invalid('it is not JSON');
   }
+  assertKnownFormat((json as { format?: unknown } | null)?.format, KNOWN, key);
   const parsed = stored.safeParse(json);
   if (!parsed.success) throw invalid(`it is wrong at ${parsed.error.issues[0]?.path.join('.')}`);
   const { version, isContract, columns } = parsed.data;

@@ -8,7 +8,7 @@ import { setKeys } from './key-files.ts';
 import type { CompiledTable } from './sql/compile.ts';
 import type { FieldPlan } from './sql/fields.ts';
 import type { InsertForm } from './sql/steps/step.ts';
-import type { StraightRows } from './straight-rows.ts';
+import type { StraightChunk, StraightRows } from './straight-rows.ts';
 
 /**
  * Chunks of one window in DuckDB at once, with a thread each: the memory of as many chunks, decoded, and of
@@ -26,9 +26,7 @@ export interface InsertParts {
   readonly threads: number;
 }
 
-interface InsertedChunk {
-  readonly rows: number;
-  readonly exactText: boolean;
+interface InsertedChunk extends StraightChunk {
   /** Records are numbered from here on: how many the window had before. */
   readonly firstId: number;
 }
@@ -74,10 +72,7 @@ export class ChunkInserts {
   }
 
   /** Resolves once DuckDB has the chunk's bytes; SQL works on them while the next chunk is decoded. */
-  async add(
-    chunk: ColumnChunk,
-    how: { readonly exactText: boolean; readonly firstId: number },
-  ): Promise<void> {
+  async add(chunk: ColumnChunk, how: Omit<InsertedChunk, 'rows'>): Promise<void> {
     const lane = this.#laneFor(chunk.rows);
     await (lane === this.#first ? this.settled() : lane.over);
     await lane.database.appendChunk(chunk);
@@ -121,23 +116,27 @@ export class ChunkInserts {
   }
 
   /**
-   * A form that failed is not tried again in this window: where one value is malformed others will be. Once
-   * rows are staged there is no other try: they would be there twice.
+   * What is plain is read with care only where that fails; then it says little of others. A form that failed
+   * is not tried again in this window: where one value is malformed others will be. Once rows are staged there
+   * is no other try: they would be there twice.
    */
   async #insertInForm(chunk: InsertedChunk): Promise<void> {
     const { compiled, database } = this.#parts;
+    let { isPlain = false } = chunk;
     for (;;) {
       const [form = 'guarded', next] = this.#forms;
+      isPlain &&= form === 'clean';
       let hasStaged = false;
       try {
-        for (const sql of compiled.insertStaged(form, chunk)) {
+        for (const sql of compiled.insertStaged(form, { ...chunk, isPlain })) {
           await database.run(sql);
           hasStaged ||= sql.startsWith('INSERT');
         }
         return;
       } catch (error) {
-        if (next === undefined || hasStaged) throw error;
-        this.#forms.shift();
+        if ((next === undefined && !isPlain) || hasStaged) throw error;
+        if (isPlain) isPlain = false;
+        else this.#forms.shift();
       }
     }
   }

@@ -33,6 +33,7 @@ export type OddCode =
   | 'FRAME_INVALID'
   | 'SCHEMA_UNKNOWN'
   | 'SCHEMA_UNUSABLE'
+  | 'SCHEMAS_MANY'
   | 'MESSAGE_OTHER'
   | `VALUE_UNDECODABLE${string}`
   | `VALUE_TOO_LARGE\u001f${string}`

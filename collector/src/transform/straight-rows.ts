@@ -20,6 +20,7 @@ import {
 import type { CompiledTable } from './sql/compile.ts';
 import { fileFormat } from './sql/file-format.ts';
 import type { CompiledOutput } from './sql/outputs.ts';
+import type { StraightReading } from './sql/straight.ts';
 import { literal } from './sql/types.ts';
 
 /** Smaller chunks would make row groups that nobody wants to read. */
@@ -44,9 +45,13 @@ export interface StraightOptions {
 }
 
 /** What of a chunk matters here. */
-export interface StraightChunk {
+export interface StraightChunk extends StraightReading {
   readonly rows: number;
-  readonly exactText: boolean;
+}
+
+interface Counted {
+  readonly filtered: number;
+  readonly emitted: number;
 }
 
 interface WrittenPart {
@@ -60,11 +65,13 @@ export class StraightRows {
   #named = 0;
   #values: PartitionValues | undefined;
   #over: boolean;
-  rows = 0;
-  /** Records that the filter dropped, of what was taken. */
+  /** Until that failed once: whatever it is that is in doubt, others will have it. */
+  #readsPlain = true;
+  /** Records that have rows, and records that the filter dropped, of what was taken. */
+  records = 0;
   filtered = 0;
-  /** What the counter of each connection said last. */
-  readonly #counted = new Map<Database, number>();
+  /** What the counters of each connection said last. */
+  readonly #counted = new Map<Database, Counted>();
 
   constructor(options: StraightOptions) {
     const { compiled, table } = options;
@@ -77,8 +84,8 @@ export class StraightRows {
   /** Once for each connection that takes chunks. */
   async open(database: Database): Promise<void> {
     const { straight } = this.#options.compiled;
-    if (straight !== undefined) await database.run(straight.createCounter);
-    this.#counted.set(database, 0);
+    for (const sql of straight?.createCounters ?? []) await database.run(sql);
+    this.#counted.set(database, { filtered: 0, emitted: 0 });
   }
 
   /** Whether a chunk may be taken while another is: not before the partition values are known. */
@@ -106,26 +113,28 @@ export class StraightRows {
       await rm(part.path);
       return false;
     }
-    this.#keep(part);
-    const counted = Number((await database.emptyRaw(straight.count))[0]?.['n']);
-    this.filtered += counted - (this.#counted.get(database) ?? 0) - 1;
+    this.#parts.push(part);
+    const [row] = await database.emptyRaw(straight.count);
+    const counted = { filtered: Number(row?.['filtered']), emitted: Number(row?.['emitted']) };
+    const last = this.#counted.get(database) ?? { filtered: 0, emitted: 0 };
     this.#counted.set(database, counted);
+    this.filtered += counted.filtered - last.filtered - 1;
+    this.records += straight.isPlural ? counted.emitted - last.emitted - 1 : part.rows;
     return true;
   }
 
   /** Undefined where it is too early. */
-  async #copy(
-    { exactText }: StraightChunk,
-    database: Database,
-  ): Promise<WrittenPart | 'refused' | undefined> {
+  async #copy(chunk: StraightChunk, database: Database): Promise<WrittenPart | 'refused' | undefined> {
     const { straight } = this.#options.compiled;
     this.#values ??= await this.#takeStaged();
     if (this.#values === undefined || straight === undefined) return undefined;
-    try {
-      return await this.#write(straight.select(this.#values, exactText), database);
-    } catch {
-      return 'refused';
-    }
+    for (const isPlain of chunk.isPlain === true && this.#readsPlain ? [true, false] : [false])
+      try {
+        return await this.#write(straight.select(this.#values, { ...chunk, isPlain }), database);
+      } catch {
+        this.#readsPlain &&= !isPlain;
+      }
+    return 'refused';
   }
 
   async #write(select: string, database: Database): Promise<WrittenPart> {
@@ -138,11 +147,6 @@ export class StraightRows {
       await rm(path, { force: true });
       throw error;
     }
-  }
-
-  #keep(part: WrittenPart): void {
-    this.#parts.push(part);
-    this.rows += part.rows;
   }
 
   /**
@@ -162,7 +166,8 @@ export class StraightRows {
     const values = table.partitionBy.map((_spec, i) => (row[`p${i}`] ?? null) as string | null);
     const part = await this.#write(output.selectRows(values), database);
     assert(part.rows === Number(row['n']), `${part.rows} rows written where ${row['n']} were staged`);
-    this.#keep(part);
+    this.#parts.push(part);
+    this.records += Number(counts?.['emitted']);
     this.filtered += Number(counts?.['filtered']);
     for (const sql of compiled.createStaged) await database.run(sql);
     return values;

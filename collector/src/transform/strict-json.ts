@@ -21,6 +21,7 @@ const TINY = String.raw`[0-9][eE]-[0-9]{3,}[ \t\r\n,}\]]`;
 const COMMA_OR_TINY = new RegExp(`${TRAILING_COMMA}|${TINY}`, 'g');
 const ONLY_NOT_A_NUMBER = new RegExp(NOT_A_NUMBER, 'g');
 
+const QUOTE = 0x22;
 const NUMERIC = new Uint8Array(256);
 for (const byte of '0123456789.eE') NUMERIC[byte.charCodeAt(0)] = 1;
 
@@ -47,15 +48,14 @@ export interface JsonRules {
 }
 
 export function jsonRules(source: readonly SourceField[], elementMark: string): JsonRules {
-  const pathsOf = (isDouble: boolean) =>
-    source
-      .filter(({ type }) => isScalar(type) && (type.kind === 'float') === isDouble)
-      .map(({ path }) => JSON.stringify(path));
+  const pathsOf = (isMeant: (kind: FieldType['kind']) => boolean) =>
+    source.filter(({ type }) => isScalar(type) && isMeant(type.kind)).map(({ path }) => JSON.stringify(path));
   const texts = source.filter(({ type }) => type.kind === 'string').map(({ path }) => path.at(-1) ?? '');
   return {
     elementMark,
-    exactPaths: new Set(pathsOf(false)),
-    doublePaths: new Set(pathsOf(true)),
+    // A text has all digits of a number, however many: exact-text.ts.
+    exactPaths: new Set(pathsOf((kind) => kind !== 'float' && kind !== 'string')),
+    doublePaths: new Set(pathsOf((kind) => kind === 'float')),
     nested: source.filter(({ type }) => !isScalar(type)),
     values: texts.length === 0 ? ONLY_NOT_A_NUMBER : withDocuments(texts),
   };
@@ -78,9 +78,9 @@ function latin1Pattern(name: string): string {
 
 /**
  * Strikes the rows of the chunk that are not strict JSON, or whose digits would be lost where they matter.
- * True where a column of text may take an object or an array.
+ * True where a column of text may take an object or an array. `also` sees each piece that is read at once.
  */
-export function strikeUnstrict(chunk: ColumnChunk, rules: JsonRules): boolean {
+export function strikeUnstrict(chunk: ColumnChunk, rules: JsonRules, also?: (text: string) => void): boolean {
   const { bytes, ends } = chunk.joined();
   const places = longNumbers(bytes);
   let documents = false;
@@ -91,6 +91,7 @@ export function strikeUnstrict(chunk: ColumnChunk, rules: JsonRules): boolean {
     const found = lookAtValues(text, documents ? ONLY_NOT_A_NUMBER : rules.values);
     for (const at of found.suspects) places.push(from + at);
     for (const { index } of text.matchAll(COMMA_OR_TINY)) places.push(from + index);
+    also?.(text);
     documents ||= found.documents;
     from = end;
   }
@@ -130,7 +131,7 @@ function longNumbers(bytes: Buffer): number[] {
     const reaches =
       (isNumeric(bytes, at - 4) && isNumeric(bytes, at - 8)) ||
       (isNumeric(bytes, at + 4) && isNumeric(bytes, at + 8));
-    if (reaches && runAround(bytes, at) >= LONG_NUMBER) places.push(at);
+    if (reaches && isLongNumber(bytes, at)) places.push(at);
   }
   return places;
 }
@@ -139,12 +140,19 @@ function isNumeric(bytes: Buffer, at: number): boolean {
   return at >= 0 && at < bytes.length && NUMERIC[bytes[at] as number] === 1;
 }
 
-function runAround(bytes: Buffer, at: number): number {
+/** Digits beside a letter or a quote are of a text: hashes are full of them, and a close look is dear. */
+function isLongNumber(bytes: Buffer, at: number): boolean {
   let low = at;
   let high = at + 1;
   while (isNumeric(bytes, low - 1)) low--;
   while (isNumeric(bytes, high)) high++;
-  return high - low;
+  return high - low >= LONG_NUMBER && !isOfText(bytes[low - 1]) && !isOfText(bytes[high]);
+}
+
+/** In no JSON does one stand beside a number, but for the e that counts as part of it. */
+function isOfText(byte = 0): boolean {
+  const lower = byte | 0x20;
+  return byte === QUOTE || (lower >= 0x61 && lower <= 0x7a);
 }
 
 /**

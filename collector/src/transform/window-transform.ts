@@ -32,8 +32,8 @@ import {
 import { type SchemaParts, SchemaWanted, WindowSchemas } from './decode/schemas.ts';
 import { type Database, openDatabase } from './duckdb.ts';
 import { setKeys } from './key-files.ts';
-import { NewsScan } from './news-scan.ts';
 import { type PartitionRows, partitionRows } from './partition-rows.ts';
+import { PlainValues } from './plain-values.ts';
 import { assertWithinBudget } from './quarantine-budget.ts';
 import { textsOf } from './record-texts.ts';
 import { loadReferences, type ReferenceCopies } from './references.ts';
@@ -41,8 +41,11 @@ import { type CompiledTable, compileTable, type Marks } from './sql/compile.ts';
 import { type FieldPlan, planFields } from './sql/fields.ts';
 import { fileFormat, rowGroupOptions } from './sql/file-format.ts';
 import type { CompiledOutput } from './sql/outputs.ts';
+import { plainForms } from './sql/plain-forms.ts';
+import type { StraightReading } from './sql/straight.ts';
 import { filesOf, StraightRows, type WrittenFile } from './straight-rows.ts';
 import { type JsonRules, jsonRules, strikeUnstrict } from './strict-json.ts';
+import { type WindowNews, windowNews } from './window-news.ts';
 
 export interface TransformLimits {
   readonly memoryBytesMax: number;
@@ -80,7 +83,8 @@ export class WindowTransform {
   readonly #compiled: CompiledTable;
   readonly #chunk: ColumnChunk;
   readonly #jsonRules: JsonRules | undefined;
-  readonly #news: NewsScan | undefined;
+  readonly #plainValues: PlainValues | undefined;
+  readonly #news: WindowNews | undefined;
   readonly #straight: StraightRows;
   readonly #records = new Map<string, number>();
   readonly #inserts: ChunkInserts;
@@ -112,9 +116,9 @@ export class WindowTransform {
       ...{ database, plan, clock, compiled: this.#compiled, straight: this.#straight },
       threads: parts.limits.threads,
     });
-    const { schema, input } = table;
-    this.#news = schema !== undefined && input.kind === 'json' ? new NewsScan(schema) : undefined;
+    this.#news = windowNews(table, this.#schemas);
     this.#jsonRules = table.input.kind === 'json' ? jsonRules(plan.source, marks.elementMark) : undefined;
+    if (this.#jsonRules !== undefined) this.#plainValues = new PlainValues(plainForms(plan.source));
     const elementMark = Buffer.from(marks.elementMark);
     this.#chunk = new ColumnChunk({
       separator: Buffer.from(marks.separator),
@@ -221,14 +225,21 @@ export class WindowTransform {
     this.#corrupt.push({ topic, partition, startOffset, records, code, reason });
   }
 
+  #lookAtJson(): Required<StraightReading> {
+    if (this.#jsonRules === undefined) return { exactText: false, isPlain: false };
+    const plain = this.#plainValues;
+    const exactText = strikeUnstrict(this.#chunk, this.#jsonRules, plain && ((text) => plain.look(text)));
+    return { exactText, isPlain: plain?.end(this.#chunk) === true };
+  }
+
   /** Hands the chunk over and returns while SQL works on it: the next one is decoded meanwhile. */
   async #insertChunk(): Promise<void> {
     this.#news?.look(this.#chunk);
-    const exactText = this.#jsonRules !== undefined && strikeUnstrict(this.#chunk, this.#jsonRules);
+    const { exactText, isPlain } = this.#lookAtJson();
     const { odd, rows, filtered } = this.#chunk;
     if (odd.length > 0) await this.#inserts.aside((database) => database.appendOdd(odd));
     this.#odd += odd.length;
-    if (rows > 0) await this.#inserts.add(this.#chunk, { exactText, firstId: this.#staged });
+    if (rows > 0) await this.#inserts.add(this.#chunk, { exactText, isPlain, firstId: this.#staged });
     this.#staged += rows;
     this.#filtered += filtered;
     this.#chunk.reset();
@@ -269,7 +280,7 @@ export class WindowTransform {
     const [good, emitted] = [Number(row?.['good']), Number(row?.['emitted'])];
     const classes = {
       in: [...this.#records.values()].reduce((a, b) => a + b, 0),
-      emitted: emitted + this.#straight.rows,
+      emitted: emitted + this.#straight.records,
       merged: good - emitted,
       filtered: Number(row?.['filtered']) + this.#filtered + this.#straight.filtered,
       quarantined: Number(row?.['quarantined']) + this.#odd,
@@ -352,5 +363,6 @@ export class WindowTransform {
   async close(): Promise<void> {
     await this.#inserts.settled().catch(() => {});
     this.#database.close();
+    this.#chunk.free();
   }
 }

@@ -6,6 +6,7 @@ import type { Clock } from '@sluice/shared/clock.ts';
 import { commonRanges, mergedRanges } from '@sluice/shared/offset-range.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { AgentLink, GapNotice } from '../contracts.ts';
+import type { Events } from '../events.ts';
 import { impossibleCounts } from './impossible-counts.ts';
 import type { TableLane } from './lane.ts';
 import {
@@ -25,6 +26,14 @@ export const HISTORY_PIECE_BYTES = 4 * 2 ** 20;
 export const HISTORY_SHARE = 1 / 8;
 /** What could not be taken is asked for again after this. */
 const AGAIN_MS = 5_000;
+/** A partition of which Kafka had nothing to read rests so long, doubled each time in a row. */
+export const WAITS_MS_MIN = 5_000;
+const WAITS_MS_MAX = 60_000;
+
+interface Rest {
+  readonly ms: number;
+  isOver: boolean;
+}
 
 interface Ask {
   readonly state: PartitionState;
@@ -35,9 +44,16 @@ interface Ask {
   bytesLeft: number;
 }
 
+/** Read again it may be right: the partition rests, so that others’ history goes on. */
+function wrongIn(segment: Segment, { next }: Ask): string | undefined {
+  const isBehind = segment.startOffset > next;
+  return isBehind ? `it begins behind ${next}, which was asked for` : impossibleCounts(segment);
+}
+
 export interface BackfillsOptions {
   readonly budget: StagingBudget;
   readonly clock: Clock;
+  readonly events: Pick<Events, 'segmentTurnedAway'>;
   /** As they are now. */
   readonly tables: readonly SequencedTable[];
   readonly partitions: ReadonlyMap<string, PartitionState>;
@@ -47,8 +63,7 @@ export interface BackfillsOptions {
 
 export class Backfills {
   readonly #options: BackfillsOptions;
-  /** Streams whose agents read the log of a partition. */
-  readonly #readers = new Map<PartitionState, Set<AgentLink>>();
+  readonly #rests = new WeakMap<PartitionState, Rest>();
   readonly #asks = new Map<AgentLink, Ask>();
   #epoch = HISTORY_EPOCH_MIN;
   #stagedBytes = 0;
@@ -64,23 +79,22 @@ export class Backfills {
   }
 
   declared(link: AgentLink, state: PartitionState, readsLog: boolean): void {
-    const readers = this.#readers.get(state) ?? new Set();
-    this.#readers.set(state, readers);
-    if (readsLog) readers.add(link);
+    if (readsLog) state.readers.add(link);
     else this.forget(link, state);
     this.lookSoon();
   }
 
   /** The stream is over, or gave the partition up. */
   forget(link: AgentLink, only?: PartitionState): void {
-    for (const [state, readers] of this.#readers)
-      if (only === undefined || only === state) readers.delete(link);
+    const given = only === undefined ? this.#options.partitions.values() : [only];
+    for (const { readers } of given) readers.delete(link);
     if (only === undefined || this.#asks.get(link)?.state === only) this.#asks.delete(link);
     this.lookSoon();
   }
 
   lookSoon(afterMs = 0): void {
-    if (this.#lanes.length === 0 || (afterMs === 0 && this.#lookDue)) return;
+    const isIdle = this.#lanes.length === 0 && this.#asks.size === 0;
+    if (isIdle || (afterMs === 0 && this.#lookDue)) return;
     this.#lookDue ||= afterMs === 0;
     this.#options.clock.after(afterMs, () => {
       if (afterMs === 0) this.#lookDue = false;
@@ -128,11 +142,12 @@ export class Backfills {
 
   #mayAsk(state: PartitionState): boolean {
     const isAsked = [...this.#asks.values()].some((ask) => ask.state === state);
-    return !isAsked && state.cuts === 0 && !this.#options.isHeld(state.id.topic);
+    const rests = this.#rests.get(state)?.isOver === false;
+    return !isAsked && !rests && state.cuts === 0 && !this.#options.isHeld(state.id.topic);
   }
 
   #ask(state: PartitionState): void {
-    const link = [...(this.#readers.get(state) ?? [])].find((reader) => !this.#asks.has(reader));
+    const link = [...state.readers].find((reader) => !this.#asks.has(reader));
     if (link === undefined) return;
     const [range] = mergedRanges(
       this.#lanesOf(state).flatMap(({ history }) => history.fills.wanted(state.id)),
@@ -166,11 +181,23 @@ export class Backfills {
     const ask = this.#asks.get(link);
     if (ask?.epoch !== epoch) return 'stale';
     const { state } = ask;
-    const isWrong = impossibleCounts(segment) !== undefined || segment.startOffset > ask.next;
+    const wrong = wrongIn(segment, ask);
+    if (wrong !== undefined) {
+      const { topic, partition, startOffset: offset } = segment;
+      this.#options.events.segmentTurnedAway({
+        agent: link.agentId,
+        topic,
+        partition,
+        offset,
+        reason: wrong,
+      });
+      this.waits(link, epoch);
+      return 'stale';
+    }
     // Of a newer epoch than what the tables hold above it: one of the two is of a log that was cut.
     const isOfAnotherLog = contradicts(state, segment);
     if (isOfAnotherLog) showsPlaces(link, state);
-    if (isWrong || isOfAnotherLog || state.cuts > 0) {
+    if (isOfAnotherLog || state.cuts > 0) {
       this.#asks.delete(link);
       this.lookSoon(AGAIN_MS);
       return 'stale';
@@ -178,23 +205,27 @@ export class Backfills {
     const parts = this.#lanesOf(state).flatMap((lane) =>
       lane.history.fills.partsOf(segment).map((part) => ({ lane, part })),
     );
+    const { byteLength } = segment.payload;
     if (parts.length > 0) {
-      const held = this.#take(segment.payload.byteLength, parts.length);
+      const held = this.#take(segment, parts.length);
       for (const { lane, part } of parts) lane.history.fills.stage(segment, part, held);
     }
     const share = this.#options.budget.bytesMax * HISTORY_SHARE;
     for (const { history } of this.#lanes) if (history.fills.openBytes() >= share / 2) history.fills.close();
-    ask.bytesLeft -= segment.payload.byteLength;
+    this.#rests.delete(state);
+    ask.bytesLeft -= byteLength;
     this.#answered(link, ask, segment.nextOffset);
     return parts.length === 0 ? 'skipped' : 'staged';
   }
 
   /** Beside the topics' shares: no topic is held for it. */
-  #take(bytes: number, holders: number): StagedBytes {
-    const taken = this.#options.budget.take(bytes, holders);
+  #take({ payload }: Segment, holders: number): StagedBytes {
+    const bytes = payload.byteLength;
+    const taken = this.#options.budget.take(bytes, holders, payload);
     this.#stagedBytes += bytes;
     let left = holders;
     return {
+      stored: taken.stored,
       release: () => {
         taken.release();
         if (--left > 0) return;
@@ -202,6 +233,21 @@ export class Backfills {
         this.lookSoon();
       },
     };
+  }
+
+  /** Nothing more of it comes now: what others lack is asked for meanwhile. */
+  waits(link: AgentLink, epoch: number): void {
+    const ask = this.#asks.get(link);
+    if (ask?.epoch !== epoch) return;
+    this.#asks.delete(link);
+    const before = this.#rests.get(ask.state)?.ms ?? WAITS_MS_MIN / 2;
+    const rest = { ms: Math.min(before * 2, WAITS_MS_MAX), isOver: false };
+    this.#rests.set(ask.state, rest);
+    this.#options.clock.after(rest.ms, () => {
+      rest.isOver = true;
+      this.lookSoon();
+    });
+    this.lookSoon();
   }
 
   /** Kafka no longer has this part of what was asked for. */

@@ -1,12 +1,14 @@
 // What one table gets beside its windows, of its open gaps or of its history: segments, cut to what is
 // lacking, in windows of their own that are committed as fills. What another collector brings first is given
-// up here without harm; what cannot be transformed is tried again. A segment is held until its window ends.
+// up here without harm; what may pass is tried again, and what somebody has to correct parks the table, as
+// for a window, or is let go where Kafka has it still. A segment is held until its window ends.
 import { rm } from 'node:fs/promises';
 import { assert, describeError, isKind, SluiceError } from '@sluice/shared/errors.ts';
 import { commonRanges, type OffsetRange, withoutRanges } from '@sluice/shared/offset-range.ts';
-import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
+import { type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
 import { clipSegment, type Segment } from '@sluice/shared/segment.ts';
 import type { LedgerRange, TableConfig } from '../contracts.ts';
+import type { Parking } from '../table-upkeep.ts';
 import type { LaneOptions } from './lane.ts';
 import {
   addToWindow,
@@ -18,13 +20,13 @@ import {
   windowNow,
 } from './open-window.ts';
 import type { StagedBytes } from './staging-budget.ts';
-import { hasTooManyPartitions, isDivisible, splitWindow } from './window-parts.ts';
+import { hasTooManyPartitions, splitWindow } from './window-parts.ts';
 import {
   commitOfWindow,
   RETRY_MS_MAX,
   RETRY_MS_MIN,
+  tableOfAttempt,
   tellCommitted,
-  withoutPartitionCap,
   workDirectory,
 } from './window-work.ts';
 
@@ -55,6 +57,15 @@ function gapsOf({ writer, table, events }: LaneOptions): FillTask {
     filled: ({ topic, partition, start, next }) =>
       events.gapFilled({ table: table.name, topic, partition, start, next }),
   };
+}
+
+/** A fill has one range of each partition. */
+function rangesOf({ segments }: OpenWindow): string {
+  const [first = [], ...more] = Map.groupBy(segments, ({ segment }) => partitionKey(segment)).values();
+  const [from, to] = [first[0], first.at(-1)?.segment];
+  if (from === undefined || to === undefined) return 'nothing';
+  const others = more.length === 0 ? '' : ` and ${more.length} other partitions`;
+  return `${partitionName(to)} [${from.fromOffset}, ${to.nextOffset})${others}`;
 }
 
 export class FillLane {
@@ -175,6 +186,15 @@ export class FillLane {
   }
 
   async #commit(window: OpenWindow): Promise<void> {
+    const parking = this.#options.writer.park();
+    try {
+      await this.#tryToCommit(window, parking);
+    } finally {
+      parking.end();
+    }
+  }
+
+  async #tryToCommit(window: OpenWindow, parking: Parking): Promise<void> {
     const { writer, transformer, clock, events } = this.#options;
     const [{ id: windowId, openedMs }, { signal }] = [window, this.#stopping];
     for (let delayMs = RETRY_MS_MIN; ; delayMs = Math.min(delayMs * 2, RETRY_MS_MAX)) {
@@ -183,7 +203,7 @@ export class FillLane {
       assert(!this.#failed, `fills of ${table.name} are given up: ${this.waitsFor}`);
       try {
         const [segments, directory] = [segmentsOf(window), this.#directory(window)];
-        const made = isDivisible(window) ? table : withoutPartitionCap(table);
+        const made = tableOfAttempt(window);
         const result = await transformer.run({ table: made, windowId, segments, openedMs, directory });
         if (window.state === 'given up') return;
         const committed = commitOfWindow(window, result);
@@ -201,14 +221,24 @@ export class FillLane {
         if (hasTooManyPartitions(error)) return await this.#commitParts(window);
         const reason = describeError(error);
         this.waitsFor = `fill: ${reason}`;
-        const rests = this.#task.isReadAgain && isKind(error, 'reject');
+        const isRefused = isKind(error, 'reject');
+        const rests = this.#task.isReadAgain && isRefused;
         const retryMs = rests ? this.#restMs : delayMs;
-        events.transformWaits({ table: table.name, window: windowId, reason, retryMs });
+        if (isRefused && !rests) await this.#park(window, parking);
+        else events.transformWaits({ table: table.name, window: windowId, reason, retryMs });
         if (rests) return this.#rest();
-        await clock.sleep(delayMs, signal);
+        if (!isRefused) await clock.sleep(delayMs, signal);
         window.table = this.#table;
       }
     }
+  }
+
+  /** One that is given up meanwhile leaves the table parked until it is told to try, as a window does. */
+  async #park(window: OpenWindow, parking: Parking): Promise<void> {
+    const [told, reason] = [parking.untilTold(), `${this.waitsFor}; it is of ${rangesOf(window)}`];
+    this.waitsFor = undefined;
+    await parking.wait(reason);
+    if (window.state === 'given up') await told;
   }
 
   #rest(): void {

@@ -23,17 +23,19 @@ export interface FillablePartition {
   readonly fills: readonly FillLane[];
 }
 
+export type GapFillEvents = Pick<Events, 'fillAsked' | 'segmentTurnedAway'>;
+
 /** The fills of one partition. */
 export class GapFills {
   readonly #partition: FillablePartition;
-  readonly #events: Pick<Events, 'fillAsked'>;
+  readonly #events: GapFillEvents;
   readonly #declared = new Map<AgentLink, readonly OffsetRange[]>();
   /** Of that what it may have still. */
   readonly #held = new Map<AgentLink, readonly OffsetRange[]>();
   readonly #asks = new Map<AgentLink, Ask>();
   #epoch = FILL_EPOCH_MIN;
 
-  constructor(partition: FillablePartition, events: Pick<Events, 'fillAsked'>) {
+  constructor(partition: FillablePartition, events: GapFillEvents) {
     this.#partition = partition;
     this.#events = events;
   }
@@ -61,8 +63,23 @@ export class GapFills {
     this.#asks.delete(link);
   }
 
+  /** Its log was cut: the agent has forgotten what it was asked for. */
+  unask(link: AgentLink): void {
+    this.#asks.delete(link);
+  }
+
+  /** What others have brought meanwhile the agent may have dropped: it is not waited for. */
+  #forgetFilled(): void {
+    if (this.#asks.size === 0) return;
+    const { id, fills } = this.#partition;
+    const lacking = mergedRanges(fills.flatMap((lane) => lane.lacking(id)));
+    for (const [link, { next: startOffset, until: nextOffset }] of this.#asks)
+      if (commonRanges(lacking, [{ startOffset, nextOffset }]).length === 0) this.#asks.delete(link);
+  }
+
   /** Asks for what is wanted, where somebody has it. */
   look(): void {
+    this.#forgetFilled();
     if (this.#held.size === 0) return;
     const { id, fills } = this.#partition;
     const wanted = mergedRanges(fills.flatMap((lane) => lane.wanted(id)));
@@ -101,6 +118,18 @@ export class GapFills {
     for (const range of withoutRanges([segment], taken)) this.#lacks(link, range);
     this.#answered(link, ask, segment.nextOffset);
     return parts.length === 0 ? 'skipped' : 'staged';
+  }
+
+  /** As if the stream did not have it: no window may ever depend on it. */
+  turnAway(
+    link: AgentLink,
+    { segment, epoch }: { readonly segment: Segment; readonly epoch: number },
+    reason: string,
+  ): 'stale' {
+    const { topic, partition, startOffset: offset } = segment;
+    this.#events.segmentTurnedAway({ agent: link.agentId, topic, partition, offset, reason });
+    this.denied(link, { ...segment, reason }, epoch);
+    return 'stale';
   }
 
   /** The stream does not have this part of what it was asked for. */

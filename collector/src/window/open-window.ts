@@ -26,6 +26,8 @@ export interface OpenWindow {
   state: 'open' | 'closed' | 'given up';
   /** Windows that stand for it, where it is committed in parts. */
   parts: readonly OpenWindow[];
+  /** Of such a part: the config by which the window as a whole was within its error budget. */
+  withinBudgetOf: string | undefined;
   /** Told whenever segments or state change. */
   readonly changed: Set<() => void>;
 }
@@ -55,6 +57,7 @@ export function newWindow(
     records: 0,
     state: 'open',
     parts: [],
+    withinBudgetOf: undefined,
     changed: new Set(),
   };
 }
@@ -93,11 +96,19 @@ export async function* segmentsOf(window: OpenWindow): AsyncGenerator<WindowSegm
   }
 }
 
-export function addToWindow(window: OpenWindow, segment: WindowSegment): void {
-  window.segments.push(segment);
-  window.bytes += segment.segment.payload.byteLength;
-  window.records += segment.segment.counts.records;
+const NO_BYTES = new Uint8Array();
+
+export function addToWindow(window: OpenWindow, staged: WindowSegment): void {
+  const { segment, stored = staged.held.stored } = staged;
+  window.segments.push(stored === undefined ? staged : { ...staged, stored, segment: withoutBytes(segment) });
+  window.bytes += stored?.byteLength ?? segment.payload.byteLength;
+  window.records += segment.counts.records;
   tellChanged(window);
+}
+
+/** The others are not in memory: what keeps them there would undo that. */
+function withoutBytes(segment: Segment): Segment {
+  return { ...segment, payload: NO_BYTES };
 }
 
 /**

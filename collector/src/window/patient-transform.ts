@@ -6,8 +6,8 @@ import type { TableConfig, TransformResult } from '../contracts.ts';
 import type { Parking } from '../table-upkeep.ts';
 import type { LaneOptions } from './lane.ts';
 import { type OpenWindow, segmentsOf, untilEnded } from './open-window.ts';
-import { hasTooManyPartitions, isDivisible } from './window-parts.ts';
-import { RETRY_MS_MAX, RETRY_MS_MIN, withoutPartitionCap, workDirectory } from './window-work.ts';
+import { hasTooManyPartitions } from './window-parts.ts';
+import { RETRY_MS_MAX, RETRY_MS_MIN, tableOfAttempt, workDirectory } from './window-work.ts';
 
 export class PatientTransform {
   readonly #options: LaneOptions;
@@ -55,8 +55,7 @@ export class PatientTransform {
 
   async #attempt(window: OpenWindow): Promise<TransformResult> {
     const { openedMs, id: windowId } = window;
-    const isWhole = window.state !== 'open' && !isDivisible(window);
-    const table = isWhole ? withoutPartitionCap(window.table) : window.table;
+    const table = tableOfAttempt(window);
     const [segments, directory] = [segmentsOf(window), this.directoryOf(window)];
     const result = await this.#options.transformer.run({ table, windowId, segments, openedMs, directory });
     this.waitsFor = undefined;

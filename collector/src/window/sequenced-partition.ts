@@ -11,7 +11,7 @@ import type {
   TableWriter,
 } from '../contracts.ts';
 import type { Events } from '../events.ts';
-import { GapFills } from './gap-fills.ts';
+import { type GapFillEvents, GapFills } from './gap-fills.ts';
 import type { TableLane } from './lane.ts';
 
 export interface SequencedTable {
@@ -35,6 +35,8 @@ export interface PartitionState {
    */
   readonly hearers: Map<AgentLink, number>;
   readonly fills: GapFills;
+  /** Streams whose agents read its log. */
+  readonly readers: Set<AgentLink>;
   /** Cuts of its log that are on their way into the ledgers: until they are there nothing of it is taken. */
   cuts: number;
   /** Segments in a row that could not be, by stream. */
@@ -47,7 +49,7 @@ export interface PartitionState {
 
 export function newPartition(
   { id, tables, declared }: Pick<PartitionState, 'id' | 'declared'> & { tables: () => SequencedTables },
-  events: Pick<Events, 'fillAsked'>,
+  events: GapFillEvents,
 ): PartitionState {
   const fillable = {
     id,
@@ -61,7 +63,7 @@ export function newPartition(
       return tables();
     },
     ...{ declared, links: new Set(), fills: new GapFills(fillable, events), cuts: 0 },
-    ...{ hearers: new Map(), shown: new Map(), impossible: new Map() },
+    ...{ hearers: new Map(), readers: new Set(), shown: new Map(), impossible: new Map() },
   };
 }
 
@@ -80,7 +82,7 @@ export function ackedOf(state: PartitionState): number {
   const attached = attachedTo(state);
   const waitedFor = [...attached, ...state.tables.filter((table) => isLastOf(table, state, attached))];
   const acked = waitedFor.map(({ writer }) => writer.acked(state.id) ?? 0);
-  return Math.min(Number.MAX_SAFE_INTEGER, ...acked);
+  return acked.length === 0 ? 0 : Math.min(...acked);
 }
 
 /** A table that leaves has something on its way, or is the only one that says how far the topic is. */
@@ -238,6 +240,8 @@ export function expectedOf(state: PartitionState): number {
   return Math.min(Number.MAX_SAFE_INTEGER, ...next);
 }
 
+/** Of a topic whose only tables still join, or leave, nobody can say where it is. */
 export function isOpen(state: PartitionState): boolean {
-  return attachedTo(state).every(({ lane }) => lane.next(state.id) !== undefined);
+  const attached = attachedTo(state);
+  return attached.length > 0 && attached.every(({ lane }) => lane.next(state.id) !== undefined);
 }

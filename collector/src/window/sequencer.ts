@@ -55,7 +55,7 @@ export function createSequencer(options: SequencerOptions): Sequencer & TableCha
   const { budget, clock, events } = options;
   const partitions = new Map<string, PartitionState>();
   const statesOf = (topic: string) => [...partitions.values()].filter(({ id }) => id.topic === topic);
-  const { tables, readersOf, tablesOf, topics } = tablesByTopic(options.tables);
+  const { tables, readersOf, tablesOf, readOf, topics } = tablesByTopic(options.tables);
   const staged = new TopicStaging(budget, updateHolds);
   const opener = createPartitionOpener(tables, events);
   /** What each stream has declared and not revoked, by partition key. */
@@ -64,9 +64,10 @@ export function createSequencer(options: SequencerOptions): Sequencer & TableCha
   const held = new TopicHolds();
   /** Declared partitions that are not open yet: their streams are told when they are. */
   const waiting = new Map<AgentLink, readonly DeclaredPartition[]>();
+  const book = { tables, partitions, waiting, clock };
   const detachments = createDetachments({ tablesOf, events, presses, hasOpened, moves });
   const isHeld = (topic: string) => held.has(topic);
-  const backfills = new Backfills({ budget, clock, tables, partitions, isHeld });
+  const backfills = new Backfills({ budget, clock, tables, partitions, events, isHeld });
   const around = { budget, staged, tablesOf, statesOf, isWanted, hasNeighbours: () => topics().size > 1 };
   /** One table has an item that the next does not have yet: where they are says nothing now. */
   let handing = false;
@@ -159,18 +160,15 @@ export function createSequencer(options: SequencerOptions): Sequencer & TableCha
     link: AgentLink,
     declared: readonly DeclaredPartition[],
   ): Promise<readonly PartitionPosition[]> {
-    const known = declared.filter(({ topic }) => {
-      const ready = tablesOf(topic).length > 0;
-      if (!ready) link.refused(topic, 'LINK_TOPIC_REFUSED', `no table reads topic '${topic}'`);
-      return ready;
-    });
+    const asked = readOf(link, declared);
     const wanted = wantedBy.get(link) ?? new Set();
     wantedBy.set(link, wanted);
-    for (const partition of known) wanted.add(partitionKey(stateOf(partition).id));
-    const opened = opener.open(known);
+    for (const partition of asked) wanted.add(partitionKey(stateOf(partition).id));
+    const opened = opener.open(asked);
     await within(clock, OPEN_WAIT_MS, opened);
     // The stream is over: it would never be forgotten again.
     if (!wantedBy.has(link)) return [];
+    const known = readOf(link, asked);
     updateHolds();
     const late = known.filter((partition) => !isReady(stateOf(partition)));
     const again = new Set(known.map(partitionKey));
@@ -287,8 +285,9 @@ export function createSequencer(options: SequencerOptions): Sequencer & TableCha
   }
 
   function filling(link: AgentLink, segment: Segment, epoch: number): 'staged' | 'skipped' | 'stale' {
-    const fills = impossibleCounts(segment) ?? partitions.get(partitionKey(segment))?.fills;
-    if (fills === undefined || typeof fills === 'string') return 'stale';
+    const [fills, wrong] = [partitions.get(partitionKey(segment))?.fills, impossibleCounts(segment)];
+    if (fills === undefined) return 'stale';
+    if (wrong !== undefined) return fills.turnAway(link, { segment, epoch }, wrong);
     const outcome = handOver(() =>
       fills.segment(link, { segment, epoch }, (holders) => staged.take(segment, holders)),
     );
@@ -302,6 +301,7 @@ export function createSequencer(options: SequencerOptions): Sequencer & TableCha
     const state = partitions.get(partitionKey(notice));
     if (state === undefined || !state.hearers.has(link)) return;
     state.cuts++;
+    state.fills.unask(link);
     const recorded = handOver(() => attachedTo(state).map(({ lane }) => lane.cut(notice)));
     void Promise.all(recorded).then(() => {
       if (--state.cuts === 0) goOn(state, { current: false });
@@ -391,6 +391,7 @@ export function createSequencer(options: SequencerOptions): Sequencer & TableCha
       ),
     disconnected,
     room: () => budget.room(),
-    ...createTableChanges({ tables, partitions, clock, tablesOf, wire, review, moves, announceAcked }),
+    historyWaits: (link, epoch) => backfills.waits(link, epoch),
+    ...createTableChanges({ ...book, tablesOf, wire, review, moves, announceAcked }),
   };
 }

@@ -3,6 +3,7 @@
 // still waited for. A topic that nobody reads any more is refused by name.
 import type { Clock } from '@sluice/shared/clock.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
+import type { AgentLink, DeclaredPartition } from '../contracts.ts';
 import { isAttached, type PartitionState, type SequencedTable } from './sequenced-partition.ts';
 
 /** The tables of a sequencer as they are now. */
@@ -10,11 +11,19 @@ export function tablesByTopic(given: readonly SequencedTable[]) {
   /** Those of the config, and those that leave it and still write what they have. */
   const tables = [...given];
   const readersOf = (topic: string) => tables.filter(({ lane }) => lane.table.topic === topic);
+  /** Those that take what comes. */
+  const tablesOf = (topic: string) => readersOf(topic).filter(({ lane }) => !lane.isLeaving());
   return {
     tables,
     readersOf,
-    /** Those that take what comes. */
-    tablesOf: (topic: string) => readersOf(topic).filter(({ lane }) => !lane.isLeaving()),
+    tablesOf,
+    /** The partitions that some table takes; the topics of the others are refused. */
+    readOf: (link: AgentLink, declared: readonly DeclaredPartition[]) =>
+      declared.filter(({ topic }) => {
+        const ready = tablesOf(topic).length > 0;
+        if (!ready) link.refused(topic, 'LINK_TOPIC_REFUSED', `no table reads topic '${topic}'`);
+        return ready;
+      }),
     topics: () => new Set(tables.map(({ lane }) => lane.table.topic)),
   };
 }
@@ -32,6 +41,8 @@ export interface TableChanges {
 export interface TableChangeOptions {
   readonly tables: SequencedTable[];
   readonly partitions: Map<string, PartitionState>;
+  /** Declared, and not open yet, by stream. */
+  readonly waiting: Map<AgentLink, readonly DeclaredPartition[]>;
   readonly clock: Clock;
   tablesOf(topic: string): readonly SequencedTable[];
   /** Listens to the table's lane and writer. */
@@ -43,13 +54,21 @@ export interface TableChangeOptions {
 }
 
 export function createTableChanges(options: TableChangeOptions): TableChanges {
-  const { tables, partitions, clock, tablesOf } = options;
+  const { tables, partitions, waiting, clock, tablesOf } = options;
   const statesOf = (topic: string) => [...partitions.values()].filter(({ id }) => id.topic === topic);
 
   function refuse(topic: string): void {
     for (const { links } of statesOf(topic)) {
       for (const link of links) link.refused(topic, 'LINK_TOPIC_REFUSED', 'no table reads it any more');
       links.clear();
+    }
+    for (const [link, late] of waiting) {
+      const ofTopic = late.some((partition) => partition.topic === topic);
+      if (ofTopic) link.refused(topic, 'LINK_TOPIC_REFUSED', 'no table reads it any more');
+      waiting.set(
+        link,
+        late.filter((partition) => partition.topic !== topic),
+      );
     }
   }
 
@@ -64,6 +83,7 @@ export function createTableChanges(options: TableChangeOptions): TableChanges {
     }
     // Nobody is told of a commit that no ledger holds.
     for (const [key, { id }] of partitions) if (id.topic === topic) partitions.delete(key);
+    options.review();
   }
 
   return {

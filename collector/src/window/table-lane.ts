@@ -1,6 +1,6 @@
 // One table's way from staged segments to acknowledged rows: an open window, and the closed ones behind it,
-// transformed side by side and committed in order. A lane never loses a segment: what fails waits and is
-// tried again, and the stages before it feel that through the staging budget.
+// transformed side by side, committed in order and published behind that. A lane never loses a segment: what
+// fails waits and is tried again, and the stages before it feel that through the staging budget.
 import { rm } from 'node:fs/promises';
 import { assert, describeError, SluiceError } from '@sluice/shared/errors.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
@@ -26,6 +26,7 @@ import {
 } from './open-window.ts';
 import { PatientTransform } from './patient-transform.ts';
 import type { StagedBytes } from './staging-budget.ts';
+import { UnpublishedWindows } from './unpublished-windows.ts';
 import { isDivisible, splitWindow, unlessTooManyPartitions } from './window-parts.ts';
 import { commitOfWindow, tellCommitted } from './window-work.ts';
 
@@ -67,6 +68,7 @@ export function createTableLane(options: LaneOptions): TableLane {
   const [fills, history] = [new FillLane(options, changed), new HistoryLane(options, changed)];
   const beside = [fills, history.fills];
   const patience = new PatientTransform(options, stopping.signal);
+  const unpublished = new UnpublishedWindows(writer);
 
   /** What another collector has committed beyond what is staged here is not asked for again. */
   const next = (partition: PartitionId) => {
@@ -146,7 +148,7 @@ export function createTableLane(options: LaneOptions): TableLane {
 
   async function commitInOrder(window: OpenWindow, first: Promise<TransformResult>): Promise<void> {
     await commitAll(window, first);
-    await finish(window);
+    unpublished.follow(window, finish, abandon);
   }
 
   /** As one entry, or as one for each of its parts. */
@@ -181,7 +183,7 @@ export function createTableLane(options: LaneOptions): TableLane {
 
   async function commit(window: OpenWindow, result: TransformResult): Promise<void> {
     const { classes } = result;
-    await writer.commitWindow(commitOfWindow(window, result));
+    await unpublished.commit(window, commitOfWindow(window, result));
     tellCommitted(events, window.table, result);
     totals.windows++;
     totals.records += classes.in;
@@ -379,6 +381,7 @@ export function createTableLane(options: LaneOptions): TableLane {
     onChange: (listener) => void listeners.push(listener),
     drained: async () => {
       await chain;
+      await unpublished.settled();
       for (const lane of beside) await lane.drained();
       await writer.flushPublished().catch(() => {});
     },

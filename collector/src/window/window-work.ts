@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { TableConfig, TransformResult, WindowCommit } from '../contracts.ts';
 import type { Events } from '../events.ts';
 import { type OpenWindow, windowRanges } from './open-window.ts';
+import { isDivisible } from './window-parts.ts';
 
 /** Between two attempts at what may pass by itself, doubled each time. */
 export const RETRY_MS_MIN = 500;
@@ -14,9 +15,18 @@ export function workDirectory(workDir: string, window: OpenWindow): string {
   return join(workDir, 'windows', `${window.table.name}-${window.id}`);
 }
 
-/** For what cannot be split: the rows of one record are few. */
-export function withoutPartitionCap(table: TableConfig): TableConfig {
-  return { ...table, windowPartitionsMax: undefined };
+/**
+ * What one attempt is made with. What cannot be split has no cap: the rows of one record are few. A part has
+ * no error budget of its own: its window was within that, unless another config makes it now.
+ */
+export function tableOfAttempt(window: OpenWindow): TableConfig {
+  const { table, state, withinBudgetOf } = window;
+  const isWhole = state !== 'open' && !isDivisible(window);
+  return {
+    ...table,
+    ...(isWhole ? { windowPartitionsMax: undefined } : {}),
+    ...(withinBudgetOf === table.configVersion ? { quarantineRatioMax: undefined } : {}),
+  };
 }
 
 export function commitOfWindow(window: OpenWindow, result: TransformResult): WindowCommit {

@@ -33,6 +33,7 @@ const flowing: AgentFacts = {
   refused: new Map(),
   held: new Map(),
   gaps: [],
+  waiting: [],
   wallMs: 0,
 };
 

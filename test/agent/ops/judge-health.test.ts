@@ -40,6 +40,7 @@ const flowing: AgentFacts = {
   refused: new Map(),
   held: new Map(),
   gaps: [],
+  waiting: [],
   wallMs: NOW,
 };
 
@@ -56,6 +57,10 @@ const down = (ms: number): UplinkStatus => ({
   lastError: 'LINK_UNREACHABLE: refused',
 });
 
+const waitingSince = (ms: number) => ({
+  waiting: [{ ...claims, missing: { startOffset: 10, nextOffset: 30 }, sinceMs: NOW - ms }],
+});
+
 const CASES: readonly (readonly [string, Partial<AgentFacts>, string, readonly RegExp[]])[] = [
   ['all moves', {}, 'flowing', []],
   ['data that wait a moment', { spool: spooledSince(2 * MINUTE) }, 'flowing', []],
@@ -64,6 +69,13 @@ const CASES: readonly (readonly [string, Partial<AgentFacts>, string, readonly R
     { spool: spooledSince(6 * MINUTE) },
     'degraded',
     [/oldest spooled segment has waited 6 m/],
+  ],
+  ['a spool behind what another agent brings now', waitingSince(MINUTE), 'flowing', []],
+  [
+    'a spool behind what nobody brings',
+    waitingSince(6 * MINUTE),
+    'degraded',
+    [/^spool: claims-3 from 30 on has waited 6 m.* for \[10, 30\), which another agent has to bring/],
   ],
   ['a reconnect', { uplink: down(5_000) }, 'flowing', []],
   [

@@ -68,6 +68,7 @@ function feedOf(pieces: Record<number, LogPiece | Error>) {
 
 function said(item: UplinkItem | undefined): string {
   if (item === undefined) return 'nothing';
+  if (item.kind === 'history waits') return `waits epoch ${item.rewindEpoch}`;
   const { startOffset, nextOffset } = item.kind === 'gap' ? item.gap : item.segment;
   return `${item.kind} [${startOffset}, ${nextOffset}) epoch ${item.rewindEpoch}`;
 }
@@ -111,15 +112,31 @@ test('what Kafka lost is said in its place, and no more than was asked for', asy
   assert.equal(await next(), 'nothing');
 });
 
-test('a cluster that does not answer is asked again, and nothing is skipped', async () => {
+test('a cluster that does not answer is named, and the question goes back to the collector', async () => {
   const { next, ask, clock, asked, log } = feedOf({ 0: new Error('no leader') });
   ask(0, 10);
   assert.equal(await next(), 'nothing');
   assert.match(JSON.stringify(log.lines), /no leader/);
   await clock.advance(499);
-  assert.deepEqual(asked, [0]);
+  assert.equal(await next(), 'nothing');
   await clock.advance(1);
-  assert.deepEqual(asked, [0, 0]);
+  assert.equal(await next(), 'waits epoch 7');
+  assert.equal(await next(), 'nothing');
+  assert.deepEqual(asked, [0]);
+});
+
+test('behind an open transaction the question is over: what is there goes, and that the rest waits', async () => {
+  const { next, ask, clock, asked, pieces } = feedOf({ 0: pieceOf(0) });
+  ask(0, 40);
+  assert.equal(await next(), 'segment [0, 10) epoch 7');
+  await clock.advance(500);
+  assert.equal(await next(), 'waits epoch 7');
+  await clock.advance(60_000);
+  assert.equal(await next(), 'nothing');
+  assert.deepEqual(asked, [0, 10]);
+  pieces[10] = pieceOf(10);
+  ask(10, 20);
+  assert.equal(await next(), 'segment [10, 20) epoch 7');
 });
 
 test('what comes live goes first, and history only while the link has little under way', async () => {

@@ -35,7 +35,7 @@ function feedOf(states: PartitionState[], spool = new FakeSpool()) {
 }
 
 function rangeOf(item: UplinkItem | undefined): string {
-  if (item === undefined) return 'nothing';
+  if (item === undefined || item.kind === 'history waits') return 'nothing';
   const { startOffset, nextOffset, ...id } = item.kind === 'gap' ? item.gap : item.segment;
   return `${item.kind} ${partitionName(id)} [${startOffset}, ${nextOffset})`;
 }

@@ -199,6 +199,7 @@ export class SimulatedAgent {
 
   #receive(item: UplinkItem): void {
     const { collector } = this.world;
+    if (item.kind === 'history waits') return;
     const { startOffset, nextOffset } = item.kind === 'gap' ? item.gap : item.segment;
     if (item.rewindEpoch !== collector.epoch || nextOffset <= collector.received) return;
     if (startOffset > collector.received) {

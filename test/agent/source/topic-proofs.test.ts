@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SOURCE_TIMING } from '@sluice/agent/source/source-timing.ts';
-import { TopicProofs } from '@sluice/agent/source/topic-proofs.ts';
-import { type PartitionId, slotKey } from '@sluice/shared/position.ts';
+import { isGone, TopicProofs } from '@sluice/agent/source/topic-proofs.ts';
+import { NO_TOPIC_ID, type PartitionId, slotKey } from '@sluice/shared/position.ts';
 import { manualClock, settle } from '../../support/manual-clock.ts';
 
 const idOf = (partition: number, topicId = 'a'.repeat(32)): PartitionId => ({
@@ -93,4 +93,23 @@ test('who stops hears at once that nobody will know', async () => {
   assert.deepEqual(said, ['1 other', '0 other']);
   assert.equal(await kafka.isStill(idOf(2)), false);
   await kafka.settled();
+});
+
+test('a topic is gone where the leader of its partition names another, and nowhere else', async () => {
+  const asks = async (now: string | Error | undefined, id = idOf(0)) =>
+    isGone(
+      {
+        topicIds: async () => {
+          if (now instanceof Error) throw now;
+          return new Map(now === undefined ? [] : [[slotKey(id), now]]);
+        },
+      },
+      id,
+    );
+  assert.equal(await asks('b'.repeat(32)), true);
+  assert.equal(await asks('a'.repeat(32)), false, 'it is there');
+  assert.equal(await asks(undefined), false, 'deleted, or hidden: nobody can tell');
+  assert.equal(await asks(new Error('no broker answers')), false);
+  assert.equal(await asks(NO_TOPIC_ID), false, 'brokers that know no ids');
+  assert.equal(await asks('b'.repeat(32), idOf(0, NO_TOPIC_ID)), false);
 });

@@ -12,14 +12,15 @@ import { temporaryDirectory } from '../../support/temp.ts';
 import { goldenSegments, goldenSpooledMs, goldenTopic } from './golden-segments.ts';
 
 const golden = new URL('../../golden/spool/', import.meta.url);
+const kept = new URL('../../golden/spool-kept/', import.meta.url);
 
 /** A data directory with the golden file where an agent would have left it. */
-function spoolWith(file: string): { directory: string; path: string } {
+function spoolWith(file: string, from = golden): { directory: string; path: string } {
   const directory = temporaryDirectory();
   const home = join(directory, 'spool', encodeURIComponent(goldenTopic));
   mkdirSync(home, { recursive: true });
   const path = join(home, '00000000000000000007.db');
-  copyFileSync(new URL(file, golden), path);
+  copyFileSync(new URL(file, from), path);
   return { directory, path };
 }
 
@@ -81,6 +82,30 @@ test('what a released agent had not checkpointed when it was killed is read back
   assert.deepEqual(
     found.map((segment) => ({ ...segment, payload: Buffer.from(segment.payload) })),
     goldenSegments.slice(1),
+  );
+  files.close();
+});
+
+test('what a released agent kept of an open gap is still there, and goes when the gap is closed', () => {
+  const { directory } = spoolWith('format-1.db', kept);
+  const files = open(directory);
+  const [first, , third] = goldenSegments;
+  assert.ok(first !== undefined && third !== undefined);
+  assert.deepEqual(
+    files.partitions().flatMap(({ runs }) => runs),
+    [
+      { startOffset: 1_000, nextOffset: 1_002 },
+      { startOffset: 1_015, nextOffset: 1_021 },
+    ],
+  );
+  assert.deepEqual(
+    files.read(first, 1_000, 1).map(({ nextOffset }) => nextOffset),
+    [1_002],
+  );
+  files.committed(committedAt(third, 1_015));
+  assert.deepEqual(
+    files.partitions().flatMap(({ runs }) => runs),
+    [{ startOffset: 1_015, nextOffset: 1_021 }],
   );
   files.close();
 });

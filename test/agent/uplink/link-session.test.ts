@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { GapNotice } from '@sluice/agent/contracts.ts';
+import type { Outgoing } from '@sluice/agent/uplink/link-client.ts';
 import { LinkSession, type SessionEnd } from '@sluice/agent/uplink/link-session.ts';
 import type { ConnectResponse } from '@sluice/proto/gen/sluice/v1/link.ts';
 import { partitionToWire } from '@sluice/proto/wire.ts';
@@ -118,6 +119,21 @@ test('a collector that never answers Hello is given up after 30 s; one without c
   assert.equal(sentBytes(poor), 0);
   await receipt(poor, 0, 250);
   assert.equal(sentBytes(poor), 200);
+});
+
+test('a segment is encoded as it leaves: what waits in the stream holds no copy of its payload', async () => {
+  const segment = opaqueSegment(0, 10, { ...claims, payloadBytes: 100 });
+  const s = startSession([{ id: claims, at: () => segment }]);
+  const waiting: Outgoing[] = [];
+  const write = s.stream.write.bind(s.stream);
+  s.stream.write = (message) => {
+    waiting.push(message);
+    return true;
+  };
+  await welcome(s, 100);
+  segment.payload.fill(7);
+  for (const message of waiting) write(message);
+  assert.deepEqual(s.stream.all('segment')[0]?.payload, Buffer.alloc(100, 7));
 });
 
 test('never more is sent than the credit', async () => {
@@ -264,6 +280,14 @@ test('a gap is told in its place, without credit', async () => {
       rewindEpoch: 3,
     },
   ]);
+});
+
+test('history that waits is said under its epoch, without credit', async () => {
+  const s = startSession([]);
+  const items = [{ kind: 'history waits' as const, rewindEpoch: 3 * 2 ** 30 }];
+  s.feed.feed.next = () => Promise.resolve(items.shift());
+  await welcome(s, 0, []);
+  assert.deepEqual(s.stream.all('historyWaits'), [{ rewindEpoch: 3 * 2 ** 30 }]);
 });
 
 for (const how of ['status 0', 'a cut connection'] as const) {

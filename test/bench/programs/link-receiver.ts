@@ -62,6 +62,7 @@ const sequencer: Sequencer = {
   segment: count,
   gap: () => {},
   truncated: () => {},
+  historyWaits: () => {},
   finish: () => Promise.resolve(),
   disconnected: finish,
   room: () => config.limits.stagingBytesMax,

@@ -217,3 +217,23 @@ test('a checkpoint that was written before there were replays is read, and says 
   const at = { key: 'checkpoint', table: 'claims', through: 0 };
   assert.equal(foldAt(decodeCheckpoint(Buffer.from(JSON.stringify(before)), at)).lastReplay, -1);
 });
+
+test('a checkpoint of an early build that begins a partition above where its log was cut is read as the entries say', () => {
+  const { topic, topicId, partition } = claims;
+  const fold = emptyFold('claims');
+  const id = { topic, topicId, partition };
+  const entry = (sequence: number, rest: object) => {
+    const identity = { format: 1, table: 'claims', sequence, token: `${sequence}`, previous: fold.lastToken };
+    const body = { ...identity, writer: 'w', writtenAt: '', publishedThrough: -1, ...rest };
+    const bytes = Buffer.from(JSON.stringify(body));
+    foldEntry(fold, decodeEntry(bytes, { key: 'k', table: 'claims', sequence }));
+  };
+  entry(0, { kind: 'open', partitions: [{ ...id, leaderEpoch: 0, start: 20, why: 'test' }] });
+  entry(1, { kind: 'fork', forks: [{ ...id, leaderEpoch: 1, offset: 12, reason: 'cut' }] });
+  const early = JSON.parse(encodeCheckpoint(fold).toString());
+  early.partitions[0].start = 20;
+  const at = { key: 'checkpoint', table: 'claims', through: 1 };
+  const read = foldAt(decodeCheckpoint(Buffer.from(JSON.stringify(early)), at));
+  assert.deepEqual(read.partitions, fold.partitions);
+  assert.equal([...read.partitions.values()][0]?.start, 12);
+});

@@ -88,7 +88,7 @@ test('a schema that was read is exactly what was written, and says what made a r
   assert.deepEqual(made.steps, [{ kind: 'rename_field', names: [{ from: 'Ü b', to: 'u_b' }] }]);
 });
 
-test('a schema object that was altered, or is of a newer version, stops the table by name', async () => {
+test('a schema object that was altered stops the table by name', async () => {
   const other = {
     format: 1,
     table: 'other',
@@ -98,7 +98,7 @@ test('a schema object that was altered, or is of a newer version, stops the tabl
     isContract: false,
     columns: [],
   };
-  for (const body of ['{', '{"format":2}', JSON.stringify(other)]) {
+  for (const body of ['{', '{"format":1}', JSON.stringify(other)]) {
     const store = fakeObjectStore();
     await schemaOn(store).schema.propose([column('a')], first);
     const [key = ''] = [...store.objects.keys()].filter((name) => name.startsWith('_sluice/schemas/'));

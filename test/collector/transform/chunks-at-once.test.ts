@@ -157,7 +157,7 @@ test('rows come in the order of the chunks though the later one was done first',
   await window.inserts.settled();
   const found = await offsets(window);
   assert.ok(same(found.straight, passing([0, 1])));
-  assert.equal(window.straight.rows, 2 * KEPT);
+  assert.equal(window.straight.records, 2 * KEPT);
 });
 
 test('where the first of two is refused both are staged, in their order, and counted there', async () => {
@@ -175,7 +175,7 @@ test('where the first of two is refused both are staged, in their order, and cou
       passing([0, 1]).filter((n) => n !== 7),
     ),
   );
-  assert.equal(window.straight.rows + window.straight.filtered, 0);
+  assert.equal(window.straight.records + window.straight.filtered, 0);
   const left = readdirSync(window.directory).filter((name) => name.endsWith('.parquet'));
   assert.deepEqual(left, []);
 });

@@ -1,5 +1,5 @@
-// Numbers keep their digits: in objects and arrays that a column of text takes, and wherever they are read by
-// themselves, or the record is quarantined by name.
+// Numbers keep their digits: as they are written where a column of text takes them, alone or in objects and
+// arrays, and wherever else they are read, or the record is quarantined by name.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Step } from '@sluice/collector/contracts.ts';
@@ -65,29 +65,11 @@ function objectOf(members: readonly (readonly [string, Tokens])[]): Tokens {
 const printed = (tokens: Tokens): Tokens =>
   tokens.map((one) => (/^-?[0-9]/.test(one) && Number.isFinite(Number(one)) ? String(Number(one)) : one));
 
-/**
- * Whether a column of text holds this value as it should: a number may be written otherwise with the same
- * digits.
- */
+/** Whether a column of text holds this value as it should: as it is written, without the white space. */
 function holds(found: unknown, tokens: Tokens): boolean {
   const json = tokens.join('');
   if (json === 'null') return found === null;
-  if (/^-?[0-9]/.test(json)) return sameNumber(String(found), json);
   return found === (json.startsWith('"') ? JSON.parse(json) : json);
-}
-
-/** To the last digit: as fractions, and not as doubles. */
-function sameNumber(a: string, b: string): boolean {
-  const [x, y] = [fraction(a), fraction(b)];
-  return x.digits * 10n ** y.shift === y.digits * 10n ** x.shift;
-}
-
-function fraction(number: string): { digits: bigint; shift: bigint } {
-  const [, whole = '', behind = '', exponent = '0'] =
-    /^(-?\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(number) ?? [];
-  const shift = BigInt(behind.length) - BigInt(exponent.replace('+', ''));
-  const digits = BigInt(whole + behind);
-  return shift >= 0n ? { digits, shift } : { digits: digits * 10n ** -shift, shift: 0n };
 }
 
 const textOf = (source: string, target: string) => ({
@@ -100,14 +82,8 @@ const steps: Step[] = [
   { kind: 'apply_mapping', mappings: [textOf('text', 'text'), textOf('in.text', 'inner')] },
 ];
 
-/** A number by itself: no larger than a double can be. */
-const alone = number.filter(([told = '']) => !/[eE]\+?\d{3}/.test(told));
-const field = fc.oneof(
-  value.filter(([first = '']) => !/^-?[0-9]/.test(first)),
-  alone,
-);
 const record = fc
-  .record({ outer: field, inner: field, space: fc.constantFrom('', '', ' ', '\n\t'), trap: fc.boolean() })
+  .record({ outer: value, inner: value, space: fc.constantFrom('', '', ' ', '\n\t'), trap: fc.boolean() })
   .map(({ outer, inner, space, trap }) => {
     const other = objectOf([['text', printed(trap ? outer : inner)]]);
     const tokens = objectOf([
@@ -119,32 +95,22 @@ const record = fc
     return { json: tokens.join(space), outer, inner };
   });
 
-test('a column of text holds any JSON value with all its digits, or the record is quarantined', async () => {
-  let whole = 0;
+test('a column of text holds any JSON value as it is written', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(record, { minLength: 60, maxLength: 150 }), async (records) => {
-      const { rows, quarantine } = await transform(
+      const { rows } = await transform(
         { steps },
         records.map(({ json }) => json),
       );
+      assert.equal(rows.length, records.length);
       for (const row of rows) {
         const { outer, inner } = records[Number(row['_offset'])] ?? assert.fail('no such record');
         assert.ok(holds(row['text'], outer), `${row['text']} of ${outer.join('')}`);
         assert.ok(holds(row['inner'], inner), `${row['inner']} of ${inner.join('')}`);
-        whole++;
-      }
-      for (const row of quarantine) {
-        const { outer, inner } = records[Number(row['_offset'])] ?? assert.fail('no such record');
-        assert.equal(row['code'], 'NUMBER_INEXACT');
-        assert.ok(
-          [outer, inner].some(([told = '']) => /^-?([\d.eE+-]{17,}|.*[eE]-\d{3})$/.test(told)),
-          'a number by itself is long or very small',
-        );
       }
     }),
     { numRuns: 20, interruptAfterTimeLimit: 20_000 },
   );
-  assert.ok(whole > 300, `only ${whole} records came through`);
 });
 
 for (const [source, json, wanted] of [
@@ -154,6 +120,20 @@ for (const [source, json, wanted] of [
   ['a"b', String.raw`{"a\"b":[2.50]}`, '[2.50]'],
   ['a.b', String.raw`{"a":{"\u0062":[3.50]},"other":{"b":[3.5]}}`, '[3.50]'],
   ['a.b', '{"a" : { "b" : {"c" : -0, "d": 1E5 } } }', '{"c":-0,"d":1E5}'],
+  ['n', '{"n":1.50}', '1.50'],
+  ['n', '{"n" : -0, "m":"n"}', '-0'],
+  ['n', '{"n":1e5}', '1e5'],
+  ['n', '{"n":-1E+400}', '-1E+400'],
+  ['n', '{"n":0.10000000000000000000}', '0.10000000000000000000'],
+  ['n.x', '{"n":{"x":\t2.0}}', '2.0'],
+  ['a.b', '{"b":7.0,"a":{"b":1.50}}', '1.50'],
+  ['größe', String.raw`{"gr\u00f6\u00dfe":1.50}`, '1.50'],
+  ['größe', '{"größe":100.0}', '100.0'],
+  ['a"b', String.raw`{"a\"b":2.50}`, '2.50'],
+  ['a/b~c', '{"a/b~c":"2.5","d":2.50}', '2.5'],
+  ['n', '{"n":1.50,"n":"1.5"}', '1.50'],
+  ['n', '{"n":"1.5","n":1.50}', '1.5'],
+  ['n', '{"other":{"n":"1.5"},"n":1.50}', '1.50'],
 ] as const)
   test(`alone in its window, ${source} of ${json} is '${wanted}'`, async () => {
     const mappings = [textOf(source, 'target')];
@@ -192,6 +172,16 @@ test('digits are missed where the column reads them and nowhere else', async () 
   assert.deepEqual(
     quarantine.map((row) => [row['_offset'], row['code']]),
     [['2', 'CAST_FAILED'], ...['3', '4', '5', '6', '7', '8'].map((offset) => [offset, 'NUMBER_INEXACT'])],
+  );
+});
+
+test('texts that look like numbers, and numbers beside them, stay what each of many records says', async () => {
+  const said = (i: number) => ['"1.5"', '1.50', `"${i}e5"`, `${i}.0e1`, '"-0"', '0', '5'][i % 7] ?? '';
+  const values = Array.from({ length: 3_000 }, (_, i) => `{"text":${said(i)},"in":{"text":"${i}.10"}}`);
+  const { rows } = await transform({ steps }, values);
+  assert.deepEqual(
+    rows.map((row) => [row['text'], row['inner']]),
+    values.map((_, i) => [said(i).replaceAll('"', ''), `${i}.10`]),
   );
 });
 

@@ -56,3 +56,17 @@ test('a field named as what SQL has of a record beside its columns is refused, a
   for (const name of ['__op', '_offsets', '__value2', 'key', '_deleted'])
     assert.equal(problemsOf([{ name, type: 'bigint' }], [{ rename_field: { [name]: 'a' } }]), '');
 });
+
+test('objects that a mapping reads by names which differ only in case are refused: SQL does not tell them apart', () => {
+  const mappings = (...sources: string[]) =>
+    sources.map((source, i) => [source, 'bigint', `c${i}`, 'bigint']);
+  const problemsOf = (...sources: string[]) =>
+    planFields({ ...mapped('a', 'a'), steps: parseSteps([{ apply_mapping: mappings(...sources) }]) })
+      .problems;
+  assert.deepEqual(problemsOf('a.b', 'A.c'), ["'a' and 'A' are read as objects and differ only in case"]);
+  assert.deepEqual(problemsOf('x.a.b', 'x.A.c'), [
+    "'x.a' and 'x.A' are read as objects and differ only in case",
+  ]);
+  assert.match(problemsOf('a.b', 'A.b').join(), /'a.b' and 'A.b' differ in nothing or only in case/);
+  assert.deepEqual(problemsOf('a.b', 'a.c', 'b.A', 'b.a2.x'), []);
+});

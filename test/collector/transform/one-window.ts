@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after } from 'node:test';
-import { DuckDBInstance } from '@duckdb/node-api';
 import type { SchemaSource, TableConfig, TransformResult } from '@sluice/collector/contracts.ts';
 import type { ReferenceSource } from '@sluice/collector/reference-place.ts';
 import { createTransformer } from '@sluice/collector/transform/transformer.ts';
 import type { KafkaRecord } from '@sluice/shared/records.ts';
+import { rowsOfSelect } from '../../support/parquet.ts';
 import { segmentOfRecords } from '../../support/segments.ts';
 import { temporaryDirectory } from '../../support/temp.ts';
 import { plainTable } from '../../support/written-lake.ts';
@@ -81,16 +81,10 @@ function recordOf(given: Given, offset: number): KafkaRecord {
 }
 
 async function readFile(path: string): Promise<Record<string, unknown>[]> {
-  const instance = await DuckDBInstance.create(':memory:');
-  const connection = await instance.connect();
   const reader = path.includes('.csv')
     ? `read_csv('${path}', header = false, all_varchar = true)`
     : path.includes('.json')
       ? `read_json('${path}')`
       : `read_parquet('${path}')`;
-  const result = await connection.runAndReadAll(`SELECT * FROM ${reader}`);
-  const rows = result.getRowObjectsJson() as Record<string, unknown>[];
-  connection.closeSync();
-  instance.closeSync();
-  return rows;
+  return await rowsOfSelect(`SELECT * FROM ${reader}`);
 }

@@ -59,6 +59,7 @@ message Old {
   repeated group Line = 7 { optional int64 y = 1; }
   optional group One = 8 { optional Old old = 1; }
   repeated int32 loose = 9;
+  map<string, Size> sizes = 10;
   extensions 100 to 200;
 }
 extend Old { optional int32 more = 100; }

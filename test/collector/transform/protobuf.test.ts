@@ -151,8 +151,14 @@ const EXACT: readonly (readonly [string, Name, Buffer, Readonly<Record<string, s
     ]),
     {
       line: '[{"y":5}]',
-      one: '{"old":{"needed":2,"seven":7,"text":"O\'Neil","size":"LARGE","none":"NaN","line":[],"loose":[]}}',
+      one: '{"old":{"needed":2,"seven":7,"text":"O\'Neil","size":"LARGE","none":"NaN","line":[],"loose":[],"sizes":{}}}',
     },
+  ],
+  [
+    'an entry without value, of an enum that has no 0',
+    'old.Old',
+    Buffer.concat([number(1, 1n), sized(10, sized(1, 'k')), sized(10, sized(1, 'l'), number(2, 0n))]),
+    { sizes: '{"k":"SMALL","l":0}' },
   ],
   ['an extension', 'old.Old', Buffer.concat([number(1, 1n), number(100, 5n)]), { needed: '1' }],
 ];

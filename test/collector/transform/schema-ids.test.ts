@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { deflateSync } from 'node:zlib';
 import type { FoundSchema, SchemaWant } from '@sluice/collector/contracts.ts';
+import { WINDOW_SCHEMAS_MAX } from '@sluice/collector/transform/decode/schemas.ts';
 import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
 import avsc from 'avsc';
 import { oneWindows } from './one-window.ts';
@@ -122,6 +123,29 @@ test('a window waits for a registry that cannot be asked, and nothing of it is l
     ['1', null],
     ['2', null],
   ]);
+});
+
+test('values that name ever more schemas end in quarantine behind the thousandth, whoever knows them', async () => {
+  const value = payload(schemaOf('n'), { n: 1 });
+  const ids = Array.from({ length: WINDOW_SCHEMAS_MAX + 10 }, (_, i) => 10_000 + i);
+  for (const id of ids) registry.schemas.set(String(id), avro(schemaOf('n')));
+  registry.asked = [];
+  const named = [...ids, ...ids.slice(0, 5)].map((id) => framed(id, value));
+  const known = await transform(confluent, named);
+  assert.equal(known.rows.length, WINDOW_SCHEMAS_MAX + 5);
+  assert.deepEqual(
+    known.quarantine.map(({ code }) => code),
+    ids.slice(WINDOW_SCHEMAS_MAX).map(() => 'SCHEMAS_MANY'),
+  );
+  assert.equal(registry.asked.length, WINDOW_SCHEMAS_MAX);
+  const next = await transform(confluent, named.slice(WINDOW_SCHEMAS_MAX));
+  assert.equal(next.rows.length, 15, 'a window of its own asks for what the one before did not');
+  for (const id of ids) registry.schemas.delete(String(id));
+  registry.asked = [];
+  const strange = ids.map((id) => framed(id + 100_000, value));
+  const { quarantine } = await transform(confluent, strange);
+  assert.equal(registry.asked.length, WINDOW_SCHEMAS_MAX);
+  assert.equal(quarantine.filter(({ code }) => code === 'SCHEMA_UNKNOWN').length, WINDOW_SCHEMAS_MAX);
 });
 
 test('a schema may name others', async () => {

@@ -38,18 +38,28 @@ const table: TableConfig = {
 };
 const BY_DAY: Partial<TableConfig> = { partitionBy: [{ kind: 'value', field: 'day', column: 'day' }] };
 
-/** Records {n, day} of a whole window, some of them replaced; the last chunk is a short one. */
-function valuesWith(replaced: ReadonlyMap<number, string>): string[] {
-  return Array.from({ length: TOTAL }, (_, n) => replaced.get(n) ?? `{"n":${n},"day":"mon"}`);
+type Replaced = ReadonlyMap<number, string>;
+
+/** Records {n, day} that fill a chunk, some of them replaced; the last chunk is a short one. */
+function chunkWith(baseOffset: number, replaced: Replaced) {
+  const length = Math.min(CHUNK, TOTAL - baseOffset);
+  const valueAt = (n: number) => replaced.get(n) ?? `{"n":${n},"day":"mon"}`;
+  return segmentOf(
+    Array.from({ length }, (_, i) => valueAt(baseOffset + i)),
+    { baseOffset },
+  );
 }
+
+const PLAIN = Array.from({ length: CHUNKS + 1 }, (_, i) => chunkWith(i * CHUNK, new Map()));
 
 let windows = 0;
 
-async function transform(changes: Partial<TableConfig>, values: readonly string[]) {
+async function transform(changes: Partial<TableConfig>, replaced: Replaced = new Map()) {
   const directory = join(home, `w${windows++}`);
-  const segments = Array.from({ length: CHUNKS + 1 }, (_, i) => {
-    const segment = segmentOf(values.slice(i * CHUNK, (i + 1) * CHUNK), { baseOffset: i * CHUNK });
-    return { segment, fromOffset: i * CHUNK };
+  const segments = PLAIN.map((plain) => {
+    const { startOffset: fromOffset, nextOffset } = plain;
+    const isPlain = ![...replaced.keys()].some((n) => fromOffset <= n && n < nextOffset);
+    return { segment: isPlain ? plain : chunkWith(fromOffset, replaced), fromOffset };
   });
   const request = { windowId: 'w', segments, openedMs: 0, directory };
   const result = await transformer.run({ ...request, table: { ...table, ...changes } });
@@ -84,7 +94,7 @@ async function groupsOf(path: string) {
 for (const partitioned of [{}, BY_DAY]) {
   const which = partitioned === BY_DAY ? 'a table by value' : 'a table without partitions';
   test(`${which} has one object a window, with every row once and in order`, async () => {
-    const { classes, files, read, from } = await transform(partitioned, valuesWith(new Map()));
+    const { classes, files, read, from } = await transform(partitioned);
     assert.equal(files.length, 1);
     assert.deepEqual(numbers(read), expected());
     const counted = { in: TOTAL, emitted: TOTAL - FILTERED, merged: 0, filtered: FILTERED, quarantined: 0 };
@@ -101,10 +111,7 @@ for (const [where, at] of [
   ['the last chunk', TOTAL - 3],
 ] as const) {
   test(`a record of another partition in ${where} is in an object of its own`, async () => {
-    const { classes, files, read } = await transform(
-      BY_DAY,
-      valuesWith(new Map([[at, `{"n":${at},"day":"tue"}`]])),
-    );
+    const { classes, files, read } = await transform(BY_DAY, new Map([[at, `{"n":${at},"day":"tue"}`]]));
     assert.deepEqual(
       files.map(({ partition, rows }) => [partition[0]?.value, rows]),
       [
@@ -121,7 +128,7 @@ for (const [where, at] of [
     ['a value that is not JSON', `{"n":${at}`],
   ] as const) {
     test(`${what} in ${where} is quarantined, and all others are written once`, async () => {
-      const { classes, files, read } = await transform(BY_DAY, valuesWith(new Map([[at, value]])));
+      const { classes, files, read } = await transform(BY_DAY, new Map([[at, value]]));
       assert.equal(files.length, 1);
       assert.equal(classes.quarantined, 1);
       assert.equal(classes.filtered, FILTERED);
@@ -138,7 +145,7 @@ test('a key and a reference file are there for every chunk that goes straight in
     { lookup: { file, keys: { day: 'name' }, columns: [{ from: 'nth', column: 'nth', type: 'int' }] } },
     { hash: { fields: ['day'], key } },
   ].map((step) => stepSchema.parse(step));
-  const { files, from } = await transform({ steps }, valuesWith(new Map()));
+  const { files, from } = await transform({ steps });
   const hash = createHmac('sha256', 'sixteen bytes and more').update('mon').digest('hex');
   const what = `count(*) FILTER (nth = 1 AND day = '${hash}') AS found`;
   assert.deepEqual(numbers((await database.rows(`SELECT ${what} FROM ${from}`))[0]), { found: TOTAL });
@@ -147,14 +154,14 @@ test('a key and a reference file are there for every chunk that goes straight in
 
 test('an object that has reached its size is followed by another', async () => {
   const output = { kind: 'parquet', compression: 'zstd', objectBytes: 200_000 } as const;
-  const { files, read } = await transform({ output }, valuesWith(new Map()));
+  const { files, read } = await transform({ output });
   assert.ok(files.length > 1 && files.length < CHUNKS, `${files.length} objects`);
   assert.deepEqual(numbers(read), expected());
 });
 
 test('row groups of more rows than a chunk holds are as large as they were asked to be', async () => {
   const output = { kind: 'parquet', compression: 'zstd', rowGroupRows: 100_000 } as const;
-  const { files } = await transform({ output }, valuesWith(new Map()));
+  const { files } = await transform({ output });
   const groups = await groupsOf(files[0]?.path ?? '');
   assert.ok(Number(groups[0]?.['row_group_num_rows']) >= 100_000);
 });

@@ -116,7 +116,7 @@ test('what was asked for a table that stepped aside meanwhile is not taken, and 
   assert.deepEqual(holder.told, [`fill claims-0 [20, 40) epoch ${FILL_EPOCH_MIN}`]);
   await park();
   holder.told.length = 0;
-  assert.equal(sequencer.segment(holder, rangeSegment(20, 40), FILL_EPOCH_MIN), 'skipped');
+  assert.equal(sequencer.segment(holder, rangeSegment(20, 40), FILL_EPOCH_MIN), 'stale');
   assert.equal(budget.bytes(), 0);
   await help();
   await clock.advance(0);

@@ -2,10 +2,11 @@
 // waits for it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { TransformResult } from '@sluice/collector/contracts.ts';
+import type { TransformRequest, TransformResult } from '@sluice/collector/contracts.ts';
 import { createEvents } from '@sluice/collector/events.ts';
 import { FILL_EPOCH_MIN } from '@sluice/collector/window/gap-fills.ts';
 import { createTableLane } from '@sluice/collector/window/table-lane.ts';
+import { SluiceError } from '@sluice/shared/errors.ts';
 import { createMetrics } from '@sluice/shared/metrics.ts';
 import { rangeSegment } from '../../support/fake-spool.ts';
 import { transformDouble, writerDouble } from '../../support/lane-doubles.ts';
@@ -141,10 +142,76 @@ test('values that became NULL and rules that broke in what is brought are told a
   const segment = rangeSegment(0, 10);
   writer.place(segment, 60);
   writer.gaps = [{ startOffset: 0, nextOffset: 10 }];
-  for (const part of lane.fills.partsOf(segment)) lane.fills.stage(segment, part, { release: () => {} });
+  for (const part of lane.fills.partsOf(segment))
+    lane.fills.stage(segment, part, { stored: undefined, release: () => {} });
   lane.fills.close();
   await lane.fills.drained();
   assert.deepEqual(writer.log, ['fill claims-0 [0, 10)']);
   assert.equal(log.said(/NULL/).length, 1);
   assert.equal(log.said(/rule/).length, 1);
+});
+
+test('a fill over its table’s error budget parks the table by name, and goes on with the config that helps', async () => {
+  const { fill, writers, transformer, lanes, done, clock, sequencer, link } = await behindGap();
+  const [writer, lane] = [writers['claims'] ?? assert.fail(), lanes[0]?.lane ?? assert.fail()];
+  const versions: string[] = [];
+  const { run } = transformer;
+  Object.assign(transformer, {
+    run: (request: TransformRequest) => {
+      versions.push(request.table.configVersion);
+      const over = new SluiceError('QUARANTINE_BUDGET_EXCEEDED', '80 of 100 records of a window');
+      return request.table.configVersion === 'v1' ? Promise.reject(over) : run(request);
+    },
+  });
+  assert.equal(fill(20, 40), 'staged');
+  await clock.advance(LINGER_MS);
+  await settle();
+  assert.equal(writer.status().state, 'parked');
+  assert.match(lane.stuck() ?? '', /^fill: QUARANTINE_BUDGET_EXCEEDED: 80 of 100.*claims-0 \[20, 40\)/);
+  await clock.advance(10 * 60_000);
+  assert.deepEqual(versions, ['v1'], 'tried again as a parked table is, or when it is told');
+  assert.equal(sequencer.segment(link, rangeSegment(60, 70), 0), 'staged', 'its windows go on');
+  lane.configure({ ...lane.table, configVersion: 'v2' });
+  writer.retryNow();
+  await done();
+  assert.deepEqual([versions, writer.status().state], [['v1', 'v2'], 'ready']);
+  assert.ok(writer.log.includes('fill claims-0 [20, 40)'));
+});
+
+test('what others filled while it was asked for is not waited for: a later gap is asked of the same stream', async () => {
+  const { writers, holder, sequencer, clock, lanes } = await behindGap();
+  const [writer, lane] = [writers['claims'] ?? assert.fail(), lanes[0]?.lane ?? assert.fail()];
+  assert.deepEqual(holder.told, [`fill claims-0 [20, 40) epoch ${FILL_EPOCH_MIN}`]);
+  writer.gaps = [];
+  writer.ackAll();
+  await sequencer.declare(holder, [{ ...declaredOf(), spoolRuns: [{ startOffset: 60, nextOffset: 80 }] }]);
+  writer.place(declaredOf(), 90);
+  writer.gaps = [{ startOffset: 60, nextOffset: 90 }];
+  await clock.advance(0);
+  lane.close('time');
+  assert.equal(holder.told.at(-1), `fill claims-0 [60, 80) epoch ${FILL_EPOCH_MIN + 1}`);
+});
+
+test('after a cut of its log the agent, which forgot what it was asked for, is asked again', async () => {
+  const { holder, sequencer, clock } = await behindGap();
+  const cut = { ...declaredOf(), offset: 55, leaderEpoch: 0, reason: 'less than before' };
+  sequencer.truncated(holder, cut);
+  await settle();
+  await clock.advance(0);
+  assert.ok(holder.told.includes(`fill claims-0 [20, 40) epoch ${FILL_EPOCH_MIN + 1}`), holder.told.join());
+});
+
+test('a segment of a gap that cannot be is named, not taken, and delays nothing behind it', async () => {
+  const { sequencer, holder, writers, done, fill } = await behindGap();
+  const second = linkOf();
+  const counts = { records: 9, control: 1, aborted: 0, absent: 0 };
+  const segment = (start: number, next: number, link = holder, epoch = FILL_EPOCH_MIN) =>
+    sequencer.segment(link, rangeSegment(start, next, { counts }), epoch);
+  assert.equal(fill(20, 30), 'staged');
+  assert.equal(segment(30, 40), 'stale');
+  await done();
+  assert.deepEqual(writers['claims']?.gaps, [{ startOffset: 30, nextOffset: 50 }]);
+  await sequencer.declare(second, [{ ...declaredOf(), spoolRuns: [{ startOffset: 30, nextOffset: 40 }] }]);
+  await done();
+  assert.equal(second.told.at(-1), `fill claims-0 [30, 40) epoch ${FILL_EPOCH_MIN + 1}`);
 });

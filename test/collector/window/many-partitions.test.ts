@@ -20,7 +20,7 @@ import { plainTable } from '../../support/written-lake.ts';
 const transformer = createTransformer({ memoryBytesMax: 256e6, threads: 1 });
 after(() => transformer.close());
 
-const CAP = 100;
+const CAP = 20;
 const cities: Partial<TableConfig> = {
   columns: [
     { name: 'n', type: 'bigint' },
@@ -34,6 +34,7 @@ const cities: Partial<TableConfig> = {
 async function published(change: Partial<TableConfig>, values: readonly (readonly string[])[]) {
   const log = recordingLogger();
   const writer = writerDouble();
+  writer.parkedWait = () => Promise.reject(new Error('parked'));
   const rows: Record<string, unknown>[] = [];
   writer.before = async ({ files }) => {
     rows.push(...(await rowsOfParquet(files.filter(({ output }) => output === 'rows').map((f) => f.path))));
@@ -46,7 +47,7 @@ async function published(change: Partial<TableConfig>, values: readonly (readonl
   for (const [partition, own] of values.entries()) {
     const segment = segmentOf(own, { topic: 'claims', partition, baseOffset: 0 });
     writer.place(segment, 0);
-    lane.stage({ segment, fromOffset: 0 }, { release: () => void released++ });
+    lane.stage({ segment, fromOffset: 0 }, { stored: undefined, release: () => void released++ });
   }
   lane.close('time');
   await lane.drained();
@@ -58,7 +59,7 @@ const valuesOf = (from: number, to: number, cityOf: (n: number) => number) =>
   Array.from({ length: to - from }, (_, i) => `{"n":${from + i},"city":"c${cityOf(from + i)}"}`);
 
 test('far more partition values than the cap: sets of files one after the other, nothing lost, twice or in quarantine', async () => {
-  const [one, two] = [valuesOf(0, 700, (n) => (n * 7) % 500), valuesOf(700, 1_200, (n) => n)];
+  const [one, two] = [valuesOf(0, 140, (n) => (n * 7) % 100), valuesOf(140, 240, (n) => n)];
   const { rows, commits, log } = await published(cities, [one, two]);
   assert.ok(commits.length >= 10, `${commits.length} sets`);
   for (const { files, classes } of commits) {
@@ -67,7 +68,7 @@ test('far more partition values than the cap: sets of files one after the other,
   }
   for (const partition of [0, 1])
     assertContiguous(commits.flatMap(({ ranges }) => ranges.filter((r) => r.partition === partition)));
-  const produced = Array.from({ length: 1_200 }, (_, n) => String(n));
+  const produced = Array.from({ length: 240 }, (_, n) => String(n));
   assertExactlyOnce(
     produced,
     rows.map(({ n }) => String(n)),
@@ -77,20 +78,33 @@ test('far more partition values than the cap: sets of files one after the other,
 });
 
 test('as many partition values as the cap are one set of files', async () => {
-  const { commits } = await published(cities, [valuesOf(0, 300, (n) => n % CAP)]);
+  const { commits } = await published(cities, [valuesOf(0, 3 * CAP, (n) => n % CAP)]);
   assert.equal(commits.length, 1);
   assert.equal(commits[0]?.files.length, CAP);
 });
 
+test('a window in several sets is held to its error budget as a whole, and its parts are not', async () => {
+  const good = valuesOf(0, 3 * CAP, (n) => n);
+  const bad = Array.from({ length: 6 }, () => 'not JSON');
+  const budget = { ...cities, quarantineRatioMax: 0.1 };
+  const within = await published(budget, [good, bad]);
+  assert.ok(within.commits.length > 2, `${within.commits.length} sets`);
+  assert.equal(within.rows.length, 3 * CAP);
+  const quarantined = within.commits.reduce((sum, { classes }) => sum + classes.quarantined, 0);
+  assert.equal(quarantined, bad.length);
+  const beyond = await published(budget, [good, [...bad, ...bad]]);
+  assert.deepEqual(beyond.commits, []);
+});
+
 test('one record of more rows than the cap allows partitions is written all the same', async () => {
-  const list = JSON.stringify(Array.from({ length: CAP + 50 }, (_, i) => `c${i}`));
+  const list = JSON.stringify(Array.from({ length: CAP + 10 }, (_, i) => `c${i}`));
   const table: Partial<TableConfig> = {
     ...cities,
     columns: [{ name: 'cities', type: 'array<string>' }],
     steps: [{ kind: 'explode', field: 'cities', column: 'city', outer: false, position: undefined }],
   };
   const { rows, commits } = await published(table, [[`{"cities":${list}}`]]);
-  assert.equal(rows.length, CAP + 50);
+  assert.equal(rows.length, CAP + 10);
   assert.equal(commits.length, 1);
 });
 
@@ -99,7 +113,8 @@ test('what is brought of a gap, or of the history, is held to the same cap', asy
     const writer = writerDouble();
     const filled: WindowCommit[] = [];
     writer.before = async (window) => void filled.push(window);
-    const table: TableConfig = { ...plainTable, ...cities, backfill: 'earliest' };
+    const change = { ...cities, backfill: 'earliest' as const, quarantineRatioMax: 0.1 };
+    const table: TableConfig = { ...plainTable, ...change };
     const lane = createTableLane({
       ...{ table, writer, transformer, workDir: temporaryDirectory() },
       ...{
@@ -109,15 +124,17 @@ test('what is brought of a gap, or of the history, is held to the same cap', asy
       },
     });
     const segment = segmentOf(
-      valuesOf(0, 450, (n) => n),
+      // The last 6 are a part of their own.
+      [...valuesOf(0, 84, (n) => n), ...Array.from({ length: 6 }, () => 'not JSON')],
       { topic: 'claims', partition: 0, baseOffset: 0 },
     );
     writer.place(segment, 1_000);
-    if (kind === 'fills') writer.gaps = [{ startOffset: 0, nextOffset: 450 }];
-    else writer.history = { from: 0, next: 0, to: 450 };
+    if (kind === 'fills') writer.gaps = [{ startOffset: 0, nextOffset: 90 }];
+    else writer.history = { from: 0, next: 0, to: 90 };
     const fills = kind === 'fills' ? lane.fills : lane.history.fills;
     let released = 0;
-    for (const part of fills.partsOf(segment)) fills.stage(segment, part, { release: () => void released++ });
+    for (const part of fills.partsOf(segment))
+      fills.stage(segment, part, { stored: undefined, release: () => void released++ });
     fills.close();
     await fills.drained();
     assert.ok(filled.length >= 5, `${filled.length} sets of ${kind}`);

@@ -12,7 +12,7 @@ import {
 import { isTaken, type Picked, type Quarantine } from './taken.ts';
 
 /** An entry names each of its records in the worst case: some 150 bytes. */
-const PART_RECORDS_MAX = 20_000;
+export const PART_RECORDS_MAX = 20_000;
 const PART_BYTES_MAX = 64 * 2 ** 20;
 /** Objects whose local copies are kept at a time. */
 const PART_OBJECTS_MAX = 200;

@@ -61,6 +61,10 @@ export interface Replayed {
   readonly taken: Pick<Classes, 'emitted' | 'merged' | 'filtered'>;
   /** Rows of each output. */
   readonly rows: Readonly<Record<string, number>>;
+  /** Values of them that the config let become NULL where they failed, by column. */
+  readonly nulled: Readonly<Record<string, number>>;
+  /** Rules that their rows broke and that are only reported, each held against one part at a time. */
+  readonly brokenRules: TransformResult['brokenRules'];
   /** Those that failed again and stay in quarantine, by their code of now. */
   readonly failed: Readonly<Record<string, number>>;
   /** Chosen records that an earlier replay took. */
@@ -136,7 +140,7 @@ function assertSameObjects(before: Quarantine, now: Quarantine, table: string): 
   throw new SluiceError('REPLAY_STOPPED', message, { place: table });
 }
 
-interface MadePart {
+interface MadePart extends Pick<TransformResult, 'nulled' | 'brokenRules'> {
   readonly windowId: string;
   readonly openedMs: number;
   readonly classes: Classes;
@@ -172,8 +176,9 @@ async function runPart(options: Options, task: RowsTask, part: Part): Promise<Ma
   assert(adds, `${table.name}: ${part.records} records became ${JSON.stringify(result.classes)}`);
   const files = result.files.filter(({ output }) => output !== 'quarantine');
   const classes = { in: taken, emitted, merged, filtered, quarantined: 0 };
-  const { configVersion } = result;
-  return { windowId, openedMs, classes, files, configVersion, picks, failed: failing.byCode };
+  const { configVersion, nulled, brokenRules } = result;
+  const made = { windowId, openedMs, classes, files, configVersion, nulled, brokenRules };
+  return { ...made, picks, failed: failing.byCode };
 }
 
 async function failedOf({ database }: Options, { files }: TransformResult) {
@@ -212,6 +217,8 @@ class Tally {
   #earlier = 0;
   readonly #taken = { emitted: 0, merged: 0, filtered: 0 };
   readonly #rows = new Map<string, number>();
+  readonly #nulled = new Map<string, number>();
+  readonly #broken: { output: string; rule: string; rows: number }[] = [];
   readonly #failed = new Map<string, number>();
   readonly #impossible = new Map<ImpossibleReason, number>();
   readonly #entries: number[] = [];
@@ -230,8 +237,16 @@ class Tally {
     this.#taken.merged += made.classes.merged;
     this.#taken.filtered += made.classes.filtered;
     for (const { output, rows } of made.files) addTo(this.#rows, output, rows);
+    for (const { column, values } of made.nulled) addTo(this.#nulled, column, values);
+    for (const broken of made.brokenRules) this.#addBroken(broken);
     for (const [code, n] of made.failed) addTo(this.#failed, code, n);
     if (entry !== undefined) this.#entries.push(entry);
+  }
+
+  #addBroken({ output, rule, rows }: Replayed['brokenRules'][number]): void {
+    const known = this.#broken.find((one) => one.output === output && one.rule === rule);
+    if (known === undefined) this.#broken.push({ output, rule, rows });
+    else known.rows += rows;
   }
 
   sum(): Replayed {
@@ -241,6 +256,8 @@ class Tally {
       run: this.#run,
       taken: { ...this.#taken },
       rows: Object.fromEntries(this.#rows),
+      nulled: Object.fromEntries(this.#nulled),
+      brokenRules: this.#broken.map((one) => ({ ...one })),
       failed: Object.fromEntries(this.#failed),
       earlier: this.#earlier,
       impossible: Object.fromEntries(this.#impossible),

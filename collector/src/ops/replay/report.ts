@@ -14,7 +14,8 @@ export function formatProgress({ table, run, failed, entries }: Replayed): strin
 }
 
 export function formatReplayed(replayed: Replayed): string {
-  const { table, dryRun, run, taken, rows, failed, earlier, impossible, entries } = replayed;
+  const { table, dryRun, run, taken, rows, nulled, brokenRules, failed, earlier, impossible } = replayed;
+  const { entries } = replayed;
   const inEntries =
     entries.length === 0
       ? ''
@@ -25,6 +26,13 @@ export function formatReplayed(replayed: Replayed): string {
     ...fates.map(([fate, n]) => `  ${fate} ${formatCount(n)}`),
     ...Object.entries(rows).map(
       ([output, n]) => `    ${formatCount(n)} rows in ${outputTable({ name: table }, output)}`,
+    ),
+    ...Object.entries(nulled).map(
+      ([column, n]) => `    ${formatCount(n)} values of ${column} failed and are NULL, as the column says`,
+    ),
+    ...brokenRules.map(
+      ({ output, rule, rows: n }) =>
+        `    ${formatCount(n)} rows in ${outputTable({ name: table }, output)} break the rule: ${rule}`,
     ),
     ...Object.entries(failed).map(([code, n]) => `  stays in quarantine ${formatCount(n)}: ${code}`),
     ...(earlier === 0 ? [] : [`  left out ${formatCount(earlier)}: an earlier replay took them`]),

@@ -152,9 +152,10 @@ function valueWriter(fields: readonly FieldCodec[], write: WriteKnown): WriteMes
     }, reader);
 }
 
+/** Of an enum the name that is declared first: that of 0, but where proto2 has none. */
 function zeroText(value: Exclude<ValueShape, { kind: 'message' }>): string {
   if (value.kind === 'scalar') return zeroOf(value.scalar);
-  const name = value.names.get(0);
+  const [name] = value.names.values();
   return name === undefined ? '0' : JSON.stringify(name);
 }
 

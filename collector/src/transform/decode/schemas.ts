@@ -3,14 +3,21 @@
 import { inflateSync } from 'node:zlib';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { FoundSchema, SchemaPlace, SchemaWant } from '../../contracts.ts';
-import type { OddCode } from '../columns.ts';
+import type { OddCode } from '../odd-record.ts';
 import { avroDecoder } from './avro.ts';
+import { avroFields } from './avro-fields.ts';
 import { type Messages, messagesOf } from './protobuf-frames.ts';
 import { textSchema } from './protobuf-text.ts';
+import { eitherFields, type SchemaField, type Typed } from './schema-fields.ts';
 import type { DecodeValue } from './value-reader.ts';
 
 /** Compiled schemas in memory; the one that came first makes room. */
 const SCHEMAS_MAX = 1_000;
+/**
+ * Ids that the values of one window may name. Each is held, or known to be unknown, until the window is made:
+ * one that made room while it is needed would be asked for without end.
+ */
+export const WINDOW_SCHEMAS_MAX = 1_000;
 const INFLATED_BYTES_MAX = 16 * 2 ** 20;
 
 export class SchemaWanted extends Error {
@@ -23,7 +30,7 @@ export class SchemaWanted extends Error {
 }
 
 export type Known =
-  | { readonly type: 'AVRO'; readonly decode: DecodeValue }
+  | ({ readonly type: 'AVRO'; readonly decode: DecodeValue } & Typed)
   | { readonly type: 'PROTOBUF'; readonly messages: Messages }
   | 'SCHEMA_UNKNOWN'
   | 'SCHEMA_UNUSABLE';
@@ -36,10 +43,12 @@ export class SchemaShelf {
     return this.#known.get(keyOf(want));
   }
 
-  put(want: SchemaWant, found: FoundSchema): void {
+  put(want: SchemaWant, found: FoundSchema): Known {
     const first = this.#known.keys().next().value;
     if (this.#known.size >= SCHEMAS_MAX && first !== undefined) this.#known.delete(first);
-    this.#known.set(keyOf(want), compiled(found, want.framing));
+    const known = compiled(found, want.framing);
+    this.#known.set(keyOf(want), known);
+    return known;
   }
 }
 
@@ -47,7 +56,10 @@ const keyOf = ({ framing, topicId, topic, id }: SchemaWant) => JSON.stringify([f
 
 function compiled({ type, schema, references }: FoundSchema, framing: SchemaWant['framing']): Known {
   try {
-    if (type === 'AVRO') return { type, decode: avroDecoder(schema, references) };
+    if (type === 'AVRO') {
+      const decode = avroDecoder(schema, references);
+      return { type, decode, fields: () => avroFields(schema, references) };
+    }
     if (type !== 'PROTOBUF') return 'SCHEMA_UNUSABLE';
     const files = [...references, schema].map((text, i) => ({ name: `schema ${i}`, text }));
     return { type, messages: messagesOf(textSchema(files), framing) };
@@ -99,7 +111,9 @@ export interface SchemaParts {
 export class WindowSchemas {
   readonly #shelf: SchemaShelf;
   readonly #ask: AskSchema;
-  readonly #unknown = new Set<string>();
+  /** What was asked for here, or taken from the shelf. */
+  readonly #held = new Map<string, Known>();
+  readonly #seen = new Set<Typed>();
   /** Whose values are read now. */
   from: SchemaPlace = { topic: '', topicId: '' };
 
@@ -109,18 +123,30 @@ export class WindowSchemas {
   }
 
   /** Throws SchemaWanted for one that is not here. */
-  get(framing: SchemaWant['framing'], id: string): Known {
+  get(framing: SchemaWant['framing'], id: string): Known | 'SCHEMAS_MANY' {
     const { topic, topicId } = this.from;
     const want = { framing, id, topic, topicId };
-    if (this.#unknown.has(keyOf(want))) return 'SCHEMA_UNKNOWN';
+    const key = keyOf(want);
+    const held = this.#held.get(key);
+    if (held !== undefined) return held;
+    if (this.#held.size >= WINDOW_SCHEMAS_MAX) return 'SCHEMAS_MANY';
     const known = this.#shelf.get(want);
     if (known === undefined) throw new SchemaWanted(want);
+    this.#held.set(key, known);
     return known;
   }
 
   async fetch(want: SchemaWant): Promise<void> {
     const found = await this.#ask(want);
-    if (found === undefined) this.#unknown.add(keyOf(want));
-    else this.#shelf.put(want, found);
+    this.#held.set(keyOf(want), found === undefined ? 'SCHEMA_UNKNOWN' : this.#shelf.put(want, found));
+  }
+  /** A value of the window is of this schema, or message. */
+  saw(typed: Typed): void {
+    this.#seen.add(typed);
+  }
+
+  /** Of all that values were of, in the order in which they came. */
+  fields(): readonly SchemaField[] {
+    return eitherFields([...this.#seen].map((typed) => typed.fields()));
   }
 }

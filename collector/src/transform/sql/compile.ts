@@ -7,11 +7,12 @@ import { DELETED } from './metadata.ts';
 import { type CompiledOutput, compileOutput, countRecords } from './outputs.ts';
 import { GOOD, partitionProblems } from './partitions.ts';
 import type { PlannedOutput } from './pipes.ts';
+import { plainForms } from './plain-forms.ts';
 import { type Layers, pluralStatements, stepLayers } from './plural.ts';
 import { keptBeside, quarantineColumns, selectQuarantine } from './quarantine.ts';
 import { type Context, inputLayer, isConverted, type Marks, rawBytes, readLayers } from './read-layers.ts';
 import { type Changed, columns, type InsertForm, type PlannedStep } from './steps/step.ts';
-import { type StraightSql, straightSql } from './straight.ts';
+import { type StraightReading, type StraightSql, straightSql } from './straight.ts';
 import { identifier } from './types.ts';
 
 export type { Marks } from './read-layers.ts';
@@ -40,8 +41,7 @@ export interface CompiledTable {
   readonly needsOriginals: boolean;
 }
 
-export interface InsertOptions {
-  readonly exactText: boolean;
+export interface InsertOptions extends StraightReading {
   readonly firstId?: number;
 }
 
@@ -60,16 +60,22 @@ export function compileTable(table: TableConfig, plan: FieldPlan, marks: Marks):
   const needed = { needsKeys, needsHeaders, needsOriginals };
   const keeps = keptBeside(table, needed);
   const context: Context = { table, plan, marks, ...needed, keepsDeleted, exactText: false, firstId: 0 };
+  const forms = plainForms(plan.source);
+  const read = ({ exactText, isPlain }: StraightReading) => ({
+    exactText,
+    plain: isPlain === true ? forms : undefined,
+  });
   const outputs = plan.outputs.map((output) => compileOutput(table, output));
   const [rows, ...named] = outputs;
   return {
     createStaged: plan.outputs.map((output) => createStaged(context, output)),
-    insertStaged: (form, how) => insertStaged({ ...context, ...how }, form),
+    insertStaged: (form, { firstId = 0, ...reading } = { exactText: false }) =>
+      insertStaged({ ...context, ...read(reading), firstId }, form),
     straight: straightSql(table, {
       plan,
       output: rows,
       columns: plan.outputs[0] === undefined ? [] : stagedColumns(context, plan.outputs[0]),
-      rows: (exactText) => stagedRows({ ...context, exactText }, 'clean'),
+      rows: (reading) => stagedRows({ ...context, ...read(reading), firstId: undefined }, 'clean'),
     }),
     countRecords: countRecords(plan.outputs, plan.plural),
     countNulled: plan.nulls ? countNulled(plan.outputs) : undefined,
@@ -143,7 +149,7 @@ function metadataOf({ needsKeys, needsHeaders, keepsDeleted }: Context): string[
   return metadata;
 }
 
-/** SELECT of the staged columns, one row a record. */
+/** SELECT of the staged columns, of each record the rows that it has before others are looked at. */
 function stagedRows(context: Context, form: InsertForm): string {
   const { table, plan, keepsDeleted } = context;
   const input = [inputLayer(context), ...readLayers(context, form)];
@@ -155,9 +161,10 @@ function stagedRows(context: Context, form: InsertForm): string {
   const end = finishLayers(context, last, fields);
   const raw = `CASE WHEN __problem IS NOT NULL THEN ${rawBytes(table)} END AS __raw`;
   const nulled = plan.nulls ? ', __nulled' : '';
+  const numbered = plan.plural ? ', __id, __nth[-1] AS _row' : '';
   return (
     `WITH ${[...input, ...layers, ...end.layers].join(',\n')}\n` +
-    `SELECT ${metadataOf(context).join(', ')}, __problem, __filtered, ${raw}${nulled}${columns(fields)} FROM ${end.last}`
+    `SELECT ${metadataOf(context).join(', ')}, __problem, __filtered, ${raw}${nulled}${numbered}${columns(fields)} FROM ${end.last}`
   );
 }
 

@@ -144,6 +144,7 @@ function scopeOf({ kind: step }: Step, planning: Planning): Scope {
     step,
     fields,
     topic: table.topic,
+    keepsDeleted: table.record.tombstones === 'keep',
     rowPath: plural ? ', __nth::VARCHAR' : '',
     plan: (steps, from) => planSteps(steps, from, planning),
     find(name) {
@@ -257,11 +258,16 @@ function checkPaths(input: InputFormat, fields: readonly SourceField[], problems
     if (type.kind === 'binary' && input.kind !== 'avro' && input.kind !== 'protobuf')
       problems.push(`'${name}': JSON and CSV hold no binary; read it as string`);
   }
+  const objects = new Map<string, string>();
   for (const { path } of fields)
     for (let length = 1; length < path.length; length++) {
       const parent = path.slice(0, length).join('.');
-      if (seen.has(parent.toLowerCase()))
-        problems.push(`'${parent}' is read both as a value and as an object`);
+      const lower = parent.toLowerCase();
+      if (seen.has(lower)) problems.push(`'${parent}' is read both as a value and as an object`);
+      const twin = objects.get(lower) ?? parent;
+      if (twin !== parent)
+        problems.push(`'${twin}' and '${parent}' are read as objects and differ only in case`);
+      objects.set(lower, twin);
     }
 }
 

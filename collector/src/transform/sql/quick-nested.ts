@@ -2,8 +2,10 @@
 // inside is, for certain, what nested.ts would make of it, that is taken. Where anything is in doubt - an
 // array that is missing or no array, an object without a value, a value that does not fit - nested.ts
 // decides, as if nobody had looked before. DuckDB reads NULL for null and for what is missing, a struct of
-// NULLs for what is no object, and NULL for what is no array.
+// NULLs for what is no object, and NULL for what is no array. Of fields that are plain (plain-forms.ts) the
+// values are proven before.
 import { fromJson, wantsJsonToken } from './conversions.ts';
+import { isProven, type PlainForms, plainReading } from './plain-forms.ts';
 import { type FieldType, identifier, literal, type ScalarType } from './types.ts';
 
 export interface QuickLook {
@@ -14,22 +16,33 @@ export interface QuickLook {
   value(read: string): string;
 }
 
+interface Place {
+  readonly depth?: number;
+  /** Where all values are plain. */
+  readonly plain?: PlainForms | undefined;
+  /** Of the field whose value it is; an element of an array has none. */
+  readonly name?: string;
+}
+
 /** undefined where a type has parts that DuckDB's own reading does not tell apart. */
-export function quickLook(type: FieldType, depth = 0): QuickLook | undefined {
+export function quickLook(type: FieldType, place: Place = {}): QuickLook | undefined {
+  const { depth = 0, plain, name } = place;
+  const proven = plain !== undefined && name !== undefined && isProven(plain, name, type);
   switch (type.kind) {
     case 'array':
-      return ofArray(quickLook(type.element, depth + 1), depth);
+      return ofArray(quickLook(type.element, { depth: depth + 1, plain }), depth, proven);
     case 'struct':
       return ofStruct(
         type.fields,
-        type.fields.map((field) => quickLook(field.type, depth)),
+        type.fields.map((field) => quickLook(field.type, { depth, plain, name: field.source })),
+        proven,
       );
     case 'map':
     case 'choice':
     case 'binary':
       return undefined;
     default:
-      return ofScalar(type);
+      return proven ? { ...plainReading(type), certain: () => 'true' } : ofScalar(type);
   }
 }
 
@@ -57,22 +70,27 @@ function ofScalar(type: ScalarType): QuickLook {
   };
 }
 
-function ofArray(element: QuickLook | undefined, depth: number): QuickLook | undefined {
+/** One that is proven is an array or null. */
+function ofArray(element: QuickLook | undefined, depth: number, proven: boolean): QuickLook | undefined {
   if (element === undefined) return undefined;
   const each = `__q${depth}`;
+  const certain = element.certain(each);
   return {
     structure: [element.structure],
-    certain: (read) =>
-      `coalesce(len(list_filter(${read}, lambda ${each}: NOT ${element.certain(each)})) = 0, false)`,
+    certain: (read) => {
+      if (proven && certain === 'true') return 'true';
+      return `coalesce(len(list_filter(${read}, lambda ${each}: NOT ${certain})) = 0, ${proven})`;
+    },
     value: (read) =>
       element.value(each) === each ? read : `list_transform(${read}, lambda ${each}: ${element.value(each)})`,
   };
 }
 
-/** Any value inside proves that there is an object. */
+/** Any value inside proves that there is an object; one that is proven is an object or null. */
 function ofStruct(
   fields: Extract<FieldType, { kind: 'struct' }>['fields'],
   looks: readonly (QuickLook | undefined)[],
+  proven: boolean,
 ): QuickLook | undefined {
   const parts = fields.flatMap(({ source, name }, i) => {
     const look = looks[i];
@@ -84,10 +102,12 @@ function ofStruct(
     structure: Object.fromEntries(parts.map(({ source, look }) => [source, look.structure])),
     certain(read) {
       const some = parts.map(({ source }) => `${at(read, source)} IS NOT NULL`).join(' OR ');
-      const all = parts.map(({ source, look }) => look.certain(at(read, source))).join(' AND ');
-      return `(${read} IS NULL OR ((${some}) AND ${all}))`;
+      const each = parts.map(({ source, look }) => look.certain(at(read, source)));
+      const all = [...(proven ? [] : [`(${some})`]), ...each.filter((one) => one !== 'true')];
+      return all.length === 0 ? 'true' : `(${read} IS NULL OR (${all.join(' AND ')}))`;
     },
     value(read) {
+      if (parts.every(({ source, name, look }) => source === name && look.value(name) === name)) return read;
       const values = parts.map(
         ({ source, name, look }) => `${identifier(name)} := ${look.value(at(read, source))}`,
       );

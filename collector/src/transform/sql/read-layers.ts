@@ -4,9 +4,10 @@ import type { TableConfig } from '../../contracts.ts';
 import { explodesArrays } from '../../table-input.ts';
 import { type TextPattern, textPattern } from '../text-pattern.ts';
 import { type Reads, readAs, type Told, wantsToken } from './convert.ts';
-import { exactText } from './exact-text.ts';
+import { exactNumber, exactText } from './exact-text.ts';
 import type { FieldPlan, SourceField } from './fields.ts';
 import { DELETED, headersSql, keySql } from './metadata.ts';
+import { isProven, type PlainForms, type PlainReading, plainReading } from './plain-forms.ts';
 import { problem, US } from './problems.ts';
 import { type QuickLook, quickLook } from './quick-nested.ts';
 import type { InsertForm } from './steps/step.ts';
@@ -29,8 +30,10 @@ export interface Context {
   readonly needsOriginals: boolean;
   readonly keepsDeleted: boolean;
   readonly exactText: boolean;
-  /** Records are numbered from here on, where a record may be several rows. */
-  readonly firstId: number;
+  /** Where all records are objects whose fields are so; a time that there never was then throws. */
+  readonly plain?: PlainForms | undefined;
+  /** Records are numbered from here on, where a record may be several rows; undefined where nobody asks. */
+  readonly firstId: number | undefined;
 }
 
 /** Whether a value becomes JSON that a schema has typed: every field is read as text. */
@@ -57,9 +60,8 @@ export function inputLayer({ table, plan, marks, firstId, ...context }: Context)
   const key = needsKeys ? `${split('k')} AS k` : 'NULL::VARCHAR AS k';
   const headers = needsHeaders ? `${split('h')} AS h` : 'NULL::VARCHAR AS h';
   const original = needsOriginals ? `${split('r')} AS r` : 'NULL::VARCHAR AS r';
-  const numbered = plan.plural
-    ? `, row_number() OVER () + ${firstId - 1} AS __id, []::INTEGER[] AS __nth`
-    : '';
+  const id = firstId === undefined ? 'NULL::BIGINT' : `row_number() OVER () + ${firstId - 1}`;
+  const numbered = plan.plural ? `, ${id} AS __id, []::INTEGER[] AS __nth` : '';
   const deleted = keepsDeleted ? `, v = ${literal(marks.nullMark)} AS ${DELETED}` : '';
   const nullOr = (column: string) => `nullif(${column}, ${literal(marks.nullMark)})`;
   const [keyValue, headersValue] = [keySql(table, nullOr('k')), headersSql(table, 'h')];
@@ -96,16 +98,21 @@ export function readLayers(context: Context, form: InsertForm): string[] {
 }
 
 function jsonLayers(context: Context, form: InsertForm): string[] {
-  const { table, plan, marks, exactText } = context;
+  const { table, plan, marks, exactText, plain } = context;
   const { source } = plan;
   const reads = isDecoded(table.input) ? 'decoded' : 'json';
+  const readings = source.map((field) => (plain === undefined ? undefined : plainRead(field, plain)));
   const asToken = (type: FieldType) => wantsToken(type, reads);
   const object =
     "(starts_with(__value, '{') OR starts_with(ltrim(__value, ' ' || chr(9) || chr(10) || chr(13)), '{'))";
   const readable = form === 'clean' ? object : `${object} AND json_valid(__value)`;
-  const looks = source.map(({ type }) => (isScalar(type) ? undefined : quickLook(type)));
-  const wanted = (i: number, type: FieldType) => looks[i]?.structure ?? (asToken(type) ? 'JSON' : 'VARCHAR');
+  const looks = source.map(({ type }, i) =>
+    isScalar(type) || readings[i] !== undefined ? undefined : quickLook(type),
+  );
+  const wanted = (i: number, type: FieldType) =>
+    looks[i]?.structure ?? readings[i]?.structure ?? (asToken(type) ? 'JSON' : 'VARCHAR');
   const parse = `from_json(__value, ${structureOf(source, wanted)})`;
+  const read = plain === undefined ? `CASE WHEN ${readable} THEN ${parse} END` : parse;
   const explodes = explodesArrays(table.input);
   const shown = { value: '__value', type: 'an object' };
   const other = explodes
@@ -114,18 +121,38 @@ function jsonLayers(context: Context, form: InsertForm): string[] {
   const notObject = `CASE WHEN r IS NOT NULL OR __value IS NULL THEN NULL WHEN json_valid(__value) THEN ${other} ELSE 'JSON_INVALID' END`;
   const texts = source.map(({ path, type }, i) => {
     if (looks[i] !== undefined) return `${extracted('r', path)} AS q${i}`;
-    return asToken(type) ? `${tokenOf('r', path)} AS t${i}` : `${extracted('r', path)} AS t${i}`;
+    return asToken(type) && readings[i] === undefined
+      ? `${tokenOf('r', path)} AS t${i}`
+      : `${extracted('r', path)} AS t${i}`;
   });
-  const mark = exactText ? marks.nullMark : undefined;
+  const spelling = reads === 'json' ? { exactText, nullMark: marks.nullMark } : undefined;
   return [
     ...(explodes ? elementLayers(marks.elementMark) : []),
-    `parsed AS (SELECT *, CASE WHEN ${readable} THEN ${parse} END AS r FROM ${explodes ? 'elements' : 'input'})`,
-    `texts AS (SELECT *, ${notObject} AS __unread, ${[...texts].join(', ')} FROM parsed)`,
+    `parsed AS (SELECT *, ${read} AS r FROM ${explodes ? 'elements' : 'input'})`,
+    `texts AS (SELECT *, ${plain === undefined ? notObject : 'NULL::VARCHAR'} AS __unread, ${texts.join(', ')} FROM parsed)`,
     ...lookLayers(source, looks),
     ...(explodes
-      ? placed(typedLayers(context, { reads, looks, mark, also: ', __at' }))
-      : typedLayers(context, { reads, looks, mark })),
+      ? placed(typedLayers(context, { reads, looks, spelling, also: ', __at' }))
+      : typedLayers(context, { reads, looks, spelling, readings })),
   ];
+}
+
+/** Of a value that is plain; one inside that is still in doubt throws, and all are read with care. */
+function plainRead({ path, type }: SourceField, plain: PlainForms): PlainReading | undefined {
+  const name = path.at(-1) ?? '';
+  if (isScalar(type))
+    return type.kind !== 'string' && isProven(plain, name, type) ? plainReading(type) : undefined;
+  const look = quickLook(type, { plain, name });
+  if (look === undefined) return undefined;
+  const { structure, value, certain } = look;
+  const doubt = "error('a value inside wants a closer look')";
+  return {
+    structure,
+    value: (read) =>
+      certain(read) === 'true'
+        ? value(read)
+        : `CASE WHEN ${certain(read)} THEN ${value(read)} ELSE ${doubt} END`,
+  };
 }
 
 const extracted = (from: string, path: readonly string[]) =>
@@ -227,9 +254,12 @@ function patternLayers({ regex, groups }: TextPattern, context: Context): string
 
 interface Reading {
   readonly reads: Reads;
-  readonly mark?: string | undefined;
+  /** Of JSON as its producer wrote it: with what its texts are found again as they are written. */
+  readonly spelling?: { readonly exactText: boolean; readonly nullMark: string } | undefined;
   /** By number of the column. */
   readonly looks?: readonly (QuickLook | undefined)[];
+  /** Of those that need no check. */
+  readonly readings?: readonly (PlainReading | undefined)[];
   /** Behind a comma: what else is handed on. */
   readonly also?: string;
 }
@@ -247,14 +277,16 @@ function looked(read: Told, look: QuickLook | undefined, i: number): Told {
 }
 
 function typedLayers(
-  { plan, keepsDeleted }: Pick<Context, 'plan' | 'keepsDeleted'>,
-  { reads, mark, looks = [], also = '' }: Reading,
+  { plan, keepsDeleted, plain }: Pick<Context, 'plan' | 'keepsDeleted' | 'plain'>,
+  { reads, spelling, looks = [], readings = [], also = '' }: Reading,
 ): string[] {
   const { source, nulls } = plan;
-  const conversions = source.map(({ type, path }, i) => {
+  const conversions = source.map(({ type, path }, i): Told => {
     const read = looked(readAs(type, reads), looks[i], i);
-    if (mark !== undefined && type.kind === 'string') return { ...read, value: exactText(path, mark) };
-    return read;
+    if (readings[i] !== undefined)
+      return { value: readings[i].value, fails: () => 'false', told: () => 'NULL' };
+    if (type.kind !== 'string' || spelling === undefined) return read;
+    return { ...read, value: (spelling.exactText ? exactText : exactNumber)(path, spelling.nullMark) };
   });
   const values = conversions.flatMap(({ value, wrong }, i) => [
     `${value(`t${i}`)} AS c${i}`,
@@ -266,7 +298,7 @@ function typedLayers(
   const parents = reads === 'text' ? [] : parentsOf(source);
   const isMissing = (i: number) => (looks[i] === undefined ? `t${i} IS NULL` : `q${i} IS NULL`);
   const problems = [
-    'WHEN __unread IS NOT NULL THEN __unread',
+    ...(plain === undefined ? ['WHEN __unread IS NOT NULL THEN __unread'] : []),
     ...parents.map((path) => {
       const pointer = literal(`$${path.map((part) => `."${part.replaceAll('"', '\\"')}"`).join('')}`);
       // A parent with a value below it is an object; asking would parse the whole record once more.
@@ -296,7 +328,7 @@ function typedLayers(
   return [
     `typed AS (SELECT *, ${values.join(', ')} FROM ${looks.some(Boolean) ? 'looked' : 'texts'})`,
     `read AS (SELECT _topic, _partition, _offset, _timestamp, _key, _headers, __value, __original${others}, ` +
-      `CASE ${problems.join('\n  ')} END AS __problem, false AS __filtered${counted}${named} FROM typed)`,
+      `${problems.length === 0 ? 'NULL::VARCHAR' : `CASE ${problems.join('\n  ')} END`} AS __problem, false AS __filtered${counted}${named} FROM typed)`,
   ];
 }
 

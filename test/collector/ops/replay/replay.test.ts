@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ReplayEntry, TableConfig } from '@sluice/collector/contracts.ts';
+import { PART_RECORDS_MAX } from '@sluice/collector/ops/replay/parts.ts';
+import { formatReplayed } from '@sluice/collector/ops/replay/report.ts';
 import type { Selection } from '@sluice/collector/ops/replay/selection.ts';
 import { CrashError, type Operation } from '../../../support/fake-object-store.ts';
 import {
@@ -67,6 +69,29 @@ test('the entry names exactly the records that were taken, by object', async () 
     [2, [0, 6, 7, 1]],
   ]);
   assert.deepEqual([entry?.configVersion, entry?.after, entry?.classes.in], ['v2', -1, 3]);
+});
+
+test('what a replay makes NULL, and the rules that its rows break, is told for all of its parts', async () => {
+  const lake = await quarantinedLake();
+  await lake.lake.write(
+    'claims',
+    Array.from({ length: PART_RECORDS_MAX }, () => '{"n":7.5}'),
+  );
+  const lenient: TableConfig = {
+    ...corrected,
+    columns: [{ name: 'n', type: 'int', onError: 'null' }],
+    steps: [...wrong.steps, { kind: 'evaluate_data_quality', rules: [{ complete: 'n' }], action: 'report' }],
+  };
+  const replayed = await replayOn(lake, lenient);
+  assert.deepEqual(replayed.nulled, { n: PART_RECORDS_MAX + 3 });
+  const rows = PART_RECORDS_MAX + 3;
+  assert.deepEqual(replayed.brokenRules, [{ output: 'rows', rule: 'n is complete', rows }]);
+  assert.equal(replayed.entries.length, 2);
+  const told = formatReplayed(replayed);
+  assert.match(told, /20,003 values of n failed and are NULL/);
+  assert.match(told, /20,003 rows in claims break the rule: n is complete/);
+  const { nulled, brokenRules } = await replayOn(lake, lenient);
+  assert.deepEqual([nulled, brokenRules], [{}, []], 'nothing was run');
 });
 
 test('a second replay of the same records takes nothing, and one of others takes those', async () => {

@@ -4,7 +4,7 @@ import type { StepOf } from '../../../step-config.ts';
 import { GOOD } from '../partitions.ts';
 import { problem } from '../problems.ts';
 import { identifier, literal } from '../types.ts';
-import { columns, type Place, type PlannedStep, type Scope, type WindowRule } from './step.ts';
+import { andNotDeleted, columns, type Place, type PlannedStep, type Scope, type WindowRule } from './step.ts';
 
 type Evaluate = StepOf<'evaluate_data_quality'>;
 type Rule = Evaluate['rules'][number];
@@ -36,9 +36,11 @@ interface PlannedRule extends Omit<WindowRule, 'action'> {
 }
 
 function planRule(rule: Rule, scope: Scope): PlannedRule {
+  // The mark of a deletion has no values that a rule could be about.
+  const held = GOOD + andNotDeleted(scope);
   const ofRow = (name: string, field: string, breaks: string): PlannedRule => ({
     ...{ name, field, breaks, ownSql: 'condition' in rule },
-    failed: (from) => `SELECT count(*) FROM ${from} WHERE ${GOOD} AND coalesce(${breaks}, false)`,
+    failed: (from) => `SELECT count(*) FROM ${from} WHERE ${held} AND coalesce(${breaks}, false)`,
   });
   if ('complete' in rule) {
     const column = scope.column(scope.find(rule.complete));
@@ -81,7 +83,8 @@ function ofWindow(rule: Extract<Rule, { unique: unknown } | { rows: unknown }>, 
   const base = { breaks: undefined, field: '', ownSql: false };
   if ('unique' in rule) {
     const keys = rule.unique.map((name) => scope.column(scope.find(name))).join(', ');
-    const groups = (from: string) => `SELECT count(*) AS n FROM ${from} WHERE ${GOOD} GROUP BY ${keys}`;
+    const held = GOOD + andNotDeleted(scope);
+    const groups = (from: string) => `SELECT count(*) AS n FROM ${from} WHERE ${held} GROUP BY ${keys}`;
     return {
       ...base,
       name: `${rule.unique.join(', ')} is unique`,
@@ -103,6 +106,7 @@ function quarantineLayers(rules: readonly PlannedRule[], fields: string, at: Pla
     const shown = field === '' ? "''" : identifier(field);
     return `WHEN ${broken} THEN ${problem('RULE_BROKEN', field, { value: shown, type: name })}`;
   });
-  const told = `CASE WHEN __problem IS NOT NULL OR __filtered THEN __problem ${found.join(' ')} END`;
+  const isHeld = `__problem IS NULL AND NOT __filtered${andNotDeleted(at)}`;
+  const told = `CASE WHEN NOT (${isHeld}) THEN __problem ${found.join(' ')} END`;
   return [`${at.name} AS (SELECT ${at.carry({ problem: told })}${fields} FROM ${at.from})`];
 }

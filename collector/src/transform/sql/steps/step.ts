@@ -29,7 +29,7 @@ export interface Place {
 }
 
 /** For a condition of a row that the mark of a deletion does not meet. */
-export const andNotDeleted = ({ keepsDeleted }: Pick<Place, 'keepsDeleted'>) =>
+export const andNotDeleted = ({ keepsDeleted }: { readonly keepsDeleted: boolean }) =>
   keepsDeleted ? ` AND NOT ${DELETED}` : '';
 
 /** SQL for what a layer finds out about a record. */
@@ -53,6 +53,8 @@ export interface PlannedStep {
   readonly nulls?: boolean;
   /** Makes several rows of one, or none: a record is then all its rows. */
   readonly multiplies?: boolean;
+  /** Each row stays one, whatever is in it. */
+  readonly keepsRows?: boolean;
   /** Rows that leave for tables of their own. */
   readonly branches?: readonly Branch[];
   /** SQL condition of the rows that stay where some leave. */
@@ -116,6 +118,8 @@ export interface Scope {
   /** SQL of the two halves of an HMAC key, from a file that is read when a window opens. */
   secret(keyFile: string): { readonly inner: string; readonly outer: string };
   readonly topic: string;
+  /** Some rows are the marks of deletions. */
+  readonly keepsDeleted: boolean;
   /** SQL, behind a comma, of where a row stands among those of its record; empty where each has one. */
   readonly rowPath: string;
   /** The table that a reference file is read into when a window opens. */
@@ -177,6 +181,7 @@ export function rowStep(made: readonly Made[]): PlannedStep {
   return {
     fields: made.map(({ name, type }) => ({ name, type })),
     layers: (at) => rowLayers(made, distinct, at),
+    keepsRows: true,
     mayThrow: distinct.some(({ mayThrow }) => mayThrow === true),
     nulls: distinct.some(({ onError }) => onError === 'null'),
   };

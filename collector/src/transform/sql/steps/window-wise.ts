@@ -2,6 +2,7 @@
 // whose rows are gone then are merged. A window is what was closed together, and no key is followed from one
 // to the next: sums of several windows are to be added up by who reads them.
 import type { StepOf } from '../../../step-config.ts';
+import { DELETED } from '../metadata.ts';
 import { GOOD } from '../partitions.ts';
 import { type FieldType, identifier, isScalar, literal, parseType, type ScalarType } from '../types.ts';
 import type { Field, PlannedStep, Scope, WindowStep } from './step.ts';
@@ -17,12 +18,19 @@ export function planDropDuplicates(step: StepOf<'drop_duplicates'>, scope: Scope
   if (step.orderBy !== undefined) scope.find(step.orderBy);
   const order = [...(step.orderBy === undefined ? [] : [identifier(step.orderBy)]), ...ARRIVAL];
   if (scope.rowPath !== '') order.push('_row');
+  // The mark of a deletion that lacks what tells rows apart, or orders them, is nobody's duplicate.
+  const told = step.orderBy === undefined ? keys : [...keys, identifier(step.orderBy)];
+  const isApart = scope.keepsDeleted
+    ? `(${DELETED} AND (${told.map((column) => `${column} IS NULL`).join(' OR ')}))`
+    : undefined;
+  const groups = isApart === undefined ? keys : [...keys, isApart];
+  const stays = isApart === undefined ? '' : `${isApart} OR `;
   const direction = step.keep === 'last' ? 'DESC NULLS LAST' : 'ASC NULLS LAST';
   const ordered = order.map((column) => `${column} ${direction}`).join(', ');
   const windowStep: WindowStep = {
     create: ({ from, to }) =>
       `CREATE OR REPLACE TEMP TABLE ${to} AS SELECT * FROM ${from} WHERE ${GOOD} ` +
-      `QUALIFY row_number() OVER (PARTITION BY ${keys.join(', ')} ORDER BY ${ordered}) = 1 ` +
+      `QUALIFY ${stays}row_number() OVER (PARTITION BY ${groups.join(', ')} ORDER BY ${ordered}) = 1 ` +
       'ORDER BY _partition, _offset',
     ofRecords: true,
   };
@@ -33,8 +41,13 @@ function windowWise(fields: readonly Field[], step: WindowStep): PlannedStep {
   return { fields, layers: () => [], windowWise: [step] };
 }
 
-/** A table of groups has none of what is known of a record. */
-function grouped(by: readonly Field[], made: readonly (Field & { readonly sql: string })[]): PlannedStep {
+/** A table of groups has none of what is known of a record; none of them is the mark of a deletion. */
+function grouped(
+  scope: Scope,
+  by: readonly Field[],
+  made: readonly (Field & { readonly sql: string })[],
+): PlannedStep {
+  const deleted = scope.keepsDeleted ? `, false AS ${DELETED}` : '';
   const columns = [
     ...by.map(({ name }) => identifier(name)),
     ...made.map(({ name, type, sql }) => `(${sql})::${type.duckdb} AS ${identifier(name)}`),
@@ -43,7 +56,7 @@ function grouped(by: readonly Field[], made: readonly (Field & { readonly sql: s
   return windowWise([...by, ...made.map(({ name, type }) => ({ name, type }))], {
     create: ({ from, to }) =>
       `CREATE OR REPLACE TEMP TABLE ${to} AS SELECT ${columns.join(', ')}, NULL::VARCHAR AS __problem, ` +
-      `false AS __filtered FROM ${from} WHERE ${GOOD} GROUP BY ${keys} ORDER BY ${keys}`,
+      `false AS __filtered${deleted} FROM ${from} WHERE ${GOOD} GROUP BY ${keys} ORDER BY ${keys}`,
     ofRecords: false,
   });
 }
@@ -59,7 +72,7 @@ export function planAggregate(step: StepOf<'aggregate'>, scope: Scope): PlannedS
     }
     return { name: column, type: resultOf(called, field, scope), sql: `${called}(${scope.column(field)})` };
   });
-  return grouped(by, made);
+  return grouped(scope, by, made);
 }
 
 /** Sums are exact: whole numbers and decimals have room for 38 digits, and one more fails the window. */
@@ -88,5 +101,5 @@ export function planPivot(step: StepOf<'pivot'>, scope: Scope): PlannedStep {
     const type = resultOf(step.function, field, scope);
     return { name: column, type, sql: `${step.function}(${value}) ${is}` };
   });
-  return grouped(by, made);
+  return grouped(scope, by, made);
 }

@@ -36,6 +36,7 @@ export interface ConnectRequest {
     | { $case: "assigned"; value: Assigned }
     | { $case: "revoked"; value: Revoked }
     | { $case: "truncated"; value: Truncated }
+    | { $case: "historyWaits"; value: HistoryWaits }
     | { $case: "logs"; value: Logs }
     | { $case: "schemaReply"; value: SchemaReply }
     | undefined;
@@ -248,7 +249,8 @@ export interface Rewind {
 /**
  * Of a partition that is assigned to the agent: what Kafka has of [start_offset, next_offset) now is read beside the
  * group and sent under this epoch while nothing else is to be sent, at most `bytes_max` of payload but at least one
- * segment. What Kafka no longer has is said by a Gap under this epoch. A later one takes the place of this.
+ * segment. What Kafka no longer has is said by a Gap under this epoch, and that it has nothing more to read now by
+ * HistoryWaits. A later one takes the place of this.
  */
 export interface ReadHistory {
   topic: string;
@@ -258,6 +260,14 @@ export interface ReadHistory {
   nextOffset: number;
   rewindEpoch: number;
   bytesMax: number;
+}
+
+/**
+ * What ReadHistory asked for under this epoch is over before its end: a transaction is open there, or Kafka did not
+ * answer. The rest is asked for again later, and another partition's meanwhile.
+ */
+export interface HistoryWaits {
+  rewindEpoch: number;
 }
 
 export interface Hold {
@@ -347,6 +357,9 @@ export const ConnectRequest: MessageFns<ConnectRequest> = {
       case "truncated":
         Truncated.encode(message.body.value, writer.uint32(58).fork()).join();
         break;
+      case "historyWaits":
+        HistoryWaits.encode(message.body.value, writer.uint32(66).fork()).join();
+        break;
       case "logs":
         Logs.encode(message.body.value, writer.uint32(162).fork()).join();
         break;
@@ -416,6 +429,14 @@ export const ConnectRequest: MessageFns<ConnectRequest> = {
             }
 
             message.body = { $case: "truncated", value: Truncated.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.body = { $case: "historyWaits", value: HistoryWaits.decode(reader, reader.uint32()) };
             continue;
           }
           case 20: {
@@ -2412,6 +2433,52 @@ export const ReadHistory: MessageFns<ReadHistory> = {
             }
 
             message.bytesMax = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseHistoryWaits(): HistoryWaits {
+  return { rewindEpoch: 0 };
+}
+
+export const HistoryWaits: MessageFns<HistoryWaits> = {
+  encode(message: HistoryWaits, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.rewindEpoch !== 0) {
+      writer.uint32(8).uint32(message.rewindEpoch);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HistoryWaits {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHistoryWaits();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.rewindEpoch = reader.uint32();
             continue;
           }
         }
