@@ -24,7 +24,7 @@ import type {
 } from '../../contracts.ts';
 import { fileName, outputLocation, partitionPrefix, rebuiltLocation } from '../../lake/object-keys.ts';
 import { StandingObjects } from '../../ledger/standing-objects.ts';
-import { placeKey, sumOf } from '../../ledger/swaps.ts';
+import { overtaken, placeKey, sumOf } from '../../ledger/swaps.ts';
 import { partitionScheme } from '../../partition-scheme.ts';
 import { type Database, openDatabase } from '../../transform/duckdb.ts';
 import type { LakeReader } from '../lake-reader.ts';
@@ -232,6 +232,7 @@ async function swapIn(options: Options, { plan, made, source, writer }: Swapping
   const { publishedThrough: asOf } = writer.status();
   const { fold } = await reader.ledger(table.name);
   const through = fold.nextSequence - 1;
+  if (fold.lastReplay !== plan.after) throw overtaken(fold, plan.after);
   const carried = await carriedOf(options, plan, places);
   const movesNow = () => movesOf({ table, made, carried }, places);
   await copyCarried(options, movesNow(), asOf);

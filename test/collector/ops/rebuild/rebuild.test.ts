@@ -2,6 +2,7 @@
 // and afterwards, wherever its rows were and wherever they go, and whoever writes the table meanwhile.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { ObjectStore } from '@sluice/collector/contracts.ts';
 import { createDirectoryObjectStore } from '@sluice/collector/lake/directory-object-store.ts';
 import { formatPlan, formatRebuilt } from '@sluice/collector/ops/rebuild/report.ts';
 import { verify, verifyOffset } from '@sluice/collector/ops/verify/verify.ts';
@@ -125,6 +126,28 @@ test('what is committed while it runs, before and after the swap, is neither los
   await late.flushPublished();
   await writeBoth(lake, value(9, 'a'), value(10, 'e'));
   assert.deepEqual(await seenBy(lake), ['0 a', '1 c', '10 e', ...meanwhile.slice(2), '9 a'].sort(byOffset));
+  assert.deepEqual(await findingsOf(lake), []);
+});
+
+test('what is committed between the last copy and the entry goes along as well', async () => {
+  const lake = await wronglyWritten();
+  const clock = lake.lake.readerOptions.clock as ManualClock;
+  const toMs = clock.wallMs() + 1;
+  await clock.advance(3_600_000);
+  await writeBoth(lake, value(6, 'a'));
+  let copies = 0;
+  const slow: ObjectStore = {
+    ...lake.store,
+    async publish(...args) {
+      await lake.store.publish(...args);
+      if (copies++ > 0) return;
+      await writeBoth(lake, value(7, 'a'), value(8, 'e'));
+      await lake.lake.writerOf('claims').flushPublished();
+    },
+  };
+  await rebuildOn(lake, rightDay, { time: { fromMs: undefined, toMs }, store: slow });
+  assert.equal(copies, 1);
+  assert.deepEqual(await seenBy(lake), [...AFTER, '6 a', '7 a', '8 e']);
   assert.deepEqual(await findingsOf(lake), []);
 });
 
