@@ -37,7 +37,7 @@ const table = z.strictObject({
     .optional()
     .describe(
       'Columns to read and their types; for csv in the order of the line. Else the first apply_mapping’s. ' +
-        '`detect`: found in the records of the first window, and added as later ones bring them (docs/transforms.md)',
+        '`detect`: found in the records of the first window, or their schemas, and added as later ones bring them',
     ),
   window: z
     .strictObject({
@@ -111,7 +111,7 @@ export const collectorSchema = z.strictObject({
       workDir: z
         .string()
         .default('/var/lib/sluice-collector')
-        .describe('Directory for the files of windows; empty again after each'),
+        .describe('Directory for the files of windows and for staged segments; empty when it is done'),
       drainTimeout: duration()
         .prefault('110s')
         .describe('After SIGTERM: how long open windows may still be published'),
@@ -167,7 +167,8 @@ export const collectorSchema = z.strictObject({
     .strictObject({
       stagingBytesMax: byteSize()
         .prefault('256MiB')
-        .describe('Segments in memory, of all windows that are not yet published'),
+        .describe('Segments of all windows that are not yet published, in memory and in collector.workDir'),
+      stagingMemory: byteSize().prefault('16MiB').describe('As much of that is in memory, the rest on disk'),
       creditBytesMax: byteSize().prefault('16MiB').describe('What one agent may have under way'),
       connectionsMax: z.int().min(1).max(10_000).default(256).describe('Connections of agents at once'),
       transformMemory: byteSize().prefault('512MiB').describe('Memory of DuckDB'),
@@ -253,9 +254,9 @@ function detectionProblems(table: ParsedTable | undefined): Omit<Problem, 'path'
   const { format, output } = table;
   const remedy = 'write the columns down; `sluice-collector detect` proposes those of json and csv';
   const kind = typeof format === 'string' ? format : (Object.keys(format)[0] ?? '');
-  const hasHeader = typeof format === 'object' && 'csv' in format && format.csv.header !== 'none';
-  if (!['json', 'csv'].includes(kind) || hasHeader)
-    return [{ message: `columns of ${hasHeader ? 'csv with a header' : kind} are not detected`, remedy }];
+  const isLine = typeof format === 'object' && 'csv' in format && format.csv.header === 'line';
+  if (!['json', 'csv', 'avro', 'protobuf'].includes(kind) || isLine)
+    return [{ message: `columns of ${isLine ? 'csv with header: line' : kind} are not detected`, remedy }];
   if (typeof format === 'object' && 'json' in format && format.json.array === 'explode')
     return [{ message: 'columns of exploded arrays are not detected', remedy }];
   if (output.format !== 'csv') return [];
@@ -289,7 +290,8 @@ function locationProblems(tables: readonly ParsedTable[]): Problem[] {
   return tables.flatMap((parsed, index) => {
     const { name } = parsed;
     const location = locationOf(parsed);
-    const own = [location, ...sideOutputs(parsed.steps).map((output) => `${location}_${output}`)];
+    const outputs = [location, ...sideOutputs(parsed.steps).map((output) => `${location}_${output}`)];
+    const own = outputs.flatMap((one) => [one, `${one}.rebuilt`]);
     const clash = taken.find((other) => own.some((one) => overlaps(one, other.location)));
     taken.push(...own.map((one) => ({ name, location: one })));
     const at = { path: ['tables', index, 'location'] };

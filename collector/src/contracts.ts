@@ -3,7 +3,7 @@ import type { OffsetRange } from '@sluice/shared/offset-range.ts';
 import type { LogPlace, PartitionId } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { BackfillLedger, HistoryLink } from './backfills.ts';
-import type { Classes, LedgerRange, LedgerReplay, OutputName } from './entries.ts';
+import type { Classes, LedgerRange, LedgerReplay, LedgerSwap, OutputName } from './entries.ts';
 import type { TableUpkeep } from './table-upkeep.ts';
 import type { Column, SchemaNews, TableConfig } from './tables.ts';
 
@@ -21,6 +21,15 @@ export interface StagedSegment {
   readonly fromOffset: number;
   /** Its end was cut off: how many records are left nobody has counted. */
   readonly isClipped?: true;
+  /** Where its payload lies, if not with `segment`, whose own is empty then. */
+  readonly stored?: StoredPayload | undefined;
+}
+
+/** A payload that is not in memory. */
+export interface StoredPayload {
+  readonly byteLength: number;
+  /** Bytes of the reader’s own; STAGING_UNREADABLE where the disk does not give them back. */
+  read(): Promise<Uint8Array>;
 }
 
 /** What one connected agent declares of a partition. */
@@ -268,6 +277,14 @@ export interface ReplayCommit
   extends Omit<WindowCommit, 'ranges'>,
     Pick<LedgerReplay, 'after' | 'replayed'> {}
 
+/** Windows that were made again, for one entry. */
+export interface SwapCommit {
+  /** Number of the last replay or swap that is taken into account. */
+  readonly after: number;
+  /** Asked again whenever others were first: it carries what every entry so far has in the partitions. */
+  propose(): LedgerSwap;
+}
+
 export interface TableWriterStatus {
   /**
    * halted: an invariant broke, nothing more is written. parked: denied or incompatible; tried again ever
@@ -339,11 +356,16 @@ export interface TableWriter extends BackfillLedger, TableUpkeep {
   close(): void;
 }
 
-/** The same ledger, for whoever runs quarantined records again. */
+/** The same ledger, for whoever runs records again. */
 export interface ReplayingWriter extends TableWriter {
   /**
    * Resolves with the number of its entry when its objects are published. REPLAY_OVERTAKEN where another
    * replay came first.
    */
   replay(replay: ReplayCommit): Promise<number>;
+  /**
+   * Resolves with the number of its entry when readers see the partitions at their new places.
+   * REBUILD_OVERTAKEN where a replay or another rebuild came first.
+   */
+  swap(swap: SwapCommit): Promise<number>;
 }

@@ -151,7 +151,9 @@ export interface ReplayedObject {
 
 /** What a replay made of quarantined records: those that failed again are not among them. */
 export interface LedgerReplay extends Omit<LedgerWindow, 'ranges'> {
-  /** Number of the replay before this one, -1 for none: what was taken up to there is not taken here. */
+  /**
+   * Number of the replay or swap before this one, -1 for none: what was taken up to there is not taken here.
+   */
   readonly after: number;
   readonly replayed: readonly ReplayedObject[];
 }
@@ -161,18 +163,71 @@ export interface ReplayEntry extends LedgerEntryBase, LedgerReplay {
   readonly kind: 'replay';
 }
 
-/**
- * Reserved: one partition of an output moves to other objects. No version writes it yet, and a fold stops at
- * it.
- */
-export interface SwapEntry extends LedgerEntryBase {
-  readonly kind: 'swap';
-  readonly output: LedgerOutput['output'];
-  readonly partition: LedgerOutput['partition'];
+/** A window that was made again, with what became of its records now. */
+export interface RemadeWindow {
+  /** Number of its entry. */
+  readonly entry: number;
+  readonly classes: Classes;
+  readonly rows: Readonly<Record<OutputName, number>>;
+}
+
+/** An object that stands before its entry does, where no reader looks yet. */
+export interface RemadeObject {
+  /** Number of the window's entry. */
+  readonly entry: number;
+  /** Its key is the partition's `to` and this. */
+  readonly name: string;
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly rows: number;
+}
+
+/** An object that is not made again and goes along: the same bytes, under `to` and the name that it has. */
+export interface CarriedObject {
+  /** Number of the entry that answers for it. */
+  readonly entry: number;
   readonly from: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** One partition of an output that is another place from now on, and all that is there. */
+export interface MovedPartition {
+  readonly output: OutputName;
+  readonly partition: LedgerOutput['partition'];
+  /** Prefix of keys, with a slash at its end; nobody else ever writes there. */
   readonly to: string;
-  /** Everything up to this number is in `to`; later entries name it themselves. */
+  readonly made: readonly RemadeObject[];
+  readonly carried: readonly CarriedObject[];
+}
+
+/** What a rebuild made. */
+export interface LedgerSwap {
+  readonly rebuildId: string;
+  readonly configVersion: string;
+  readonly partitionedBy: readonly string[];
+  /** Where the records came from, for people. */
+  readonly source: string;
+  /** Number of the replay or swap before this one, -1 for none: what came since makes this one void. */
+  readonly after: number;
+  /** What is carried of entries up to this number stands under `to` already; later ones are copied there. */
   readonly asOf: number;
+  /** Classes of the windows until now, added up. */
+  readonly before: Classes;
+  /** By ascending number. */
+  readonly windows: readonly RemadeWindow[];
+  /** Replays whose records all lie in these windows: their rows are taken back into them. */
+  readonly replays: readonly number[];
+  readonly moves: readonly MovedPartition[];
+}
+
+/**
+ * Windows that were made again from their records. Each partition that they had objects in, or have now,
+ * moves as a whole: every object of an entry before this one that lies in it is named here, and entries
+ * behind this one name their objects where it is now.
+ */
+export interface SwapEntry extends LedgerEntryBase, LedgerSwap {
+  readonly kind: 'swap';
 }
 
 export type LedgerEntry =
@@ -193,7 +248,10 @@ export type WindowEntry = CommitEntry | FillEntry;
 /** Entries with objects to publish. */
 export type ObjectsEntry = WindowEntry | ReplayEntry;
 
-type Proposed<E> = E extends SwapEntry ? never : Omit<E, keyof LedgerEntryBase>;
+/** Entries behind which nothing is acknowledged before they are published. */
+export type PublishedFirst = ObjectsEntry | SwapEntry;
+
+type Proposed<E> = E extends LedgerEntry ? Omit<E, keyof LedgerEntryBase> : never;
 
 /** Entry as a writer proposes it; the ledger adds the rest. */
 export type Proposal = Proposed<LedgerEntry> extends infer P ? P : never;

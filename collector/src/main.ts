@@ -1,8 +1,6 @@
-// sluice-collector: run, check, status, verify, replay, query, explain, test, detect, pki. The only place
+// sluice-collector: run, check, status, verify, replay, rebuild, query, explain, test, detect, pki. The place
 // where the collector's parts are made from its config.
-import { mkdtempSync, rmSync } from 'node:fs';
-import { hostname, tmpdir } from 'node:os';
-import { isAbsolute, join } from 'node:path';
+import { hostname } from 'node:os';
 import { systemClock } from '@sluice/shared/clock.ts';
 import { type Command, runCommandLine, UsageError } from '@sluice/shared/command-line.ts';
 import { createLogger } from '@sluice/shared/log.ts';
@@ -11,35 +9,29 @@ import { startOpsServer, VERDICT_EXIT } from '@sluice/shared/ops-server.ts';
 import { httpUrl, printStatus } from '@sluice/shared/print-status.ts';
 import { EXIT, reloadOnHangup, runUntilSignal } from '@sluice/shared/process-life.ts';
 import { systemRandom } from '@sluice/shared/random.ts';
-import { createCatalog } from './catalog/open-catalog.ts';
-import { glueSchemas, s3References, schemasBy, withReferences } from './clients.ts';
+import { glueSchemas, s3References, withReferences } from './clients.ts';
 import { createCollector } from './collector.ts';
 import { type CollectorConfig, configPath, loadCollectorConfig } from './config.ts';
-import type { Catalog, ObjectStore, ReplayingWriter, TableConfig } from './contracts.ts';
-import { createDetectingTable } from './detecting-table.ts';
 import { createEvents } from './events.ts';
-import { createObjectStore } from './lake/open-store.ts';
-import { createTableWriter } from './ledger/table-writer.ts';
+import { openLake, openStore, withReader } from './opened-lake.ts';
 import { assertTables, checkCollector } from './ops/check.ts';
 import { detectCommand } from './ops/detect.ts';
 import { formatExamples, runExamples } from './ops/examples.ts';
 import { explainTable } from './ops/explain.ts';
-import { LakeReader } from './ops/lake-reader.ts';
 import { registerMetrics } from './ops/metrics.ts';
 import { pkiCommand } from './ops/pki.ts';
 import { formatTable, runQuery } from './ops/query.ts';
+import { parseChosenTime } from './ops/rebuild/selection.ts';
 import { configReader } from './ops/reload.ts';
-import { type Replayed, replay } from './ops/replay/replay.ts';
-import { formatProgress, formatReplayed, isIncomplete } from './ops/replay/report.ts';
-import { parseSelection, type Selection } from './ops/replay/selection.ts';
-import { withWriter } from './ops/replay/writer-session.ts';
-import { collectorSchemas, schemaDocument } from './ops/schema-document.ts';
+import { parseSelection } from './ops/replay/selection.ts';
+import { schemaDocument } from './ops/schema-document.ts';
 import { askCollector } from './ops/verify/kafka.ts';
 import { type AskedOffset, parseOffset } from './ops/verify/ledger-word.ts';
 import { formatVerification } from './ops/verify/report.ts';
 import { verify, verifyOffset, withKafka } from './ops/verify/verify.ts';
+import { runRebuild, runReplay, tablesNamed } from './reruns.ts';
 import { knownTables } from './schema/known-tables.ts';
-import { createTransformer, type TransformerWithChecks } from './transform/transformer.ts';
+import { createTransformer } from './transform/transformer.ts';
 import { COLLECTOR_VERSION } from './version.ts';
 
 const DEFAULT_CONFIG = '/etc/sluice/collector.yaml';
@@ -122,7 +114,34 @@ const commands: Readonly<Record<string, Command>> = {
       const selection = parseSelection({ code, from, to, offset }, flags['all'] === true);
       const dryRun = flags['dry-run'] === true;
       const call = { name, selection, dryRun, json: flags['json'] === true, collector };
-      return runReplay(load(options), call);
+      return runReplay(worldOf(load(options)), call);
+    },
+  },
+  rebuild: {
+    summary:
+      'Makes windows again from a raw table of the topic, and swaps their partitions by one ledger entry.',
+    options: {
+      ...configOption,
+      from: 'windows opened then or later: 2026-01-31 or 2026-01-31T08:00Z',
+      to: 'windows opened before',
+      source: 'name of the raw table; else the first of the config that serves',
+      collector: 'the running collector’s HTTP address, asked for schemas; else that of the config',
+    },
+    flags: {
+      all: 'every window',
+      'dry-run': 'only say what it would read and replace',
+      json: 'machine-readable: docs/verify.md',
+    },
+    positionals: '<table> [table ...]',
+    run({ options, flags, positionals: names }) {
+      if (names.length === 0) throw new UsageError('it takes the name of a table');
+      const time = parseChosenTime(options['from'], options['to'], flags['all'] === true);
+      const [dryRun, json] = [flags['dry-run'] === true, flags['json'] === true];
+      return runRebuild(worldOf(load(options)), {
+        ...{ names, time, dryRun, json },
+        source: options['source'],
+        collector: options['collector'],
+      });
     },
   },
   query: {
@@ -158,22 +177,7 @@ export function main(args: readonly string[]): Promise<number> {
   return runCommandLine('sluice-collector', commands, args);
 }
 
-interface Lake {
-  readonly store: ObjectStore;
-  readonly catalog: Catalog;
-}
-
-function openStore(config: CollectorConfig): ObjectStore {
-  const { store: where, region, s3Endpoint } = config.lake;
-  const location = where.startsWith('s3://') ? where : configPath(config, where);
-  return createObjectStore({ store: location, region, endpoint: s3Endpoint });
-}
-
-function openLake(config: CollectorConfig): Lake {
-  const { catalog: kind, database, region, glueEndpoint } = config.lake;
-  const store = openStore(config);
-  return { store, catalog: createCatalog({ kind, database, store, region, endpoint: glueEndpoint }) };
-}
+const worldOf = (config: CollectorConfig) => ({ config, clock: systemClock, random: systemRandom });
 
 async function run(read: () => CollectorConfig): Promise<number> {
   const config = read();
@@ -240,31 +244,6 @@ async function known(config: CollectorConfig): Promise<CollectorConfig> {
   }
 }
 
-/** Ledger, catalog and objects, and a scratch directory that is gone afterwards. */
-async function withReader<T>(
-  config: CollectorConfig,
-  task: (at: {
-    reader: LakeReader;
-    scratch: string;
-    directories: readonly string[];
-    transformer: ReturnType<typeof createTransformer>;
-  }) => Promise<T>,
-): Promise<T> {
-  const { store, catalog } = openLake(config);
-  const scratch = mkdtempSync(join(tmpdir(), 'sluice-read-'));
-  const root = store.url('');
-  const directories = isAbsolute(root) ? [scratch, root] : [scratch];
-  const transformer = createTransformer({ memoryBytesMax: 64e6, threads: 1 });
-  try {
-    const reader = new LakeReader({ store, catalog, scratch, clock: systemClock, random: systemRandom });
-    return await task({ reader, scratch, directories, transformer });
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-    store.close();
-    catalog.close();
-  }
-}
-
 interface VerifyCall {
   readonly only: readonly string[];
   readonly asked: AskedOffset | undefined;
@@ -277,7 +256,7 @@ interface VerifyCall {
 async function runVerify(config: CollectorConfig, call: VerifyCall): Promise<number> {
   const { only, asked, deep, json, kafka, collector = httpUrl(config.http.address) } = call;
   const nowMs = systemClock.wallMs();
-  const lake = await withReader(config, (at) => {
+  const lake = await withReader(worldOf(config), (at) => {
     const options = { config, ...at, only, nowMs };
     return asked === undefined ? verify(options, deep ? 'deep' : 'shallow') : verifyOffset(options, asked);
   });
@@ -287,66 +266,11 @@ async function runVerify(config: CollectorConfig, call: VerifyCall): Promise<num
   return found.kafka.some(({ standing }) => standing === 'unseen') ? VERDICT_EXIT.unknown : EXIT.ok;
 }
 
-interface ReplayCall {
-  readonly name: string;
-  readonly selection: Selection;
-  readonly dryRun: boolean;
-  readonly json: boolean;
-  readonly collector: string | undefined;
-}
-
-async function runReplay(config: CollectorConfig, call: ReplayCall): Promise<number> {
-  const [table] = tablesNamed(config, [call.name]);
-  if (table === undefined) throw new UsageError(`the config has no table ${call.name}`);
-  await assertTables(config);
-  return withReferences({ config, clock: systemClock }, async (references) => {
-    const { transformMemory: memoryBytesMax, transformThreads: threads } = config.limits;
-    const agents = collectorSchemas(call.collector ?? httpUrl(config.http.address));
-    const schemas = schemasBy({ glue: glueSchemas(config), confluent: agents });
-    const sources = { schemas, references };
-    const transformer = createTransformer({ memoryBytesMax, threads }, sources);
-    const lake = openLake(config);
-    try {
-      const replayed = await replayInto(config, { ...call, table, transformer, lake });
-      process.stdout.write(call.json ? `${JSON.stringify(replayed, null, 2)}\n` : formatReplayed(replayed));
-      return isIncomplete(replayed) ? EXIT.failure : EXIT.ok;
-    } finally {
-      await transformer.close();
-      lake.store.close();
-      lake.catalog.close();
-    }
-  });
-}
-
-interface ReplayInto extends ReplayCall {
-  readonly table: TableConfig;
-  readonly transformer: TransformerWithChecks;
-  readonly lake: Lake;
-}
-
-function replayInto(config: CollectorConfig, { table, transformer, lake, selection, dryRun }: ReplayInto) {
-  const onProgress = (so: Replayed) => void process.stderr.write(formatProgress(so));
-  return withReader(config, async ({ reader, scratch, directories }) => {
-    const events = createEvents(createLogger('sluice-collector', 'warn'), createMetrics());
-    const writerId = `replay-${hostname()}-${systemRandom.hex(3)}`;
-    const each = { ...lake, table, clock: systemClock, random: systemRandom, events, writerId };
-    const detecting =
-      table.detects === undefined ? undefined : createDetectingTable({ ...each, transformer, dryRun });
-    const runner = detecting?.transformer ?? transformer;
-    const options = { ...each, reader: reader.readingOnce(), scratch, directories, selection, onProgress };
-    const run = (writer: ReplayingWriter | undefined) => replay({ ...options, transformer: runner, writer });
-    if (dryRun) return run(undefined);
-    // A writer beside those of the running collectors: they meet in the ledger only.
-    const schemas = detecting?.schemas ?? transformer.schema(table);
-    return withWriter(createTableWriter({ ...each, schemas }), run);
-  });
-}
-
 async function query(
   config: CollectorConfig,
   { sql, json }: { sql: string; json: boolean },
 ): Promise<number> {
-  const result = await withReader(config, (at) => runQuery({ config, ...at }, sql));
+  const result = await withReader(worldOf(config), (at) => runQuery({ config, ...at }, sql));
   const objects = () =>
     result.rows.map((row) => Object.fromEntries(result.columns.map((column, i) => [column, row[i] ?? null])));
   process.stdout.write(json ? `${JSON.stringify(objects())}\n` : formatTable(result));
@@ -361,12 +285,6 @@ async function testTables(config: CollectorConfig, names: readonly string[], jso
   );
   process.stdout.write(json ? `${JSON.stringify(results, null, 2)}\n` : formatExamples(results, tables));
   return results.every(({ differences }) => differences.length === 0) ? EXIT.ok : EXIT.failure;
-}
-
-function tablesNamed(config: CollectorConfig, names: readonly string[]) {
-  const unknown = names.filter((name) => !config.tables.some((table) => table.name === name));
-  if (unknown.length > 0) throw new UsageError(`the config has no table ${unknown.join(', ')}`);
-  return config.tables.filter(({ name }) => names.length === 0 || names.includes(name));
 }
 
 function explain(config: CollectorConfig, names: readonly string[]): number {

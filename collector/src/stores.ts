@@ -62,6 +62,15 @@ export interface Catalog {
     table: TableDefinition,
     partitions: readonly { readonly values: readonly string[]; readonly key: string }[],
   ): Promise<void>;
+  /**
+   * Registers partitions at `key`, wherever they are registered now. `order` is higher for each later move of
+   * a partition: a move that comes late, behind one of a higher order, is left out.
+   */
+  movePartitions(
+    table: TableDefinition,
+    partitions: readonly { readonly values: readonly string[]; readonly key: string }[],
+    order: number,
+  ): Promise<void>;
   tables(): Promise<readonly TableDefinition[]>;
   partitions(table: string): Promise<readonly CataloguedPartition[]>;
   probe(): Promise<void>;

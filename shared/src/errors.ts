@@ -160,6 +160,11 @@ export const ERRORS = {
     kind: 'halt',
     remedy: 'Agent and collector count the same bytes differently: keep the log and report it.',
   },
+  STAGING_UNREADABLE: {
+    kind: 'retry',
+    remedy:
+      'The disk of collector.workDir did not give back a staged segment as it was written; its window waits and tries again. Check that disk; where it stays, restart the collector: agents send again what is not committed.',
+  },
   TRANSFORM_FAILED: {
     kind: 'retry',
     remedy: 'Run `sluice-collector explain` for the table named and correct the step; its data wait.',
@@ -225,6 +230,35 @@ export const ERRORS = {
     kind: 'reject',
     remedy:
       'Correct what is named, then replay again: what is in the ledger is published first, and no record is taken twice.',
+  },
+  REBUILD_OVERTAKEN: {
+    kind: 'fence',
+    remedy:
+      'Another rebuild or a replay of the table came first; nothing of this one is seen. Run it again: it begins from what stands now.',
+  },
+  REBUILD_STOPPED: {
+    kind: 'reject',
+    remedy:
+      'Correct what is named, then rebuild again. If its swap was appended, whoever writes the table next publishes it: `verify` says so.',
+  },
+  REBUILD_REFUSED: {
+    kind: 'reject',
+    remedy:
+      'Nothing was written. Choose windows without what is named, or correct it: docs/runbook.md says what a rebuild needs.',
+  },
+  REBUILD_NO_SOURCE: {
+    kind: 'reject',
+    remedy:
+      'Give the topic a raw table in this lake, as docs/runbook.md has it: format bytes, provenance full, no steps. Windows whose records it holds can be rebuilt.',
+  },
+  REBUILD_SOURCE_INCOMPLETE: {
+    kind: 'reject',
+    remedy:
+      'Nothing was swapped. Choose windows whose records the raw table holds, or let it be read from the beginning with `backfill: earliest` while Kafka still has them.',
+  },
+  REBUILD_TOO_LARGE: {
+    kind: 'reject',
+    remedy: 'Nothing was written. Rebuild in several steps, each with a shorter --from and --to.',
   },
   LEDGER_APPEND_LOST: {
     kind: 'retry',

@@ -19,6 +19,8 @@ const WIRINGS = [
   'collector/src/clients.ts',
   'collector/src/collector.ts',
   'collector/src/detecting-table.ts',
+  'collector/src/opened-lake.ts',
+  'collector/src/reruns.ts',
   'collector/src/table-set.ts',
 ];
 const BASES = [
@@ -87,6 +89,9 @@ const ALLOWED: Readonly<Record<string, string>> = {
     'what a table that detects its columns is made of is wiring, and commands make it, too',
   'collector/src/collector.ts → collector/src/table-set.ts':
     'how tables come and go while agents send is wiring, kept in a file of its own',
+  'collector/src/reruns.ts → collector/src/clients.ts': 'a command opens what a collector opens',
+  'collector/src/reruns.ts → collector/src/detecting-table.ts': 'a table that is run again goes on to detect',
+  'collector/src/reruns.ts → collector/src/opened-lake.ts': 'a command opens what a collector opens',
   'collector/src/config-change.ts → collector/src/config.ts': 'two configs are compared: a type',
   'collector/src/config-change.ts → collector/src/tables.ts': 'and their tables: a type',
   'collector/src/contracts.ts → collector/src/table-upkeep.ts':
@@ -111,6 +116,9 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'collector/ops → collector/src/ledger/backfill.ts': 'history is told from gaps as the fold tells it',
   'collector/ops → collector/src/ledger/fold.ts': 'what the ledger promises is asserted in one fold',
   'collector/ops → collector/src/ledger/ledger.ts': 'a reader takes the same way through the entries',
+  'collector/ops → collector/src/ledger/standing-objects.ts':
+    'what stands after rebuilds is told from the ledger in one way',
+  'collector/ops → collector/src/ledger/swaps.ts': 'where a partition lies is one function of the fold',
   'collector/ops → collector/src/ledger/publish.ts': 'tables are read under the definition they have',
   'collector/ops → collector/src/transform/column-names.ts':
     'a table is called as its columns are: one safe form',
@@ -210,7 +218,13 @@ test('every import names a file that is there', () => {
 
 /** Package → the files that may import it. What is not here has no adapter and no reason. */
 const ADAPTERS: Readonly<Record<string, readonly string[]>> = {
-  '@aws-sdk/client-glue': ['collector/src/catalog/glue-catalog.ts', 'collector/src/catalog/glue-schemas.ts'],
+  // The file of errors takes the SDK's types only.
+  '@aws-sdk/client-glue': [
+    'collector/src/catalog/glue-catalog.ts',
+    'collector/src/catalog/glue-errors.ts',
+    'collector/src/catalog/glue-moves.ts',
+    'collector/src/catalog/glue-schemas.ts',
+  ],
   // The lifecycle file takes the SDK's types only.
   '@aws-sdk/client-s3': [
     'collector/src/lake/bucket-lifecycle.ts',
@@ -253,6 +267,7 @@ const ADAPTERS: Readonly<Record<string, readonly string[]>> = {
     'collector/src/config.ts',
     'collector/src/ledger/checkpoint.ts',
     'collector/src/ledger/entry.ts',
+    'collector/src/ops/schema-document.ts',
     'collector/src/ops/verify/kafka.ts',
     'collector/src/schema/schema-log.ts',
     'collector/src/step-columns.ts',
@@ -303,6 +318,7 @@ const TIME_ELSEWHERE: Readonly<Record<string, string>> = {
   'shared/src/clock.ts': 'the clock itself',
   'shared/src/print-status.ts': '`status` gives up a question over HTTP: a command, not the running program',
   'collector/src/ops/verify/kafka.ts': '`verify` does the same',
+  'collector/src/ops/schema-document.ts': '`replay` does the same',
   'collector/src/transform/transformer.ts':
     'whose segment is next is seen after a turn of the event loop: no time',
   'collector/src/ingest/agent-session.ts':
@@ -331,6 +347,7 @@ const SYSTEM_USERS: Readonly<Record<string, string>> = {
   'agent/src/ops/check.ts': 'a command that runs once',
   'agent/src/spool/spool-worker.ts': 'the entry of a thread: clocks cannot be sent there',
   'collector/src/lake/directory-object-store.ts': 'names of temporary files that must never meet',
+  'collector/src/window/payload-file.ts': 'names of temporary files that must never meet',
   'collector/src/lake/s3-object-store.ts': 'names of probes that must never meet',
   'collector/src/main.ts': 'the process: it gives both to everything else',
   'collector/src/ops/check.ts': 'a command that runs once',

@@ -98,6 +98,11 @@ function act(databases: FakeGlueServer['databases'], action: string, body: Json)
   if (action === 'GetTable') return { Table: { ...table.input, VersionId: String(table.version) } };
   if (action === 'UpdateTable') return updateTable(table, body);
   if (action === 'GetPartitions') return { Partitions: [...table.partitions.values()] };
+  if (action === 'BatchGetPartition') {
+    const asked = (body['PartitionsToGet'] as Json[]).map(({ Values }) => JSON.stringify(Values));
+    return { Partitions: asked.flatMap((key) => table.partitions.get(key) ?? []) };
+  }
+  if (action === 'BatchUpdatePartition') return updatePartitions(table, body['Entries'] as Json[]);
   if (action === 'BatchCreatePartition') return createPartitions(table, body['PartitionInputList'] as Json[]);
   throw new GlueError('InvalidActionException', action);
 }
@@ -108,6 +113,19 @@ function updateTable(table: FakeTable, body: Json): Json {
   table.input = body['TableInput'] as Json;
   table.version++;
   return {};
+}
+
+function updatePartitions(table: FakeTable, entries: readonly Json[]): Json {
+  if (entries.length > PARTITIONS_PER_CALL_MAX)
+    throw new GlueError('InvalidInputException', `${entries.length} partitions in one call`);
+  const Errors: Json[] = [];
+  for (const { PartitionValueList, PartitionInput } of entries) {
+    const key = JSON.stringify(PartitionValueList);
+    const ErrorDetail = { ErrorCode: 'EntityNotFoundException', ErrorMessage: 'Cannot find partition.' };
+    if (table.partitions.has(key)) table.partitions.set(key, PartitionInput as Json);
+    else Errors.push({ PartitionValueList, ErrorDetail });
+  }
+  return { Errors };
 }
 
 function createPartitions(table: FakeTable, inputs: readonly Json[]): Json {

@@ -1,17 +1,22 @@
 // A table of integers on a fake lake: windows whose files spell their offsets, so that what a reader sees can
 // be compared with what was committed.
+import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createFileCatalog } from '@sluice/collector/catalog/file-catalog.ts';
 import type {
   Catalog,
+  CommitEntry,
+  LedgerSwap,
   ObjectStore,
   ReplayingWriter,
+  SwapCommit,
   TableConfig,
   WindowCommit,
 } from '@sluice/collector/contracts.ts';
 import { createEvents } from '@sluice/collector/events.ts';
+import { fileName, ledgerKey } from '@sluice/collector/lake/object-keys.ts';
 import { createTableWriter } from '@sluice/collector/ledger/table-writer.ts';
 import type { Clock } from '@sluice/shared/clock.ts';
 import { silentLogger } from '@sluice/shared/log.ts';
@@ -93,7 +98,7 @@ export function windowOf(start: number, next: number, id = `w${start}`, partitio
         index: 0,
         rows: records,
         bytes: body.length,
-        sha256: createHash('sha256').update(body).digest('hex'),
+        sha256: sha256Of(Buffer.from(body)),
         partition: [{ column: 'day', value: '2026-01-01' }],
         extension: 'parquet',
       },
@@ -110,3 +115,45 @@ export function visible(store: FakeObjectStore): number[] {
 }
 
 export const upTo = (n: number) => Array.from({ length: n }, (_, i) => i);
+
+export interface SwapSketch {
+  /** Number of the entry whose window is made again: its offsets become 100 and so on. */
+  readonly window: number;
+  /** Numbers of the entries whose objects are carried. */
+  readonly carried: readonly number[];
+  readonly id?: string;
+  readonly asOf?: number;
+  readonly after?: number;
+}
+
+/** A swap of the fixture's one partition, with what stands before its entry put into the store. */
+export function swapOf(store: FakeObjectStore, sketch: SwapSketch): SwapCommit {
+  const { window, carried, id = 'r', after = -1, asOf = Math.max(window, ...carried) } = sketch;
+  const to = `claims.rebuilt/${id}/day=2026-01-01/`;
+  const entryOf = (sequence: number) =>
+    JSON.parse(String(store.objects.get(ledgerKey('claims', sequence)))) as CommitEntry;
+  const propose = (): LedgerSwap => {
+    const { classes } = entryOf(window);
+    const body = Buffer.from(Array.from({ length: classes.in }, (_, i) => 100 + i).join(','));
+    const name = `${id}-${window}-0.parquet`;
+    store.objects.set(`${to}${name}`, body);
+    const object = { entry: window, name, bytes: body.length, sha256: sha256Of(body), rows: classes.in };
+    const carriedObjects = carried.flatMap((entry) =>
+      entryOf(entry).outputs.map(({ finalKey: from, bytes, sha256 }) => ({ entry, from, bytes, sha256 })),
+    );
+    for (const { entry, from } of carriedObjects)
+      if (entry <= asOf)
+        store.objects.set(`${to}${fileName(from)}`, store.objects.get(from) ?? assert.fail());
+    const partition = [{ column: 'day', value: '2026-01-01' }];
+    return {
+      ...{ rebuildId: id, configVersion: 'v1', partitionedBy: ['day = day'], source: 'test', after, asOf },
+      before: classes,
+      windows: [{ entry: window, classes, rows: { rows: classes.in } }],
+      replays: [],
+      moves: [{ output: 'rows', partition, to, made: [object], carried: carriedObjects }],
+    };
+  };
+  return { after, propose };
+}
+
+const sha256Of = (body: Buffer) => createHash('sha256').update(body).digest('hex');

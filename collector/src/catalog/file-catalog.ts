@@ -1,6 +1,8 @@
 // The catalog as objects beside the lake: one for each table and one for each partition, created if absent,
 // so that any number of collectors may register the same thing. A table that gets columns is written anew
-// beside its first file, under the next number: whoever creates that has decided it.
+// beside its first file, under the next number: whoever creates that has decided it. A partition that moves
+// is written anew under the number of its move, and the highest number counts, however late a lower one
+// comes.
 import { createHash } from 'node:crypto';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { assertKnownFormat, type KnownFormat } from '@sluice/shared/stored-format.ts';
@@ -23,8 +25,11 @@ export function createFileCatalog(database: string, store: ObjectStore): Catalog
   const registered = new Set<string>();
 
   const grownPrefix = (name: string) => `${home}.grown/${name}/`;
-  const grownKey = (name: string, change: number) =>
-    `${grownPrefix(name)}${String(change).padStart(CHANGE_DIGITS, '0')}.json`;
+  const grownKey = (name: string, change: number) => numbered(grownPrefix(name), change);
+
+  const movesPrefix = (name: string) => `${home}.moved/${name}/`;
+  const numbered = (prefix: string, order: number) =>
+    `${prefix}${String(order).padStart(CHANGE_DIGITS, '0')}.json`;
 
   /** As its last change left it. */
   async function readTable(name: string): Promise<{ table: TableDefinition; changes: number } | undefined> {
@@ -69,6 +74,13 @@ export function createFileCatalog(database: string, store: ObjectStore): Catalog
         registered.add(name);
       }
     },
+    async movePartitions(table, partitions, order) {
+      for (const { values, key } of partitions) {
+        const entry: CataloguedPartition = { values, location: key };
+        const at = numbered(`${movesPrefix(table.name)}${fileName(values)}/`, order);
+        await store.createIfAbsent(at, Buffer.from(JSON.stringify(entry)));
+      }
+    },
     async tables() {
       const tables: TableDefinition[] = [];
       for await (const { key } of store.list(home)) {
@@ -79,12 +91,15 @@ export function createFileCatalog(database: string, store: ObjectStore): Catalog
       return tables;
     },
     async partitions(table) {
-      const found: CataloguedPartition[] = [];
-      for await (const { key } of store.list(partitionsPrefix(table))) {
-        const bytes = await store.read(key);
-        if (bytes !== undefined) found.push(parse<CataloguedPartition>(bytes, key));
-      }
-      return found;
+      const found = new Map<string, CataloguedPartition>();
+      // The list is in order: of a partition's moves the last one counts.
+      for (const prefix of [partitionsPrefix(table), movesPrefix(table)])
+        for await (const { key } of store.list(prefix)) {
+          const bytes = await store.read(key);
+          const partition = bytes === undefined ? undefined : parse<CataloguedPartition>(bytes, key);
+          if (partition !== undefined) found.set(fileName(partition.values), partition);
+        }
+      return [...found.values()];
     },
     probe: () => store.probe(),
     close() {},

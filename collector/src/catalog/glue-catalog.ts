@@ -17,6 +17,8 @@ import { SluiceError } from '@sluice/shared/errors.ts';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import type { Catalog, CataloguedPartition, Column, ObjectStore, TableDefinition } from '../contracts.ts';
 import { assertCompatible, extendedColumns } from './compatible.ts';
+import { named, nameOf, refusedPartition } from './glue-errors.ts';
+import { moveGluePartitions, PARTITIONS_PER_CALL_MAX } from './glue-moves.ts';
 import { describeFormat, formatOf } from './storage-descriptor.ts';
 
 export interface GlueSettings {
@@ -27,8 +29,6 @@ export interface GlueSettings {
   readonly store: ObjectStore;
 }
 
-/** Glue's own limit of one BatchCreatePartition call (AWS Glue Web API Reference). */
-const PARTITIONS_PER_CALL_MAX = 100;
 /** Within one call; beyond it the table waits, and says so. */
 const ATTEMPTS_MAX = 3;
 const CONNECT_TIMEOUT_MS = 5_000;
@@ -146,19 +146,18 @@ export function createGlueCatalog(settings: GlueSettings): Catalog {
         const refused = (reply.Errors ?? []).find(
           ({ ErrorDetail: detail }) => detail?.ErrorCode !== 'AlreadyExistsException',
         );
-        if (refused !== undefined) {
-          const { ErrorCode = '', ErrorMessage = '' } = refused.ErrorDetail ?? {};
-          const error = Object.assign(new Error(ErrorMessage), { name: ErrorCode });
-          throw named(
-            'glue:BatchCreatePartition',
-            `${table.name} ${refused.PartitionValues?.join('/')}`,
-            error,
-          );
-        }
+        if (refused !== undefined) throw refusedPartition('glue:BatchCreatePartition', table.name, refused);
         if (remembered.size > PARTITIONS_REMEMBERED_MAX) remembered.clear();
         for (const { values } of batch) remembered.add(keyOf(values));
       }
     },
+    movePartitions: (table, partitions, order) =>
+      moveGluePartitions(
+        { client, DatabaseName, TableName: table.name, order },
+        partitions.map(({ values, key }) => {
+          return { Values: [...values], StorageDescriptor: descriptor(table, store.url(key)) };
+        }),
+      ),
     async tables() {
       const tables: TableDefinition[] = [];
       for (let NextToken: string | undefined; ; ) {
@@ -268,21 +267,8 @@ async function tolerating(action: string, place: string, task: () => Promise<unk
   }
 }
 
-function nameOf(error: unknown): string {
-  return error instanceof Error ? error.name : '';
-}
-
-const DENIED = ['AccessDeniedException', 'UnrecognizedClientException', 'InvalidSignatureException'];
-
 /** It stood when the table was loaded. Made anew, it would come without the partitions that it had. */
 function dropped(table: string, cause: unknown): SluiceError {
   const message = 'the table is not in the catalog any more, and its partitions went with it';
   return new SluiceError('CATALOG_TABLE_MISSING', message, { place: table, cause });
-}
-
-function named(action: string, place: string, error: unknown): SluiceError {
-  if (error instanceof SluiceError) return error;
-  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  const code = DENIED.includes(nameOf(error)) ? 'CATALOG_DENIED' : 'CATALOG_UNAVAILABLE';
-  return new SluiceError(code, `${action}: ${text}`, { place, cause: error });
 }

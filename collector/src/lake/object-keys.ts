@@ -90,6 +90,21 @@ export function catalogValue(value: string | null): string {
   return value === null || value === '' ? HIVE_DEFAULT_PARTITION : value;
 }
 
+/** Where rebuilds of an output lie, beside it: readers of the one never list the other. */
+export function rebuiltLocation(location: string): string {
+  return `${location}.rebuilt`;
+}
+
+/** What stands behind the last slash. */
+export function fileName(key: string): string {
+  return key.slice(key.lastIndexOf('/') + 1);
+}
+
+/** All up to the last slash, that one included. */
+export function folderOf(key: string): string {
+  return key.slice(0, key.lastIndexOf('/') + 1);
+}
+
 export function finalKey(
   location: string,
   partition: PartitionValues,

@@ -23,6 +23,8 @@ const checkpoint = z.strictObject({
   lastTelling: z.int().min(-1),
   /** Before there were replays nobody wrote it. */
   lastReplay: z.int().min(-1).default(-1),
+  /** Where no swap moved a partition nobody writes it. */
+  places: z.array(z.tuple([z.string(), z.string()])).optional(),
   /**
    * Entries above publishedThrough, which a reader reads as well: these and no others that may stand there
    * now.
@@ -75,6 +77,7 @@ export function encodeCheckpoint(fold: Fold): Buffer {
     publishedThrough: fold.publishedThrough,
     lastTelling: fold.lastTelling,
     lastReplay: fold.lastReplay,
+    ...(fold.places.size === 0 ? {} : { places: [...fold.places] }),
     unpublished: fold.unpublished.map(({ sequence, token }) => ({ sequence, token })),
     partitions: [...fold.partitions.values()],
     totals: fold.totals,
@@ -111,6 +114,7 @@ export function foldAt({ table, through, token, partitions, totals, ...said }: C
     toldThrough: said.publishedThrough,
     lastTelling: said.lastTelling,
     lastReplay: said.lastReplay,
+    places: new Map(said.places),
     partitions: new Map(partitions.map((p) => [partitionKey(p), { ...p, start: startOf(p) }])),
     totals: { ...totals },
   };

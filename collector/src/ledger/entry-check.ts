@@ -16,6 +16,7 @@ import type {
 } from '../contracts.ts';
 import { isHistory, wrongBackfill } from './backfill.ts';
 import type { Fold, FoldedPartition } from './fold.ts';
+import { misplaced, wrongSwap } from './swaps.ts';
 
 /** LEDGER_ENTRY_INVALID where it may not. */
 export function checkEntry(fold: Fold, entry: LedgerEntry): void {
@@ -41,20 +42,23 @@ export function checkEntry(fold: Fold, entry: LedgerEntry): void {
     case 'fork':
       checkFork(fold, entry);
       return;
-    case 'backfill': {
-      const wrong = wrongBackfill(fold, entry);
-      if (wrong !== undefined) throw invalid(entry, wrong);
+    case 'backfill':
+      refuse(entry, wrongBackfill(fold, entry));
       return;
-    }
+    case 'swap':
+      refuse(entry, wrongSwap(fold, entry));
+      return;
     case 'replay':
       checkReplay(fold, entry);
       return;
     case 'sweep':
     case 'published':
       return;
-    default:
-      throw invalid(entry, `it is a '${entry.kind}', which this collector does not know yet: upgrade it`);
   }
+}
+
+function refuse(entry: LedgerEntry, wrong: string | undefined): void {
+  if (wrong !== undefined) throw invalid(entry, wrong);
 }
 
 function checkOpen(fold: Fold, entry: OpenEntry): void {
@@ -77,6 +81,7 @@ function checkWindow(fold: Fold, entry: WindowEntry): void {
     records += range.counts.records;
   }
   checkBooks(entry, records);
+  refuse(entry, misplaced(fold, entry.outputs));
 }
 
 /** Classes and rows add up. */
@@ -103,7 +108,7 @@ export function rowsOf(outputs: readonly LedgerOutput[]): Record<string, number>
 
 function checkReplay(fold: Fold, entry: ReplayEntry): void {
   if (entry.after !== fold.lastReplay)
-    throw invalid(entry, `it follows replay ${entry.after}, and ${fold.lastReplay} is the last one`);
+    throw invalid(entry, `it follows replay or swap ${entry.after}, and ${fold.lastReplay} is the last one`);
   const seen = new Set<string>();
   let records = 0;
   for (const { entry: from, finalKey, ranges } of entry.replayed) {
@@ -122,6 +127,7 @@ function checkReplay(fold: Fold, entry: ReplayEntry): void {
   if (entry.classes.quarantined > 0 || entry.outputs.some(({ output }) => output === 'quarantine'))
     throw invalid(entry, 'it quarantines what was in quarantine');
   checkBooks(entry, records);
+  refuse(entry, misplaced(fold, entry.outputs));
 }
 
 function checkGap(fold: Fold, entry: GapEntry): void {

@@ -25,12 +25,13 @@ const base = {
 };
 const partitionValues = z.array(z.strictObject({ column: z.string(), value: z.string().nullable() }));
 const outputKind = z.string().regex(/^[a-z][a-z0-9_]*$/);
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const output = z.strictObject({
   output: outputKind,
   stagedKey: z.string(),
   finalKey: z.string(),
   bytes: offset,
-  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  sha256,
   rows: offset,
   partition: partitionValues,
 });
@@ -69,6 +70,29 @@ const replayed = z.strictObject({
   ranges: z.array(replayedRange).min(1),
 });
 
+const remadeWindow = z.strictObject({ entry: offset, classes: made.classes, rows: made.rows });
+const bytesOf = { bytes: offset, sha256 };
+const remadeObject = z.strictObject({ entry: offset, name: z.string().min(1), ...bytesOf, rows: offset });
+const moved = z.strictObject({
+  output: outputKind,
+  partition: partitionValues,
+  to: z.string().regex(/[^/]\/$/),
+  made: z.array(remadeObject),
+  carried: z.array(z.strictObject({ entry: offset, from: z.string(), ...bytesOf })),
+});
+const swap = {
+  rebuildId: z.string(),
+  configVersion: z.string(),
+  partitionedBy: z.array(z.string()),
+  source: z.string(),
+  after: z.int().min(-1),
+  asOf: z.int().min(-1),
+  before: made.classes,
+  windows: z.array(remadeWindow).min(1),
+  replays: z.array(offset),
+  moves: z.array(moved),
+};
+
 const entry = z.discriminatedUnion('kind', [
   z.strictObject({ ...base, kind: z.literal('open'), partitions: z.array(opened) }),
   z.strictObject({ ...base, kind: z.literal('commit'), ...account, ranges: z.array(range), ...made }),
@@ -86,15 +110,7 @@ const entry = z.discriminatedUnion('kind', [
     replayed: z.array(replayed).min(1),
     ...made,
   }),
-  z.strictObject({
-    ...base,
-    kind: z.literal('swap'),
-    output: outputKind,
-    partition: partitionValues,
-    from: z.string(),
-    to: z.string(),
-    asOf: offset,
-  }),
+  z.strictObject({ ...base, kind: z.literal('swap'), ...swap }),
 ]);
 
 const FORM: StoredForm<LedgerEntry> = { schema: entry, format: LEDGER_FORMAT, what: 'it' };

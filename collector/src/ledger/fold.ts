@@ -3,9 +3,10 @@
 // kept here.
 import { mergedRanges, type OffsetRange } from '@sluice/shared/offset-range.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
-import type { LedgerEntry, ObjectsEntry, WindowEntry } from '../contracts.ts';
+import type { LedgerEntry, ObjectsEntry, PublishedFirst, WindowEntry } from '../contracts.ts';
 import { applyBackfill, cutHistory, isHistory, moveHistory, type WithHistory } from './backfill.ts';
 import { checkEntry } from './entry-check.ts';
+import { applySwap } from './swaps.ts';
 
 export interface OpenGap {
   readonly start: number;
@@ -42,8 +43,10 @@ export interface Fold {
   toldThrough: number;
   /** Last entry that has objects to publish. */
   lastTelling: number;
-  /** Last entry of quarantined records that were run again; -1 for none. */
+  /** Last entry of records that were run again, a replay or a swap; -1 for none. */
   lastReplay: number;
+  /** Where swaps have moved partitions to: see placeKey. */
+  readonly places: Map<string, string>;
   readonly partitions: Map<string, FoldedPartition>;
   /** Entries above publishedThrough, ascending; they move `acked` once everything up to them is published. */
   unpublished: LedgerEntry[];
@@ -68,6 +71,7 @@ export function emptyFold(table: string): Fold {
     toldThrough: -1,
     lastTelling: -1,
     lastReplay: -1,
+    places: new Map(),
     partitions: new Map(),
     unpublished: [],
     standing: new Set(),
@@ -82,7 +86,7 @@ export function foldEntry(fold: Fold, entry: LedgerEntry): void {
   fold.unpublished.push(entry);
   fold.nextSequence++;
   fold.lastToken = entry.token;
-  if (hasObjects(entry)) fold.lastTelling = entry.sequence;
+  if (mustPublish(entry)) fold.lastTelling = entry.sequence;
   fold.toldThrough = Math.max(fold.toldThrough, entry.publishedThrough);
   advanceTo(fold, entry.publishedThrough);
 }
@@ -91,9 +95,14 @@ export function isWindow(entry: LedgerEntry): entry is WindowEntry {
   return entry.kind === 'commit' || entry.kind === 'fill';
 }
 
-/** Whether it has something to publish. */
+/** Whether it has objects that are staged. */
 export function hasObjects(entry: LedgerEntry): entry is ObjectsEntry {
   return isWindow(entry) || entry.kind === 'replay';
+}
+
+/** Whether something of it has to be done before anything behind it may be acknowledged. */
+export function mustPublish(entry: LedgerEntry): entry is PublishedFirst {
+  return hasObjects(entry) || entry.kind === 'swap';
 }
 
 /** Acknowledged: what is published, and not beyond where a fork has cut. */
@@ -127,7 +136,7 @@ export function settle(fold: Fold, through: number): void {
   for (;;) {
     const [first] = fold.unpublished;
     if (first === undefined || first.sequence > through) return;
-    if (hasObjects(first) && !fold.standing.has(first.sequence)) return;
+    if (mustPublish(first) && !fold.standing.has(first.sequence)) return;
     advanceTo(fold, first.sequence);
   }
 }
@@ -208,6 +217,9 @@ function apply(fold: Fold, entry: LedgerEntry): void {
       return;
     case 'replay':
       fold.lastReplay = entry.sequence;
+      return;
+    case 'swap':
+      applySwap(fold, entry);
       return;
     default:
       return;

@@ -2,10 +2,11 @@
 // was first, each says what is still to be said, or that another has committed what it would.
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
-import type { LedgerOutput, Proposal, ReplayCommit, WindowCommit } from '../contracts.ts';
+import type { LedgerOutput, Proposal, ReplayCommit, SwapCommit, WindowCommit } from '../contracts.ts';
 import { partitionScheme } from '../partition-scheme.ts';
 import { isLacking, rowsOf } from './entry-check.ts';
 import { type Fold, hasObjects } from './fold.ts';
+import { placed, swapProposal } from './swaps.ts';
 
 export type Opening = PartitionId & { leaderEpoch: number; start: number; why: string };
 export type GapRange = PartitionId & { leaderEpoch: number; start: number; next: number; reason: string };
@@ -42,14 +43,14 @@ export type ProposeObjects = (fold: Fold, outputs: readonly LedgerOutput[]) => P
 export function committing(window: WindowCommit): ProposeObjects {
   return (fold, outputs) => {
     assertNext(fold, window);
-    return windowProposal('commit', window, outputs);
+    return windowProposal('commit', window, placed(fold, outputs));
   };
 }
 
 export function filling(window: WindowCommit): ProposeObjects {
   return (fold, outputs) => {
     assertInGaps(fold, window);
-    return windowProposal('fill', window, outputs);
+    return windowProposal('fill', window, placed(fold, outputs));
   };
 }
 
@@ -61,11 +62,21 @@ export function replaying(replay: ReplayCommit): ProposeObjects {
   const openedAt = new Date(openedMs).toISOString();
   return (fold, outputs) => {
     if (fold.lastReplay !== after) {
-      const message = `entry ${fold.lastReplay} is a replay, and this one knows of those up to ${after}`;
+      const message = `entry ${fold.lastReplay} ran records again, and this one knows of those up to ${after}`;
       throw new SluiceError('REPLAY_OVERTAKEN', message, { place: fold.table });
     }
     const rows = rowsOf(outputs);
-    return { kind: 'replay', windowId, ...made, openedAt, after, replayed, classes, rows, outputs };
+    const of = { windowId, ...made, openedAt, after, replayed, classes, rows };
+    return { kind: 'replay', ...of, outputs: placed(fold, outputs) };
+  };
+}
+
+/** REBUILD_OVERTAKEN where a replay or another rebuild was appended since this one looked. */
+export function swapping({ after, propose }: SwapCommit): (fold: Fold) => Proposal {
+  return (fold) => {
+    if (fold.lastReplay === after) return swapProposal(propose());
+    const message = `entry ${fold.lastReplay} ran records again, and this one knows of those up to ${after}`;
+    throw new SluiceError('REBUILD_OVERTAKEN', message, { place: fold.table });
   };
 }
 

@@ -14,7 +14,7 @@ import type {
 } from '../contracts.ts';
 import { catalogValue, outputLocation, outputTable } from '../lake/object-keys.ts';
 
-const COPIES_MAX = 8;
+export const COPIES_MAX = 8;
 
 export interface PublishTarget {
   readonly table: TableConfig;
@@ -136,9 +136,9 @@ export async function publishEntry(target: PublishTarget, entry: ObjectsEntry): 
  * CATALOG_INCOMPATIBLE where no config that is known here makes the output: a collector that has such a one
  * publishes it.
  */
-function definitionOf(
+export function definitionOf(
   { definitions, table }: PublishTarget,
-  { configVersion }: ObjectsEntry,
+  { configVersion }: Pick<ObjectsEntry, 'configVersion'>,
   output: OutputName,
 ): TableDefinition {
   const definition = definitions.of(configVersion, output);
@@ -148,7 +148,7 @@ function definitionOf(
 }
 
 /** Values of one scheme are never registered as those of another. */
-function assertPartitioned(definition: TableDefinition, partition: LedgerOutput['partition']): void {
+export function assertPartitioned(definition: TableDefinition, partition: LedgerOutput['partition']): void {
   const theirs = partition.map(({ column }) => column).join(', ');
   const ours = definition.partitionColumns.map(({ name }) => name).join(', ');
   if (theirs === ours) return;

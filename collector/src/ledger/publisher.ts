@@ -5,11 +5,12 @@
 import type { Clock } from '@sluice/shared/clock.ts';
 import { describeError } from '@sluice/shared/errors.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
-import type { LedgerEntry, ObjectsEntry } from '../contracts.ts';
+import type { LedgerEntry, PublishedFirst } from '../contracts.ts';
 import type { Events } from '../events.ts';
 import type { TableCondition } from './condition.ts';
-import { ackedOf, type Fold, hasObjects, keptGapsOf, markStanding, settle } from './fold.ts';
+import { ackedOf, type Fold, keptGapsOf, markStanding, mustPublish, settle } from './fold.ts';
 import { type PublishTarget, publishEntry } from './publish.ts';
+import { publishSwap } from './publish-swap.ts';
 
 /** How long another's entry is left to its writer. Politeness: no promise rests on it. */
 const COURTESY_MS = 5_000;
@@ -46,7 +47,7 @@ export class Publisher {
 
   entryConfirmed(entry: LedgerEntry, own: boolean): void {
     this.#confirmed = entry.sequence;
-    if (!hasObjects(entry)) return;
+    if (!mustPublish(entry)) return;
     if (own) {
       this.#due.add(entry.sequence);
       return;
@@ -84,7 +85,7 @@ export class Publisher {
   /** Publishes everything that is committed now, whoever wrote it. */
   async all(): Promise<void> {
     const windows = this.#options.fold.unpublished
-      .filter(hasObjects)
+      .filter(mustPublish)
       .filter(({ sequence }) => sequence <= this.#confirmed);
     for (const { sequence } of windows) this.#due.add(sequence);
     this.advance();
@@ -107,11 +108,12 @@ export class Publisher {
         const due = entry;
         await condition.retrying('publishing', async () => {
           // What is denied here, or unknown to this config, its writer may have published meanwhile.
-          if (!this.#stands(sequence)) await publishEntry(target, due);
+          if (this.#stands(sequence)) return;
+          await (due.kind === 'swap' ? publishSwap(target, due) : publishEntry(target, due));
         });
         markStanding(fold, sequence);
         this.#acknowledge();
-        await this.removeStaged(entry.outputs.map((o) => o.stagedKey));
+        if (due.kind !== 'swap') await this.removeStaged(due.outputs.map((o) => o.stagedKey));
         this.#wake();
       }
     } catch (error) {
@@ -143,10 +145,17 @@ export class Publisher {
       }
   }
 
-  #next(): ObjectsEntry | undefined {
-    return this.#options.fold.unpublished
-      .filter(hasObjects)
-      .find(({ sequence }) => this.#due.has(sequence) && !this.#stands(sequence));
+  /**
+   * A swap comes when all before it stands, and nothing behind it comes before: a partition's old place is
+   * complete when it is left, and nobody registers the new one too early.
+   */
+  #next(): PublishedFirst | undefined {
+    const left = this.#options.fold.unpublished
+      .filter(mustPublish)
+      .filter(({ sequence }) => !this.#stands(sequence));
+    const swap = left.findIndex(({ kind }) => kind === 'swap');
+    const open = swap < 0 ? left : left.slice(0, Math.max(swap, 1));
+    return open.find(({ sequence }) => this.#due.has(sequence));
   }
 
   /** Garbage that stays costs storage and does no other harm: a sweep finds it. */

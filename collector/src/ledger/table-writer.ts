@@ -17,6 +17,7 @@ import type {
   Proposal,
   ReplayCommit,
   ReplayingWriter,
+  SwapCommit,
   TableConfig,
   TableSchemas,
   TableWriter,
@@ -34,22 +35,19 @@ import {
   type Forking,
   filling,
   forkProposal,
-  type GapRange,
   gapProposal,
-  type Opening,
   openProposal,
   type ProposeObjects,
   publishedProposal,
   replaying,
+  swapping,
   sweepProposal,
 } from './proposals.ts';
 import { DefinitionsByVersion, type PublishTarget } from './publish.ts';
 import { Publisher } from './publisher.ts';
 import { type MadeWindow, Staging } from './staging.ts';
 
-/**
- * How often the ledger is read for what others have appended: while agents wait for the table, and otherwise.
- */
+/** How often the entries of others are read: while agents wait for the table, and otherwise. */
 export const FOLLOW_MS = 2_000;
 const LOOK_MS = 60_000;
 /**
@@ -74,6 +72,8 @@ export interface TableWriterOptions {
   readonly writerId: string;
   /** Entries between two checkpoints; as the ledger has it where it is not given. */
   readonly checkpointEvery?: number;
+  /** Told of every entry that is folded after `load`. */
+  readonly onFolded?: (entry: LedgerEntry) => void;
 }
 
 export function createTableWriter(options: TableWriterOptions): ReplayingWriter {
@@ -140,7 +140,10 @@ class LedgerTableWriter implements ReplayingWriter {
     const ledger = await openLedger({
       ...{ table: table.name, store, clock, random, writerId },
       ...(checkpointEvery === undefined ? {} : { checkpointEvery }),
-      onFolded: (entry) => this.#staging.entryFolded(entry),
+      onFolded: (entry) => {
+        this.#staging.entryFolded(entry);
+        this.#options.onFolded?.(entry);
+      },
       onConfirmed: (entry, own) => this.#publisher?.entryConfirmed(entry, own),
     });
     this.#ledger = ledger;
@@ -196,13 +199,10 @@ class LedgerTableWriter implements ReplayingWriter {
   readonly loseHistory: TableWriter['loseHistory'] = async (lost) =>
     void (await this.#inTurn(() => this.#append((fold) => lostProposal(fold, lost))));
 
-  async open(openings: readonly Opening[]): Promise<void> {
-    await this.#inTurn(() => this.#append((fold) => openProposal(fold, openings)));
-  }
-
-  async gap(gaps: readonly GapRange[]): Promise<void> {
-    await this.#inTurn(() => this.#append((fold) => gapProposal(fold, gaps)));
-  }
+  readonly open: TableWriter['open'] = async (openings) =>
+    void (await this.#inTurn(() => this.#append((fold) => openProposal(fold, openings))));
+  readonly gap: TableWriter['gap'] = async (gaps) =>
+    void (await this.#inTurn(() => this.#append((fold) => gapProposal(fold, gaps))));
 
   async fork(forks: readonly Forking[]): Promise<void> {
     await this.#inTurn(async () => {
@@ -223,6 +223,12 @@ class LedgerTableWriter implements ReplayingWriter {
 
   replay(replay: ReplayCommit): Promise<number> {
     return this.#write(replay, replaying(replay), 'read on');
+  }
+
+  async swap(swap: SwapCommit): Promise<number> {
+    const appended = await this.#inTurn(() => this.#readOn().then(() => this.#append(swapping(swap))));
+    await this.#opened().publisher.until(appended?.sequence ?? -1);
+    return appended?.sequence ?? -1;
   }
 
   /** Resolves with the number of the entry when its objects stand. */
@@ -294,10 +300,8 @@ class LedgerTableWriter implements ReplayingWriter {
     await this.#inTurn(() => Promise.resolve());
     const { ledger, publisher } = this.#opened();
     await publisher.all();
-    await this.#inTurn(async () => {
-      await this.#append(publishedProposal);
-      await this.#condition.retrying('writing the hint', () => ledger.writeHint());
-    });
+    await this.#inTurn(() => this.#append(publishedProposal));
+    await this.#inTurn(() => this.#condition.retrying('writing the hint', () => ledger.writeHint()));
   }
 
   onAcked(listener: (partitions: readonly PartitionId[]) => void): void {

@@ -14,10 +14,18 @@ import type {
   TableConfig,
   TableDefinition,
 } from '../contracts.ts';
-import { catalogValue, ledgerKey, outputTable, type PartitionValues } from '../lake/object-keys.ts';
+import {
+  catalogValue,
+  fileName,
+  folderOf,
+  ledgerKey,
+  outputTable,
+  type PartitionValues,
+} from '../lake/object-keys.ts';
 import { decodeEntry } from '../ledger/entry.ts';
 import { hasObjects } from '../ledger/fold.ts';
 import { type Ledger, openLedger } from '../ledger/ledger.ts';
+import { placeOf } from '../ledger/swaps.ts';
 import { identifier, literal, parseType } from '../transform/sql/types.ts';
 import { entriesOnce, tablesOnce } from './read-once.ts';
 
@@ -105,25 +113,39 @@ export class LakeReader {
     return this.#options.store.head(key);
   }
 
-  /** Objects of one output that are committed and lie in a registered partition. */
+  /**
+   * Objects of one output that are committed and lie in a registered partition. Of one that a swap has moved
+   * those at the place where the catalog has it now: all that was there before, or all that is there since.
+   */
   async committed(table: Pick<TableConfig, 'name'>, output: OutputName): Promise<CommittedObject[]> {
-    const isRegistered = await this.registered(outputTable(table, output));
+    const { fold } = await this.ledger(table.name);
+    const registered = await this.registered(outputTable(table, output));
     const objects: CommittedObject[] = [];
-    for await (const entry of this.entries(table.name)) {
-      if (!hasObjects(entry)) continue;
-      for (const { finalKey: key, partition } of entry.outputs.filter((o) => o.output === output))
-        if (isRegistered(partition)) objects.push({ key, partition });
+    const add = (key: string, partition: PartitionValues) => {
+      const at = registered(partition);
+      if (at === undefined) return;
+      const isMoved = placeOf(fold, { output, partition }) !== undefined;
+      if (!isMoved || at === folderOf(key)) objects.push({ key, partition });
+    };
+    for await (const entry of this.entries(table.name, fold.nextSequence)) {
+      if (hasObjects(entry))
+        for (const object of entry.outputs.filter((o) => o.output === output))
+          add(object.finalKey, object.partition);
+      if (entry.kind !== 'swap') continue;
+      for (const { partition, to, made, carried } of entry.moves.filter((move) => move.output === output))
+        for (const name of [...made.map((m) => m.name), ...carried.map((c) => fileName(c.from))])
+          add(`${to}${name}`, partition);
     }
     return objects;
   }
 
-  /** Whether readers of a catalogued table see a partition of it. */
-  async registered(table: string): Promise<(partition: PartitionValues) => boolean> {
+  /** Where readers of a catalogued table see a partition of it; undefined where they do not. */
+  async registered(table: string): Promise<(partition: PartitionValues) => string | undefined> {
     const key = (values: readonly string[]) => values.join('\u0000');
     const partitions = await this.#options.catalog.partitions(table);
-    const known = new Set(partitions.map(({ values }) => key(values)));
+    const known = new Map(partitions.map(({ values, location }) => [key(values), withSlash(location)]));
     return (partition) =>
-      partition.length === 0 || known.has(key(partition.map(({ value }) => catalogValue(value))));
+      partition.length === 0 ? '' : known.get(key(partition.map(({ value }) => catalogValue(value))));
   }
 
   async cataloguedTables(): Promise<ReadonlySet<string>> {
@@ -180,6 +202,8 @@ export function readerOf(definition: TableDefinition, paths: readonly string[]):
   }
   return `read_json(${files}, format = 'newline_delimited', hive_partitioning = false, columns = {${types(false)}})`;
 }
+
+const withSlash = (location: string) => (location.endsWith('/') ? location : `${location}/`);
 
 function duckdbType(glue: string): string {
   return parseType(glue)?.duckdb ?? glue.toUpperCase();

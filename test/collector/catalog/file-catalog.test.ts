@@ -37,6 +37,29 @@ test('registering again, or from many collectors at once, adds each partition on
   );
 });
 
+test('of a partition’s moves the highest number counts, however late a lower one comes', async () => {
+  const store = fakeObjectStore();
+  const catalog = createFileCatalog('sluice', store);
+  await catalog.registerPartitions(definition, [{ values: ['a'], key: 'claims/day=a/' }]);
+  const move = (to: string, order: number) =>
+    createFileCatalog('sluice', store).movePartitions(
+      definition,
+      ['a', 'b'].map((day) => ({ values: [day], key: `claims.rebuilt/${to}/day=${day}/` })),
+      order,
+    );
+  for (const [to, order] of [
+    ['r2', 12],
+    ['r1', 9],
+    ['r2', 12],
+  ] as const)
+    await move(to, order);
+  assert.deepEqual(await catalog.partitions('claims'), [
+    { values: ['a'], location: 'claims.rebuilt/r2/day=a/' },
+    { values: ['b'], location: 'claims.rebuilt/r2/day=b/' },
+  ]);
+  assert.deepEqual(await catalog.tables(), []);
+});
+
 test('a table of one format is never written in another', async () => {
   const catalog = createFileCatalog('sluice', fakeObjectStore());
   await catalog.ensureTable(definition);

@@ -78,6 +78,45 @@ test('a throttled call is tried again', async () => {
   assert.ok(server.databases.get('sluice')?.has('claims'));
 });
 
+const moved = (n: number, to: string) =>
+  partitions(n).map(({ values, key }) => ({ values, key: key.replace('claims/', `claims.rebuilt/${to}/`) }));
+const placesNow = async () =>
+  new Set((await catalog.partitions('claims')).map((p) => p.location.split('/')[1]));
+
+test('partitions move, those that are missing are registered, and no call has more than 100', async () => {
+  await catalog.ensureTable(definition);
+  await catalog.registerPartitions(definition, partitions(150));
+  await catalog.movePartitions(definition, moved(250, 'r1'), 7);
+  assert.deepEqual(await placesNow(), new Set(['r1']));
+  assert.equal((await catalog.partitions('claims')).length, 250);
+  await catalog.registerPartitions(definition, partitions(250));
+  assert.deepEqual(await placesNow(), new Set(['r1']));
+});
+
+test('a move that is repeated changes nothing, and one that comes late is left out', async () => {
+  await catalog.ensureTable(definition);
+  await catalog.movePartitions(definition, moved(3, 'r1'), 7);
+  await catalog.movePartitions(definition, moved(3, 'r2'), 9);
+  await catalog.movePartitions(definition, moved(3, 'r1'), 7);
+  await catalog.movePartitions(definition, moved(3, 'r2'), 9);
+  assert.deepEqual(await placesNow(), new Set(['r2']));
+  assert.equal(asked('BatchUpdatePartition'), 1);
+});
+
+test('a move that Glue denies is named, and one whose reply is lost is repeated', async () => {
+  await catalog.ensureTable(definition);
+  await catalog.registerPartitions(definition, partitions(3));
+  server.fault = (action) => (action === 'BatchUpdatePartition' ? 'denied' : undefined);
+  await assert.rejects(catalog.movePartitions(definition, moved(3, 'r1'), 7), {
+    code: 'CATALOG_DENIED',
+    message: /glue:BatchUpdatePartition/,
+  });
+  let lost = 0;
+  server.fault = (action) => (action === 'BatchUpdatePartition' && lost++ < 2 ? 'reply lost' : undefined);
+  await catalog.movePartitions(definition, moved(3, 'r1'), 7);
+  assert.deepEqual(await placesNow(), new Set(['r1']));
+});
+
 test('a denied action is named, and is not taken for a missing table', async () => {
   server.fault = () => 'denied';
   await assert.rejects(catalog.ensureTable(definition), { code: 'CATALOG_DENIED', message: /glue:GetTable/ });

@@ -110,6 +110,28 @@ test('with the task role a window is staged, committed, published, catalogued an
   writer.close();
 });
 
+test('with the task role a partition moves, once for each number', async () => {
+  const [definition] = (await catalog.tables()).filter(({ name }) => name === 'claims');
+  assert.ok(definition);
+  const move = (to: string, order: number) =>
+    catalog.movePartitions(
+      definition,
+      ['2026-01-01', '2026-01-02'].map((day) => ({ values: [day], key: `claims.rebuilt/${to}/day=${day}/` })),
+      order,
+    );
+  for (const [to, order] of [
+    ['r1', 7],
+    ['r2', 9],
+    ['r1', 7],
+  ] as const)
+    await move(to, order);
+  const places = (await catalog.partitions('claims')).map(({ location }) => location).toSorted();
+  assert.deepEqual(
+    places,
+    [1, 2].map((day) => `claims.rebuilt/r2/day=2026-01-0${day}/`),
+  );
+});
+
 test('with the task role `check` passes, and finds no rule of the bucket that touches the ledger', async () => {
   await store.probe();
   await catalog.probe();

@@ -60,7 +60,7 @@ export async function partFrom(task: RowsTask, quarantine: Quarantine, from: Pla
         else if (!making.add(seen)) return making.part({ object: index, row }, false);
         ({ row } = seen);
       }
-    if (making.endObject()) await task.reader.release(object.output.finalKey);
+    if (making.endObject()) await task.reader.release(object.at);
   }
   return making.part({ object: quarantine.objects.length, row: 0 }, true);
 }

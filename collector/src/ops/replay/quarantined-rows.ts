@@ -19,7 +19,7 @@ const SEGMENT_RECORDS_MAX = 1_000;
 const SEGMENT_BYTES_MAX = 2 ** 20;
 
 /** Codes of what is no record by itself: `raw` of the first holds a whole batch, the others nothing. */
-const WHOLE_BATCHES = ['RECORD_BATCH_CORRUPT', 'RECORD_BATCH_TOO_LARGE', 'SEGMENT_CORRUPT'];
+export const WHOLE_BATCHES = ['RECORD_BATCH_CORRUPT', 'RECORD_BATCH_TOO_LARGE', 'SEGMENT_CORRUPT'];
 
 export const IMPOSSIBLE = {
   OBJECT_NOT_THERE:
@@ -66,10 +66,9 @@ export async function openObject(
   { reader, database }: RowsTask,
   object: QuarantineObject,
 ): Promise<OpenedObject | ImpossibleReason> {
-  const { finalKey, sha256 } = object.output;
-  const path = await reader.local(finalKey);
+  const path = await reader.local(object.at);
   if (path === undefined) return 'OBJECT_NOT_THERE';
-  if ((await sha256OfFile(path)) !== sha256) return 'OBJECT_REPLACED';
+  if ((await sha256OfFile(path)) !== object.output.sha256) return 'OBJECT_REPLACED';
   const described = await database.rows(`DESCRIBE SELECT * FROM ${fileOf(path)}`);
   return { object, path, columns: new Set(described.map((row) => String(row['column_name']))) };
 }

@@ -109,10 +109,12 @@ async function replayParts(options: Options): Promise<Replayed> {
     } catch (error) {
       if (!(error instanceof SluiceError) || error.code !== 'REPLAY_OVERTAKEN') throw error;
       if (++overtaken === OVERTAKEN_MAX) throw error;
-      quarantine = await readQuarantine(options, end);
+      const now = await readQuarantine(options, end);
+      assertSameObjects(quarantine, now, table.name);
+      quarantine = now;
       continue;
     } finally {
-      for (const { object } of part.picks) await reader.release(object.output.finalKey);
+      for (const { object } of part.picks) await reader.release(object.at);
     }
     overtaken = 0;
     place = part.next;
@@ -123,12 +125,19 @@ async function replayParts(options: Options): Promise<Replayed> {
 
 /** Objects of entries before number `end`, and what all replays until now have taken of them. */
 async function readQuarantine({ reader, table }: Options, end: number): Promise<Quarantine> {
-  const { objects, taken, lastReplay } = await quarantineOf(reader.entries(table.name));
+  const { objects, taken, lastReplay } = await quarantineOf(() => reader.entries(table.name));
   return {
     objects: objects.filter(({ entry }) => entry < end),
     taken: new Map([...taken].map(([key, ranges]) => [key, inOrder(ranges)])),
     lastReplay,
   };
+}
+
+/** Where a rebuild came between, places among the objects mean others. */
+function assertSameObjects(before: Quarantine, now: Quarantine, table: string): void {
+  if (before.objects.every(({ at }, i) => at === now.objects[i]?.at)) return;
+  const message = 'a rebuild has made windows again, and their quarantine with them';
+  throw new SluiceError('REPLAY_STOPPED', message, { place: table });
 }
 
 interface MadePart extends Pick<TransformResult, 'nulled' | 'brokenRules'> {

@@ -39,7 +39,7 @@ export function parseSelection(
 }
 
 /** A time without a zone would be another one on another machine. */
-function parseTime(option: string, text: string | undefined): number | undefined {
+export function parseTime(option: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const form = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,3})?)?(Z|[+-]\d\d:\d\d))?$/;
   const ms = form.test(text) ? Date.parse(text) : Number.NaN;

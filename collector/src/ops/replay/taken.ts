@@ -9,11 +9,16 @@ import type {
   ReplayedRange,
 } from '../../contracts.ts';
 import { isWindow } from '../../ledger/fold.ts';
+import { StandingObjects } from '../../ledger/standing-objects.ts';
 
 export interface QuarantineObject {
+  /** Number of the entry that made it: of a window, or of the swap that made the window again. */
   readonly entry: number;
   readonly ranges: readonly LedgerRange[];
+  /** As that entry names it. */
   readonly output: LedgerOutput;
+  /** Key where it is now. */
+  readonly at: string;
 }
 
 export interface Quarantine {
@@ -24,20 +29,26 @@ export interface Quarantine {
   readonly lastReplay: number;
 }
 
-export async function quarantineOf(entries: AsyncIterable<LedgerEntry>): Promise<Quarantine> {
+export async function quarantineOf(entries: () => AsyncIterable<LedgerEntry>): Promise<Quarantine> {
+  const standing = await StandingObjects.of(entries());
   const objects: QuarantineObject[] = [];
   const taken = new Map<string, ReplayedRange[]>();
   let lastReplay = -1;
-  for await (const entry of entries) {
-    if (entry.kind === 'replay') {
-      lastReplay = entry.sequence;
+  for await (const entry of entries()) {
+    if (entry.kind === 'replay')
       for (const { finalKey, ranges } of entry.replayed)
         taken.set(finalKey, [...(taken.get(finalKey) ?? []), ...ranges]);
-    }
+    if (entry.kind === 'replay' || entry.kind === 'swap') lastReplay = entry.sequence;
     if (!isWindow(entry)) continue;
-    for (const output of entry.outputs)
+    const { ranges, sequence } = entry;
+    for (const output of standing.made(entry))
       if (output.output === 'quarantine')
-        objects.push({ entry: entry.sequence, ranges: entry.ranges, output });
+        objects.push({
+          entry: standing.madeBy(sequence),
+          ranges,
+          output,
+          at: standing.keyNow(output.finalKey),
+        });
   }
   return { objects, taken, lastReplay };
 }

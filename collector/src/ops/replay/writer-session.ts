@@ -7,6 +7,7 @@ import type { ReplayingWriter } from '../../contracts.ts';
 export async function withWriter<T>(
   writer: ReplayingWriter,
   task: (writer: ReplayingWriter) => Promise<T>,
+  stopped: 'REPLAY_STOPPED' | 'REBUILD_STOPPED' = 'REPLAY_STOPPED',
 ): Promise<T> {
   let parked: string | undefined;
   writer.onStateMoved(() => {
@@ -22,7 +23,7 @@ export async function withWriter<T>(
     return result;
   } catch (error) {
     if (parked === undefined) throw error;
-    throw new SluiceError('REPLAY_STOPPED', parked, { cause: error });
+    throw new SluiceError(stopped, parked, { cause: error });
   } finally {
     writer.close();
   }

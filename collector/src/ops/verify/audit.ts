@@ -2,9 +2,10 @@
 // entry says, one window at a time. Memory holds the keys of the table's objects and one window's offsets;
 // the scratch directory one window's objects.
 import { partitionName } from '@sluice/shared/position.ts';
-import type { LedgerOutput, TableConfig, WindowEntry } from '../../contracts.ts';
-import { outputLocation } from '../../lake/object-keys.ts';
+import type { TableConfig, WindowEntry } from '../../contracts.ts';
+import { outputLocation, rebuiltLocation } from '../../lake/object-keys.ts';
 import { type Fold, hasObjects } from '../../ledger/fold.ts';
+import { type StandingEntry, StandingObjects, type StandingOutput } from '../../ledger/standing-objects.ts';
 import { isPlural, outputNames, rowsAreRecords } from '../../step-config.ts';
 import type { Database } from '../../transform/duckdb.ts';
 import type { LakeReader } from '../lake-reader.ts';
@@ -23,6 +24,7 @@ import {
 import { countRows, type ObjectFile, OFFSETS_AT_ONCE_MAX, readOffsets, type Strays } from './offsets.ts';
 import { ReplayAudit, type ReplaySummary, sourceFindings, windowOfEntry } from './replays.ts';
 import { strayFindings } from './strays.ts';
+import { SwapAudit } from './swaps.ts';
 
 /** Kept of a table to be told whose they are; there are more only where everything is wrong. */
 const STRAYS_MAX = 1_000;
@@ -55,6 +57,10 @@ export interface TableVerdict {
   readonly backfills: readonly string[];
   /** Quarantined records that were run again; the classes above are as their windows left them. */
   readonly replayed: ReplaySummary;
+  /** Windows that were made again, and partitions that moved: by which entry. */
+  readonly swaps: readonly string[];
+  /** Objects that a rebuild has left where they were, or never finished: readers of the catalog see none. */
+  readonly leftBehind: number;
   /** Where Kafka truncated a log: the offsets that came twice, each time under another epoch. */
   readonly forks: readonly string[];
   /** What could not be proven, and why. */
@@ -86,12 +92,16 @@ export async function auditTable(table: TableConfig, options: AuditOptions): Pro
   const pending: string[] = [];
   const audit: Audit = { table, reader, fold, outputs, nowMs, options, strays: [], pending, offsetsRead: 0 };
   const fills: string[] = [];
-  const replays = new ReplayAudit();
   const quarantine = seenOutput(audit, 'quarantine').definition;
+  const standing = await StandingObjects.of(reader.entries(table.name, fold.nextSequence));
+  const swaps = new SwapAudit(audit, { stored, standing });
+  const replays = new ReplayAudit();
   let objects = 0;
   const seen = new SeenHistory();
   for await (const entry of reader.entries(table.name, fold.nextSequence)) {
     const history = seen.rangesOf(entry);
+    findings.add(...swaps.add(entry));
+    if (entry.kind === 'swap') replays.swapped(entry, standing);
     if (!hasObjects(entry)) continue;
     findings.add(...replays.add(entry));
     if (entry.kind === 'fill')
@@ -99,15 +109,15 @@ export async function auditTable(table: TableConfig, options: AuditOptions): Pro
         fills.push(
           `${partitionName(range)} [${range.start}, ${range.next}): closed by entry ${entry.sequence}`,
         );
-    for (const { finalKey } of entry.outputs) stored.delete(finalKey);
-    objects += entry.outputs.length;
-    await auditEntry(audit, windowOfEntry(entry));
+    const now = standing.now(entry);
+    if (now === undefined) continue;
+    objects += now.outputs.length;
+    await auditEntry(audit, windowOfEntry(now));
     if (entry.kind === 'replay' && options.deep)
-      findings.add(...(await sourceFindings({ ...options, quarantine }, entry)));
+      findings.add(...(await sourceFindings({ ...options, standing, quarantine }, entry)));
   }
+  findings.add(...swaps.unknown());
   findings.add(...(await strayFindings(audit, audit.strays)));
-  const unknown = 'no entry names this object, and readers see it';
-  for (const place of stored) findings.add(finding('OBJECT_UNKNOWN', { table: table.name, place }, unknown));
   const unseen = table.provenance === 'none' ? [WITHOUT_PROVENANCE] : [];
   const { offsetsRead } = audit;
   return {
@@ -115,6 +125,8 @@ export async function auditTable(table: TableConfig, options: AuditOptions): Pro
     ...summary(fold),
     fills,
     replayed: replays.summary,
+    swaps: swaps.lines,
+    leftBehind: swaps.leftBehind,
     objects,
     offsetsRead,
     weaker: [...unseen, ...pending],
@@ -126,22 +138,26 @@ const WITHOUT_PROVENANCE = "provenance is 'none': rows are counted, their offset
 /** Every key below a table's rows and its quarantine. */
 async function storedOf(table: TableConfig, reader: LakeReader): Promise<Set<string>> {
   const keys = new Set<string>();
-  for (const output of ['rows', 'quarantine', ...outputNames(table.steps)])
-    for (const key of await reader.stored(outputLocation(table, output))) keys.add(key);
+  for (const output of ['rows', 'quarantine', ...outputNames(table.steps)]) {
+    const location = outputLocation(table, output);
+    for (const place of [location, rebuiltLocation(location)])
+      for (const key of await reader.stored(place)) keys.add(key);
+  }
   return keys;
 }
 
-interface StandingOutput {
-  readonly output: LedgerOutput;
+interface StandingObject {
+  readonly output: StandingOutput;
   readonly standing: Standing;
 }
 
-async function auditEntry(audit: Audit, entry: WindowEntry): Promise<void> {
+async function auditEntry(audit: Audit, entry: WindowEntry & Pick<StandingEntry, 'outputs'>): Promise<void> {
   const { findings, deep } = audit.options;
-  const there: StandingOutput[] = [];
+  const there: StandingObject[] = [];
   let isPending = false;
-  for (let from = 0; from < entry.outputs.length; from += HEADS_MAX) {
-    const outputs = entry.outputs.slice(from, from + HEADS_MAX);
+  const all: readonly StandingOutput[] = entry.outputs;
+  for (let from = 0; from < all.length; from += HEADS_MAX) {
+    const outputs = all.slice(from, from + HEADS_MAX);
     const asked = outputs.map(async (output) => ({
       output,
       standing: await standingOf(audit, entry, output),
@@ -161,7 +177,7 @@ async function auditEntry(audit: Audit, entry: WindowEntry): Promise<void> {
   }
 }
 
-async function readEntry(audit: Audit, entry: WindowEntry, there: readonly StandingOutput[]): Promise<void> {
+async function readEntry(audit: Audit, entry: WindowEntry, there: readonly StandingObject[]): Promise<void> {
   const { database, findings } = audit.options;
   const rowsHaveOffsets = audit.table.provenance !== 'none';
   const files: ObjectFile[] = [];

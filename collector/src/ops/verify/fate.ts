@@ -2,11 +2,12 @@
 // that hold it. The ledger is walked once; only the objects of the entry that answers are read.
 import { partitionName } from '@sluice/shared/position.ts';
 import type { LedgerOutput, LedgerRange, WindowEntry } from '../../contracts.ts';
+import { type StandingEntry, StandingObjects } from '../../ledger/standing-objects.ts';
 import { isPlural } from '../../step-config.ts';
 import type { Database } from '../../transform/duckdb.ts';
 import { readerOf } from '../lake-reader.ts';
 import { type Finding, finding } from './findings.ts';
-import { type AskedOffset, type Word, wordsOn } from './ledger-word.ts';
+import { type AskedOffset, wordsOn } from './ledger-word.ts';
 import { type Audited, fetched, type Standing, seenOutput, standingOf, unreadable } from './objects.ts';
 import { replaysOf, type TakenRecord, windowOfEntry } from './replays.ts';
 
@@ -55,6 +56,7 @@ export interface FatesFound {
 export async function fatesOf(task: FateTask, asked: AskedOffset): Promise<FatesFound> {
   const table = task.table.name;
   const spoken = await wordsOn(asked, task.reader.entries(table, task.fold.nextSequence));
+  const standing = await StandingObjects.of(task.reader.entries(table, task.fold.nextSequence));
   const base = { table, partition: partitionName(asked), offset: asked.offset };
   const nothing = { topicId: undefined, entry: undefined, window: undefined, objects: [], code: undefined };
   if (spoken.length === 0) {
@@ -66,13 +68,18 @@ export async function fatesOf(task: FateTask, asked: AskedOffset): Promise<Fates
   for (const { id, word } of spoken) {
     const head = { ...base, ...nothing, topicId: id.topicId };
     if (word.kind === 'window') {
-      const found = await inWindow(task, word, asked);
+      const { sequence, windowId } = word.entry;
+      const entry = windowOfEntry(standing.last(word.entry));
+      const found = await inWindow(task, { entry, range: word.range }, asked);
       findings.push(...found.findings);
-      fates.push({ ...head, entry: word.entry.sequence, window: word.entry.windowId, ...found.fate });
+      const by = standing.madeBy(sequence);
+      const message =
+        by === sequence ? found.fate.message : `made again by entry ${by}: ${found.fate.message}`;
+      fates.push({ ...head, entry: sequence, window: windowId, ...found.fate, message });
       if (found.fate.fate !== 'quarantined') continue;
       const again = await ranAgain(
-        task,
-        { entry: word.entry.sequence, topicId: id.topicId, ...asked },
+        { ...task, standing },
+        { entry: by, topicId: id.topicId, ...asked },
         asked,
       );
       findings.push(...again.findings);
@@ -86,18 +93,24 @@ export async function fatesOf(task: FateTask, asked: AskedOffset): Promise<Fates
 }
 
 /** What replays made of a quarantined record, in their order. */
-async function ranAgain(task: FateTask, taken: TakenRecord, asked: AskedOffset) {
+async function ranAgain(
+  task: FateTask & { readonly standing: StandingObjects },
+  taken: TakenRecord,
+  asked: AskedOffset,
+) {
   const fates: Pick<Fate, 'fate' | 'message' | 'objects' | 'code' | 'entry' | 'window'>[] = [];
   const findings: Finding[] = [];
   const entries = task.reader.entries(task.table.name, task.fold.nextSequence);
   for (const replay of await replaysOf(entries, taken)) {
-    const entry = windowOfEntry(replay);
+    const now = task.standing.now(replay);
+    if (now === undefined) continue;
+    const entry = windowOfEntry(now);
     const { partition, topicId, offset } = taken;
     const range = entry.ranges.find(
       (r) => r.partition === partition && r.topicId === topicId && covers(r, offset),
     );
     if (range === undefined) continue;
-    const found = await inWindow(task, { kind: 'window', entry, range }, asked);
+    const found = await inWindow(task, { entry, range }, asked);
     const message = `run again: ${found.fate.message}`;
     fates.push({ ...found.fate, message, entry: replay.sequence, window: replay.windowId });
     findings.push(...found.findings);
@@ -110,6 +123,11 @@ async function ranAgain(task: FateTask, taken: TakenRecord, asked: AskedOffset) 
   return { fates, findings };
 }
 
+interface HoldingWindow {
+  readonly entry: WindowEntry & Pick<StandingEntry, 'outputs'>;
+  readonly range: LedgerRange;
+}
+
 interface InWindow {
   readonly fate: Pick<Fate, 'fate' | 'message' | 'objects' | 'code'>;
   readonly findings: readonly Finding[];
@@ -117,7 +135,7 @@ interface InWindow {
 
 async function inWindow(
   task: FateTask,
-  { entry, range }: Extract<Word, { kind: 'window' }>,
+  { entry, range }: HoldingWindow,
   asked: AskedOffset,
 ): Promise<InWindow> {
   const findings: Finding[] = [];

@@ -13,6 +13,12 @@ export const FINDINGS = {
     remedy:
       'Add the partition to the catalog again, with the location named: no collector registers what is published.',
   },
+  PARTITION_MISPLACED: {
+    means:
+      'A rebuild has moved a partition, and the catalog has it at another place: readers see what was there before.',
+    remedy:
+      'Set the location of the partition in the catalog to the place named. A request that was very late, or a hand, has set it back.',
+  },
   OBJECT_NOT_PUBLISHED: {
     means: 'An entry has been committed for longer than publishing takes, and its staged copy still waits.',
     remedy:
@@ -68,6 +74,10 @@ export const FINDINGS = {
     means: 'A replay says that it took records which the quarantine object that it names does not hold.',
     remedy:
       'If the object was replaced, too, put the right one back. Else this is a defect in Sluice: keep ledger and objects and report it.',
+  },
+  SWAP_UNFOUNDED: {
+    means: 'A rebuild says other numbers of the windows that it replaced than the ledger has.',
+    remedy: 'This is a defect in Sluice: keep ledger and objects and report it.',
   },
   KAFKA_LOG_BEHIND: {
     means: 'The table holds offsets that Kafka does not have: its log ends before where the table goes on.',

@@ -6,11 +6,14 @@ import type {
   LedgerOutput,
   ObjectsEntry,
   OutputName,
+  SwapEntry,
   TableConfig,
   TableDefinition,
 } from '../../contracts.ts';
 import { partitionPrefix } from '../../lake/object-keys.ts';
 import type { Fold } from '../../ledger/fold.ts';
+import type { StandingOutput } from '../../ledger/standing-objects.ts';
+import { placeOf } from '../../ledger/swaps.ts';
 import type { LakeReader } from '../lake-reader.ts';
 import { definitionsOf, type QueryOptions } from '../query.ts';
 import { type Finding, finding } from './findings.ts';
@@ -25,7 +28,8 @@ const PUBLISHING_MS_MAX = 600_000;
 export interface SeenOutput {
   readonly definition: TableDefinition;
   readonly isCatalogued: boolean;
-  isRegistered: (partition: LedgerOutput['partition']) => boolean;
+  /** Where readers see a partition; undefined where they do not. */
+  registered: (partition: LedgerOutput['partition']) => string | undefined;
 }
 
 export type Outputs = Readonly<Record<LedgerOutput['output'], SeenOutput>>;
@@ -52,8 +56,8 @@ export async function outputsOf(
       (d) => d.table.name === table.name && d.output === output,
     )?.definition;
     assert(definition !== undefined, `${table.name} has no ${output}`);
-    const isRegistered = await reader.registered(definition.name);
-    return { definition, isRegistered, isCatalogued: tables.has(definition.name) };
+    const registered = await reader.registered(definition.name);
+    return { definition, registered, isCatalogued: tables.has(definition.name) };
   };
   const names = definitionsOf(config, transformer).flatMap((d) =>
     d.table.name === table.name ? [d.output] : [],
@@ -85,19 +89,19 @@ export interface Standing {
 export async function standingOf(
   audited: Audited,
   entry: ObjectsEntry,
-  output: LedgerOutput,
+  output: StandingOutput,
 ): Promise<Standing> {
   const { reader, fold } = audited;
   const found = await reader.head(output.finalKey);
   const unseen = unseenBy(audited, output);
   if (found !== undefined && unseen === undefined) return standing(entry, output, found);
   const staged = (await reader.head(output.stagedKey)) !== undefined;
-  if (entry.sequence <= fold.toldThrough)
+  if (output.placedBy <= fold.toldThrough)
     return missing({ entry, output, staged, told: true }, found, unseen);
   if (staged) return onItsWay(audited, entry, output);
   // It may have been published between one question and the next.
   const seen = seenOutput(audited, output.output);
-  seen.isRegistered = await reader.registered(seen.definition.name);
+  seen.registered = await reader.registered(seen.definition.name);
   const now = await reader.head(output.finalKey);
   return missing({ entry, output, staged, told: false }, now, unseenBy(audited, output));
 }
@@ -119,7 +123,7 @@ function standing(
 
 interface Missing {
   readonly entry: ObjectsEntry;
-  readonly output: LedgerOutput;
+  readonly output: StandingOutput;
   readonly staged: boolean;
   /** The ledger itself says that the entry is published. */
   readonly told: boolean;
@@ -136,7 +140,7 @@ function missing(
     return { ...judged, findings: [...seen, ...judged.findings] };
   }
   const why = told
-    ? `the ledger says that entry ${entry.sequence} is published, and the object is gone: it was deleted afterwards`
+    ? `the ledger says that entry ${output.placedBy} is published, and the object is gone: it was deleted afterwards`
     : `it is gone, and so is its staged copy, which is removed only after publishing: it was published by entry ${entry.sequence} and deleted afterwards`;
   const copy = staged ? `; a staged copy still lies at ${output.stagedKey}` : '';
   const message = `${why} (${output.rows} rows, SHA-256 ${output.sha256})${copy}`;
@@ -144,26 +148,38 @@ function missing(
   return { stands: false, pending: false, findings: [...seen, deleted] };
 }
 
-function onItsWay({ nowMs }: Audited, entry: ObjectsEntry, output: LedgerOutput): Standing {
-  const ageMs = nowMs - Date.parse(entry.writtenAt);
+function onItsWay({ nowMs }: Audited, entry: ObjectsEntry, output: StandingOutput): Standing {
+  const ageMs = nowMs - Date.parse(output.placedAt);
   if (ageMs <= PUBLISHING_MS_MAX) return { stands: false, pending: true, findings: [] };
-  const since = `entry ${entry.sequence} was committed at ${entry.writtenAt}`;
+  const since = `entry ${output.placedBy} was committed at ${output.placedAt}`;
   const message = `${since} and was never published: its staged copy waits at ${output.stagedKey}`;
   const place = { table: entry.table, place: output.finalKey };
   return { stands: false, pending: false, findings: [finding('OBJECT_NOT_PUBLISHED', place, message)] };
 }
 
 /** Why readers of the catalogued table do not see an object. */
-function unseenBy(audited: Audited, { output, partition }: LedgerOutput): Finding | undefined {
-  const { table } = audited;
-  const { definition, isCatalogued, isRegistered } = seenOutput(audited, output);
+function unseenBy(audited: Audited, { output, partition }: Pick<LedgerOutput, 'output' | 'partition'>) {
+  const { table, fold } = audited;
+  const { definition, isCatalogued, registered } = seenOutput(audited, output);
   if (!isCatalogued) {
     const place = { table: table.name, place: definition.name };
     return finding('TABLE_NOT_CATALOGUED', place, 'the catalog does not have this table');
   }
-  if (isRegistered(partition)) return undefined;
-  const place = { table: table.name, place: partitionPrefix(definition.location, partition) };
-  return finding('PARTITION_NOT_REGISTERED', place, 'the catalog does not have this partition');
+  const moved = placeOf(fold, { output, partition });
+  const place = { table: table.name, place: moved ?? partitionPrefix(definition.location, partition) };
+  const at = registered(partition);
+  if (at === undefined)
+    return finding('PARTITION_NOT_REGISTERED', place, 'the catalog does not have this partition');
+  if (moved === undefined || at === moved) return undefined;
+  return finding('PARTITION_MISPLACED', place, `the catalog has this partition at ${at}`);
+}
+
+/** Partitions that a swap has moved, and that readers see elsewhere, or nowhere. */
+export function misplacedBy(audited: Audited, { moves, sequence }: SwapEntry): Finding[] {
+  const { fold } = audited;
+  if (sequence > fold.toldThrough) return [];
+  const last = moves.filter((move) => placeOf(fold, move) === move.to);
+  return last.flatMap((move) => unseenBy(audited, move) ?? []);
 }
 
 /** A local file with the bytes of an object that stands, and whether they are those that were committed. */

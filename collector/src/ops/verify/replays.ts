@@ -7,9 +7,11 @@ import type {
   ReplayEntry,
   ReplayedObject,
   ReplayedRange,
+  SwapEntry,
   TableDefinition,
   WindowEntry,
 } from '../../contracts.ts';
+import type { StandingObjects } from '../../ledger/standing-objects.ts';
 import type { Database } from '../../transform/duckdb.ts';
 import { type LakeReader, readerOf } from '../lake-reader.ts';
 import { inOrder } from '../replay/taken.ts';
@@ -28,8 +30,9 @@ export interface ReplaySummary {
 }
 
 /** A replay as what answers for the ranges of its records. */
-export function windowOfEntry(entry: ObjectsEntry): WindowEntry {
-  if (entry.kind !== 'replay') return entry;
+export function windowOfEntry<E extends ObjectsEntry>(entry: E): WindowEntry & Pick<E, 'outputs'> {
+  const { outputs }: Pick<E, 'outputs'> = entry;
+  if (entry.kind !== 'replay') return { ...entry, outputs };
   const { replayed, after: _after, ...rest } = entry;
   const ranges = replayed.flatMap((object) =>
     object.ranges.map(({ records, ...range }) => {
@@ -37,7 +40,7 @@ export function windowOfEntry(entry: ObjectsEntry): WindowEntry {
       return { ...range, leaderEpoch: -1, counts: { records, control: 0, aborted: 0, absent } };
     }),
   );
-  return { ...rest, kind: 'fill', ranges };
+  return { ...rest, kind: 'fill', ranges, outputs };
 }
 
 /** One table's, in the order of its ledger. */
@@ -46,6 +49,22 @@ export class ReplayAudit {
   readonly #quarantines = new Map<string, number>();
   readonly #taken = new Map<string, readonly ReplayedRange[]>();
   #sum = { entries: 0, records: 0, emitted: 0, merged: 0, filtered: 0 };
+
+  readonly #replays = new Map<number, ReplayEntry>();
+
+  /** What a swap makes of quarantines and replays; objects that windows had before are sources no more. */
+  swapped({ sequence, windows, replays, moves }: SwapEntry, standing: StandingObjects): void {
+    const remade = new Set(windows.map(({ entry }) => entry));
+    for (const [key, entry] of this.#quarantines)
+      if (remade.has(standing.windowOf(entry, key))) this.#quarantines.delete(key);
+    for (const { output, to, made } of moves)
+      if (output === 'quarantine')
+        for (const { name } of made) this.#quarantines.set(`${to}${name}`, sequence);
+    for (const replay of replays) {
+      const taken = this.#replays.get(replay);
+      if (taken !== undefined) this.#count(taken, -1);
+    }
+  }
 
   /** Findings that the ledger alone shows. */
   add(entry: ObjectsEntry): Finding[] {
@@ -59,16 +78,21 @@ export class ReplayAudit {
     return this.#sum;
   }
 
-  #replay(entry: ReplayEntry): Finding[] {
-    const { emitted, merged, filtered, in: records } = entry.classes;
+  #count({ classes }: ReplayEntry, times: 1 | -1): void {
+    const { emitted, merged, filtered, in: records } = classes;
     const sum = this.#sum;
     this.#sum = {
-      entries: sum.entries + 1,
-      records: sum.records + records,
-      emitted: sum.emitted + emitted,
-      merged: sum.merged + merged,
-      filtered: sum.filtered + filtered,
+      entries: sum.entries + times,
+      records: sum.records + times * records,
+      emitted: sum.emitted + times * emitted,
+      merged: sum.merged + times * merged,
+      filtered: sum.filtered + times * filtered,
     };
+  }
+
+  #replay(entry: ReplayEntry): Finding[] {
+    this.#count(entry, 1);
+    this.#replays.set(entry.sequence, entry);
     return entry.replayed.flatMap((object) => {
       if (this.#quarantines.get(object.finalKey) !== object.entry) return [unfounded(entry, object)];
       const taken = inOrder([...(this.#taken.get(object.finalKey) ?? []), ...object.ranges]);
@@ -98,6 +122,7 @@ function unfounded({ table, sequence }: ReplayEntry, { entry, finalKey }: Replay
 export interface SourcesTask {
   readonly database: Database;
   readonly reader: LakeReader;
+  readonly standing: StandingObjects;
   readonly quarantine: TableDefinition;
 }
 
@@ -105,7 +130,8 @@ export interface SourcesTask {
 export async function sourceFindings(task: SourcesTask, entry: ReplayEntry): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const { finalKey, ranges } of entry.replayed) {
-    const path = await task.reader.local(finalKey);
+    const key = task.standing.keyNow(finalKey);
+    const path = await task.reader.local(key);
     if (path === undefined) continue;
     try {
       const records = ranges.reduce((sum, range) => sum + range.records, 0);
@@ -116,7 +142,7 @@ export async function sourceFindings(task: SourcesTask, entry: ReplayEntry): Pro
         finding('REPLAY_UNFOUNDED', { table: entry.table, place: `entry ${entry.sequence}` }, message),
       );
     } finally {
-      await task.reader.release(finalKey);
+      await task.reader.release(key);
     }
   }
   return findings;

@@ -25,10 +25,19 @@ function tableLines(table: TableVerdict, { mode, findings, kafka }: Verification
     ...table.backfills.map((backfill) => `  history ${backfill}`),
     ...table.gaps.map((gap) => `  gap ${gap}`),
     ...replayedLine(table),
+    ...table.swaps.map((swap) => `  rebuilt by ${swap}`),
+    ...leftLine(table),
     ...table.fills.map((fill) => `  filled ${fill}`),
     ...table.forks.map((fork) => `  fork ${fork}`),
     ...kafka.filter((k) => k.table === table.table).map((k) => `  kafka ${describeStanding(k)}`),
     ...table.weaker.map((what) => `  weaker proof: ${what}`),
+  ];
+}
+
+function leftLine({ leftBehind }: TableVerdict): string[] {
+  if (leftBehind === 0) return [];
+  return [
+    `  left behind ${formatCount(leftBehind)} object${leftBehind === 1 ? '' : 's'} that no partition of the catalog has any more`,
   ];
 }
 

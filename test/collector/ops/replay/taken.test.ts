@@ -6,7 +6,7 @@ import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
 import { assert as check, integer, property, uniqueArray } from 'fast-check';
 
 const id = { topic: 'claims', topicId: NO_TOPIC_ID, partition: 0 };
-const object = { entry: 1, ranges: [], output: { finalKey: 'q' } as never };
+const object = { entry: 1, ranges: [], output: { finalKey: 'q' } as never, at: 'q' };
 const rowAt = (row: number, offset: number, of = id): ChosenRow => ({ row, id: of, offset });
 const named = (rows: readonly ChosenRow[]) => replayedOf([{ object, rows }])[0]?.ranges ?? [];
 

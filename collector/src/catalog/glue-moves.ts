@@ -1,0 +1,108 @@
+// Glue partitions that move to another place. Glue updates a partition without a condition, so each carries
+// the number of its last move: a move that finds the same or a higher number there has been made, or is late,
+// and is left out.
+import {
+  BatchCreatePartitionCommand,
+  BatchGetPartitionCommand,
+  BatchUpdatePartitionCommand,
+  type GlueClient,
+  type Partition,
+  type PartitionError,
+  type PartitionInput,
+} from '@aws-sdk/client-glue';
+import { SluiceError } from '@sluice/shared/errors.ts';
+import { named, refusedPartition } from './glue-errors.ts';
+
+/** Glue's own limit of one call that writes partitions (AWS Glue Web API Reference). */
+export const PARTITIONS_PER_CALL_MAX = 100;
+
+/** Parameter of a partition: the number of its last move. */
+const MOVE = 'sluice.move';
+
+interface Place {
+  readonly client: GlueClient;
+  readonly DatabaseName: string;
+  readonly TableName: string;
+  readonly order: number;
+}
+
+/** Those that are missing are registered. */
+export async function moveGluePartitions(place: Place, inputs: readonly PartitionInput[]): Promise<void> {
+  for (let from = 0; from < inputs.length; from += PARTITIONS_PER_CALL_MAX)
+    await moveBatch(place, inputs.slice(from, from + PARTITIONS_PER_CALL_MAX));
+}
+
+async function moveBatch(place: Place, inputs: readonly PartitionInput[]): Promise<void> {
+  const standing = await standingOf(place, inputs);
+  const numbered = inputs.map((input) => {
+    const found = standing.get(keyOf(input));
+    const Parameters = { ...found?.Parameters, [MOVE]: String(place.order) };
+    return { found, input: { ...input, Parameters } };
+  });
+  const missing = numbered.filter(({ found }) => found === undefined);
+  await create(
+    place,
+    missing.map(({ input }) => input),
+  );
+  const earlier = numbered.filter(
+    ({ found }) => found !== undefined && Number(found.Parameters?.[MOVE] ?? -1) < place.order,
+  );
+  await update(
+    place,
+    earlier.map(({ input }) => input),
+  );
+}
+
+const keyOf = ({ Values = [] }: PartitionInput | Partition) => JSON.stringify(Values);
+
+async function standingOf(
+  { client, DatabaseName, TableName }: Place,
+  inputs: readonly PartitionInput[],
+): Promise<Map<string, Partition>> {
+  const action = 'glue:BatchGetPartition';
+  const PartitionsToGet = inputs.map(({ Values = [] }) => ({ Values }));
+  const { Partitions = [], UnprocessedKeys = [] } = await client
+    .send(new BatchGetPartitionCommand({ DatabaseName, TableName, PartitionsToGet }))
+    .catch((error: unknown) => {
+      throw named(action, TableName, error);
+    });
+  if (UnprocessedKeys.length > 0)
+    throw new SluiceError('CATALOG_UNAVAILABLE', `${action}: not all were read`, { place: TableName });
+  return new Map(Partitions.map((partition) => [keyOf(partition), partition]));
+}
+
+/** One that somebody has registered meanwhile is met again when the whole move is repeated. */
+async function create({ client, DatabaseName, TableName }: Place, inputs: PartitionInput[]): Promise<void> {
+  if (inputs.length === 0) return;
+  const action = 'glue:BatchCreatePartition';
+  const PartitionInputList = inputs;
+  const { Errors = [] } = await client
+    .send(new BatchCreatePartitionCommand({ DatabaseName, TableName, PartitionInputList }))
+    .catch((error: unknown) => {
+      throw named(action, TableName, error);
+    });
+  refuse(action, TableName, Errors);
+}
+
+async function update({ client, DatabaseName, TableName }: Place, inputs: PartitionInput[]): Promise<void> {
+  if (inputs.length === 0) return;
+  const action = 'glue:BatchUpdatePartition';
+  const Entries = inputs.map((input) => ({ PartitionValueList: input.Values ?? [], PartitionInput: input }));
+  const { Errors = [] } = await client
+    .send(new BatchUpdatePartitionCommand({ DatabaseName, TableName, Entries }))
+    .catch((error: unknown) => {
+      throw named(action, TableName, error);
+    });
+  refuse(
+    action,
+    TableName,
+    Errors.map(({ PartitionValueList, ErrorDetail }) => ({
+      PartitionValues: PartitionValueList,
+      ErrorDetail,
+    })),
+  );
+}
+
+function refuse(action: string, table: string, [refused]: readonly PartitionError[]): void {
+  if (refused !== undefined) throw refusedPartition(action, table, refused);
+}

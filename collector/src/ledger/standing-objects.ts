@@ -1,0 +1,108 @@
+// What stands of each entry after all swaps: its window as it was made last, and its objects where they are
+// now. Pure. Of a ledger only the swaps are kept; every other entry is asked about as it is read.
+import type { LedgerEntry, LedgerOutput, ObjectsEntry, SwapEntry } from '../contracts.ts';
+import { fileName } from '../lake/object-keys.ts';
+
+export interface StandingOutput extends LedgerOutput {
+  /** Number of the entry that says that it is there, its own or a swap's, and when that was written. */
+  readonly placedBy: number;
+  readonly placedAt: string;
+}
+
+export type StandingEntry = ObjectsEntry & { readonly outputs: readonly StandingOutput[] };
+
+interface Remade {
+  /** Number of the swap. */
+  readonly by: number;
+  readonly now: Pick<ObjectsEntry, 'classes' | 'rows' | 'configVersion' | 'partitionedBy'> & {
+    readonly outputs: readonly StandingOutput[];
+  };
+}
+
+export class StandingObjects {
+  readonly #remade = new Map<number, Remade>();
+  readonly #takenBack = new Set<number>();
+  /** By the key that an object had before: where it was carried, and by whom. */
+  readonly #carried = new Map<string, Pick<StandingOutput, 'finalKey' | 'placedBy' | 'placedAt'>>();
+  /** Window of each object that a swap made, by the key that it gave. */
+  readonly #windows = new Map<string, number>();
+
+  static async of(entries: AsyncIterable<LedgerEntry>): Promise<StandingObjects> {
+    const standing = new StandingObjects();
+    for await (const entry of entries) standing.add(entry);
+    return standing;
+  }
+
+  /** In the order of the ledger. */
+  add(entry: LedgerEntry): void {
+    if (entry.kind !== 'swap') return;
+    const made = new Map<number, StandingOutput[]>();
+    const by = { placedBy: entry.sequence, placedAt: entry.writtenAt };
+    for (const { output, partition, to, made: objects, carried } of entry.moves) {
+      for (const { entry: window, name, bytes, sha256, rows } of objects) {
+        const key = `${to}${name}`;
+        const of = { output, stagedKey: key, finalKey: key, bytes, sha256, rows, partition };
+        const outputs = made.get(window) ?? [];
+        made.set(window, outputs);
+        outputs.push({ ...of, ...by });
+        this.#windows.set(key, window);
+      }
+      for (const { from } of carried) this.#carried.set(from, { finalKey: `${to}${fileName(from)}`, ...by });
+    }
+    this.#remake(entry, made);
+    for (const replay of entry.replays) this.#takenBack.add(replay);
+  }
+
+  #remake(swap: SwapEntry, made: Map<number, StandingOutput[]>): void {
+    const { sequence: by, configVersion, partitionedBy } = swap;
+    for (const { entry, classes, rows } of swap.windows) {
+      const now = { configVersion, partitionedBy, classes, rows, outputs: made.get(entry) ?? [] };
+      this.#remade.set(entry, { by, now });
+    }
+  }
+
+  /** undefined for a replay whose records were taken back into their windows. */
+  now(entry: ObjectsEntry): StandingEntry | undefined {
+    return this.#takenBack.has(entry.sequence) ? undefined : this.last(entry);
+  }
+
+  /** As it stood last, taken back or not. */
+  last(entry: ObjectsEntry): StandingEntry {
+    const remade = this.#remade.get(entry.sequence)?.now;
+    return { ...entry, ...remade, outputs: this.made(entry).map((output) => this.#placed(output)) };
+  }
+
+  /** Its objects under the keys that whoever made them last gave them. */
+  made(entry: ObjectsEntry): readonly StandingOutput[] {
+    const by = { placedBy: entry.sequence, placedAt: entry.writtenAt };
+    const remade = this.#remade.get(entry.sequence)?.now;
+    return remade?.outputs ?? entry.outputs.map((output) => ({ ...output, ...by }));
+  }
+
+  #placed(output: StandingOutput): StandingOutput {
+    let placed = output;
+    for (let next = this.#carried.get(placed.finalKey); next !== undefined; ) {
+      placed = { ...placed, stagedKey: placed.finalKey, ...next };
+      next = this.#carried.get(placed.finalKey);
+    }
+    return placed;
+  }
+
+  /** Number of the swap that made a window last, or its own. */
+  madeBy(window: number): number {
+    return this.#remade.get(window)?.by ?? window;
+  }
+
+  /** Where the object is now that was made under this key. */
+  keyNow(key: string): string {
+    let now = key;
+    for (let next = this.#carried.get(now); next !== undefined; next = this.#carried.get(now))
+      now = next.finalKey;
+    return now;
+  }
+
+  /** Number of the window that an object is of, by the entry that named it first. */
+  windowOf(entry: number, key: string): number {
+    return this.#windows.get(key) ?? entry;
+  }
+}

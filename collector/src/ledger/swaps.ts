@@ -1,0 +1,139 @@
+// Where partitions lie after rebuilds, in the ledger: which entry may move them, and where every later entry
+// names its objects. Pure. A fold keeps one place for each partition that was ever moved, so that a window
+// that was staged under the old one is committed under the new one, whoever writes it.
+import type {
+  Classes,
+  LedgerOutput,
+  LedgerSwap,
+  OutputName,
+  Proposal,
+  RemadeWindow,
+  SwapEntry,
+} from '../contracts.ts';
+import { catalogValue, fileName, type PartitionValues } from '../lake/object-keys.ts';
+
+interface FoldedSwaps {
+  readonly nextSequence: number;
+  lastReplay: number;
+  readonly places: Map<string, string>;
+  readonly totals: Omit<Classes, 'windows'>;
+}
+
+const CLASSES = ['in', 'emitted', 'merged', 'filtered', 'quarantined'] as const;
+
+/** Names a partition of an output as a catalog tells them apart. */
+export function placeKey(output: OutputName, partition: PartitionValues): string {
+  return [output, ...partition.map(({ value }) => catalogValue(value))].join('\u0000');
+}
+
+/** Prefix of the partition's objects, where a swap has moved it. */
+export function placeOf(
+  { places }: Pick<FoldedSwaps, 'places'>,
+  { output, partition }: Pick<LedgerOutput, 'output' | 'partition'>,
+): string | undefined {
+  return places.get(placeKey(output, partition));
+}
+
+/** The same objects under the names that an entry behind this fold gives them. */
+export function placed(
+  fold: Pick<FoldedSwaps, 'places'>,
+  outputs: readonly LedgerOutput[],
+): readonly LedgerOutput[] {
+  if (fold.places.size === 0) return outputs;
+  return outputs.map((output) => {
+    const place = placeOf(fold, output);
+    return place === undefined ? output : { ...output, finalKey: `${place}${fileName(output.finalKey)}` };
+  });
+}
+
+/** Why an entry may not name these, or undefined. */
+export function misplaced(
+  fold: Pick<FoldedSwaps, 'places'>,
+  outputs: readonly LedgerOutput[],
+): string | undefined {
+  const wrong = outputs.find((output) => {
+    const place = placeOf(fold, output);
+    return place !== undefined && output.finalKey !== `${place}${fileName(output.finalKey)}`;
+  });
+  return wrong === undefined ? undefined : `${wrong.finalKey} lies where its partition was before a swap`;
+}
+
+/** Why an entry may not swap these, or undefined. */
+export function wrongSwap(fold: FoldedSwaps, swap: SwapEntry): string | undefined {
+  if (swap.after !== fold.lastReplay)
+    return `it follows replay or swap ${swap.after}, and ${fold.lastReplay} is the last one`;
+  if (swap.asOf >= swap.sequence) return 'it has copied what is not written yet';
+  return wrongMoves(fold, swap) ?? wrongWindows(fold, swap);
+}
+
+function wrongMoves({ places }: FoldedSwaps, { moves }: LedgerSwap): string | undefined {
+  const taken = new Set(places.values());
+  const seen = new Set<string>();
+  for (const { output, partition, to, made, carried } of moves) {
+    const key = placeKey(output, partition);
+    if (seen.has(key)) return `it moves ${key.replaceAll('\u0000', '/')} twice`;
+    seen.add(key);
+    if (taken.has(to)) return `${to} is a place already`;
+    taken.add(to);
+    const names = [...made.map(({ name }) => name), ...carried.map(({ from }) => fileName(from))];
+    if (new Set(names).size < names.length) return `it names an object of ${to} twice`;
+    if (made.some(({ name }) => fileName(name) !== name)) return `an object of ${to} lies below it`;
+  }
+  return undefined;
+}
+
+function wrongWindows({ nextSequence, totals }: FoldedSwaps, swap: LedgerSwap): string | undefined {
+  const held = rowsMade(swap);
+  let last = -1;
+  for (const { entry, classes, rows } of swap.windows) {
+    if (entry <= last || entry >= nextSequence) return `it names window ${entry} out of order`;
+    last = entry;
+    if (!addsUp(classes)) return `the classes of window ${entry} do not add up: ${JSON.stringify(classes)}`;
+    const told = held.get(entry) ?? new Map<OutputName, number>();
+    const outputs = new Set([...told.keys(), ...Object.keys(rows)]);
+    if ([...outputs].some((output) => (told.get(output) ?? 0) !== (rows[output] ?? 0)))
+      return `its objects hold other rows of window ${entry} than it says`;
+  }
+  const named = new Set(swap.windows.map(({ entry }) => entry));
+  const stray = [...held.keys()].find((entry) => !named.has(entry));
+  if (stray !== undefined) return `it has objects of window ${stray}, which it does not name`;
+  const { before } = swap;
+  if (!addsUp(before)) return 'what was before does not add up';
+  if (before.in !== sumOf(swap.windows).in) return 'it makes another number of records than there were';
+  return CLASSES.some((name) => before[name] > totals[name]) ? 'there were not as many records' : undefined;
+}
+
+const addsUp = ({ in: all, emitted, merged, filtered, quarantined }: Classes) =>
+  all === emitted + merged + filtered + quarantined;
+
+/** By window and output. */
+function rowsMade({ moves }: LedgerSwap): Map<number, Map<OutputName, number>> {
+  const held = new Map<number, Map<OutputName, number>>();
+  for (const { output, made } of moves)
+    for (const { entry, rows } of made) {
+      const of = held.get(entry) ?? new Map<OutputName, number>();
+      held.set(entry, of.set(output, (of.get(output) ?? 0) + rows));
+    }
+  return held;
+}
+
+export function sumOf(windows: readonly Pick<RemadeWindow, 'classes'>[]): Classes {
+  const sum = { in: 0, emitted: 0, merged: 0, filtered: 0, quarantined: 0 };
+  for (const { classes } of windows) for (const name of CLASSES) sum[name] += classes[name];
+  return sum;
+}
+
+export function applySwap(fold: FoldedSwaps, { sequence, before, windows, moves }: SwapEntry): void {
+  const now = sumOf(windows);
+  const totals: { -readonly [Name in keyof Classes]: number } = fold.totals;
+  for (const name of CLASSES) totals[name] += now[name] - before[name];
+  for (const { output, partition, to } of moves) fold.places.set(placeKey(output, partition), to);
+  fold.lastReplay = sequence;
+}
+
+export function swapProposal(swap: LedgerSwap): Proposal {
+  const { rebuildId, configVersion, partitionedBy, source, after, asOf } = swap;
+  const { before, windows, replays, moves } = swap;
+  const identity = { rebuildId, configVersion, partitionedBy, source, after, asOf };
+  return { kind: 'swap', ...identity, before, windows, replays, moves };
+}

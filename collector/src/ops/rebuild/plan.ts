@@ -1,0 +1,166 @@
+// What a rebuild takes: whole windows, chosen by when they were opened, so that each record keeps one fate
+// wherever its rows were and wherever they go. Where a replay took records of such a window, all the windows
+// that it took from are made again with it, and its rows are taken back into them. Of the ledger alone.
+import { SluiceError } from '@sluice/shared/errors.ts';
+import { partitionKey, partitionName } from '@sluice/shared/position.ts';
+import type {
+  CarriedObject,
+  Classes,
+  LedgerEntry,
+  LedgerOutput,
+  ReplayEntry,
+  WindowEntry,
+} from '../../contracts.ts';
+import { type Fold, hasObjects, isWindow } from '../../ledger/fold.ts';
+import { type StandingEntry, StandingObjects } from '../../ledger/standing-objects.ts';
+import { placeKey, sumOf } from '../../ledger/swaps.ts';
+
+/** What one entry may name, some 250 bytes each: windows, and objects that are made or carried. */
+export const WINDOWS_MAX = 10_000;
+export const OBJECTS_MAX = 20_000;
+
+/** Wall ms when a window was opened: [fromMs, toMs). */
+export interface ChosenTime {
+  readonly fromMs: number | undefined;
+  readonly toMs: number | undefined;
+}
+
+export interface PlannedWindow {
+  readonly entry: WindowEntry;
+  /** Until now. */
+  readonly classes: Classes;
+  readonly outputs: readonly LedgerOutput[];
+}
+
+export interface RebuildPlan {
+  readonly windows: readonly PlannedWindow[];
+  /** Of these, windows that only replays brought in. */
+  readonly widenedBy: number;
+  readonly replays: readonly number[];
+  readonly before: Classes;
+  /** Rows and objects that are replaced, those of the replays included. */
+  readonly replaced: { readonly objects: number; readonly rows: number };
+  /** By placeKey: partitions that have objects of these windows. */
+  readonly places: ReadonlyMap<string, Place>;
+  readonly configVersions: readonly string[];
+  /** Number of the last replay or swap that is taken into account. */
+  readonly after: number;
+}
+
+export type Place = Pick<LedgerOutput, 'output' | 'partition'>;
+export type Entries = () => AsyncIterable<LedgerEntry>;
+
+export async function planOf(fold: Fold, entries: Entries, time: ChosenTime): Promise<RebuildPlan> {
+  const standing = new StandingObjects();
+  const inTime = new Set<number>();
+  const replays: ReplayEntry[] = [];
+  for await (const entry of entries()) {
+    standing.add(entry);
+    // What covers offsets without a record makes nothing.
+    if (isWindow(entry) && entry.classes.in > 0 && isIn(time, Date.parse(entry.openedAt)))
+      inTime.add(entry.sequence);
+    if (entry.kind === 'replay') replays.push(entry);
+  }
+  const { windows: chosen, replays: back } = widened(inTime, replays, standing);
+  if (chosen.size > WINDOWS_MAX) throw tooLarge(fold, `${chosen.size} windows`, `${WINDOWS_MAX}`);
+  const windows: PlannedWindow[] = [];
+  const taken: StandingEntry[] = [];
+  for await (const entry of entries()) {
+    const isChosen = chosen.has(entry.sequence) || back.has(entry.sequence);
+    const now = isChosen && hasObjects(entry) ? standing.now(entry) : undefined;
+    if (now === undefined) continue;
+    taken.push(now);
+    if (isWindow(entry)) windows.push({ entry, classes: now.classes, outputs: now.outputs });
+  }
+  for (const { entry } of windows) assertUncut(fold, entry);
+  const outputs = taken.flatMap((entry) => entry.outputs);
+  return {
+    windows,
+    widenedBy: chosen.size - inTime.size,
+    replays: [...back].toSorted((a, b) => a - b),
+    before: sumOf(windows),
+    replaced: { objects: outputs.length, rows: outputs.reduce((sum, { rows }) => sum + rows, 0) },
+    places: placesOf(outputs),
+    configVersions: [...new Set(taken.map(({ configVersion }) => configVersion))],
+    after: fold.lastReplay,
+  };
+}
+
+export function placesOf(outputs: readonly Place[]): Map<string, Place> {
+  return new Map(
+    outputs.map(({ output, partition }) => [placeKey(output, partition), { output, partition }]),
+  );
+}
+
+const isIn = (
+  { fromMs = Number.NEGATIVE_INFINITY, toMs = Number.POSITIVE_INFINITY }: ChosenTime,
+  ms: number,
+) => fromMs <= ms && ms < toMs;
+
+/** With every replay that took records of these windows, and with all windows that it took from. */
+function widened(inTime: ReadonlySet<number>, replays: readonly ReplayEntry[], standing: StandingObjects) {
+  const windows = new Set(inTime);
+  const back = new Set<number>();
+  const open = replays
+    .filter((replay) => standing.now(replay) !== undefined)
+    .map(({ sequence, replayed }) => {
+      return { sequence, from: replayed.map((object) => standing.windowOf(object.entry, object.finalKey)) };
+    });
+  for (let size = -1; size !== windows.size; ) {
+    size = windows.size;
+    for (const { sequence, from } of open) {
+      if (back.has(sequence) || !from.some((window) => windows.has(window))) continue;
+      back.add(sequence);
+      for (const window of from) windows.add(window);
+    }
+  }
+  return { windows, replays: back };
+}
+
+/** Offsets that came twice are told apart by nobody who has only their numbers. */
+function assertUncut(fold: Fold, { sequence, ranges }: WindowEntry): void {
+  for (const range of ranges) {
+    const { forks = [] } = fold.partitions.get(partitionKey(range)) ?? {};
+    const cut = forks.find(({ from, to }) => to < range.next && range.start < from);
+    if (cut === undefined) continue;
+    const held = `${partitionName(range)} [${range.start}, ${range.next})`;
+    const message = `window ${sequence} holds ${held}, and Kafka cut that log at ${cut.to}: offsets up to ${cut.from} came twice`;
+    throw new SluiceError('REBUILD_REFUSED', message, { place: fold.table });
+  }
+}
+
+export function tooLarge(fold: { readonly table: string }, what: string, most: string): SluiceError {
+  const message = `it would put ${what} into one ledger entry, which may name ${most}`;
+  return new SluiceError('REBUILD_TOO_LARGE', message, { place: fold.table });
+}
+
+/** Objects in these partitions of entries that are not made again, by placeKey. */
+export class CarriedObjects {
+  readonly #places = new Map<string, CarriedObject[]>();
+  readonly #left: ReadonlySet<number>;
+  readonly #standing: StandingObjects;
+
+  constructor(plan: Pick<RebuildPlan, 'windows' | 'replays'>, standing: StandingObjects) {
+    this.#left = new Set([...plan.windows.map(({ entry }) => entry.sequence), ...plan.replays]);
+    this.#standing = standing;
+  }
+
+  add(entry: LedgerEntry, places: ReadonlyMap<string, Place>): void {
+    if (!hasObjects(entry) || this.#left.has(entry.sequence)) return;
+    for (const { output, partition, finalKey, bytes, sha256 } of this.#standing.now(entry)?.outputs ?? []) {
+      const key = placeKey(output, partition);
+      if (!places.has(key)) continue;
+      const objects = this.#places.get(key) ?? [];
+      this.#places.set(key, objects);
+      objects.push({ entry: entry.sequence, from: finalKey, bytes, sha256 });
+    }
+  }
+
+  of(place: string): readonly CarriedObject[] {
+    return this.#places.get(place) ?? [];
+  }
+
+  get size(): number {
+    return [...this.#places.values()].reduce((sum, objects) => sum + objects.length, 0);
+  }
+}

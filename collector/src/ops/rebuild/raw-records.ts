@@ -1,0 +1,143 @@
+// Records out of a raw table, as an agent would have sent them: range by range, each counted against what the
+// window's entry says of it, so that a record that is missing, or there twice, ends the rebuild by name.
+import { SluiceError } from '@sluice/shared/errors.ts';
+import { sha256OfFile } from '@sluice/shared/file-hash.ts';
+import { partitionName } from '@sluice/shared/position.ts';
+import { segmentOfRecords } from '@sluice/shared/record-segment.ts';
+import type { KafkaRecord } from '@sluice/shared/records.ts';
+import type { LedgerRange, StagedSegment } from '../../contracts.ts';
+import type { StandingOutput } from '../../ledger/standing-objects.ts';
+import { blobBytes, type Database } from '../../transform/duckdb.ts';
+import { bytesOfText, headersOfText } from '../../transform/record-texts.ts';
+import { literal } from '../../transform/sql/types.ts';
+import type { LakeReader } from '../lake-reader.ts';
+import { WHOLE_BATCHES } from '../replay/quarantined-rows.ts';
+import type { RawObjects } from './raw-table.ts';
+
+/** Records and bytes of one segment, and so of what is in memory at a time. */
+const SEGMENT_RECORDS_MAX = 1_000;
+const SEGMENT_BYTES_MAX = 2 ** 20;
+
+export class RawRecords {
+  readonly #objects: RawObjects;
+  readonly #reader: LakeReader;
+  readonly #database: Database;
+  /** Local copies by key. */
+  readonly #held = new Map<string, string>();
+
+  constructor(objects: RawObjects, { reader, database }: { reader: LakeReader; database: Database }) {
+    this.#objects = objects;
+    this.#reader = reader;
+    this.#database = database;
+  }
+
+  async *segments(ranges: readonly LedgerRange[]): AsyncGenerator<StagedSegment> {
+    for (const range of ranges) {
+      if (range.counts.records === 0) continue;
+      const parts = await this.#gather(range);
+      for (let part = 0; part <= parts; part++) {
+        const records = await this.#records(part);
+        if (records.length === 0) continue;
+        const { leaderEpoch } = range;
+        const segment = segmentOfRecords(range, records, { codec: 'none', leaderEpoch });
+        yield { segment, fromOffset: segment.startOffset };
+      }
+    }
+  }
+
+  /** Local copies that none of these ranges needs are given up. */
+  async keepFor(ranges: readonly LedgerRange[]): Promise<void> {
+    const keys = new Set(ranges.flatMap((range) => this.#objects.holding(range).map((o) => o.finalKey)));
+    for (const key of this.#held.keys()) {
+      if (keys.has(key)) continue;
+      this.#held.delete(key);
+      await this.#reader.release(key);
+    }
+  }
+
+  /** The records of a range as a table, cut into segments; resolves with the number of the last one. */
+  async #gather(range: LedgerRange): Promise<number> {
+    const outputs = this.#objects.holding(range);
+    const rows = await this.#paths(outputs.filter(({ output }) => output === 'rows'));
+    const quarantine = await this.#paths(outputs.filter(({ output }) => output === 'quarantine'));
+    const keys =
+      this.#objects.raw.record.key === 'bytes'
+        ? 'NULL::VARCHAR AS k, _key AS b'
+        : '_key AS k, NULL::BLOB AS b';
+    const place = '_partition::BIGINT AS p, _offset::BIGINT AS o, epoch_ms(_timestamp) AS t';
+    const where = `WHERE _partition = ${range.partition} AND _offset >= ${range.start} AND _offset < ${range.next}`;
+    const good = `SELECT ${place}, ${keys}, _headers::VARCHAR AS h, value AS v, NULL::VARCHAR AS code FROM ${filesOf(rows)} ${where}`;
+    const bad =
+      `SELECT ${place}, _key::VARCHAR AS k, NULL::BLOB AS b, _headers::VARCHAR AS h, raw AS v, code ` +
+      `FROM ${filesOf(quarantine)} ${where}`;
+    // What was quarantined and run again stands in both.
+    const both = [
+      ...(rows.length > 0 ? [good] : []),
+      ...(quarantine.length > 0 && rows.length > 0
+        ? [`${bad} AND _offset NOT IN (SELECT _offset FROM ${filesOf(rows)} ${where})`]
+        : []),
+      ...(quarantine.length > 0 && rows.length === 0 ? [bad] : []),
+    ];
+    const size = 'sum(coalesce(octet_length(v), 0) + coalesce(strlen(k), 0) + coalesce(octet_length(b), 0))';
+    const part = `((row_number() OVER w - 1) // ${SEGMENT_RECORDS_MAX} + (${size} OVER w) // ${SEGMENT_BYTES_MAX})::BIGINT`;
+    await this.#database.run(
+      'CREATE OR REPLACE TEMP TABLE source AS SELECT *, ' +
+        `${part} AS part FROM (${both.join(' UNION ALL BY NAME ')}) WINDOW w AS (ORDER BY o) ORDER BY o`,
+    );
+    return this.#assertCounted(range);
+  }
+
+  async #assertCounted(range: LedgerRange): Promise<number> {
+    const codes = WHOLE_BATCHES.map(literal).join(', ');
+    const [found] = await this.#database.rows(
+      'SELECT count(*) AS n, count(DISTINCT o) AS d, coalesce(max(part), 0) AS parts, ' +
+        `count(*) FILTER (code IN (${codes})) AS whole FROM source`,
+    );
+    const [n, distinct, whole] = [Number(found?.['n']), Number(found?.['d']), Number(found?.['whole'])];
+    const { records } = range.counts;
+    const name = `${partitionName(range)} [${range.start}, ${range.next})`;
+    const place = { place: this.#objects.raw.name };
+    if (whole > 0) {
+      const message = `${whole} records of ${name} came in a batch that could not be read: what is kept is no record`;
+      throw new SluiceError('REBUILD_REFUSED', message, place);
+    }
+    if (n !== records || distinct !== records) {
+      const message = `${name} has ${distinct} of its ${records} records there${n === distinct ? '' : ', some more than once'}`;
+      throw new SluiceError('REBUILD_SOURCE_INCOMPLETE', message, place);
+    }
+    return Number(found?.['parts']);
+  }
+
+  async #records(part: number): Promise<KafkaRecord[]> {
+    const rows = await this.#database.rows(
+      `SELECT o, t, k, b, h, v FROM source WHERE part = ${part} ORDER BY o`,
+    );
+    return rows.map((row) => ({
+      offset: Number(row['o']),
+      timestamp: row['t'] === null ? -1 : Number(row['t']),
+      key: typeof row['k'] === 'string' ? bytesOfText(row['k']) : blobBytes(row['b']),
+      value: blobBytes(row['v']),
+      headers: headersOfText(row['h']),
+    }));
+  }
+
+  async #paths(outputs: readonly StandingOutput[]): Promise<string[]> {
+    const paths: string[] = [];
+    for (const output of outputs) paths.push(this.#held.get(output.finalKey) ?? (await this.#fetch(output)));
+    return paths;
+  }
+
+  async #fetch({ finalKey, sha256 }: StandingOutput): Promise<string> {
+    const path = await this.#reader.local(finalKey);
+    const place = { place: this.#objects.raw.name };
+    if (path === undefined)
+      throw new SluiceError('REBUILD_SOURCE_INCOMPLETE', `${finalKey} is not there: see \`verify\``, place);
+    if ((await sha256OfFile(path)) !== sha256)
+      throw new SluiceError('REBUILD_SOURCE_INCOMPLETE', `${finalKey} was replaced: see \`verify\``, place);
+    this.#held.set(finalKey, path);
+    return path;
+  }
+}
+
+const filesOf = (paths: readonly string[]) =>
+  `read_parquet([${paths.map(literal).join(', ')}], union_by_name = true, hive_partitioning = false)`;

@@ -1,0 +1,138 @@
+// The raw table that a rebuild reads: which one serves, and which of its objects hold a range of offsets.
+// What it does not hold is told by name; nothing is taken for filtered that was never there.
+import { SluiceError } from '@sluice/shared/errors.ts';
+import { type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
+import type { LedgerRange, TableConfig } from '../../contracts.ts';
+import { type Fold, hasObjects } from '../../ledger/fold.ts';
+import { type StandingEntry, StandingObjects, type StandingOutput } from '../../ledger/standing-objects.ts';
+import { readsBeside } from '../../transform/sql/compile.ts';
+import type { LakeReader } from '../lake-reader.ts';
+import { windowOfEntry } from '../verify/replays.ts';
+
+type Span = Pick<LedgerRange, 'start' | 'next'>;
+
+/** REBUILD_NO_SOURCE, with what is wrong with each that comes near. */
+export function rawTableOf(
+  tables: readonly TableConfig[],
+  table: TableConfig,
+  named: string | undefined,
+): TableConfig {
+  const near = tables.filter(
+    ({ name, topic, input }) =>
+      (named === undefined || name === named) &&
+      name !== table.name &&
+      topic === table.topic &&
+      input.kind === 'bytes',
+  );
+  const judged = near.map((raw) => ({ raw, wrong: unfit(raw, table) }));
+  const fit = judged.find(({ wrong }) => wrong === undefined);
+  if (fit !== undefined) return fit.raw;
+  const why = judged.map(({ raw, wrong }) => `${raw.name} ${wrong}`).join('; ');
+  const none = `the config has no table ${named ?? ''}${named === undefined ? '' : ' '}of format bytes for the topic ${table.topic}`;
+  throw new SluiceError('REBUILD_NO_SOURCE', why === '' ? none : why, { place: table.name });
+}
+
+/** Why records do not come out of it as they came in. */
+function unfit(raw: TableConfig, table: TableConfig): string | undefined {
+  if (raw.steps.length > 0) return 'has steps: what they change or leave out is not the record';
+  if (raw.provenance !== 'full') return 'has not provenance full: keys, headers and times are not kept';
+  if (raw.record.compression !== 'none') return 'unpacks its values: they are not as they came';
+  if (raw.output.kind !== 'parquet') return 'is not written as Parquet';
+  if (raw.record.headers === 'map' && readsBeside(table).headers)
+    return 'has headers as a map: of a repeated name only the last value is kept';
+  return undefined;
+}
+
+interface HeldRange extends Span {
+  readonly outputs: readonly StandingOutput[];
+  /** The same numbers are there of another incarnation of the topic. */
+  readonly hasTwin: boolean;
+}
+
+/** Objects by partition and offsets. */
+export class RawObjects {
+  readonly raw: TableConfig;
+  readonly #fold: Fold;
+  /** Of windows, ascending; they do not overlap. */
+  readonly #windows = new Map<string, HeldRange[]>();
+  readonly #replays = new Map<string, HeldRange[]>();
+
+  private constructor(raw: TableConfig, fold: Fold) {
+    this.raw = raw;
+    this.#fold = fold;
+  }
+
+  static async read(reader: LakeReader, raw: TableConfig): Promise<RawObjects> {
+    const { fold } = await reader.ledger(raw.name);
+    const objects = new RawObjects(raw, fold);
+    const standing = await StandingObjects.of(reader.entries(raw.name, fold.nextSequence));
+    for await (const entry of reader.entries(raw.name, fold.nextSequence)) {
+      const now = hasObjects(entry) ? standing.now(entry) : undefined;
+      if (now !== undefined) objects.#add(now);
+    }
+    for (const ranges of objects.#windows.values()) ranges.sort((a, b) => a.start - b.start);
+    return objects;
+  }
+
+  #add(entry: StandingEntry): void {
+    const { ranges } = windowOfEntry(entry);
+    const held = entry.kind === 'replay' ? this.#replays : this.#windows;
+    for (const range of ranges) {
+      const twins = ranges.filter((other) => isTwin(range, other));
+      const of = held.get(partitionKey(range)) ?? [];
+      held.set(partitionKey(range), of);
+      const { start, next } = range;
+      of.push({ start, next, outputs: entry.outputs, hasTwin: twins.length > 0 });
+    }
+  }
+
+  /** Every object that may hold records of the range. REBUILD_SOURCE_INCOMPLETE, REBUILD_REFUSED. */
+  holding(range: PartitionId & Span): readonly StandingOutput[] {
+    const windows = overlapping(this.#windows.get(partitionKey(range)) ?? [], range);
+    this.#assertWhole(range, windows);
+    const replays = this.#replays.get(partitionKey(range)) ?? [];
+    const all = [...windows, ...replays.filter((held) => overlaps(held, range))];
+    if (all.some(({ hasTwin }) => hasTwin)) {
+      const message = `${nameOf(range)} lies in one object of ${this.raw.name} with the same offsets of the topic before it was created again`;
+      throw new SluiceError('REBUILD_REFUSED', message, { place: this.raw.name });
+    }
+    return [...new Map(all.flatMap(({ outputs }) => outputs.map((o) => [o.finalKey, o]))).values()];
+  }
+
+  #assertWhole(range: PartitionId & Span, held: readonly HeldRange[]): void {
+    let at = range.start;
+    for (const { start, next } of held) if (start <= at) at = Math.max(at, next);
+    if (at < range.next)
+      throw new SluiceError(
+        'REBUILD_SOURCE_INCOMPLETE',
+        `${nameOf(range)} is not in it from offset ${at} on`,
+        {
+          place: this.raw.name,
+        },
+      );
+    const { forks = [] } = this.#fold.partitions.get(partitionKey(range)) ?? {};
+    if (!forks.some(({ from, to }) => to < range.next && range.start < from)) return;
+    const message = `${nameOf(range)} came twice: Kafka cut that log`;
+    throw new SluiceError('REBUILD_REFUSED', message, { place: this.raw.name });
+  }
+}
+
+const nameOf = (range: PartitionId & Span) => `${partitionName(range)} [${range.start}, ${range.next})`;
+const overlaps = (a: Span, b: Span) => a.start < b.next && b.start < a.next;
+
+function isTwin(a: LedgerRange, b: LedgerRange): boolean {
+  return a.partition === b.partition && a.topicId !== b.topicId && overlaps(a, b);
+}
+
+/** Of ranges in order that do not overlap each other. */
+function overlapping(ranges: readonly HeldRange[], range: Span): readonly HeldRange[] {
+  let [low, high] = [0, ranges.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((ranges[middle]?.next ?? 0) <= range.start) low = middle + 1;
+    else high = middle;
+  }
+  const found: HeldRange[] = [];
+  for (let at = ranges[low]; at !== undefined && at.start < range.next; at = ranges[++low]) found.push(at);
+  return found;
+}

@@ -1,0 +1,296 @@
+// `sluice-collector rebuild`: windows of a table made again from their records, with the present config, in
+// place of what they made before. What a crash leaves behind:
+//   1 make     objects at a place that no partition has, and that no entry names: nobody sees them
+//   2 carry    copies there of what else lies in the partitions: the same
+//   3 append   the swap is decided; whoever knows of the entry publishes it
+//   4 publish  each partition of the catalog has its new place, all of it or nothing
+// What was there before stays where it was: who has begun to read it reads on.
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '@sluice/shared/clock.ts';
+import { assert, isKind, SluiceError } from '@sluice/shared/errors.ts';
+import type { Random } from '@sluice/shared/random.ts';
+import type {
+  LedgerEntry,
+  LedgerSwap,
+  MovedPartition,
+  ObjectStore,
+  OutputFile,
+  RemadeObject,
+  RemadeWindow,
+  ReplayingWriter,
+  TableConfig,
+  Transformer,
+} from '../../contracts.ts';
+import { fileName, outputLocation, partitionPrefix, rebuiltLocation } from '../../lake/object-keys.ts';
+import { StandingObjects } from '../../ledger/standing-objects.ts';
+import { placeKey, sumOf } from '../../ledger/swaps.ts';
+import { partitionScheme } from '../../partition-scheme.ts';
+import { type Database, openDatabase } from '../../transform/duckdb.ts';
+import type { LakeReader } from '../lake-reader.ts';
+import {
+  CarriedObjects,
+  type ChosenTime,
+  OBJECTS_MAX,
+  type Place,
+  type PlannedWindow,
+  placesOf,
+  planOf,
+  type RebuildPlan,
+  tooLarge,
+} from './plan.ts';
+import { RawRecords } from './raw-records.ts';
+import { RawObjects, rawTableOf } from './raw-table.ts';
+import { type Rebuilt, rebuiltOf } from './report.ts';
+
+/** Where records are read. */
+const MEMORY_BYTES_MAX = 512_000_000;
+/** Tries of one upload or copy while the store is out of reach, and what is waited between them. */
+const TRIES_MAX = 8;
+const TRY_MS = 2_000;
+
+export interface RebuildOptions {
+  readonly table: TableConfig;
+  /** All of the config, of which one may be a raw table of the topic. */
+  readonly tables: readonly TableConfig[];
+  /** Name of the raw table; else the first that serves. */
+  readonly source: string | undefined;
+  readonly time: ChosenTime;
+  /** undefined: nothing is written. */
+  readonly writer: ReplayingWriter | undefined;
+  /** Entries that the writer has folded since it was loaded, in their order; it goes on to grow. */
+  readonly folded: readonly LedgerEntry[];
+  readonly reader: LakeReader;
+  readonly store: ObjectStore;
+  /** Directories that may be read: the lake, and where objects are fetched to. */
+  readonly directories: readonly string[];
+  readonly transformer: Pick<Transformer, 'run'>;
+  /** Private, and removed by the caller. */
+  readonly scratch: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Told before anything is made, and after each window. */
+  readonly onPlanned: (so: Rebuilt) => void;
+  readonly onProgress: (done: number, of: number) => void;
+}
+
+/** Every window of the time that is committed when it begins. */
+export async function rebuild(given: RebuildOptions): Promise<Rebuilt> {
+  const { directories, scratch: spillDirectory } = given;
+  const limits = { memoryBytesMax: MEMORY_BYTES_MAX, threads: 1 };
+  const database = await openDatabase({ directories, spillDirectory, ...limits });
+  try {
+    return await rebuildWindows({ ...given, database });
+  } finally {
+    database.close();
+  }
+}
+
+interface Options extends RebuildOptions {
+  readonly database: Database;
+}
+
+async function rebuildWindows(options: Options): Promise<Rebuilt> {
+  const { table, tables, source, reader, time, writer, onPlanned } = options;
+  assertMovable(table);
+  const raw = rawTableOf(tables, table, source);
+  const { fold } = await reader.ledger(table.name);
+  const plan = await planOf(fold, () => reader.entries(table.name, fold.nextSequence), time);
+  const objects = await RawObjects.read(reader, raw);
+  for (const { entry } of plan.windows)
+    for (const range of entry.ranges) if (range.counts.records > 0) objects.holding(range);
+  const carried = await carriedOf(options, plan, plan.places);
+  assertRoom(table, plan.windows.length, carried.size);
+  const planned = rebuiltOf({ table, plan, source: `raw table ${raw.name}`, carried: carried.size });
+  onPlanned(planned);
+  if (writer === undefined || plan.windows.length === 0) return planned;
+  const made = await makeWindows(options, plan, new RawRecords(objects, options));
+  return { ...planned, ...(await swapIn(options, { plan, made, source: planned.source, writer })) };
+}
+
+/** A table without partitions has one place, which its catalogued table names, and which nobody moves. */
+function assertMovable({ name, partitionBy }: TableConfig): void {
+  if (partitionBy.length > 0) return;
+  const message =
+    'it has no partitions, and a rebuild moves partitions: write a new table from the raw one’s topic, with `backfill: earliest`';
+  throw new SluiceError('REBUILD_REFUSED', message, { place: name });
+}
+
+function assertRoom({ name: table }: TableConfig, made: number, carried: number): void {
+  if (made + carried > OBJECTS_MAX) throw tooLarge({ table }, `${made + carried} objects`, `${OBJECTS_MAX}`);
+}
+
+interface MadeObject extends RemadeObject, Place {
+  readonly to: string;
+}
+
+interface Made {
+  readonly rebuildId: string;
+  readonly windows: readonly RemadeWindow[];
+  readonly objects: readonly MadeObject[];
+  /** Of a table that detects its columns: the last schema that was used. */
+  readonly configVersion: string;
+}
+
+async function makeWindows(options: Options, plan: RebuildPlan, records: RawRecords): Promise<Made> {
+  const { table, random, onProgress } = options;
+  const rebuildId = random.hex(8);
+  const windows: RemadeWindow[] = [];
+  const objects: MadeObject[] = [];
+  let { configVersion } = table;
+  for (const [index, window] of plan.windows.entries()) {
+    const { entry } = window;
+    const made = await makeWindow(options, { window, records, rebuildId });
+    objects.push(...made.objects);
+    const rows: Record<string, number> = { rows: 0, quarantine: 0 };
+    for (const { output, rows: n } of made.objects) rows[output] = (rows[output] ?? 0) + n;
+    windows.push({ entry: entry.sequence, classes: made.classes, rows });
+    configVersion = made.configVersion ?? configVersion;
+    assertRoom(table, objects.length, 0);
+    await records.keepFor(plan.windows[index + 1]?.entry.ranges.filter((r) => r.counts.records > 0) ?? []);
+    onProgress(index + 1, plan.windows.length);
+  }
+  return { rebuildId, windows, objects, configVersion };
+}
+
+interface Making {
+  readonly window: PlannedWindow;
+  readonly records: RawRecords;
+  readonly rebuildId: string;
+}
+
+/** As the window was: the same records, and opened when it was. */
+async function makeWindow(options: Options, { window, records, rebuildId }: Making) {
+  const { table, transformer, scratch } = options;
+  const { entry } = window;
+  const directory = join(scratch, 'rebuild');
+  try {
+    const { classes, files, configVersion } = await transformer.run({
+      // Partition values are bounded by what one entry may name.
+      table: { ...table, windowPartitionsMax: undefined },
+      windowId: `${rebuildId}-${entry.sequence}`,
+      segments: records.segments(entry.ranges),
+      openedMs: Date.parse(entry.openedAt),
+      directory,
+    });
+    assert(classes.in === window.classes.in, `window ${entry.sequence} had ${window.classes.in} records`);
+    const objects: MadeObject[] = [];
+    for (const file of files)
+      objects.push(await upload(options, { file, rebuildId, window: entry.sequence }));
+    return { classes, objects, configVersion };
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+interface Upload {
+  readonly file: OutputFile;
+  readonly rebuildId: string;
+  readonly window: number;
+}
+
+async function upload(options: Options, { file, rebuildId, window }: Upload): Promise<MadeObject> {
+  const { output, partition, path, index, extension, bytes, sha256, rows } = file;
+  const to = toOf(options.table, rebuildId, { output, partition });
+  const name = `${rebuildId}-${window}-${index}.${extension}`;
+  await patiently(options, () => options.store.stage(path, `${to}${name}`, sha256));
+  return { output, partition, to, entry: window, name, bytes, sha256, rows };
+}
+
+function toOf(table: TableConfig, rebuildId: string, { output, partition }: Place): string {
+  return partitionPrefix(`${rebuiltLocation(outputLocation(table, output))}/${rebuildId}`, partition);
+}
+
+async function carriedOf(
+  { reader, table }: Options,
+  plan: RebuildPlan,
+  places: ReadonlyMap<string, Place>,
+): Promise<CarriedObjects> {
+  const { fold } = await reader.ledger(table.name);
+  const entries = () => reader.entries(table.name, fold.nextSequence);
+  const carried = new CarriedObjects(plan, await StandingObjects.of(entries()));
+  for await (const entry of entries()) carried.add(entry, places);
+  return carried;
+}
+
+interface Swapping {
+  readonly plan: RebuildPlan;
+  readonly made: Made;
+  readonly source: string;
+  readonly writer: ReplayingWriter;
+}
+
+async function swapIn(options: Options, { plan, made, source, writer }: Swapping): Promise<Partial<Rebuilt>> {
+  const { reader, table, folded } = options;
+  const places = new Map([...plan.places, ...placesOf(made.objects)]);
+  // What is published now is copied before the entry; what comes until then, when the entry is published.
+  await writer.refresh();
+  await writer.flushPublished();
+  const { publishedThrough: asOf } = writer.status();
+  const { fold } = await reader.ledger(table.name);
+  const through = fold.nextSequence - 1;
+  const carried = await carriedOf(options, plan, places);
+  const movesNow = () => movesOf({ table, made, carried }, places);
+  await copyCarried(options, movesNow(), asOf);
+  let seen = through;
+  const propose = (): LedgerSwap => {
+    for (const entry of folded) {
+      if (entry.sequence <= seen) continue;
+      carried.add(entry, places);
+      seen = entry.sequence;
+    }
+    const { rebuildId, windows, configVersion } = made;
+    const identity = { rebuildId, configVersion, partitionedBy: partitionScheme(table.partitionBy), source };
+    const { after, before, replays } = plan;
+    return { ...identity, after, asOf, before, windows, replays, moves: movesNow() };
+  };
+  assertRoom(table, made.objects.length, carried.size);
+  const entry = await writer.swap({ after: plan.after, propose });
+  return {
+    entry,
+    after: sumOf(made.windows),
+    made: made.objects.length,
+    carried: carried.size,
+    partitions: places.size,
+  };
+}
+
+function movesOf(
+  {
+    table,
+    made,
+    carried,
+  }: { readonly table: TableConfig; readonly made: Made; readonly carried: CarriedObjects },
+  places: ReadonlyMap<string, Place>,
+): MovedPartition[] {
+  const objects = Map.groupBy(made.objects, ({ output, partition }) => placeKey(output, partition));
+  return [...places].map(([key, place]) => ({
+    ...place,
+    to: toOf(table, made.rebuildId, place),
+    made: (objects.get(key) ?? []).map(({ entry, name, bytes, sha256, rows }) => {
+      return { entry, name, bytes, sha256, rows };
+    }),
+    carried: carried.of(key),
+  }));
+}
+
+async function copyCarried(options: Options, moves: readonly MovedPartition[], asOf: number): Promise<void> {
+  for (const { to, carried } of moves)
+    for (const { entry, from, bytes, sha256 } of carried)
+      if (entry <= asOf)
+        await patiently(options, () =>
+          options.store.publish(from, `${to}${fileName(from)}`, { bytes, sha256 }),
+        );
+}
+
+/** Waits through what may pass, and not for ever: a rebuild is a command. */
+async function patiently<T>({ clock }: Options, task: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await task();
+    } catch (error) {
+      if (tries === TRIES_MAX || !isKind(error, 'retry')) throw error;
+      await clock.sleep(TRY_MS * tries);
+    }
+  }
+}

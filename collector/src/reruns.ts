@@ -1,0 +1,145 @@
+// Commands that run records of a table again, replay and rebuild: each with a transform as a collector has
+// it, and with a writer of its own beside those of running collectors, whom it meets in the ledger only.
+import { hostname } from 'node:os';
+import { UsageError } from '@sluice/shared/command-line.ts';
+import { createLogger } from '@sluice/shared/log.ts';
+import { createMetrics } from '@sluice/shared/metrics.ts';
+import { httpUrl } from '@sluice/shared/print-status.ts';
+import { EXIT } from '@sluice/shared/process-life.ts';
+import { glueSchemas, schemasBy, withReferences } from './clients.ts';
+import type { CollectorConfig } from './config.ts';
+import type { LedgerEntry, ReplayingWriter, TableConfig, Transformer } from './contracts.ts';
+import { createDetectingTable } from './detecting-table.ts';
+import { createEvents } from './events.ts';
+import { createTableWriter, type TableWriterOptions } from './ledger/table-writer.ts';
+import { type CommandWorld, type Lake, openLake, withReader } from './opened-lake.ts';
+import { assertTables } from './ops/check.ts';
+import type { LakeReader } from './ops/lake-reader.ts';
+import type { ChosenTime } from './ops/rebuild/plan.ts';
+import { rebuild } from './ops/rebuild/rebuild.ts';
+import { formatMade, formatPlan, formatRebuilt, type Rebuilt } from './ops/rebuild/report.ts';
+import { type Replayed, replay } from './ops/replay/replay.ts';
+import { formatProgress, formatReplayed, isIncomplete } from './ops/replay/report.ts';
+import type { Selection } from './ops/replay/selection.ts';
+import { withWriter } from './ops/replay/writer-session.ts';
+import { collectorSchemas } from './ops/schema-document.ts';
+import { createTransformer } from './transform/transformer.ts';
+
+interface Rerun extends Lake {
+  readonly table: TableConfig;
+  readonly reader: LakeReader;
+  readonly scratch: string;
+  readonly directories: readonly string[];
+  /** Of the table: one that detects its columns goes on to detect them. */
+  readonly transformer: Pick<Transformer, 'run'>;
+  readonly writerOptions: TableWriterOptions;
+}
+
+/** UsageError where the config does not have them. */
+export function tablesNamed(config: CollectorConfig, names: readonly string[]): readonly TableConfig[] {
+  const unknown = names.filter((name) => !config.tables.some((table) => table.name === name));
+  if (unknown.length > 0) throw new UsageError(`the config has no table ${unknown.join(', ')}`);
+  return config.tables.filter(({ name }) => names.length === 0 || names.includes(name));
+}
+
+interface RerunCall {
+  readonly dryRun: boolean;
+  readonly json: boolean;
+  /** HTTP address of a running collector, asked for schemas; else the one that the config has. */
+  readonly collector: string | undefined;
+}
+
+async function withRerun<T>(
+  world: CommandWorld,
+  { name, what, dryRun, collector }: RerunCall & { readonly name: string; readonly what: string },
+  task: (rerun: Rerun) => Promise<T>,
+): Promise<T> {
+  const { config, clock, random } = world;
+  const [table] = tablesNamed(config, [name]);
+  if (table === undefined) throw new UsageError(`the config has no table ${name}`);
+  await assertTables(config);
+  return withReferences({ config, clock }, async (references) => {
+    const { transformMemory: memoryBytesMax, transformThreads: threads } = config.limits;
+    const confluent = collectorSchemas(collector ?? httpUrl(config.http.address));
+    const schemas = schemasBy({ glue: glueSchemas(config), confluent });
+    const plain = createTransformer({ memoryBytesMax, threads }, { schemas, references });
+    const lake = openLake(config);
+    const events = createEvents(createLogger('sluice-collector', 'warn'), createMetrics());
+    const writerId = `${what}-${hostname()}-${random.hex(3)}`;
+    const each = { ...lake, table, clock, random, events, writerId };
+    try {
+      const detecting =
+        table.detects === undefined
+          ? undefined
+          : createDetectingTable({ ...each, transformer: plain, dryRun });
+      const tableSchemas = detecting?.schemas ?? plain.schema(table);
+      const transformer = detecting?.transformer ?? plain;
+      return await withReader(world, ({ reader, scratch, directories }) => {
+        const at = { reader: reader.readingOnce(), scratch, directories };
+        return task({
+          ...lake,
+          ...at,
+          table,
+          transformer,
+          writerOptions: { ...each, schemas: tableSchemas },
+        });
+      });
+    } finally {
+      await plain.close();
+      lake.store.close();
+      lake.catalog.close();
+    }
+  });
+}
+
+export interface ReplayCall extends RerunCall {
+  readonly name: string;
+  readonly selection: Selection;
+}
+
+export async function runReplay(world: CommandWorld, call: ReplayCall): Promise<number> {
+  const { selection, dryRun, json } = call;
+  const onProgress = (so: Replayed) => void process.stderr.write(formatProgress(so));
+  const replayed = await withRerun(world, { ...call, what: 'replay' }, (rerun) => {
+    const options = { ...world, ...rerun, selection, onProgress };
+    const run = (writer: ReplayingWriter | undefined) => replay({ ...options, writer });
+    return dryRun ? run(undefined) : withWriter(createTableWriter(rerun.writerOptions), run);
+  });
+  process.stdout.write(json ? `${JSON.stringify(replayed, null, 2)}\n` : formatReplayed(replayed));
+  return isIncomplete(replayed) ? EXIT.failure : EXIT.ok;
+}
+
+export interface RebuildCall extends RerunCall {
+  readonly names: readonly string[];
+  readonly time: ChosenTime;
+  readonly source: string | undefined;
+}
+
+/** One table after the other: what one refuses ends the command, and those before it are done. */
+export async function runRebuild(world: CommandWorld, call: RebuildCall): Promise<number> {
+  const { json } = call;
+  const done: Rebuilt[] = [];
+  for (const { name } of tablesNamed(world.config, call.names)) {
+    const rebuilt = await withRerun(world, { ...call, name, what: 'rebuild' }, (rerun) =>
+      rebuildInto(world, call, rerun),
+    );
+    done.push(rebuilt);
+    if (!json) process.stdout.write(formatRebuilt(rebuilt));
+  }
+  if (json) process.stdout.write(`${JSON.stringify(done, null, 2)}\n`);
+  return EXIT.ok;
+}
+
+function rebuildInto(world: CommandWorld, { time, source, dryRun }: RebuildCall, rerun: Rerun) {
+  const folded: LedgerEntry[] = [];
+  const options = {
+    ...{ ...world, ...rerun, tables: world.config.tables, time, source, folded },
+    onPlanned: (so: Rebuilt) => void process.stderr.write(formatPlan(so)),
+    onProgress: (windows: number, of: number) =>
+      void process.stderr.write(formatMade(rerun.table.name, windows, of)),
+  };
+  const run = (writer: ReplayingWriter | undefined) => rebuild({ ...options, writer });
+  if (dryRun) return run(undefined);
+  const onFolded = (entry: LedgerEntry) => void folded.push(entry);
+  return withWriter(createTableWriter({ ...rerun.writerOptions, onFolded }), run, 'REBUILD_STOPPED');
+}

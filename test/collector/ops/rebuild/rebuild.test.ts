@@ -1,0 +1,266 @@
+// A rebuild makes windows again and swaps their partitions: each record has one fate before, at every step
+// and afterwards, wherever its rows were and wherever they go, and whoever writes the table meanwhile.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { formatPlan, formatRebuilt } from '@sluice/collector/ops/rebuild/report.ts';
+import { verify, verifyOffset } from '@sluice/collector/ops/verify/verify.ts';
+import { CrashError, type Operation } from '../../../support/fake-object-store.ts';
+import type { ManualClock } from '../../../support/manual-clock.ts';
+import {
+  findingsOf,
+  halfRight,
+  rawTable,
+  rebuildOn,
+  rightDay,
+  seenBy,
+  swapsOf,
+  value,
+  writeBoth,
+  wronglyWritten,
+} from '../../../support/rebuilt-lake.ts';
+import { replayOn } from '../../../support/replayed-lake.ts';
+import { transformer } from '../../../support/verified-lake.ts';
+
+const BEFORE = ['0 a', '1 a', '3 a', '4 b'];
+const AFTER = ['0 a', '1 c', '2 b', '3 a', '4 b'];
+const optionsOf = ({ lake }: Awaited<ReturnType<typeof wronglyWritten>>) => ({
+  ...lake.options,
+  config: { tables: [rightDay, rawTable] } as never,
+});
+
+test('each record has one fate by the present config, in the partition where it belongs now', async () => {
+  const lake = await wronglyWritten();
+  assert.deepEqual(await seenBy(lake), BEFORE);
+  const rebuilt = await rebuildOn(lake);
+  assert.deepEqual(await seenBy(lake), AFTER);
+  assert.deepEqual(await seenBy(lake, 'SELECT _offset, code FROM claims_quarantine ORDER BY 1'), [
+    '5 JSON_INVALID',
+  ]);
+  assert.deepEqual(rebuilt.before, { in: 6, emitted: 4, merged: 0, filtered: 0, quarantined: 2 });
+  assert.deepEqual(rebuilt.after, { in: 6, emitted: 5, merged: 0, filtered: 0, quarantined: 1 });
+  assert.deepEqual(await findingsOf(lake), []);
+  const [table] = (await verify(optionsOf(lake), 'deep')).tables;
+  assert.deepEqual([table?.in, table?.emitted, table?.quarantined, table?.offsetsRead], [6, 5, 1, 6]);
+});
+
+test('it says what it reads and what it will replace before anything is made', async () => {
+  const lake = await wronglyWritten();
+  let told = '';
+  let made = 0;
+  const watched = {
+    run(request: Parameters<typeof transformer.run>[0]) {
+      made++;
+      assert.match(told, /2 windows opened .*, 6 records, from the raw table claims_raw/);
+      return transformer.run(request);
+    },
+  };
+  const rebuilt = await rebuildOn(lake, rightDay, {
+    transformer: watched,
+    onPlanned: (so) => {
+      told = formatPlan(so);
+    },
+  });
+  assert.equal(made, 2);
+  assert.match(told, /replaces 5 objects with 6 rows: in 6 = emitted 4 \+ quarantined 2/);
+  assert.match(told, /with config version v2; until now v1/);
+  assert.match(formatRebuilt(rebuilt), /swapped by ledger entry 4: 2 windows, in 6 = emitted 5/);
+});
+
+test('a dry run writes nothing', async () => {
+  const lake = await wronglyWritten();
+  const before = [...lake.store.objects.keys()];
+  const { entry, windows, partitions } = await rebuildOn(lake, rightDay, { dryRun: true });
+  assert.deepEqual([entry, windows, partitions], [undefined, 2, 3]);
+  assert.deepEqual([...lake.store.objects.keys()], before);
+});
+
+test('windows of another time stay as they are, and their rows go along, once', async () => {
+  const lake = await wronglyWritten();
+  const clock = lake.lake.readerOptions.clock as ManualClock;
+  const fromMs = clock.wallMs() + 1;
+  await clock.advance(3_600_000);
+  await writeBoth(lake, value(6, 'a', 'c'), value(7, 'd'));
+  const none = await rebuildOn(lake, rightDay, { time: { fromMs: clock.wallMs() + 1, toMs: undefined } });
+  assert.deepEqual([none.windows, none.entry], [0, undefined]);
+  const some = await rebuildOn(lake, rightDay, { time: { fromMs, toMs: undefined } });
+  // Days a, c and d move; of day a the rows of both other windows go along.
+  assert.deepEqual([some.windows, some.partitions, some.carried], [1, 3, 2]);
+  assert.deepEqual(await seenBy(lake), [...BEFORE, '6 c', '7 d']);
+  assert.deepEqual(await findingsOf(lake), []);
+});
+
+test('what is committed while it runs, before and after the swap, is neither lost nor twice', async () => {
+  const lake = await wronglyWritten();
+  let runs = 0;
+  const beside = {
+    async run(request: Parameters<typeof transformer.run>[0]) {
+      if (runs++ === 1) await writeBoth(lake, value(6, 'a'), value(7, 'c'), value(8, 'd'));
+      return transformer.run(request);
+    },
+  };
+  await rebuildOn(lake, rightDay, { transformer: beside });
+  const meanwhile = [...AFTER, '6 a', '7 c', '8 d'];
+  assert.deepEqual(await seenBy(lake), meanwhile);
+  const late = lake.lake.writerOf('claims');
+  await late.refresh();
+  await late.flushPublished();
+  await writeBoth(lake, value(9, 'a'), value(10, 'e'));
+  assert.deepEqual(await seenBy(lake), ['0 a', '1 c', '10 e', ...meanwhile.slice(2), '9 a'].sort(byOffset));
+  assert.deepEqual(await findingsOf(lake), []);
+});
+
+const byOffset = (a: string, b: string) => Number(a.split(' ')[0]) - Number(b.split(' ')[0]);
+
+const STEPS: readonly (readonly [string, Operation, RegExp])[] = [
+  ['making an object', 'stage', /^claims\.rebuilt/],
+  ['the append', 'createIfAbsent', /ledger\/claims\/0+4/],
+  ['moving a partition', 'createIfAbsent', /\.moved\/claims\//],
+];
+
+for (const [step, operation, key] of STEPS)
+  for (const when of ['crash', 'crash after'] as const)
+    test(`a rebuild that dies ${when === 'crash' ? 'before' : 'after'} ${step} leaves the old rows or the new ones`, async () => {
+      const lake = await wronglyWritten();
+      let died = 0;
+      lake.store.faults = (op, at) => (op === operation && key.test(at) && died++ === 0 ? when : undefined);
+      await rebuildOn(lake).catch((error: unknown) => assert.ok(error instanceof CrashError));
+      assert.ok(died > 0);
+      lake.store.faults = () => undefined;
+      for (const day of ['a', 'b', 'c']) {
+        const left = await seenBy(lake, `SELECT _offset, day FROM claims WHERE day = '${day}' ORDER BY 1`);
+        const [old, now] = [BEFORE, AFTER].map((rows) => rows.filter((row) => row.endsWith(day)));
+        assert.ok(
+          [old, now].some((rows) => JSON.stringify(rows) === JSON.stringify(left)),
+          `${day}: ${left}`,
+        );
+      }
+      const isCommitted = swapsOf(lake).length === 1;
+      await lake.lake.writerOf('claims').load();
+      assert.deepEqual(await seenBy(lake), isCommitted ? AFTER : BEFORE);
+      assert.deepEqual(await findingsOf(lake), []);
+      await rebuildOn(lake);
+      assert.deepEqual(await seenBy(lake), AFTER);
+      assert.deepEqual(await findingsOf(lake), []);
+    });
+
+test('of two rebuilds at the same time the ledger takes one, and the other is void by name', async () => {
+  const lake = await wronglyWritten();
+  const both = await Promise.allSettled([rebuildOn(lake), rebuildOn(lake)]);
+  const refused = both.flatMap((one) => (one.status === 'rejected' ? [one.reason.code] : []));
+  assert.deepEqual(refused, ['REBUILD_OVERTAKEN']);
+  assert.deepEqual([swapsOf(lake).length, await seenBy(lake)], [1, AFTER]);
+  assert.deepEqual(await findingsOf(lake), []);
+});
+
+test('a rebuild of what was rebuilt starts from what stands, and moves on', async () => {
+  const lake = await wronglyWritten();
+  await rebuildOn(lake);
+  await writeBoth(lake, value(6, 'a'));
+  const filtering = {
+    ...rightDay,
+    configVersion: 'v3',
+    steps: [...rightDay.steps, { kind: 'filter' as const, expression: 'n <> 3' }],
+  };
+  const again = await rebuildOn(lake, filtering);
+  assert.deepEqual([again.windows, again.after?.filtered], [3, 1]);
+  assert.deepEqual(await seenBy(lake), ['0 a', '1 c', '2 b', '4 b', '6 a']);
+  assert.deepEqual(await findingsOf(lake), []);
+});
+
+test('rows of a replay go back into their windows, and are there once', async () => {
+  const lake = await wronglyWritten();
+  const replayed = await replayOn(lake, rightDay);
+  assert.equal(replayed.taken.emitted, 1);
+  assert.deepEqual(await seenBy(lake), [...BEFORE, '2 b'].sort());
+  const { replays } = await rebuildOn(lake);
+  assert.deepEqual(replays, [3]);
+  assert.deepEqual(await seenBy(lake), AFTER);
+  assert.deepEqual(await findingsOf(lake), []);
+  const left = await replayOn(lake, rightDay);
+  assert.deepEqual([left.run, left.failed], [1, { JSON_INVALID: 1 }]);
+});
+
+test('what a rebuild quarantines can be replayed, and rebuilt again with the replay', async () => {
+  const lake = await wronglyWritten();
+  await rebuildOn(lake, halfRight);
+  const { taken } = await replayOn(lake, rightDay);
+  assert.equal(taken.emitted, 1);
+  assert.deepEqual(
+    (await seenBy(lake)).filter((row) => row.startsWith('2')),
+    ['2 b'],
+  );
+  assert.deepEqual(await findingsOf(lake), []);
+  await rebuildOn(lake);
+  assert.deepEqual(await seenBy(lake), AFTER);
+  assert.deepEqual(await findingsOf(lake), []);
+});
+
+test('one offset is told with the entry that made it again', async () => {
+  const lake = await wronglyWritten();
+  await rebuildOn(lake);
+  const asked = { topic: 'claims', partition: 0, offset: 1 };
+  const { fates, findings } = await verifyOffset({ ...optionsOf(lake), only: ['claims'] }, asked);
+  assert.deepEqual(findings, []);
+  const [fate] = fates.filter(({ table }) => table === 'claims');
+  assert.match(`${fate?.fate} ${fate?.message}`, /^emitted made again by entry 4: a row of the table$/);
+  assert.match(fate?.objects[0] ?? '', /^claims\.rebuilt\/.*\/day=c\//);
+});
+
+for (const [what, raw, tables, code] of [
+  ['no raw table', {}, [rightDay], 'REBUILD_NO_SOURCE'],
+  ['a raw table without keys and times', { provenance: 'position' }, undefined, 'REBUILD_NO_SOURCE'],
+  [
+    'a raw table that filters',
+    { steps: [{ kind: 'filter', expression: 'true' }] },
+    undefined,
+    'REBUILD_NO_SOURCE',
+  ],
+  [
+    'a raw table that leaves tombstones out',
+    { record: { ...rawTable.record, tombstones: 'drop' } },
+    undefined,
+    'REBUILD_SOURCE_INCOMPLETE',
+  ],
+] as const)
+  test(`with ${what} it is refused by name, and nothing is swapped`, async () => {
+    const lake = await wronglyWritten({}, raw as Partial<typeof rawTable>);
+    await writeBoth(lake, null, value(7, 'a'));
+    const seen = await seenBy(lake);
+    const given = tables ?? [rightDay, { ...rawTable, ...raw } as typeof rawTable];
+    await assert.rejects(rebuildOn(lake, rightDay, { tables: given }), { code });
+    assert.deepEqual([swapsOf(lake).length, await seenBy(lake)], [0, seen]);
+  });
+
+test('records that the raw table does not have yet are named before anything is made', async () => {
+  const lake = await wronglyWritten();
+  await lake.lake.write('claims', [value(6, 'a')]);
+  await assert.rejects(rebuildOn(lake), {
+    code: 'REBUILD_SOURCE_INCOMPLETE',
+    message: /claims-0 \[6, 7\) is not in it from offset 6 on/,
+  });
+  assert.ok(![...lake.store.objects.keys()].some((key) => key.startsWith('claims.rebuilt')));
+});
+
+test('tombstones that the raw table has in quarantine are records as well', async () => {
+  const lake = await wronglyWritten();
+  await writeBoth(lake, null, value(7, 'a'));
+  const keeping = { ...rightDay, record: { ...rightDay.record, tombstones: 'drop' as const } };
+  const { after } = await rebuildOn(lake, keeping);
+  assert.deepEqual(after, { in: 8, emitted: 6, merged: 0, filtered: 1, quarantined: 1 });
+  assert.deepEqual(await findingsOf(lake), []);
+});
+
+test('a table without partitions is refused, with what to do instead', async () => {
+  const lake = await wronglyWritten({ partitionBy: [] });
+  await assert.rejects(rebuildOn(lake, { ...rightDay, partitionBy: [] }), {
+    code: 'REBUILD_REFUSED',
+    message: /it has no partitions/,
+  });
+});
+
+test('windows whose log Kafka cut are refused', async () => {
+  const lake = await wronglyWritten();
+  const id = { topic: 'claims', topicId: '0'.repeat(32), partition: 0 };
+  await lake.lake.writerOf('claims').fork([{ ...id, leaderEpoch: 5, offset: 4, reason: 'unclean' }]);
+  await assert.rejects(rebuildOn(lake), { code: 'REBUILD_REFUSED', message: /Kafka cut that log at 4/ });
+});
