@@ -30,7 +30,7 @@ import { WaitingSpools } from './positions/waiting-spools.ts';
 import { createSegmenter, historySegmenter, type Segmenter } from './spool/segmenter.ts';
 
 /** Read from Kafka but not on disk yet: beyond it no topic is read on, below half of it all are again. */
-const NOT_DURABLE_BYTES_MAX = 16 * 2 ** 20;
+const NOT_DURABLE_BYTES_MAX = 8 * 2 ** 20;
 
 /** Of the time to stop, when what was read must be spooled: what is not is read again from Kafka. */
 const SPOOL_SHARE = 0.3;

@@ -30,6 +30,7 @@ import type { TableSchema } from './schema/table-schema.ts';
 import { type TableParts, TableSet } from './table-set.ts';
 import { createTransformer } from './transform/transformer.ts';
 import { createSequencer } from './window/sequencer.ts';
+import { StagedPayloads } from './window/staged-payloads.ts';
 import { createStagingBudget } from './window/staging-budget.ts';
 import { createTableLane } from './window/table-lane.ts';
 
@@ -139,7 +140,9 @@ class RunningCollector implements Collector {
       },
       sequencer: () => sequencer,
     });
-    const budget = createStagingBudget(limits.stagingBytesMax, () => this.#ingest.roomChanged());
+    const directory = configPath(config, config.collector.workDir);
+    const payloads = new StagedPayloads({ directory, memoryBytesMax: limits.stagingMemory, clock, events });
+    const budget = createStagingBudget(limits.stagingBytesMax, () => this.#ingest.roomChanged(), payloads);
     this.#budgetBytes = () => budget.bytes();
     const sequencer = createSequencer({ tables: this.#tables.all(), budget, clock, events });
     const { address, allowCommonName, streamAgeMax: streamAgeMaxMs } = config.listen;

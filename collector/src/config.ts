@@ -111,7 +111,7 @@ export const collectorSchema = z.strictObject({
       workDir: z
         .string()
         .default('/var/lib/sluice-collector')
-        .describe('Directory for the files of windows; empty again after each'),
+        .describe('Directory for the files of windows and for staged segments; empty when it is done'),
       drainTimeout: duration()
         .prefault('110s')
         .describe('After SIGTERM: how long open windows may still be published'),
@@ -167,7 +167,8 @@ export const collectorSchema = z.strictObject({
     .strictObject({
       stagingBytesMax: byteSize()
         .prefault('256MiB')
-        .describe('Segments in memory, of all windows that are not yet published'),
+        .describe('Segments of all windows that are not yet published, in memory and in collector.workDir'),
+      stagingMemory: byteSize().prefault('16MiB').describe('As much of that is in memory, the rest on disk'),
       creditBytesMax: byteSize().prefault('16MiB').describe('What one agent may have under way'),
       connectionsMax: z.int().min(1).max(10_000).default(256).describe('Connections of agents at once'),
       transformMemory: byteSize().prefault('512MiB').describe('Memory of DuckDB'),
@@ -289,7 +290,8 @@ function locationProblems(tables: readonly ParsedTable[]): Problem[] {
   return tables.flatMap((parsed, index) => {
     const { name } = parsed;
     const location = locationOf(parsed);
-    const own = [location, ...sideOutputs(parsed.steps).map((output) => `${location}_${output}`)];
+    const outputs = [location, ...sideOutputs(parsed.steps).map((output) => `${location}_${output}`)];
+    const own = outputs.flatMap((one) => [one, `${one}.rebuilt`]);
     const clash = taken.find((other) => own.some((one) => overlaps(one, other.location)));
     taken.push(...own.map((one) => ({ name, location: one })));
     const at = { path: ['tables', index, 'location'] };

@@ -21,6 +21,15 @@ export interface StagedSegment {
   readonly fromOffset: number;
   /** Its end was cut off: how many records are left nobody has counted. */
   readonly isClipped?: true;
+  /** Where its payload lies, if not with `segment`, whose own is empty then. */
+  readonly stored?: StoredPayload | undefined;
+}
+
+/** A payload that is not in memory. */
+export interface StoredPayload {
+  readonly byteLength: number;
+  /** Bytes of the reader’s own; STAGING_UNREADABLE where the disk does not give them back. */
+  read(): Promise<Uint8Array>;
 }
 
 /** What one connected agent declares of a partition. */

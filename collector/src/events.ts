@@ -84,6 +84,8 @@ function windowEvents(log: Logger, metrics: Metrics) {
       split.inc({ table: w.table });
       log.warn(w, 'a window has more partition values than one set of files may: it is published in parts');
     },
+    stagedInMemory: (w: { reason: string }) =>
+      log.warn(w, 'a staged segment could not be written to collector.workDir: it stays in memory'),
     workNotRemoved: (w: { table: string; window: string; reason: string }) =>
       log.warn(w, 'files of a finished window were not removed from collector.workDir'),
     workNotSwept: (w: { directory: string; reason: string }) =>

@@ -13,7 +13,7 @@ FROM ${BASE}
 COPY --from=tree /opt/sluice /opt/sluice
 # The spool: keep it on a volume, or what was read but not sent is read from Kafka again.
 COPY --from=tree --chown=10001:10001 /empty /var/lib/sluice-agent
-ENV MALLOC_ARENA_MAX=2
+ENV MALLOC_ARENA_MAX=2 NODE_OPTIONS=--max-semi-space-size=2
 USER 10001:10001
 VOLUME ["/var/lib/sluice-agent"]
 EXPOSE 9643

@@ -15,7 +15,7 @@ COPY --from=tree /opt/sluice /opt/sluice
 # Volumes take owner and mode from here: both must be writable for a user who is not root.
 COPY --from=tree --chown=10001:10001 /empty /etc/sluice
 COPY --from=tree --chown=10001:10001 /empty /var/lib/sluice-collector
-ENV TMPDIR=/var/lib/sluice-collector MALLOC_ARENA_MAX=2
+ENV TMPDIR=/var/lib/sluice-collector MALLOC_ARENA_MAX=2 NODE_OPTIONS=--max-semi-space-size=2
 USER 10001:10001
 VOLUME ["/etc/sluice", "/var/lib/sluice-collector"]
 EXPOSE 8443 9644

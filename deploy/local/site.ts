@@ -23,6 +23,12 @@ export interface SitePki {
   readonly broker: { readonly certPem: string; readonly keyPem: string };
 }
 
+/** As in the unit and the images, which say why. */
+export const MEMORY_SETTINGS = {
+  MALLOC_ARENA_MAX: '2',
+  NODE_OPTIONS: '--max-semi-space-size=2',
+} as const;
+
 const DAYS = 30;
 const START_MS_MAX = 60_000;
 
@@ -195,8 +201,7 @@ function program(name: SiteProgram['name'], options: ProgramOptions): SiteProgra
   const httpUrl = `http://127.0.0.1:${options.httpPort}`;
   const logFile = join(options.directory, `${name}.log`);
   const { PATH, HOME, TMPDIR } = process.env;
-  // MALLOC_ARENA_MAX as in the unit and the images.
-  const fixed = { PATH, HOME, MALLOC_ARENA_MAX: '2' };
+  const fixed = { PATH, HOME, ...MEMORY_SETTINGS };
   const env = { ...fixed, ...(TMPDIR === undefined ? {} : { TMPDIR }), ...options.environment };
   let running: StartedProcess | undefined;
   const isUp = () =>

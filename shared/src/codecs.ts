@@ -5,6 +5,7 @@ import { constants, gunzipSync, zstdCompressSync, zstdDecompressSync } from 'nod
 import lz4 from 'lz4-napi';
 import snappy from 'snappy';
 import { assert, messageOf, SluiceError } from './errors.ts';
+import { freeBytes } from './free-bytes.ts';
 import type { SegmentCodec } from './segment.ts';
 
 /** Kafka's compression types, attributes bits 0-2 of a RecordBatch (Kafka protocol guide, "Record Batch"). */
@@ -26,6 +27,8 @@ const ZSTD_CHUNK_BYTES = 128 * 1024;
 const ZSTD_WINDOW_LOG_MAX = 27;
 /** An LZ4 block grows to at most this many times its length (lz4_Block_format.md). */
 const LZ4_RATIO_MAX = 255;
+/** Used again for each block that fits, as those of 64 KiB do: it is read before the call returns. */
+const LZ4_PREFIXED = Buffer.allocUnsafeSlow(2 ** 17);
 const XERIAL_MAGIC = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0]);
 const LZ4_FRAME_MAGIC = 0x184d2204;
 
@@ -142,7 +145,10 @@ function decompressLz4Frame(bytes: Buffer, bytesMax: number): Buffer {
     if (total > bytesMax) throw tooLarge('lz4', bytesMax);
     parts.push(part);
   }
-  return parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts, total);
+  if (parts.length === 1 && parts[0]) return parts[0];
+  const plain = Buffer.concat(parts, total);
+  for (const part of parts) if (part.buffer !== bytes.buffer) freeBytes(part);
+  return plain;
 }
 
 function* lz4Blocks(
@@ -163,7 +169,8 @@ function* lz4Blocks(
 
 /** The native call wants the plain length in front; an upper bound is accepted, and so much memory taken. */
 function uncompressLz4Block(block: Buffer, blockMax: number): Buffer {
-  const prefixed = Buffer.allocUnsafe(block.length + 4);
+  const bytes = block.length + 4;
+  const prefixed = bytes > LZ4_PREFIXED.length ? Buffer.allocUnsafe(bytes) : LZ4_PREFIXED.subarray(0, bytes);
   prefixed.writeUInt32LE(Math.min(blockMax, block.length * LZ4_RATIO_MAX), 0);
   block.copy(prefixed, 4);
   return lz4.uncompressSync(prefixed);

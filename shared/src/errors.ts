@@ -160,6 +160,11 @@ export const ERRORS = {
     kind: 'halt',
     remedy: 'Agent and collector count the same bytes differently: keep the log and report it.',
   },
+  STAGING_UNREADABLE: {
+    kind: 'retry',
+    remedy:
+      'The disk of collector.workDir did not give back a staged segment as it was written; its window waits and tries again. Check that disk; where it stays, restart the collector: agents send again what is not committed.',
+  },
   TRANSFORM_FAILED: {
     kind: 'retry',
     remedy: 'Run `sluice-collector explain` for the table named and correct the step; its data wait.',

@@ -12,6 +12,7 @@ import {
   cpuSeconds,
   machineBusySeconds,
   peakRssBytes,
+  residentBytes,
   threadCpuSeconds,
   treeCpuSeconds,
 } from './measure/process-usage.ts';
@@ -59,6 +60,17 @@ test('memory that was used and given back is in the peak', () => {
   assert.ok(process.memoryUsage.rss() < bytes);
   assert.ok(peakRssBytes(process.pid) >= Math.max(before, bytes));
   assert.equal(peakRssBytes(2 ** 30), 0, 'a process that is not there has none');
+});
+
+test('memory of a process’s own and pages of its files are told apart', () => {
+  const bytes = 300 * 2 ** 20;
+  const before = residentBytes(process.pid);
+  const held = Buffer.alloc(bytes, 1);
+  const after = residentBytes(process.pid);
+  assert.ok(after.own - before.own > bytes * 0.9, JSON.stringify({ before, after }));
+  assert.ok(after.ofFiles > 10 * 2 ** 20 && after.ofFiles < bytes, `${after.ofFiles} bytes of files`);
+  held.buffer.transfer(0);
+  assert.deepEqual(residentBytes(2 ** 30), { own: 0, ofFiles: 0 });
 });
 
 const base = {

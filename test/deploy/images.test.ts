@@ -5,6 +5,7 @@ import { globSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { projectRoot } from '@sluice/deploy/local/project-root.ts';
+import { MEMORY_SETTINGS } from '@sluice/deploy/local/site.ts';
 import { at, listOf } from '../support/cloudformation.ts';
 import { readCollectorTemplate } from '../support/collector-template.ts';
 import { temporaryDirectory } from '../support/temp.ts';
@@ -25,6 +26,15 @@ test('both images end as a user who is not root, start without a shell and are s
       new RegExp(`^ENTRYPOINT \\["[^"]+/node", "/opt/sluice/${program}/bin/sluice-${program}.mjs"\\]$`, 'm'),
     );
     assert.doesNotMatch(stage, /^RUN /m);
+  }
+});
+
+test('what bounds memory in the unit and the images is what bench and demo start the programs with', () => {
+  const unit = read('deploy/systemd/sluice-agent.service');
+  for (const [name, value] of Object.entries(MEMORY_SETTINGS)) {
+    assert.ok(unit.includes(`\nEnvironment=${name}=${value}\n`), `the unit has no ${name}`);
+    for (const program of ['agent', 'collector'])
+      assert.match(finalStage(program), new RegExp(`^ENV .*\\b${name}=${value}(?: |$)`, 'm'), program);
   }
 });
 

@@ -2,7 +2,12 @@
 // direction, that may be reset, fall silent both ways or one way, and come back late. Whoever hears nothing
 // gives up by its keepalive.
 import { EventEmitter } from 'node:events';
-import type { LinkCall, LinkStream, Outgoing } from '@sluice/agent/uplink/link-client.ts';
+import {
+  encodedRequest,
+  type LinkCall,
+  type LinkStream,
+  type Outgoing,
+} from '@sluice/agent/uplink/link-client.ts';
 import type { AgentStream } from '@sluice/collector/ingest/agent-session.ts';
 import type { DoorOptions, LinkDoor } from '@sluice/collector/ingest/link-door.ts';
 import { ConnectRequest, ConnectResponse } from '@sluice/proto/gen/sluice/v1/link.ts';
@@ -80,8 +85,7 @@ class AgentEnd extends EventEmitter {
   }
 
   write(message: Outgoing): boolean {
-    const bytes = Buffer.isBuffer(message) ? message : Buffer.from(ConnectRequest.encode(message).finish());
-    if (!this.over) this.call.toCollector(bytes);
+    if (!this.over) this.call.toCollector(encodedRequest(message));
     return true;
   }
 

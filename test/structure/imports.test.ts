@@ -347,6 +347,7 @@ const SYSTEM_USERS: Readonly<Record<string, string>> = {
   'agent/src/ops/check.ts': 'a command that runs once',
   'agent/src/spool/spool-worker.ts': 'the entry of a thread: clocks cannot be sent there',
   'collector/src/lake/directory-object-store.ts': 'names of temporary files that must never meet',
+  'collector/src/window/payload-file.ts': 'names of temporary files that must never meet',
   'collector/src/lake/s3-object-store.ts': 'names of probes that must never meet',
   'collector/src/main.ts': 'the process: it gives both to everything else',
   'collector/src/ops/check.ts': 'a command that runs once',

@@ -2,6 +2,7 @@
 import type { AgentLink, TableConfig } from '@sluice/collector/contracts.ts';
 import { createEvents } from '@sluice/collector/events.ts';
 import { createSequencer } from '@sluice/collector/window/sequencer.ts';
+import type { StagedPayloads } from '@sluice/collector/window/staged-payloads.ts';
 import { createStagingBudget } from '@sluice/collector/window/staging-budget.ts';
 import { createTableLane } from '@sluice/collector/window/table-lane.ts';
 import { silentLogger } from '@sluice/shared/log.ts';
@@ -68,6 +69,8 @@ export function sequencerOf({
   tables = [{ name: 'claims' }] as readonly Wanted[],
   bytesMax = 10_000,
   windowBytes = 2 ** 30,
+  /** Where payloads are kept, if not in memory. */
+  payloads = undefined as Pick<StagedPayloads, 'keep'> | undefined,
 } = {}) {
   const clock = manualClock();
   const transformer = transformDouble();
@@ -102,7 +105,7 @@ export function sequencerOf({
     return { lane, writer };
   };
   const lanes = tables.map((wanted) => create(wanted));
-  const budget = createStagingBudget(bytesMax, () => {});
+  const budget = createStagingBudget(bytesMax, () => {}, payloads);
   const sequencer = createSequencer({ tables: lanes, budget, clock, events });
   const writers = Object.fromEntries(tables.map(({ name }, i) => [name, lanes[i]?.writer as WriterDouble]));
   return { sequencer, writers, budget, clock, transformer, lanes, create };

@@ -25,7 +25,7 @@ export class AgentStreamDouble extends EventEmitter {
 
   write(message: Outgoing): boolean {
     if (this.halfClosed) throw new Error('write after end');
-    const { body } = Buffer.isBuffer(message) ? ConnectRequest.decode(message) : message;
+    const { body } = typeof message === 'function' ? ConnectRequest.decode(message()) : message;
     if (body !== undefined) this.written.push(body);
     return true;
   }

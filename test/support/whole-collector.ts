@@ -32,6 +32,7 @@ export interface WholeCollectorOptions {
   readonly openLake?: () => { readonly store: ObjectStore; readonly catalog: Catalog };
   readonly clock?: Clock;
   readonly streamAgeMaxMs?: number;
+  readonly limits?: object;
 }
 
 export interface WholeCollector {
@@ -79,7 +80,7 @@ function openDirectory(lake: string) {
 }
 
 function loadConfig(
-  { directory, tls, port = 0, topics, tables }: WholeCollectorOptions,
+  { directory, tls, port = 0, topics, tables, limits = {} }: WholeCollectorOptions,
   { id, lake }: { id: string; lake: string },
 ) {
   const { ca, cert, key } = tls;
@@ -89,6 +90,7 @@ function loadConfig(
     listen: { address: `127.0.0.1:${port}`, tls: { ca, cert, key } },
     agents: [{ id: '*', topics: ['*'] }],
     lake: { store: lake, catalog: 'file' },
+    limits,
     tables:
       tables ?? topics.map((topic) => ({ name: topic, topic, format: 'text', window: { every: '1h' } })),
   };

@@ -2,7 +2,7 @@
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 
-const HOT_BYTES_MAX = 16 * 2 ** 20;
+const HOT_BYTES_MAX = 8 * 2 ** 20;
 
 export class HotSegments {
   /** In order of arrival; all are also on disk. */

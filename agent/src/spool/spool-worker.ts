@@ -2,6 +2,7 @@
 // Kafka.
 import { isMarkedAsUntransferable, parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '@sluice/shared/clock.ts';
+import { freeBytes } from '@sluice/shared/free-bytes.ts';
 import { assertFormats, holdSpool } from './inspect-spool.ts';
 import { sqliteDisk } from './spool-disk.ts';
 import { createSpoolService } from './spool-service.ts';
@@ -29,6 +30,8 @@ function lockForUse(directory: string) {
 
 parentPort?.on('message', (call: SpoolCall) => {
   const reply = answer(call);
+  // Copies, which came with the call.
+  if (call.kind === 'append') for (const { payload } of call.segments) freeBytes(payload);
   parentPort?.postMessage(reply, ownedBytes(reply));
 });
 

@@ -27,8 +27,11 @@ export interface Keepalive {
   readonly timeoutMs: number;
 }
 
-/** A message, or a whole encoded one (segments are encoded by hand). */
-export type Outgoing = ConnectRequest | Buffer;
+/**
+ * A message, or what encodes one as it leaves (segments are encoded by hand): what waits holds no copy of its
+ * payload.
+ */
+export type Outgoing = ConnectRequest | (() => Buffer);
 
 export type LinkStream = ClientDuplexStream<Outgoing, ConnectResponse>;
 
@@ -75,10 +78,14 @@ export function openLinkCall({ address, tls: files, keepalive = KEEPALIVE }: Lin
   );
   const stream = client.makeBidiStreamRequest<Outgoing, ConnectResponse>(
     CONNECT_PATH,
-    (message) => (Buffer.isBuffer(message) ? message : Buffer.from(ConnectRequest.encode(message).finish())),
+    (message) => encodedRequest(message),
     (bytes) => ConnectResponse.decode(bytes),
   );
   return { stream, close: () => client.close() };
+}
+
+export function encodedRequest(message: Outgoing): Buffer {
+  return typeof message === 'function' ? message() : Buffer.from(ConnectRequest.encode(message).finish());
 }
 
 /** How people write the collector's address, and gRPC too. */

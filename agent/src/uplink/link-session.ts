@@ -334,7 +334,7 @@ export class LinkSession {
     this.#sentBytes += bytes;
     this.#sentSegments++;
     this.#options.feed.inFlight(this.#window.inFlight);
-    this.#stream.write(encodeSegmentRequest(item.segment, item.rewindEpoch));
+    this.#stream.write(() => encodeSegmentRequest(item.segment, item.rewindEpoch));
   }
 
   /** A segment larger than all credit may go alone, once any credit is there. */

@@ -5,6 +5,7 @@
 import { isUtf8 } from 'node:buffer';
 import { decompressBatch } from '@sluice/shared/codecs.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
+import { freeBytes } from '@sluice/shared/free-bytes.ts';
 import {
   BATCH_PLAIN_BYTES_MAX,
   checkBatchCrc,
@@ -16,11 +17,7 @@ import type { OddCode, OddRecord, OddTexts, RecordParts } from './odd-record.ts'
 import { type HeaderPairs, type KeyText, pairsText, readHeaders, textKey } from './record-texts.ts';
 import { STRAIGHT_GROUP_ROWS_MAX } from './sql/straight.ts';
 
-export type { OddCode, OddRecord };
-
-/**
- * Rows [rowStart, rowEnd) of the chunk, all of one partition; the joined bytes of each column beside them.
- */
+/** Rows [rowStart, rowEnd) of the chunk, all of one partition, and the joined bytes of each column. */
 export interface ChunkPart {
   readonly partition: number;
   readonly rowStart: number;
@@ -83,6 +80,7 @@ export class ColumnChunk {
   readonly #keys: JoinedColumn;
   readonly #headers: JoinedColumn;
   readonly #originals: JoinedColumn;
+  readonly #columns: readonly JoinedColumn[];
   readonly #options: ColumnOptions;
   readonly #keyText: KeyText;
   readonly #headersText: (pairs: HeaderPairs) => Buffer;
@@ -96,6 +94,7 @@ export class ColumnChunk {
     this.#keys = new JoinedColumn(0, options.separator);
     this.#headers = new JoinedColumn(0, options.separator);
     this.#originals = new JoinedColumn(0, options.separator);
+    this.#columns = [this.#values, this.#keys, this.#headers, this.#originals];
     this.#keyText = options.keyText ?? textKey;
     this.#headersText = options.headersText ?? pairsText;
     this.#beside = options.keys || options.headers || options.originals === true;
@@ -103,8 +102,7 @@ export class ColumnChunk {
 
   /** Time to hand it over and reset it; a batch may still be appended. */
   isFull(): boolean {
-    const columns = [this.#values, this.#keys, this.#headers, this.#originals];
-    const bytes = columns.reduce((sum, { length }) => sum + length, this.#oddBytes);
+    const bytes = this.#columns.reduce((sum, { length }) => sum + length, this.#oddBytes);
     return bytes >= CHUNK_BYTES || this.rows + this.odd.length >= CHUNK_RECORDS;
   }
 
@@ -114,7 +112,11 @@ export class ColumnChunk {
     this.filtered = 0;
     this.#oddBytes = 0;
     this.#parts = [];
-    for (const column of [this.#values, this.#keys, this.#headers, this.#originals]) column.cut(0);
+    for (const column of this.#columns) column.cut(0);
+  }
+
+  free(): void {
+    for (const column of this.#columns) column.free();
   }
 
   /** Starts rows of `partition`; the rows before belong to the part before. */
@@ -192,11 +194,8 @@ export class ColumnChunk {
     range: { fromOffset: number; nextOffset: number },
   ): number {
     checkBatchCrc(batch, header);
-    const body = decompressBatch(
-      header.codec,
-      batch.subarray(RECORD_BATCH_HEADER_BYTES),
-      BATCH_PLAIN_BYTES_MAX,
-    );
+    const records = batch.subarray(RECORD_BATCH_HEADER_BYTES);
+    const body = decompressBatch(header.codec, records, BATCH_PLAIN_BYTES_MAX);
     if (header.count > body.length) throw corrupt(header, 'more records than bytes');
     this.#growRows(header.count);
     this.#values.reserve(body.length + header.count * this.#options.separator.length);
@@ -209,12 +208,13 @@ export class ColumnChunk {
       this.#takeBack(rowsBefore, asideBefore);
       throw error;
     }
+    // All of it was copied. A batch that was not compressed is its own body.
+    if (body.buffer !== batch.buffer) freeBytes(body);
     const bulkCheck = this.#options.text && !this.#checksEach();
     if (bulkCheck && !isUtf8(this.#values.buffer.subarray(this.#batchStart, this.#values.length))) {
       this.#setAsideInvalid(rowsBefore);
     }
-    const aside = this.odd.length - asideBefore.odd + this.filtered - asideBefore.filtered;
-    return this.rows - rowsBefore + aside;
+    return this.rows - rowsBefore + this.odd.length - asideBefore.odd + this.filtered - asideBefore.filtered;
   }
 
   #takeBack(rows: number, aside: { readonly odd: number; readonly filtered: number }): void {

@@ -7,7 +7,7 @@ import { BATCH_RECORDS_MAX, type RecordBatchHeader, walkBatches } from '@sluice/
 import { countRecordsFrom } from '@sluice/shared/records.ts';
 import { boundedTimestamp, type Segment, skippedFrom } from '@sluice/shared/segment.ts';
 import type { StagedSegment } from '../contracts.ts';
-import type { OddCode } from './columns.ts';
+import type { OddCode } from './odd-record.ts';
 
 /** Records that are quarantined together: [startOffset, startOffset + records) stand for them. */
 export interface CorruptRun {

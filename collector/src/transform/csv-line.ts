@@ -1,7 +1,8 @@
 // One CSV line a record (RFC 4180, with delimiter, quote and the rest as configured): into a JSON array that
 // SQL reads on, the value itself in front. What stands for NULL does so only where it is not quoted.
 import type { CsvInput } from '../contracts.ts';
-import { type Converter, FILTERED, type OddCode } from './columns.ts';
+import { type Converter, FILTERED } from './columns.ts';
+import type { OddCode } from './odd-record.ts';
 
 export type CsvDialect = Pick<CsvInput, 'delimiter' | 'quote' | 'escape' | 'nulls' | 'trim'>;
 

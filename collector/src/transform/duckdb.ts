@@ -12,8 +12,9 @@ import {
 } from '@duckdb/node-api';
 import duckdb from '@duckdb/node-bindings';
 import { messageOf, SluiceError } from '@sluice/shared/errors.ts';
-import type { ChunkPart, ColumnChunk, OddRecord } from './columns.ts';
+import type { ChunkPart, ColumnChunk } from './columns.ts';
 import type { CorruptRun } from './corrupt-batches.ts';
+import type { OddRecord } from './odd-record.ts';
 import { literal } from './sql/types.ts';
 
 export interface DatabaseOptions {

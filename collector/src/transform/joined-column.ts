@@ -1,5 +1,6 @@
 // One column of a chunk as the bytes that DuckDB splits again: reused from chunk to chunk, grown as it must
 // be.
+import { freeBytes } from '@sluice/shared/free-bytes.ts';
 
 /** Texts joined by the separator, each ending where `ends` says; the separator follows. */
 export class JoinedColumn {
@@ -17,7 +18,13 @@ export class JoinedColumn {
     if (this.length + bytes <= this.buffer.length) return;
     const grown = Buffer.allocUnsafeSlow(Math.max(this.buffer.length * 2, this.length + bytes));
     this.buffer.copy(grown, 0, 0, this.length);
+    freeBytes(this.buffer);
     this.buffer = grown;
+  }
+
+  /** Its memory is given back; nothing more is put into it, and nobody reads it any more. */
+  free(): void {
+    freeBytes(this.buffer);
   }
 
   put(row: number, text: Uint8Array): void {

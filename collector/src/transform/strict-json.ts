@@ -140,7 +140,7 @@ function isNumeric(bytes: Buffer, at: number): boolean {
   return at >= 0 && at < bytes.length && NUMERIC[bytes[at] as number] === 1;
 }
 
-/** Digits beside a letter or a quote are part of a text: hashes are full of them, and a close look is dear. */
+/** Digits beside a letter or a quote are of a text: hashes are full of them, and a close look is dear. */
 function isLongNumber(bytes: Buffer, at: number): boolean {
   let low = at;
   let high = at + 1;

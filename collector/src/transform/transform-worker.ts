@@ -3,6 +3,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { systemClock } from '@sluice/shared/clock.ts';
 import { messageOf, SluiceError } from '@sluice/shared/errors.ts';
+import { freeBytes } from '@sluice/shared/free-bytes.ts';
 import type { FoundSchema, SchemaWant } from '../contracts.ts';
 import { SchemaShelf } from './decode/schemas.ts';
 import { tableProblems } from './table-check.ts';
@@ -77,6 +78,7 @@ async function handle(job: Job, message: ToWorker): Promise<FromWorker> {
       return { kind: 'done' };
     case 'segment':
       await job.window?.add(message.staged);
+      freeBytes(message.staged.segment.payload);
       return { kind: 'done' };
     case 'finish': {
       if (job.window === undefined) throw new SluiceError('TRANSFORM_FAILED', 'no window is open');

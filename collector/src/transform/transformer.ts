@@ -7,6 +7,7 @@ import { Worker } from 'node:worker_threads';
 import { messageOf, SluiceError } from '@sluice/shared/errors.ts';
 import type {
   SchemaSource,
+  StagedSegment,
   SurveyRequest,
   TableConfig,
   Transformer,
@@ -152,9 +153,10 @@ async function sendWindow(
   let failed: { readonly error: unknown } | undefined;
   try {
     await call(begin);
-    for await (const { segment, fromOffset } of segments) {
+    for await (const segment of segments) {
+      const { staged, handedOver } = await withPayload(segment);
       const over = await turn();
-      const sent = call({ kind: 'segment', staged: { segment, fromOffset } });
+      const sent = call({ kind: 'segment', staged }, handedOver);
       ahead.add(sent);
       sent
         .catch((error: unknown) => {
@@ -174,6 +176,14 @@ async function sendWindow(
     await call({ kind: 'abort' }).catch(() => {});
     throw error;
   }
+}
+
+/** With its payload. What was read for it alone changes hands and is not copied. */
+async function withPayload({ segment, fromOffset, stored }: StagedSegment) {
+  if (stored === undefined) return { staged: { segment, fromOffset }, handedOver: [] };
+  const payload = await stored.read();
+  const staged = { segment: { ...segment, payload }, fromOffset };
+  return { staged, handedOver: [payload.buffer as ArrayBuffer] };
 }
 
 /** Of the files on S3 that the table names. */
@@ -288,7 +298,7 @@ async function answerSchema(
 }
 
 /** Answers come in the order of the calls; rejects with the worker's SluiceError. */
-type JobCalls = (message: ToWorker) => Promise<FromWorker>;
+type JobCalls = (message: ToWorker, handedOver?: readonly ArrayBuffer[]) => Promise<FromWorker>;
 
 interface WorkerParts {
   readonly limits: TransformLimits;
@@ -337,13 +347,13 @@ function startWorker({ limits, schemas }: WorkerParts, ended: () => void): Worke
   return {
     job() {
       const job = ++jobs;
-      return (message) =>
+      return (message, handedOver = []) =>
         new Promise((resolve, reject) => {
           if (over !== undefined) return reject(new SluiceError('TRANSFORM_FAILED', over));
           const calls = waiting.get(job) ?? [];
           waiting.set(job, calls);
           calls.push({ resolve, reject });
-          worker.postMessage({ ...message, job } satisfies OfJob<ToWorker>);
+          worker.postMessage({ ...message, job } satisfies OfJob<ToWorker>, handedOver);
         });
     },
     stop: () => worker.terminate(),

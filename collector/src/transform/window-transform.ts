@@ -363,5 +363,6 @@ export class WindowTransform {
   async close(): Promise<void> {
     await this.#inserts.settled().catch(() => {});
     this.#database.close();
+    this.#chunk.free();
   }
 }

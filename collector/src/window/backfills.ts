@@ -205,24 +205,27 @@ export class Backfills {
     const parts = this.#lanesOf(state).flatMap((lane) =>
       lane.history.fills.partsOf(segment).map((part) => ({ lane, part })),
     );
+    const { byteLength } = segment.payload;
     if (parts.length > 0) {
-      const held = this.#take(segment.payload.byteLength, parts.length);
+      const held = this.#take(segment, parts.length);
       for (const { lane, part } of parts) lane.history.fills.stage(segment, part, held);
     }
     const share = this.#options.budget.bytesMax * HISTORY_SHARE;
     for (const { history } of this.#lanes) if (history.fills.openBytes() >= share / 2) history.fills.close();
     this.#rests.delete(state);
-    ask.bytesLeft -= segment.payload.byteLength;
+    ask.bytesLeft -= byteLength;
     this.#answered(link, ask, segment.nextOffset);
     return parts.length === 0 ? 'skipped' : 'staged';
   }
 
   /** Beside the topics' shares: no topic is held for it. */
-  #take(bytes: number, holders: number): StagedBytes {
-    const taken = this.#options.budget.take(bytes, holders);
+  #take({ payload }: Segment, holders: number): StagedBytes {
+    const bytes = payload.byteLength;
+    const taken = this.#options.budget.take(bytes, holders, payload);
     this.#stagedBytes += bytes;
     let left = holders;
     return {
+      stored: taken.stored,
       release: () => {
         taken.release();
         if (--left > 0) return;

@@ -96,11 +96,19 @@ export async function* segmentsOf(window: OpenWindow): AsyncGenerator<WindowSegm
   }
 }
 
-export function addToWindow(window: OpenWindow, segment: WindowSegment): void {
-  window.segments.push(segment);
-  window.bytes += segment.segment.payload.byteLength;
-  window.records += segment.segment.counts.records;
+const NO_BYTES = new Uint8Array();
+
+export function addToWindow(window: OpenWindow, staged: WindowSegment): void {
+  const { segment, stored = staged.held.stored } = staged;
+  window.segments.push(stored === undefined ? staged : { ...staged, stored, segment: withoutBytes(segment) });
+  window.bytes += stored?.byteLength ?? segment.payload.byteLength;
+  window.records += segment.counts.records;
   tellChanged(window);
+}
+
+/** The others are not in memory: what keeps them there would undo that. */
+function withoutBytes(segment: Segment): Segment {
+  return { ...segment, payload: NO_BYTES };
 }
 
 /**

@@ -6,7 +6,7 @@ import { clipSegment } from '@sluice/shared/segment.ts';
 import { addToWindow, newWindow, type OpenWindow, type WindowSegment } from './open-window.ts';
 
 /** The window itself holds the memory until all of its parts are written. */
-const HELD_BY_THE_WHOLE = { release: () => {} };
+const HELD_BY_THE_WHOLE = { stored: undefined, release: () => {} };
 
 export function hasTooManyPartitions(error: unknown): boolean {
   return error instanceof SluiceError && error.code === 'WINDOW_PARTITIONS_MANY';

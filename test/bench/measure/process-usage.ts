@@ -87,9 +87,21 @@ export function machineBusySeconds(): number {
 
 /** VmHWM: the most that was ever resident. 0 once the process is gone. */
 export function peakRssBytes(pid: number): number {
+  return statusBytes(pid, 'VmHWM');
+}
+
+/**
+ * What is resident now: what a process has of its own, and the pages of its files, which are code above all
+ * and are in memory once for all processes that have them. 0 once the process is gone.
+ */
+export function residentBytes(pid: number): { readonly own: number; readonly ofFiles: number } {
+  return { own: statusBytes(pid, 'RssAnon'), ofFiles: statusBytes(pid, 'RssFile') };
+}
+
+function statusBytes(pid: number, name: 'VmHWM' | 'RssAnon' | 'RssFile'): number {
   try {
-    const kilobytes = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-    return Number(kilobytes ?? 0) * 1_024;
+    const line = new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm');
+    return Number(line.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1_024;
   } catch {
     return 0;
   }

@@ -5,10 +5,10 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Json, Site, SiteProgram } from '@sluice/deploy/local/site.ts';
+import { type Json, MEMORY_SETTINGS, type Site, type SiteProgram } from '@sluice/deploy/local/site.ts';
 import { ForeignLoad } from '../measure/foreign-load.ts';
 import { type Committed, untilCommitted } from '../measure/ledger-watch.ts';
-import { cpuSeconds, peakRssBytes, threadCpuSeconds } from '../measure/process-usage.ts';
+import { cpuSeconds, peakRssBytes, residentBytes, threadCpuSeconds } from '../measure/process-usage.ts';
 import { type Row, rounded, row } from '../measure/row.ts';
 import { assertKept, type KeptRow } from '../orders/kept.ts';
 import { CHECK_SQL, TABLE } from '../orders/orders-table.ts';
@@ -81,7 +81,8 @@ function profiling({ profileDirectory }: Stage, name: string): Readonly<Record<s
   if (profileDirectory === undefined) return {};
   const directory = join(profileDirectory, name);
   mkdirSync(directory, { recursive: true });
-  return { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${directory} --cpu-prof-interval=500` };
+  const profiled = `--cpu-prof --cpu-prof-dir=${directory} --cpu-prof-interval=500`;
+  return { NODE_OPTIONS: `${MEMORY_SETTINGS.NODE_OPTIONS} ${profiled}` };
 }
 
 async function agentStarted(site: Site, spawnedMs: number): Promise<Start> {
@@ -161,6 +162,7 @@ function usageOf(program: SiteProgram, cpuSecondsBefore: number) {
   return {
     cpuSeconds: rounded(cpuSeconds(pid) - cpuSecondsBefore, 2),
     peakRssBytes: peakRssBytes(pid),
+    residentBytes: residentBytes(pid),
     cpuSecondsByThread: threadCpuSeconds(pid),
   };
 }

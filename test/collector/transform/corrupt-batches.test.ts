@@ -78,7 +78,7 @@ async function transform(
     directory,
   });
   const window = newWindow('w', { wallMs: 0, monotonicMs: 0 }, plainTable);
-  addToWindow(window, { ...staged, held: { release: () => {} } });
+  addToWindow(window, { ...staged, held: { stored: undefined, release: () => {} } });
   const [range] = windowRanges(window, result.recordsPerPartition);
   const { in: total, emitted, filtered, quarantined } = result.classes;
   assert.equal(emitted + filtered + quarantined, total);

@@ -4,8 +4,10 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import type { TableConfig } from '@sluice/collector/contracts.ts';
+import type { StagedSegment, TableConfig } from '@sluice/collector/contracts.ts';
 import { createTransformer } from '@sluice/collector/transform/transformer.ts';
+import { SluiceError } from '@sluice/shared/errors.ts';
+import { rowsOfParquet } from '../../support/parquet.ts';
 import { segmentOf } from '../../support/segments.ts';
 import { temporaryDirectory } from '../../support/temp.ts';
 import { plainTable } from '../../support/written-lake.ts';
@@ -36,6 +38,39 @@ const wrong: Partial<TableConfig> = { steps: [{ kind: 'filter', expression: 'n >
 test('windows that are asked for together do not mix, whichever is first', async () => {
   const asked = [1, 5, 2, 12].map((segments) => run({}, segments));
   assert.deepEqual(await Promise.all(asked), [10, 50, 20, 120]);
+});
+
+test('segments that lie on disk are read in their place, and again where the window is tried again', async () => {
+  const directory = join(home, 'stored');
+  const segments = Array.from({ length: 12 }, (_, i): StagedSegment => {
+    const values = Array.from({ length: 1_000 }, (_v, n) => `{"n":${i * 1_000 + n}}`);
+    const segment = segmentOf(values, { baseOffset: i * 1_000 });
+    if (i % 3 === 0) return { segment, fromOffset: i * 1_000 };
+    const stored = {
+      byteLength: segment.payload.byteLength,
+      read: async () => Uint8Array.from(segment.payload),
+    };
+    return { segment: { ...segment, payload: new Uint8Array() }, fromOffset: i * 1_000, stored };
+  });
+  for (const attempt of [1, 2]) {
+    const request = { table, windowId: 'w', segments, openedMs: 0, directory };
+    const { files } = await transformer.run(request);
+    const rows = await rowsOfParquet(files.map(({ path }) => path));
+    assert.deepEqual(
+      rows.map(({ n }) => Number(n)),
+      Array.from({ length: 12_000 }, (_, n) => n),
+      `attempt ${attempt}`,
+    );
+  }
+});
+
+test('a segment that its disk does not give back fails the attempt, and the next window goes on', async () => {
+  const read = () => Promise.reject(new SluiceError('STAGING_UNREADABLE', 'input/output error'));
+  const segment = segmentOf(['{"n":1}']);
+  const segments = [{ segment, fromOffset: 0, stored: { byteLength: 1, read } }];
+  const request = { table, windowId: 'w', segments, openedMs: 0, directory: join(home, 'unread') };
+  await assert.rejects(transformer.run(request), { code: 'STAGING_UNREADABLE' });
+  assert.equal(await run(), 10);
 });
 
 test('a window that fails leaves nothing behind for the next', async () => {

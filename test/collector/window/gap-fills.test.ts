@@ -142,7 +142,8 @@ test('values that became NULL and rules that broke in what is brought are told a
   const segment = rangeSegment(0, 10);
   writer.place(segment, 60);
   writer.gaps = [{ startOffset: 0, nextOffset: 10 }];
-  for (const part of lane.fills.partsOf(segment)) lane.fills.stage(segment, part, { release: () => {} });
+  for (const part of lane.fills.partsOf(segment))
+    lane.fills.stage(segment, part, { stored: undefined, release: () => {} });
   lane.fills.close();
   await lane.fills.drained();
   assert.deepEqual(writer.log, ['fill claims-0 [0, 10)']);

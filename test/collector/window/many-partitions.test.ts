@@ -47,7 +47,7 @@ async function published(change: Partial<TableConfig>, values: readonly (readonl
   for (const [partition, own] of values.entries()) {
     const segment = segmentOf(own, { topic: 'claims', partition, baseOffset: 0 });
     writer.place(segment, 0);
-    lane.stage({ segment, fromOffset: 0 }, { release: () => void released++ });
+    lane.stage({ segment, fromOffset: 0 }, { stored: undefined, release: () => void released++ });
   }
   lane.close('time');
   await lane.drained();
@@ -134,7 +134,8 @@ test('what is brought of a gap, or of the history, is held to the same cap', asy
     else writer.history = { from: 0, next: 0, to: 150 };
     const fills = kind === 'fills' ? lane.fills : lane.history.fills;
     let released = 0;
-    for (const part of fills.partsOf(segment)) fills.stage(segment, part, { release: () => void released++ });
+    for (const part of fills.partsOf(segment))
+      fills.stage(segment, part, { stored: undefined, release: () => void released++ });
     fills.close();
     await fills.drained();
     assert.ok(filled.length >= 5, `${filled.length} sets of ${kind}`);

@@ -29,10 +29,31 @@ function windowOf(...segments: readonly (readonly [Segment, number?])[]): {
   for (const [segment, fromOffset = segment.startOffset] of segments) {
     const one: Held = { released: 0 };
     held.push(one);
-    addToWindow(window, { segment, fromOffset, held: { release: () => void one.released++ } });
+    addToWindow(window, {
+      segment,
+      fromOffset,
+      held: { stored: undefined, release: () => void one.released++ },
+    });
   }
   return { window, held };
 }
+
+test('what lies on disk counts as it did in memory, and no segment holds its bytes', () => {
+  const window = newWindow('w', { wallMs: 0, monotonicMs: 0 }, {} as TableConfig);
+  const segment = rangeSegment(0, 10, { payload: new Uint8Array(50) });
+  const stored = { byteLength: 50, read: async () => new Uint8Array(50) };
+  addToWindow(window, { segment, fromOffset: 0, held: { stored, release: () => {} } });
+  const inMemory = rangeSegment(10, 20, { payload: new Uint8Array(7) });
+  addToWindow(window, { segment: inMemory, fromOffset: 10, held: { stored: undefined, release: () => {} } });
+  assert.deepEqual([window.bytes, window.records], [57, 20]);
+  assert.deepEqual(
+    window.segments.map((s) => [s.stored, s.segment.payload.length]),
+    [
+      [stored, 0],
+      [undefined, 7],
+    ],
+  );
+});
 
 const key = (partition = 0) => partitionKey(rangeSegment(0, 1, { partition }));
 const decoded = (...records: number[]) => new Map(records.map((n, partition) => [key(partition), n]));

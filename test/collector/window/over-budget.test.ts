@@ -48,7 +48,7 @@ async function overBudget() {
     events: createEvents(log, createMetrics()),
   });
   const segment = { ...rangeSegment(0, 10), topicId: claims.topicId };
-  lane.stage({ segment, fromOffset: 0 }, { release: () => {} });
+  lane.stage({ segment, fromOffset: 0 }, { stored: undefined, release: () => {} });
   lane.close('time');
   await settle();
   const facts = () => ({

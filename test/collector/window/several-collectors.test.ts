@@ -40,7 +40,7 @@ async function collector(store: FakeObjectStore) {
   });
   const stage = (partition: number, start: number, next: number) => {
     const segment = rangeSegment(start, next, { partition });
-    lane.stage({ segment, fromOffset: lane.next(segment) ?? 0 }, { release() {} });
+    lane.stage({ segment, fromOffset: lane.next(segment) ?? 0 }, { stored: undefined, release() {} });
   };
   const committed = async () => {
     lane.close('drain');

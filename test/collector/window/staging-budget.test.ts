@@ -2,7 +2,7 @@
 // committed.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createStagingBudget } from '@sluice/collector/window/staging-budget.ts';
+import { createStagingBudget, TopicStaging } from '@sluice/collector/window/staging-budget.ts';
 import fc from 'fast-check';
 
 test('a segment of several tables is counted once, until the last of them lets go', () => {
@@ -40,4 +40,23 @@ test('whatever is taken and released, what is held is what was not released', ()
       assert.equal(budget.bytes(), held);
     }),
   );
+});
+
+test('a payload is kept once for all tables of a segment, and let go with the last of them', () => {
+  const told: string[] = [];
+  const stored = { byteLength: 30, read: async () => new Uint8Array(30) };
+  const keep = ({ byteLength }: Uint8Array) => {
+    told.push(`kept ${byteLength}`);
+    return { stored, drop: () => void told.push('let go') };
+  };
+  const topics = new TopicStaging(
+    createStagingBudget(100, () => {}, { keep }),
+    () => {},
+  );
+  const held = topics.take({ topic: 'claims', payload: new Uint8Array(30) }, 2);
+  assert.equal(held.stored, stored);
+  held.release();
+  assert.deepEqual(told, ['kept 30']);
+  held.release();
+  assert.deepEqual(told, ['kept 30', 'let go']);
 });

@@ -2,7 +2,8 @@
 // with the field at which that ended.
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { AvroInput, ProtobufInput } from '../../contracts.ts';
-import type { Converter, OddCode } from '../columns.ts';
+import type { Converter } from '../columns.ts';
+import type { OddCode } from '../odd-record.ts';
 import { avroDecoder } from './avro.ts';
 import { avroFields } from './avro-fields.ts';
 import { protobufDecoder } from './protobuf.ts';

@@ -3,7 +3,7 @@
 import { inflateSync } from 'node:zlib';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { FoundSchema, SchemaPlace, SchemaWant } from '../../contracts.ts';
-import type { OddCode } from '../columns.ts';
+import type { OddCode } from '../odd-record.ts';
 import { avroDecoder } from './avro.ts';
 import { avroFields } from './avro-fields.ts';
 import { type Messages, messagesOf } from './protobuf-frames.ts';

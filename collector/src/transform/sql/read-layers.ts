@@ -137,7 +137,7 @@ function jsonLayers(context: Context, form: InsertForm): string[] {
   ];
 }
 
-/** Of a value that is plain; one inside which still is in doubt throws, and the records are read with care. */
+/** Of a value that is plain; one inside that is still in doubt throws, and all are read with care. */
 function plainRead({ path, type }: SourceField, plain: PlainForms): PlainReading | undefined {
   const name = path.at(-1) ?? '';
   if (isScalar(type))

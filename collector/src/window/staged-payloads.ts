@@ -1,0 +1,136 @@
+// Where the payloads of staged segments lie: in memory up to a limit, those that come beyond it in files.
+// What the disk does not take stays in memory, which the budget of all that is staged bounds. What is read is
+// what was kept, or an error that says so.
+import type { Clock } from '@sluice/shared/clock.ts';
+import { crc32c } from '@sluice/shared/crc32c.ts';
+import { messageOf, SluiceError } from '@sluice/shared/errors.ts';
+import { freeBytes } from '@sluice/shared/free-bytes.ts';
+import type { StoredPayload } from '../contracts.ts';
+import type { Events } from '../events.ts';
+import { openPayloadFile, type PayloadFile } from './payload-file.ts';
+
+/** A file takes no more from here on. It goes when the last of what it holds was let go. */
+const FILE_BYTES_MAX = 16 * 2 ** 20;
+/** After a failure all stays in memory for so long. */
+const REST_MS = 5_000;
+
+export interface KeptPayload {
+  /** Undefined where the bytes stay with the segment. Otherwise they are empty once they are written. */
+  readonly stored: StoredPayload | undefined;
+  /** Nobody reads it any more. Once. */
+  drop(): void;
+}
+
+export interface StagedPayloadsOptions {
+  readonly directory: string;
+  readonly memoryBytesMax: number;
+  readonly clock: Clock;
+  readonly events: Pick<Events, 'stagedInMemory'>;
+  /** Default: a file without a name. */
+  readonly openFile?: (directory: string) => Promise<PayloadFile>;
+}
+
+interface OpenFile {
+  readonly file: PayloadFile;
+  end: number;
+  /** Payloads in it that may still be read. */
+  live: number;
+}
+
+interface Place {
+  readonly file: OpenFile;
+  readonly position: number;
+}
+
+export class StagedPayloads {
+  readonly #options: StagedPayloadsOptions;
+  #memoryBytes = 0;
+  #current: OpenFile | undefined;
+  /** One is written after the other. */
+  #written: Promise<unknown> = Promise.resolve();
+  #restsUntilMs = 0;
+
+  constructor(options: StagedPayloadsOptions) {
+    this.#options = options;
+  }
+
+  get memoryBytes(): number {
+    return this.#memoryBytes;
+  }
+
+  keep(bytes: Uint8Array): KeptPayload {
+    const { memoryBytesMax, clock } = this.#options;
+    const { byteLength } = bytes;
+    const hasRoom = this.#memoryBytes + byteLength <= memoryBytesMax;
+    if (!hasRoom && clock.monotonicMs() >= this.#restsUntilMs) return this.#file(bytes);
+    this.#memoryBytes += byteLength;
+    const drop = () => {
+      this.#memoryBytes -= byteLength;
+    };
+    return { stored: undefined, drop };
+  }
+
+  #file(bytes: Uint8Array): KeptPayload {
+    const { byteLength } = bytes;
+    const checksum = crc32c(bytes);
+    const placed = this.#written.then(() => this.#write(bytes));
+    this.#written = placed;
+    const read = async () => {
+      const place = await placed;
+      return place === undefined ? Uint8Array.from(bytes) : await readAt(place, { byteLength, checksum });
+    };
+    const drop = () =>
+      void placed.then((place) => {
+        if (place !== undefined) this.#leave(place.file);
+      });
+    return { stored: { byteLength, read }, drop };
+  }
+
+  /** Undefined where the disk does not take it. */
+  async #write(bytes: Uint8Array): Promise<Place | undefined> {
+    const { clock, events } = this.#options;
+    let file: OpenFile | undefined;
+    try {
+      file = await this.#fileWithRoom();
+      const position = file.end;
+      file.end += bytes.byteLength;
+      file.live++;
+      await file.file.write(bytes, position);
+      freeBytes(bytes);
+      return { file, position };
+    } catch (error) {
+      if (file !== undefined) this.#leave(file);
+      this.#restsUntilMs = clock.monotonicMs() + REST_MS;
+      events.stagedInMemory({ reason: messageOf(error) });
+      return undefined;
+    }
+  }
+
+  async #fileWithRoom(): Promise<OpenFile> {
+    if (this.#current !== undefined && this.#current.end < FILE_BYTES_MAX) return this.#current;
+    const { directory, openFile = openPayloadFile } = this.#options;
+    this.#current = { file: await openFile(directory), end: 0, live: 0 };
+    return this.#current;
+  }
+
+  #leave(file: OpenFile): void {
+    if (--file.live > 0) return;
+    if (file === this.#current) this.#current = undefined;
+    // What was in it is wanted by nobody.
+    file.file.close().catch(() => {});
+  }
+}
+
+async function readAt(
+  { file, position }: Place,
+  { byteLength, checksum }: { readonly byteLength: number; readonly checksum: number },
+): Promise<Uint8Array> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await file.file.read(position, byteLength);
+  } catch (error) {
+    throw new SluiceError('STAGING_UNREADABLE', messageOf(error), { cause: error });
+  }
+  if (crc32c(bytes) === checksum) return bytes;
+  throw new SluiceError('STAGING_UNREADABLE', 'the disk gave back other bytes than were written');
+}
