@@ -37,7 +37,7 @@ const table = z.strictObject({
     .optional()
     .describe(
       'Columns to read and their types; for csv in the order of the line. Else the first apply_mapping’s. ' +
-        '`detect`: found in the records of the first window, and added as later ones bring them (docs/transforms.md)',
+        '`detect`: found in the records of the first window, or their schemas, and added as later ones bring them',
     ),
   window: z
     .strictObject({
@@ -254,9 +254,9 @@ function detectionProblems(table: ParsedTable | undefined): Omit<Problem, 'path'
   const { format, output } = table;
   const remedy = 'write the columns down; `sluice-collector detect` proposes those of json and csv';
   const kind = typeof format === 'string' ? format : (Object.keys(format)[0] ?? '');
-  const hasHeader = typeof format === 'object' && 'csv' in format && format.csv.header !== 'none';
-  if (!['json', 'csv'].includes(kind) || hasHeader)
-    return [{ message: `columns of ${hasHeader ? 'csv with a header' : kind} are not detected`, remedy }];
+  const isLine = typeof format === 'object' && 'csv' in format && format.csv.header === 'line';
+  if (!['json', 'csv', 'avro', 'protobuf'].includes(kind) || isLine)
+    return [{ message: `columns of ${isLine ? 'csv with header: line' : kind} are not detected`, remedy }];
   if (typeof format === 'object' && 'json' in format && format.json.array === 'explode')
     return [{ message: 'columns of exploded arrays are not detected', remedy }];
   if (output.format !== 'csv') return [];
@@ -290,7 +290,8 @@ function locationProblems(tables: readonly ParsedTable[]): Problem[] {
   return tables.flatMap((parsed, index) => {
     const { name } = parsed;
     const location = locationOf(parsed);
-    const own = [location, ...sideOutputs(parsed.steps).map((output) => `${location}_${output}`)];
+    const outputs = [location, ...sideOutputs(parsed.steps).map((output) => `${location}_${output}`)];
+    const own = outputs.flatMap((one) => [one, `${one}.rebuilt`]);
     const clash = taken.find((other) => own.some((one) => overlaps(one, other.location)));
     taken.push(...own.map((one) => ({ name, location: one })));
     const at = { path: ['tables', index, 'location'] };

@@ -1,6 +1,6 @@
 // A table whose columns are detected, as it is under one of its schemas: what `columns` and a rename_field
 // would say, so that everything behind reads a table like any other. Pure.
-import type { DetectedSchema, TableConfig } from './tables.ts';
+import type { DetectedSchema, InputFormat, TableConfig } from './tables.ts';
 
 /**
  * Of a table that does not detect: itself. Before any schema is known no record has a value that could make a
@@ -17,10 +17,16 @@ export function withSchema(table: TableConfig, schema: DetectedSchema | undefine
     ...table,
     schema,
     columns: columns.map(({ source: name, type }) => ({ name, type })),
-    input: table.input.kind === 'csv' ? { ...table.input, columns: sources } : table.input,
+    input: readingColumns(table.input, sources),
     steps: names.length === 0 ? table.steps : [{ kind: 'rename_field', names }, ...table.steps],
     configVersion: versionName(table, version),
   };
+}
+
+/** Of records with a line of names each one has those that its producer knows. */
+function readingColumns(input: InputFormat, columns: readonly string[]): InputFormat {
+  if (input.kind !== 'csv') return input;
+  return { ...input, columns, ...(input.header === 'each' ? { mayLack: true as const } : {}) };
 }
 
 /** A tombstone cannot be a row yet, and is no loss in quarantine. */
@@ -29,7 +35,7 @@ function withoutSchema(table: TableConfig): TableConfig {
   return {
     ...table,
     columns: [{ name: 'value', type: 'string' }],
-    input: table.input.kind === 'csv' ? { ...table.input, columns: ['value'] } : table.input,
+    input: readingColumns(table.input, ['value']),
     record: { ...table.record, tombstones: tombstones === 'keep' ? 'quarantine' : tombstones },
     steps: [{ kind: 'filter', expression: 'false' }],
     partitionBy: [],

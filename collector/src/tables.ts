@@ -69,6 +69,8 @@ export interface CsvInput {
   readonly escape: string;
   /** `line`: a record may be the names of the columns. `each`: every record has their line above its own. */
   readonly header: 'none' | 'line' | 'each';
+  /** A record whose line of names lacks a column has NULL there: its columns were found one by one. */
+  readonly mayLack?: true | undefined;
   /** Fields that stand for NULL where they are not quoted. */
   readonly nulls: readonly string[];
   /** Whether spaces and tabs around a field are no part of it. */

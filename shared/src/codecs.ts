@@ -27,7 +27,7 @@ const ZSTD_CHUNK_BYTES = 128 * 1024;
 const ZSTD_WINDOW_LOG_MAX = 27;
 /** An LZ4 block grows to at most this many times its length (lz4_Block_format.md). */
 const LZ4_RATIO_MAX = 255;
-/** Used again for each block that fits, which the usual ones of 64 KiB do: it is read before the call returns. */
+/** Used again for each block that fits, as those of 64 KiB do: it is read before the call returns. */
 const LZ4_PREFIXED = Buffer.allocUnsafeSlow(2 ** 17);
 const XERIAL_MAGIC = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0]);
 const LZ4_FRAME_MAGIC = 0x184d2204;

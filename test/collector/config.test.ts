@@ -343,8 +343,8 @@ test('columns are detected where that can be done, and say so in the version', (
   for (const [change, message] of [
     [{ format: 'text' }, /columns of text are not detected/],
     [{ format: { json: { array: 'explode' } } }, /columns of exploded arrays are not detected/],
-    [{ format: { avro: { registry: 'glue' } } }, /columns of avro are not detected/],
-    [{ format: { csv: { header: 'line' } } }, /columns of csv with a header are not detected/],
+    [{ format: 'bytes' }, /columns of bytes are not detected/],
+    [{ format: { csv: { header: 'line' } } }, /columns of csv with header: line are not detected/],
     [{ output: { format: 'csv' } }, /a csv table cannot get columns later/],
   ] as const)
     assert.throws(() => tableOf({ ...change, columns: 'detect' }), message);

@@ -76,3 +76,15 @@ export const checkpointNotRead: Bug = {
     read: (key) => (key.startsWith('_sluice/checkpoints/') ? Promise.resolve(undefined) : store.read(key)),
   }),
 };
+
+/** What came while a rebuild was making is left where it was. */
+export const laterWindowsForgotten: Bug = { rebuild: 'of what it knew when it began' };
+
+/** The partition moves, and what goes along does not. */
+export const carriedNotCopied: Bug = {
+  store: (store) => ({
+    ...store,
+    publish: (from, to, expected) =>
+      from.startsWith('_sluice/') ? store.publish(from, to, expected) : Promise.resolve(),
+  }),
+};

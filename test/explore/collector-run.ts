@@ -4,7 +4,9 @@
 import { createHash } from 'node:crypto';
 import type {
   Catalog,
+  LedgerEntry,
   ObjectStore,
+  ReplayingWriter,
   TableConfig,
   TableWriter,
   WindowCommit,
@@ -18,6 +20,7 @@ import { createMetrics } from '@sluice/shared/metrics.ts';
 import { NO_TOPIC_ID, type PartitionId } from '@sluice/shared/position.ts';
 import { FAILED, MISSING, type Operation, SELF } from './operation.ts';
 import type { Acks } from './oracle.ts';
+import { rebuildFirst } from './rebuild.ts';
 
 /** For each partition the end of what one window holds; a lane begins where the partition stands. */
 export type WindowPlan = readonly (number | undefined)[];
@@ -39,6 +42,8 @@ export interface CollectorPlan {
    * Where Kafka cuts the log of partition 0 behind the windows; what stands there then is in the table anew.
    */
   readonly cut?: { readonly at: number; readonly end: number };
+  /** Each collector makes the first window again once it stands, unless a rebuild did. */
+  readonly rebuilds?: true;
   /** Whether it says what is published, and goes on reading, before it rests. */
   readonly flushes: boolean;
   readonly checkpointEvery: number;
@@ -52,6 +57,7 @@ export interface Bug {
   readonly store?: (store: ObjectStore) => ObjectStore;
   readonly acks?: 'when committed';
   readonly sweep?: 'without entry';
+  readonly rebuild?: 'of what it knew when it began';
 }
 
 export interface Pending {
@@ -117,14 +123,16 @@ export class CollectorRun {
     const collector = `${SELF}${incarnation}`;
     await Promise.all(
       plan.tables.map(async (name) => {
+        const folded: LedgerEntry[] = [];
         const writer = createTableWriter({
+          onFolded: (entry) => void folded.push(entry),
           ...{ table: tableNamed(name), schemas, store, catalog: this.#catalog(), random, events },
           ...{ clock: this.#clock(), writerId: SELF, checkpointEvery: plan.checkpointEvery },
         });
         writer.onAcked((moved) => this.#record(name, (id) => writer.acked(id), moved));
         const loaded = async () => void (await this.#choose(1));
         const record = () => this.#record(name, (id) => writer.position(id), writer.partitions());
-        await drive({ name, writer, windows, plan, collector, store, loaded, record });
+        await drive({ name, writer, windows, plan, collector, store, folded, loaded, record });
       }),
     );
   }
@@ -166,6 +174,9 @@ export class CollectorRun {
       registerPartitions: async (_table, partitions) => {
         for (const { key } of partitions) await this.#ask({ op: 'register', key });
       },
+      movePartitions: async (_table, partitions, order) => {
+        for (const { key } of partitions) await this.#ask({ op: 'move', key, order });
+      },
     } as Partial<Catalog> as Catalog;
   }
 
@@ -195,11 +206,13 @@ export class CollectorRun {
 
 interface Drive {
   readonly name: string;
-  readonly writer: TableWriter;
+  readonly writer: ReplayingWriter;
   readonly windows: readonly WindowPlan[];
   readonly plan: CollectorPlan;
   readonly collector: string;
   readonly store: ObjectStore;
+  /** Entries since it was loaded. */
+  readonly folded: readonly LedgerEntry[];
   /** Told when the ledger is read: an exploration may begin there. */
   loaded(): Promise<void>;
   /** Says too early that everything committed is acknowledged. */
@@ -210,7 +223,8 @@ interface Drive {
  * As a lane does it: windows in order, each trimmed to what is not committed and tried until none of it is
  * left.
  */
-async function drive({ name, writer, windows, plan, collector, store, loaded, record }: Drive) {
+async function drive(given: Drive) {
+  const { name, writer, windows, plan, collector, store, loaded, record } = given;
   await writer.load();
   await loaded();
   const partitions = Array.from({ length: plan.partitions }, (_, partition) => idOf(name, partition));
@@ -235,6 +249,7 @@ async function drive({ name, writer, windows, plan, collector, store, loaded, re
         ...(plan.bug?.acks === 'when committed' ? { record } : {}),
       },
     );
+  if (plan.rebuilds) await rebuildFirst({ ...given, knowsNoLater: plan.bug?.rebuild !== undefined });
   if (plan.cut !== undefined) await followCut(writer, name, { ...plan.cut, collector });
   if (plan.flushes) await writer.flushPublished();
 }

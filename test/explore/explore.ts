@@ -1,7 +1,7 @@
 // Every state that a scenario can reach, each once, and the promises in each. Depth first, so that the way to
 // a broken promise is at hand, and so that running collectors are mostly led on and seldom begun anew.
 import { memoised, StateSet } from './interner.ts';
-import { ackedAndNotVisible, brokenPromise, unfinished } from './oracle.ts';
+import { ackedAndNotVisible, brokenPromise, unfinished, visibleTakenBack } from './oracle.ts';
 import { type Scenario, type State, type Step, System, takenBack } from './system.ts';
 
 export interface Findings {
@@ -87,7 +87,11 @@ export async function explore(options: ExploreOptions): Promise<Findings> {
 function createJudge(system: System, { scenario, wanted, mayHaltWith = [] }: ExploreOptions) {
   const world = memoised((id) => brokenPromise(system.world(id)));
   const acked = memoised((id, acks) => ackedAndNotVisible(system.world(id), system.histories.acksOf(acks)));
-  const back = memoised((before, after) => takenBack(system.world(before), system.world(after)));
+  const back = memoised(
+    (before, after) =>
+      takenBack(system.world(before), system.world(after)) ??
+      visibleTakenBack(system.world(before), system.world(after)),
+  );
   const undone = memoised((id) => unfinished(system.world(id), scenario.plan.tables, wanted));
   const isAtRest = ([, one, other]: State) =>
     [one, other].every((id) => system.histories.node(id).pending.length === 0);

@@ -14,6 +14,8 @@ export type Operation =
   | { readonly op: 'publish'; readonly from: string; readonly to: string }
   | { readonly op: 'remove'; readonly keys: readonly string[] }
   | { readonly op: 'register'; readonly key: string }
+  /** A partition of the catalog gets another place, unless a later move was there. */
+  | { readonly op: 'move'; readonly key: string; readonly order: number }
   /** A wait for another collector's sake: it may be over at any time. */
   | { readonly op: 'wait' }
   /** What nothing in the world decides: one of `of`. */
@@ -23,7 +25,15 @@ export type Operation =
 export const FAILED = '!';
 export const MISSING = '-';
 
-const MUTATING = new Set<Operation['op']>(['create', 'put', 'stage', 'publish', 'remove', 'register']);
+const MUTATING = new Set<Operation['op']>([
+  'create',
+  'put',
+  'stage',
+  'publish',
+  'remove',
+  'register',
+  'move',
+]);
 export const isMutating = ({ op }: Operation) => MUTATING.has(op);
 
 const SIGNS = new RegExp(`[${SELF}${OTHER}]`, 'g');

@@ -1,15 +1,17 @@
 // What must hold in every world that can be reached, judged from the objects alone and without the product's
 // own fold: no row visible before its commit, none twice, none taken back, acknowledged implies visible, no
 // committed entry without its bytes, ranges contiguous. Since final objects may only come, "none twice" of
-// what stands is none twice over time.
-import type { WindowEntry } from '@sluice/collector/contracts.ts';
-import { isFinal, type World } from './world.ts';
+// what stands is none twice over time. A rebuild puts rows at another place beside: no place has one twice,
+// and the catalog has one place at a time.
+import type { SwapEntry, WindowEntry } from '@sluice/collector/contracts.ts';
+import { folderOf, isFinal, placeOf, tableOf, type World } from './world.ts';
 
 /** `table|partition` → next acknowledged offset. */
 export type Acks = Readonly<Record<string, number>>;
 
 interface Committed {
   readonly windows: readonly WindowEntry[];
+  readonly swaps: readonly SwapEntry[];
   readonly next: ReadonlyMap<string, number>;
 }
 
@@ -18,7 +20,9 @@ export const DELETED = 'deleted:';
 
 /** Rows of one object are spelled `<partition>:<offset>`, joined by commas. */
 const rowsOf = (content: string) => content.split(',');
-const tableOf = (key: string) => key.split('/')[0] ?? '';
+
+/** Where a rebuild puts objects before its entry: nobody sees them until the catalog has that place. */
+const isRebuilt = (key: string) => key.split('/')[0]?.endsWith('.rebuilt') === true;
 
 /** The first promise that the world breaks. */
 export function brokenPromise(world: World): string | undefined {
@@ -29,6 +33,8 @@ export function brokenPromise(world: World): string | undefined {
     if (typeof read === 'string') return read;
     committed.set(table, read);
     for (const entry of read.windows) for (const { finalKey } of entry.outputs) named.set(finalKey, entry);
+    const lost = read.swaps.flatMap((swap) => bytesLost(world, swap) ?? [])[0];
+    if (lost !== undefined) return lost;
   }
   // What was committed by an entry that someone deleted was committed all the same.
   for (const [key, body] of world)
@@ -38,9 +44,9 @@ export function brokenPromise(world: World): string | undefined {
   const seen = new Map<string, string>();
   for (const [key, content] of world) {
     if (!isFinal(key)) continue;
-    if (!named.has(key)) return `${key} is visible and no entry names it`;
+    if (!named.has(key) && !isRebuilt(key)) return `${key} is visible and no entry names it`;
     for (const row of rowsOf(content)) {
-      const identity = `${tableOf(key)} ${row}`;
+      const identity = `${folderOf(key)} ${row}`;
       const first = seen.get(identity);
       if (first !== undefined) return `record ${identity} is visible in ${first} and in ${key}`;
       seen.set(identity, key);
@@ -54,12 +60,33 @@ export function brokenPromise(world: World): string | undefined {
   return undefined;
 }
 
-/** The first acknowledged record that no reader of the catalogued table sees. */
-export function ackedAndNotVisible(world: World, acks: Acks): string | undefined {
+/** What a swap has made, and what has been lost; what it carries is held to its own entry. */
+function bytesLost(world: World, { sequence, moves }: SwapEntry): string | undefined {
+  for (const { to, made } of moves)
+    for (const { name } of made)
+      if (!world.has(`${to}${name}`)) return `swap ${sequence} is committed, and ${to}${name} is not there`;
+  return undefined;
+}
+
+/** Rows that readers of the catalog saw and do not see any more. */
+export function visibleTakenBack(before: World, after: World): string | undefined {
+  const now = visibleRows(after);
+  for (const row of visibleRows(before))
+    if (!now.has(row)) return `record ${row} was visible and is taken back`;
+  return undefined;
+}
+
+function visibleRows(world: World): Set<string> {
   const visible = new Set<string>();
   for (const [key, content] of world)
     if (isFinal(key) && isVisible(world, key))
       for (const row of rowsOf(content)) visible.add(`${tableOf(key)} ${row}`);
+  return visible;
+}
+
+/** The first acknowledged record that no reader of the catalogued table sees. */
+export function ackedAndNotVisible(world: World, acks: Acks): string | undefined {
+  const visible = visibleRows(world);
   for (const [place, next] of Object.entries(acks)) {
     const [table = '', partition = ''] = place.split('|');
     const gaps = openGapsOf(world, table, Number(partition));
@@ -87,6 +114,9 @@ export function unfinished(
       for (const { finalKey } of outputs)
         if (!world.has(finalKey))
           return `entry ${sequence} of ${table} is committed, and ${finalKey} is not there`;
+    const last = read.swaps.at(-1);
+    if (last?.moves.some(({ to }) => placeOf(world, table)?.folder !== to))
+      return `swap ${last.sequence} of ${table} is committed, and the catalog is elsewhere`;
     const acks = Object.fromEntries(wanted.map((end, partition) => [`${table}|${partition}`, end]));
     const hidden = ackedAndNotVisible(world, acks);
     if (hidden !== undefined) return hidden.replace('acknowledged', 'committed');
@@ -110,8 +140,7 @@ interface Entry {
   readonly backfills?: readonly { partition: number; from: number; to: number }[];
 }
 
-const isVisible = (world: World, key: string) =>
-  world.has(key) && world.has(`catalog:${key.slice(0, key.lastIndexOf('/') + 1)}`);
+const isVisible = (world: World, key: string) => world.has(key) && world.has(`catalog:${folderOf(key)}`);
 
 /** A history that was begun and is not visible to its end. */
 function unreadHistory(world: World, table: string): string | undefined {
@@ -158,6 +187,7 @@ function readLedger(world: World, table: string): Committed | string {
   const keys = [...world.keys()].filter((key) => key.startsWith(prefix)).sort();
   const next = new Map<string, number>();
   const windows: WindowEntry[] = [];
+  const swaps: SwapEntry[] = [];
   let expected = 0;
   for (const key of keys) {
     const entry = JSON.parse(world.get(key) ?? '') as Entry;
@@ -165,6 +195,7 @@ function readLedger(world: World, table: string): Committed | string {
     for (const { partition, start } of entry.partitions ?? []) next.set(String(partition), start);
     for (const gap of entry.gaps ?? []) next.set(String(gap.partition), gap.next);
     for (const fork of entry.forks ?? []) next.set(String(fork.partition), fork.offset);
+    if (entry.kind === 'swap') swaps.push(entry as unknown as SwapEntry);
     if (entry.kind !== 'commit' && entry.kind !== 'fill') continue;
     const window = entry as unknown as WindowEntry;
     windows.push(window);
@@ -176,5 +207,5 @@ function readLedger(world: World, table: string): Committed | string {
       next.set(String(partition), end);
     }
   }
-  return { windows, next };
+  return { windows, swaps, next };
 }

@@ -4,14 +4,16 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   ackPastUnpublished,
+  carriedNotCopied,
   checkpointNotRead,
+  laterWindowsForgotten,
   ownSuccessNotRecognised,
   publishBeforeCommit,
   stagedDeletedBeforePublished,
   sweepWithoutEntry,
 } from './bugs.ts';
 import { explore, summaryOf } from './explore.ts';
-import { HALTS, isBelowCheckpoint, type Named, named, ONE, TWO } from './scenarios.ts';
+import { HALTS, isBelowCheckpoint, type Named, named, ONE, rebuild, TWO } from './scenarios.ts';
 
 const one = { windows: [ONE], wanted: [1, 1] };
 const two = { windows: [TWO], wanted: [2, 1] };
@@ -55,6 +57,14 @@ const BUGS: readonly (readonly [Named, RegExp])[] = [
       bug: ownSuccessNotRecognised,
     }),
     /is committed, and .* is neither staged nor published/,
+  ],
+  [
+    named('a partition moves without what goes along', { ...rebuild, bug: carriedNotCopied }),
+    /is taken back|is acknowledged and not visible/,
+  ],
+  [
+    named('a rebuild forgets what came while it was making', { ...rebuild, bug: laterWindowsForgotten }),
+    /is taken back|is acknowledged and not visible/,
   ],
 ];
 

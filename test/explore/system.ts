@@ -328,7 +328,7 @@ export class System {
 
 /** Ledgers in which every partition is opened, by nobody in particular. */
 async function openedWorld(plan: CollectorPlan): Promise<World> {
-  const { lost: _lost, cut: _cut, history: _history, ...rest } = plan;
+  const { lost: _lost, cut: _cut, history: _history, rebuilds: _rebuilds, ...rest } = plan;
   const run = new CollectorRun({ ...rest, windows: [[]], sweeps: 0, flushes: false }, 0);
   let world: World = EMPTY;
   for (await settled(); !run.isDone; ) {

@@ -49,11 +49,40 @@ export function perform(world: World, operation: Operation): Outcome {
       return { world: left.size === world.size ? world : left, reply: '' };
     }
     case 'register':
-      return { world: withKey(world, `catalog:${operation.key}`, ''), reply: '' };
+      return {
+        world: placeOf(world, tableOf(operation.key)) ? world : placed(world, operation.key, -1),
+        reply: '',
+      };
+    case 'move': {
+      const standing = placeOf(world, tableOf(operation.key));
+      const isLate = standing !== undefined && standing.order >= operation.order;
+      return { world: isLate ? world : placed(world, operation.key, operation.order), reply: '' };
+    }
     case 'wait':
     case 'choose':
       return { world, reply: '' };
   }
+}
+
+/** Of a prefix or a key of a table, wherever a rebuild has put it. */
+export const tableOf = (key: string) => key.split(/[/.]/)[0] ?? '';
+
+export const folderOf = (key: string) => key.slice(0, key.lastIndexOf('/') + 1);
+
+/** Where readers of the catalog see a table; each table is one partition. */
+export function placeOf(world: World, table: string): { folder: string; order: number } | undefined {
+  for (const [key, order] of world) {
+    const folder = key.startsWith('catalog:') ? key.slice('catalog:'.length) : undefined;
+    if (folder !== undefined && tableOf(folder) === table) return { folder, order: Number(order) };
+  }
+  return undefined;
+}
+
+function placed(world: World, folder: string, order: number): World {
+  const left = [...world].filter(
+    ([key]) => !key.startsWith('catalog:') || tableOf(key.slice('catalog:'.length)) !== tableOf(folder),
+  );
+  return new Map([...left, [`catalog:${folder}`, String(order)]]);
 }
 
 function withKey(world: World, key: string, body: string): World {

@@ -95,8 +95,13 @@ test('TLS 1.2 and revoked certificates are refused after a reload as before it',
   const refusals = () => there.log.said(/connection refused/).map(({ reason }) => String(reason));
   const check = async () => {
     const before = refusals().length;
+    // An agent that was refused goes on trying until it is stopped: others may be told in between.
+    const isRefused = (why: RegExp) =>
+      refusals()
+        .slice(before)
+        .some((reason) => why.test(reason));
     assert.equal(await dial(there.port, agent, 'TLSv1.2'), 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION');
-    await eventually('the old protocol is refused by name', () => refusals().length > before);
+    await eventually('the old protocol is refused by name', () => isRefused(/does not speak TLS 1\.3/));
     const other = startAgentEnd(t, {
       address: { host: '127.0.0.1', port: there.port },
       tls: revoked,
@@ -106,8 +111,7 @@ test('TLS 1.2 and revoked certificates are refused after a reload as before it',
       other.uplink.status().lastError?.includes('was revoked'),
     );
     await other.uplink.stop(1_000);
-    assert.match(refusals()[before] ?? '', /does not speak TLS 1\.3/);
-    assert.match(refusals()[before + 1] ?? '', /was revoked/);
+    assert.ok(isRefused(/was revoked/));
   };
   await check();
   renew(await pki.collector());

@@ -46,7 +46,7 @@ const table = (type: string) => ({
   window: { every: '10s' },
 });
 
-/** A collector with three records in quarantine: one is too large for its column, two name an unknown schema. */
+/** A collector with three records in quarantine: one is too large, two name an unknown schema. */
 async function quarantined(t: TestContext, registry: SchemaRegistryDouble) {
   const directory = temporaryDirectory();
   const collector = await startWholeCollector(t, { directory, tls, topics: [], tables: [table('int')] });

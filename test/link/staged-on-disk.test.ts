@@ -1,5 +1,5 @@
-// What a collector has no memory for lies on disk until it is committed, of several tables, and comes into the
-// lake as it was sent.
+// What a collector has no memory for lies on disk until it is committed, of several tables, and comes into
+// the lake as it was sent.
 import assert from 'node:assert/strict';
 import { globSync } from 'node:fs';
 import { join } from 'node:path';

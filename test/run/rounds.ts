@@ -1,8 +1,11 @@
 // Which test files run beside which, and in which process. A file that boots a broker mostly waits - for a
-// group, a window, a program that starts - so one for each core runs, and those that compute run beside them,
-// the longest of both first, so that all end together. Unit tests compute: quick ones share processes.
+// group, a window, a program that starts - so one for each core runs, and those that compute run beside them;
+// of both the longest come first. Unit tests compute: quick ones share processes.
 
-/** Processes in the order in which they start, each with its files, as many at once as `concurrency` says. */
+/**
+ * Processes in the order in which they start, each with its files, as many at once as `concurrency` says. A
+ * lane that is done goes on with the processes of the one after it, so that all end together.
+ */
 export interface Lane {
   readonly processes: readonly (readonly string[])[];
   readonly concurrency: number;
@@ -14,20 +17,21 @@ const ALONE = /\/(simulation|link-throttled|link-frozen|systemd-notify)\.test\.t
 const WITH_BROKER = /from '[^']*\/(journey-fixture|source-fixture|kafka-broker)\.ts'/;
 /** A broker and the programs around it want a gigabyte and a half. */
 const BROKERS_MAX = 4;
+/** Of those that compute, before they give way to two more brokers. */
+const COMPUTING_MAX = 2;
 
 /** Those that take longest, of each lane, the longest first; the others follow as they come. */
 export const LONGEST_FIRST: readonly string[] = [
   'test/integration/publishing-crashes.test.ts',
   'test/integration/source-kafka.test.ts',
+  'test/integration/journey-ends.test.ts',
+  'test/integration/parked-tables.test.ts',
+  'test/integration/fleet.test.ts',
+  'test/integration/gaps.test.ts',
   'test/integration/journey-losses.test.ts',
   'test/integration/backfill.test.ts',
   'test/integration/journey.test.ts',
-  'test/integration/fleet.test.ts',
-  'test/integration/gaps.test.ts',
-  'test/integration/journey-ends.test.ts',
-  'test/integration/parked-tables.test.ts',
   'test/integration/try.test.ts',
-  'test/integration/config-reload.test.ts',
   'test/explore/exactly-once.test.ts',
   'test/link/detected-tables.test.ts',
 ];
@@ -73,8 +77,8 @@ export function systemRounds(
   const hasBroker = (file: string) => WITH_BROKER.test(textOf(file));
   return [
     [
+      lane(Math.min(Math.ceil(cores / 2), COMPUTING_MAX), (file) => !isAlone(file) && !hasBroker(file)),
       lane(Math.min(cores, BROKERS_MAX), (file) => !isAlone(file) && hasBroker(file)),
-      lane(Math.max(1, Math.floor(cores / 2)), (file) => !isAlone(file) && !hasBroker(file)),
     ],
     [lane(1, isAlone)],
   ];

@@ -55,7 +55,7 @@ export async function runTests(
   const cores = availableParallelism();
   const textOf = (file: string) => readFileSync(join(ROOT, file), 'utf8');
   for (const round of (kind === 'unit' ? unitRounds : systemRounds)(files, cores, textOf))
-    await Promise.all(round.map((lane) => runLane(kind, lane, { tally, timed })));
+    await runRound(kind, round, { tally, timed });
   return { tally, slowest: timed.sort((a, b) => b.ms - a.ms).slice(0, SLOWEST_SHOWN) };
 }
 
@@ -64,12 +64,16 @@ interface Told {
   readonly timed: Timed[];
 }
 
-async function runLane(kind: TestKind, { processes, concurrency }: Lane, told: Told): Promise<void> {
-  const left = processes.values();
-  const work = async () => {
-    for (const files of left) await runProcess(kind, files, told);
+async function runRound(kind: TestKind, lanes: readonly Lane[], told: Told): Promise<void> {
+  const left = lanes.map(({ processes }) => processes.values());
+  const work = async (own: number) => {
+    for (const processes of left.slice(own))
+      for (const files of processes) await runProcess(kind, files, told);
   };
-  await Promise.all(Array.from({ length: concurrency }, work));
+  const workers = lanes.flatMap(({ concurrency }, lane) =>
+    Array.from({ length: concurrency }, () => work(lane)),
+  );
+  await Promise.all(workers);
 }
 
 const TOGETHER = join(import.meta.dirname, 'together.ts');

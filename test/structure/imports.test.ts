@@ -267,6 +267,7 @@ const ADAPTERS: Readonly<Record<string, readonly string[]>> = {
     'collector/src/config.ts',
     'collector/src/ledger/checkpoint.ts',
     'collector/src/ledger/entry.ts',
+    'collector/src/ops/schema-document.ts',
     'collector/src/ops/verify/kafka.ts',
     'collector/src/schema/schema-log.ts',
     'collector/src/step-columns.ts',
@@ -317,6 +318,7 @@ const TIME_ELSEWHERE: Readonly<Record<string, string>> = {
   'shared/src/clock.ts': 'the clock itself',
   'shared/src/print-status.ts': '`status` gives up a question over HTTP: a command, not the running program',
   'collector/src/ops/verify/kafka.ts': '`verify` does the same',
+  'collector/src/ops/schema-document.ts': '`replay` does the same',
   'collector/src/transform/transformer.ts':
     'whose segment is next is seen after a turn of the event loop: no time',
   'collector/src/ingest/agent-session.ts':
@@ -345,6 +347,7 @@ const SYSTEM_USERS: Readonly<Record<string, string>> = {
   'agent/src/ops/check.ts': 'a command that runs once',
   'agent/src/spool/spool-worker.ts': 'the entry of a thread: clocks cannot be sent there',
   'collector/src/lake/directory-object-store.ts': 'names of temporary files that must never meet',
+  'collector/src/window/payload-file.ts': 'names of temporary files that must never meet',
   'collector/src/lake/s3-object-store.ts': 'names of probes that must never meet',
   'collector/src/main.ts': 'the process: it gives both to everything else',
   'collector/src/ops/check.ts': 'a command that runs once',

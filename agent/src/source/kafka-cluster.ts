@@ -74,7 +74,7 @@ export interface KafkaCluster {
 }
 
 /** kafkajs's internal cluster, as far as it is used here. */
-interface RawCluster {
+export interface RawCluster {
   targetTopics: Set<string>;
   brokerPool: { findConnectedBroker(): Promise<RawBroker>; metadata: { topicMetadata: RawTopic[] } };
   connect(): Promise<void>;
@@ -183,17 +183,18 @@ async function topicsOf(
   return sendOwn(broker, { api, body: encodeMetadataRequest(names), decode: decodeMetadataResponse });
 }
 
-/** A broker that serves a partition has heard of its topic: what another broker says may be older. */
-async function askTopicIds(
+/**
+ * A broker that serves a partition has heard of its topic: what another broker says may be older. Two
+ * requests where the first names leaders that are known.
+ */
+export async function askTopicIds(
   cluster: RawCluster,
   partitions: readonly TopicPartition[],
 ): Promise<ReadonlyMap<string, string>> {
   const names = [...new Set(partitions.map(({ topic }) => topic))];
-  const present = (await askTopics(cluster, names)).flatMap((t) => (t.errorCode === 0 ? [t.topic] : []));
-  const byLeader = await byLeaders(
-    cluster,
-    partitions.filter(({ topic }) => present.includes(topic)),
-  );
+  const present = (await askTopics(cluster, names)).filter(({ errorCode }) => errorCode === 0);
+  const there = partitions.filter(({ topic }) => present.some((found) => found.topic === topic));
+  const byLeader = (await bySaidLeaders(cluster, there, present)) ?? (await byLeaders(cluster, there));
   const ids = new Map<string, string>();
   for (const { leader, nodeId, asked } of byLeader) {
     const topics = await topicsOf(leader, [...new Set(asked.map(({ topic }) => topic))]);
@@ -207,6 +208,22 @@ async function askTopicIds(
     }
   }
   return ids;
+}
+
+/** By leaders that were just named; undefined where one was not, or kafkajs cannot reach it. */
+async function bySaidLeaders(
+  cluster: RawCluster,
+  slots: readonly TopicPartition[],
+  topics: readonly TopicMetadata[],
+): Promise<AskedLeader<TopicPartition>[] | undefined> {
+  const said = topics.flatMap(({ topic, partitions }) =>
+    partitions.map(({ partition, leader }) => [slotKey({ topic, partition }), leader] as const),
+  );
+  const leaders = new Map(said);
+  if (slots.some((slot) => leaders.get(slotKey(slot)) === undefined)) return undefined;
+  cluster.targetTopics = new Set(topics.map(({ topic }) => topic));
+  const byNode = Map.groupBy(slots, (slot) => String(leaders.get(slotKey(slot))));
+  return await brokersOf(cluster, byNode).catch(() => undefined);
 }
 
 /** A request of ours through a connection of kafkajs. */
@@ -248,11 +265,17 @@ async function askEpochEnds(
   return (await Promise.all(answers)).flat();
 }
 
+interface AskedLeader<Q> {
+  readonly leader: RawBroker;
+  readonly nodeId: string;
+  readonly asked: readonly Q[];
+}
+
 /** What is asked of which leader, by metadata that are read for it. */
 async function byLeaders<Q extends TopicPartition>(
   cluster: RawCluster,
   questions: readonly Q[],
-): Promise<{ leader: RawBroker; nodeId: string; asked: Q[] }[]> {
+): Promise<AskedLeader<Q>[]> {
   const byTopic = [...Map.groupBy(questions, ({ topic }) => topic)];
   cluster.targetTopics = new Set(byTopic.map(([topic]) => topic));
   await cluster.refreshMetadata();
@@ -264,6 +287,13 @@ async function byLeaders<Q extends TopicPartition>(
       byNode.set(nodeId, [...(byNode.get(nodeId) ?? []), ...its]);
     }
   }
+  return brokersOf(cluster, byNode);
+}
+
+function brokersOf<Q>(
+  cluster: RawCluster,
+  byNode: ReadonlyMap<string, readonly Q[]>,
+): Promise<AskedLeader<Q>[]> {
   return Promise.all(
     [...byNode].map(async ([nodeId, asked]) => {
       return { leader: await cluster.findBroker({ nodeId }), nodeId, asked };

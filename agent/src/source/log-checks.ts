@@ -3,12 +3,12 @@
 // only where the leader epoch rises, so there Kafka is asked where the log of the epoch before ended, and no
 // batch of the new epoch is taken before it has answered.
 import type { Clock } from '@sluice/shared/clock.ts';
-import { describeError } from '@sluice/shared/errors.ts';
 import { idOf, type LogPlace, type PartitionId, partitionKey, slotKey } from '@sluice/shared/position.ts';
 import type { SourceBatch, SourceHandler } from '../contracts.ts';
 import type { Events } from '../events.ts';
 import type { EpochEnd } from './epoch-request.ts';
 import type { KafkaCluster } from './kafka-cluster.ts';
+import { PacedQuestion } from './paced-question.ts';
 import {
   CHECKS_LOG,
   LOG_CUT,
@@ -57,11 +57,22 @@ export class LogChecks {
   readonly #options: LogChecksOptions;
   /** By `partitionKey`. */
   readonly #others = new Map<string, OtherLog>();
-  #dueMs = 0;
-  #asking = false;
+  readonly #question: PacedQuestion;
 
   constructor(options: LogChecksOptions) {
     this.#options = options;
+    const { clock, events, timing } = options;
+    this.#question = new PacedQuestion({
+      ...{ clock, everyMs: timing.describeRetryMs, retryMs: timing.describeRetryMs },
+      isWanted: () => this.#toAsk().length > 0,
+      ask: () => this.#ask(this.#toAsk()),
+      failed: events.sourceLookupFailed,
+    });
+  }
+
+  #toAsk(): readonly AskedLog[] {
+    const read = this.#options.table.rows().filter((row) => row.checkFor >= 0 || row.places.length > 0);
+    return [...read, ...this.#others.values()];
   }
 
   /** Whether a batch may follow what was read of the row; if not, the row waits until Kafka was asked. */
@@ -100,26 +111,12 @@ export class LogChecks {
   }
 
   now(): void {
-    this.#dueMs = 0;
-    queueMicrotask(() => void this.whenDue());
+    this.#question.now();
   }
 
   /** Never rejects. */
-  async whenDue(): Promise<void> {
-    const { clock, table, timing, events } = this.#options;
-    const nowMs = clock.monotonicMs();
-    const read = table.rows().filter((row) => row.checkFor >= 0 || row.places.length > 0);
-    const rows = [...read, ...this.#others.values()];
-    if (this.#asking || nowMs < this.#dueMs || rows.length === 0) return;
-    this.#asking = true;
-    this.#dueMs = nowMs + timing.describeRetryMs;
-    try {
-      await this.#ask(rows);
-    } catch (error) {
-      events.sourceLookupFailed(describeError(error));
-    } finally {
-      this.#asking = false;
-    }
+  whenDue(): Promise<void> {
+    return this.#question.whenDue();
   }
 
   async #ask(rows: readonly AskedLog[]): Promise<void> {

@@ -3,12 +3,12 @@
 // gap, and leaves one beyond it paused. A failed question is asked again; an answer about an assignment that
 // is over is thrown away.
 import type { Clock } from '@sluice/shared/clock.ts';
-import { describeError } from '@sluice/shared/errors.ts';
 import type { LogBounds, SourceHandler } from '../contracts.ts';
 import type { Events } from '../events.ts';
 import type { GroupCommits } from './group-commits.ts';
 import type { KafkaCluster } from './kafka-cluster.ts';
 import type { LogChecks } from './log-checks.ts';
+import { PacedQuestion } from './paced-question.ts';
 import { applyLogs, applyTopics, describedLogs, type LookupOutcome } from './partition-lookup.ts';
 import { type PartitionRow, type PartitionTable, partitionInfo } from './partition-table.ts';
 import type { SourceTiming } from './source-timing.ts';
@@ -32,12 +32,18 @@ export interface PartitionDescriberOptions {
 
 export class PartitionDescriber {
   readonly #options: PartitionDescriberOptions;
-  #dueMs = 0;
+  readonly #question: PacedQuestion;
   #assignment = 0;
-  #asking = false;
 
   constructor(options: PartitionDescriberOptions) {
     this.#options = options;
+    const { clock, events, table, timing } = options;
+    this.#question = new PacedQuestion({
+      ...{ clock, everyMs: timing.describeIntervalMs, retryMs: timing.describeRetryMs },
+      isWanted: () => table.rows().length > 0,
+      ask: () => this.#ask(),
+      failed: events.sourceLookupFailed,
+    });
   }
 
   /** The table holds another assignment. */
@@ -47,28 +53,15 @@ export class PartitionDescriber {
   }
 
   now(): void {
-    this.#dueMs = 0;
-    queueMicrotask(() => void this.whenDue());
+    this.#question.now();
   }
 
   /** Never rejects. */
-  async whenDue(): Promise<void> {
-    const { clock, table, timing, events } = this.#options;
-    const nowMs = clock.monotonicMs();
-    if (this.#asking || nowMs < this.#dueMs || table.rows().length === 0) return;
-    this.#asking = true;
-    this.#dueMs = nowMs + timing.describeIntervalMs;
-    try {
-      await this.#ask(nowMs);
-    } catch (error) {
-      events.sourceLookupFailed(describeError(error));
-      this.#againSoon(nowMs);
-    } finally {
-      this.#asking = false;
-    }
+  whenDue(): Promise<void> {
+    return this.#question.whenDue();
   }
 
-  async #ask(nowMs: number): Promise<void> {
+  async #ask(): Promise<void> {
     const { cluster, table, register, commits, events, readsGroupOffsets } = this.#options;
     const assignment = this.#assignment;
     const topics = await cluster.topics(table.topics());
@@ -77,7 +70,7 @@ export class PartitionDescriber {
     const offsets = readsGroupOffsets ? await cluster.groupOffsets(table.rows()) : [];
     if (this.#options.handler() === undefined) return;
     if (assignment !== this.#assignment) {
-      this.#dueMs = 0;
+      this.now();
       return;
     }
     for (const again of register.update(topics).createdAgain) {
@@ -88,11 +81,7 @@ export class PartitionDescriber {
     this.#options.applyPause(stopped);
     this.#act(applyLogs(table, logs, offsets), present);
     this.#options.checks.leadersKnown();
-    if (present.length < topics.length) this.#againSoon(nowMs);
-  }
-
-  #againSoon(nowMs: number): void {
-    this.#dueMs = Math.min(this.#dueMs, nowMs + this.#options.timing.describeRetryMs);
+    if (present.length < topics.length) this.#question.soon();
   }
 
   #act(outcome: LookupOutcome, present: readonly string[]): void {
@@ -116,7 +105,7 @@ export class PartitionDescriber {
 
   #beyondEnd(row: PartitionRow): void {
     const { topic, partition, position, logEnd } = row;
-    this.#againSoon(this.#options.clock.monotonicMs());
+    this.#question.soon();
     this.#options.checks.beyondEnd(row);
     if (row.beyondEndTold || position === undefined) return;
     row.beyondEndTold = true;

@@ -47,9 +47,7 @@ import { DefinitionsByVersion, type PublishTarget } from './publish.ts';
 import { Publisher } from './publisher.ts';
 import { type MadeWindow, Staging } from './staging.ts';
 
-/**
- * How often the ledger is read for what others have appended: while agents wait for the table, and otherwise.
- */
+/** How often the entries of others are read: while agents wait for the table, and otherwise. */
 export const FOLLOW_MS = 2_000;
 const LOOK_MS = 60_000;
 /**

@@ -24,22 +24,48 @@ function fieldsOf(text: string, format: CsvInput): Fields | OddCode | typeof FIL
   const lines = splitCsvLines(text, format);
   if (lines === undefined) return 'CSV_INVALID';
   const { columns, header } = format;
-  if (header === 'each') return namedFields(lines, columns);
+  if (header === 'each') return namedFields(lines, format);
   const [fields = []] = lines;
   if (lines.length > 1) return 'CSV_LINES';
-  if (fields.length !== columns.length) return 'CSV_COLUMNS';
-  const isHeader = header === 'line' && fields.every((field, i) => field === columns[i]);
-  return isHeader ? FILTERED : fields;
+  if (header === 'line' && namesOf(fields, columns) * 2 > columns.length)
+    return columns.length === fields.length && fields.every((field, i) => field === columns[i])
+      ? FILTERED
+      : 'CSV_HEADER';
+  return fields.length === columns.length ? fields : 'CSV_COLUMNS';
+}
+
+/** How many fields are names of columns: more than half in a line of names, however its columns changed. */
+function namesOf(fields: Fields, columns: readonly string[]): number {
+  let names = 0;
+  for (const field of fields) if (field !== null && columns.includes(field)) names++;
+  return names;
 }
 
 /** The second line's fields in the order of the columns, found by the names in the first. */
-function namedFields([names, fields, ...more]: readonly Fields[], columns: readonly string[]) {
+function namedFields(
+  [names, fields, ...more]: readonly Fields[],
+  { columns, mayLack }: Pick<CsvInput, 'columns' | 'mayLack'>,
+) {
   if (more.length > 0) return 'CSV_LINES';
   if (names === undefined || fields === undefined) return 'CSV_HEADER';
   if (names.length !== fields.length) return 'CSV_COLUMNS';
   const places = columns.map((column) => names.indexOf(column));
-  if (places.includes(-1)) return 'CSV_HEADER';
+  if (mayLack !== true && places.includes(-1)) return 'CSV_HEADER';
   return places.map((place) => fields[place] ?? null);
+}
+
+/** Fields by the names in the line above them, the first of each name; undefined where there is none. */
+export function headedFields(
+  text: string,
+  dialect: CsvDialect,
+): ReadonlyMap<string, string | null> | undefined {
+  const [names, fields, ...more] = splitCsvLines(text, dialect) ?? [];
+  if (names === undefined || names.length !== fields?.length || more.length > 0) return undefined;
+  const found = new Map<string, string | null>();
+  names.forEach((name, i) => {
+    if (name !== null && !found.has(name)) found.set(name, fields[i] ?? null);
+  });
+  return found;
 }
 
 /** A value that is one line. undefined where it is none, or a quote is wrong. */

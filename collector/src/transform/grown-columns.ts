@@ -11,7 +11,7 @@ import { DELETED, isCarried } from './sql/metadata.ts';
 /** Columns that detection gives a table. */
 export const COLUMNS_MAX = 400;
 /** Glue takes 131,072 characters for a type. */
-const TYPE_CHARACTERS_MAX = 100_000;
+export const TYPE_CHARACTERS_MAX = 100_000;
 
 export interface Growth {
   readonly columns: readonly DetectedColumn[];

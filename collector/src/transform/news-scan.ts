@@ -32,11 +32,14 @@ export class NewsScan {
 
   /** Columns, where there will be new ones; undefined where nothing is new. */
   news(): SchemaNews | undefined {
-    if (!this.#found) return undefined;
-    const { columns, remarks } = grownSchema(this.#schema, this.#seen);
-    const isNew = JSON.stringify(columns) !== JSON.stringify(this.#schema.columns);
-    return { columns: isNew ? columns : undefined, leftOut: remarks.fieldsWhere('left out') };
+    return this.#found ? newsOf(this.#schema, grownSchema(this.#schema, this.#seen)) : undefined;
   }
+}
+
+/** What a schema became that grew. */
+export function newsOf({ columns: standing }: DetectedSchema, { columns, remarks }: Growth): SchemaNews {
+  const isNew = JSON.stringify(columns) !== JSON.stringify(standing);
+  return { columns: isNew ? columns : undefined, leftOut: remarks.fieldsWhere('left out') };
 }
 
 /** What a sample makes of a schema. */

@@ -19,7 +19,7 @@ export class PlainValues {
     const names = [...Map.groupBy(forms, ([, form]) => form)];
     const unplain = names.map(([form, fields]) => {
       const known = fields.map(([name]) => RegExp.escape(name)).join('|');
-      return `(?:${known})"${SPACE}:${SPACE}(?!${form}|null)`;
+      return `(?:${known})"${SPACE}:(?!${SPACE}(?:${form}|null))`;
     });
     this.#unplain = names.length === 0 ? undefined : new RegExp(`"(?:${unplain.join('|')})`);
   }

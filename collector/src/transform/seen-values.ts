@@ -20,6 +20,15 @@ class NumberToken {
   }
 }
 
+/** A value of another format than JSON, by what it looks like. */
+export class SeenText {
+  readonly kind: SeenKind;
+
+  constructor(kind: SeenKind) {
+    this.kind = kind;
+  }
+}
+
 /** How many fields may still be remembered, of all objects of one sample. */
 interface Budget {
   fields: number;
@@ -42,6 +51,7 @@ export class SeenValue {
     if (typeof value === 'boolean') this.kinds.add('boolean');
     else if (typeof value === 'string') this.kinds.add(textKind(value));
     else if (value instanceof NumberToken) this.kinds.add(numberKind(value.token));
+    else if (value instanceof SeenText) this.kinds.add(value.kind);
     else if (depth >= DEPTH_MAX) this.isTooDeep = true;
     else if (Array.isArray(value)) {
       this.elements ??= new SeenValue();

@@ -1,7 +1,7 @@
 // What DuckDB's JSON reader lets through and RFC 8259 does not: commas before a closing bracket, NaN and
 // Infinity, and numbers that lose digits on their way through a double, or vanish in it. A cheap pass over
 // all values at once finds suspects; JSON.parse decides. The same pass tells SQL whether a column of text may
-// take what DuckDB spells its own way.
+// take an object or an array.
 import type { ColumnChunk } from './columns.ts';
 import { eachNumber, losesDigits } from './json-numbers.ts';
 import type { SourceField } from './sql/fields.ts';
@@ -43,7 +43,7 @@ export interface JsonRules {
   readonly nested: readonly SourceField[];
   /** Stands in front of each element of an array that is exploded. */
   readonly elementMark: string;
-  /** NOT_A_NUMBER, and the colon before what DuckDB spells its own way where a text is wanted. */
+  /** NOT_A_NUMBER, and the colon before an object or an array where a text is wanted. */
   readonly values: RegExp;
 }
 
@@ -57,21 +57,18 @@ export function jsonRules(source: readonly SourceField[], elementMark: string): 
     exactPaths: new Set(pathsOf((kind) => kind !== 'float' && kind !== 'string')),
     doublePaths: new Set(pathsOf((kind) => kind === 'float')),
     nested: source.filter(({ type }) => !isScalar(type)),
-    values: texts.length === 0 ? ONLY_NOT_A_NUMBER : withRespelled(texts),
+    values: texts.length === 0 ? ONLY_NOT_A_NUMBER : withDocuments(texts),
   };
 }
 
 /**
- * Objects, arrays, and numbers with a point or an exponent. Looks for these first, which are rarer, and back
- * at the name: one of `names`, or one with an escape.
+ * Looks for the bracket first, which is rarer, and back at its name: one of `names`, or one with an escape.
  */
-function withRespelled(names: readonly string[]): RegExp {
+function withDocuments(names: readonly string[]): RegExp {
   const space = String.raw`[ \t\r\n]*`;
-  const number = '-?[0-9]+[.eE]|-0';
   const known = String.raw`(?:"(?:${names.map(latin1Pattern).join('|')})|\\[^"]*)"`;
   const key = names.some((name) => name.includes('"')) ? '' : `${known}${space}`;
-  const behind = `(?<=${key}:${space}(?:.|${number}))`;
-  return new RegExp(`:${space}(?:[{[]|${number})${behind}|${NOT_A_NUMBER}`, 'g');
+  return new RegExp(`:${space}[{[](?<=${key}:${space}.)|${NOT_A_NUMBER}`, 'g');
 }
 
 /** The UTF-8 of a name, each byte a character, as a chunk is read here. */
@@ -81,22 +78,21 @@ function latin1Pattern(name: string): string {
 
 /**
  * Strikes the rows of the chunk that are not strict JSON, or whose digits would be lost where they matter.
- * True where a column of text may take an object, an array, or a number with a point or an exponent.
- * `also` sees each piece that is read at once.
+ * True where a column of text may take an object or an array. `also` sees each piece that is read at once.
  */
 export function strikeUnstrict(chunk: ColumnChunk, rules: JsonRules, also?: (text: string) => void): boolean {
   const { bytes, ends } = chunk.joined();
   const places = longNumbers(bytes);
-  let respelled = false;
+  let documents = false;
   for (let from = 0, row = 0; row < chunk.rows; row++) {
     const end = ends[row] as number;
     if (row + 1 < chunk.rows && (ends[row + 1] as number) - from <= SCANNED_BYTES) continue;
     const text = bytes.toString('latin1', from, end);
-    const found = lookAtValues(text, respelled ? ONLY_NOT_A_NUMBER : rules.values);
+    const found = lookAtValues(text, documents ? ONLY_NOT_A_NUMBER : rules.values);
     for (const at of found.suspects) places.push(from + at);
     for (const { index } of text.matchAll(COMMA_OR_TINY)) places.push(from + index);
     also?.(text);
-    respelled ||= found.respelled;
+    documents ||= found.documents;
     from = end;
   }
   const rows = new Set(places.map((at) => rowAt(ends, chunk.rows, at)));
@@ -106,25 +102,25 @@ export function strikeUnstrict(chunk: ColumnChunk, rules: JsonRules, also?: (tex
     const code = elements.map((text) => verdict(text, rules)).find((one) => one !== undefined);
     if (code !== undefined) chunk.strike(row, code);
   }
-  return respelled;
+  return documents;
 }
 
-/** After the first that is respelled only the others are looked for: where there is one there are many. */
-function lookAtValues(text: string, values: RegExp): { suspects: number[]; respelled: boolean } {
+/** After the first document only the others are looked for: where there is one there are many. */
+function lookAtValues(text: string, values: RegExp): { suspects: number[]; documents: boolean } {
   const suspects: number[] = [];
-  let respelled = false;
+  let documents = false;
   let pattern = values;
   pattern.lastIndex = 0;
   for (let found = pattern.exec(text); found !== null; found = pattern.exec(text)) {
-    if (/[aAnN]$/.test(found[0])) suspects.push(found.index);
+    if (!/[{[]$/.test(found[0])) suspects.push(found.index);
     else {
-      respelled = true;
-      // It may stand before the next suspect.
+      documents = true;
+      // The bracket may stand before the next suspect.
       ONLY_NOT_A_NUMBER.lastIndex = found.index + 1;
       pattern = ONLY_NOT_A_NUMBER;
     }
   }
-  return { suspects, respelled };
+  return { suspects, documents };
 }
 
 /** A run of 17 such bytes covers one of every 16 places, and from there at least 8 more on one side. */
@@ -144,7 +140,7 @@ function isNumeric(bytes: Buffer, at: number): boolean {
   return at >= 0 && at < bytes.length && NUMERIC[bytes[at] as number] === 1;
 }
 
-/** Digits beside a letter or a quote are part of a text: hashes are full of them, and a close look is dear. */
+/** Digits beside a letter or a quote are of a text: hashes are full of them, and a close look is dear. */
 function isLongNumber(bytes: Buffer, at: number): boolean {
   let low = at;
   let high = at + 1;

@@ -74,7 +74,7 @@ async function handle(job: Job, message: ToWorker): Promise<FromWorker> {
       });
       return { kind: 'done' };
     case 'begin survey':
-      job.window = new WindowSurvey(message.survey);
+      job.window = new WindowSurvey(message.survey, { shelf, askSchema });
       return { kind: 'done' };
     case 'segment':
       await job.window?.add(message.staged);

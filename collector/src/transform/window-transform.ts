@@ -32,7 +32,6 @@ import {
 import { type SchemaParts, SchemaWanted, WindowSchemas } from './decode/schemas.ts';
 import { type Database, openDatabase } from './duckdb.ts';
 import { setKeys } from './key-files.ts';
-import { NewsScan } from './news-scan.ts';
 import { type PartitionRows, partitionRows } from './partition-rows.ts';
 import { PlainValues } from './plain-values.ts';
 import { assertWithinBudget } from './quarantine-budget.ts';
@@ -46,6 +45,7 @@ import { plainForms } from './sql/plain-forms.ts';
 import type { StraightReading } from './sql/straight.ts';
 import { filesOf, StraightRows, type WrittenFile } from './straight-rows.ts';
 import { type JsonRules, jsonRules, strikeUnstrict } from './strict-json.ts';
+import { type WindowNews, windowNews } from './window-news.ts';
 
 export interface TransformLimits {
   readonly memoryBytesMax: number;
@@ -84,7 +84,7 @@ export class WindowTransform {
   readonly #chunk: ColumnChunk;
   readonly #jsonRules: JsonRules | undefined;
   readonly #plainValues: PlainValues | undefined;
-  readonly #news: NewsScan | undefined;
+  readonly #news: WindowNews | undefined;
   readonly #straight: StraightRows;
   readonly #records = new Map<string, number>();
   readonly #inserts: ChunkInserts;
@@ -116,8 +116,7 @@ export class WindowTransform {
       ...{ database, plan, clock, compiled: this.#compiled, straight: this.#straight },
       threads: parts.limits.threads,
     });
-    const { schema, input } = table;
-    this.#news = schema !== undefined && input.kind === 'json' ? new NewsScan(schema) : undefined;
+    this.#news = windowNews(table, this.#schemas);
     this.#jsonRules = table.input.kind === 'json' ? jsonRules(plan.source, marks.elementMark) : undefined;
     if (this.#jsonRules !== undefined) this.#plainValues = new PlainValues(plainForms(plan.source));
     const elementMark = Buffer.from(marks.elementMark);

@@ -129,6 +129,11 @@ for (const [source, json, wanted] of [
   ['a.b', '{"b":7.0,"a":{"b":1.50}}', '1.50'],
   ['größe', String.raw`{"gr\u00f6\u00dfe":1.50}`, '1.50'],
   ['größe', '{"größe":100.0}', '100.0'],
+  ['a"b', String.raw`{"a\"b":2.50}`, '2.50'],
+  ['a/b~c', '{"a/b~c":"2.5","d":2.50}', '2.5'],
+  ['n', '{"n":1.50,"n":"1.5"}', '1.50'],
+  ['n', '{"n":"1.5","n":1.50}', '1.5'],
+  ['n', '{"other":{"n":"1.5"},"n":1.50}', '1.50'],
 ] as const)
   test(`alone in its window, ${source} of ${json} is '${wanted}'`, async () => {
     const mappings = [textOf(source, 'target')];

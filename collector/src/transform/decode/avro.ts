@@ -8,6 +8,7 @@ import { base64Text, floatText } from './json-text.ts';
 import type { DecodeValue } from './value-reader.ts';
 
 type Schema = string | readonly Schema[] | { readonly type: Schema; readonly [key: string]: unknown };
+export type AvroSchema = Schema;
 
 /** `references` are schemas that this one names, each after those that it names. SCHEMA_INVALID. */
 export function avroDecoder(schema: string, references: readonly string[] = []): DecodeValue {
@@ -22,7 +23,8 @@ export function avroDecoder(schema: string, references: readonly string[] = []):
   };
 }
 
-function parse(text: string): Schema {
+/** SCHEMA_INVALID. */
+export function parse(text: string): Schema {
   try {
     return JSON.parse(text) as Schema;
   } catch (error) {
@@ -87,7 +89,8 @@ function named(name: string, { names, namespace }: Scope): Decode {
   return (reader) => reader.deeper(() => (found.decode as Decode)(reader));
 }
 
-const fullName = (name: string, namespace: string) => (namespace === '' ? name : `${namespace}.${name}`);
+export const fullName = (name: string, namespace: string) =>
+  namespace === '' ? name : `${namespace}.${name}`;
 
 function define(
   schema: Readonly<Record<string, unknown>>,

@@ -5,10 +5,14 @@ import type { AvroInput, ProtobufInput } from '../../contracts.ts';
 import type { Converter } from '../columns.ts';
 import type { OddCode } from '../odd-record.ts';
 import { avroDecoder } from './avro.ts';
+import { avroFields } from './avro-fields.ts';
 import { protobufDecoder } from './protobuf.ts';
 import { descriptorSchema } from './protobuf-descriptors.ts';
+import { messageFields } from './protobuf-fields.ts';
 import { ProtobufReader } from './protobuf-reader.ts';
+import type { MessageShape } from './protobuf-shape.ts';
 import { textSchema } from './protobuf-text.ts';
+import type { SchemaField } from './schema-fields.ts';
 import { confluentFrame, type Framed, glueFrame, type Known, type WindowSchemas } from './schemas.ts';
 import { type DecodeValue, UndecodableError } from './value-reader.ts';
 
@@ -19,9 +23,11 @@ export function avroConverter(input: AvroInput, schemas: WindowSchemas): Convert
     const decode = avroDecoder(input.schema);
     return (value) => decoded(decode, value, 0);
   }
-  return framed(input.framing, schemas, (known, { value, at }) =>
-    known.type === 'AVRO' ? decoded(known.decode, value, at) : 'SCHEMA_UNUSABLE',
-  );
+  return framed(input.framing, schemas, (known, { value, at }) => {
+    if (known.type !== 'AVRO') return 'SCHEMA_UNUSABLE';
+    schemas.saw(known);
+    return decoded(known.decode, value, at);
+  });
 }
 
 export function protobufConverter(input: ProtobufInput, schemas: WindowSchemas): Converter {
@@ -37,19 +43,30 @@ export function protobufConverter(input: ProtobufInput, schemas: WindowSchemas):
       const found = known.messages.find(reader);
       if (found === undefined) return 'FRAME_INVALID';
       if (message !== undefined && found.name !== message) return 'MESSAGE_OTHER';
+      schemas.saw(found);
       return Buffer.from(found.decode(value, reader.at));
     });
   });
 }
 
+/** Of the schema that a file has; undefined where each value names its own. SCHEMA_INVALID. */
+export function fileFields(input: AvroInput | ProtobufInput): readonly SchemaField[] | undefined {
+  if (input.framing !== 'none') return undefined;
+  return input.kind === 'avro' ? avroFields(input.schema) : messageFields(fileShape(input));
+}
+
+type FileInput = Extract<ProtobufInput, { framing: 'none' }>;
+
 /** SCHEMA_INVALID. */
-export function fileDecoder({ schema, message }: Extract<ProtobufInput, { framing: 'none' }>): DecodeValue {
+export const fileDecoder = (input: FileInput): DecodeValue => protobufDecoder(fileShape(input));
+
+function fileShape({ schema, message }: FileInput): MessageShape {
   const found =
     'files' in schema
       ? textSchema(schema.files)
       : descriptorSchema(Buffer.from(schema.descriptors, 'base64'));
   const shape = found.message(message);
-  if (shape !== undefined) return protobufDecoder(shape);
+  if (shape !== undefined) return shape;
   const others = found.names.slice(0, 5).join(', ');
   throw new SluiceError('SCHEMA_INVALID', `the protobuf schema has no message '${message}', but ${others}`);
 }

@@ -1,8 +1,10 @@
 // Which message of its schema a value is, as serializers write it in front: Confluent's path of places, or
 // AWS Glue's single number. The bytes behind it are the message.
 import { protobufDecoder } from './protobuf.ts';
+import { messageFields } from './protobuf-fields.ts';
 import type { ProtobufReader } from './protobuf-reader.ts';
 import type { OwnMessage, TextSchema } from './protobuf-text.ts';
+import type { Typed } from './schema-fields.ts';
 import { type DecodeValue, zigzag } from './value-reader.ts';
 
 /** Messages may stand inside others, but not for ever. */
@@ -13,7 +15,7 @@ export interface Messages {
   find(reader: ProtobufReader): NamedMessage | undefined;
 }
 
-export interface NamedMessage {
+export interface NamedMessage extends Typed {
   readonly name: string;
   readonly decode: DecodeValue;
 }
@@ -24,7 +26,7 @@ export function messagesOf(schema: TextSchema, framing: 'confluent' | 'glue'): M
     const known = made.get(name);
     const shape = schema.message(name);
     if (known !== undefined || shape === undefined) return known;
-    const found = { name, decode: protobufDecoder(shape) };
+    const found = { name, decode: protobufDecoder(shape), fields: () => messageFields(shape) };
     made.set(name, found);
     return found;
   };

@@ -5,8 +5,10 @@ import { SluiceError } from '@sluice/shared/errors.ts';
 import type { FoundSchema, SchemaPlace, SchemaWant } from '../../contracts.ts';
 import type { OddCode } from '../odd-record.ts';
 import { avroDecoder } from './avro.ts';
+import { avroFields } from './avro-fields.ts';
 import { type Messages, messagesOf } from './protobuf-frames.ts';
 import { textSchema } from './protobuf-text.ts';
+import { eitherFields, type SchemaField, type Typed } from './schema-fields.ts';
 import type { DecodeValue } from './value-reader.ts';
 
 /** Compiled schemas in memory; the one that came first makes room. */
@@ -28,7 +30,7 @@ export class SchemaWanted extends Error {
 }
 
 export type Known =
-  | { readonly type: 'AVRO'; readonly decode: DecodeValue }
+  | ({ readonly type: 'AVRO'; readonly decode: DecodeValue } & Typed)
   | { readonly type: 'PROTOBUF'; readonly messages: Messages }
   | 'SCHEMA_UNKNOWN'
   | 'SCHEMA_UNUSABLE';
@@ -54,7 +56,10 @@ const keyOf = ({ framing, topicId, topic, id }: SchemaWant) => JSON.stringify([f
 
 function compiled({ type, schema, references }: FoundSchema, framing: SchemaWant['framing']): Known {
   try {
-    if (type === 'AVRO') return { type, decode: avroDecoder(schema, references) };
+    if (type === 'AVRO') {
+      const decode = avroDecoder(schema, references);
+      return { type, decode, fields: () => avroFields(schema, references) };
+    }
     if (type !== 'PROTOBUF') return 'SCHEMA_UNUSABLE';
     const files = [...references, schema].map((text, i) => ({ name: `schema ${i}`, text }));
     return { type, messages: messagesOf(textSchema(files), framing) };
@@ -108,6 +113,7 @@ export class WindowSchemas {
   readonly #ask: AskSchema;
   /** What was asked for here, or taken from the shelf. */
   readonly #held = new Map<string, Known>();
+  readonly #seen = new Set<Typed>();
   /** Whose values are read now. */
   from: SchemaPlace = { topic: '', topicId: '' };
 
@@ -133,5 +139,14 @@ export class WindowSchemas {
   async fetch(want: SchemaWant): Promise<void> {
     const found = await this.#ask(want);
     this.#held.set(keyOf(want), found === undefined ? 'SCHEMA_UNKNOWN' : this.#shelf.put(want, found));
+  }
+  /** A value of the window is of this schema, or message. */
+  saw(typed: Typed): void {
+    this.#seen.add(typed);
+  }
+
+  /** Of all that values were of, in the order in which they came. */
+  fields(): readonly SchemaField[] {
+    return eitherFields([...this.#seen].map((typed) => typed.fields()));
   }
 }

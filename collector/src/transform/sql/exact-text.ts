@@ -1,7 +1,8 @@
 // The text of a number, an object or an array in a column of text, numbers digit for digit. DuckDB reads a
 // number with a point or an exponent as a double and prints that: 1.50 comes out as 1.5, 1e5 as 100000.0, and
-// a long decimal with other digits. Where that may be so, the record is read again with its numbers as
-// strings. What stays DuckDB's: no white space between tokens, and the shortest escapes in strings.
+// a long decimal with other digits. What it may have printed is compared with the record, and where that says
+// something else, the record is read again with its numbers as strings. What stays DuckDB's: no white space
+// between tokens, and the shortest escapes in strings.
 import { literal } from './types.ts';
 
 /** A string and what follows it up to the next number or string, again and again; or a number. */
@@ -9,25 +10,36 @@ const TOKENS = String.raw`("(?:[^"\\]|\\.)*"(?:[^-0-9"]|"(?:[^"\\]|\\.)*")*)|(-?
 /** Control characters are raw in no JSON value. */
 const OPEN = 'chr(4)';
 const CLOSE = 'chr(5)';
+/** What DuckDB prints of a double, or of minus zero. */
+const PRINTED = String.raw`-?[0-9]+(?:\.[0-9]+(?:e[-+]?[0-9]+)?|e[-+]?[0-9]+)|0`;
 /** A name that means itself in JSON and in a pattern, points apart. */
 const PLAIN = /^[A-Za-z0-9_.-]+$/;
 
 /**
- * SQL for the text at `path` of `__value`, where `from` is the text that DuckDB made of it. `mark` must be
- * unforeseeable and mean itself inside a JSON string.
+ * SQL for the text at `path` of `__value`, where `from` is the text that DuckDB made of it and no object or
+ * array. `mark` must be unforeseeable and mean itself inside a JSON string.
  */
-export function exactText(path: readonly string[], mark: string): (from: string) => string {
+export function exactNumber(path: readonly string[], mark: string): (from: string) => string {
   const name = path.at(-1) ?? '';
-  return (from) => {
-    const again =
-      `WHEN starts_with(${token('__value', path)}, '"') THEN ${from} ` +
-      `ELSE ${withoutMarks(token(withMarks(mark), path), mark)} END`;
-    return (
-      `CASE WHEN ${mayBePrinted(from)} THEN CASE WHEN ${standsThere(name, from)} THEN ${from} ${again} ` +
-      `WHEN ${mayBeNumber(from)} THEN CASE WHEN ${standsOnce(name)} ` +
-      `THEN coalesce(nullif(${numberBehind(name)}, ''), ${from}) ${again} ELSE ${from} END`
-    );
-  };
+  return (from) =>
+    // The cheapest first: most texts begin with a letter, and few others are what a double is printed as.
+    `CASE WHEN ${from} < ':' THEN CASE WHEN regexp_full_match(${from}, ${literal(PRINTED)}) ` +
+    `THEN CASE WHEN json_type(__value, ${pointer(path)}) = 'VARCHAR' THEN ${from} WHEN ${standsOnce(name)} ` +
+    `THEN coalesce(nullif(${numberBehind(name)}, ''), ${from}) ${readAgain(path, mark, from)} END ` +
+    `ELSE ${from} END ELSE ${from} END`;
+}
+
+/** The same for a text that may be an object or an array as well. */
+export function exactText(path: readonly string[], mark: string): (from: string) => string {
+  const number = exactNumber(path, mark);
+  return (from) =>
+    `CASE WHEN ${mayBePrinted(from)} THEN CASE WHEN ${standsThere(path.at(-1) ?? '', from)} THEN ${from} ` +
+    `${readAgain(path, mark, from)} END ELSE ${number(from)} END`;
+}
+
+function readAgain(path: readonly string[], mark: string, from: string): string {
+  const isString = `starts_with(${token('__value', path)}, '"')`;
+  return `WHEN ${isString} THEN ${from} ELSE ${withoutMarks(token(withMarks(mark), path), mark)}`;
 }
 
 /** An object, an array, or a string that looks like one. */
@@ -35,10 +47,9 @@ function mayBePrinted(from: string): string {
   return `(${from} >= '{' AND ${from} < '|') OR (${from} >= '[' AND ${from} < '\\')`;
 }
 
-/** What DuckDB prints of a double, or of minus zero; or a string that looks like one. */
-function mayBeNumber(from: string): string {
-  const isOther = `contains(${from}, '.') OR contains(${from}, 'e') OR ${from} = '0'`;
-  return `${from} >= '-' AND ${from} < ':' AND (${isOther})`;
+/** To a place in a JSON value (RFC 6901). */
+function pointer(path: readonly string[]): string {
+  return literal(path.map((part) => `/${part.replaceAll('~', '~0').replaceAll('/', '~1')}`).join(''));
 }
 
 /**

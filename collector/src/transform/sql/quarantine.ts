@@ -93,7 +93,8 @@ const REASONS: Readonly<Record<string, string>> = {
   VALUE_UNDECODABLE: 'the value does not follow its schema',
   TEXT_NO_MATCH: 'the line does not match the pattern',
   CSV_LINES: 'the value has more lines than one',
-  CSV_HEADER: 'the line of names above the fields is missing, or lacks a column',
+  CSV_HEADER:
+    'the line of names is missing above the fields, lacks a column, or names others than the table has',
   CSV_COLUMNS: 'the line has not as many fields as the table has columns',
   CSV_LINE_BREAK: 'a text holds a line break, which no reader of CSV tables takes: write Parquet or JSON',
   NUMBER_INEXACT: 'a number has more digits than can be read exactly, or is too small to be told from 0',

@@ -4,7 +4,7 @@ import type { TableConfig } from '../../contracts.ts';
 import { explodesArrays } from '../../table-input.ts';
 import { type TextPattern, textPattern } from '../text-pattern.ts';
 import { type Reads, readAs, type Told, wantsToken } from './convert.ts';
-import { exactText } from './exact-text.ts';
+import { exactNumber, exactText } from './exact-text.ts';
 import type { FieldPlan, SourceField } from './fields.ts';
 import { DELETED, headersSql, keySql } from './metadata.ts';
 import { isProven, type PlainForms, type PlainReading, plainReading } from './plain-forms.ts';
@@ -125,19 +125,19 @@ function jsonLayers(context: Context, form: InsertForm): string[] {
       ? `${tokenOf('r', path)} AS t${i}`
       : `${extracted('r', path)} AS t${i}`;
   });
-  const mark = exactText ? marks.nullMark : undefined;
+  const spelling = reads === 'json' ? { exactText, nullMark: marks.nullMark } : undefined;
   return [
     ...(explodes ? elementLayers(marks.elementMark) : []),
     `parsed AS (SELECT *, ${read} AS r FROM ${explodes ? 'elements' : 'input'})`,
     `texts AS (SELECT *, ${plain === undefined ? notObject : 'NULL::VARCHAR'} AS __unread, ${texts.join(', ')} FROM parsed)`,
     ...lookLayers(source, looks),
     ...(explodes
-      ? placed(typedLayers(context, { reads, looks, mark, also: ', __at' }))
-      : typedLayers(context, { reads, looks, mark, readings })),
+      ? placed(typedLayers(context, { reads, looks, spelling, also: ', __at' }))
+      : typedLayers(context, { reads, looks, spelling, readings })),
   ];
 }
 
-/** Of a value that is plain; one inside which still is in doubt throws, and the records are read with care. */
+/** Of a value that is plain; one inside that is still in doubt throws, and all are read with care. */
 function plainRead({ path, type }: SourceField, plain: PlainForms): PlainReading | undefined {
   const name = path.at(-1) ?? '';
   if (isScalar(type))
@@ -254,7 +254,8 @@ function patternLayers({ regex, groups }: TextPattern, context: Context): string
 
 interface Reading {
   readonly reads: Reads;
-  readonly mark?: string | undefined;
+  /** Of JSON as its producer wrote it: with what its texts are found again as they are written. */
+  readonly spelling?: { readonly exactText: boolean; readonly nullMark: string } | undefined;
   /** By number of the column. */
   readonly looks?: readonly (QuickLook | undefined)[];
   /** Of those that need no check. */
@@ -277,15 +278,15 @@ function looked(read: Told, look: QuickLook | undefined, i: number): Told {
 
 function typedLayers(
   { plan, keepsDeleted, plain }: Pick<Context, 'plan' | 'keepsDeleted' | 'plain'>,
-  { reads, mark, looks = [], readings = [], also = '' }: Reading,
+  { reads, spelling, looks = [], readings = [], also = '' }: Reading,
 ): string[] {
   const { source, nulls } = plan;
   const conversions = source.map(({ type, path }, i): Told => {
     const read = looked(readAs(type, reads), looks[i], i);
     if (readings[i] !== undefined)
       return { value: readings[i].value, fails: () => 'false', told: () => 'NULL' };
-    if (mark !== undefined && type.kind === 'string') return { ...read, value: exactText(path, mark) };
-    return read;
+    if (type.kind !== 'string' || spelling === undefined) return read;
+    return { ...read, value: (spelling.exactText ? exactText : exactNumber)(path, spelling.nullMark) };
   });
   const values = conversions.flatMap(({ value, wrong }, i) => [
     `${value(`t${i}`)} AS c${i}`,

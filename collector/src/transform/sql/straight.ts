@@ -12,7 +12,7 @@ export interface StraightSql {
   readonly createCounters: readonly string[];
   /**
    * One row: `filtered` and `emitted` are higher by one, and by so many records, than when it was asked
-   * before. Nothing counts what is emitted where each record is one row: rows are counted as they are written.
+   * before. Nothing counts what is emitted where each record is one row: rows are counted as they come.
    */
   readonly count: string;
   /** Records may have several rows. */
@@ -45,7 +45,10 @@ export const STRAIGHT_GROUP_ROWS_MAX = 61_440;
 export function straightSql(table: TableConfig, staged: StagedSelect): StraightSql | undefined {
   const { output } = staged;
   if (output === undefined || !isRecordByRecord(table, staged.plan)) return undefined;
-  const emitted = staged.plan.plural ? "_row > 0 OR nextval('emitted') > 0" : 'true';
+  // No OR: DuckDB would take its sides in either order, and count all rows.
+  const emitted = staged.plan.plural
+    ? "CASE WHEN _row > 0 THEN true ELSE nextval('emitted') > 0 END"
+    : 'true';
   // As INSERT would cast them: files are joined only where their columns are the same.
   const typed = staged.columns.map(([name, type]) => `${name}::${type} AS ${name}`).join(', ');
   return {
