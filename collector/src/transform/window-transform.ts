@@ -168,7 +168,7 @@ export class WindowTransform {
     const key = partitionKey(segment);
     let decoded = 0;
     let nextOffset = fromOffset;
-    this.#chunk.beginPart(segment.partition);
+    this.#chunk.beginPart(segment.partition, segment.topic);
     this.#schemas.from = segment;
     for (const piece of piecesOf(segment)) {
       const read = await this.#readWithSchemas(staged, piece, { told: decoded, nextOffset });
@@ -179,7 +179,7 @@ export class WindowTransform {
       this.#decodeMs += this.#clock.monotonicMs() - started;
       await this.#insertChunk();
       started = this.#clock.monotonicMs();
-      this.#chunk.beginPart(segment.partition);
+      this.#chunk.beginPart(segment.partition, segment.topic);
     }
     this.#decodeMs += this.#clock.monotonicMs() - started;
     this.#records.set(key, (this.#records.get(key) ?? 0) + decoded);
