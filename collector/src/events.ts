@@ -50,6 +50,14 @@ function ingestEvents(log: Logger, metrics: Metrics) {
   };
 }
 
+type AskedRange = {
+  agent: string;
+  topic: string;
+  partition: number;
+  startOffset: number;
+  nextOffset: number;
+}
+
 function windowEvents(log: Logger, metrics: Metrics) {
   const closed = metrics.counter('sluice_windows_closed_total', 'Windows closed', ['table', 'reason']);
   const waits = metrics.counter('sluice_transform_failures_total', 'Transforms that failed and wait', [
@@ -101,13 +109,7 @@ function windowEvents(log: Logger, metrics: Metrics) {
       gaps.inc({ table: g.table }, g.next - g.start);
       log.error(g, 'gap: Kafka no longer has these offsets');
     },
-    fillAsked: (f: {
-      agent: string;
-      topic: string;
-      partition: number;
-      startOffset: number;
-      nextOffset: number;
-    }) => log.info(f, 'an agent has spooled what Kafka lost: it is asked for it'),
+    fillAsked: (f: AskedRange) => log.info(f, 'an agent has spooled what Kafka lost: it is asked for it'),
     segmentTurnedAway: (s: {
       agent: string;
       topic: string;
