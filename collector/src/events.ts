@@ -5,6 +5,14 @@ import type { Metrics } from '@sluice/shared/metrics.ts';
 
 export type Events = ReturnType<typeof createEvents>;
 
+type TurnedAway = {
+  readonly agent: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly reason: string;
+};
+
 export function createEvents(log: Logger, metrics: Metrics) {
   return {
     ...ingestEvents(log, metrics),
@@ -48,14 +56,6 @@ function ingestEvents(log: Logger, metrics: Metrics) {
     reloadRefused: (r: { reason: string }) => log.error(r, 'new certificates refused; the old ones stay'),
     certificatesReloaded: (c: { daysToExpiry: number }) => log.info(c, 'certificates read again'),
   };
-}
-
-type AskedRange = {
-  agent: string;
-  topic: string;
-  partition: number;
-  startOffset: number;
-  nextOffset: number;
 }
 
 function windowEvents(log: Logger, metrics: Metrics) {
@@ -109,14 +109,15 @@ function windowEvents(log: Logger, metrics: Metrics) {
       gaps.inc({ table: g.table }, g.next - g.start);
       log.error(g, 'gap: Kafka no longer has these offsets');
     },
-    fillAsked: (f: AskedRange) => log.info(f, 'an agent has spooled what Kafka lost: it is asked for it'),
-    segmentTurnedAway: (s: {
+    fillAsked: (f: {
       agent: string;
       topic: string;
       partition: number;
-      offset: number;
-      reason: string;
-    }) => log.error(s, 'a segment of a gap or of history cannot be, and is not taken'),
+      startOffset: number;
+      nextOffset: number;
+    }) => log.info(f, 'an agent has spooled what Kafka lost: it is asked for it'),
+    segmentTurnedAway: (s: TurnedAway) =>
+      log.error(s, 'a segment of a gap or of history cannot be, and is not taken'),
     gapFilled(g: { table: string; topic: string; partition: number; start: number; next: number }) {
       filled.inc({ table: g.table }, g.next - g.start);
       log.info(g, 'a spool has filled what Kafka lost');

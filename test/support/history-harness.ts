@@ -1,4 +1,5 @@
-// A table that was added to a live topic, whose history a stream is asked for, on a clock that stands still.
+// A sequencer with a table that wants the history of a topic whose other table stands at 4,000, and a stream
+// that reads the log.
 import type { AgentLink } from '@sluice/collector/contracts.ts';
 import { HISTORY_EPOCH_MIN } from '@sluice/collector/window/backfills.ts';
 import type { StagedPayloads } from '@sluice/collector/window/staged-payloads.ts';

@@ -2,10 +2,13 @@
 // share of its own; nothing that comes live waits for it, and each offset of it has one fate.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { TransformRequest } from '@sluice/collector/contracts.ts';
+import { REST_MS_MIN } from '@sluice/collector/window/fill-lane.ts';
+import { SluiceError } from '@sluice/shared/errors.ts';
 import { rangeSegment } from '../../support/fake-spool.ts';
 import { BYTES_MAX, epoch, NEW, newTable } from '../../support/history-harness.ts';
 import { settle } from '../../support/manual-clock.ts';
-import { declaredOf, linkOf, rest, sequencerOf } from '../../support/sequencer-harness.ts';
+import { declaredOf, linkOf, rest, sequencerOf, type Wanted } from '../../support/sequencer-harness.ts';
 
 test('a new table opens where the topic is, and its history is asked of who reads the partition', async () => {
   const { writers, asked } = await newTable();
@@ -278,4 +281,44 @@ test('of a topic that was created again the rest of the old history is said to b
   await declare(linkOf(), { topicId: 'f'.repeat(32) });
   await done();
   assert.deepEqual(writers['new']?.log, ['lost claims-0 [0, 4000)']);
+});
+
+test('history of which nothing can be made is let go, so that others’ goes on, and tried again ever more rarely', async () => {
+  const tables: readonly Wanted[] = [NEW, { name: 'orders', topic: 'orders', backfill: 'earliest' }];
+  const { writers, transformer, sequencer, clock, reader, history, asked, done, budget, lanes } =
+    await newTable([{ name: 'claims' }, ...tables]);
+  const { run } = transformer;
+  const over = () => new SluiceError('QUARANTINE_BUDGET_EXCEEDED', '80 of 100 records of a window');
+  let isRefused = true;
+  Object.assign(transformer, {
+    run: (request: TransformRequest) =>
+      isRefused && request.table.name === 'new' ? Promise.reject(over()) : run(request),
+  });
+  assert.equal(await history(0, 500, 0), 'staged');
+  await settle();
+  await clock.advance(0);
+  assert.equal(budget.bytes(), 0, 'Kafka has it');
+  assert.match(lanes[1]?.lane.status().waitsFor ?? '', /QUARANTINE_BUDGET_EXCEEDED/);
+  assert.equal(asked().length, 1, 'not again at once');
+  const other = declaredOf(0, 'orders');
+  writers['orders']?.place(other, 4_000);
+  await sequencer.declare(reader, [other]);
+  await clock.advance(0);
+  assert.match(asked().at(-1) ?? '', /^history orders-0/);
+  sequencer.revoke(reader, [other]);
+  await clock.advance(REST_MS_MIN);
+  assert.equal(asked().at(-1), `history claims-0 [0, 4000) epoch ${epoch(2)}`);
+  assert.equal(await history(0, 500, 2), 'staged');
+  await done();
+  await clock.advance(REST_MS_MIN / 2);
+  assert.equal(asked().length, 3, 'the second wait is longer');
+  isRefused = false;
+  const { lane } = lanes[1] ?? {};
+  if (lane !== undefined) lane.configure({ ...lane.table, configVersion: 'v2' });
+  await clock.advance(0);
+  assert.equal(asked().length, 4, 'another config may help');
+  assert.equal(await history(0, 500, 3), 'staged');
+  await done();
+  assert.equal(writers['new']?.history?.next, 500);
+  assert.equal(lane?.status().waitsFor, undefined);
 });
