@@ -282,20 +282,19 @@ function nameProblems(tables: readonly ParsedTable[]): Problem[] {
 
 /**
  * Whoever reads a location reads everything below it, and nobody reads what begins with an underscore or a
- * dot.
+ * dot. What ends with .rebuilt is where rebuilds put theirs.
  */
 function locationProblems(tables: readonly ParsedTable[]): Problem[] {
   const taken: { readonly name: string; readonly location: string }[] = [];
   return tables.flatMap((parsed, index) => {
     const { name } = parsed;
     const location = locationOf(parsed);
-    const outputs = [location, ...sideOutputs(parsed.steps).map((output) => `${location}_${output}`)];
-    const own = outputs.flatMap((one) => [one, `${one}.rebuilt`]);
+    const own = [location, ...sideOutputs(parsed.steps).map((output) => `${location}_${output}`)];
     const clash = taken.find((other) => own.some((one) => overlaps(one, other.location)));
     taken.push(...own.map((one) => ({ name, location: one })));
     const at = { path: ['tables', index, 'location'] };
-    if (location === '' || location.split('/').some((step) => /^([_.].*)?$/.test(step))) {
-      const message = `'${location}' has a step that is empty or begins with an underscore or a dot, as '..' does`;
+    if (location === '' || location.split('/').some((step) => /^([_.].*)?$|\.rebuilt$/.test(step))) {
+      const message = `'${location}' has a step that is empty, begins with an underscore or a dot, or ends with .rebuilt`;
       return [{ ...at, message, remedy: 'write a path below the lake, such as insurance/claims' }];
     }
     const message = `'${location}' overlaps with the location of '${clash?.name}' or of its quarantine`;

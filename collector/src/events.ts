@@ -206,6 +206,8 @@ function ledgerEvents(log: Logger, metrics: Metrics) {
       log.warn(t, 'staged objects were not removed; they are no longer needed'),
     stagedSwept: (t: { table: string; objects: number }) =>
       log.info(t, 'staged objects that no entry names were removed'),
+    partitionsMoved: (t: { table: string; entry: number; windows: number; partitions: number }) =>
+      log.info(t, 'windows were made again, and readers see their partitions at new places'),
     windowStagedAgain: (w: { table: string; window: string }) =>
       log.warn(w, 'another collector swept what was staged; it is staged again'),
   };

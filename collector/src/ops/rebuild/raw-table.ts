@@ -87,6 +87,14 @@ export class RawObjects {
     }
   }
 
+  /** Whether it is as far as these ranges: what it lacks below that will not come by itself. */
+  isAsFarAs(ranges: readonly (PartitionId & Span & Pick<LedgerRange, 'counts'>)[]): boolean {
+    return ranges.every(({ next, counts, ...id }) => {
+      const stands = this.#fold.partitions.get(partitionKey(id))?.next ?? Number.POSITIVE_INFINITY;
+      return counts.records === 0 || next <= stands;
+    });
+  }
+
   /** Every object that may hold records of the range. REBUILD_SOURCE_INCOMPLETE, REBUILD_REFUSED. */
   holding(range: PartitionId & Span): readonly StandingOutput[] {
     const windows = overlapping(this.#windows.get(partitionKey(range)) ?? [], range);
