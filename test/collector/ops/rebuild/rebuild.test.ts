@@ -194,6 +194,33 @@ test('of two rebuilds at the same time the ledger takes one, and the other is vo
   assert.deepEqual(await findingsOf(lake), []);
 });
 
+test('of a rebuild and a replay at the same time the one that appends first counts', async () => {
+  const during = (task: () => Promise<unknown>) => {
+    let first = true;
+    return {
+      async run(request: Parameters<typeof transformer.run>[0]) {
+        if (first) {
+          first = false;
+          await task();
+        }
+        return transformer.run(request);
+      },
+    };
+  };
+  const replayFirst = await wronglyWritten();
+  const overtaken = rebuildOn(replayFirst, rightDay, {
+    transformer: during(() => replayOn(replayFirst, rightDay)),
+  });
+  await assert.rejects(overtaken, { code: 'REBUILD_OVERTAKEN' });
+  assert.deepEqual(await seenBy(replayFirst), ['0 a', '1 a', '2 b', '3 a', '4 b']);
+
+  const rebuildFirst = await wronglyWritten();
+  const stopped = replayOn(rebuildFirst, rightDay, { transformer: during(() => rebuildOn(rebuildFirst)) });
+  await assert.rejects(stopped, { code: 'REPLAY_STOPPED', message: /a rebuild has made windows again/ });
+  assert.deepEqual(await seenBy(rebuildFirst), AFTER);
+  for (const lake of [replayFirst, rebuildFirst]) assert.deepEqual(await findingsOf(lake), []);
+});
+
 test('a rebuild of what was rebuilt starts from what stands, and moves on', async () => {
   const lake = await wronglyWritten();
   await rebuildOn(lake);
