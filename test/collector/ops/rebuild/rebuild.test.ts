@@ -357,6 +357,18 @@ test('a table without partitions is refused, with what to do instead', async () 
   });
 });
 
+test('more objects than one entry may name are refused, before they are made or as soon as they are', async () => {
+  const lake = await wronglyWritten();
+  for (const objectsMax of [1, 5])
+    await assert.rejects(rebuildOn(lake, rightDay, { objectsMax }), {
+      code: 'REBUILD_TOO_LARGE',
+      message: /objects into one ledger entry, which may name [15]$/,
+    });
+  assert.deepEqual([swapsOf(lake).length, await seenBy(lake)], [0, BEFORE]);
+  await rebuildOn(lake, rightDay, { objectsMax: 6 });
+  assert.deepEqual(await seenBy(lake), AFTER);
+});
+
 test('windows whose log Kafka cut are refused', async () => {
   const lake = await wronglyWritten();
   const id = { topic: 'claims', topicId: '0'.repeat(32), partition: 0 };
