@@ -15,12 +15,14 @@ import { examplesSchema, type TableExample } from './table-examples.ts';
 import {
   compileInput,
   compileRecord,
+  detectionProblems,
   inputFormat,
   inputProblems,
   type ReadFile,
   recordKeys,
 } from './table-input.ts';
 import { compileOutput, compilePartition, outputSchema, partitionSchema } from './table-output.ts';
+import { compileTopics, topicKeys, topicProblems } from './table-source.ts';
 
 const names = () => z.array(z.string().min(1)).min(1);
 
@@ -29,7 +31,7 @@ const table = z.strictObject({
     .string()
     .regex(/^[a-z][a-z0-9_]{0,199}$/, 'lower-case letters, digits and underscore, starting with a letter')
     .describe('Name in the catalog; bad records are in `<name>_quarantine`'),
-  topic: z.string().min(1).describe('The topic whose records it takes; a topic may feed several tables'),
+  ...topicKeys,
   format: inputFormat.describe('What a record’s value is'),
   ...recordKeys,
   columns: z
@@ -59,7 +61,7 @@ const table = z.strictObject({
     .enum(['none', 'position', 'full'])
     .default('position')
     .describe(
-      'Columns about the record: _partition and _offset, or _topic, _timestamp, _key and _headers too',
+      'Columns about the record: _partition and _offset, and _topic with `topics`; or all, _timestamp, _key and _headers too',
     ),
   quarantine: z
     .strictObject({
@@ -208,7 +210,8 @@ interface Problem {
 const refineWith =
   (read: ReadFile): Refine<Parsed> =>
   (config) => {
-    const problems: Problem[] = [...nameProblems(config.tables), ...locationProblems(config.tables)];
+    const asked = [nameProblems, locationProblems, topicProblems];
+    const problems: Problem[] = asked.flatMap((of) => of(config.tables));
     config.tables.forEach(({ window, format }, index) => {
       if (window.every < WINDOW_LENGTH_MS_MIN) {
         const remedy = 'write 1s or more; the default is 100s';
@@ -216,11 +219,8 @@ const refineWith =
       }
       if (window.bytesMax < WINDOW_BYTES_MAX_MIN) {
         const remedy = 'write 64KiB or more; the default is 64MiB';
-        problems.push({
-          path: ['tables', index, 'window', 'bytesMax'],
-          message: 'must be at least 64KiB',
-          remedy,
-        });
+        const path = ['tables', index, 'window', 'bytesMax'];
+        problems.push({ path, message: 'must be at least 64KiB', remedy });
       }
       problems.push(
         ...detectionProblems(config.tables[index]).map((problem) => ({
@@ -247,21 +247,6 @@ const refineWith =
     }
     return problems;
   };
-
-/** What detection cannot do. */
-function detectionProblems(table: ParsedTable | undefined): Omit<Problem, 'path'>[] {
-  if (table?.columns !== 'detect') return [];
-  const { format, output } = table;
-  const remedy = 'write the columns down; `sluice-collector detect` proposes those of json and csv';
-  const kind = typeof format === 'string' ? format : (Object.keys(format)[0] ?? '');
-  const isLine = typeof format === 'object' && 'csv' in format && format.csv.header === 'line';
-  if (!['json', 'csv', 'avro', 'protobuf'].includes(kind) || isLine)
-    return [{ message: `columns of ${isLine ? 'csv with header: line' : kind} are not detected`, remedy }];
-  if (typeof format === 'object' && 'json' in format && format.json.array === 'explode')
-    return [{ message: 'columns of exploded arrays are not detected', remedy }];
-  if (output.format !== 'csv') return [];
-  return [{ message: 'a csv table cannot get columns later', remedy: 'write parquet or json' }];
-}
 
 /** The key is there only where it is asked for: the config version of other tables stays what it was. */
 function declaredColumns({ columns = {} }: ParsedTable) {
@@ -353,7 +338,7 @@ function compileTable(
   });
   const meaning = {
     name: parsed.name,
-    topic: parsed.topic,
+    ...compileTopics(parsed),
     ...detects,
     columns,
     input: compileInput(

@@ -50,6 +50,14 @@ function ingestEvents(log: Logger, metrics: Metrics) {
   };
 }
 
+type AskedRange = {
+  agent: string;
+  topic: string;
+  partition: number;
+  startOffset: number;
+  nextOffset: number;
+}
+
 function windowEvents(log: Logger, metrics: Metrics) {
   const closed = metrics.counter('sluice_windows_closed_total', 'Windows closed', ['table', 'reason']);
   const waits = metrics.counter('sluice_transform_failures_total', 'Transforms that failed and wait', [
@@ -101,13 +109,7 @@ function windowEvents(log: Logger, metrics: Metrics) {
       gaps.inc({ table: g.table }, g.next - g.start);
       log.error(g, 'gap: Kafka no longer has these offsets');
     },
-    fillAsked: (f: {
-      agent: string;
-      topic: string;
-      partition: number;
-      startOffset: number;
-      nextOffset: number;
-    }) => log.info(f, 'an agent has spooled what Kafka lost: it is asked for it'),
+    fillAsked: (f: AskedRange) => log.info(f, 'an agent has spooled what Kafka lost: it is asked for it'),
     segmentTurnedAway: (s: {
       agent: string;
       topic: string;
@@ -252,6 +254,14 @@ function tableEvents(log: Logger) {
   return {
     tableChanged: (t: { table: string; from: string; to: string }) =>
       log.info(t, 'table changed: windows have the new config from the next one on'),
+    topicTakenIn: (t: { table: string; topic: string }) =>
+      log.info(t, 'the table has opened a topic that its config did not name before: it is waited for'),
+    topicLeaves: (t: { table: string; topic: string }) =>
+      log.info(t, 'topic taken out of a table: nothing more of it is taken, and what is here is written'),
+    topicRemoved: (t: { table: string; topic: string; at: readonly string[] }) =>
+      log.info(t, 'topic removed from a table: all that came of it is committed and published'),
+    topicGivenUp: (t: { table: string; topic: string; at: readonly string[]; reason: string }) =>
+      log.error(t, 'topic removed from a table before all that came of it was written: nobody waits for it'),
     tableAdded: (t: { table: string; topic: string; configVersion: string }) => log.info(t, 'table added'),
     tableLeaves: (t: { table: string; topic: string }) =>
       log.info(t, 'table taken out of the config: it takes nothing more, and what it has is written'),

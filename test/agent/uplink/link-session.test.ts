@@ -1,7 +1,6 @@
 // One stream as the agent speaks it, against a collector that the test plays, on a clock that stands still.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { GapNotice } from '@sluice/agent/contracts.ts';
 import type { Outgoing } from '@sluice/agent/uplink/link-client.ts';
 import { LinkSession, type SessionEnd } from '@sluice/agent/uplink/link-session.ts';
 import type { ConnectResponse } from '@sluice/proto/gen/sluice/v1/link.ts';
@@ -265,21 +264,12 @@ test('partitions that come or go between Hello and Welcome are told at once', as
 });
 
 test('a gap is told in its place, without credit', async () => {
-  const gap: GapNotice = { ...claims, leaderEpoch: 2, startOffset: 0, nextOffset: 5, reason: 'retention' };
+  const lost = { leaderEpoch: 2, startOffset: 0, nextOffset: 5, reason: 'retention' };
   const s = startSession([]);
-  const items = [{ kind: 'gap' as const, gap, rewindEpoch: 3 }];
+  const items = [{ kind: 'gap' as const, gap: { ...claims, ...lost }, rewindEpoch: 3 }];
   s.feed.feed.next = () => Promise.resolve(items.shift());
   await welcome(s, 0, []);
-  assert.deepEqual(s.stream.all('gap'), [
-    {
-      ...partitionToWire(claims),
-      leaderEpoch: 2,
-      startOffset: 0,
-      nextOffset: 5,
-      reason: 'retention',
-      rewindEpoch: 3,
-    },
-  ]);
+  assert.deepEqual(s.stream.all('gap'), [{ ...partitionToWire(claims), ...lost, rewindEpoch: 3 }]);
 });
 
 test('history that waits is said under its epoch, without credit', async () => {
