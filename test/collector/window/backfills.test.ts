@@ -5,7 +5,6 @@ import { test } from 'node:test';
 import type { AgentLink, TransformRequest } from '@sluice/collector/contracts.ts';
 import { HISTORY_EPOCH_MIN, WAITS_MS_MIN } from '@sluice/collector/window/backfills.ts';
 import { REST_MS_MIN } from '@sluice/collector/window/fill-lane.ts';
-import type { StagedPayloads } from '@sluice/collector/window/staged-payloads.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { rangeSegment } from '../../support/fake-spool.ts';
 import { settle } from '../../support/manual-clock.ts';
@@ -17,12 +16,8 @@ const BYTES_MAX = 8_000;
 const epoch = (n: number) => HISTORY_EPOCH_MIN + n;
 
 /** `claims` stands at 4,000 and a table without history beside it; what a stream says and hears. */
-async function newTable(
-  tables: readonly Wanted[] = [{ name: 'claims' }, NEW],
-  bytesMax = BYTES_MAX,
-  payloads?: Pick<StagedPayloads, 'keep'>,
-) {
-  const parts = sequencerOf({ tables, bytesMax, payloads });
+async function newTable(tables: readonly Wanted[] = [{ name: 'claims' }, NEW], bytesMax = BYTES_MAX) {
+  const parts = sequencerOf({ tables, bytesMax });
   parts.writers['claims']?.place(declaredOf(), 4_000);
   const reader = linkOf();
   const declare = async (link: AgentLink = reader, change: object = {}) => {
@@ -92,31 +87,6 @@ test('one piece is under way on a stream, and all that is staged of history stay
   await done();
   assert.equal(budget.bytes(), 0);
   assert.equal(asked()[1], `history claims-0 [600, 4000) epoch ${epoch(1)}`);
-});
-
-test('live segments and history are transformed from where they are kept, and let go after that', async () => {
-  const [read, dropped]: number[][] = [[], []];
-  const keep = ({ byteLength }: Uint8Array) => {
-    const stored = { byteLength, read: async () => new Uint8Array(byteLength) };
-    return { stored, drop: () => void dropped?.push(byteLength) };
-  };
-  const parts = await newTable(undefined, undefined, { keep });
-  assert.equal(parts.sequencer.segment(parts.reader, rangeSegment(4_000, 4_300), 0), 'staged');
-  assert.equal(await parts.history(0, 500, 0), 'staged');
-  for (const { lane } of parts.lanes) lane.close('drain');
-  await parts.done();
-  for (const segments of parts.transformer.reads)
-    for (const { segment, stored } of segments) {
-      assert.equal(segment.payload.length, 0);
-      read?.push(stored?.byteLength ?? Number.NaN);
-    }
-  assert.deepEqual(
-    [read?.sort(), dropped?.sort()],
-    [
-      [300, 300, 500],
-      [300, 500],
-    ],
-  );
 });
 
 test('history holds no topic: what it stages is not of the topic’s share', async () => {
