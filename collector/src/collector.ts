@@ -287,7 +287,11 @@ class RunningCollector implements Collector {
         lane: lane.status(),
         writer: writer.status(),
         windowLengthMs: lane.table.windowLengthMs,
-        partitions: writer.partitions().map((p) => this.#partitionFacts(writer, p)),
+        // Of a topic that it reads no more nothing is said any more.
+        partitions: writer
+          .partitions()
+          .filter(({ topic }) => lane.topics.all().includes(topic))
+          .map((p) => this.#partitionFacts(writer, p)),
       })),
       ingest: this.#ingest.status(),
       stagedBytes: this.#budgetBytes(),

@@ -3,6 +3,7 @@
 // section was only written differently.
 import type { ConfigProblem } from '@sluice/shared/config-file.ts';
 import type { CollectorConfig } from './config.ts';
+import { namesTopic, readsTopic, topicsOf } from './table-topics.ts';
 import type { TableConfig } from './tables.ts';
 
 export interface ConfigChange {
@@ -19,7 +20,7 @@ export interface ConfigChange {
 /** Read once, when the process starts. */
 const FIXED = ['collector', 'listen', 'lake', 'limits', 'http', 'log'] as const;
 /** Of a table: its ledger and its objects are where these say. */
-const FIXED_OF_TABLE = ['topic', 'location'] as const;
+const FIXED_OF_TABLE = ['location'] as const;
 
 const ANEW = 'put the old value back, or replace the task: a new collector reads all of the file';
 const ANOTHER_TABLE = 'put the old value back, or write a table of another name beside it';
@@ -30,7 +31,11 @@ export function configChange(now: CollectorConfig, next: CollectorConfig): Confi
   const added = next.tables.filter(({ name }) => !before.has(name));
   const known = next.tables.filter(({ name }) => before.has(name));
   // Those that tables stay for: where all are others, the agents were told that nobody reads it.
-  const topics = new Set(now.tables.flatMap(({ name, topic }) => (after.has(name) ? topic : [])));
+  const stays = (topic: string) =>
+    known.some((table) => {
+      const was = before.get(table.name);
+      return was !== undefined && readsTopic(was, topic) && readsTopic(table, topic);
+    });
   const readsMore = known.some((table) => table.backfill !== before.get(table.name)?.backfill);
   return {
     problems: [
@@ -40,19 +45,31 @@ export function configChange(now: CollectorConfig, next: CollectorConfig): Confi
     added,
     changed: known.filter((table) => !isSame(table, before.get(table.name))),
     removed: now.tables.filter(({ name }) => !after.has(name)).map(({ name }) => name),
-    agentsAnew:
-      !isSame(now.agents, next.agents) || added.some(({ topic }) => !topics.has(topic)) || readsMore,
+    agentsAnew: !isSame(now.agents, next.agents) || !next.tables.flatMap(topicsOf).every(stays) || readsMore,
   };
 }
 
 function tableProblems(before: TableConfig | undefined, table: TableConfig): ConfigProblem[] {
   const detects = (one: TableConfig | undefined) => (one?.detects === undefined ? 'declared' : 'detected');
   return [
+    ...(before === undefined ? [] : topicDifferences(before, table)),
     ...FIXED_OF_TABLE.flatMap((key) =>
       differences(`tables.${table.name}.${key}`, before?.[key], table[key], ANOTHER_TABLE),
     ),
     ...differences(`tables.${table.name}.columns`, detects(before), detects(table), ANOTHER_TABLE),
   ];
+}
+
+/**
+ * A table of `topics` may get others, and lose some. One of `topic` stays what it is, but may become one of
+ * `topics`: what is written until then is of the one.
+ */
+function topicDifferences(before: TableConfig, table: TableConfig): ConfigProblem[] {
+  if (namesTopic(table)) return [];
+  const path = `tables.${table.name}.topic`;
+  if (!namesTopic(before)) return differences(path, topicsOf(before)[0], topicsOf(table)[0], ANOTHER_TABLE);
+  const remedy = `write topics: ${JSON.stringify(topicsOf(table))}, so that rows go on to name their topic`;
+  return differences(path, topicsOf(before), topicsOf(table)[0], remedy);
 }
 
 /** One for each value that is another. */

@@ -21,6 +21,7 @@ import {
   recordKeys,
 } from './table-input.ts';
 import { compileOutput, compilePartition, outputSchema, partitionSchema } from './table-output.ts';
+import { compileTopics, topicKeys, topicProblems } from './table-source.ts';
 
 const names = () => z.array(z.string().min(1)).min(1);
 
@@ -29,7 +30,7 @@ const table = z.strictObject({
     .string()
     .regex(/^[a-z][a-z0-9_]{0,199}$/, 'lower-case letters, digits and underscore, starting with a letter')
     .describe('Name in the catalog; bad records are in `<name>_quarantine`'),
-  topic: z.string().min(1).describe('The topic whose records it takes; a topic may feed several tables'),
+  ...topicKeys,
   format: inputFormat.describe('What a record’s value is'),
   ...recordKeys,
   columns: z
@@ -59,7 +60,7 @@ const table = z.strictObject({
     .enum(['none', 'position', 'full'])
     .default('position')
     .describe(
-      'Columns about the record: _partition and _offset, or _topic, _timestamp, _key and _headers too',
+      'Columns about the record: _partition and _offset, and _topic with `topics`; or all, _timestamp, _key and _headers too',
     ),
   quarantine: z
     .strictObject({
@@ -206,7 +207,8 @@ interface Problem {
 const refineWith =
   (read: ReadFile): Refine<Parsed> =>
   (config) => {
-    const problems: Problem[] = [...nameProblems(config.tables), ...locationProblems(config.tables)];
+    const asked = [nameProblems, locationProblems, topicProblems];
+    const problems: Problem[] = asked.flatMap((of) => of(config.tables));
     config.tables.forEach(({ window, format }, index) => {
       if (window.every < WINDOW_LENGTH_MS_MIN) {
         const remedy = 'write 1s or more; the default is 100s';
@@ -214,11 +216,8 @@ const refineWith =
       }
       if (window.bytesMax < WINDOW_BYTES_MAX_MIN) {
         const remedy = 'write 64KiB or more; the default is 64MiB';
-        problems.push({
-          path: ['tables', index, 'window', 'bytesMax'],
-          message: 'must be at least 64KiB',
-          remedy,
-        });
+        const path = ['tables', index, 'window', 'bytesMax'];
+        problems.push({ path, message: 'must be at least 64KiB', remedy });
       }
       problems.push(
         ...detectionProblems(config.tables[index]).map((problem) => ({
@@ -281,20 +280,19 @@ function nameProblems(tables: readonly ParsedTable[]): Problem[] {
 
 /**
  * Whoever reads a location reads everything below it, and nobody reads what begins with an underscore or a
- * dot.
+ * dot. What ends with .rebuilt is where rebuilds put theirs.
  */
 function locationProblems(tables: readonly ParsedTable[]): Problem[] {
   const taken: { readonly name: string; readonly location: string }[] = [];
   return tables.flatMap((parsed, index) => {
     const { name } = parsed;
     const location = locationOf(parsed);
-    const outputs = [location, ...sideOutputs(parsed.steps).map((output) => `${location}_${output}`)];
-    const own = outputs.flatMap((one) => [one, `${one}.rebuilt`]);
+    const own = [location, ...sideOutputs(parsed.steps).map((output) => `${location}_${output}`)];
     const clash = taken.find((other) => own.some((one) => overlaps(one, other.location)));
     taken.push(...own.map((one) => ({ name, location: one })));
     const at = { path: ['tables', index, 'location'] };
-    if (location === '' || location.split('/').some((step) => /^([_.].*)?$/.test(step))) {
-      const message = `'${location}' has a step that is empty or begins with an underscore or a dot, as '..' does`;
+    if (location === '' || location.split('/').some((step) => /^([_.].*)?$|\.rebuilt$/.test(step))) {
+      const message = `'${location}' has a step that is empty, begins with an underscore or a dot, or ends with .rebuilt`;
       return [{ ...at, message, remedy: 'write a path below the lake, such as insurance/claims' }];
     }
     const message = `'${location}' overlaps with the location of '${clash?.name}' or of its quarantine`;
@@ -352,7 +350,7 @@ function compileTable(
   });
   const meaning = {
     name: parsed.name,
-    topic: parsed.topic,
+    ...compileTopics(parsed),
     ...detects,
     columns,
     input: compileInput(

@@ -206,6 +206,8 @@ function ledgerEvents(log: Logger, metrics: Metrics) {
       log.warn(t, 'staged objects were not removed; they are no longer needed'),
     stagedSwept: (t: { table: string; objects: number }) =>
       log.info(t, 'staged objects that no entry names were removed'),
+    partitionsMoved: (t: { table: string; entry: number; windows: number; partitions: number }) =>
+      log.info(t, 'windows were made again, and readers see their partitions at new places'),
     windowStagedAgain: (w: { table: string; window: string }) =>
       log.warn(w, 'another collector swept what was staged; it is staged again'),
   };
@@ -250,6 +252,14 @@ function tableEvents(log: Logger) {
   return {
     tableChanged: (t: { table: string; from: string; to: string }) =>
       log.info(t, 'table changed: windows have the new config from the next one on'),
+    topicTakenIn: (t: { table: string; topic: string }) =>
+      log.info(t, 'the table has opened a topic that its config did not name before: it is waited for'),
+    topicLeaves: (t: { table: string; topic: string }) =>
+      log.info(t, 'topic taken out of a table: nothing more of it is taken, and what is here is written'),
+    topicRemoved: (t: { table: string; topic: string; at: readonly string[] }) =>
+      log.info(t, 'topic removed from a table: all that came of it is committed and published'),
+    topicGivenUp: (t: { table: string; topic: string; at: readonly string[]; reason: string }) =>
+      log.error(t, 'topic removed from a table before all that came of it was written: nobody waits for it'),
     tableAdded: (t: { table: string; topic: string; configVersion: string }) => log.info(t, 'table added'),
     tableLeaves: (t: { table: string; topic: string }) =>
       log.info(t, 'table taken out of the config: it takes nothing more, and what it has is written'),

@@ -11,6 +11,7 @@ const record = z.union([
     base64: z.base64().optional().describe('A value, as bytes'),
     key: z.string().optional().describe('The record’s key'),
     headers: z.record(z.string(), z.string()).optional().describe('The record’s headers'),
+    topic: z.string().optional().describe('Which of the table’s `topics` it is of; else the first by name'),
     timestamp: z.iso.datetime({ offset: true }).optional().describe('The record’s timestamp'),
   }),
 ]);

@@ -7,6 +7,7 @@ import { partitionName } from '@sluice/shared/position.ts';
 import type { ConfigChange } from './config-change.ts';
 import type { TableConfig, TableWriter } from './contracts.ts';
 import type { Events } from './events.ts';
+import { namesTopic, readsTopic, topicsOf } from './table-topics.ts';
 import type { TableLane } from './window/lane.ts';
 import type { TableChanges } from './window/table-changes.ts';
 
@@ -52,7 +53,7 @@ export class TableSet {
 
   /** ConfigError with all that is in the way; nothing has changed then. */
   async assertFits({ added, changed }: Pick<ConfigChange, 'added' | 'changed'>): Promise<void> {
-    const problems: ConfigProblem[] = this.#stillLeaving(added);
+    const problems: ConfigProblem[] = [...this.#stillLeaving(added), ...this.#topicsLeaving(changed)];
     const asked = [
       ...added.map((table) => ({ table, fits: () => this.#options.fits(table) })),
       ...this.#standing(changed).map(({ table, parts }) => ({ table, fits: () => parts.fits(table) })),
@@ -82,19 +83,48 @@ export class TableSet {
     }));
   }
 
+  #topicsLeaving(changed: readonly TableConfig[]): ConfigProblem[] {
+    return this.#standing(changed).flatMap(({ table, parts }) => {
+      const topic = parts.lane.topics.leaving().find((one) => readsTopic(table, one));
+      const message = `topic ${topic} was taken out before, and what came of it is still written`;
+      const remedy = 'send SIGHUP again when the log says that it is removed';
+      return topic === undefined ? [] : [{ line: 0, path: `tables.${table.name}.topics`, message, remedy }];
+    });
+  }
+
   change({ added, changed, removed }: Pick<ConfigChange, 'added' | 'changed' | 'removed'>): void {
     for (const { table, parts } of this.#standing(changed)) {
       const { name, configVersion: to } = table;
       this.#options.events.tableChanged({ table: name, from: parts.lane.table.configVersion, to });
-      parts.configure(table);
+      void this.#configure(parts, table);
     }
     const gone = this.#tables.filter(({ lane }) => removed.includes(lane.table.name));
     for (const parts of gone) void this.#remove(parts);
     for (const table of added) this.#add(table);
   }
 
+  /** From the next window on; which opens now where the table has other topics. */
+  async #configure(parts: TableParts, next: TableConfig): Promise<void> {
+    const { events, drainMs, sequencer } = this.#options;
+    const { lane, writer } = parts;
+    const { table: before } = lane;
+    const configure = () => parts.configure(next);
+    const removed = topicsOf(before).filter((topic) => !readsTopic(next, topic));
+    const isSame = removed.length === 0 && topicsOf(before).length === topicsOf(next).length;
+    if (isSame && namesTopic(before) === namesTopic(next)) return configure();
+    for (const topic of removed) events.topicLeaves({ table: next.name, topic });
+    const reason = await sequencer().changeTopics(parts, { removed, configure }, drainMs);
+    for (const topic of removed) {
+      const left = writer.partitions().filter((p) => p.topic === topic);
+      const at = left.map((p) => `${partitionName(p)}@${writer.position(p)}`);
+      if (reason === undefined) events.topicRemoved({ table: next.name, topic, at });
+      else events.topicGivenUp({ table: next.name, topic, at, reason });
+    }
+  }
+
   #add(table: TableConfig): void {
-    const { name, topic, configVersion } = table;
+    const { name, configVersion } = table;
+    const topic = topicsOf(table).join(', ');
     const parts = this.#options.create(table, { joins: true });
     this.#options.events.tableAdded({ table: name, topic, configVersion });
     this.#tables.push(parts);
@@ -105,7 +135,8 @@ export class TableSet {
   async #remove(parts: TableParts): Promise<void> {
     const { sequencer, events, drainMs } = this.#options;
     const { lane, writer } = parts;
-    const { name: table, topic } = lane.table;
+    const { name: table } = lane.table;
+    const topic = topicsOf(lane.table).join(', ');
     events.tableLeaves({ table, topic });
     const reason = await sequencer().remove(parts, drainMs);
     const at = writer.partitions().map((p) => `${partitionName(p)}@${writer.position(p)}`);

@@ -1,5 +1,6 @@
 // Tables, as config compiles them: what is read, what is made of it, and how it is written.
 import type { OnError, Step } from './step-config.ts';
+import type { TableTopics } from './table-topics.ts';
 
 export type { Step };
 
@@ -172,9 +173,11 @@ export type PartitionSpec =
     } & TimeSpelling)
   | { readonly kind: 'value'; readonly field: string; readonly column: string };
 
-export interface TableConfig {
+export type TableConfig = TableTopics & TableMeaning;
+
+/** What is made of the records, whatever topics they are of. */
+export interface TableMeaning {
   readonly name: string;
-  readonly topic: string;
   readonly input: InputFormat;
   readonly record: RecordOptions;
   /** Its columns are found in its records: see withSchema. */

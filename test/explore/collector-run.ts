@@ -42,8 +42,10 @@ export interface CollectorPlan {
    * Where Kafka cuts the log of partition 0 behind the windows; what stands there then is in the table anew.
    */
   readonly cut?: { readonly at: number; readonly end: number };
-  /** Each collector makes the first window again once it stands, unless a rebuild did. */
+  /** Before its windows each collector may make the first that is there again; the rest goes along. */
   readonly rebuilds?: true;
+  /** Windows that stand when it begins. */
+  readonly written?: readonly WindowPlan[];
   /** Whether it says what is published, and goes on reading, before it rests. */
   readonly flushes: boolean;
   readonly checkpointEvery: number;
@@ -132,7 +134,8 @@ export class CollectorRun {
         writer.onAcked((moved) => this.#record(name, (id) => writer.acked(id), moved));
         const loaded = async () => void (await this.#choose(1));
         const record = () => this.#record(name, (id) => writer.position(id), writer.partitions());
-        await drive({ name, writer, windows, plan, collector, store, folded, loaded, record });
+        const choose = (of: number) => this.#choose(of);
+        await drive({ name, writer, windows, plan, collector, store, folded, loaded, choose, record });
       }),
     );
   }
@@ -215,6 +218,8 @@ interface Drive {
   readonly folded: readonly LedgerEntry[];
   /** Told when the ledger is read: an exploration may begin there. */
   loaded(): Promise<void>;
+  /** What nothing in the world decides. */
+  choose(of: number): Promise<string>;
   /** Says too early that everything committed is acknowledged. */
   record(): void;
 }
@@ -241,13 +246,13 @@ async function drive(given: Drive) {
   }
   if (plan.lost !== undefined) await loseAndFill(writer, name, { next: plan.lost, collector });
   if (plan.history) await bringHistory(writer, name, collector);
+  if (plan.rebuilds && (await given.choose(2)) === '1')
+    await rebuildFirst({ ...given, knowsNoLater: plan.bug?.rebuild !== undefined });
   for (const [index, ends] of windows.entries())
     await commitUntilDone(
       writer,
       (epoch) => windowOf(writer, { name, ends, id: `${collector}w${index}`, epoch }),
-      {
-        ...(plan.bug?.acks === 'when committed' ? { record } : {}),
-      },
+      plan.bug?.acks === 'when committed' ? { record } : {},
     );
   if (plan.rebuilds) await rebuildFirst({ ...given, knowsNoLater: plan.bug?.rebuild !== undefined });
   if (plan.cut !== undefined) await followCut(writer, name, { ...plan.cut, collector });

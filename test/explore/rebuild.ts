@@ -7,7 +7,7 @@ import type {
   ObjectStore,
   ReplayingWriter,
 } from '@sluice/collector/contracts.ts';
-import { SluiceError } from '@sluice/shared/errors.ts';
+import { isKind, SluiceError } from '@sluice/shared/errors.ts';
 
 export interface Rebuild {
   readonly name: string;
@@ -24,16 +24,14 @@ const isCommit = (entry: LedgerEntry): entry is CommitEntry => entry.kind === 'c
 
 export async function rebuildFirst(rebuild: Rebuild): Promise<void> {
   const { name, writer, collector, store, folded, knowsNoLater } = rebuild;
-  const read: LedgerEntry[] = [];
-  for await (const { key } of store.list(`_sluice/ledger/${name}/`))
-    read.push(JSON.parse(String(Buffer.from((await store.read(key)) ?? []))) as LedgerEntry);
+  const read = await patiently(() => readLedger(store, name));
   const first = read.find(isCommit);
   if (first === undefined || read.some(({ kind }) => kind === 'swap')) return;
   const to = `${name}.rebuilt/${collector}/`;
   const [made] = first.outputs;
   if (made === undefined) return;
   const { bytes, sha256, rows } = made;
-  await store.stage(rowsOf(first), `${to}made`, sha256);
+  await patiently(() => store.stage(rowsOf(first), `${to}made`, sha256));
   const propose = (): LedgerSwap => {
     const known = new Map([...read, ...(knowsNoLater ? [] : folded)].map((entry) => [entry.sequence, entry]));
     const others = [...known.values()].filter(isCommit).filter(({ sequence }) => sequence !== first.sequence);
@@ -53,6 +51,24 @@ export async function rebuildFirst(rebuild: Rebuild): Promise<void> {
     await writer.swap({ after: -1, propose });
   } catch (error) {
     if (!(error instanceof SluiceError && error.code === 'REBUILD_OVERTAKEN')) throw error;
+  }
+}
+
+async function readLedger(store: ObjectStore, name: string): Promise<LedgerEntry[]> {
+  const read: LedgerEntry[] = [];
+  for await (const { key } of store.list(`_sluice/ledger/${name}/`))
+    read.push(JSON.parse(String(Buffer.from((await store.read(key)) ?? []))) as LedgerEntry);
+  return read;
+}
+
+/** As the command goes on through what may pass. */
+async function patiently<T>(task: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await task();
+    } catch (error) {
+      if (!isKind(error, 'retry')) throw error;
+    }
   }
 }
 

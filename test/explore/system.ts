@@ -326,10 +326,10 @@ export class System {
   }
 }
 
-/** Ledgers in which every partition is opened, by nobody in particular. */
+/** Ledgers in which every partition is opened, and what is written stands, by nobody in particular. */
 async function openedWorld(plan: CollectorPlan): Promise<World> {
   const { lost: _lost, cut: _cut, history: _history, rebuilds: _rebuilds, ...rest } = plan;
-  const run = new CollectorRun({ ...rest, windows: [[]], sweeps: 0, flushes: false }, 0);
+  const run = new CollectorRun({ ...rest, windows: [plan.written ?? []], sweeps: 0, flushes: false }, 0);
   let world: World = EMPTY;
   for (await settled(); !run.isDone; ) {
     const [next] = run.pending();

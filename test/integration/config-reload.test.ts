@@ -12,7 +12,15 @@ import type { Json, Site } from '@sluice/deploy/local/site.ts';
 import { parse, stringify } from 'yaml';
 import { eventually } from '../support/eventually.ts';
 import { assertExactlyOnce } from '../support/oracles.ts';
-import { type Journey, ledgerOf, numbers, query, startJourney, verified } from './journey-fixture.ts';
+import {
+  type Journey,
+  ledgerOf,
+  numbers,
+  query,
+  startJourney,
+  untilAcknowledged,
+  verified,
+} from './journey-fixture.ts';
 
 let journey: Journey;
 before(async () => {
@@ -153,4 +161,44 @@ test('under load, SIGHUP and a collector with another config lose, double and mi
   const versions = new Set(windows().map(({ configVersion }) => configVersion));
   assert.equal(versions.size, 2, 'each config has one version, on whichever collector');
   await verified(first);
+});
+
+test('two topics become one table: one comes while records flow, the agent is killed, one goes, and each record is there once', async () => {
+  await journey.createTopics(2, 'orders', 'returns');
+  const table = (...topics: string[]) => ({ name: 'sales', topics, format: 'text', window: { every: '1s' } });
+  const site = await journey.site('union', { topics: ['orders', 'returns'], tables: [table('orders')] });
+  const produced: string[] = [];
+  const produce = async (topic: string, from: number) => {
+    const values = numbers(from, from + 300).map((n) => `${topic} ${n}`);
+    produced.push(...values);
+    await journey.produce(topic, values);
+  };
+  await site.collector.start();
+  await site.agent.start();
+  await produce('orders', 0);
+  await produce('returns', 0);
+  await untilAcknowledged(site, 'sales', 300);
+  assert.match(await reload(site, () => ({ tables: [table('returns', 'orders')] })), /config read again/);
+  await untilAcknowledged(site, 'sales', 600);
+  for (const topic of ['orders', 'returns']) await produce(topic, 300);
+  await site.agent.kill();
+  await site.agent.start();
+  for (const topic of ['orders', 'returns']) await produce(topic, 600);
+  await untilAcknowledged(site, 'sales', 1_800);
+  await reload(site, () => ({ tables: [table('orders')] }));
+  await eventually('the topic is gone', () => /topic removed from a table/.test(site.collector.log()));
+  await produce('orders', 900);
+  await untilAcknowledged(site, 'sales', 1_200);
+  await Promise.all([site.agent.stop(), site.collector.stop()]);
+  const rows = await query(site, 'select value, _topic from sales');
+  assertExactlyOnce(
+    produced,
+    rows.map(({ value }) => String(value)),
+  );
+  for (const { value, _topic } of rows)
+    assert.ok(String(value).startsWith(`${_topic} `), `${value} of ${_topic}`);
+  await verified(site);
+  const { code, output } = await site.collector.command(['verify', '--offset', 'returns:0:0']);
+  assert.equal(code, 0, output);
+  assert.match(output, /sales: returns-0 offset 0: emitted/);
 });

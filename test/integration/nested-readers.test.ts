@@ -116,7 +116,7 @@ before(async () => {
     ...{ events: createEvents(silentLogger, createMetrics()), writerId: 'test' },
   });
   await writer.load();
-  const id = { topic: table.topic, topicId: NO_TOPIC_ID, partition: 0 };
+  const id = { topic: 'claims', topicId: NO_TOPIC_ID, partition: 0 };
   await writer.open([{ ...id, leaderEpoch: 0, start: 0, why: 'test' }]);
   const records = RECORDS.map((record, offset) => ({
     ...{ offset, timestamp: 1_780_000_000_000, headers: [] },

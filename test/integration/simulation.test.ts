@@ -51,6 +51,7 @@ const MUST_HAPPEN = [
   'table detached',
   'table taken back',
   'table added',
+  'topics united',
   'backfill ended',
   'spool full',
   'topic held',

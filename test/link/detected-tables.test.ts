@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { createRegistryClient } from '@sluice/agent/schemas/registry-client.ts';
 import { createFileCatalog } from '@sluice/collector/catalog/file-catalog.ts';
 import { loadCollectorConfig } from '@sluice/collector/config.ts';
 import { createObjectStore } from '@sluice/collector/lake/open-store.ts';
@@ -14,10 +15,12 @@ import { knownTables } from '@sluice/collector/schema/known-tables.ts';
 import { createTransformer } from '@sluice/collector/transform/transformer.ts';
 import { systemClock } from '@sluice/shared/clock.ts';
 import { systemRandom } from '@sluice/shared/random.ts';
+import avsc from 'avsc';
 import { eventually } from '../support/eventually.ts';
 import { fastClock } from '../support/link-ends.ts';
 import { createLinkPki } from '../support/link-pki.ts';
 import { createLogPartition } from '../support/log-partition.ts';
+import { startSchemaRegistry } from '../support/schema-registry.ts';
 import { temporaryDirectory } from '../support/temp.ts';
 import { startWholeCollector } from '../support/whole-collector.ts';
 
@@ -250,4 +253,46 @@ test('a table that somebody else made is filled as it is, and what it has no col
     ['CAST_FAILED', 'amount'],
   ]);
   assert.equal(collector.log.said(/left out/).length, 1);
+});
+
+test('values that name schemas of a registry make the table, and a later schema grows it', async (t) => {
+  const registry = await startSchemaRegistry(t);
+  const long = (name: string) => ({ name, type: 'long' });
+  const fields = [long('id'), { name: 'in', type: { type: 'record', name: 'In', fields: [long('a')] } }];
+  const later = [
+    long('id'),
+    { name: 'in', type: { type: 'record', name: 'In', fields: [long('a'), long('b')] } },
+    { name: 'dueDay', type: { type: 'int', logicalType: 'date' } },
+  ];
+  const framed = (id: number, value: object) => {
+    const head = Buffer.alloc(5);
+    head.writeUInt32BE(id, 1);
+    const schema = { type: 'record', name: 'Claim', fields: id === 1 ? fields : later };
+    registry.schemas.set(`/schemas/ids/${id}`, { schema: JSON.stringify(schema) });
+    return Buffer.concat([head, avsc.Type.forSchema(schema as avsc.Schema).toBuffer(value)]);
+  };
+  const site = createSite(t, { ...claims, format: { avro: { registry: 'confluent' } } });
+  const { port } = await site.start('first');
+  const partition = createPartition(t, 0);
+  await partition.connect(port, createRegistryClient({ url: registry.url, clock: systemClock }));
+  await partition.produce(framed(1, { id: 1, in: { a: 2 } }));
+  await partition.produce(
+    framed(1, { id: 2, in: { a: 3 } }),
+    framed(2, { id: 3, in: { a: 4, b: 5 }, dueDay: 1 }),
+  );
+  const lake = await reading(t, site, 'first');
+  assert.deepEqual((await lake.table('claims'))?.columns, [
+    { name: 'id', type: 'bigint' },
+    { name: 'in', type: 'struct<a:bigint,b:bigint>' },
+    { name: '_partition', type: 'int' },
+    { name: '_offset', type: 'bigint' },
+    { name: 'due_day', type: 'date' },
+  ]);
+  assert.deepEqual(versionsOf(site), ['1', '2']);
+  assert.deepEqual(await lake.select('select id, "in".a, "in".b, due_day from claims order by id'), [
+    ['1', '2', null, null],
+    ['2', '3', null, null],
+    ['3', '4', '5', '1970-01-02'],
+  ]);
+  assert.deepEqual((await lake.verify()).findings, []);
 });

@@ -92,7 +92,10 @@ function collectorConfig(world: World): CollectorConfig {
     listen: { address: '0.0.0.0:8443', tls },
     agents,
     lake: { store: 's3://lake', catalog: 'glue', database: 'sim' },
-    tables: tables.map(({ name, topic }) => ({ name, topic, format: 'json', columns: { n: 'bigint' } })),
+    tables: tables.map((table) => ({
+      ...{ name: table.name, format: 'json', columns: { n: 'bigint' } },
+      ...topicsOf(table),
+    })),
   });
   const { stagingBytesMax, creditBytesMax, streamAgeMaxMs: streamAgeMax } = profile;
   const limits = { ...parsed.limits, stagingBytesMax, creditBytesMax };
@@ -106,10 +109,15 @@ function collectorConfig(world: World): CollectorConfig {
   };
 }
 
-function tableConfig({ profile }: World, { name, topic, mayStepAside, isAdded }: OracleTable): TableConfig {
+function topicsOf({ topic, others = [] }: OracleTable) {
+  return others.length === 0 ? { topic } : { topics: [topic, ...others] };
+}
+
+function tableConfig({ profile }: World, table: OracleTable): TableConfig {
+  const { name, mayStepAside, isAdded } = table;
   return {
     name,
-    topic,
+    ...topicsOf(table),
     input: { kind: 'json' },
     record: { tombstones: 'quarantine', key: 'text', headers: 'pairs', compression: 'none' },
     columns: [{ name: 'n', type: 'bigint' }],

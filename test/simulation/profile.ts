@@ -66,10 +66,13 @@ export interface Profile {
   readonly detaches: boolean;
   /** When another table of the first topic comes, which wants the topic's history; undefined: never. */
   readonly tableAddedMs: number | undefined;
+  /** Where there are two topics, one more table takes both. */
+  readonly unites: boolean;
 }
 
 const FAULT_SHARE = 0.3;
 const ADDED_SHARE = 0.3;
+const UNITED_SHARE = 0.4;
 
 export function drawProfile(chance: Chance): Profile {
   const kinds = Object.keys(FAULT_EVERY_MS) as FaultKind[];
@@ -101,5 +104,6 @@ export function drawProfile(chance: Chance): Profile {
     streamAgeMaxMs: chance.pick([4_000, 15_000, 1_800_000]),
     detaches: chance.happens(0.5),
     tableAddedMs: chance.happens(ADDED_SHARE) ? chance.between(10_000, 40_000) : undefined,
+    unites: chance.happens(UNITED_SHARE),
   };
 }

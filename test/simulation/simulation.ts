@@ -67,6 +67,7 @@ async function run(world: World): Promise<SimulationResult> {
     { length: profile.collectors },
     (_, i) => new CollectorHost(world, `collector-${i + 1}`),
   );
+  if (world.tables.some(({ others }) => others !== undefined)) world.trace.count('topics united');
   const producers = new Producers(world, kafka.logs);
   for (const host of [...collectors, ...agents]) time.after(world.chance.spread(1_000), () => host.start());
   const faults = new Faults(world, { agents, collectors });

@@ -129,14 +129,20 @@ export class World {
   }
 }
 
-/** Tables on the first topic: one that filters, one that keeps all, and one that may come later. */
-function tablesOf({ topics, detaches, tableAddedMs }: Profile): OracleTable[] {
+/**
+ * Tables on the first topic: one that filters, one that keeps all, and one that may come later. Beside them
+ * one that may take all topics.
+ */
+function tablesOf({ topics, detaches, tableAddedMs, unites }: Profile): OracleTable[] {
+  const [first = '', ...others] = Object.keys(topics);
+  const united = { name: 'united_all', topic: first, others, keepsVoid: true, mayStepAside: detaches };
   const added = (topic: string): OracleTable[] =>
     tableAddedMs === undefined ? [] : [{ name: `${topic}_added`, topic, keepsVoid: false, isAdded: true }];
-  return Object.keys(topics).flatMap((topic, i) => {
+  const each = Object.keys(topics).flatMap((topic, i) => {
     const filtering = { name: topic, topic, keepsVoid: false };
     return i === 0
       ? [filtering, { name: `${topic}_all`, topic, keepsVoid: true, mayStepAside: detaches }, ...added(topic)]
       : [filtering];
   });
+  return unites && others.length > 0 ? [...each, united] : each;
 }

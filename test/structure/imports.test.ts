@@ -46,6 +46,8 @@ const BASES = [
   'table-examples',
   'table-input',
   'table-output',
+  'table-source',
+  'table-topics',
   'table-upkeep',
   'tables',
   'time-spelling',
@@ -94,6 +96,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'collector/src/reruns.ts → collector/src/opened-lake.ts': 'a command opens what a collector opens',
   'collector/src/config-change.ts → collector/src/config.ts': 'two configs are compared: a type',
   'collector/src/config-change.ts → collector/src/tables.ts': 'and their tables: a type',
+  'collector/src/config-change.ts → collector/src/table-topics.ts': 'and what those read',
+  'collector/src/tables.ts → collector/src/table-topics.ts': 'what a table reads is part of it: a type',
   'collector/src/contracts.ts → collector/src/table-upkeep.ts':
     'what a writer takes beside windows fills a file of its own',
   'collector/src/table-upkeep.ts → collector/src/contracts.ts': 'a config comes with its schemas: a type',
@@ -151,7 +155,7 @@ function trespasses(edges: readonly (Import & { target: string })[]): string[] {
     if (ORDER.indexOf(there) > ORDER.indexOf(here) || roomOf(from) === roomOf(target)) return [];
     return here === 'base' &&
       there === 'base' &&
-      /\/(config|table-input|table-output|step-\w+)\.ts$/.test(from)
+      /\/(config|table-input|table-output|table-source|step-\w+)\.ts$/.test(from)
       ? []
       : [`${from} → ${target}`];
   });
@@ -278,6 +282,7 @@ const ADAPTERS: Readonly<Record<string, readonly string[]>> = {
     'collector/src/table-examples.ts',
     'collector/src/table-input.ts',
     'collector/src/table-output.ts',
+    'collector/src/table-source.ts',
     'shared/src/config-file.ts',
     'shared/src/config-sections.ts',
     'shared/src/units.ts',

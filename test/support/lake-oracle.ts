@@ -14,6 +14,8 @@ export type { LakeRow };
 export interface OracleTable {
   readonly name: string;
   readonly topic: string;
+  /** Further topics whose records are its rows as well. */
+  readonly others?: readonly string[];
   /** Its rows include records that are `void`. */
   readonly keepsVoid: boolean;
   /** Its topic may go on without it: in the end it has everything, and until then it may be behind. */
@@ -23,6 +25,9 @@ export interface OracleTable {
 }
 
 const isWaitedFor = ({ mayStepAside, isAdded }: OracleTable) => mayStepAside !== true && isAdded !== true;
+
+const takes = ({ topic: first, others = [] }: OracleTable, topic: string) =>
+  topic === first || others.includes(topic);
 
 export interface LakeObject {
   readonly bytes: Buffer;
@@ -137,14 +142,14 @@ export class LakeOracle {
   }
 
   #readersOf({ topic }: Slot): TableState[] {
-    return [...this.#tables.values()].filter(({ table }) => table.topic === topic);
+    return [...this.#tables.values()].filter(({ table }) => takes(table, topic));
   }
 
   /** Every table of the topic shows what is below. */
   queryableThrough(slot: Slot): number {
     let through = Number.POSITIVE_INFINITY;
     for (const state of this.#tables.values()) {
-      if (state.table.topic !== slot.topic) continue;
+      if (!takes(state.table, slot.topic)) continue;
       this.#publish(state);
       through = Math.min(through, state.queryable.get(slotOf(slot)) ?? 0);
     }

@@ -78,8 +78,8 @@ export const value = (n: number | string, day: string, late = day) => JSON.strin
 export async function wronglyWritten(
   table: Partial<TableConfig> = {},
   raw: Partial<TableConfig> = {},
+  store: FakeObjectStore = fakeObjectStore(),
 ): Promise<RebuiltLake> {
-  const store = fakeObjectStore();
   const tables = [
     { ...wrongDay, ...table },
     { ...rawTable, ...raw },
@@ -92,7 +92,7 @@ export async function wronglyWritten(
 
 let sessions = 0;
 
-export interface RebuildCall extends Partial<Pick<RebuildOptions, 'transformer' | 'source'>> {
+export interface RebuildCall extends Partial<Pick<RebuildOptions, 'transformer' | 'source' | 'store'>> {
   readonly time?: ChosenTime;
   readonly dryRun?: boolean;
   readonly tables?: readonly TableConfig[];
@@ -112,7 +112,9 @@ export async function rebuildOn(
   const random = seededRandom(2_000 + sessions++);
   const folded: LedgerEntry[] = [];
   const shared = {
-    ...{ table, clock, random, scratch, store, folded, transformer: call.transformer ?? transformer },
+    ...{ table, clock, random, scratch, folded },
+    store: call.store ?? store,
+    transformer: call.transformer ?? transformer,
     reader: new LakeReader({ ...readerOptions, store, scratch }).readingOnce(),
     directories: [...options.directories, scratch],
     tables: call.tables ?? [table, rawTable],

@@ -59,6 +59,8 @@ export function declaredOf(partition = 0, topic = 'claims') {
 export interface Wanted {
   readonly name: string;
   readonly topic?: string;
+  /** Instead: several as one table. */
+  readonly topics?: readonly string[];
   readonly startAt?: 'earliest' | 'latest';
   readonly whenParked?: 'hold' | 'detach';
   readonly version?: string;
@@ -76,13 +78,13 @@ export function sequencerOf({
   const transformer = transformDouble();
   const events = createEvents(silentLogger, createMetrics());
   const create = (
-    { name, topic = 'claims', startAt, whenParked = 'hold', version = 'v1', backfill }: Wanted,
+    { name, topic = 'claims', topics, startAt, whenParked = 'hold', version = 'v1', backfill }: Wanted,
     joins = false,
   ) => {
     const writer = writerDouble();
     const table = {
       name,
-      topic,
+      ...(topics === undefined ? { topic } : { topics }),
       startAt,
       whenParked,
       backfill,

@@ -16,6 +16,7 @@ import type {
 import { createEvents } from '@sluice/collector/events.ts';
 import { createTableWriter } from '@sluice/collector/ledger/table-writer.ts';
 import { LakeReader, type LakeReaderOptions } from '@sluice/collector/ops/lake-reader.ts';
+import { topicsOf } from '@sluice/collector/table-topics.ts';
 import { PLAIN_CSV } from '@sluice/collector/transform/csv-line.ts';
 import type { TransformerWithChecks } from '@sluice/collector/transform/transformer.ts';
 import { silentLogger } from '@sluice/shared/log.ts';
@@ -65,6 +66,15 @@ export const plainTable: TableConfig = {
 
 type Values = readonly (string | Buffer | null)[];
 
+/** What one window brings of one partition; of the first of the table's topics where none is said. */
+export interface WrittenPart {
+  readonly values: Values;
+  readonly topic?: string;
+  readonly partition?: number;
+}
+
+type PlacedPart = Required<WrittenPart> & { readonly start: number };
+
 export interface WrittenLake {
   readonly store: ObjectStore;
   readonly catalog: Catalog;
@@ -82,6 +92,8 @@ export interface WrittenLake {
   writerOf(table: string): TableWriter;
   /** One window of one partition, from where the partition stands. */
   write(table: string, values: Values, partition?: number): Promise<void>;
+  /** Several partitions in one window. */
+  writeAll(table: string, parts: readonly WrittenPart[]): Promise<void>;
   /** The same from where the history of the partition stands. */
   writeHistory(table: string, values: Values, partition?: number): Promise<void>;
 }
@@ -156,38 +168,47 @@ export async function createWrittenLake(
       nowMs: clock.wallMs(),
     },
     writerOf: (name) => tableOf(name).writer,
-    async write(name, values, partition = 0) {
-      const { table, writer } = tableOf(name);
-      const id = { topic: table.topic, topicId: NO_TOPIC_ID, partition };
-      if (writer.position(id) === undefined)
-        await writer.open([{ ...id, leaderEpoch: 0, start: 0, why: 'test' }]);
-      await writer.commitWindow(await windowAt(name, values, { partition, start: writer.position(id) ?? 0 }));
-    },
+    write: (name, values, partition = 0) => writeAll(name, [{ values, partition }]),
+    writeAll,
     async writeHistory(name, values, partition = 0) {
       const { table, writer } = tableOf(name);
-      const { next = 0 } = writer.backfill({ topic: table.topic, topicId: NO_TOPIC_ID, partition }) ?? {};
-      await writer.fillWindow(await windowAt(name, values, { partition, start: next }));
+      const [topic = ''] = topicsOf(table);
+      const { next: start = 0 } = writer.backfill({ topic, topicId: NO_TOPIC_ID, partition }) ?? {};
+      await writer.fillWindow(await windowOf(name, [{ values, topic, partition, start }]));
     },
   };
 
-  async function windowAt(
-    name: string,
-    values: Values,
-    { partition, start }: { readonly partition: number; readonly start: number },
-  ): Promise<WindowCommit> {
+  async function writeAll(name: string, parts: readonly WrittenPart[]): Promise<void> {
     const { table, writer } = tableOf(name);
-    const id = { topic: table.topic, topicId: NO_TOPIC_ID, partition };
-    const segment = segmentOf(values, { topic: table.topic, partition, baseOffset: start });
+    const [first = ''] = topicsOf(table);
+    const placed: PlacedPart[] = [];
+    for (const { values, topic = first, partition = 0 } of parts) {
+      const id = { topic, topicId: NO_TOPIC_ID, partition };
+      if (writer.position(id) === undefined)
+        await writer.open([{ ...id, leaderEpoch: 0, start: 0, why: 'test' }]);
+      placed.push({ values, topic, partition, start: writer.position(id) ?? 0 });
+    }
+    await writer.commitWindow(await windowOf(name, placed));
+  }
+
+  async function windowOf(name: string, parts: readonly PlacedPart[]): Promise<WindowCommit> {
+    const { table, writer } = tableOf(name);
     const windowId = `w${random.hex(4)}`;
     const directory = join(temporaryDirectory(), windowId);
     mkdirSync(directory);
     const openedMs = clock.wallMs();
-    const segments = [{ segment, fromOffset: start }];
+    const segments = parts.map(({ values, topic, partition, start }) => ({
+      segment: segmentOf(values, { topic, partition, baseOffset: start }),
+      fromOffset: start,
+    }));
     const { classes, files } = await transformer.run({ table, windowId, segments, openedMs, directory });
-    const counts = { records: values.length, control: 0, aborted: 0, absent: 0 };
-    // Of the log that stands now.
-    const leaderEpoch = Math.max(0, writer.leaderEpoch(id) ?? 0);
-    const range = { ...id, leaderEpoch, start, next: start + values.length, counts };
-    return { windowId, openedMs, ranges: [range], classes, files, table };
+    const ranges = parts.map(({ values, topic, partition, start }) => {
+      const id = { topic, topicId: NO_TOPIC_ID, partition };
+      const counts = { records: values.length, control: 0, aborted: 0, absent: 0 };
+      // Of the log that stands now.
+      const leaderEpoch = Math.max(0, writer.leaderEpoch(id) ?? 0);
+      return { ...id, leaderEpoch, start, next: start + values.length, counts };
+    });
+    return { windowId, openedMs, ranges, classes, files, table };
   }
 }

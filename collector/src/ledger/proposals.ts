@@ -6,7 +6,7 @@ import type { LedgerOutput, Proposal, ReplayCommit, SwapCommit, WindowCommit } f
 import { partitionScheme } from '../partition-scheme.ts';
 import { isLacking, rowsOf } from './entry-check.ts';
 import { type Fold, hasObjects } from './fold.ts';
-import { placed, swapProposal } from './swaps.ts';
+import { overtaken, placed, swapProposal } from './swaps.ts';
 
 export type Opening = PartitionId & { leaderEpoch: number; start: number; why: string };
 export type GapRange = PartitionId & { leaderEpoch: number; start: number; next: number; reason: string };
@@ -75,8 +75,7 @@ export function replaying(replay: ReplayCommit): ProposeObjects {
 export function swapping({ after, propose }: SwapCommit): (fold: Fold) => Proposal {
   return (fold) => {
     if (fold.lastReplay === after) return swapProposal(propose());
-    const message = `entry ${fold.lastReplay} ran records again, and this one knows of those up to ${after}`;
-    throw new SluiceError('REBUILD_OVERTAKEN', message, { place: fold.table });
+    throw overtaken(fold, after);
   };
 }
 

@@ -13,6 +13,7 @@ import type {
   TableSchemas,
 } from '../contracts.ts';
 import { catalogValue, outputLocation, outputTable } from '../lake/object-keys.ts';
+import { topicsText } from '../table-topics.ts';
 
 export const COPIES_MAX = 8;
 
@@ -38,7 +39,7 @@ export function tableDefinitions(table: TableConfig, schemas: TableSchemas): Def
       partitionColumns,
       output: table.output,
       location: outputLocation(table, output),
-      comment: `Written by Sluice from the Kafka topic ${table.topic}, beside ${table.name}`,
+      comment: `Written by Sluice from the Kafka ${topicsText(table)}, beside ${table.name}`,
     },
   ]);
   return {
@@ -49,7 +50,7 @@ export function tableDefinitions(table: TableConfig, schemas: TableSchemas): Def
       partitionColumns: schemas.partitionColumns,
       output: table.output,
       location: outputLocation(table, 'rows'),
-      comment: `Written by Sluice from the Kafka topic ${table.topic}`,
+      comment: `Written by Sluice from the Kafka ${topicsText(table)}`,
     },
     quarantine: {
       name: outputTable(table, 'quarantine'),
@@ -57,7 +58,7 @@ export function tableDefinitions(table: TableConfig, schemas: TableSchemas): Def
       partitionColumns: schemas.quarantinePartitionColumns,
       output: { kind: 'parquet', compression: 'zstd' },
       location: outputLocation(table, 'quarantine'),
-      comment: `Records of the Kafka topic ${table.topic} that ${table.name} could not take, with the reason`,
+      comment: `Records of the Kafka ${topicsText(table)} that ${table.name} could not take, with the reason`,
     },
   };
 }

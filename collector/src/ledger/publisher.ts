@@ -5,7 +5,7 @@
 import type { Clock } from '@sluice/shared/clock.ts';
 import { describeError } from '@sluice/shared/errors.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
-import type { LedgerEntry, PublishedFirst } from '../contracts.ts';
+import type { LedgerEntry, PublishedFirst, SwapEntry } from '../contracts.ts';
 import type { Events } from '../events.ts';
 import type { TableCondition } from './condition.ts';
 import { ackedOf, type Fold, keptGapsOf, markStanding, mustPublish, settle } from './fold.ts';
@@ -109,7 +109,7 @@ export class Publisher {
         await condition.retrying('publishing', async () => {
           // What is denied here, or unknown to this config, its writer may have published meanwhile.
           if (this.#stands(sequence)) return;
-          await (due.kind === 'swap' ? publishSwap(target, due) : publishEntry(target, due));
+          await (due.kind === 'swap' ? this.#publishSwap(due) : publishEntry(target, due));
         });
         markStanding(fold, sequence);
         this.#acknowledge();
@@ -127,6 +127,13 @@ export class Publisher {
     } finally {
       this.#running = false;
     }
+  }
+
+  async #publishSwap(swap: SwapEntry): Promise<void> {
+    const { events, target } = this.#options;
+    const { table, sequence: entry, windows, moves } = swap;
+    await publishSwap(target, swap);
+    events.partitionsMoved({ table, entry, windows: windows.length, partitions: moves.length });
   }
 
   #acknowledge(): void {

@@ -1,6 +1,7 @@
 // Where partitions lie after rebuilds, in the ledger: which entry may move them, and where every later entry
 // names its objects. Pure. A fold keeps one place for each partition that was ever moved, so that a window
 // that was staged under the old one is committed under the new one, whoever writes it.
+import { SluiceError } from '@sluice/shared/errors.ts';
 import type {
   Classes,
   LedgerOutput,
@@ -129,6 +130,12 @@ export function applySwap(fold: FoldedSwaps, { sequence, before, windows, moves 
   for (const name of CLASSES) totals[name] += now[name] - before[name];
   for (const { output, partition, to } of moves) fold.places.set(placeKey(output, partition), to);
   fold.lastReplay = sequence;
+}
+
+/** REBUILD_OVERTAKEN */
+export function overtaken({ table, lastReplay }: { table: string; lastReplay: number }, after: number) {
+  const message = `entry ${lastReplay} ran records again, and this one knows of those up to ${after}`;
+  return new SluiceError('REBUILD_OVERTAKEN', message, { place: table });
 }
 
 export function swapProposal(swap: LedgerSwap): Proposal {

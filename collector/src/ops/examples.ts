@@ -7,13 +7,13 @@ import { join } from 'node:path';
 import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
 import { segmentOfRecords } from '@sluice/shared/record-segment.ts';
 import type { KafkaRecord } from '@sluice/shared/records.ts';
-import type { Segment } from '@sluice/shared/segment.ts';
 import type { CollectorConfig } from '../config.ts';
-import type { OutputFile, TableConfig, TableDefinition } from '../contracts.ts';
+import type { OutputFile, StagedSegment, TableConfig, TableDefinition } from '../contracts.ts';
 import { withSchema } from '../detected-schema.ts';
 import { tableDefinitions } from '../ledger/publish.ts';
 import type { ReferenceSource } from '../reference-place.ts';
 import type { ExampleRecord, TableExample } from '../table-examples.ts';
+import { topicsOf } from '../table-topics.ts';
 import { type Database, openDatabase } from '../transform/duckdb.ts';
 import { identifier, literal } from '../transform/sql/types.ts';
 import { createTransformer, type TransformerWithChecks } from '../transform/transformer.ts';
@@ -79,7 +79,7 @@ interface ExampleRun {
 async function runExample(run: ExampleRun): Promise<string[]> {
   const { example, transformer, directory } = run;
   const table = await withColumns(run);
-  const segments = [{ segment: segmentOf(table.topic, example.records), fromOffset: 0 }];
+  const segments = segmentsOf(table, example.records);
   const windowId = 'example';
   const result = await transformer.run({ table, windowId, segments, openedMs: EXAMPLE_MS, directory });
   const schemas = transformer.schema(table);
@@ -116,7 +116,7 @@ function toldOf(quarantine: TableDefinition): TableDefinition {
 /** Where the table detects them, the example is its first window. */
 async function withColumns({ table, example, transformer }: ExampleRun): Promise<TableConfig> {
   if (table.detects === undefined) return table;
-  const segments = [{ segment: segmentOf(table.topic, example.records), fromOffset: 0 }];
+  const segments = segmentsOf(table, example.records);
   const { columns } = await transformer.survey({ table, segments });
   return withSchema(table, columns === undefined ? undefined : { version: 1, isContract: false, columns });
 }
@@ -129,9 +129,24 @@ function quarantineRow({ offset, code, field }: TableExample['quarantine'][numbe
   };
 }
 
-function segmentOf(topic: string, records: readonly ExampleRecord[]): Segment {
-  const id = { topic, topicId: NO_TOPIC_ID, partition: 0 };
-  return segmentOfRecords(id, records.map(kafkaRecord), { codec: 'lz4', leaderEpoch: 0 });
+/** One for each topic; an offset is where the record stands in the example. */
+function segmentsOf(table: TableConfig, records: readonly ExampleRecord[]): StagedSegment[] {
+  const [first = ''] = topicsOf(table);
+  const all = records.map((record, offset) => ({
+    record: kafkaRecord(record, offset),
+    topic: topicOf(record),
+  }));
+  const groups = Map.groupBy(all, ({ topic = first }) => topic);
+  return [...groups].map(([topic, own]) => {
+    const id = { topic, topicId: NO_TOPIC_ID, partition: 0 };
+    const given = own.map(({ record }) => record);
+    const segment = segmentOfRecords(id, given, { codec: 'lz4', leaderEpoch: 0 });
+    return { segment, fromOffset: segment.startOffset };
+  });
+}
+
+function topicOf(record: ExampleRecord): string | undefined {
+  return typeof record === 'object' ? record?.topic : undefined;
 }
 
 function kafkaRecord(record: ExampleRecord, offset: number): KafkaRecord {

@@ -7,6 +7,7 @@ import type { Column, TableConfig, TableDefinition } from '../contracts.ts';
 import { finalKey, type PartitionValues } from '../lake/object-keys.ts';
 import { tableDefinitions } from '../ledger/publish.ts';
 import { FOLLOW_MS } from '../ledger/table-writer.ts';
+import { topicsText } from '../table-topics.ts';
 import { spellTime } from '../time-spelling.ts';
 import type { TransformerWithChecks } from '../transform/transformer.ts';
 
@@ -29,7 +30,7 @@ export function explainTable(table: TableConfig, options: ExplainOptions): strin
       `--   ${url(samplePath(table, { location, partitionColumns, extension: output.kind, nowMs }))}`,
   );
   return [
-    `-- table ${table.name}, topic ${table.topic}, config ${table.configVersion}`,
+    `-- table ${table.name}, ${topicsText(table)}, config ${table.configVersion}`,
     transformer.explain(table),
     '-- in the catalog, as Athena would create it',
     ...ddl,

@@ -77,6 +77,10 @@ function tableReasons(table: TableFacts, wallMs: number): string[] {
   const since = formatDuration(wallMs - writer.sinceMs);
   if (lane.isLeaving)
     reasons.push(`table ${lane.table} leaves: ${lane.windowsInFlight} windows are still written`);
+  for (const topic of lane.topicsComing ?? [])
+    reasons.push(`table ${lane.table} has not opened topic ${topic} yet`);
+  for (const topic of lane.topicsLeaving ?? [])
+    reasons.push(`topic ${topic} leaves table ${lane.table}: what came of it is still written`);
   if (writer.state !== 'ready' && writer.state !== 'loading')
     reasons.push(`table ${lane.table} is ${writer.state} for ${since}: ${writer.reason}`);
   if (writer.state === 'loading' && wallMs - writer.sinceMs > LOADING_MS_MAX)

@@ -13,13 +13,14 @@ import {
   type RecordBatchHeader,
 } from '@sluice/shared/record-batch.ts';
 import { JoinedColumn } from './joined-column.ts';
-import type { OddCode, OddRecord, OddTexts, RecordParts } from './odd-record.ts';
+import type { OddCode, OddRecord, OddTexts, PartSource, RecordParts } from './odd-record.ts';
+import { NOWHERE } from './odd-record.ts';
 import { type HeaderPairs, type KeyText, pairsText, readHeaders, textKey } from './record-texts.ts';
 import { STRAIGHT_GROUP_ROWS_MAX } from './sql/straight.ts';
 
 /** Rows [rowStart, rowEnd) of the chunk, all of one partition, and the joined bytes of each column. */
 export interface ChunkPart {
-  readonly partition: number;
+  readonly from: PartSource;
   readonly rowStart: number;
   readonly rowEnd: number;
   readonly values: Buffer;
@@ -86,7 +87,7 @@ export class ColumnChunk {
   readonly #headersText: (pairs: HeaderPairs) => Buffer;
   /** Whether anything is handed over beside the values. */
   readonly #beside: boolean;
-  #parts: { readonly partition: number; readonly row: number }[] = [];
+  #parts: { readonly from: PartSource; readonly row: number }[] = [];
 
   constructor(options: ColumnOptions) {
     this.#options = options;
@@ -107,10 +108,8 @@ export class ColumnChunk {
   }
 
   reset(): void {
-    this.rows = 0;
+    [this.rows, this.filtered, this.#oddBytes] = [0, 0, 0];
     this.odd = [];
-    this.filtered = 0;
-    this.#oddBytes = 0;
     this.#parts = [];
     for (const column of this.#columns) column.cut(0);
   }
@@ -119,21 +118,23 @@ export class ColumnChunk {
     for (const column of this.#columns) column.free();
   }
 
-  /** Starts rows of `partition`; the rows before belong to the part before. */
-  beginPart(partition: number): void {
-    if (this.#parts.at(-1)?.partition !== partition) this.#parts.push({ partition, row: this.rows });
+  /** Starts rows of a partition; the rows before belong to the part before. */
+  beginPart(partition: number, topic = NOWHERE.topic): void {
+    const last = this.#parts.at(-1)?.from;
+    if (last?.partition === partition && last.topic === topic) return;
+    this.#parts.push({ from: { topic, partition }, row: this.rows });
   }
 
   /** The finished parts, in row order and without a gap. */
   parts(): ChunkPart[] {
     const parts: ChunkPart[] = [];
-    this.#parts.forEach(({ partition, row }, i) => {
+    this.#parts.forEach(({ from, row }, i) => {
       const end = this.#parts[i + 1]?.row ?? this.rows;
       for (let rowStart = row; rowStart < end; rowStart += PART_ROWS_MAX) {
         const rowEnd = Math.min(end, rowStart + PART_ROWS_MAX);
         const { keys, headers, originals } = this.#options;
         parts.push({
-          partition,
+          from,
           rowStart,
           rowEnd,
           values: this.#values.slice(rowStart, rowEnd),
@@ -152,8 +153,7 @@ export class ColumnChunk {
     const offset = Number(this.offsets[row]);
     const raw = this.#originalAt(row);
     const timestamp = Number(this.timestamps[row]);
-    const texts = this.#textsAt(row);
-    this.odd.push({ partition: part?.partition ?? 0, offset, timestamp, code, raw, ...texts });
+    this.odd.push({ ...(part?.from ?? NOWHERE), offset, timestamp, code, raw, ...this.#textsAt(row) });
     this.offsets[row] = -1n;
   }
 
@@ -343,8 +343,8 @@ export class ColumnChunk {
   }
 
   #setAside(code: OddCode, raw: Buffer | null, at: { offset: number; timestamp: number }): false {
-    const partition = this.#parts.at(-1)?.partition ?? 0;
-    this.odd.push({ partition, ...at, code, raw: raw === null ? null : Buffer.from(raw) });
+    const from = this.#parts.at(-1)?.from ?? NOWHERE;
+    this.odd.push({ ...from, ...at, code, raw: raw === null ? null : Buffer.from(raw) });
     this.#oddBytes += raw?.length ?? 0;
     return false;
   }

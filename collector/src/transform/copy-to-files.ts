@@ -2,8 +2,8 @@
 import { stat } from 'node:fs/promises';
 import { sha256OfFile } from '@sluice/shared/file-hash.ts';
 import type { Database } from './duckdb.ts';
+import type { WrittenFile } from './joined-files.ts';
 import { literal } from './sql/types.ts';
-import type { WrittenFile } from './straight-rows.ts';
 
 /** One file at `path`, or with FILE_SIZE_BYTES among the options a directory of files. */
 export async function copyToFiles(

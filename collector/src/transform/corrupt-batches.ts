@@ -7,11 +7,10 @@ import { BATCH_RECORDS_MAX, type RecordBatchHeader, walkBatches } from '@sluice/
 import { countRecordsFrom } from '@sluice/shared/records.ts';
 import { boundedTimestamp, type Segment, skippedFrom } from '@sluice/shared/segment.ts';
 import type { StagedSegment } from '../contracts.ts';
-import type { OddCode } from './odd-record.ts';
+import type { OddCode, PartSource } from './odd-record.ts';
 
 /** Records that are quarantined together: [startOffset, startOffset + records) stand for them. */
-export interface CorruptRun {
-  readonly partition: number;
+export interface CorruptRun extends PartSource {
   readonly startOffset: number;
   readonly records: number;
   readonly timestamp: number;
@@ -95,7 +94,7 @@ export function corruptRest(
 }
 
 function run(
-  { partition }: Segment,
+  { topic, partition }: Segment,
   at: {
     readonly startOffset: number;
     readonly records: number;
@@ -108,5 +107,5 @@ function run(
   if (records > BATCH_RECORDS_MAX) throw error;
   const { code, message: reason } = error;
   const timestamp = boundedTimestamp(at.timestamp);
-  return { partition, startOffset, records, timestamp, code, reason, raw: bytes };
+  return { topic, partition, startOffset, records, timestamp, code, reason, raw: bytes };
 }

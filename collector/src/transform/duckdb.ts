@@ -62,11 +62,14 @@ export function blobBytes(value: unknown): Buffer | null {
 /** DuckDB's own limit of rows in a data chunk. */
 const VECTOR_ROWS_MAX = 2_048;
 
-/** DuckDB hashes what it inserts for its statistics, hundreds of megabytes here, but not inside a struct. */
+/**
+ * p, c: partition and topic. DuckDB hashes what it inserts for its statistics, hundreds of megabytes here,
+ * but not inside a struct.
+ */
 const RAW_TABLE =
-  'CREATE OR REPLACE TEMP TABLE raw (p INTEGER, o BIGINT[], t BIGINT[], joined STRUCT(v BLOB, k BLOB, h BLOB, r BLOB))';
+  'CREATE OR REPLACE TEMP TABLE raw (p INTEGER, c VARCHAR, o BIGINT[], t BIGINT[], joined STRUCT(v BLOB, k BLOB, h BLOB, r BLOB))';
 const ODD_TABLE =
-  'CREATE TEMP TABLE odd (p INTEGER, o BIGINT, t BIGINT, code VARCHAR, raw BLOB, k VARCHAR, h VARCHAR)';
+  'CREATE TEMP TABLE odd (p INTEGER, c VARCHAR, o BIGINT, t BIGINT, code VARCHAR, raw BLOB, k VARCHAR, h VARCHAR)';
 
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   const instance = await DuckDBInstance.create(':memory:', {
@@ -111,11 +114,12 @@ function wrap(instance: DuckDBInstance, connection: DuckDBConnection): Database 
       appender.closeSync();
     },
     appendOdd: (records) => appendOdd(connection, records),
-    async appendCorrupt({ partition, startOffset, records, timestamp, code, raw }) {
+    async appendCorrupt({ topic, partition, startOffset, records, timestamp, code, raw }) {
       if (records === 0) return;
-      await appendOdd(connection, [{ partition, offset: startOffset, timestamp, code, raw }]);
+      await appendOdd(connection, [{ topic, partition, offset: startOffset, timestamp, code, raw }]);
       const others = `range(${startOffset + 1}, ${startOffset + records})`;
-      const select = `SELECT ${partition}, range, ${timestamp}, ${literal(code)}, NULL, NULL, NULL FROM ${others}`;
+      const from = `${partition}, ${literal(topic)}`;
+      const select = `SELECT ${from}, range, ${timestamp}, ${literal(code)}, NULL, NULL, NULL FROM ${others}`;
       await connection.run(`INSERT INTO odd ${select}`);
     },
     async beside() {
@@ -141,8 +145,9 @@ function wrap(instance: DuckDBInstance, connection: DuckDBConnection): Database 
 
 async function appendOdd(connection: DuckDBConnection, records: readonly OddRecord[]): Promise<void> {
   const appender = await connection.createAppender('odd', null, 'temp');
-  for (const { partition, offset, timestamp, code, raw, key, headers } of records) {
+  for (const { topic, partition, offset, timestamp, code, raw, key, headers } of records) {
     appender.appendInteger(partition);
+    appender.appendVarchar(topic);
     appender.appendBigInt(BigInt(offset));
     appender.appendBigInt(BigInt(timestamp));
     appender.appendVarchar(code);
@@ -176,7 +181,9 @@ function rawTypes() {
   const blob = duckdb.create_logical_type(duckdb.Type.BLOB);
   const lists = duckdb.create_list_type(bigint);
   const joined = duckdb.create_struct_type([blob, blob, blob, blob], ['v', 'k', 'h', 'r']);
-  return [duckdb.create_logical_type(duckdb.Type.INTEGER), lists, lists, joined];
+  const integer = duckdb.create_logical_type(duckdb.Type.INTEGER);
+  const text = duckdb.create_logical_type(duckdb.Type.VARCHAR);
+  return [integer, text, lists, lists, joined];
 }
 
 function rawRows(
@@ -188,18 +195,20 @@ function rawRows(
   const vector = (column: number) => duckdb.data_chunk_get_vector(data, column);
   const first = parts[0]?.rowStart ?? 0;
   const rows = { start: first, end: parts.at(-1)?.rowEnd ?? first };
-  const partitions = Int32Array.from(parts, (part) => part.partition);
+  const partitions = Int32Array.from(parts, ({ from }) => from.partition);
   duckdb.copy_data_to_vector(vector(0), 0, partitions.buffer, 0, partitions.byteLength);
   const entries = BigUint64Array.from(
     parts.flatMap((part) => [BigInt(part.rowStart - first), BigInt(part.rowEnd - part.rowStart)]),
   );
-  putLists(vector(1), entries, chunk.offsets.subarray(rows.start, rows.end));
-  putLists(vector(2), entries, chunk.timestamps.subarray(rows.start, rows.end));
+  putLists(vector(2), entries, chunk.offsets.subarray(rows.start, rows.end));
+  putLists(vector(3), entries, chunk.timestamps.subarray(rows.start, rows.end));
   const none = new Uint8Array();
+  const topics = vector(1);
   const [values, keys, headers, originals] = [0, 1, 2, 3].map((i) =>
-    duckdb.struct_vector_get_child(vector(3), i),
+    duckdb.struct_vector_get_child(vector(4), i),
   );
   parts.forEach((part, i) => {
+    duckdb.vector_assign_string_element(topics, i, part.from.topic);
     if (values !== undefined) duckdb.vector_assign_string_element_len(values, i, part.values);
     if (keys !== undefined) duckdb.vector_assign_string_element_len(keys, i, part.keys ?? none);
     if (headers !== undefined) duckdb.vector_assign_string_element_len(headers, i, part.headers ?? none);

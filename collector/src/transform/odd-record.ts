@@ -1,5 +1,13 @@
 // Records that are set aside before SQL, and why.
 
+/** Where the records of a part are from. */
+export interface PartSource {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+export const NOWHERE: PartSource = { topic: '', partition: 0 };
+
 /** As the table is told them; undefined for none, or where it is not. */
 export interface OddTexts {
   readonly key?: Buffer | undefined;
@@ -16,8 +24,7 @@ export interface RecordParts {
 }
 
 /** A record that cannot go through SQL, and why. */
-export interface OddRecord extends OddTexts {
-  readonly partition: number;
+export interface OddRecord extends OddTexts, PartSource {
   readonly offset: number;
   readonly timestamp: number;
   readonly code: OddCode;

@@ -2,21 +2,13 @@
 // the end their row groups stand behind each other in as few objects as the table asks for. Whatever is not
 // plain - a record for the quarantine, a second partition, a value that is not JSON - is refused chunk by
 // chunk, and the window stages it instead.
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { type FileHandle, open, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assert } from '@sluice/shared/errors.ts';
 import type { OutputFile, TableConfig } from '../contracts.ts';
 import { spellTime } from '../time-spelling.ts';
 import type { Database } from './duckdb.ts';
-import {
-  footerStart,
-  joinedTail,
-  PARQUET_MAGIC,
-  PARQUET_TAIL_BYTES,
-  type ParquetFile,
-} from './parquet-footer.ts';
+import { JoinedFiles, type WrittenFile, type WrittenPart } from './joined-files.ts';
 import type { CompiledTable } from './sql/compile.ts';
 import { fileFormat } from './sql/file-format.ts';
 import type { CompiledOutput } from './sql/outputs.ts';
@@ -27,14 +19,6 @@ import { literal } from './sql/types.ts';
 const ROWS_MIN = 16_384;
 
 export type PartitionValues = readonly (string | null)[];
-
-export interface WrittenFile {
-  readonly path: string;
-  readonly rows: number;
-  readonly bytes: number;
-  /** SHA-256, hex. */
-  readonly sha256: string;
-}
 
 export interface StraightOptions {
   readonly table: TableConfig;
@@ -54,14 +38,10 @@ interface Counted {
   readonly emitted: number;
 }
 
-interface WrittenPart {
-  readonly path: string;
-  readonly rows: number;
-}
-
 export class StraightRows {
   readonly #options: StraightOptions;
-  #parts: WrittenPart[] = [];
+  readonly #joined: JoinedFiles;
+  #hasRows = false;
   #named = 0;
   #values: PartitionValues | undefined;
   #over: boolean;
@@ -76,6 +56,8 @@ export class StraightRows {
   constructor(options: StraightOptions) {
     const { compiled, table } = options;
     this.#options = options;
+    const bytesMax = table.output.kind === 'parquet' ? table.output.objectBytes : undefined;
+    this.#joined = new JoinedFiles(options.directory, bytesMax ?? Infinity);
     this.#over = compiled.straight === undefined;
     if (table.partitionBy.every(({ kind }) => kind === 'ingest'))
       this.#values = table.partitionBy.map(() => null);
@@ -113,14 +95,24 @@ export class StraightRows {
       await rm(part.path);
       return false;
     }
-    this.#parts.push(part);
+    this.#keep(part);
     const [row] = await database.emptyRaw(straight.count);
-    const counted = { filtered: Number(row?.['filtered']), emitted: Number(row?.['emitted']) };
-    const last = this.#counted.get(database) ?? { filtered: 0, emitted: 0 };
-    this.#counted.set(database, counted);
-    this.filtered += counted.filtered - last.filtered - 1;
-    this.records += straight.isPlural ? counted.emitted - last.emitted - 1 : part.rows;
+    const { filtered, emitted } = this.#countedSince(database, row);
+    this.filtered += filtered;
+    this.records += straight.isPlural ? emitted : part.rows;
     return true;
+  }
+
+  #countedSince(database: Database, row: Record<string, unknown> | undefined): Counted {
+    const now = { filtered: Number(row?.['filtered']), emitted: Number(row?.['emitted']) };
+    const last = this.#counted.get(database) ?? { filtered: 0, emitted: 0 };
+    this.#counted.set(database, now);
+    return { filtered: now.filtered - last.filtered - 1, emitted: now.emitted - last.emitted - 1 };
+  }
+
+  #keep(part: WrittenPart): void {
+    this.#hasRows = true;
+    this.#joined.add(part);
   }
 
   /** Undefined where it is too early. */
@@ -133,6 +125,8 @@ export class StraightRows {
         return await this.#write(straight.select(this.#values, { ...chunk, isPlain }), database);
       } catch {
         this.#readsPlain &&= !isPlain;
+        // What it has counted does not count.
+        if (isPlain) this.#countedSince(database, (await database.rows(straight.count))[0]);
       }
     return 'refused';
   }
@@ -166,7 +160,7 @@ export class StraightRows {
     const values = table.partitionBy.map((_spec, i) => (row[`p${i}`] ?? null) as string | null);
     const part = await this.#write(output.selectRows(values), database);
     assert(part.rows === Number(row['n']), `${part.rows} rows written where ${row['n']} were staged`);
-    this.#parts.push(part);
+    this.#keep(part);
     this.records += Number(counts?.['emitted']);
     this.filtered += Number(counts?.['filtered']);
     for (const sql of compiled.createStaged) await database.run(sql);
@@ -175,87 +169,24 @@ export class StraightRows {
 
   /** Whether rows of these partition values were written here. */
   holds(values: PartitionValues): boolean {
-    return this.#parts.length > 0 && JSON.stringify(values) === JSON.stringify(this.#values);
+    return this.#hasRows && JSON.stringify(values) === JSON.stringify(this.#values);
   }
 
   get values(): PartitionValues | undefined {
-    return this.#parts.length > 0 ? this.#values : undefined;
+    return this.#hasRows ? this.#values : undefined;
   }
 
   /** All that was written here, and `staged` files of the same values behind it, as few files. */
-  async join(staged: readonly WrittenFile[]): Promise<WrittenFile[]> {
-    const { table, directory } = this.#options;
-    const bytesMax = (table.output.kind === 'parquet' ? table.output.objectBytes : undefined) ?? Infinity;
-    const parts = this.#parts;
-    this.#parts = [];
-    const files: WrittenFile[] = [];
-    let taken: Part[] = [];
-    let bytes = 0;
-    const end = async () => {
-      if (taken.length === 0) return;
-      files.push(await writeJoined(join(directory, `joined-${files.length}.parquet`), taken));
-      for (const { path } of taken) await rm(path);
-      taken = [];
-      bytes = 0;
-    };
-    for (const { path, rows } of [...parts, ...staged]) {
-      if (rows === 0) continue;
-      const part = await readPart(path, rows);
-      taken.push(part);
-      bytes += part.bodyBytes;
-      if (bytes >= bytesMax) await end();
-    }
-    await end();
-    return files;
+  async join(staged: readonly WrittenFile[]): Promise<readonly WrittenFile[]> {
+    for (const part of staged) this.#joined.add(part);
+    this.#hasRows = false;
+    return await this.#joined.end();
   }
-}
 
-interface Part extends ParquetFile {
-  readonly path: string;
-  readonly rows: number;
-}
-
-async function readPart(path: string, rows: number): Promise<Part> {
-  const file = await open(path);
-  try {
-    const { size } = await file.stat();
-    const tail = await readAt(file, size - PARQUET_TAIL_BYTES, PARQUET_TAIL_BYTES);
-    const start = footerStart(size, tail);
-    const footer = await readAt(file, start, size - PARQUET_TAIL_BYTES - start);
-    return { path, rows, footer, bodyBytes: start - PARQUET_MAGIC.length };
-  } finally {
-    await file.close();
+  /** Nothing is written any more. */
+  settled(): Promise<void> {
+    return this.#joined.settled();
   }
-}
-
-async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
-  const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(length), position });
-  assert(bytesRead === length, 'a Parquet file ends early');
-  return buffer;
-}
-
-async function writeJoined(path: string, parts: readonly Part[]): Promise<WrittenFile> {
-  const hash = createHash('sha256');
-  const target = await open(path, 'wx');
-  let bytes = 0;
-  const put = async (piece: Buffer) => {
-    hash.update(piece);
-    await target.writeFile(piece);
-    bytes += piece.length;
-  };
-  try {
-    await put(PARQUET_MAGIC);
-    for (const { path: from, bodyBytes } of parts) {
-      const start = PARQUET_MAGIC.length;
-      for await (const piece of createReadStream(from, { start, end: start + bodyBytes - 1 }))
-        await put(piece as Buffer);
-    }
-    await put(joinedTail(parts));
-  } finally {
-    await target.close();
-  }
-  const rows = parts.reduce((sum, part) => sum + part.rows, 0);
-  return { path, rows, bytes, sha256: hash.digest('hex') };
 }
 
 /** What the window says of files of one combination of partition values. */

@@ -31,6 +31,7 @@ import {
 } from './corrupt-batches.ts';
 import { type SchemaParts, SchemaWanted, WindowSchemas } from './decode/schemas.ts';
 import { type Database, openDatabase } from './duckdb.ts';
+import type { WrittenFile } from './joined-files.ts';
 import { setKeys } from './key-files.ts';
 import { type PartitionRows, partitionRows } from './partition-rows.ts';
 import { PlainValues } from './plain-values.ts';
@@ -43,7 +44,7 @@ import { fileFormat, rowGroupOptions } from './sql/file-format.ts';
 import type { CompiledOutput } from './sql/outputs.ts';
 import { plainForms } from './sql/plain-forms.ts';
 import type { StraightReading } from './sql/straight.ts';
-import { filesOf, StraightRows, type WrittenFile } from './straight-rows.ts';
+import { filesOf, StraightRows } from './straight-rows.ts';
 import { type JsonRules, jsonRules, strikeUnstrict } from './strict-json.ts';
 import { type WindowNews, windowNews } from './window-news.ts';
 
@@ -167,7 +168,7 @@ export class WindowTransform {
     const key = partitionKey(segment);
     let decoded = 0;
     let nextOffset = fromOffset;
-    this.#chunk.beginPart(segment.partition);
+    this.#chunk.beginPart(segment.partition, segment.topic);
     this.#schemas.from = segment;
     for (const piece of piecesOf(segment)) {
       const read = await this.#readWithSchemas(staged, piece, { told: decoded, nextOffset });
@@ -178,7 +179,7 @@ export class WindowTransform {
       this.#decodeMs += this.#clock.monotonicMs() - started;
       await this.#insertChunk();
       started = this.#clock.monotonicMs();
-      this.#chunk.beginPart(segment.partition);
+      this.#chunk.beginPart(segment.partition, segment.topic);
     }
     this.#decodeMs += this.#clock.monotonicMs() - started;
     this.#records.set(key, (this.#records.get(key) ?? 0) + decoded);
@@ -362,6 +363,7 @@ export class WindowTransform {
 
   async close(): Promise<void> {
     await this.#inserts.settled().catch(() => {});
+    await this.#straight.settled();
     this.#database.close();
     this.#chunk.free();
   }

@@ -1,14 +1,13 @@
 // What one table gets beside its windows, of its open gaps or of its history: segments, cut to what is
 // lacking, in windows of their own that are committed as fills. What another collector brings first is given
-// up here without harm; what may pass is tried again, and what somebody has to correct parks the table, as
-// for a window, or is let go where Kafka has it still. A segment is held until its window ends.
+// up here without harm; what may pass is tried again, what somebody has to correct is tried ever more rarely
+// and named, or is let go where Kafka has it still. A segment is held until its window ends.
 import { rm } from 'node:fs/promises';
 import { assert, describeError, isKind, SluiceError } from '@sluice/shared/errors.ts';
 import { commonRanges, type OffsetRange, withoutRanges } from '@sluice/shared/offset-range.ts';
 import { type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
 import { clipSegment, type Segment } from '@sluice/shared/segment.ts';
 import type { LedgerRange, TableConfig } from '../contracts.ts';
-import type { Parking } from '../table-upkeep.ts';
 import type { LaneOptions } from './lane.ts';
 import {
   addToWindow,
@@ -83,6 +82,9 @@ export class FillLane {
   #isResting = false;
   #restMs = REST_MS_MIN;
   #cancelRest = () => {};
+  /** Resolves when what is parked is told to try. */
+  #told: Promise<void> | undefined;
+  #endPark = () => {};
 
   constructor(options: LaneOptions, changed: () => void, task: FillTask = gapsOf(options)) {
     this.#options = options;
@@ -186,15 +188,6 @@ export class FillLane {
   }
 
   async #commit(window: OpenWindow): Promise<void> {
-    const parking = this.#options.writer.park();
-    try {
-      await this.#tryToCommit(window, parking);
-    } finally {
-      parking.end();
-    }
-  }
-
-  async #tryToCommit(window: OpenWindow, parking: Parking): Promise<void> {
     const { writer, transformer, clock, events } = this.#options;
     const [{ id: windowId, openedMs }, { signal }] = [window, this.#stopping];
     for (let delayMs = RETRY_MS_MIN; ; delayMs = Math.min(delayMs * 2, RETRY_MS_MAX)) {
@@ -223,22 +216,40 @@ export class FillLane {
         this.waitsFor = `fill: ${reason}`;
         const isRefused = isKind(error, 'reject');
         const rests = this.#task.isReadAgain && isRefused;
-        const retryMs = rests ? this.#restMs : delayMs;
-        if (isRefused && !rests) await this.#park(window, parking);
-        else events.transformWaits({ table: table.name, window: windowId, reason, retryMs });
-        if (rests) return this.#rest();
-        if (!isRefused) await clock.sleep(delayMs, signal);
+        if (isRefused && !rests) await this.#park(window, reason);
+        else {
+          const retryMs = rests ? this.#restMs : delayMs;
+          events.transformWaits({ table: table.name, window: windowId, reason, retryMs });
+          if (rests) return this.#rest();
+          await clock.sleep(delayMs, signal);
+        }
         window.table = this.#table;
       }
     }
   }
 
-  /** One that is given up meanwhile leaves the table parked until it is told to try, as a window does. */
-  async #park(window: OpenWindow, parking: Parking): Promise<void> {
-    const [told, reason] = [parking.untilTold(), `${this.waitsFor}; it is of ${rangesOf(window)}`];
-    this.waitsFor = undefined;
-    await parking.wait(reason);
-    if (window.state === 'given up') await told;
+  /**
+   * For what somebody has to correct: as long as a parked table waits, and no longer than until it is told to
+   * try, or given up. The table itself is not parked: its windows and its history go on.
+   */
+  async #park(window: OpenWindow, reason: string): Promise<void> {
+    const { clock, events, writer } = this.#options;
+    const [retryMs, over] = [this.#restMs, new AbortController()];
+    this.waitsFor = `fill: ${reason}; it is of ${rangesOf(window)}`;
+    this.#restMs = Math.min(retryMs * 2, REST_MS_MAX);
+    events.tableWaits({ table: window.table.name, state: 'parked', reason: this.waitsFor, retryMs });
+    const end = () => over.abort();
+    this.#endPark = end;
+    this.#told ??= writer
+      .park()
+      .untilTold()
+      .then(() => {
+        this.#told = undefined;
+        this.#endPark();
+      });
+    window.changed.add(end);
+    await clock.sleep(retryMs, AbortSignal.any([this.#stopping.signal, over.signal]));
+    window.changed.delete(end);
   }
 
   #rest(): void {

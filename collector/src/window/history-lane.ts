@@ -6,6 +6,7 @@ import { describeError, SluiceError } from '@sluice/shared/errors.ts';
 import { type OffsetRange, withoutRanges } from '@sluice/shared/offset-range.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { DeclaredPartition, LostHistory, TableConfig } from '../contracts.ts';
+import { readsTopic } from '../table-topics.ts';
 import { FillLane } from './fill-lane.ts';
 import type { LaneOptions } from './lane.ts';
 
@@ -56,7 +57,7 @@ export class HistoryLane {
   async begin(declared: readonly DeclaredPartition[]): Promise<void> {
     if (!this.isWanted) return;
     const { table, writer, events } = this.#options;
-    const read = declared.filter(({ topic, readsLog }) => readsLog && topic === table.topic);
+    const read = declared.filter(({ topic, readsLog }) => readsLog && readsTopic(this.#table, topic));
     for (const partition of read) this.#endOthers(partition);
     const fresh = read.filter((p) => writer.backfill(p) === undefined);
     try {

@@ -5,8 +5,8 @@ import { attachedTo, isOpen, type PartitionState, type SequencedTable } from './
 import type { StagingBudget, TopicStaging } from './staging-budget.ts';
 
 /**
- * Of the staging budget, what one topic may use where there are several: a table that waits cannot stop its
- * neighbours.
+ * Of the staging budget, what one topic may use where there are several, or all topics of one table: a table
+ * that waits cannot stop its neighbours.
  */
 const TOPIC_SHARE = 0.5;
 /** What was held flows again below this share of its limit. */
@@ -15,8 +15,8 @@ const RESUME_SHARE = 0.9;
 export interface HoldReasonOptions {
   readonly budget: StagingBudget;
   readonly staged: TopicStaging;
-  /** There are other topics beside it. */
-  hasNeighbours(): boolean;
+  /** All that some table reads. */
+  topics(): ReadonlySet<string>;
   tablesOf(topic: string): readonly SequencedTable[];
   statesOf(topic: string): readonly PartitionState[];
   /** Some stream has declared the partition and not revoked it. */
@@ -25,7 +25,8 @@ export interface HoldReasonOptions {
 
 /** Undefined while the topic flows. */
 export function holdReason(topic: string, isHeld: boolean, options: HoldReasonOptions): string | undefined {
-  for (const { lane } of attachedTo({ tables: options.tablesOf(topic) })) {
+  const tables = options.tablesOf(topic);
+  for (const { lane } of attachedTo({ id: { topic }, tables })) {
     const reason = lane.blocked();
     if (reason !== undefined) return reason;
   }
@@ -37,9 +38,8 @@ export function holdReason(topic: string, isHeld: boolean, options: HoldReasonOp
  * cut it cannot record.
  */
 function stuckReason(topic: string, options: HoldReasonOptions): string | undefined {
-  const stuck = attachedTo({ tables: options.tablesOf(topic) }).find(
-    ({ lane }) => lane.stuck() !== undefined,
-  );
+  const tables = options.tablesOf(topic);
+  const stuck = attachedTo({ id: { topic }, tables }).find(({ lane }) => lane.stuck() !== undefined);
   if (stuck === undefined) return undefined;
   const { lane } = stuck;
   const states = options.statesOf(topic);
@@ -53,11 +53,13 @@ function stuckReason(topic: string, options: HoldReasonOptions): string | undefi
 function shareReason(
   topic: string,
   isHeld: boolean,
-  { budget, staged, hasNeighbours }: HoldReasonOptions,
+  { budget, staged, topics, tablesOf }: HoldReasonOptions,
 ): string | undefined {
   const share = budget.bytesMax * TOPIC_SHARE * (isHeld ? RESUME_SHARE : 1);
-  const bytes = staged.bytes(topic);
-  return hasNeighbours() && bytes >= share
+  // Those that one table reads wait together: they have one share.
+  const together = new Set([topic, ...tablesOf(topic).flatMap(({ lane }) => lane.topics.all())]);
+  const bytes = [...together].reduce((sum, one) => sum + staged.bytes(one), 0);
+  return topics().size > together.size && bytes >= share
     ? `its share of staging is used: ${formatBytes(bytes)} wait`
     : undefined;
 }

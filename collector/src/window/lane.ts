@@ -14,6 +14,7 @@ import type {
 import type { Events } from '../events.ts';
 import type { FillLane } from './fill-lane.ts';
 import type { HistoryLane } from './history-lane.ts';
+import type { LaneTopics } from './lane-topics.ts';
 import type { StagedBytes } from './staging-budget.ts';
 
 export type CloseReason =
@@ -25,12 +26,14 @@ export type CloseReason =
   | 'gap'
   | 'truncated'
   | 'table removed'
+  | 'topics changed'
   /** Another collector has committed more of a partition than is staged here. */
   | 'overtaken';
 
 export interface TableLane {
   /** As it is for the windows that open now. */
   readonly table: TableConfig;
+  readonly topics: LaneTopics;
   /** From the next window on. Windows under way keep theirs, but for those of which nothing can be made. */
   configure(table: TableConfig): void;
   /** Takes nothing more, for good; what it has is written. */
@@ -91,6 +94,10 @@ export interface LaneStatus {
   readonly openConfigVersion: string | undefined;
   /** It was taken out of the config, and what it has is still written. */
   readonly isLeaving: boolean;
+  /** Its config names them since a while ago, and it has not opened them yet; none is left out. */
+  readonly topicsComing?: readonly string[];
+  /** Its config names them no more, and what came of them is still written. */
+  readonly topicsLeaving?: readonly string[];
   readonly windowsInFlight: number;
   /** Wall ms since which the oldest uncommitted segment is here; undefined while nothing waits. */
   readonly oldestStagedMs: number | undefined;

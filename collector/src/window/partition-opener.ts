@@ -6,6 +6,7 @@ import { describeError } from '@sluice/shared/errors.ts';
 import { idOf, type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { DeclaredPartition, TableWriter } from '../contracts.ts';
 import type { Events } from '../events.ts';
+import { readsTopic } from '../table-topics.ts';
 import type { SequencedTable } from './sequenced-partition.ts';
 import { resolveStart, type TablePlace } from './start-offset.ts';
 
@@ -30,7 +31,7 @@ export function createPartitionOpener(
 
   function siblingsOf(table: SequencedTable, partition: DeclaredPartition) {
     return tables
-      .filter((other) => other !== table && other.lane.table.topic === partition.topic)
+      .filter((other) => other !== table && other.lane.topics.all().includes(partition.topic))
       .map(({ writer }) => placeOf(writer, partition));
   }
 
@@ -41,7 +42,7 @@ export function createPartitionOpener(
 
   async function openIn(table: SequencedTable, partitions: readonly DeclaredPartition[]): Promise<void> {
     const { lane, writer } = table;
-    const ours = partitions.filter((p) => p.topic === lane.table.topic);
+    const ours = partitions.filter((p) => readsTopic(lane.table, p.topic));
     if (ours.length === 0) return;
     writer.follow(true);
     // Where others are when a table that cannot be read now is read at last says nothing: they went on.

@@ -54,7 +54,7 @@ export function newPartition(
   const fillable = {
     id,
     get fills() {
-      return attachedTo({ tables: tables() }).map(({ lane }) => lane.fills);
+      return attachedTo({ id, tables: tables() }).map(({ lane }) => lane.fills);
     },
   };
   return {
@@ -67,14 +67,19 @@ export function newPartition(
   };
 }
 
-/** Whether its topic waits for it. */
-export function isAttached({ lane }: SequencedTable): boolean {
-  return lane.detachedSinceMs() === undefined && !lane.isLeaving();
+/** Whether the topic waits for it. */
+export function isAttached({ lane }: SequencedTable, topic: string): boolean {
+  return lane.detachedSinceMs() === undefined && !lane.isLeaving() && lane.topics.takes(topic);
+}
+
+/** A topic, or a partition of it, and those that read it. */
+export interface TopicTables extends Pick<PartitionState, 'tables'> {
+  readonly id: Pick<PartitionId, 'topic'>;
 }
 
 /** The tables that it waits for. */
-export function attachedTo({ tables }: Pick<PartitionState, 'tables'>): readonly SequencedTable[] {
-  return tables.filter(isAttached);
+export function attachedTo({ id: { topic }, tables }: TopicTables): readonly SequencedTable[] {
+  return tables.filter((table) => isAttached(table, topic));
 }
 
 /** Acknowledged is what every table that the topic waits for has published. */
@@ -85,9 +90,10 @@ export function ackedOf(state: PartitionState): number {
   return acked.length === 0 ? 0 : Math.min(...acked);
 }
 
-/** A table that leaves has something on its way, or is the only one that says how far the topic is. */
+/** A table that leaves the topic has something on its way, or is the only one that says how far that is. */
 function isLastOf({ lane, writer }: SequencedTable, { id }: PartitionState, attached: SequencedTables) {
-  if (!lane.isLeaving() || lane.detachedSinceMs() !== undefined) return false;
+  const isLeaving = lane.isLeaving() || lane.topics.leaving().includes(id.topic);
+  if (!isLeaving || lane.detachedSinceMs() !== undefined) return false;
   return attached.length === 0 || (writer.acked(id) ?? 0) < (lane.next(id) ?? 0);
 }
 

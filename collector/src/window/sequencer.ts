@@ -55,6 +55,7 @@ export function createSequencer(options: SequencerOptions): Sequencer & TableCha
   const { budget, clock, events } = options;
   const partitions = new Map<string, PartitionState>();
   const statesOf = (topic: string) => [...partitions.values()].filter(({ id }) => id.topic === topic);
+  const statesIn = ({ topics: of }: TableLane) => of.all().flatMap(statesOf);
   const { tables, readersOf, tablesOf, readOf, topics } = tablesByTopic(options.tables);
   const staged = new TopicStaging(budget, updateHolds);
   const opener = createPartitionOpener(tables, events);
@@ -66,9 +67,8 @@ export function createSequencer(options: SequencerOptions): Sequencer & TableCha
   const waiting = new Map<AgentLink, readonly DeclaredPartition[]>();
   const book = { tables, partitions, waiting, clock };
   const detachments = createDetachments({ tablesOf, events, presses, hasOpened, moves });
-  const isHeld = (topic: string) => held.has(topic);
-  const backfills = new Backfills({ budget, clock, tables, partitions, events, isHeld });
-  const around = { budget, staged, tablesOf, statesOf, isWanted, hasNeighbours: () => topics().size > 1 };
+  const backfills = new Backfills({ ...book, ...{ budget, events, isHeld: (topic) => held.has(topic) } });
+  const around = { budget, staged, tablesOf, statesOf, isWanted, topics };
   /** One table has an item that the next does not have yet: where they are says nothing now. */
   let handing = false;
   tables.forEach(wire);
@@ -76,7 +76,7 @@ export function createSequencer(options: SequencerOptions): Sequencer & TableCha
   function wire({ lane, writer }: SequencedTable): void {
     lane.onChange(() => {
       review();
-      for (const { fills } of statesOf(lane.table.topic)) fills.look();
+      for (const { fills } of statesIn(lane)) fills.look();
     });
     writer.onStateMoved(review);
     writer.onAcked(announceAcked);
@@ -98,21 +98,19 @@ export function createSequencer(options: SequencerOptions): Sequencer & TableCha
     return [...wantedBy.values()].some((wanted) => wanted.has(partitionKey(id)));
   }
 
-  function hasOpened(table: SequencedTable): boolean {
-    const wanted = statesOf(table.lane.table.topic).filter(isWanted);
-    return opener.hasOpened(
-      table,
-      wanted.map(({ declared }) => declared),
-      review,
-    );
+  function hasOpened(table: SequencedTable, named: readonly string[]): boolean {
+    const wanted = named.flatMap(statesOf).filter(isWanted);
+    const partitionsOf = wanted.map(({ declared }) => declared);
+    return opener.hasOpened(table, partitionsOf, review);
   }
 
   /**
    * Other tables are waited for: streams go on where the first of them lacks something. One that was not
    * waited for may not know that its log was cut: then the agent is shown where all of them stand.
    */
-  function moves(topic: string, change: () => void): void {
-    const before = statesOf(topic)
+  function moves(moved: readonly string[], change: () => void): void {
+    const before = moved
+      .flatMap(statesOf)
       .filter(isOpen)
       .map((state) => ({ state, expected: expectedOf(state), attached: attachedTo(state).length }));
     change();
@@ -351,13 +349,9 @@ export function createSequencer(options: SequencerOptions): Sequencer & TableCha
     }
   }
 
-  function isFed({ table }: TableLane): boolean {
-    return statesOf(table.topic).some(({ links }) => links.size > 0);
-  }
-
-  /** Some stream waits for its commits: one that feeds it, or one that still holds spooled data of it. */
-  function isHeard({ table }: TableLane): boolean {
-    return statesOf(table.topic).some(({ hearers }) => hearers.size > 0);
+  /** Streams that may send it something; or that wait for its commits, since they did. */
+  function hasStreams(lane: TableLane, which: 'links' | 'hearers'): boolean {
+    return statesIn(lane).some((state) => state[which].size > 0);
   }
 
   function disconnected(link: AgentLink): void {
@@ -373,8 +367,8 @@ export function createSequencer(options: SequencerOptions): Sequencer & TableCha
       fills.look();
     }
     for (const { lane, writer } of tables) {
-      if (!isHeard(lane)) writer.follow(false);
-      if (!isFed(lane)) ending.closeSoon(lane, () => !isFed(lane));
+      if (!hasStreams(lane, 'hearers')) writer.follow(false);
+      if (!hasStreams(lane, 'links')) ending.closeSoon(lane, () => !hasStreams(lane, 'links'));
     }
   }
 
@@ -392,6 +386,6 @@ export function createSequencer(options: SequencerOptions): Sequencer & TableCha
     disconnected,
     room: () => budget.room(),
     historyWaits: (link, epoch) => backfills.waits(link, epoch),
-    ...createTableChanges({ ...book, tablesOf, wire, review, moves, announceAcked }),
+    ...createTableChanges({ ...book, ...{ tablesOf, readersOf, wire, review, moves, announceAcked } }),
   };
 }

@@ -1,6 +1,7 @@
-// Tables that come to a running sequencer, and tables that leave it. One that comes is not waited for until
-// it can be written and has opened its partitions; one that leaves takes nothing more, and what it has is
-// still waited for. A topic that nobody reads any more is refused by name.
+// Tables that come to a running sequencer, tables that leave it, and those that get other topics. What comes
+// is not waited for until the table can be written and has opened its partitions; of what leaves nothing more
+// is taken, and what is here of it is still waited for. A topic that nobody reads any more is refused by
+// name.
 import type { Clock } from '@sluice/shared/clock.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
 import type { AgentLink, DeclaredPartition } from '../contracts.ts';
@@ -10,9 +11,10 @@ import { isAttached, type PartitionState, type SequencedTable } from './sequence
 export function tablesByTopic(given: readonly SequencedTable[]) {
   /** Those of the config, and those that leave it and still write what they have. */
   const tables = [...given];
-  const readersOf = (topic: string) => tables.filter(({ lane }) => lane.table.topic === topic);
+  const readersOf = (topic: string) => tables.filter(({ lane }) => lane.topics.all().includes(topic));
   /** Those that take what comes. */
-  const tablesOf = (topic: string) => readersOf(topic).filter(({ lane }) => !lane.isLeaving());
+  const tablesOf = (topic: string) =>
+    readersOf(topic).filter(({ lane }) => !lane.isLeaving() && lane.topics.named().includes(topic));
   return {
     tables,
     readersOf,
@@ -24,7 +26,7 @@ export function tablesByTopic(given: readonly SequencedTable[]) {
         if (!ready) link.refused(topic, 'LINK_TOPIC_REFUSED', `no table reads topic '${topic}'`);
         return ready;
       }),
-    topics: () => new Set(tables.map(({ lane }) => lane.table.topic)),
+    topics: () => new Set(tables.flatMap(({ lane }) => lane.topics.all())),
   };
 }
 
@@ -36,6 +38,15 @@ export interface TableChanges {
    * with the reason.
    */
   remove(table: SequencedTable, graceMs: number): Promise<string | undefined>;
+  /**
+   * Runs `configure`, after which the table has other topics. Resolves as `remove` does, of those that it has
+   * no more.
+   */
+  changeTopics(
+    table: SequencedTable,
+    change: { readonly removed: readonly string[]; configure(): void },
+    graceMs: number,
+  ): Promise<string | undefined>;
 }
 
 export interface TableChangeOptions {
@@ -45,16 +56,17 @@ export interface TableChangeOptions {
   readonly waiting: Map<AgentLink, readonly DeclaredPartition[]>;
   readonly clock: Clock;
   tablesOf(topic: string): readonly SequencedTable[];
+  readersOf(topic: string): readonly SequencedTable[];
   /** Listens to the table's lane and writer. */
   wire(table: SequencedTable): void;
   review(): void;
-  /** Runs `change`, after which the topic waits for other tables, and tells the streams what follows. */
-  moves(topic: string, change: () => void): void;
+  /** Runs `change`, after which topics wait for other tables, and tells the streams what follows. */
+  moves(topics: readonly string[], change: () => void): void;
   announceAcked(moved: readonly PartitionId[]): void;
 }
 
 export function createTableChanges(options: TableChangeOptions): TableChanges {
-  const { tables, partitions, waiting, clock, tablesOf } = options;
+  const { tables, partitions, waiting, clock, tablesOf, readersOf } = options;
   const statesOf = (topic: string) => [...partitions.values()].filter(({ id }) => id.topic === topic);
 
   function refuse(topic: string): void {
@@ -72,18 +84,44 @@ export function createTableChanges(options: TableChangeOptions): TableChanges {
     }
   }
 
-  function letGo(table: SequencedTable): void {
-    tables.splice(tables.indexOf(table), 1);
-    const { topic } = table.lane.table;
-    const states = statesOf(topic);
-    if (tables.some(({ lane }) => lane.table.topic === topic)) {
-      options.announceAcked(states.map(({ id }) => id));
-      options.review();
+  /** Runs `change`, after which the table takes nothing more of these topics. */
+  function leaving(table: SequencedTable, topics: readonly string[], change: () => void): void {
+    const isRead = (topic: string) =>
+      tablesOf(topic).some((other) => other !== table && isAttached(other, topic));
+    const read = topics.filter(isRead);
+    for (const topic of topics) if (!read.includes(topic)) refuse(topic);
+    options.moves(read, change);
+  }
+
+  /** Nobody waits for the table any more for what there was of this topic. */
+  function letGo(topic: string): void {
+    if (readersOf(topic).length > 0) {
+      options.announceAcked(statesOf(topic).map(({ id }) => id));
       return;
     }
     // Nobody is told of a commit that no ledger holds.
     for (const [key, { id }] of partitions) if (id.topic === topic) partitions.delete(key);
     options.review();
+  }
+
+  /** What is here is committed and published; else with the reason. */
+  async function written({ lane, writer }: SequencedTable, graceMs: number): Promise<string | undefined> {
+    const stuck = Promise.withResolvers<string>();
+    const look = () => {
+      const reason = lane.stuck();
+      if (reason !== undefined) stuck.resolve(reason);
+    };
+    lane.onChange(look);
+    writer.onStateMoved(look);
+    look();
+    const late = new AbortController();
+    const reason = await Promise.race([
+      lane.detachedSinceMs() === undefined ? lane.drained().then(() => undefined) : undefined,
+      stuck.promise,
+      clock.sleep(graceMs, late.signal).then(() => 'its windows were not written in time'),
+    ]);
+    late.abort();
+    return reason;
   }
 
   return {
@@ -93,30 +131,29 @@ export function createTableChanges(options: TableChangeOptions): TableChanges {
       options.review();
     },
     async remove(table, graceMs) {
-      const { lane, writer } = table;
-      const { topic } = lane.table;
-      const isRead = tablesOf(topic).some((other) => other !== table && isAttached(other));
-      if (isRead) options.moves(topic, () => lane.leave());
-      else {
-        refuse(topic);
-        lane.leave();
+      const { lane } = table;
+      leaving(table, lane.topics.named(), () => lane.leave());
+      const reason = await written(table, graceMs);
+      tables.splice(tables.indexOf(table), 1);
+      for (const topic of lane.topics.all()) letGo(topic);
+      options.review();
+      return reason;
+    },
+    async changeTopics(table, { removed, configure }, graceMs) {
+      const { lane } = table;
+      leaving(table, removed, () => {
+        // No window has records of a topic that the config it opened with does not name.
+        lane.close('topics changed');
+        configure();
+      });
+      options.review();
+      if (removed.length === 0) return undefined;
+      const reason = await written(table, graceMs);
+      for (const topic of removed) {
+        lane.topics.forget(topic);
+        letGo(topic);
       }
-      const stuck = Promise.withResolvers<string>();
-      const look = () => {
-        const reason = lane.stuck();
-        if (reason !== undefined) stuck.resolve(reason);
-      };
-      lane.onChange(look);
-      writer.onStateMoved(look);
-      look();
-      const late = new AbortController();
-      const reason = await Promise.race([
-        lane.detachedSinceMs() === undefined ? lane.drained().then(() => undefined) : undefined,
-        stuck.promise,
-        clock.sleep(graceMs, late.signal).then(() => 'its windows were not written in time'),
-      ]);
-      late.abort();
-      letGo(table);
+      options.review();
       return reason;
     },
   };

@@ -15,6 +15,7 @@ import { partitionScheme } from '../partition-scheme.ts';
 import { FillLane } from './fill-lane.ts';
 import { HistoryLane } from './history-lane.ts';
 import type { CloseReason, LaneOptions, LaneStatus, TableLane } from './lane.ts';
+import { LaneTopics } from './lane-topics.ts';
 import {
   addToWindow,
   EARLY_TRANSFORM_BYTES,
@@ -66,7 +67,7 @@ export function createTableLane(options: LaneOptions): TableLane {
   }
 
   const [fills, history] = [new FillLane(options, changed), new HistoryLane(options, changed)];
-  const beside = [fills, history.fills];
+  const [topics, beside] = [new LaneTopics(table), [fills, history.fills]];
   const patience = new PatientTransform(options, stopping.signal);
   const unpublished = new UnpublishedWindows(writer);
 
@@ -325,6 +326,7 @@ export function createTableLane(options: LaneOptions): TableLane {
 
   function configure(changed: TableConfig): void {
     table = changed;
+    topics.configure(changed);
     fills.configure(changed);
     history.configure(changed);
     patience.configure(changed);
@@ -351,6 +353,7 @@ export function createTableLane(options: LaneOptions): TableLane {
       partitionedBy: partitionScheme(table.partitionBy),
       openConfigVersion: open?.table.configVersion,
       isLeaving: leaving,
+      ...topics.status(),
       oldestStagedMs: oldestStagedMs(),
       waitsFor: halted ?? patience.waitsFor ?? fills.waitsFor ?? history.fills.waitsFor,
       detachedSinceMs,
@@ -365,7 +368,7 @@ export function createTableLane(options: LaneOptions): TableLane {
       return table;
     },
     ...{ configure, leave, isLeaving: () => leaving },
-    ...{ next, place, stage, gap, cut, fills, history },
+    ...{ topics, next, place, stage, gap, cut, fills, history },
     close: (reason) => {
       close(reason);
       for (const lane of beside) lane.close();

@@ -3,6 +3,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadCollectorConfig } from '@sluice/collector/config.ts';
+import { topicsOf } from '@sluice/collector/table-topics.ts';
 import { createTransformer } from '@sluice/collector/transform/transformer.ts';
 import { orderSegments, windows } from '../orders/order-segments.ts';
 import type { OrderOptions } from '../orders/orders.ts';
@@ -25,6 +26,7 @@ export interface DecodeTransformAnswer extends Usage {
 const { collectorConfig, directory, orders } = programArguments<DecodeTransformArguments>();
 const { limits, tables } = loadCollectorConfig(collectorConfig);
 const [table] = tables;
+const [topic = ''] = table === undefined ? [] : topicsOf(table);
 if (table === undefined) throw new Error('the config has no table');
 const transformer = createTransformer({
   memoryBytesMax: limits.transformMemory,
@@ -38,7 +40,7 @@ const meter = new Meter();
 let count = 0;
 let decodeMs = 0;
 let sqlMs = 0;
-for (const segments of windows(orderSegments(table.topic, orders, Date.now()), table.windowBytesMax)) {
+for (const segments of windows(orderSegments(topic, orders, Date.now()), table.windowBytesMax)) {
   const window = join(directory, `window-${count++}`);
   mkdirSync(window, { recursive: true });
   meter.start();

@@ -120,6 +120,40 @@ test('nothing behind a swap is published before it, and it waits for all before 
   assert.deepEqual(await seen(store), [3, 4, 5, 6, ...REMADE]);
 });
 
+test('a swap waits for a window that its writer committed and left unpublished', async () => {
+  const { store, writer, clock } = await opened();
+  const other = writerOn(store, clock);
+  await other.load();
+  store.faults = (op, key) => (op === 'publish' && key.includes('/w5-') ? 'fails' : undefined);
+  other.commitWindow(windowOf(5, 6)).catch(() => {});
+  await settle();
+  other.close();
+  store.faults = () => undefined;
+  const swap = writer.swap(swapOf(store, { window: 1, carried: [2, 3], asOf: 2 }));
+  await settle();
+  assert.deepEqual(await seen(store), upTo(5));
+  await clock.advance(6_000);
+  await swap;
+  assert.deepEqual(await seen(store), [3, 4, 5, ...REMADE]);
+});
+
+test('a window waits for a swap before it that its writer committed and left unpublished', async () => {
+  const { store, writer, clock } = await opened();
+  const other = writerOn(store, clock);
+  await other.load();
+  store.faults = (op, key) => (op === 'createIfAbsent' && key.includes('.moved') ? 'fails' : undefined);
+  writer.swap(swapOf(store, { window: 1, carried: [2] })).catch(() => {});
+  await settle();
+  writer.close();
+  store.faults = () => undefined;
+  const window = other.commitWindow(windowOf(5, 6));
+  await settle();
+  assert.ok(![...store.objects.keys()].some((key) => key.startsWith('claims') && key.includes('/w5-')));
+  await clock.advance(6_000);
+  await window;
+  assert.deepEqual(await seen(store), [3, 4, 5, ...REMADE]);
+});
+
 for (const [step, operation, key] of [
   ['the entry', 'createIfAbsent', /ledger\/claims\/0+4\.json/],
   ['copying what came late', 'publish', /^claims\.rebuilt/],

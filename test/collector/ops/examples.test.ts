@@ -89,3 +89,20 @@ test('whatever else comes of the records is told, each by name', async () => {
   const results = await runTableExamples(directory, tables);
   for (const [i, [, what]] of told.entries()) assert.match(results[i]?.differences.join('; ') ?? '', what);
 });
+
+test('a record of an example may be of another of the table’s topics, and is of the first by name where none is said', async () => {
+  const table = {
+    topic: undefined,
+    topics: ['claims', 'appeals'],
+    partitionBy: [],
+    steps: [],
+    columns: { n: 'int' },
+  };
+  const records = ['{"n":1}', { json: { n: 2 }, topic: 'claims' }, { json: { n: 3 }, topic: 'appeals' }];
+  const rows = [
+    { n: 1, _topic: 'appeals', _offset: 0 },
+    { n: 2, _topic: 'claims', _offset: 1 },
+    { n: 3, _topic: 'appeals', _offset: 2 },
+  ];
+  assert.deepEqual(await differences({ records, rows }, table), []);
+});

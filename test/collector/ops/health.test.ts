@@ -69,6 +69,12 @@ const CASES: readonly (readonly [string, Partial<CollectorFacts>, string, readon
   ['all moves', {}, 'flowing', []],
   ['records of the present window', first({ lane: { oldestStagedMs: NOW - 90_000 } }), 'flowing', []],
   [
+    'topics that come and go',
+    first({ lane: { topicsComing: ['returns'], topicsLeaving: ['refunds'] } }),
+    'degraded',
+    [/claims has not opened topic returns yet/, /topic refunds leaves table claims/],
+  ],
+  [
     'records of many windows ago',
     first({ lane: { oldestStagedMs: NOW - 6 * MINUTE } }),
     'degraded',

@@ -218,7 +218,14 @@ test('records are set aside while two chunks are under way', async () => {
   const window = await opened();
   await add(window, 0);
   await add(window, 1);
-  const odd = { partition: 0, offset: 99, timestamp: 0, code: 'TOMBSTONE', raw: null } as const;
+  const odd = {
+    topic: 'claims',
+    partition: 0,
+    offset: 99,
+    timestamp: 0,
+    code: 'TOMBSTONE',
+    raw: null,
+  } as const;
   await window.inserts.aside((database) => database.appendOdd([odd]));
   await letGo(window, 0);
   await letGo(window, 1);

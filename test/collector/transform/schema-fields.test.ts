@@ -34,6 +34,26 @@ test('names that no column can have, more fields than a table takes and endless 
   assert.equal(node?.type, undefined, 'a message within itself has no end');
 });
 
+test('a type that stands in a column ever again is text before its fields are counted out', () => {
+  const many = (of: (i: number) => object) => Array.from({ length: 40 }, (_one, i) => of(i));
+  let schema: object = { type: 'record', name: 'T1', fields: [field('x', 'int')] };
+  for (let i = 2; i < 8; i++)
+    schema = {
+      type: 'record',
+      name: `T${i}`,
+      fields: [field('f', schema), ...many((n) => field(`f${n}`, `T${i - 1}`))],
+    };
+  const { columns } = columnsOf(avroFields(JSON.stringify(schema)));
+  assert.deepEqual(new Set(columns.map(({ type }) => type)), new Set(['string']));
+  const texts = Array.from({ length: 6 }, (_one, i) => {
+    const fields = Array.from({ length: 40 }, (_field, n) => `M${i} f${n} = ${n + 1};`).join(' ');
+    return `message M${i + 1} { ${fields} }`;
+  });
+  const text = `syntax = "proto3"; message M0 { int32 x = 1; } ${texts.join(' ')}`;
+  const shape = textSchema([{ name: 'm.proto', text }]).message('M6') ?? assert.fail();
+  assert.ok(messageFields(shape).every(({ type }) => type === undefined));
+});
+
 test('names of Avro types are found as decoders find them', () => {
   const schema = {
     type: 'record',

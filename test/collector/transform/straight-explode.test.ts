@@ -126,3 +126,19 @@ test('a filter in front of it takes whole records', async () => {
   assert.deepEqual(classes, counted(kept.length, TOTAL - kept.length));
   assert.deepEqual([read.rows, read.wrong], [kept.reduce((sum, n) => sum + (n % 3), 0), 0]);
 });
+
+test('a chunk that is in doubt once is counted once, and goes straight into its file all the same', async () => {
+  const filter = { filter: 'n % 2 = 0' };
+  // Behind thousands of records that the first try has counted.
+  const at = CHUNK - 10;
+  const value = `{"n":${at},"l":[{}]}`;
+  const { classes, groups } = await transform(
+    { steps: steps(filter, EXPLODE, { unnest: ['e'] }) },
+    { at, value },
+  );
+  const kept = Array.from({ length: TOTAL }, (_, n) => n).filter(
+    (n) => n % 2 === 0 && (n % 3 > 0 || n === at),
+  );
+  assert.deepEqual(classes, counted(kept.length, TOTAL - kept.length));
+  assert.equal(groups, CHUNKS + 1);
+});

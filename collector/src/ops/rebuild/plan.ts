@@ -36,6 +36,8 @@ export interface RebuildPlan {
   readonly windows: readonly PlannedWindow[];
   /** Of these, windows that only replays brought in. */
   readonly widenedBy: number;
+  /** Windows of the time whose records the source does not have yet: they stay as they are. */
+  readonly notYet: number;
   readonly replays: readonly number[];
   readonly before: Classes;
   /** Rows and objects that are replaced, those of the replays included. */
@@ -50,15 +52,23 @@ export interface RebuildPlan {
 export type Place = Pick<LedgerOutput, 'output' | 'partition'>;
 export type Entries = () => AsyncIterable<LedgerEntry>;
 
-export async function planOf(fold: Fold, entries: Entries, time: ChosenTime): Promise<RebuildPlan> {
+export interface Choice extends ChosenTime {
+  /** Whether the source is as far as the window. */
+  isThere(window: WindowEntry): boolean;
+}
+
+export async function planOf(fold: Fold, entries: Entries, choice: Choice): Promise<RebuildPlan> {
   const standing = new StandingObjects();
   const inTime = new Set<number>();
+  let notYet = 0;
   const replays: ReplayEntry[] = [];
   for await (const entry of entries()) {
     standing.add(entry);
     // What covers offsets without a record makes nothing.
-    if (isWindow(entry) && entry.classes.in > 0 && isIn(time, Date.parse(entry.openedAt)))
-      inTime.add(entry.sequence);
+    if (isWindow(entry) && entry.classes.in > 0 && isIn(choice, Date.parse(entry.openedAt))) {
+      if (choice.isThere(entry)) inTime.add(entry.sequence);
+      else notYet++;
+    }
     if (entry.kind === 'replay') replays.push(entry);
   }
   const { windows: chosen, replays: back } = widened(inTime, replays, standing);
@@ -77,6 +87,7 @@ export async function planOf(fold: Fold, entries: Entries, time: ChosenTime): Pr
   return {
     windows,
     widenedBy: chosen.size - inTime.size,
+    notYet,
     replays: [...back].toSorted((a, b) => a - b),
     before: sumOf(windows),
     replaced: { objects: outputs.length, rows: outputs.reduce((sum, { rows }) => sum + rows, 0) },

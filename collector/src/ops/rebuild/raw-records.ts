@@ -65,7 +65,8 @@ export class RawRecords {
         ? 'NULL::VARCHAR AS k, _key AS b'
         : '_key AS k, NULL::BLOB AS b';
     const place = '_partition::BIGINT AS p, _offset::BIGINT AS o, epoch_ms(_timestamp) AS t';
-    const where = `WHERE _partition = ${range.partition} AND _offset >= ${range.start} AND _offset < ${range.next}`;
+    const of = `_topic = ${literal(range.topic)} AND _partition = ${range.partition}`;
+    const where = `WHERE ${of} AND _offset >= ${range.start} AND _offset < ${range.next}`;
     const good = `SELECT ${place}, ${keys}, _headers::VARCHAR AS h, value AS v, NULL::VARCHAR AS code FROM ${filesOf(rows)} ${where}`;
     const bad =
       `SELECT ${place}, _key::VARCHAR AS k, NULL::BLOB AS b, _headers::VARCHAR AS h, raw AS v, code ` +

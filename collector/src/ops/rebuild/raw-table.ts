@@ -1,10 +1,11 @@
 // The raw table that a rebuild reads: which one serves, and which of its objects hold a range of offsets.
 // What it does not hold is told by name; nothing is taken for filtered that was never there.
 import { SluiceError } from '@sluice/shared/errors.ts';
-import { type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
+import { type PartitionId, partitionKey, partitionName, slotKey } from '@sluice/shared/position.ts';
 import type { LedgerRange, TableConfig } from '../../contracts.ts';
 import { type Fold, hasObjects } from '../../ledger/fold.ts';
 import { type StandingEntry, StandingObjects, type StandingOutput } from '../../ledger/standing-objects.ts';
+import { readsTopic, topicsOf, topicsText } from '../../table-topics.ts';
 import { readsBeside } from '../../transform/sql/compile.ts';
 import type { LakeReader } from '../lake-reader.ts';
 import { windowOfEntry } from '../verify/replays.ts';
@@ -18,17 +19,17 @@ export function rawTableOf(
   named: string | undefined,
 ): TableConfig {
   const near = tables.filter(
-    ({ name, topic, input }) =>
-      (named === undefined || name === named) &&
-      name !== table.name &&
-      topic === table.topic &&
-      input.kind === 'bytes',
+    (raw) =>
+      (named === undefined || raw.name === named) &&
+      raw.name !== table.name &&
+      topicsOf(table).every((topic) => readsTopic(raw, topic)) &&
+      raw.input.kind === 'bytes',
   );
   const judged = near.map((raw) => ({ raw, wrong: unfit(raw, table) }));
   const fit = judged.find(({ wrong }) => wrong === undefined);
   if (fit !== undefined) return fit.raw;
   const why = judged.map(({ raw, wrong }) => `${raw.name} ${wrong}`).join('; ');
-  const none = `the config has no table ${named ?? ''}${named === undefined ? '' : ' '}of format bytes for the topic ${table.topic}`;
+  const none = `the config has no table ${named ?? ''}${named === undefined ? '' : ' '}of format bytes for the ${topicsText(table)}`;
   throw new SluiceError('REBUILD_NO_SOURCE', why === '' ? none : why, { place: table.name });
 }
 
@@ -86,6 +87,14 @@ export class RawObjects {
     }
   }
 
+  /** Whether it is as far as these ranges: what it lacks below that will not come by itself. */
+  isAsFarAs(ranges: readonly (PartitionId & Span & Pick<LedgerRange, 'counts'>)[]): boolean {
+    return ranges.every(({ next, counts, ...id }) => {
+      const stands = this.#fold.partitions.get(partitionKey(id))?.next ?? Number.POSITIVE_INFINITY;
+      return counts.records === 0 || next <= stands;
+    });
+  }
+
   /** Every object that may hold records of the range. REBUILD_SOURCE_INCOMPLETE, REBUILD_REFUSED. */
   holding(range: PartitionId & Span): readonly StandingOutput[] {
     const windows = overlapping(this.#windows.get(partitionKey(range)) ?? [], range);
@@ -121,7 +130,7 @@ const nameOf = (range: PartitionId & Span) => `${partitionName(range)} [${range.
 const overlaps = (a: Span, b: Span) => a.start < b.next && b.start < a.next;
 
 function isTwin(a: LedgerRange, b: LedgerRange): boolean {
-  return a.partition === b.partition && a.topicId !== b.topicId && overlaps(a, b);
+  return slotKey(a) === slotKey(b) && a.topicId !== b.topicId && overlaps(a, b);
 }
 
 /** Of ranges in order that do not overlap each other. */

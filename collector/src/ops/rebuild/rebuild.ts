@@ -24,7 +24,7 @@ import type {
 } from '../../contracts.ts';
 import { fileName, outputLocation, partitionPrefix, rebuiltLocation } from '../../lake/object-keys.ts';
 import { StandingObjects } from '../../ledger/standing-objects.ts';
-import { placeKey, sumOf } from '../../ledger/swaps.ts';
+import { overtaken, placeKey, sumOf } from '../../ledger/swaps.ts';
 import { partitionScheme } from '../../partition-scheme.ts';
 import { type Database, openDatabase } from '../../transform/duckdb.ts';
 import type { LakeReader } from '../lake-reader.ts';
@@ -94,9 +94,12 @@ async function rebuildWindows(options: Options): Promise<Rebuilt> {
   const { table, tables, source, reader, time, writer, onPlanned } = options;
   assertMovable(table);
   const raw = rawTableOf(tables, table, source);
-  const { fold } = await reader.ledger(table.name);
-  const plan = await planOf(fold, () => reader.entries(table.name, fold.nextSequence), time);
   const objects = await RawObjects.read(reader, raw);
+  const { fold } = await reader.ledger(table.name);
+  const plan = await planOf(fold, () => reader.entries(table.name, fold.nextSequence), {
+    ...time,
+    isThere: ({ ranges }) => objects.isAsFarAs(ranges),
+  });
   for (const { entry } of plan.windows)
     for (const range of entry.ranges) if (range.counts.records > 0) objects.holding(range);
   const carried = await carriedOf(options, plan, plan.places);
@@ -229,6 +232,7 @@ async function swapIn(options: Options, { plan, made, source, writer }: Swapping
   const { publishedThrough: asOf } = writer.status();
   const { fold } = await reader.ledger(table.name);
   const through = fold.nextSequence - 1;
+  if (fold.lastReplay !== plan.after) throw overtaken(fold, plan.after);
   const carried = await carriedOf(options, plan, places);
   const movesNow = () => movesOf({ table, made, carried }, places);
   await copyCarried(options, movesNow(), asOf);

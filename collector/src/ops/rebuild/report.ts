@@ -15,6 +15,8 @@ export interface Rebuilt {
   readonly windows: number;
   /** Of these, windows that a replay brings in beside those of the time. */
   readonly widenedBy: number;
+  /** Windows of the time that stay as they are: the source does not have their records yet. */
+  readonly notYet: number;
   /** Replays whose rows are taken back into the windows. */
   readonly replays: readonly number[];
   /** When the first and the last of the windows were opened. */
@@ -40,7 +42,7 @@ interface Planned {
 }
 
 export function rebuiltOf({ table, plan, source, carried }: Planned): Rebuilt {
-  const { windows, widenedBy, replays, before, replaced, configVersions, places } = plan;
+  const { windows, widenedBy, notYet, replays, before, replaced, configVersions, places } = plan;
   const times = windows.map(({ entry }) => entry.openedAt).toSorted();
   const moves = [...places.values()].map(({ output, partition }) => {
     const values = partition.map(({ column, value }) => `${column}=${value ?? 'NULL'}`);
@@ -48,7 +50,7 @@ export function rebuiltOf({ table, plan, source, carried }: Planned): Rebuilt {
   });
   return {
     ...{ table: table.name, source, configVersion: table.configVersion, configVersions },
-    ...{ windows: windows.length, widenedBy, replays, before, replaced, carried },
+    ...{ windows: windows.length, widenedBy, notYet, replays, before, replaced, carried },
     openedAt: times[0] === undefined ? undefined : [times[0], times.at(-1) ?? times[0]],
     moves: moves.toSorted(),
     ...{ partitions: places.size, entry: undefined, after: undefined, made: 0 },
@@ -62,12 +64,16 @@ const counted = (n: number, what: string) => `${formatCount(n)} ${what}${n === 1
 
 export function formatPlan(so: Rebuilt): string {
   const { table, windows, openedAt, before, source, replaced, configVersion, configVersions } = so;
-  if (openedAt === undefined) return `${table}: no window was opened then: nothing to rebuild\n`;
+  const later =
+    so.notYet === 0 ? [] : [`  leaves ${counted(so.notYet, 'window')} that the ${source} does not have yet`];
+  if (openedAt === undefined)
+    return `${[`${table}: no window was opened then: nothing to rebuild`, ...later].join('\n')}\n`;
   const [first, last] = openedAt;
   const lines = [
     `${table}: ${counted(windows, 'window')} opened ${first} to ${last}, ${counted(before.in, 'record')}, from the ${source}`,
     `  with config version ${configVersion}; until now ${configVersions.join(', ')}`,
     `  replaces ${counted(replaced.objects, 'object')} with ${counted(replaced.rows, 'row')}: ${classesOf(before)}`,
+    ...later,
     ...(so.widenedBy === 0
       ? []
       : [`  ${counted(so.widenedBy, 'window')} of other times come in: a replay took records of both`]),

@@ -1,6 +1,7 @@
 // Chosen records in parts: what goes through the transform at a time, and stands in one ledger entry. A part
 // has few enough records, bytes and objects, and no two records of one partition and offset, so that those
 // that fail again can be told from the others.
+import { slotKey } from '@sluice/shared/position.ts';
 import {
   type ImpossibleReason,
   type OpenedObject,
@@ -56,7 +57,7 @@ export async function partFrom(task: RowsTask, quarantine: Quarantine, from: Pla
     making.begin(opened);
     for (let page = await pageOf(task, opened, row); page.length > 0; page = await pageOf(task, opened, row))
       for (const seen of page) {
-        if (isTaken(taken, seen.id.partition, seen.offset)) making.earlier++;
+        if (isTaken(taken, seen)) making.earlier++;
         else if (!making.add(seen)) return making.part({ object: index, row }, false);
         ({ row } = seen);
       }
@@ -84,7 +85,7 @@ class PartInMaking {
       addTo(this.impossible, impossible, 1);
       return true;
     }
-    const place = `${id.partition}:${offset}`;
+    const place = placeOf(id, offset);
     const isFull = this.#records === PART_RECORDS_MAX || this.#bytes + bytes > PART_BYTES_MAX;
     if (this.#records > 0 && (isFull || this.#places.has(place))) return false;
     this.#places.add(place);
@@ -106,6 +107,11 @@ class PartInMaking {
     const { impossible, earlier } = this;
     return { picks, records: this.#records, earlier, impossible, next, isLast };
   }
+}
+
+/** Where a record stands, as a key. */
+export function placeOf(id: { readonly topic: string; readonly partition: number }, offset: number): string {
+  return `${slotKey(id)}:${offset}`;
 }
 
 export function addTo<K>(counts: Map<K, number>, key: K, n: number): void {

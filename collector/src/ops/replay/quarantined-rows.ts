@@ -83,19 +83,19 @@ export async function pageOf(
   const bytes = ['raw', '_key']
     .filter((name) => columns.has(name))
     .map((name) => `coalesce(${name === 'raw' ? 'octet_length' : 'strlen'}(${identifier(name)}), 0)`);
-  const numbered = 'row_number() OVER (ORDER BY _partition, _offset) AS i';
-  const times = 'count(*) OVER (PARTITION BY _partition, _offset) AS n';
+  const numbered = 'row_number() OVER (ORDER BY _topic, _partition, _offset) AS i';
+  const times = 'count(*) OVER (PARTITION BY _topic, _partition, _offset) AS n';
   const rows = await database.rows(
-    `SELECT i, n, _partition AS p, _offset AS o, code, bytes FROM (SELECT *, ${numbered}, ${times}, ` +
+    `SELECT i, n, _topic AS c, _partition AS p, _offset AS o, code, bytes FROM (SELECT *, ${numbered}, ${times}, ` +
       `${bytes.join(' + ') || '0'} AS bytes FROM ${fileOf(path)}) ` +
       `WHERE i > ${after} AND ${selected} ORDER BY i LIMIT ${PAGE_ROWS_MAX}`,
   );
   return rows.map((row) => {
-    const [partition, offset] = [Number(row['p']), Number(row['o'])];
+    const [topic, partition, offset] = [String(row['c']), Number(row['p']), Number(row['o'])];
     const owners = object.ranges.filter(
-      (range) => range.partition === partition && range.start <= offset && offset < range.next,
+      (r) => r.topic === topic && r.partition === partition && r.start <= offset && offset < r.next,
     );
-    const id = owners[0] ?? { topic: '', topicId: '', partition };
+    const id = owners[0] ?? { topic, topicId: '', partition };
     const batch = WHOLE_BATCHES.includes(String(row['code'])) ? ('BATCH_UNREADABLE' as const) : undefined;
     const twin = owners.length === 1 && Number(row['n']) === 1 ? undefined : ('OFFSET_AMBIGUOUS' as const);
     const impossible = missing ?? batch ?? twin;
@@ -151,7 +151,7 @@ async function readRun(
   const beside = ['_key', '_headers'].map((name) => (columns.has(name) ? name : `NULL AS ${name}`));
   const rows = await database.rows(
     `SELECT _offset AS o, epoch_ms(_timestamp) AS t, raw, ${beside.join(', ')} FROM ${fileOf(path)} ` +
-      `WHERE _partition = ${first?.id.partition} AND _offset BETWEEN ${first?.offset} AND ${last?.offset} ` +
+      `WHERE _topic = ${literal(first?.id.topic ?? '')} AND _partition = ${first?.id.partition} AND _offset BETWEEN ${first?.offset} AND ${last?.offset} ` +
       `AND ${selected} ORDER BY _offset`,
   );
   return rows.flatMap((row) => {

@@ -54,25 +54,36 @@ export async function quarantineOf(entries: () => AsyncIterable<LedgerEntry>): P
 }
 
 /** Whether a replay has taken what stands there. Ranges must be in ascending order: `inOrder`. */
-export function isTaken(ranges: readonly ReplayedRange[], partition: number, offset: number): boolean {
+export function isTaken(
+  ranges: readonly ReplayedRange[],
+  { id, offset }: Pick<ChosenRow, 'id' | 'offset'>,
+): boolean {
   let [low, high] = [0, ranges.length];
   while (low < high) {
     const middle = (low + high) >>> 1;
     const range = ranges[middle];
     if (range === undefined) break;
-    const isBehind = range.partition < partition || (range.partition === partition && range.next <= offset);
-    if (isBehind) low = middle + 1;
+    const order = byPlace(range, id) || range.next - 1 - offset;
+    if (order < 0) low = middle + 1;
     else high = middle;
   }
   const found = ranges[low];
-  return found !== undefined && found.partition === partition && found.start <= offset;
+  return found !== undefined && byPlace(found, id) === 0 && found.start <= offset;
 }
 
 export function inOrder(ranges: readonly ReplayedRange[]): readonly ReplayedRange[] {
-  return ranges.toSorted((a, b) => a.partition - b.partition || a.start - b.start);
+  return ranges.toSorted((a, b) => byPlace(a, b) || a.start - b.start);
 }
 
-/** A quarantined record; `row` is its place in its object, in the order of (partition, offset). */
+type Place = Pick<PartitionId, 'topic' | 'partition'>;
+
+/** As quarantine objects are ordered: by topic, whose names are ASCII, then by partition. */
+function byPlace(a: Place, b: Place): number {
+  if (a.topic !== b.topic) return a.topic < b.topic ? -1 : 1;
+  return a.partition - b.partition;
+}
+
+/** A quarantined record; `row` is its place in its object, in the order of (topic, partition, offset). */
 export interface ChosenRow {
   readonly row: number;
   readonly id: PartitionId;
@@ -109,5 +120,5 @@ export function replayedOf(picks: readonly Picked[]): ReplayedObject[] {
 }
 
 function isSame(a: PartitionId, b: PartitionId): boolean {
-  return a.partition === b.partition && a.topicId === b.topicId;
+  return byPlace(a, b) === 0 && a.topicId === b.topicId;
 }

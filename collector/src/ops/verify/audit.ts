@@ -93,7 +93,9 @@ export async function auditTable(table: TableConfig, options: AuditOptions): Pro
   const audit: Audit = { table, reader, fold, outputs, nowMs, options, strays: [], pending, offsetsRead: 0 };
   const fills: string[] = [];
   const quarantine = seenOutput(audit, 'quarantine').definition;
-  const standing = await StandingObjects.of(reader.entries(table.name, fold.nextSequence));
+  // Where nothing was ever run again, every entry stands as it is.
+  const again = fold.lastReplay < 0 ? nothing() : reader.entries(table.name, fold.nextSequence);
+  const standing = await StandingObjects.of(again);
   const swaps = new SwapAudit(audit, { stored, standing });
   const replays = new ReplayAudit();
   let objects = 0;
@@ -132,6 +134,8 @@ export async function auditTable(table: TableConfig, options: AuditOptions): Pro
     weaker: [...unseen, ...pending],
   };
 }
+
+async function* nothing(): AsyncGenerator<never> {}
 
 const WITHOUT_PROVENANCE = "provenance is 'none': rows are counted, their offsets are not seen";
 

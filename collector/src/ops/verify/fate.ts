@@ -1,10 +1,11 @@
 // What became of one offset in one table: the entry that answers for it, its window, and the object and row
 // that hold it. The ledger is walked once; only the objects of the entry that answers are read.
-import { partitionName } from '@sluice/shared/position.ts';
+import { partitionKey, partitionName, slotKey } from '@sluice/shared/position.ts';
 import type { LedgerOutput, LedgerRange, WindowEntry } from '../../contracts.ts';
 import { type StandingEntry, StandingObjects } from '../../ledger/standing-objects.ts';
 import { isPlural } from '../../step-config.ts';
 import type { Database } from '../../transform/duckdb.ts';
+import { literal } from '../../transform/sql/types.ts';
 import { readerOf } from '../lake-reader.ts';
 import { type Finding, finding } from './findings.ts';
 import { type AskedOffset, wordsOn } from './ledger-word.ts';
@@ -105,10 +106,8 @@ async function ranAgain(
     const now = task.standing.now(replay);
     if (now === undefined) continue;
     const entry = windowOfEntry(now);
-    const { partition, topicId, offset } = taken;
-    const range = entry.ranges.find(
-      (r) => r.partition === partition && r.topicId === topicId && covers(r, offset),
-    );
+    const { offset } = taken;
+    const range = entry.ranges.find((r) => partitionKey(r) === partitionKey(taken) && covers(r, offset));
     if (range === undefined) continue;
     const found = await inWindow(task, { entry, range }, asked);
     const message = `run again: ${found.fate.message}`;
@@ -148,7 +147,7 @@ async function inWindow(
     if (standing.pending) waiting.push(output.finalKey);
     else if (!standing.stands) unread = true;
     if (!standing.stands || !hasOffsets(task, output)) continue;
-    const read = await rowsIn(task, { output, standing }, asked);
+    const read = await rowsIn(task, { entry, output, standing }, asked);
     rows.push(...read.rows);
     findings.push(...read.findings);
     unread ||= read.unread;
@@ -156,7 +155,7 @@ async function inWindow(
   const [row] = rows;
   const sum = rows.reduce((total, { times }) => total + times, 0);
   const copies = isPlural(task.table) ? manyTimes(rows) : sum;
-  const twins = entry.ranges.filter((r) => r.partition === range.partition && covers(r, asked.offset)).length;
+  const twins = entry.ranges.filter((r) => slotKey(r) === slotKey(range) && covers(r, asked.offset)).length;
   if (copies > twins) {
     const message = `${partitionName(range)} offset ${asked.offset} is there ${copies} times: in ${rows.map(({ key }) => key).join(' and ')}`;
     const place = { table: entry.table, place: `entry ${entry.sequence}` };
@@ -244,9 +243,10 @@ interface RowsRead {
 
 async function rowsIn(
   task: FateTask,
-  { output, standing }: { readonly output: LedgerOutput; readonly standing: Standing },
-  { partition, offset }: AskedOffset,
+  held: { readonly entry: WindowEntry; readonly output: LedgerOutput; readonly standing: Standing },
+  { topic, partition, offset }: AskedOffset,
 ): Promise<RowsRead> {
+  const { entry, output, standing } = held;
   const file = await fetched(task, output, standing);
   if (file === undefined) return { rows: [], findings: [], unread: true };
   const { definition } = seenOutput(task, output.output);
@@ -256,17 +256,22 @@ async function rowsIn(
     const { rows } = await task.database.select(
       `SELECT coalesce(max(n), 0), min(c) FROM (SELECT count(*) AS n, ${code} AS c ` +
         `FROM ${readerOf(definition, [file.path])} ` +
-        `WHERE _partition::BIGINT = ${partition} AND _offset::BIGINT = ${offset} ${numbered ? ' GROUP BY _row' : ''})`,
+        `WHERE ${ofTopic(entry, topic)}_partition::BIGINT = ${partition} AND _offset::BIGINT = ${offset} ${numbered ? ' GROUP BY _row' : ''})`,
     );
     const times = Number(rows[0]?.[0] ?? 0);
-    const held = { key: output.finalKey, output: output.output, times, code: rows[0]?.[1] ?? undefined };
-    return { rows: times === 0 ? [] : [held], findings: file.findings, unread: false };
+    const row = { key: output.finalKey, output: output.output, times, code: rows[0]?.[1] ?? undefined };
+    return { rows: times === 0 ? [] : [row], findings: file.findings, unread: false };
   } catch (error) {
     const findings = [...file.findings, unreadable(task.table.name, output, error)];
     return { rows: [], findings, unread: true };
   } finally {
     await task.reader.release(output.finalKey);
   }
+}
+
+/** Rows of an entry of one topic need not name it. */
+function ofTopic({ ranges }: WindowEntry, topic: string): string {
+  return ranges.every((range) => range.topic === topic) ? '' : `_topic = ${literal(topic)} AND `;
 }
 
 const covers = ({ start, next }: LedgerRange, offset: number) => start <= offset && offset < next;

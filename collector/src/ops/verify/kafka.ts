@@ -5,6 +5,7 @@ import { messageOf, SluiceError } from '@sluice/shared/errors.ts';
 import { partitionName } from '@sluice/shared/position.ts';
 import { z } from 'zod';
 import type { PartitionLog, TableConfig } from '../../contracts.ts';
+import { readsTopic, topicsOf } from '../../table-topics.ts';
 import type { TableVerdict } from './audit.ts';
 import { type Finding, finding } from './findings.ts';
 
@@ -86,15 +87,22 @@ export function compareWithKafka(
     partitions.map((p) => ({ ...p, agent })),
   );
   const standings = tables.flatMap(({ config, verdict }) => {
-    const asked = answers.filter(({ topic }) => topic === config.topic);
+    const asked = answers.filter(({ topic }) => readsTopic(config, topic));
     const known = verdict.partitions.map((p) => standingOf(verdict.table, p, asked));
     const isKnown = (a: Answer) =>
       verdict.partitions.some((p) => p.partition === partitionName(a) && p.topicId === a.topicId);
     const unopened = asked.filter((a) => !isKnown(a)).map((a) => unopenedStanding(verdict.table, a));
     const found = [...known, ...distinct(unopened)];
-    return found.length > 0 ? found : [unseenTopic(verdict.table, config.topic)];
+    const isFound = (topic: string) => found.some(({ partition }) => topicOfName(partition) === topic);
+    const unseen = topicsOf(config).filter((topic) => !isFound(topic));
+    return [...found, ...unseen.map((topic) => unseenTopic(verdict.table, topic))];
   });
   return { standings, findings: standings.flatMap(findingOf) };
+}
+
+/** `partitionName`, read. */
+function topicOfName(partition: string): string {
+  return partition.slice(0, partition.lastIndexOf('-'));
 }
 
 function standingOf(

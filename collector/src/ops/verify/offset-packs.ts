@@ -2,7 +2,8 @@
 // Pure.
 
 export interface OffsetRange {
-  readonly partition: number;
+  /** Of one partition of one topic: slots.ts. */
+  readonly slot: number;
   readonly start: number;
   readonly next: number;
 }
@@ -14,10 +15,10 @@ export function* packs(
 ): Generator<readonly OffsetRange[]> {
   let pack: OffsetRange[] = [];
   let room = offsetsMax;
-  for (const { partition, start, next } of united(ranges)) {
+  for (const { slot, start, next } of united(ranges)) {
     for (let from = start; from < next; ) {
       const to = Math.min(next, from + room);
-      pack.push({ partition, start: from, next: to });
+      pack.push({ slot, start: from, next: to });
       room -= to - from;
       from = to;
       if (room > 0) continue;
@@ -30,16 +31,16 @@ export function* packs(
 }
 
 /**
- * The same offsets by ascending partition and offset, where ranges of a topic that was created again overlap.
+ * The same offsets by ascending slot and offset, where ranges of a topic that was created again overlap.
  */
 function united(ranges: readonly OffsetRange[]): OffsetRange[] {
-  const sorted = ranges.toSorted((a, b) => a.partition - b.partition || a.start - b.start);
+  const sorted = ranges.toSorted((a, b) => a.slot - b.slot || a.start - b.start);
   const one: OffsetRange[] = [];
-  for (const { partition, start, next } of sorted) {
+  for (const { slot, start, next } of sorted) {
     const last = one.at(-1);
-    if (last !== undefined && last.partition === partition && start <= last.next)
+    if (last !== undefined && last.slot === slot && start <= last.next)
       one.splice(-1, 1, { ...last, next: Math.max(last.next, next) });
-    else one.push({ partition, start, next });
+    else one.push({ slot, start, next });
   }
   return one;
 }

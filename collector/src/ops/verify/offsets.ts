@@ -4,11 +4,12 @@
 // ranges of different entries do not overlap (the fold asserts it), so what holds inside each holds across
 // all.
 import { partitionName } from '@sluice/shared/position.ts';
-import type { LedgerOutput, TableDefinition, WindowEntry } from '../../contracts.ts';
+import type { LedgerOutput, LedgerRange, TableDefinition, WindowEntry } from '../../contracts.ts';
 import type { Database } from '../../transform/duckdb.ts';
 import { readerOf } from '../lake-reader.ts';
 import { type Finding, finding } from './findings.ts';
 import { type OffsetRange, packs } from './offset-packs.ts';
+import { type Slot, Slots } from './slots.ts';
 
 /** Measured: 330 MB in all; four times as many took 930 MB. A larger window is read once for each million. */
 export const OFFSETS_AT_ONCE_MAX = 1_000_000;
@@ -41,8 +42,8 @@ export interface EntryFiles {
 export interface Strays {
   readonly entry: number;
   readonly key: string;
-  /** undefined where the rows name none. */
-  readonly partition: number | undefined;
+  /** undefined where the rows name none that the entry could answer for. */
+  readonly at: Slot | undefined;
   readonly rows: number;
   readonly low: number;
   readonly high: number;
@@ -65,14 +66,17 @@ export async function countRows(
   return Number(rows[0]?.[0]);
 }
 
-export async function readOffsets(task: EntryFiles): Promise<OffsetsRead> {
+export async function readOffsets(files: EntryFiles): Promise<OffsetsRead> {
+  const slots = new Slots(files.entry.ranges);
+  const ranges = files.entry.ranges.map((range) => ({ ...range, slot: slots.of(range) }));
+  const task: Task = { ...files, slots, ranges };
   const seen = seenSql(task);
-  const held: Held = { byPartition: new Map(), emitted: 0, quarantined: 0 };
+  const held: Held = { bySlot: new Map(), emitted: 0, quarantined: 0 };
   const missing: string[] = [];
   const findings: Finding[] = [];
-  for (const pack of packs(task.entry.ranges, task.offsetsAtOnceMax)) {
+  for (const pack of packs(ranges, task.offsetsAtOnceMax)) {
     await gather(task, seen, pack);
-    const before = new Map(held.byPartition);
+    const before = new Map(held.bySlot);
     await count(task, held);
     findings.push(...(await duplicates(task)));
     if (namesMissing(task)) missing.push(...(await missingOf(task, pack, { before, held })));
@@ -85,8 +89,13 @@ export async function readOffsets(task: EntryFiles): Promise<OffsetsRead> {
   };
 }
 
+interface Task extends EntryFiles {
+  readonly slots: Slots;
+  readonly ranges: readonly (LedgerRange & OffsetRange)[];
+}
+
 interface Held {
-  readonly byPartition: Map<number, number>;
+  readonly bySlot: Map<number, number>;
   emitted: number;
   quarantined: number;
 }
@@ -95,24 +104,22 @@ const NO_ROWS =
   "SELECT NULL::BIGINT AS p, NULL::BIGINT AS o, 0 AS f, false AS r, 0 AS w, '' AS t WHERE false";
 
 /**
- * Partition, offset, number of the file, whether it is a row of a table, which of its record's rows, and the
+ * Slot, offset, number of the file, whether it is a row of a table, which of its record's rows, and the
  * output.
  */
-function seenSql({ files, rowsHaveOffsets, manyRows }: EntryFiles): string {
+function seenSql({ files, rowsHaveOffsets, manyRows, slots }: Task): string {
   const selects = files.flatMap(({ output, definition, path }, i) => {
     const isRow = output.output !== 'quarantine';
     if (isRow && !rowsHaveOffsets) return [];
     const number = isRow && manyRows ? '_row::BIGINT' : '0';
-    const columns = `_partition::BIGINT AS p, _offset::BIGINT AS o, ${i} AS f, ${isRow} AS r, ${number} AS w, '${output.output}' AS t`;
+    const columns = `${slots.sql} AS p, _offset::BIGINT AS o, ${i} AS f, ${isRow} AS r, ${number} AS w, '${output.output}' AS t`;
     return [`SELECT ${columns} FROM ${readerOf(definition, [path])}`];
   });
   return selects.length === 0 ? NO_ROWS : selects.join(' UNION ALL ');
 }
 
 function within(ranges: readonly OffsetRange[]): string {
-  const conditions = ranges.map(
-    ({ partition, start, next }) => `(p = ${partition} AND o >= ${start} AND o < ${next})`,
-  );
+  const conditions = ranges.map(({ slot, start, next }) => `(p = ${slot} AND o >= ${start} AND o < ${next})`);
   return conditions.length === 0 ? 'false' : conditions.join(' OR ');
 }
 
@@ -120,15 +127,15 @@ function within(ranges: readonly OffsetRange[]): string {
  * How often an offset may be there: more than once only where a topic that was created again has the same
  * numbers.
  */
-function timesSql({ ranges }: WindowEntry): string {
-  if (new Set(ranges.map(({ partition }) => partition)).size === ranges.length) return '1';
+function timesSql({ ranges }: Task): string {
+  if (new Set(ranges.map(({ slot }) => slot)).size === ranges.length) return '1';
   return `(${ranges.map((range) => `(${within([range])})::INTEGER`).join(' + ')})`;
 }
 
-async function gather({ database, entry }: EntryFiles, seen: string, pack: readonly OffsetRange[]) {
-  await database.run(
+async function gather(task: Task, seen: string, pack: readonly OffsetRange[]) {
+  await task.database.run(
     'CREATE OR REPLACE TEMP TABLE held AS SELECT *, least(n, times) AS counted FROM ' +
-      `(SELECT *, ${timesSql(entry)} AS times FROM (SELECT p, o, bool_and(r) AS r, min(f1) AS f1, max(f2) AS f2, ` +
+      `(SELECT *, ${timesSql(task)} AS times FROM (SELECT p, o, bool_and(r) AS r, min(f1) AS f1, max(f2) AS f2, ` +
       'coalesce(max(n) FILTER (r), 0) + coalesce(max(n) FILTER (NOT r), 0) AS n FROM ' +
       `(SELECT p, o, r, t, w, count(*) AS n, min(f) AS f1, max(f) AS f2 FROM (${seen}) ` +
       `WHERE ${within(pack)} GROUP BY p, o, r, t, w) GROUP BY p, o))`,
@@ -140,14 +147,14 @@ async function count({ database }: EntryFiles, held: Held): Promise<void> {
     'SELECT p, sum(counted), coalesce(sum(counted) FILTER (r), 0) FROM held GROUP BY p',
   );
   for (const [p, all, emitted] of rows) {
-    const partition = Number(p);
-    held.byPartition.set(partition, (held.byPartition.get(partition) ?? 0) + Number(all));
+    const slot = Number(p);
+    held.bySlot.set(slot, (held.bySlot.get(slot) ?? 0) + Number(all));
     held.emitted += Number(emitted);
     held.quarantined += Number(all) - Number(emitted);
   }
 }
 
-async function duplicates({ database, entry, files }: EntryFiles): Promise<Finding[]> {
+async function duplicates({ database, entry, files, slots }: Task): Promise<Finding[]> {
   const { rows } = await database.select(
     'SELECT p, o, n, f1, f2, count(*) OVER () FROM held WHERE n > times ' +
       `ORDER BY p, o LIMIT ${NAMED_MAX}`,
@@ -157,7 +164,7 @@ async function duplicates({ database, entry, files }: EntryFiles): Promise<Findi
   const key = (file: string | null | undefined) => files[Number(file)]?.output.finalKey;
   const named = rows.map(([p, o, n, f1, f2]) => {
     const where = f1 === f2 ? `in ${key(f1)}` : `in ${key(f1)} and ${key(f2)}`;
-    return `${nameOf(entry, Number(p))} offset ${o} ${n} times ${where}`;
+    return `${slots.name(Number(p))} offset ${o} ${n} times ${where}`;
   });
   const message = `${records(total)} more than once: ${named.join('; ')}${more(total, rows.length)}`;
   return [finding('OFFSET_DUPLICATED', placeOf(entry), message)];
@@ -173,27 +180,27 @@ function namesMissing({ entry, isComplete, rowsHaveOffsets }: EntryFiles): boole
 }
 
 async function missingOf(
-  { database, entry }: EntryFiles,
+  { database, slots }: Task,
   pack: readonly OffsetRange[],
   { before, held }: { readonly before: ReadonlyMap<number, number>; readonly held: Held },
 ): Promise<string[]> {
   const missing: string[] = [];
-  for (const [partition, ranges] of Map.groupBy(pack, (range) => range.partition)) {
+  for (const [slot, ranges] of Map.groupBy(pack, (range) => range.slot)) {
     const span = ranges.reduce((sum, { start, next }) => sum + next - start, 0);
-    const found = (held.byPartition.get(partition) ?? 0) - (before.get(partition) ?? 0);
+    const found = (held.bySlot.get(slot) ?? 0) - (before.get(slot) ?? 0);
     if (found >= span) continue;
     for (const { start, next } of ranges) {
       const { rows } = await database.select(
-        `SELECT range FROM range(${start}, ${next}) WHERE range NOT IN (SELECT o FROM held WHERE p = ${partition}) ` +
+        `SELECT range FROM range(${start}, ${next}) WHERE range NOT IN (SELECT o FROM held WHERE p = ${slot}) ` +
           `ORDER BY range LIMIT ${NAMED_MAX}`,
       );
-      missing.push(...rows.map(([offset]) => `${nameOf(entry, partition)} offset ${offset}`));
+      missing.push(...rows.map(([offset]) => `${slots.name(slot)} offset ${offset}`));
     }
   }
   return missing.slice(0, NAMED_MAX);
 }
 
-function judged(task: EntryFiles, held: Held, named: readonly string[]): Finding[] {
+function judged(task: Task, held: Held, named: readonly string[]): Finding[] {
   const { entry, isComplete, rowsHaveOffsets } = task;
   const { classes, ranges } = entry;
   const wrong: string[] = [];
@@ -203,7 +210,7 @@ function judged(task: EntryFiles, held: Held, named: readonly string[]): Finding
       ranges.reduce((sum, { counts }) => sum + counts.records, 0) - held.emitted - held.quarantined;
     const lost = unseen - classes.filtered - classes.merged;
     if (lost > 0) return [missingFinding(entry, lost, named)];
-    wrong.push(...partitionsOverfull(entry, held));
+    wrong.push(...partitionsOverfull(task, held));
     if (held.emitted !== classes.emitted)
       wrong.push(`${classes.emitted} records are emitted by the ledger and ${held.emitted} by the objects`);
   }
@@ -227,34 +234,29 @@ function missingFinding(entry: WindowEntry, lost: number, named: readonly string
 }
 
 /** More of a partition than its ranges count: what another partition lacks must not make up for it. */
-function partitionsOverfull({ ranges }: WindowEntry, held: Held): string[] {
-  return [...Map.groupBy(ranges, ({ partition }) => partition)].flatMap(([partition, [...own]]) => {
+function partitionsOverfull({ ranges }: Task, held: Held): string[] {
+  return [...Map.groupBy(ranges, ({ slot }) => slot)].flatMap(([slot, [...own]]) => {
     const counted = own.reduce((sum, { counts }) => sum + counts.records, 0);
-    const found = held.byPartition.get(partition) ?? 0;
+    const found = held.bySlot.get(slot) ?? 0;
     const [range] = own;
     if (range === undefined || found <= counted) return [];
     return [`${partitionName(range)}: the ledger counts ${counted} records and the objects hold ${found}`];
   });
 }
 
-async function straysOf({ database, entry, files }: EntryFiles, seen: string): Promise<Strays[]> {
+async function straysOf({ database, entry, files, slots, ranges }: Task, seen: string): Promise<Strays[]> {
   const { rows } = await database.select(
-    `SELECT f, p, count(*), min(o), max(o) FROM (${seen}) WHERE NOT coalesce(${within(entry.ranges)}, false) ` +
+    `SELECT f, p, count(*), min(o), max(o) FROM (${seen}) WHERE NOT coalesce(${within(ranges)}, false) ` +
       `GROUP BY f, p ORDER BY f, p LIMIT ${STRAYS_MAX}`,
   );
   return rows.map(([f, p, n, low, high]) => ({
     entry: entry.sequence,
     key: files[Number(f)]?.output.finalKey ?? '',
-    partition: p === null || p === undefined ? undefined : Number(p),
+    at: p === null || p === undefined ? undefined : slots.at(Number(p)),
     rows: Number(n),
     low: Number(low),
     high: Number(high),
   }));
-}
-
-function nameOf({ ranges }: WindowEntry, partition: number): string {
-  const range = ranges.find((r) => r.partition === partition);
-  return range === undefined ? `partition ${partition}` : partitionName(range);
 }
 
 const placeOf = ({ table, sequence }: WindowEntry) => ({ table, place: `entry ${sequence}` });

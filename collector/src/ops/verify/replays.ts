@@ -1,6 +1,6 @@
 // Replays under audit: each took records that a quarantine object of an earlier entry holds, and none that
 // another replay took. Its objects are then held to it as those of a window are to theirs.
-import { partitionName } from '@sluice/shared/position.ts';
+import { type PartitionId, partitionKey, partitionName, slotKey } from '@sluice/shared/position.ts';
 import type {
   LedgerEntry,
   ObjectsEntry,
@@ -13,6 +13,7 @@ import type {
 } from '../../contracts.ts';
 import type { StandingObjects } from '../../ledger/standing-objects.ts';
 import type { Database } from '../../transform/duckdb.ts';
+import { literal } from '../../transform/sql/types.ts';
 import { type LakeReader, readerOf } from '../lake-reader.ts';
 import { inOrder } from '../replay/taken.ts';
 import { type Finding, finding } from './findings.ts';
@@ -105,7 +106,8 @@ export class ReplayAudit {
 
 /** Of two ranges in order; those of one object share an offset only where they share a record. */
 function overlap(before: ReplayedRange | undefined, range: ReplayedRange): boolean {
-  return before?.partition === range.partition && range.start < before.next;
+  const isSame = before !== undefined && slotKey(before) === slotKey(range);
+  return isSame && range.start < before.next;
 }
 
 function takenTwice({ table, sequence }: ReplayEntry, { finalKey }: ReplayedObject, range: ReplayedRange) {
@@ -158,8 +160,8 @@ async function countIn(
     const asked = ranges
       .slice(from, from + RANGES_ASKED_MAX)
       .map(
-        ({ partition, start, next }) =>
-          `(_partition = ${partition} AND _offset >= ${start} AND _offset < ${next})`,
+        ({ topic, partition, start, next }) =>
+          `(_topic = ${literal(topic)} AND _partition = ${partition} AND _offset >= ${start} AND _offset < ${next})`,
       );
     const sql = `SELECT count(*) FROM ${readerOf(quarantine, [path])} WHERE ${asked.join(' OR ')}`;
     held += Number((await database.select(sql)).rows[0]?.[0]);
@@ -170,24 +172,22 @@ async function countIn(
 /** The replays that took a record of an entry's quarantine: one, or there is a finding. */
 export async function replaysOf(
   entries: AsyncIterable<LedgerEntry>,
-  { entry: from, topicId, partition, offset }: TakenRecord,
+  { entry: from, offset, ...id }: TakenRecord,
 ): Promise<readonly ReplayEntry[]> {
   const found: ReplayEntry[] = [];
   for await (const entry of entries) {
     if (entry.kind !== 'replay') continue;
     const ranges = entry.replayed.flatMap((object) => (object.entry === from ? object.ranges : []));
     const holds = ranges.some(
-      (r) => r.topicId === topicId && r.partition === partition && r.start <= offset && offset < r.next,
+      (r) => partitionKey(r) === partitionKey(id) && r.start <= offset && offset < r.next,
     );
     if (holds) found.push(entry);
   }
   return found;
 }
 
-export interface TakenRecord {
+export interface TakenRecord extends PartitionId {
   /** Number of the entry that put it into quarantine. */
   readonly entry: number;
-  readonly topicId: string;
-  readonly partition: number;
   readonly offset: number;
 }

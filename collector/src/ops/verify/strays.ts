@@ -1,7 +1,7 @@
 // Whose the records are that lie in an object of another entry: where an entry answers for them, readers see
 // them twice.
-import { partitionName } from '@sluice/shared/position.ts';
-import type { WindowEntry } from '../../contracts.ts';
+import { partitionName, slotKey } from '@sluice/shared/position.ts';
+import type { LedgerRange, WindowEntry } from '../../contracts.ts';
 import { isWindow } from '../../ledger/fold.ts';
 import { type Finding, finding } from './findings.ts';
 import type { Audited } from './objects.ts';
@@ -16,9 +16,9 @@ export async function strayFindings(
   for await (const entry of reader.entries(table.name, fold.nextSequence))
     if (isWindow(entry)) for (const stray of strays) own(owners, stray, entry);
   return strays.map((stray) => {
-    const { key: place, rows, partition, low, high, entry } = stray;
+    const { key: place, rows, at, low, high, entry } = stray;
     const what = `${rows === 1 ? '1 row' : `${rows} rows`} of ${
-      partition === undefined ? 'no partition' : `partition ${partition}, offsets ${low} to ${high},`
+      at === undefined ? 'no partition' : `${partitionName(at)}, offsets ${low} to ${high},`
     } outside the ranges of its entry ${entry}`;
     const owner = owners.get(stray);
     if (owner === undefined)
@@ -31,9 +31,9 @@ export async function strayFindings(
 /** The first other entry with a range that they reach into. */
 function own(owners: Map<Strays, string>, stray: Strays, { sequence, ranges }: WindowEntry): void {
   if (owners.has(stray) || sequence === stray.entry) return;
-  const range = ranges.find(
-    (r) => r.partition === stray.partition && r.start <= stray.high && stray.low < r.next,
-  );
+  const { at, high, low } = stray;
+  const isOf = (r: LedgerRange) => at !== undefined && slotKey(r) === slotKey(at);
+  const range = ranges.find((r) => isOf(r) && r.start <= high && low < r.next);
   if (range === undefined) return;
   owners.set(stray, `entry ${sequence} (${partitionName(range)} [${range.start}, ${range.next}))`);
 }

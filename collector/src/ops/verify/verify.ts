@@ -3,7 +3,9 @@
 // for.
 import { UsageError } from '@sluice/shared/command-line.ts';
 import type { TableConfig } from '../../contracts.ts';
+import { namesTopic, readsTopic, topicsOf } from '../../table-topics.ts';
 import { type Database, openDatabase } from '../../transform/duckdb.ts';
+import type { LakeReader } from '../lake-reader.ts';
 import type { QueryOptions } from '../query.ts';
 import { auditTable, type TableVerdict } from './audit.ts';
 import { type Fate, fatesOf } from './fate.ts';
@@ -64,29 +66,39 @@ export async function withKafka(
   return { ...verified, ok, kafka: standings, findings: [...verified.findings, ...findings] };
 }
 
-/** UsageError where no table reads the topic. */
-export function verifyOffset(given: VerifyOptions, asked: AskedOffset): Promise<Verification> {
+/** UsageError where no table reads the topic, or has read it. */
+export async function verifyOffset(given: VerifyOptions, asked: AskedOffset): Promise<Verification> {
   const options = { ...given, reader: given.reader.readingOnce() };
   const { reader, config, nowMs } = options;
-  const readers = tablesOf(options).filter(({ topic }) => topic === asked.topic);
+  const readers: TableConfig[] = [];
+  for (const table of tablesOf(options))
+    if (readsTopic(table, asked.topic) || (await hasRead(table, asked.topic, reader))) readers.push(table);
   if (readers.length === 0) {
-    const topics = [...new Set(config.tables.map(({ topic }) => topic))].join(', ');
+    const topics = [...new Set(config.tables.flatMap(topicsOf))].join(', ');
     throw new UsageError(
       `no such table reads the topic '${asked.topic}'; those of the config read ${topics}`,
     );
   }
   const fates: Fate[] = [];
-  return judged(
+  const found = await judged(
     { ...options, only: readers.map(({ name }) => name) },
     'offset',
     async (table, { database, findings }) => {
       const { fold } = await reader.ledger(table.name);
       const outputs = await outputsOf(table, options);
-      const found = await fatesOf({ table, reader, fold, outputs, nowMs, database }, asked);
-      fates.push(...found.fates);
-      findings.add(...found.findings);
+      const told = await fatesOf({ table, reader, fold, outputs, nowMs, database }, asked);
+      fates.push(...told.fates);
+      findings.add(...told.findings);
     },
-  ).then((found) => ({ ...found, fates }));
+  );
+  return { ...found, fates };
+}
+
+/** A table of several topics keeps the rows of those that were taken from it. */
+async function hasRead(table: TableConfig, topic: string, reader: LakeReader): Promise<boolean> {
+  if (!namesTopic(table)) return false;
+  const { fold } = await reader.ledger(table.name);
+  return [...fold.partitions.values()].some((partition) => partition.topic === topic);
 }
 
 function tablesOf({ config, only = [] }: VerifyOptions): readonly TableConfig[] {

@@ -2,7 +2,14 @@
 // Inside other values decimals and bytes are text, as nested columns read them. Pure.
 import { type NestedType, scalar } from '../../nested-type.ts';
 import { type AvroSchema, fullName, parse } from './avro.ts';
-import { eitherFields, type SchemaField, structOfFields, TYPED_LEVELS_MAX } from './schema-fields.ts';
+import {
+  eitherFields,
+  type FieldBudget,
+  type SchemaField,
+  structOfFields,
+  TYPED_FIELDS_MAX,
+  TYPED_LEVELS_MAX,
+} from './schema-fields.ts';
 
 type Members = Readonly<Record<string, unknown>>;
 
@@ -17,13 +24,14 @@ interface Scope {
   /** Names around this place: one that stands again has no end. */
   readonly around: readonly string[];
   readonly depth: number;
+  readonly budget: FieldBudget;
 }
 
 /** None where values are no records. SCHEMA_INVALID. */
 export function avroFields(schema: string, references: readonly string[] = []): readonly SchemaField[] {
   const names = new Map<string, Named>();
   for (const text of [...references, schema]) collect(parse(text), '', names);
-  return fieldsOf(parse(schema), { names, namespace: '', around: [], depth: 0 });
+  return fieldsOf(parse(schema), { names, namespace: '', around: [], depth: 0, budget: { left: 0 } });
 }
 
 /** Of a record, or of all records that a union may be. */
@@ -35,11 +43,12 @@ function fieldsOf(schema: AvroSchema, scope: Scope): readonly SchemaField[] {
   return recordFields(found.schema, found.scope);
 }
 
-function recordFields({ fields }: Members, scope: Scope): SchemaField[] {
-  const inner = { ...scope, depth: scope.depth + 1 };
-  return (fields as readonly { readonly name: string; readonly type: AvroSchema }[]).map(
-    ({ name, type }) => ({ name, type: typeOf(type, inner) }),
-  );
+function recordFields({ fields }: Members, { depth, ...scope }: Scope): SchemaField[] {
+  return (fields as readonly { readonly name: string; readonly type: AvroSchema }[]).map(({ name, type }) => {
+    const budget = depth === 0 ? { left: TYPED_FIELDS_MAX } : scope.budget;
+    const typed = --budget.left < 0 ? undefined : typeOf(type, { ...scope, budget, depth: depth + 1 });
+    return { name, type: typed };
+  });
 }
 
 /** A schema by its definition, with the names that it sees; undefined for a name that stands around it. */

@@ -3,7 +3,13 @@
 import { type NestedType, scalar } from '../../nested-type.ts';
 import { wellKnown } from './protobuf-known.ts';
 import type { FieldShape, MessageShape, ScalarName, ValueShape } from './protobuf-shape.ts';
-import { type SchemaField, structOfFields, TYPED_LEVELS_MAX } from './schema-fields.ts';
+import {
+  type FieldBudget,
+  type SchemaField,
+  structOfFields,
+  TYPED_FIELDS_MAX,
+  TYPED_LEVELS_MAX,
+} from './schema-fields.ts';
 
 const SCALARS: Readonly<Record<ScalarName, string>> = {
   double: 'double',
@@ -27,15 +33,20 @@ interface Place {
   /** Messages around this place: one that stands again has no end. */
   readonly around: readonly string[];
   readonly isInside: boolean;
+  readonly budget: FieldBudget;
 }
 
 export function messageFields(shape: MessageShape): readonly SchemaField[] {
-  return fieldsAt(shape, { around: [], isInside: false });
+  return fieldsAt(shape, { around: [], isInside: false, budget: { left: 0 } });
 }
 
-function fieldsAt(shape: MessageShape, { around, isInside }: Place): SchemaField[] {
-  const place = { around: [...around, shape.name], isInside };
-  return shape.fields.map((field) => ({ name: field.name, type: fieldType(field, place) }));
+function fieldsAt(shape: MessageShape, place: Place): SchemaField[] {
+  const around = [...place.around, shape.name];
+  return shape.fields.map((field) => {
+    const budget = place.around.length === 0 ? { left: TYPED_FIELDS_MAX } : place.budget;
+    const typed = --budget.left < 0 ? undefined : fieldType(field, { ...place, around, budget });
+    return { name: field.name, type: typed };
+  });
 }
 
 function fieldType({ value, holds }: FieldShape, place: Place): NestedType | undefined {
@@ -45,14 +56,15 @@ function fieldType({ value, holds }: FieldShape, place: Place): NestedType | und
   return holds === 'list' ? { kind: 'array', element: inner } : { kind: 'map', value: inner };
 }
 
-function valueType(value: ValueShape, { around, isInside }: Place): NestedType | undefined {
+function valueType(value: ValueShape, place: Place): NestedType | undefined {
+  const { around, isInside } = place;
   if (value.kind === 'enum') return scalar('string');
   if (value.kind === 'scalar')
     return scalar(value.scalar === 'bytes' && isInside ? 'string' : SCALARS[value.scalar]);
   const shape = value.shape();
   if (wellKnown(shape.name) !== undefined) return knownType(shape, isInside);
   if (around.includes(shape.name) || around.length >= TYPED_LEVELS_MAX) return undefined;
-  return structOfFields(fieldsAt(shape, { around, isInside: true }));
+  return structOfFields(fieldsAt(shape, { ...place, isInside: true }));
 }
 
 /** Of messages that stand for one value; undefined for those that may be anything. */
@@ -63,5 +75,5 @@ function knownType({ name, fields }: MessageShape, isInside: boolean): NestedTyp
   if (name === 'confluent.type.Decimal') return scalar('string');
   const [wrapped] = fields;
   if (!name.endsWith('Value') || wrapped?.value.kind !== 'scalar' || fields.length > 1) return undefined;
-  return valueType(wrapped.value, { around: [], isInside });
+  return valueType(wrapped.value, { around: [], isInside, budget: { left: 0 } });
 }

@@ -16,6 +16,14 @@ export interface Typed {
 /** Levels of a value that become types; a column of what is deeper is JSON text. */
 export const TYPED_LEVELS_MAX = 8;
 
+/** Fields inside one column, however often a type stands in it: a column of more is JSON text. */
+export const TYPED_FIELDS_MAX = 5_000;
+
+/** How many fields may still be inside a column. */
+export interface FieldBudget {
+  left: number;
+}
+
 /** undefined where one of them has no type, or their names are those of no struct. */
 export function structOfFields(fields: readonly SchemaField[]): NestedType | undefined {
   const names = new Set(fields.map(({ name }) => name.toLowerCase()));

@@ -2,8 +2,9 @@
 // filtered, and staged with the reason of those that failed; the good rows and the bad ones leave by two
 // COPYs. Pure and printable: `explain` shows exactly this.
 import type { TableConfig, TableSchemas } from '../../contracts.ts';
+import { namesTopic } from '../../table-topics.ts';
 import type { Field, FieldPlan } from './fields.ts';
-import { DELETED } from './metadata.ts';
+import { DELETED, placeColumns } from './metadata.ts';
 import { type CompiledOutput, compileOutput, countRecords } from './outputs.ts';
 import { GOOD, partitionProblems } from './partitions.ts';
 import type { PlannedOutput } from './pipes.ts';
@@ -108,6 +109,7 @@ function stagedColumns(context: Context, { staged }: PlannedOutput) {
   const { table, plan, needsKeys, needsHeaders, keepsDeleted } = context;
   const { key, headers } = table.record;
   const columns: StagedColumn[] = [
+    ...(namesTopic(table) ? [['_topic', 'VARCHAR'] as const] : []),
     ['_partition', 'INTEGER'],
     ['_offset', 'BIGINT'],
     ['_timestamp', 'TIMESTAMP'],
@@ -141,8 +143,8 @@ function insertStaged(context: Context, form: InsertForm): string[] {
   return pluralStatements({ plan, input, form, carry, finish, metadata, keepsDeleted, raw });
 }
 
-function metadataOf({ needsKeys, needsHeaders, keepsDeleted }: Context): string[] {
-  const metadata = ['_partition', '_offset', '_timestamp'];
+function metadataOf({ table, needsKeys, needsHeaders, keepsDeleted }: Context): string[] {
+  const metadata = [...placeColumns(table), '_timestamp'];
   if (needsKeys) metadata.push('_key');
   if (needsHeaders) metadata.push('_headers');
   if (keepsDeleted) metadata.push(DELETED);

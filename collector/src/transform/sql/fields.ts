@@ -7,7 +7,7 @@ import { explodesArrays } from '../../table-input.ts';
 import { avroDecoder } from '../decode/avro.ts';
 import { fileDecoder } from '../decode/decoders.ts';
 import { textPattern } from '../text-pattern.ts';
-import { DELETED, isCarried, isMetadata, metadataFields } from './metadata.ts';
+import { DELETED, isCarried, isMetadata, metadataFields, placeColumns, topicSql } from './metadata.ts';
 import { type Pipe, type PlannedOutput, waysOf } from './pipes.ts';
 import { planStep } from './steps/plan-step.ts';
 import { type Field, type PlannedStep, type Reference, type Scope, TEXT } from './steps/step.ts';
@@ -143,7 +143,8 @@ function scopeOf({ kind: step }: Step, planning: Planning): Scope {
   return {
     step,
     fields,
-    topic: table.topic,
+    topic: topicSql(table),
+    places: placeColumns(table),
     keepsDeleted: table.record.tombstones === 'keep',
     rowPath: plural ? ', __nth::VARCHAR' : '',
     plan: (steps, from) => planSteps(steps, from, planning),

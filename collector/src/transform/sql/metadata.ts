@@ -1,6 +1,7 @@
 // What is known of every record beside its value, as columns that steps may name and `provenance` writes.
 import type { Column, TableConfig } from '../../contracts.ts';
-import { type FieldType, parseType } from './types.ts';
+import { namesTopic, type TableTopics, topicsOf } from '../../table-topics.ts';
+import { type FieldType, literal, parseType } from './types.ts';
 
 export const METADATA: readonly string[] = [
   '_topic',
@@ -22,6 +23,16 @@ const CARRIED =
 export function isCarried(name: string): boolean {
   const lower = name.toLowerCase();
   return METADATA.includes(lower) || CARRIED.test(lower);
+}
+
+/** SQL of a record's topic: `column` where the table has several. */
+export function topicSql(table: TableTopics, column = '_topic'): string {
+  return namesTopic(table) ? column : literal(topicsOf(table)[0] ?? '');
+}
+
+/** What no two records have in common, in order; of one topic it is left out. */
+export function placeColumns(table: TableTopics): readonly string[] {
+  return [...(namesTopic(table) ? ['_topic'] : []), '_partition', '_offset'];
 }
 
 /** With the types that the table gives them. */

@@ -2,10 +2,10 @@
 // values of their partition, and what is left of the records. A table that makes one row of one record has
 // one of these; others are named.
 import type { Column, TableConfig } from '../../contracts.ts';
-import { DELETED, METADATA, metadataColumns } from './metadata.ts';
+import { DELETED, METADATA, metadataColumns, placeColumns, topicSql } from './metadata.ts';
 import { GOOD, partitionConditions, partitionValues, placeRows } from './partitions.ts';
 import type { PlannedOutput } from './pipes.ts';
-import { identifier, literal } from './types.ts';
+import { identifier } from './types.ts';
 
 /** SQL of one output; `rows` is the table itself. */
 export interface CompiledOutput {
@@ -46,7 +46,7 @@ export function compileOutput(whole: TableConfig, output: PlannedOutput): Compil
     partitionValues: partitionValues(table, source),
     select,
     selectRows: (values) => select(`${source} WHERE ${conditions(values)}`),
-    placeRows: placeRows(table, source, output.ofRecords),
+    placeRows: placeRows(table, source, output.ofRecords ? placeColumns(table) : []),
     selectPlaced: (part) => select(`placed WHERE part = ${part}`),
     columns: columns.map(({ name, type }) => ({ name, type: table.output.kind === 'csv' ? 'string' : type })),
     partitionColumns: table.partitionBy.map(({ column }) => ({ name: column, type: 'string' })),
@@ -80,7 +80,7 @@ function partitionsOf({ partitionBy }: TableConfig, { name, fields }: PlannedOut
 
 /** A deleted row says by its key what was deleted. */
 function provenanceColumns(table: TableConfig, manyRows: boolean): readonly Column[] {
-  const wanted: readonly string[] = { none: [], position: ['_partition', '_offset'], full: METADATA }[
+  const wanted: readonly string[] = { none: [], position: placeColumns(table), full: METADATA }[
     table.provenance
   ];
   const keepsDeleted = table.record.tombstones === 'keep';
@@ -120,7 +120,7 @@ function selectFrom({ table, name, columns }: Selected, from: string): string {
 /** Text formats spell timestamps so that every SerDe reads them. */
 function outputExpression(name: string, type: string, table: TableConfig): string {
   const column = identifier(name);
-  if (name === '_topic') return `${literal(table.topic)} AS _topic`;
+  if (name === '_topic') return `${topicSql(table)} AS _topic`;
   if (type === 'timestamp' && table.output.kind !== 'parquet')
     return `strftime(${column}, '%Y-%m-%d %H:%M:%S.%f') AS ${column}`;
   if (type.includes('<') && table.output.kind === 'csv') return `to_json(${column})::VARCHAR AS ${column}`;

@@ -42,17 +42,17 @@ export function partitionValues({ partitionBy }: TableConfig, from: string): str
 /**
  * `staged` → `placed`: the rows to write, those of one combination of values beside each other, and its
  * number `part` in the order of `partitionValues`, so that each combination is found without reading all the
- * others.
+ * others. `places`: where its records stand, if it is of records.
  */
-export function placeRows(table: TableConfig, from: string, ofRecords: boolean): string {
+export function placeRows(table: TableConfig, from: string, places: readonly string[]): string {
   const texts = table.partitionBy.map((spec, i) => `${partitionText(spec, partitionValue(spec))} AS p${i}`);
   const names = table.partitionBy.map((_spec, i) => `p${i}`);
-  const order = ofRecords ? ', _partition, _offset' : '';
+  const order = ['part', ...places].join(', ');
   const same = names.map((name) => `spelled.${name} IS NOT DISTINCT FROM parts.${name}`).join(' AND ');
   return (
     `CREATE OR REPLACE TEMP TABLE placed AS\nWITH spelled AS (SELECT *, ${texts.join(', ')} FROM ${from} WHERE ${GOOD}),\n` +
     `parts AS (SELECT ${names.join(', ')}, row_number() OVER (ORDER BY ${names.join(', ')}) AS part FROM (SELECT DISTINCT ${names.join(', ')} FROM spelled))\n` +
-    `SELECT spelled.* EXCLUDE (${names.join(', ')}), part FROM spelled JOIN parts ON ${same} ORDER BY part${order}`
+    `SELECT spelled.* EXCLUDE (${names.join(', ')}), part FROM spelled JOIN parts ON ${same} ORDER BY ${order}`
   );
 }
 

@@ -1,7 +1,8 @@
 // Records that a table could not take: how a problem is written down while SQL finds it, and the quarantine's
 // columns and SELECT that tell it to people, with or without the record itself.
 import type { Column, TableConfig } from '../../contracts.ts';
-import { metadataColumns } from './metadata.ts';
+import { namesTopic } from '../../table-topics.ts';
+import { metadataColumns, placeColumns, topicSql } from './metadata.ts';
 import { US } from './problems.ts';
 import { literal } from './types.ts';
 
@@ -67,12 +68,12 @@ export function selectQuarantine(table: TableConfig, { key, headers }: KeptBesid
     ([code, reason]) => `WHEN ${literal(code)} THEN ${literal(reason)}`,
   );
   return (
-    `SELECT ${literal(table.topic)} AS _topic, _partition, _offset, _timestamp${beside}, ${part(1)} AS code, ` +
+    `SELECT ${topicSql(table)} AS _topic, _partition, _offset, _timestamp${beside}, ${part(1)} AS code, ` +
     `nullif(${part(2)}, '') AS field, CASE ${part(1)} ${reasons.join(' ')} WHEN 'RULE_BROKEN' THEN ${rule} ELSE ${cast} END AS reason${raw}, ` +
     `${literal(table.configVersion)} AS config_version FROM (\n` +
-    `  SELECT _partition, _offset, _timestamp${staged}, __problem AS problem, __raw AS raw FROM staged WHERE __problem IS NOT NULL\n` +
-    `  UNION ALL SELECT p, o, CASE WHEN t BETWEEN 0 AND 9223372036854775 THEN make_timestamp(t * 1000) END${odd}, code, raw FROM odd\n` +
-    ') ORDER BY _partition, _offset'
+    `  SELECT ${placeColumns(table).join(', ')}, _timestamp${staged}, __problem AS problem, __raw AS raw FROM staged WHERE __problem IS NOT NULL\n` +
+    `  UNION ALL SELECT ${namesTopic(table) ? 'c, ' : ''}p, o, CASE WHEN t BETWEEN 0 AND 9223372036854775 THEN make_timestamp(t * 1000) END${odd}, code, raw FROM odd\n` +
+    `) ORDER BY ${placeColumns(table).join(', ')}`
   );
 }
 

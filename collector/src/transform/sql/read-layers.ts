@@ -2,11 +2,12 @@
 // columns, each with a check, by what the table's format is. Pure.
 import type { TableConfig } from '../../contracts.ts';
 import { explodesArrays } from '../../table-input.ts';
+import { namesTopic } from '../../table-topics.ts';
 import { type TextPattern, textPattern } from '../text-pattern.ts';
 import { type Reads, readAs, type Told, wantsToken } from './convert.ts';
 import { exactNumber, exactText } from './exact-text.ts';
 import type { FieldPlan, SourceField } from './fields.ts';
-import { DELETED, headersSql, keySql } from './metadata.ts';
+import { DELETED, headersSql, keySql, topicSql } from './metadata.ts';
 import { isProven, type PlainForms, type PlainReading, plainReading } from './plain-forms.ts';
 import { problem, US } from './problems.ts';
 import { type QuickLook, quickLook } from './quick-nested.ts';
@@ -66,9 +67,9 @@ export function inputLayer({ table, plan, marks, firstId, ...context }: Context)
   const nullOr = (column: string) => `nullif(${column}, ${literal(marks.nullMark)})`;
   const [keyValue, headersValue] = [keySql(table, nullOr('k')), headersSql(table, 'h')];
   return (
-    `unnested AS (SELECT p, unnest(o) AS o, unnest(t) AS t, ${split('v')} AS v, ${key}, ${headers}, ` +
+    `unnested AS (SELECT p, ${namesTopic(table) ? 'c, ' : ''}unnest(o) AS o, unnest(t) AS t, ${split('v')} AS v, ${key}, ${headers}, ` +
     `${original} FROM raw),\n` +
-    `input AS (SELECT ${literal(table.topic)} AS _topic, p AS _partition, o AS _offset, ` +
+    `input AS (SELECT ${topicSql(table, 'c')} AS _topic, p AS _partition, o AS _offset, ` +
     'CASE WHEN t BETWEEN 0 AND 9223372036854775 THEN make_timestamp(t * 1000) END AS _timestamp, ' +
     `${keyValue} AS _key, ${headersValue} AS _headers, ${keepsDeleted ? nullOr('v') : 'v'} AS __value, ` +
     `r AS __original${deleted}${numbered} FROM unnested WHERE o >= 0)`

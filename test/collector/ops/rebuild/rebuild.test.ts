@@ -2,9 +2,16 @@
 // and afterwards, wherever its rows were and wherever they go, and whoever writes the table meanwhile.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { ObjectStore } from '@sluice/collector/contracts.ts';
+import { createDirectoryObjectStore } from '@sluice/collector/lake/directory-object-store.ts';
 import { formatPlan, formatRebuilt } from '@sluice/collector/ops/rebuild/report.ts';
 import { verify, verifyOffset } from '@sluice/collector/ops/verify/verify.ts';
-import { CrashError, type Operation } from '../../../support/fake-object-store.ts';
+import {
+  CrashError,
+  type FakeObjectStore,
+  fakeObjectStore,
+  type Operation,
+} from '../../../support/fake-object-store.ts';
 import type { ManualClock } from '../../../support/manual-clock.ts';
 import {
   findingsOf,
@@ -16,10 +23,13 @@ import {
   swapsOf,
   value,
   writeBoth,
+  wrongDay,
   wronglyWritten,
 } from '../../../support/rebuilt-lake.ts';
 import { replayOn } from '../../../support/replayed-lake.ts';
+import { temporaryDirectory } from '../../../support/temp.ts';
 import { transformer } from '../../../support/verified-lake.ts';
+import { createWrittenLake } from '../../../support/written-lake.ts';
 
 const BEFORE = ['0 a', '1 a', '3 a', '4 b'];
 const AFTER = ['0 a', '1 c', '2 b', '3 a', '4 b'];
@@ -41,6 +51,16 @@ test('each record has one fate by the present config, in the partition where it 
   assert.deepEqual(await findingsOf(lake), []);
   const [table] = (await verify(optionsOf(lake), 'deep')).tables;
   assert.deepEqual([table?.in, table?.emitted, table?.quarantined, table?.offsetsRead], [6, 5, 1, 6]);
+});
+
+test('in a directory it is the same', async () => {
+  const store = createDirectoryObjectStore(temporaryDirectory()) as FakeObjectStore;
+  const lake = await wronglyWritten({}, {}, store);
+  await rebuildOn(lake);
+  assert.deepEqual(await seenBy(lake), AFTER);
+  await rebuildOn(lake, halfRight);
+  assert.deepEqual(await seenBy(lake), ['0 a', '1 c', '3 a', '4 b']);
+  assert.deepEqual(await findingsOf(lake), []);
 });
 
 test('it says what it reads and what it will replace before anything is made', async () => {
@@ -106,6 +126,28 @@ test('what is committed while it runs, before and after the swap, is neither los
   await late.flushPublished();
   await writeBoth(lake, value(9, 'a'), value(10, 'e'));
   assert.deepEqual(await seenBy(lake), ['0 a', '1 c', '10 e', ...meanwhile.slice(2), '9 a'].sort(byOffset));
+  assert.deepEqual(await findingsOf(lake), []);
+});
+
+test('what is committed between the last copy and the entry goes along as well', async () => {
+  const lake = await wronglyWritten();
+  const clock = lake.lake.readerOptions.clock as ManualClock;
+  const toMs = clock.wallMs() + 1;
+  await clock.advance(3_600_000);
+  await writeBoth(lake, value(6, 'a'));
+  let copies = 0;
+  const slow: ObjectStore = {
+    ...lake.store,
+    async publish(...args) {
+      await lake.store.publish(...args);
+      if (copies++ > 0) return;
+      await writeBoth(lake, value(7, 'a'), value(8, 'e'));
+      await lake.lake.writerOf('claims').flushPublished();
+    },
+  };
+  await rebuildOn(lake, rightDay, { time: { fromMs: undefined, toMs }, store: slow });
+  assert.equal(copies, 1);
+  assert.deepEqual(await seenBy(lake), [...AFTER, '6 a', '7 a', '8 e']);
   assert.deepEqual(await findingsOf(lake), []);
 });
 
@@ -180,6 +222,22 @@ test('rows of a replay go back into their windows, and are there once', async ()
   assert.deepEqual([left.run, left.failed], [1, { JSON_INVALID: 1 }]);
 });
 
+test('a replay that took records of windows of two times brings both in', async () => {
+  const lake = await wronglyWritten();
+  const clock = lake.lake.readerOptions.clock as ManualClock;
+  await clock.advance(3_600_000);
+  const fromMs = clock.wallMs();
+  await writeBoth(lake, value(6, 'a'), value(7.5, 'b'));
+  await replayOn(lake, rightDay);
+  const { windows, widenedBy, replays } = await rebuildOn(lake, rightDay, {
+    time: { fromMs, toMs: undefined },
+  });
+  assert.deepEqual([windows, widenedBy, replays.length], [2, 1, 1]);
+  // The window of 3 to 5 stays as it was.
+  assert.deepEqual(await seenBy(lake), [...AFTER, '6 a', '7 b']);
+  assert.deepEqual(await findingsOf(lake), []);
+});
+
 test('what a rebuild quarantines can be replayed, and rebuilt again with the replay', async () => {
   const lake = await wronglyWritten();
   await rebuildOn(lake, halfRight);
@@ -231,12 +289,26 @@ for (const [what, raw, tables, code] of [
     assert.deepEqual([swapsOf(lake).length, await seenBy(lake)], [0, seen]);
   });
 
-test('records that the raw table does not have yet are named before anything is made', async () => {
+test('windows that the raw table does not have yet stay as they are, and are counted', async () => {
   const lake = await wronglyWritten();
-  await lake.lake.write('claims', [value(6, 'a')]);
+  await lake.lake.write('claims', [value(6, 'a', 'z')]);
+  const rebuilt = await rebuildOn(lake);
+  assert.deepEqual([rebuilt.windows, rebuilt.notYet], [2, 1]);
+  assert.match(formatPlan(rebuilt), /leaves 1 window that the raw table claims_raw does not have yet/);
+  assert.deepEqual(await seenBy(lake), [...AFTER, '6 a']);
+  assert.deepEqual(await findingsOf(lake), []);
+});
+
+test('records that the raw table lacks for good are named before anything is made', async () => {
+  const store = fakeObjectStore();
+  const lake = { lake: await createWrittenLake(transformer, store, [wrongDay, rawTable]), store };
+  await lake.lake.write('claims', [value(0, 'a'), value(1, 'b')]);
+  const id = { topic: 'claims', topicId: '0'.repeat(32), partition: 0 };
+  await lake.lake.writerOf('claims_raw').open([{ ...id, leaderEpoch: 0, start: 2, why: 'latest' }]);
+  await writeBoth(lake, value(2, 'a'));
   await assert.rejects(rebuildOn(lake), {
     code: 'REBUILD_SOURCE_INCOMPLETE',
-    message: /claims-0 \[6, 7\) is not in it from offset 6 on/,
+    message: /claims-0 \[0, 2\) is not in it from offset 0 on/,
   });
   assert.ok(![...lake.store.objects.keys()].some((key) => key.startsWith('claims.rebuilt')));
 });

@@ -41,7 +41,7 @@ test('a record that is in the table and in its quarantine is there twice, and co
 test('a row that stands in an object of another window as well is there twice, and whose it is is said', async () => {
   assert.match(
     await withOffsets('3, 4, 2', 1),
-    /OFFSET_DUPLICATED claims\/.*: it holds 1 row of partition 0, offsets 2 to 2, outside the ranges of its entry 2: entry 1 \(claims-0 \[0, 3\)\) answers for them/,
+    /OFFSET_DUPLICATED claims\/.*: it holds 1 row of claims-0, offsets 2 to 2, outside the ranges of its entry 2: entry 1 \(claims-0 \[0, 3\)\) answers for them/,
   );
 });
 
@@ -78,13 +78,13 @@ test('where records were filtered, one that is missing besides is counted', asyn
 test('offsets that no entry answers for are found, and rows of a partition that was never opened', async () => {
   assert.match(
     await withOffsets('0, 2, 9'),
-    /OFFSET_OUT_OF_RANGE claims\/.*: it holds 1 row of partition 0, offsets 9 to 9, outside/,
+    /OFFSET_OUT_OF_RANGE claims\/.*: it holds 1 row of claims-0, offsets 9 to 9, outside/,
   );
   const { lake, store } = await written();
   store.objects.set(keysOf(store, 'claims/')[0] ?? '', await rows('0, 2', 7));
   assert.match(
     (await findings(lake)).join('\n'),
-    /OFFSET_OUT_OF_RANGE claims\/.*: it holds 2 rows of partition 7, offsets 0 to 2, outside/,
+    /OFFSET_OUT_OF_RANGE claims\/.*: it holds 2 rows of claims-7, offsets 0 to 2, outside/,
   );
 });
 
@@ -143,14 +143,14 @@ test('an object that is gone makes nobody say that its records are missing', asy
 test('packs hold every offset once and never more than the bound', () => {
   const range = fc
     .record({
-      partition: fc.integer({ min: 0, max: 2 }),
+      slot: fc.integer({ min: 0, max: 2 }),
       start: fc.nat(40),
       length: fc.integer({ min: 1, max: 30 }),
     })
-    .map(({ partition, start, length }) => ({ partition, start, next: start + length }));
-  const keysIn = (ranges: readonly { partition: number; start: number; next: number }[]) =>
-    ranges.flatMap(({ partition, start, next }) =>
-      Array.from({ length: next - start }, (_, i) => `${partition}:${start + i}`),
+    .map(({ slot, start, length }) => ({ slot, start, next: start + length }));
+  const keysIn = (ranges: readonly { slot: number; start: number; next: number }[]) =>
+    ranges.flatMap(({ slot, start, next }) =>
+      Array.from({ length: next - start }, (_, i) => `${slot}:${start + i}`),
     );
   fc.assert(
     fc.property(fc.array(range, { maxLength: 6 }), fc.integer({ min: 1, max: 25 }), (ranges, max) => {

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import type { SwapEntry } from '@sluice/collector/contracts.ts';
 import { formatVerification } from '@sluice/collector/ops/verify/report.ts';
 import { verify } from '@sluice/collector/ops/verify/verify.ts';
-import { CrashError } from '../../../support/fake-object-store.ts';
+import { CrashError, fakeObjectStore } from '../../../support/fake-object-store.ts';
 import type { ManualClock } from '../../../support/manual-clock.ts';
 import {
   findingsOf,
@@ -16,8 +16,11 @@ import {
   seenBy,
   value,
   writeBoth,
+  wrongDay,
   wronglyWritten,
 } from '../../../support/rebuilt-lake.ts';
+import { transformer } from '../../../support/verified-lake.ts';
+import { createWrittenLake } from '../../../support/written-lake.ts';
 
 const verified = ({ lake }: RebuiltLake, mode: 'shallow' | 'deep') =>
   verify({ ...lake.options, config: { tables: [rightDay, rawTable] } as never }, mode);
@@ -49,13 +52,30 @@ test('what a rebuild made that died before its entry is left behind, and nobody 
   assert.deepEqual([findings, tables[0]?.leftBehind, tables[0]?.swaps], [[], 6, []]);
 });
 
-test('a partition that the catalog has at its old place again is found, one without objects, too', async () => {
+test('a partition that the catalog has at its old place again is found, with objects or registered first by the move', async () => {
   const lake = await rebuilt();
   for (const key of lake.store.objects.keys())
     if (key.includes('.moved/claims/')) lake.store.objects.delete(key);
   const found = await findingsOf(lake, 'shallow');
   assert.equal(found.filter((f) => f.startsWith('PARTITION_MISPLACED claims.rebuilt/')).length, 2);
   assert.equal(found.filter((f) => f.startsWith('PARTITION_NOT_REGISTERED claims.rebuilt/')).length, 1);
+});
+
+test('a partition that nothing is left in is found at its old place, where readers see what has moved on', async () => {
+  const store = fakeObjectStore();
+  const lake = { lake: await createWrittenLake(transformer, store, [wrongDay, rawTable]), store };
+  await writeBoth(lake, value(0, 'old', 'new'));
+  await rebuildOn(lake);
+  assert.deepEqual([await seenBy(lake), await findingsOf(lake)], [['0 new'], []]);
+  for (const [key, bytes] of store.objects)
+    if (key.includes('.moved/claims/') && bytes.includes('day=old')) store.objects.delete(key);
+  assert.deepEqual(await seenBy(lake), ['0 new', '0 old']);
+  const [found, ...others] = await findingsOf(lake, 'shallow');
+  assert.match(
+    found ?? '',
+    /^PARTITION_MISPLACED claims\.rebuilt\/.*day=old\/: the catalog has .* at claims\/day=old\/$/,
+  );
+  assert.deepEqual(others, []);
 });
 
 test('an object of a rebuild that is gone, or other bytes, is found as any other', async () => {

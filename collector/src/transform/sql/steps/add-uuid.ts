@@ -1,7 +1,6 @@
 // add_uuid: a UUID (version 8, RFC 9562) of where the record stands in Kafka and of its timestamp, so that
 // the same record has the same one whenever it is read.
 import type { StepOf } from '../../../step-config.ts';
-import { literal } from '../types.ts';
 import { type PlannedStep, rowStep, type Scope, sure, TEXT, withColumns } from './step.ts';
 
 export function planAddUuid({ column }: StepOf<'add_uuid'>, scope: Scope): PlannedStep {
@@ -10,9 +9,9 @@ export function planAddUuid({ column }: StepOf<'add_uuid'>, scope: Scope): Plann
   return rowStep(withColumns(scope.fields, [{ name: column, type: TEXT, computed }]));
 }
 
-/** SQL of the UUID; `rowPath`, behind a comma, tells rows of one record apart. */
+/** SQL of the UUID; `topic` is SQL, too; `rowPath`, behind a comma, tells rows of one record apart. */
 export function uuidOfRow(topic: string, rowPath: string): string {
-  const digest = `md5(concat_ws(' ', ${literal(topic)}, _partition, _offset, epoch_us(_timestamp)${rowPath}))`;
+  const digest = `md5(concat_ws(' ', ${topic}, _partition, _offset, epoch_us(_timestamp)${rowPath}))`;
   return `list_transform([${digest}], lambda __d: ${uuidOf('__d')})[1]`;
 }
 

@@ -1,7 +1,6 @@
 // sql: the way out. One SELECT over the good rows of a window, called `rows`; what it gives must be of the
 // types that the config declares. It sees that table and nothing else: no file, no setting, no key.
 import type { StepOf } from '../../../step-config.ts';
-import { METADATA } from '../metadata.ts';
 import { GOOD } from '../partitions.ts';
 import { identifier } from '../types.ts';
 import type { PlannedStep, Scope } from './step.ts';
@@ -9,10 +8,7 @@ import type { PlannedStep, Scope } from './step.ts';
 export function planSql(step: StepOf<'sql'>, scope: Scope): PlannedStep {
   const query = scope.query(step.query);
   const fields = step.columns.map(({ column, type }) => ({ name: column, type: scope.type(type, column) }));
-  const seen = [
-    ...scope.fields.map(({ name }) => identifier(name)),
-    ...METADATA.filter((name) => ['_partition', '_offset', '_timestamp'].includes(name)),
-  ];
+  const seen = [...scope.fields.map(({ name }) => identifier(name)), ...scope.places, '_timestamp'];
   const from = (table: string) =>
     `WITH rows AS (SELECT ${seen.join(', ')} FROM ${table} WHERE ${GOOD}), __made AS (${query}\n)`;
   const types = fields.map(

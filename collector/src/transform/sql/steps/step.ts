@@ -117,7 +117,10 @@ export interface Scope {
   problem(message: string): void;
   /** SQL of the two halves of an HMAC key, from a file that is read when a window opens. */
   secret(keyFile: string): { readonly inner: string; readonly outer: string };
+  /** SQL of the record's topic. */
   readonly topic: string;
+  /** Columns that tell records of a window apart. */
+  readonly places: readonly string[];
   /** Some rows are the marks of deletions. */
   readonly keepsDeleted: boolean;
   /** SQL, behind a comma, of where a row stands among those of its record; empty where each has one. */

@@ -1,0 +1,109 @@
+// A mapping that wrote wrong rows, corrected, and its windows made again from a raw table, with real programs
+// over an emulated S3 and Glue: while records flow, each is in the table once, in the partition that the
+// catalog has, as Glue's and S3's own answers say.
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import type { Rebuilt } from '@sluice/collector/ops/rebuild/report.ts';
+import { type Ministack, startMinistack } from '@sluice/deploy/local/ministack.ts';
+import { ensureMinistack } from '@sluice/deploy/local/ministack-venv.mjs';
+import type { Site } from '@sluice/deploy/local/site.ts';
+import { parse, stringify } from 'yaml';
+import { assertExactlyOnce } from '../support/oracles.ts';
+import { type Journey, query, startJourney, untilAcknowledged, verified } from './journey-fixture.ts';
+
+const TOPIC = 'claims';
+const REGION = 'us-east-1';
+const BEFORE = 300;
+const MEANWHILE = 150;
+let journey: Journey;
+let aws: Ministack;
+let site: Site;
+
+const raw = {
+  name: 'claims_raw',
+  topic: TOPIC,
+  format: 'bytes',
+  provenance: 'full',
+  window: { every: '1s' },
+};
+
+/** Rows are partitioned by the field that is read as `kind`. */
+const table = (kind: string) => ({
+  name: 'claims',
+  topic: TOPIC,
+  format: 'json',
+  provenance: 'full',
+  window: { every: '1s' },
+  columns: { n: 'int', wrong: 'string', right: 'string' },
+  steps: [
+    {
+      apply_mapping: [
+        ['n', 'int', 'n', 'int'],
+        [kind, 'string', 'kind', 'string'],
+      ],
+    },
+  ],
+  partitionBy: [{ field: 'kind' }],
+});
+
+before(async () => {
+  await ensureMinistack();
+  [journey, aws] = await Promise.all([startJourney(), startMinistack()]);
+  await fetch(`${aws.endpoint}/lake`, { method: 'PUT' });
+  await journey.createTopics(3, TOPIC);
+  const endpoints = { s3Endpoint: aws.endpoint, glueEndpoint: aws.endpoint };
+  const lake = { store: 's3://lake/acme', catalog: 'glue', database: 'acme', region: REGION, ...endpoints };
+  const tables = [table('wrong'), raw];
+  site = await journey.site('rebuild', { topics: [TOPIC], tables, lake, environment: aws.environment });
+  await site.collector.start();
+  await site.agent.start();
+});
+
+after(async () => {
+  await site?.agent.stop();
+  await site?.collector.stop();
+  await Promise.all([journey?.stop(), aws?.stop()]);
+});
+
+function produce(from: number, to: number): Promise<void> {
+  const messages = Array.from({ length: to - from }, (_, i) => {
+    const n = from + i;
+    const value = JSON.stringify({ n, wrong: `w${n % 2}`, right: `r${n % 3}` });
+    return { key: `key-${n}`, value, headers: { n: String(n) }, partition: n % 3 };
+  });
+  return journey.produce(TOPIC, messages);
+}
+
+test('a wrong mapping is corrected, and its windows are made again, while records flow', async () => {
+  await produce(0, BEFORE);
+  await untilAcknowledged(site, 'claims', BEFORE);
+  await untilAcknowledged(site, 'claims_raw', BEFORE);
+  const kinds = 'select distinct kind from claims order by 1';
+  assert.deepEqual(
+    (await query(site, kinds)).map(({ kind }) => kind),
+    ['w0', 'w1'],
+  );
+
+  const config = parse(readFileSync(site.collector.configFile, 'utf8')) as { tables: object[] };
+  writeFileSync(site.collector.configFile, stringify({ ...config, tables: [table('right'), raw] }));
+  await site.collector.stop();
+  await site.collector.start();
+  const rebuild = () => site.collector.command(['rebuild', 'claims', '--all', '--json']);
+  const [{ code, output }] = await Promise.all([rebuild(), produce(BEFORE, BEFORE + MEANWHILE)]);
+  assert.equal(code, 0, output);
+  const [rebuilt] = JSON.parse(output.slice(output.indexOf('[\n'))) as [Rebuilt];
+  assert.ok(rebuilt.entry !== undefined && rebuilt.before.in >= BEFORE, output);
+  await untilAcknowledged(site, 'claims', BEFORE + MEANWHILE);
+
+  const rows = await query(site, 'select n, kind, _key, _headers from claims');
+  assertExactlyOnce(
+    Array.from({ length: BEFORE + MEANWHILE }, (_, n) => String(n)),
+    rows.map(({ n }) => String(n)),
+  );
+  for (const { n, kind, _key, _headers } of rows) {
+    assert.equal(kind, `r${Number(n) % 3}`);
+    assert.deepEqual([_key, _headers], [`key-${n}`, `[["n","${n}"]]`]);
+  }
+  assert.match(await verified(site), /rebuilt by entry \d+: [\d,]+ windows made again from the raw table/);
+});
