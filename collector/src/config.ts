@@ -167,10 +167,8 @@ export const collectorSchema = z.strictObject({
   tables: z.array(table).min(1).describe('What is made of the topics'),
   limits: z
     .strictObject({
-      stagingBytesMax: byteSize()
-        .prefault('256MiB')
-        .describe('Segments of all windows that are not yet published, in memory and in collector.workDir'),
-      stagingMemory: byteSize().prefault('16MiB').describe('As much of that is in memory, the rest on disk'),
+      stagingBytesMax: byteSize().prefault('256MiB').describe('Segments of windows not yet published'),
+      stagingMemory: byteSize().prefault('16MiB').describe('Of these in memory; the rest in workDir'),
       creditBytesMax: byteSize().prefault('16MiB').describe('What one agent may have under way'),
       connectionsMax: z.int().min(1).max(10_000).default(256).describe('Connections of agents at once'),
       transformMemory: byteSize().prefault('512MiB').describe('Memory of DuckDB'),

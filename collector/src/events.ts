@@ -54,6 +54,8 @@ function ingestEvents(log: Logger, metrics: Metrics) {
     topicRefused: (t: { agent: string; topic: string; code: string; message: string }) =>
       log.warn(t, 'topic refused; the agent’s other topics flow'),
     reloadRefused: (r: { reason: string }) => log.error(r, 'new certificates refused; the old ones stay'),
+    stagedInMemory: (s: { reason: string }) =>
+      log.warn(s, 'a staged segment could not be written to collector.workDir: it stays in memory'),
     certificatesReloaded: (c: { daysToExpiry: number }) => log.info(c, 'certificates read again'),
   };
 }
@@ -92,8 +94,6 @@ function windowEvents(log: Logger, metrics: Metrics) {
       split.inc({ table: w.table });
       log.warn(w, 'a window has more partition values than one set of files may: it is published in parts');
     },
-    stagedInMemory: (w: { reason: string }) =>
-      log.warn(w, 'a staged segment could not be written to collector.workDir: it stays in memory'),
     workNotRemoved: (w: { table: string; window: string; reason: string }) =>
       log.warn(w, 'files of a finished window were not removed from collector.workDir'),
     workNotSwept: (w: { directory: string; reason: string }) =>

@@ -43,10 +43,7 @@ function laneOf({ start = 0, fraction = 0.5, bytesMax = 2 ** 30, log = silent, w
   writer.place(claims, start);
   const released: number[] = [];
   const stage = (segment: Segment, from = segment.startOffset) =>
-    lane.stage(
-      { segment, fromOffset: from },
-      { stored: undefined, release: () => void released.push(segment.startOffset) },
-    );
+    lane.stage({ segment, fromOffset: from }, { release: () => void released.push(segment.startOffset) });
   return { clock, transformer, writer, lane, released, stage };
 }
 
