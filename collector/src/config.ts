@@ -15,6 +15,7 @@ import { examplesSchema, type TableExample } from './table-examples.ts';
 import {
   compileInput,
   compileRecord,
+  detectionProblems,
   inputFormat,
   inputProblems,
   type ReadFile,
@@ -244,21 +245,6 @@ const refineWith =
     }
     return problems;
   };
-
-/** What detection cannot do. */
-function detectionProblems(table: ParsedTable | undefined): Omit<Problem, 'path'>[] {
-  if (table?.columns !== 'detect') return [];
-  const { format, output } = table;
-  const remedy = 'write the columns down; `sluice-collector detect` proposes those of json and csv';
-  const kind = typeof format === 'string' ? format : (Object.keys(format)[0] ?? '');
-  const isLine = typeof format === 'object' && 'csv' in format && format.csv.header === 'line';
-  if (!['json', 'csv', 'avro', 'protobuf'].includes(kind) || isLine)
-    return [{ message: `columns of ${isLine ? 'csv with header: line' : kind} are not detected`, remedy }];
-  if (typeof format === 'object' && 'json' in format && format.json.array === 'explode')
-    return [{ message: 'columns of exploded arrays are not detected', remedy }];
-  if (output.format !== 'csv') return [];
-  return [{ message: 'a csv table cannot get columns later', remedy: 'write parquet or json' }];
-}
 
 /** The key is there only where it is asked for: the config version of other tables stays what it was. */
 function declaredColumns({ columns = {} }: ParsedTable) {

@@ -5,6 +5,14 @@ import type { Metrics } from '@sluice/shared/metrics.ts';
 
 export type Events = ReturnType<typeof createEvents>;
 
+type TurnedAway = {
+  readonly agent: string;
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly reason: string;
+};
+
 export function createEvents(log: Logger, metrics: Metrics) {
   return {
     ...ingestEvents(log, metrics),
@@ -108,13 +116,8 @@ function windowEvents(log: Logger, metrics: Metrics) {
       startOffset: number;
       nextOffset: number;
     }) => log.info(f, 'an agent has spooled what Kafka lost: it is asked for it'),
-    segmentTurnedAway: (s: {
-      agent: string;
-      topic: string;
-      partition: number;
-      offset: number;
-      reason: string;
-    }) => log.error(s, 'a segment of a gap or of history cannot be, and is not taken'),
+    segmentTurnedAway: (s: TurnedAway) =>
+      log.error(s, 'a segment of a gap or of history cannot be, and is not taken'),
     gapFilled(g: { table: string; topic: string; partition: number; start: number; next: number }) {
       filled.inc({ table: g.table }, g.next - g.start);
       log.info(g, 'a spool has filled what Kafka lost');

@@ -160,6 +160,30 @@ export function inputProblems(format: ParsedFormat, read: ReadFile): InputProble
   return delimiter === format.csv.escape ? [{ message: 'delimiter and escape are the same', remedy }] : [];
 }
 
+interface DetectingTable {
+  readonly columns?: unknown;
+  readonly format: ParsedFormat;
+  readonly output: { readonly format: string };
+}
+
+const DETECTED = ['json', 'csv', 'avro', 'protobuf'];
+
+/** What `columns: detect` cannot do. */
+export function detectionProblems(table: DetectingTable | undefined): InputProblem[] {
+  if (table?.columns !== 'detect') return [];
+  const { format, output } = table;
+  const remedy = 'write the columns down; `sluice-collector detect` proposes those of json and csv';
+  const kind = typeof format === 'string' ? format : (Object.keys(format)[0] ?? '');
+  // Which line has the names is known to whoever saw it, and it need not come again.
+  const isLine = typeof format === 'object' && 'csv' in format && format.csv.header === 'line';
+  if (!DETECTED.includes(kind) || isLine)
+    return [{ message: `columns of ${isLine ? 'csv with header: line' : kind} are not detected`, remedy }];
+  if (typeof format === 'object' && 'json' in format && format.json.array === 'explode')
+    return [{ message: 'columns of exploded arrays are not detected', remedy }];
+  if (output.format !== 'csv') return [];
+  return [{ message: 'a csv table cannot get columns later', remedy: 'write parquet or json' }];
+}
+
 /** Throws what `read` throws. */
 export function compileInput(format: ParsedFormat, columns: readonly string[], read: ReadFile): InputFormat {
   if (typeof format === 'object' && 'json' in format)

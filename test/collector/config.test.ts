@@ -165,6 +165,12 @@ const REFUSED: readonly (readonly [string, object, string, RegExp])[] = [
   ],
   ['a location that leaves the lake', two({ location: '../elsewhere' }), 'tables[1].location', /\.\./],
   [
+    'a location where rebuilds put theirs',
+    two({ location: 'a/b.rebuilt' }),
+    'tables[1].location',
+    /rebuilt$/,
+  ],
+  [
     'a location that no reader sees',
     two({ location: 'a/.hidden' }),
     'tables[1].location',

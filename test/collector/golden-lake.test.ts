@@ -41,3 +41,15 @@ test('a golden table and its partition stand in the catalog in files, and are wr
   const { values, key: location } = goldenPartition;
   assert.deepEqual(await catalog.partitions('claims'), [{ values, location }]);
 });
+
+test('a golden partition that has moved is where its last move says, and is written the same', async () => {
+  const store = fakeObjectStore();
+  const catalog = createFileCatalog('sluice', store);
+  const { values } = goldenPartition;
+  const location = 'insurance/claims.rebuilt/e1e2e3e4/day=2026-07-01/';
+  await catalog.movePartitions(goldenDefinition, [{ values, key: location }], 8);
+  const [key = '', ...others] = store.objects.keys();
+  assert.match(key, /^_sluice\/catalog\/sluice\/\.moved\/claims\/[^/]+\/00000000000000000008\.json$/);
+  assert.deepEqual([others, store.objects.get(key)], [[], bytesOf('catalog', '1-moved-partition.json')]);
+  assert.deepEqual(await catalog.partitions('claims'), [{ values, location }]);
+});

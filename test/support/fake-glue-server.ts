@@ -100,7 +100,10 @@ function act(databases: FakeGlueServer['databases'], action: string, body: Json)
   if (action === 'GetPartitions') return { Partitions: [...table.partitions.values()] };
   if (action === 'BatchGetPartition') {
     const asked = (body['PartitionsToGet'] as Json[]).map(({ Values }) => JSON.stringify(Values));
-    return { Partitions: asked.flatMap((key) => table.partitions.get(key) ?? []) };
+    const UnprocessedKeys = asked
+      .filter((key) => !table.partitions.has(key))
+      .map((key) => ({ Values: JSON.parse(key) as string[] }));
+    return { Partitions: asked.flatMap((key) => table.partitions.get(key) ?? []), UnprocessedKeys };
   }
   if (action === 'BatchUpdatePartition') return updatePartitions(table, body['Entries'] as Json[]);
   if (action === 'BatchCreatePartition') return createPartitions(table, body['PartitionInputList'] as Json[]);

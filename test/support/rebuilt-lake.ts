@@ -92,7 +92,8 @@ export async function wronglyWritten(
 
 let sessions = 0;
 
-export interface RebuildCall extends Partial<Pick<RebuildOptions, 'transformer' | 'source' | 'store'>> {
+export interface RebuildCall
+  extends Partial<Pick<RebuildOptions, 'transformer' | 'source' | 'store' | 'objectsMax'>> {
   readonly time?: ChosenTime;
   readonly dryRun?: boolean;
   readonly tables?: readonly TableConfig[];
@@ -120,6 +121,7 @@ export async function rebuildOn(
     tables: call.tables ?? [table, rawTable],
     source: call.source,
     time: call.time ?? always,
+    ...(call.objectsMax === undefined ? {} : { objectsMax: call.objectsMax }),
     onPlanned: call.onPlanned ?? (() => {}),
     onProgress: () => {},
   };

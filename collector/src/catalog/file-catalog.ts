@@ -78,7 +78,7 @@ export function createFileCatalog(database: string, store: ObjectStore): Catalog
       for (const { values, key } of partitions) {
         const entry: CataloguedPartition = { values, location: key };
         const at = numbered(`${movesPrefix(table.name)}${fileName(values)}/`, order);
-        await store.createIfAbsent(at, Buffer.from(JSON.stringify(entry)));
+        await store.createIfAbsent(at, Buffer.from(JSON.stringify({ format: FORMAT, ...entry })));
       }
     },
     async tables() {

@@ -10,7 +10,6 @@ import {
   type PartitionError,
   type PartitionInput,
 } from '@aws-sdk/client-glue';
-import { SluiceError } from '@sluice/shared/errors.ts';
 import { named, refusedPartition } from './glue-errors.ts';
 
 /** Glue's own limit of one call that writes partitions (AWS Glue Web API Reference). */
@@ -55,19 +54,17 @@ async function moveBatch(place: Place, inputs: readonly PartitionInput[]): Promi
 
 const keyOf = ({ Values = [] }: PartitionInput | Partition) => JSON.stringify(Values);
 
+/** Glue names what it did not return, missing or not: all of that is met again when it is created. */
 async function standingOf(
   { client, DatabaseName, TableName }: Place,
   inputs: readonly PartitionInput[],
 ): Promise<Map<string, Partition>> {
-  const action = 'glue:BatchGetPartition';
   const PartitionsToGet = inputs.map(({ Values = [] }) => ({ Values }));
-  const { Partitions = [], UnprocessedKeys = [] } = await client
+  const { Partitions = [] } = await client
     .send(new BatchGetPartitionCommand({ DatabaseName, TableName, PartitionsToGet }))
     .catch((error: unknown) => {
-      throw named(action, TableName, error);
+      throw named('glue:BatchGetPartition', TableName, error);
     });
-  if (UnprocessedKeys.length > 0)
-    throw new SluiceError('CATALOG_UNAVAILABLE', `${action}: not all were read`, { place: TableName });
   return new Map(Partitions.map((partition) => [keyOf(partition), partition]));
 }
 

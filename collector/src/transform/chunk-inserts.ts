@@ -117,8 +117,8 @@ export class ChunkInserts {
 
   /**
    * What is plain is read with care only where that fails; then it says little of others. A form that failed
-   * is not tried again in this window: where one value is malformed others will be. Once rows are staged there
-   * is no other try: they would be there twice.
+   * is not tried again in this window: where one value is malformed others will be. Once rows are staged
+   * there is no other try: they would be there twice.
    */
   async #insertInForm(chunk: InsertedChunk): Promise<void> {
     const { compiled, database } = this.#parts;

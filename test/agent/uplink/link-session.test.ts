@@ -1,7 +1,7 @@
 // One stream as the agent speaks it, against a collector that the test plays, on a clock that stands still.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { GapNotice } from '@sluice/agent/contracts.ts';
+import type { GapNotice, UplinkItem } from '@sluice/agent/contracts.ts';
 import { LinkSession, type SessionEnd } from '@sluice/agent/uplink/link-session.ts';
 import type { ConnectResponse } from '@sluice/proto/gen/sluice/v1/link.ts';
 import { partitionToWire } from '@sluice/proto/wire.ts';
@@ -52,13 +52,8 @@ function startSession(
 type Session = ReturnType<typeof startSession>;
 
 const positionOf = (id: typeof claims, received = 0) => ({
-  ...partitionToWire(id),
-  committed: 0,
-  received,
-  rewindEpoch: 0,
-  openGaps: [],
-  stands: [],
-  current: false,
+  ...{ ...partitionToWire(id), committed: 0, received, rewindEpoch: 0 },
+  ...{ openGaps: [], stands: [], current: false },
 });
 
 async function welcome({ stream }: Session, creditTotal: number, ids = [claims]): Promise<void> {
@@ -248,30 +243,20 @@ test('partitions that come or go between Hello and Welcome are told at once', as
   assert.equal(s.stream.all('assigned')[0]?.partitions[0]?.partition, 7);
 });
 
-test('a gap is told in its place, without credit', async () => {
-  const gap: GapNotice = { ...claims, leaderEpoch: 2, startOffset: 0, nextOffset: 5, reason: 'retention' };
+test('a gap is told in its place, and that history waits, without credit', async () => {
+  const range = { startOffset: 0, nextOffset: 5 };
+  const gap: GapNotice = { ...claims, ...range, leaderEpoch: 2, reason: 'retention' };
   const s = startSession([]);
-  const items = [{ kind: 'gap' as const, gap, rewindEpoch: 3 }];
+  const items: UplinkItem[] = [
+    { kind: 'gap', gap, rewindEpoch: 3 },
+    { kind: 'history waits', rewindEpoch: 7 },
+  ];
   s.feed.feed.next = () => Promise.resolve(items.shift());
   await welcome(s, 0, []);
   assert.deepEqual(s.stream.all('gap'), [
-    {
-      ...partitionToWire(claims),
-      leaderEpoch: 2,
-      startOffset: 0,
-      nextOffset: 5,
-      reason: 'retention',
-      rewindEpoch: 3,
-    },
+    { ...partitionToWire(claims), ...range, leaderEpoch: 2, reason: 'retention', rewindEpoch: 3 },
   ]);
-});
-
-test('history that waits is said under its epoch, without credit', async () => {
-  const s = startSession([]);
-  const items = [{ kind: 'history waits' as const, rewindEpoch: 3 * 2 ** 30 }];
-  s.feed.feed.next = () => Promise.resolve(items.shift());
-  await welcome(s, 0, []);
-  assert.deepEqual(s.stream.all('historyWaits'), [{ rewindEpoch: 3 * 2 ** 30 }]);
+  assert.deepEqual(s.stream.all('historyWaits'), [{ rewindEpoch: 7 }]);
 });
 
 for (const how of ['status 0', 'a cut connection'] as const) {

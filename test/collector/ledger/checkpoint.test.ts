@@ -207,6 +207,22 @@ test('golden checkpoints decode to what the golden ledger folds to, and encode t
   }
 });
 
+test('a golden checkpoint says where a swap has moved partitions, and encodes to the same bytes', () => {
+  const fold = emptyFold('claims');
+  const at = (sequence: number) => ({ key: `golden ${sequence}`, table: 'claims', sequence });
+  const entries = goldenFiles('ledger').slice(0, 9);
+  for (const [sequence, { bytes }] of entries.entries()) foldEntry(fold, decodeEntry(bytes, at(sequence)));
+  const [file] = goldenFiles('checkpoint-swapped');
+  assert.deepEqual(encodeCheckpoint(fold), file?.bytes);
+  const decoded = decodeCheckpoint(file?.bytes ?? assert.fail(), {
+    key: 'golden',
+    table: 'claims',
+    through: 8,
+  });
+  assert.deepEqual(foldAt(decoded).places, fold.places);
+  assert.equal(fold.places.size, 3);
+});
+
 test('a checkpoint that was written before there were replays is read, and says that there was none', () => {
   const fold = emptyFold('claims');
   const [open] = goldenFiles('ledger').filter(({ name }) => name.includes('open'));

@@ -113,6 +113,13 @@ test('each topic stands beside its own log in Kafka, and one that no agent reads
     'returns-0 behind 5',
   ]);
   assert.deepEqual(await compared(log('orders', 3)), ['orders-0 equal 0', 'returns-0 unseen -']);
+  const config = { ...lake.options.config, tables: [{ ...union, topics: [...topics, 'swaps'] }] };
+  const { kafka } = await withKafka(config, verified, async () => []);
+  assert.deepEqual(
+    kafka.map(({ partition, standing }) => `${partition} ${standing}`),
+    ['orders-0 unseen', 'returns-0 unseen', 'swaps unseen'],
+    'one of which nothing is known yet',
+  );
 });
 
 test('a replay takes a record of the topic that it is of, once, and leaves its twin in the other', async () => {

@@ -86,7 +86,7 @@ const PLAIN = [
   '{"flag":false}',
   '{"day":"2026-01-02","at":"2026-01-02T03:04:05.123456Z"}',
   '{"at":"2026-01-02 03:04:05+02:00"}',
-  '{"text":5,"other":{"other":[1e9,"NaN"]}}',
+  '{"text":"5","other":{"other":[1e9,"NaN"]}}',
   '{"who":{"name":"\\u00fc","age":5,"home":{"zip":1}},"lines":[{"qty":1},null]}',
   '{"price":"no number","single":"nor this"}',
 ];
@@ -121,6 +121,9 @@ const NOT_PLAIN = [
   '{"at":"2026-01-02T03:04:05.1234567Z"}',
   '{"at":"infinity"}',
   '{"at":1780000000}',
+  '{"text":5}',
+  '{"text":{"a":1}}',
+  '{"text":[]}',
   '{"who":5}',
   '{"who":[]}',
   '{"who":"{}"}',

@@ -2,48 +2,13 @@
 // share of its own; nothing that comes live waits for it, and each offset of it has one fate.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { AgentLink, TransformRequest } from '@sluice/collector/contracts.ts';
-import { HISTORY_EPOCH_MIN, WAITS_MS_MIN } from '@sluice/collector/window/backfills.ts';
+import type { TransformRequest } from '@sluice/collector/contracts.ts';
 import { REST_MS_MIN } from '@sluice/collector/window/fill-lane.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { rangeSegment } from '../../support/fake-spool.ts';
+import { BYTES_MAX, epoch, NEW, newTable } from '../../support/history-harness.ts';
 import { settle } from '../../support/manual-clock.ts';
 import { declaredOf, linkOf, rest, sequencerOf, type Wanted } from '../../support/sequencer-harness.ts';
-
-const NEW: Wanted = { name: 'new', backfill: 'earliest' };
-/** Of a budget of 8,000 bytes: 1,000 for history, half of that in one piece. */
-const BYTES_MAX = 8_000;
-const epoch = (n: number) => HISTORY_EPOCH_MIN + n;
-
-/** `claims` stands at 4,000 and a table without history beside it; what a stream says and hears. */
-async function newTable(tables: readonly Wanted[] = [{ name: 'claims' }, NEW], bytesMax = BYTES_MAX) {
-  const parts = sequencerOf({ tables, bytesMax });
-  parts.writers['claims']?.place(declaredOf(), 4_000);
-  const reader = linkOf();
-  const declare = async (link: AgentLink = reader, change: object = {}) => {
-    await parts.sequencer.declare(link, [{ ...declaredOf(), ...change }]);
-    await parts.clock.advance(0);
-  };
-  await declare();
-  const history = async (start: number, next: number, n: number, from: AgentLink = reader) => {
-    const outcome = parts.sequencer.segment(from, rangeSegment(start, next), epoch(n));
-    await parts.clock.advance(0);
-    return outcome;
-  };
-  const lose = async (startOffset: number, nextOffset: number, n: number) => {
-    const notice = { ...declaredOf(), leaderEpoch: -1, startOffset, nextOffset, reason: 'retention' };
-    parts.sequencer.gap(reader, notice, epoch(n));
-    await done();
-  };
-  const done = async () => {
-    await parts.clock.advance(0);
-    await rest(parts);
-    await settle();
-    await parts.clock.advance(0);
-  };
-  const asked = (link = reader) => link.told.filter((told) => told.startsWith('history'));
-  return { ...parts, reader, declare, history, lose, done, asked };
-}
 
 test('a new table opens where the topic is, and its history is asked of who reads the partition', async () => {
   const { writers, asked } = await newTable();
@@ -87,6 +52,31 @@ test('one piece is under way on a stream, and all that is staged of history stay
   await done();
   assert.equal(budget.bytes(), 0);
   assert.equal(asked()[1], `history claims-0 [600, 4000) epoch ${epoch(1)}`);
+});
+
+test('live segments and history are transformed from where they are kept, and let go after that', async () => {
+  const [read, dropped]: number[][] = [[], []];
+  const keep = ({ byteLength }: Uint8Array) => {
+    const stored = { byteLength, read: async () => new Uint8Array(byteLength) };
+    return { stored, drop: () => void dropped?.push(byteLength) };
+  };
+  const parts = await newTable(undefined, undefined, { keep });
+  assert.equal(parts.sequencer.segment(parts.reader, rangeSegment(4_000, 4_300), 0), 'staged');
+  assert.equal(await parts.history(0, 500, 0), 'staged');
+  for (const { lane } of parts.lanes) lane.close('drain');
+  await parts.done();
+  for (const segments of parts.transformer.reads)
+    for (const { segment, stored } of segments) {
+      assert.equal(segment.payload.length, 0);
+      read?.push(stored?.byteLength ?? Number.NaN);
+    }
+  assert.deepEqual(
+    [read?.sort(), dropped?.sort()],
+    [
+      [300, 300, 500],
+      [300, 500],
+    ],
+  );
 });
 
 test('history holds no topic: what it stages is not of the topic’s share', async () => {
@@ -331,48 +321,4 @@ test('history of which nothing can be made is let go, so that others’ goes on,
   await done();
   assert.equal(writers['new']?.history?.next, 500);
   assert.equal(lane?.status().waitsFor, undefined);
-});
-
-test('a partition whose history waits in Kafka delays no other’s, and is asked for again ever more rarely', async () => {
-  const { declare, asked, writers, sequencer, reader, clock, history } = await newTable();
-  const { new: added } = writers;
-  assert.ok(added);
-  const backfill = added.backfill.bind(added);
-  added.backfill = (id) => (id.partition === 1 ? { from: 0, next: 0, to: 50 } : backfill(id));
-  await declare(reader, { partition: 1 });
-  assert.deepEqual(asked(), [`history claims-0 [0, 4000) epoch ${epoch(0)}`]);
-  sequencer.historyWaits(reader, epoch(7));
-  await clock.advance(0);
-  assert.equal(asked().length, 1, 'that was not asked for');
-  sequencer.historyWaits(reader, epoch(0));
-  await clock.advance(0);
-  assert.equal(asked().at(-1), `history claims-1 [0, 50) epoch ${epoch(1)}`);
-  assert.equal(await history(0, 100, 0), 'stale', 'it was given back');
-  added.backfill = (id) => (id.partition === 1 ? undefined : backfill(id));
-  await clock.advance(WAITS_MS_MIN);
-  assert.equal(asked().at(-1), `history claims-0 [0, 4000) epoch ${epoch(2)}`);
-  sequencer.historyWaits(reader, epoch(2));
-  await clock.advance(WAITS_MS_MIN);
-  assert.equal(asked().length, 3, 'the second rest is longer');
-  await clock.advance(WAITS_MS_MIN);
-  assert.equal(await history(0, 100, 3), 'staged');
-  sequencer.historyWaits(reader, epoch(3));
-  await clock.advance(WAITS_MS_MIN);
-  assert.equal(asked().length, 5, 'what came meanwhile makes it short again');
-});
-
-test('history that cannot be lets others go on, and is read again ever more rarely', async () => {
-  const { asked, sequencer, reader, clock } = await newTable();
-  const bad = (n: number) => {
-    const counts = { records: 9, control: 1, aborted: 0, absent: 0 };
-    return sequencer.segment(reader, rangeSegment(0, 10, { counts }), epoch(n));
-  };
-  assert.equal(bad(0), 'stale');
-  await clock.advance(WAITS_MS_MIN);
-  assert.equal(asked().length, 2);
-  assert.equal(bad(1), 'stale');
-  await clock.advance(WAITS_MS_MIN);
-  assert.equal(asked().length, 2, 'the second rest is longer');
-  await clock.advance(WAITS_MS_MIN);
-  assert.equal(asked().length, 3);
 });

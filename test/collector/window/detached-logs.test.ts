@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FILL_EPOCH_MIN } from '@sluice/collector/window/gap-fills.ts';
 import { WINDOWS_IN_FLIGHT_MAX } from '@sluice/collector/window/table-lane.ts';
+import { SluiceError } from '@sluice/shared/errors.ts';
 import { eventually } from '../../support/eventually.ts';
 import { rangeSegment } from '../../support/fake-spool.ts';
 import type { WriterDouble } from '../../support/lane-doubles.ts';
@@ -126,6 +127,21 @@ test('what was asked for a table that stepped aside meanwhile is not taken, and 
   await clock.advance(2_000);
   await rest({ lanes });
   assert.deepEqual(slow.gaps, [{ startOffset: 40, nextOffset: 50 }]);
+});
+
+test('a fill that waits for another config keeps no table from coming back once that has stepped aside', async () => {
+  const { park, help, holder, sequencer, clock, lane, transformer } = await lacksGap();
+  const { run } = transformer;
+  const over = new SluiceError('QUARANTINE_BUDGET_EXCEEDED', '80 of 100 records of a window');
+  transformer.run = () => Promise.reject(over);
+  assert.equal(sequencer.segment(holder, rangeSegment(20, 40), FILL_EPOCH_MIN), 'staged');
+  await clock.advance(2_000);
+  await settle();
+  assert.match(lane.status().waitsFor ?? '', /^fill: QUARANTINE_BUDGET_EXCEEDED/);
+  transformer.run = run;
+  await park();
+  await help();
+  assert.equal(lane.status().waitsFor, undefined);
 });
 
 test('a fill that is staged when its table steps aside is let go, and nothing of it is counted twice', async () => {

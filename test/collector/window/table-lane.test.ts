@@ -27,10 +27,8 @@ function laneOf({ start = 0, fraction = 0.5, bytesMax = 2 ** 30, log = silent, w
   const transformer = transformDouble();
   const writer = writerDouble();
   const table = {
-    name: 'claims',
-    topic: 'claims',
-    windowLengthMs: WINDOW_MS,
-    windowBytesMax: bytesMax,
+    ...{ name: 'claims', topic: 'claims' },
+    ...{ windowLengthMs: WINDOW_MS, windowBytesMax: bytesMax },
     partitionBy: [] as TableConfig['partitionBy'],
   } as TableConfig;
   const lane = createTableLane({

@@ -18,6 +18,8 @@ import { placeKey, sumOf } from '../../ledger/swaps.ts';
 /** What one entry may name, some 250 bytes each: windows, and objects that are made or carried. */
 export const WINDOWS_MAX = 10_000;
 export const OBJECTS_MAX = 20_000;
+/** Partitions of a table that were ever moved: each checkpoint names them all, some 120 bytes each. */
+export const PLACES_MAX = 100_000;
 
 /** Wall ms when a window was opened: [fromMs, toMs). */
 export interface ChosenTime {
@@ -72,7 +74,7 @@ export async function planOf(fold: Fold, entries: Entries, choice: Choice): Prom
     if (entry.kind === 'replay') replays.push(entry);
   }
   const { windows: chosen, replays: back } = widened(inTime, replays, standing);
-  if (chosen.size > WINDOWS_MAX) throw tooLarge(fold, `${chosen.size} windows`, `${WINDOWS_MAX}`);
+  if (chosen.size > WINDOWS_MAX) throw tooLarge(fold, `${chosen.size} windows`, { most: WINDOWS_MAX });
   const windows: PlannedWindow[] = [];
   const taken: StandingEntry[] = [];
   for await (const entry of entries()) {
@@ -84,6 +86,10 @@ export async function planOf(fold: Fold, entries: Entries, choice: Choice): Prom
   }
   for (const { entry } of windows) assertUncut(fold, entry);
   const outputs = taken.flatMap((entry) => entry.outputs);
+  const places = placesOf(outputs);
+  const moved = new Set([...fold.places.keys(), ...places.keys()]).size;
+  if (moved > PLACES_MAX)
+    throw tooLarge(fold, `${moved} moved partitions`, { most: PLACES_MAX, into: 'checkpoint' });
   return {
     windows,
     widenedBy: chosen.size - inTime.size,
@@ -91,7 +97,7 @@ export async function planOf(fold: Fold, entries: Entries, choice: Choice): Prom
     replays: [...back].toSorted((a, b) => a - b),
     before: sumOf(windows),
     replaced: { objects: outputs.length, rows: outputs.reduce((sum, { rows }) => sum + rows, 0) },
-    places: placesOf(outputs),
+    places,
     configVersions: [...new Set(taken.map(({ configVersion }) => configVersion))],
     after: fold.lastReplay,
   };
@@ -140,8 +146,12 @@ function assertUncut(fold: Fold, { sequence, ranges }: WindowEntry): void {
   }
 }
 
-export function tooLarge(fold: { readonly table: string }, what: string, most: string): SluiceError {
-  const message = `it would put ${what} into one ledger entry, which may name ${most}`;
+export function tooLarge(
+  fold: { readonly table: string },
+  what: string,
+  { most, into = 'ledger entry' }: { readonly most: number; readonly into?: 'ledger entry' | 'checkpoint' },
+): SluiceError {
+  const message = `it would put ${what} into one ${into}, which may name ${most}`;
   return new SluiceError('REBUILD_TOO_LARGE', message, { place: fold.table });
 }
 

@@ -72,6 +72,8 @@ export interface RebuildOptions {
   /** Told before anything is made, and after each window. */
   readonly onPlanned: (so: Rebuilt) => void;
   readonly onProgress: (done: number, of: number) => void;
+  /** OBJECTS_MAX where it is not given. */
+  readonly objectsMax?: number;
 }
 
 /** Every window of the time that is committed when it begins. */
@@ -103,7 +105,7 @@ async function rebuildWindows(options: Options): Promise<Rebuilt> {
   for (const { entry } of plan.windows)
     for (const range of entry.ranges) if (range.counts.records > 0) objects.holding(range);
   const carried = await carriedOf(options, plan, plan.places);
-  assertRoom(table, plan.windows.length, carried.size);
+  assertRoom(options, plan.windows.length, carried.size);
   const planned = rebuiltOf({ table, plan, source: `raw table ${raw.name}`, carried: carried.size });
   onPlanned(planned);
   if (writer === undefined || plan.windows.length === 0) return planned;
@@ -119,8 +121,9 @@ function assertMovable({ name, partitionBy }: TableConfig): void {
   throw new SluiceError('REBUILD_REFUSED', message, { place: name });
 }
 
-function assertRoom({ name: table }: TableConfig, made: number, carried: number): void {
-  if (made + carried > OBJECTS_MAX) throw tooLarge({ table }, `${made + carried} objects`, `${OBJECTS_MAX}`);
+function assertRoom({ table, objectsMax = OBJECTS_MAX }: Options, made: number, carried: number): void {
+  if (made + carried > objectsMax)
+    throw tooLarge({ table: table.name }, `${made + carried} objects`, { most: objectsMax });
 }
 
 interface MadeObject extends RemadeObject, Place {
@@ -149,7 +152,7 @@ async function makeWindows(options: Options, plan: RebuildPlan, records: RawReco
     for (const { output, rows: n } of made.objects) rows[output] = (rows[output] ?? 0) + n;
     windows.push({ entry: entry.sequence, classes: made.classes, rows });
     configVersion = made.configVersion ?? configVersion;
-    assertRoom(table, objects.length, 0);
+    assertRoom(options, objects.length, 0);
     await records.keepFor(plan.windows[index + 1]?.entry.ranges.filter((r) => r.counts.records > 0) ?? []);
     onProgress(index + 1, plan.windows.length);
   }
@@ -248,7 +251,7 @@ async function swapIn(options: Options, { plan, made, source, writer }: Swapping
     const { after, before, replays } = plan;
     return { ...identity, after, asOf, before, windows, replays, moves: movesNow() };
   };
-  assertRoom(table, made.objects.length, carried.size);
+  assertRoom(options, made.objects.length, carried.size);
   const entry = await writer.swap({ after: plan.after, propose });
   return {
     entry,

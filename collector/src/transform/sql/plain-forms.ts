@@ -35,8 +35,7 @@ export function plainForms(source: readonly SourceField[]): PlainForms {
     if (type.kind === 'array') within(type.element);
     if (type.kind === 'struct') for (const field of type.fields) put(field.source, field.type);
   };
-  // Of a text of the record itself nothing is asked.
-  for (const { path, type } of source) if (type.kind !== 'string') put(path.at(-1) ?? '', type);
+  for (const { path, type } of source) put(path.at(-1) ?? '', type);
   return new Map([...forms].flatMap(([name, form]) => (form === undefined ? [] : [[name, form]])));
 }
 

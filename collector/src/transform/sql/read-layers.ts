@@ -141,8 +141,7 @@ function jsonLayers(context: Context, form: InsertForm): string[] {
 /** Of a value that is plain; one inside that is still in doubt throws, and all are read with care. */
 function plainRead({ path, type }: SourceField, plain: PlainForms): PlainReading | undefined {
   const name = path.at(-1) ?? '';
-  if (isScalar(type))
-    return type.kind !== 'string' && isProven(plain, name, type) ? plainReading(type) : undefined;
+  if (isScalar(type)) return isProven(plain, name, type) ? plainReading(type) : undefined;
   const look = quickLook(type, { plain, name });
   if (look === undefined) return undefined;
   const { structure, value, certain } = look;

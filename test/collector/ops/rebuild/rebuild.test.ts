@@ -194,6 +194,33 @@ test('of two rebuilds at the same time the ledger takes one, and the other is vo
   assert.deepEqual(await findingsOf(lake), []);
 });
 
+test('of a rebuild and a replay at the same time the one that appends first counts', async () => {
+  const during = (task: () => Promise<unknown>) => {
+    let first = true;
+    return {
+      async run(request: Parameters<typeof transformer.run>[0]) {
+        if (first) {
+          first = false;
+          await task();
+        }
+        return transformer.run(request);
+      },
+    };
+  };
+  const replayFirst = await wronglyWritten();
+  const overtaken = rebuildOn(replayFirst, rightDay, {
+    transformer: during(() => replayOn(replayFirst, rightDay)),
+  });
+  await assert.rejects(overtaken, { code: 'REBUILD_OVERTAKEN' });
+  assert.deepEqual(await seenBy(replayFirst), ['0 a', '1 a', '2 b', '3 a', '4 b']);
+
+  const rebuildFirst = await wronglyWritten();
+  const stopped = replayOn(rebuildFirst, rightDay, { transformer: during(() => rebuildOn(rebuildFirst)) });
+  await assert.rejects(stopped, { code: 'REPLAY_STOPPED', message: /a rebuild has made windows again/ });
+  assert.deepEqual(await seenBy(rebuildFirst), AFTER);
+  for (const lake of [replayFirst, rebuildFirst]) assert.deepEqual(await findingsOf(lake), []);
+});
+
 test('a rebuild of what was rebuilt starts from what stands, and moves on', async () => {
   const lake = await wronglyWritten();
   await rebuildOn(lake);
@@ -328,6 +355,18 @@ test('a table without partitions is refused, with what to do instead', async () 
     code: 'REBUILD_REFUSED',
     message: /it has no partitions/,
   });
+});
+
+test('more objects than one entry may name are refused, before they are made or as soon as they are', async () => {
+  const lake = await wronglyWritten();
+  for (const objectsMax of [1, 5])
+    await assert.rejects(rebuildOn(lake, rightDay, { objectsMax }), {
+      code: 'REBUILD_TOO_LARGE',
+      message: /objects into one ledger entry, which may name [15]$/,
+    });
+  assert.deepEqual([swapsOf(lake).length, await seenBy(lake)], [0, BEFORE]);
+  await rebuildOn(lake, rightDay, { objectsMax: 6 });
+  assert.deepEqual(await seenBy(lake), AFTER);
 });
 
 test('windows whose log Kafka cut are refused', async () => {
