@@ -18,6 +18,10 @@ import type { RawObjects } from './raw-table.ts';
 const SEGMENT_RECORDS_MAX = 1_000;
 const SEGMENT_BYTES_MAX = 2 ** 20;
 
+const PLACE = ['_topic', '_partition', '_offset', '_timestamp', '_key', '_headers'];
+/** Columns without which a record is not what it was, by output. */
+const NEEDED = { rows: [...PLACE, 'value'], quarantine: [...PLACE, 'raw', 'code'] };
+
 export class RawRecords {
   readonly #objects: RawObjects;
   readonly #reader: LakeReader;
@@ -58,16 +62,17 @@ export class RawRecords {
   /** The records of a range as a table, cut into segments; resolves with the number of the last one. */
   async #gather(range: LedgerRange): Promise<number> {
     const outputs = this.#objects.holding(range);
-    const rows = await this.#paths(outputs.filter(({ output }) => output === 'rows'));
-    const quarantine = await this.#paths(outputs.filter(({ output }) => output === 'quarantine'));
+    const rows = await this.#paths(outputs, 'rows');
+    const quarantine = await this.#paths(outputs, 'quarantine');
     const keys =
       this.#objects.raw.record.key === 'bytes'
         ? 'NULL::VARCHAR AS k, _key AS b'
         : '_key AS k, NULL::BLOB AS b';
+    const headers = this.#objects.raw.record.headers === 'map' ? 'to_json(_headers)' : '_headers';
     const place = '_partition::BIGINT AS p, _offset::BIGINT AS o, epoch_ms(_timestamp) AS t';
     const of = `_topic = ${literal(range.topic)} AND _partition = ${range.partition}`;
     const where = `WHERE ${of} AND _offset >= ${range.start} AND _offset < ${range.next}`;
-    const good = `SELECT ${place}, ${keys}, _headers::VARCHAR AS h, value AS v, NULL::VARCHAR AS code FROM ${filesOf(rows)} ${where}`;
+    const good = `SELECT ${place}, ${keys}, ${headers}::VARCHAR AS h, value AS v, NULL::VARCHAR AS code FROM ${filesOf(rows)} ${where}`;
     const bad =
       `SELECT ${place}, _key::VARCHAR AS k, NULL::BLOB AS b, _headers::VARCHAR AS h, raw AS v, code ` +
       `FROM ${filesOf(quarantine)} ${where}`;
@@ -79,7 +84,8 @@ export class RawRecords {
         : []),
       ...(quarantine.length > 0 && rows.length === 0 ? [bad] : []),
     ];
-    const size = 'sum(coalesce(octet_length(v), 0) + coalesce(strlen(k), 0) + coalesce(octet_length(b), 0))';
+    const texts = 'coalesce(strlen(k), 0) + coalesce(strlen(h), 0)';
+    const size = `sum(coalesce(octet_length(v), 0) + coalesce(octet_length(b), 0) + ${texts})`;
     const part = `((row_number() OVER w - 1) // ${SEGMENT_RECORDS_MAX} + (${size} OVER w) // ${SEGMENT_BYTES_MAX})::BIGINT`;
     await this.#database.run(
       'CREATE OR REPLACE TEMP TABLE source AS SELECT *, ' +
@@ -122,21 +128,35 @@ export class RawRecords {
     }));
   }
 
-  async #paths(outputs: readonly StandingOutput[]): Promise<string[]> {
+  async #paths(outputs: readonly StandingOutput[], kind: keyof typeof NEEDED): Promise<string[]> {
     const paths: string[] = [];
-    for (const output of outputs) paths.push(this.#held.get(output.finalKey) ?? (await this.#fetch(output)));
+    for (const output of outputs) {
+      if (output.output !== kind) continue;
+      paths.push(this.#held.get(output.finalKey) ?? (await this.#fetch(output, NEEDED[kind])));
+    }
     return paths;
   }
 
-  async #fetch({ finalKey, sha256 }: StandingOutput): Promise<string> {
+  async #fetch({ finalKey, sha256 }: StandingOutput, needed: readonly string[]): Promise<string> {
     const path = await this.#reader.local(finalKey);
     const place = { place: this.#objects.raw.name };
     if (path === undefined)
       throw new SluiceError('REBUILD_SOURCE_INCOMPLETE', `${finalKey} is not there: see \`verify\``, place);
     if ((await sha256OfFile(path)) !== sha256)
       throw new SluiceError('REBUILD_SOURCE_INCOMPLETE', `${finalKey} was replaced: see \`verify\``, place);
+    await this.#assertKept(path, finalKey, needed);
     this.#held.set(finalKey, path);
     return path;
+  }
+
+  /** A column that is not there would be read as NULL beside files that have it. */
+  async #assertKept(path: string, key: string, needed: readonly string[]): Promise<void> {
+    const described = await this.#database.rows(`DESCRIBE SELECT * FROM ${filesOf([path])}`);
+    const there = new Set(described.map((row) => row['column_name']));
+    const lacking = needed.filter((name) => !there.has(name));
+    if (lacking.length === 0) return;
+    const message = `${key} has no ${lacking.join(', ')}: it was written when the table did not keep that`;
+    throw new SluiceError('REBUILD_SOURCE_INCOMPLETE', message, { place: this.#objects.raw.name });
   }
 }
 

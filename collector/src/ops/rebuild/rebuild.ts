@@ -26,6 +26,7 @@ import { fileName, outputLocation, partitionPrefix, rebuiltLocation } from '../.
 import { StandingObjects } from '../../ledger/standing-objects.ts';
 import { overtaken, placeKey, sumOf } from '../../ledger/swaps.ts';
 import { partitionScheme } from '../../partition-scheme.ts';
+import { outputNames } from '../../step-config.ts';
 import { type Database, openDatabase } from '../../transform/duckdb.ts';
 import type { LakeReader } from '../lake-reader.ts';
 import {
@@ -102,9 +103,10 @@ async function rebuildWindows(options: Options): Promise<Rebuilt> {
     ...time,
     isThere: ({ ranges }) => objects.isAsFarAs(ranges),
   });
+  assertPublishable(table, plan);
   for (const { entry } of plan.windows)
     for (const range of entry.ranges) if (range.counts.records > 0) objects.holding(range);
-  const carried = await carriedOf(options, plan, plan.places);
+  const carried = await carriedOf(options, plan, { places: plan.places, next: fold.nextSequence });
   assertRoom(options, plan.windows.length, carried.size);
   const planned = rebuiltOf({ table, plan, source: `raw table ${raw.name}`, carried: carried.size });
   onPlanned(planned);
@@ -120,6 +122,24 @@ function assertMovable({ name, partitionBy }: TableConfig): void {
     'it has no partitions, and a rebuild moves partitions: write a new table from the raw one’s topic, with `backfill: earliest`';
   throw new SluiceError('REBUILD_REFUSED', message, { place: name });
 }
+
+/** Nobody could publish a swap of what the config does not make: the table would stand behind it for ever. */
+function assertPublishable(table: TableConfig, { places }: RebuildPlan): void {
+  const made = ['rows', 'quarantine', ...outputNames(table.steps)];
+  const ours = columnsOf(table.partitionBy);
+  for (const { output, partition } of places.values()) {
+    const isMade = made.includes(output);
+    const theirs = columnsOf(partition);
+    if (isMade && (output === 'quarantine' || theirs === ours)) continue;
+    const message = isMade
+      ? `windows have rows partitioned by (${theirs}), and the config partitions by (${ours})`
+      : `windows have rows of '${output}', which the steps do not make any more`;
+    throw new SluiceError('REBUILD_REFUSED', message, { place: table.name });
+  }
+}
+
+const columnsOf = (partition: readonly { readonly column: string }[]) =>
+  partition.map(({ column }) => column).join(', ');
 
 function assertRoom({ table, objectsMax = OBJECTS_MAX }: Options, made: number, carried: number): void {
   if (made + carried > objectsMax)
@@ -207,13 +227,13 @@ function toOf(table: TableConfig, rebuildId: string, { output, partition }: Plac
   return partitionPrefix(`${rebuiltLocation(outputLocation(table, output))}/${rebuildId}`, partition);
 }
 
+/** Of entries before number `next`: whoever adds later ones must know where these end. */
 async function carriedOf(
   { reader, table }: Options,
   plan: RebuildPlan,
-  places: ReadonlyMap<string, Place>,
+  { places, next }: { readonly places: ReadonlyMap<string, Place>; readonly next: number },
 ): Promise<CarriedObjects> {
-  const { fold } = await reader.ledger(table.name);
-  const entries = () => reader.entries(table.name, fold.nextSequence);
+  const entries = () => reader.entries(table.name, next);
   const carried = new CarriedObjects(plan, await StandingObjects.of(entries()));
   for await (const entry of entries()) carried.add(entry, places);
   return carried;
@@ -234,12 +254,11 @@ async function swapIn(options: Options, { plan, made, source, writer }: Swapping
   await writer.flushPublished();
   const { publishedThrough: asOf } = writer.status();
   const { fold } = await reader.ledger(table.name);
-  const through = fold.nextSequence - 1;
   if (fold.lastReplay !== plan.after) throw overtaken(fold, plan.after);
-  const carried = await carriedOf(options, plan, places);
+  const carried = await carriedOf(options, plan, { places, next: fold.nextSequence });
   const movesNow = () => movesOf({ table, made, carried }, places);
   await copyCarried(options, movesNow(), asOf);
-  let seen = through;
+  let seen = fold.nextSequence - 1;
   const propose = (): LedgerSwap => {
     for (const entry of folded) {
       if (entry.sequence <= seen) continue;
