@@ -35,7 +35,7 @@ import { createTransformer } from './transform/transformer.ts';
 import { COLLECTOR_VERSION } from './version.ts';
 
 const DEFAULT_CONFIG = '/etc/sluice/collector.yaml';
-const configOption = { config: `the collector's YAML file (default ${DEFAULT_CONFIG})` };
+const configOption = { config: `the collector’s YAML file (default ${DEFAULT_CONFIG})` };
 const load = (options: Readonly<Record<string, string | undefined>>) =>
   loadCollectorConfig(options['config'] ?? DEFAULT_CONFIG);
 
