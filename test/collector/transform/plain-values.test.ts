@@ -2,6 +2,7 @@
 // careful reading makes of it, and whatever that would not take, or take in another way, must not be.
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
+import { stepSchema } from '@sluice/collector/step-config.ts';
 import { ColumnChunk } from '@sluice/collector/transform/columns.ts';
 import { openDatabase } from '@sluice/collector/transform/duckdb.ts';
 import { PlainValues } from '@sluice/collector/transform/plain-values.ts';
@@ -181,6 +182,47 @@ test('a day that there never was is quarantined, and its neighbours are not', as
     quarantine.map(({ code, _offset }) => [code, _offset]),
     [['CAST_FAILED', '1']],
   );
+});
+
+test('what steps leave out is held to its type all the same', async () => {
+  const fields = ['n', 'day', 'who', 'lines'].map((name) => ({
+    name,
+    type: TYPES[name as keyof typeof TYPES],
+  }));
+  const values = [
+    '{"n":1,"day":"2026-02-28"}',
+    '{"n":2,"day":"2026-02-30"}',
+    '{"n":3,"who":{"since":"2026-02-30"}}',
+    '{"n":4,"lines":[5]}',
+  ];
+  assert.equal(isTaken(...values), true);
+  const steps = [stepSchema.parse({ drop_fields: ['day', 'who', 'lines'] })];
+  const { rows, quarantine } = await transform({ columns: fields, steps }, values);
+  assert.deepEqual(
+    rows.map(({ n }) => n),
+    [1],
+  );
+  assert.deepEqual(
+    quarantine.map(({ field }) => field),
+    ['day', 'who.since', 'lines[0]'],
+  );
+});
+
+test('objects that a table of exploded arrays gets are read plainly, too', async () => {
+  const exploding = { ...table, input: { kind: 'json', array: 'explode' } as const };
+  const { createStaged, insertStaged } = compileTable(exploding, planFields(exploding), marks);
+  for (const sql of createStaged) await database.run(sql);
+  await database.appendChunk(chunkOf(['{"n":1,"day":"2026-01-02","tags":["x"],"lines":[{"qty":1}]}', '{}']));
+  for (const sql of insertStaged('clean', { exactText: false, isPlain: true })) await database.run(sql);
+  await database.emptyRaw();
+  const rows = await database.rows(
+    'SELECT n, day::VARCHAR AS day, len(tags) AS tags, lines[1].qty AS qty FROM staged',
+  );
+  for (const sql of compiled.createStaged) await database.run(sql);
+  assert.deepEqual(rows, [
+    { n: 1, day: '2026-01-02', tags: 1n, qty: 1 },
+    { n: null, day: null, tags: null, qty: null },
+  ]);
 });
 
 /** Those of the values that are plain one by one, read together; where that is refused, each by itself. */
