@@ -187,17 +187,22 @@ interface Making {
 
 /** As the window was: the same records, and opened when it was. */
 async function makeWindow(options: Options, { window, records, rebuildId }: Making) {
-  const { table, transformer, scratch } = options;
+  const { table, transformer, scratch, objectsMax = OBJECTS_MAX } = options;
   const { entry } = window;
   const directory = join(scratch, 'rebuild');
   try {
-    const { classes, files, configVersion } = await transformer.run({
-      // Partition values are bounded by what one entry may name.
-      table: { ...table, windowPartitionsMax: undefined },
+    const made = transformer.run({
+      // Each has a file of its own, and an entry may name so many.
+      table: { ...table, windowPartitionsMax: objectsMax },
       windowId: `${rebuildId}-${entry.sequence}`,
       segments: records.segments(entry.ranges),
       openedMs: Date.parse(entry.openedAt),
       directory,
+    });
+    const { classes, files, configVersion } = await made.catch((error: unknown) => {
+      if (!(error instanceof SluiceError) || error.code !== 'WINDOW_PARTITIONS_MANY') throw error;
+      const what = `more than ${objectsMax} partitions of window ${entry.sequence}`;
+      throw tooLarge({ table: table.name }, what, { most: objectsMax });
     });
     assert(classes.in === window.classes.in, `window ${entry.sequence} had ${window.classes.in} records`);
     const objects: MadeObject[] = [];

@@ -71,6 +71,17 @@ test('windows with rows of an output that the steps do not make any more are ref
   assert.deepEqual([swapsOf(lake).length, await seenBy(lake)], [0, ['0 a', '1 a', '3 a']]);
 });
 
+test('a window with rows in more partitions than one entry may name writes none of them', async () => {
+  const store = fakeObjectStore();
+  const lake = { lake: await createWrittenLake(transformer, store, [wrongDay, rawTable]), store };
+  await writeBoth(lake, value(0, 'a', 'd'), value(1, 'a', 'e'), value(2, 'a', 'f'));
+  await assert.rejects(rebuildOn(lake, rightDay, { objectsMax: 2 }), {
+    code: 'REBUILD_TOO_LARGE',
+    message: /more than 2 partitions of window 1 into one ledger entry/,
+  });
+  assert.ok(![...store.objects.keys()].some((key) => key.startsWith('claims.rebuilt')));
+});
+
 test('what is committed at any look at the ledger before the entry is there once', async () => {
   for (let at = 1; ; at++) {
     const lake = await wronglyWritten();
