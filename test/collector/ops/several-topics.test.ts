@@ -184,3 +184,18 @@ test('a rebuild makes the records of both topics again from a raw table of both'
   const config = { tables: [now, raw] } as never;
   assert.deepEqual((await verify({ ...lake.options, config }, 'deep')).findings, []);
 });
+
+test('what came of another topic is not run again as if it were of the only one that a table has now', async () => {
+  const store = fakeObjectStore();
+  const raw = { ...rawTable, topics };
+  const lake = await createWrittenLake(transformer, store, [{ ...wrongDay, topics }, raw]);
+  const parts = topics.map((topic) => ({ topic, values: [value(0.5, 'a')] }));
+  for (const name of ['claims', 'claims_raw']) await lake.writeAll(name, parts);
+  const now: TableConfig = { ...rightDay, topic: 'orders' };
+  await assert.rejects(rebuildOn({ lake, store }, now, { tables: [now, raw] }), {
+    code: 'REBUILD_REFUSED',
+    message: /windows have records of topic returns, and the table is of topic orders/,
+  });
+  const replayed = await replayOn({ lake, store }, now);
+  assert.deepEqual([replayed.run, replayed.impossible], [1, { TOPIC_OTHER: 1 }]);
+});

@@ -27,6 +27,7 @@ import { StandingObjects } from '../../ledger/standing-objects.ts';
 import { overtaken, placeKey, sumOf } from '../../ledger/swaps.ts';
 import { partitionScheme } from '../../partition-scheme.ts';
 import { outputNames } from '../../step-config.ts';
+import { namesTopic, readsTopic, topicsText } from '../../table-topics.ts';
 import { type Database, openDatabase } from '../../transform/duckdb.ts';
 import type { LakeReader } from '../lake-reader.ts';
 import {
@@ -104,6 +105,7 @@ async function rebuildWindows(options: Options): Promise<Rebuilt> {
     isThere: ({ ranges }) => objects.isAsFarAs(ranges),
   });
   assertPublishable(table, plan);
+  assertOfTopic(table, plan);
   for (const { entry } of plan.windows)
     for (const range of entry.ranges) if (range.counts.records > 0) objects.holding(range);
   const carried = await carriedOf(options, plan, { places: plan.places, next: fold.nextSequence });
@@ -136,6 +138,16 @@ function assertPublishable(table: TableConfig, { places }: RebuildPlan): void {
       : `windows have rows of '${output}', which the steps do not make any more`;
     throw new SluiceError('REBUILD_REFUSED', message, { place: table.name });
   }
+}
+
+/** Rows of a table of one topic are all taken for that one's. */
+function assertOfTopic(table: TableConfig, { windows }: RebuildPlan): void {
+  if (namesTopic(table)) return;
+  const ranges = windows.flatMap(({ entry }) => entry.ranges.filter(({ counts }) => counts.records > 0));
+  const other = ranges.find(({ topic }) => !readsTopic(table, topic));
+  if (other === undefined) return;
+  const message = `windows have records of topic ${other.topic}, and the table is of ${topicsText(table)}: write \`topics\``;
+  throw new SluiceError('REBUILD_REFUSED', message, { place: table.name });
 }
 
 const columnsOf = (partition: readonly { readonly column: string }[]) =>

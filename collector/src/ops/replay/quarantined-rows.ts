@@ -31,6 +31,8 @@ export const IMPOSSIBLE = {
   BATCH_UNREADABLE: 'their record batch could not be read: what is kept is no record',
   OFFSET_AMBIGUOUS:
     'their object holds another record of the same offset, of the topic before it was created again',
+  TOPIC_OTHER:
+    'they are of a topic that the table does not read any more, and its rows name none: see `topics`',
 } as const;
 
 export type ImpossibleReason = keyof typeof IMPOSSIBLE;
@@ -47,6 +49,8 @@ export interface RowsTask {
   /** SQL condition. */
   readonly selected: string;
   readonly reads: ReadsBeside;
+  /** The only topic that its rows may be of, where they name none. */
+  readonly onlyTopic: string | undefined;
 }
 
 /** A row that the selection chose, and what keeps it from being run again. */
@@ -75,7 +79,7 @@ export async function openObject(
 
 /** Chosen rows behind number `after`, in order, up to a page of them. */
 export async function pageOf(
-  { database, selected, reads }: RowsTask,
+  { database, selected, reads, onlyTopic }: RowsTask,
   { object, path, columns }: OpenedObject,
   after: number,
 ): Promise<SeenRow[]> {
@@ -98,7 +102,8 @@ export async function pageOf(
     const id = owners[0] ?? { topic, topicId: '', partition };
     const batch = WHOLE_BATCHES.includes(String(row['code'])) ? ('BATCH_UNREADABLE' as const) : undefined;
     const twin = owners.length === 1 && Number(row['n']) === 1 ? undefined : ('OFFSET_AMBIGUOUS' as const);
-    const impossible = missing ?? batch ?? twin;
+    const other = topic === (onlyTopic ?? topic) ? undefined : ('TOPIC_OTHER' as const);
+    const impossible = missing ?? batch ?? twin ?? other;
     return { row: Number(row['i']), id, offset, bytes: Number(row['bytes']), impossible };
   });
 }

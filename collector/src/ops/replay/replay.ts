@@ -19,6 +19,7 @@ import type {
   Transformer,
   TransformResult,
 } from '../../contracts.ts';
+import { namesTopic, topicsOf } from '../../table-topics.ts';
 import { type Database, openDatabase } from '../../transform/duckdb.ts';
 import { readsBeside } from '../../transform/sql/compile.ts';
 import type { LakeReader } from '../lake-reader.ts';
@@ -93,7 +94,9 @@ interface Options extends ReplayOptions {
 
 async function replayParts(options: Options): Promise<Replayed> {
   const { table, selection, reader, database, writer, onProgress } = options;
-  const task = { database, reader, selected: selectionSql(selection), reads: readsBeside(table) };
+  const [onlyTopic] = namesTopic(table) ? [] : topicsOf(table);
+  const chosen = { selected: selectionSql(selection), reads: readsBeside(table), onlyTopic };
+  const task = { database, reader, ...chosen };
   const { nextSequence: end } = (await reader.ledger(table.name)).fold;
   const tally = new Tally(table.name, writer === undefined);
   let quarantine = await readQuarantine(options, end);
