@@ -277,7 +277,7 @@ function looked(read: Told, look: QuickLook | undefined, i: number): Told {
   };
 }
 
-/** It never fails, but may throw: a column that steps leave out is asked for all the same, or it would not. */
+/** It never fails, but may throw: a column that steps leave out is asked for as well, or it would not. */
 function asRead({ value }: PlainReading): Told {
   const mayThrow = value('x') !== 'x';
   return {
