@@ -28,7 +28,7 @@ import { AGENT_VERSION } from './version.ts';
 const DEFAULT_CONFIG = '/etc/sluice/agent.yaml';
 const STATUS_EVERY_MS = 30_000;
 
-const configOption = { config: `the agent's YAML file (default ${DEFAULT_CONFIG})` };
+const configOption = { config: `the agent’s YAML file (default ${DEFAULT_CONFIG})` };
 
 const commands: Readonly<Record<string, Command>> = {
   run: {

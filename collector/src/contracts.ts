@@ -359,8 +359,8 @@ export interface TableWriter extends BackfillLedger, TableUpkeep {
 /** The same ledger, for whoever runs records again. */
 export interface ReplayingWriter extends TableWriter {
   /**
-   * Resolves with the number of its entry when its objects are published. REPLAY_OVERTAKEN where another
-   * replay came first.
+   * Resolves with the number of its entry when its objects are published. REPLAY_OVERTAKEN where a rebuild or
+   * another replay came first.
    */
   replay(replay: ReplayCommit): Promise<number>;
   /**

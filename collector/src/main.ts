@@ -35,7 +35,7 @@ import { createTransformer } from './transform/transformer.ts';
 import { COLLECTOR_VERSION } from './version.ts';
 
 const DEFAULT_CONFIG = '/etc/sluice/collector.yaml';
-const configOption = { config: `the collector's YAML file (default ${DEFAULT_CONFIG})` };
+const configOption = { config: `the collector’s YAML file (default ${DEFAULT_CONFIG})` };
 const load = (options: Readonly<Record<string, string | undefined>>) =>
   loadCollectorConfig(options['config'] ?? DEFAULT_CONFIG);
 
@@ -122,8 +122,8 @@ const commands: Readonly<Record<string, Command>> = {
       'Makes windows again from a raw table of the topic, and swaps their partitions by one ledger entry.',
     options: {
       ...configOption,
-      from: 'windows opened then or later: 2026-01-31 or 2026-01-31T08:00Z',
-      to: 'windows opened before',
+      from: 'windows opened at this time or later: 2026-01-31 or 2026-01-31T08:00Z',
+      to: 'windows opened before this time',
       source: 'name of the raw table; else the first of the config that serves',
       collector: 'the running collector’s HTTP address, asked for schemas; else that of the config',
     },

@@ -29,6 +29,11 @@ export const MEMORY_SETTINGS = {
   NODE_OPTIONS: '--max-semi-space-size=2',
 } as const;
 
+/** As in the collector's image. */
+export const DUCKDB_MEMORY_SETTINGS = {
+  DUCKDB_JE_MALLOC_CONF: 'narenas:1,dirty_decay_ms:100,muzzy_decay_ms:0',
+} as const;
+
 const DAYS = 30;
 const START_MS_MAX = 60_000;
 
@@ -201,7 +206,7 @@ function program(name: SiteProgram['name'], options: ProgramOptions): SiteProgra
   const httpUrl = `http://127.0.0.1:${options.httpPort}`;
   const logFile = join(options.directory, `${name}.log`);
   const { PATH, HOME, TMPDIR } = process.env;
-  const fixed = { PATH, HOME, ...MEMORY_SETTINGS };
+  const fixed = { PATH, HOME, ...MEMORY_SETTINGS, ...DUCKDB_MEMORY_SETTINGS };
   const env = { ...fixed, ...(TMPDIR === undefined ? {} : { TMPDIR }), ...options.environment };
   let running: StartedProcess | undefined;
   const isUp = () =>

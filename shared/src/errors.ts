@@ -224,7 +224,7 @@ export const ERRORS = {
   REPLAY_OVERTAKEN: {
     kind: 'fence',
     remedy:
-      'Nothing to do: another replay of the table came first; what it took is left out, and the rest is run again.',
+      'Nothing to do: a rebuild or another replay of the table came first; what it took is left out, and the rest is run again.',
   },
   REPLAY_STOPPED: {
     kind: 'reject',
@@ -244,7 +244,7 @@ export const ERRORS = {
   REBUILD_REFUSED: {
     kind: 'reject',
     remedy:
-      'Nothing was written. Choose windows without what is named, or correct it: docs/runbook.md says what a rebuild needs.',
+      'Nothing was swapped. Choose windows without what is named, or correct it: docs/runbook.md says what a rebuild needs.',
   },
   REBUILD_NO_SOURCE: {
     kind: 'reject',
@@ -258,7 +258,7 @@ export const ERRORS = {
   },
   REBUILD_TOO_LARGE: {
     kind: 'reject',
-    remedy: 'Nothing was written. Rebuild in several steps, each with a shorter --from and --to.',
+    remedy: 'Nothing was swapped. Rebuild in several steps, each with a shorter --from and --to.',
   },
   LEDGER_APPEND_LOST: {
     kind: 'retry',

@@ -5,7 +5,7 @@ import { globSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { projectRoot } from '@sluice/deploy/local/project-root.ts';
-import { MEMORY_SETTINGS } from '@sluice/deploy/local/site.ts';
+import { DUCKDB_MEMORY_SETTINGS, MEMORY_SETTINGS } from '@sluice/deploy/local/site.ts';
 import { at, listOf } from '../support/cloudformation.ts';
 import { readCollectorTemplate } from '../support/collector-template.ts';
 import { temporaryDirectory } from '../support/temp.ts';
@@ -36,6 +36,8 @@ test('what bounds memory in the unit and the images is what bench and demo start
     for (const program of ['agent', 'collector'])
       assert.match(finalStage(program), new RegExp(`^ENV .*\\b${name}=${value}(?: |$)`, 'm'), program);
   }
+  for (const [name, value] of Object.entries(DUCKDB_MEMORY_SETTINGS))
+    assert.ok(finalStage('collector').includes(`\nENV ${name}=${value}\n`), `the image has no ${name}`);
 });
 
 test('the collector’s image owns every directory that its task mounts, so that its user may write there', () => {

@@ -1,23 +1,18 @@
-// A mapping that wrote wrong rows, corrected, and its windows made again from a raw table, with real programs
-// over an emulated S3 and Glue: while records flow, each is in the table once, in the partition that the
-// catalog has, as Glue's and S3's own answers say.
+// A mapping that wrote wrong rows, corrected, and its windows made again from a raw table that was added only
+// then and has read what Kafka still had, with real programs over an emulated S3 and Glue: while records
+// flow, each is in the table once, in the partition that the catalog has, as Glue's and S3's own answers say.
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import type { Rebuilt } from '@sluice/collector/ops/rebuild/report.ts';
-import { type Ministack, startMinistack } from '@sluice/deploy/local/ministack.ts';
-import { ensureMinistack } from '@sluice/deploy/local/ministack-venv.mjs';
 import type { Site } from '@sluice/deploy/local/site.ts';
-import { parse, stringify } from 'yaml';
+import { eventually } from '../support/eventually.ts';
 import { assertExactlyOnce } from '../support/oracles.ts';
-import { type Journey, query, startJourney, untilAcknowledged, verified } from './journey-fixture.ts';
+import { query, untilAcknowledged, verified } from './journey-fixture.ts';
+import { type MappedSite, startMappedSite, TOPIC } from './mapped-site.ts';
 
-const TOPIC = 'claims';
-const REGION = 'us-east-1';
 const BEFORE = 300;
 const MEANWHILE = 150;
-let journey: Journey;
-let aws: Ministack;
+let mapped: MappedSite;
 let site: Site;
 
 const raw = {
@@ -25,6 +20,7 @@ const raw = {
   topic: TOPIC,
   format: 'bytes',
   provenance: 'full',
+  backfill: 'earliest',
   window: { every: '1s' },
 };
 
@@ -48,49 +44,29 @@ const table = (kind: string) => ({
 });
 
 before(async () => {
-  await ensureMinistack();
-  [journey, aws] = await Promise.all([startJourney(), startMinistack()]);
-  await fetch(`${aws.endpoint}/lake`, { method: 'PUT' });
-  await journey.createTopics(3, TOPIC);
-  const endpoints = { s3Endpoint: aws.endpoint, glueEndpoint: aws.endpoint };
-  const lake = { store: 's3://lake/acme', catalog: 'glue', database: 'acme', region: REGION, ...endpoints };
-  const tables = [table('wrong'), raw];
-  site = await journey.site('rebuild', { topics: [TOPIC], tables, lake, environment: aws.environment });
-  await site.collector.start();
-  await site.agent.start();
+  const fieldsOf = (n: number) => ({ wrong: `w${n % 2}`, right: `r${n % 3}` });
+  mapped = await startMappedSite('rebuild', { tables: [table('wrong')], fieldsOf });
+  ({ site } = mapped);
 });
 
-after(async () => {
-  await site?.agent.stop();
-  await site?.collector.stop();
-  await Promise.all([journey?.stop(), aws?.stop()]);
-});
+after(() => mapped?.stop());
 
-function produce(from: number, to: number): Promise<void> {
-  const messages = Array.from({ length: to - from }, (_, i) => {
-    const n = from + i;
-    const value = JSON.stringify({ n, wrong: `w${n % 2}`, right: `r${n % 3}` });
-    return { key: `key-${n}`, value, headers: { n: String(n) }, partition: n % 3 };
-  });
-  return journey.produce(TOPIC, messages);
-}
-
-test('a wrong mapping is corrected, and its windows are made again, while records flow', async () => {
-  await produce(0, BEFORE);
+test('a wrong mapping is corrected, and its windows are made again of what Kafka has, while records flow', async () => {
+  await mapped.produce(0, BEFORE);
   await untilAcknowledged(site, 'claims', BEFORE);
-  await untilAcknowledged(site, 'claims_raw', BEFORE);
   const kinds = 'select distinct kind from claims order by 1';
   assert.deepEqual(
     (await query(site, kinds)).map(({ kind }) => kind),
     ['w0', 'w1'],
   );
 
-  const config = parse(readFileSync(site.collector.configFile, 'utf8')) as { tables: object[] };
-  writeFileSync(site.collector.configFile, stringify({ ...config, tables: [table('right'), raw] }));
-  await site.collector.stop();
-  await site.collector.start();
+  await mapped.correct([table('right'), raw]);
+  await eventually('the raw table has what Kafka had', async () => {
+    const [counted] = await query(site, 'select count(*) as n from claims_raw').catch(() => []);
+    return Number(counted?.['n']) === BEFORE;
+  });
   const rebuild = () => site.collector.command(['rebuild', 'claims', '--all', '--json']);
-  const [{ code, output }] = await Promise.all([rebuild(), produce(BEFORE, BEFORE + MEANWHILE)]);
+  const [{ code, output }] = await Promise.all([rebuild(), mapped.produce(BEFORE, BEFORE + MEANWHILE)]);
   assert.equal(code, 0, output);
   const [rebuilt] = JSON.parse(output.slice(output.indexOf('[\n'))) as [Rebuilt];
   assert.ok(rebuilt.entry !== undefined && rebuilt.before.in >= BEFORE, output);

@@ -1,22 +1,16 @@
 // A mapping that was wrong, corrected, and its quarantine replayed, with real programs over an emulated S3
 // and Glue: while records flow, by two replays at the same time, each record comes to the table once.
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import type { Replayed } from '@sluice/collector/ops/replay/replay.ts';
-import { type Ministack, startMinistack } from '@sluice/deploy/local/ministack.ts';
-import { ensureMinistack } from '@sluice/deploy/local/ministack-venv.mjs';
 import type { Site } from '@sluice/deploy/local/site.ts';
-import { parse, stringify } from 'yaml';
 import { assertExactlyOnce } from '../support/oracles.ts';
-import { type Journey, query, startJourney, untilAcknowledged, verified } from './journey-fixture.ts';
+import { query, untilAcknowledged, verified } from './journey-fixture.ts';
+import { type MappedSite, startMappedSite, TOPIC } from './mapped-site.ts';
 
-const TOPIC = 'claims';
-const REGION = 'us-east-1';
 const BEFORE = 600;
 const MEANWHILE = 300;
-let journey: Journey;
-let aws: Ministack;
+let mapped: MappedSite;
 let site: Site;
 
 /** Half of the amounts are whole numbers, which is all that the wrong mapping takes. */
@@ -38,32 +32,12 @@ const table = (type: string) => ({
 });
 
 before(async () => {
-  await ensureMinistack();
-  [journey, aws] = await Promise.all([startJourney(), startMinistack()]);
-  await fetch(`${aws.endpoint}/lake`, { method: 'PUT' });
-  await journey.createTopics(3, TOPIC);
-  const endpoints = { s3Endpoint: aws.endpoint, glueEndpoint: aws.endpoint };
-  const lake = { store: 's3://lake/acme', catalog: 'glue', database: 'acme', region: REGION, ...endpoints };
-  const tables = [table('int')];
-  site = await journey.site('replay', { topics: [TOPIC], tables, lake, environment: aws.environment });
-  await site.collector.start();
-  await site.agent.start();
+  const fieldsOf = (n: number) => ({ amount: n % 2 === 0 ? n : n + 0.5 });
+  mapped = await startMappedSite('replay', { tables: [table('int')], fieldsOf });
+  ({ site } = mapped);
 });
 
-after(async () => {
-  await site?.agent.stop();
-  await site?.collector.stop();
-  await Promise.all([journey?.stop(), aws?.stop()]);
-});
-
-function produce(from: number, to: number): Promise<void> {
-  const messages = Array.from({ length: to - from }, (_, i) => {
-    const n = from + i;
-    const value = JSON.stringify({ n, amount: n % 2 === 0 ? n : n + 0.5 });
-    return { key: `key-${n}`, value, headers: { n: String(n) }, partition: n % 3 };
-  });
-  return journey.produce(TOPIC, messages);
-}
+after(() => mapped?.stop());
 
 async function replay(...args: string[]): Promise<Replayed> {
   const { code, output } = await site.collector.command(['replay', 'claims', '--json', ...args]);
@@ -72,20 +46,17 @@ async function replay(...args: string[]): Promise<Replayed> {
 }
 
 test('a wrong mapping is corrected, and its quarantine comes to the table once, while records flow', async () => {
-  await produce(0, BEFORE);
+  await mapped.produce(0, BEFORE);
   await untilAcknowledged(site, 'claims', BEFORE);
   const bad = BEFORE / 2;
   assert.equal((await query(site, 'select n from claims')).length, BEFORE - bad);
   assert.deepEqual((await replay('--all', '--dry-run')).failed, { CAST_FAILED: bad });
 
-  const config = parse(readFileSync(site.collector.configFile, 'utf8')) as { tables: object[] };
-  writeFileSync(site.collector.configFile, stringify({ ...config, tables: [table('double')] }));
-  await site.collector.stop();
-  await site.collector.start();
+  await mapped.correct([table('double')]);
   const [one, two] = await Promise.all([
     replay('--all'),
     replay('--code', 'CAST_FAILED'),
-    produce(BEFORE, BEFORE + MEANWHILE),
+    mapped.produce(BEFORE, BEFORE + MEANWHILE),
   ]);
   assert.equal(one.taken.emitted + two.taken.emitted, bad);
   await untilAcknowledged(site, 'claims', BEFORE + MEANWHILE);

@@ -1,9 +1,11 @@
-// The documents say what is so: each dependency with its version and users, each file by a name that exists.
+// The documents say what is so: each dependency with its version and users, each file by a name that exists,
+// each link to what is there.
 import assert from 'node:assert/strict';
 import { existsSync, globSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join, normalize } from 'node:path';
 import { test } from 'node:test';
 import { ROOT } from '../run/test-files.ts';
+import { allFiles, textOf } from './source-tree.ts';
 
 const WORKSPACES = ['agent', 'collector', 'proto', 'shared', 'deploy', 'test'];
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
@@ -53,20 +55,42 @@ test('docs/ARCHITECTURE.md names files that exist', () => {
   assert.deepEqual(missing, []);
 });
 
-test('links in the documents lead to files', () => {
-  const pages = [
-    'README.md',
-    'docs/ARCHITECTURE.md',
-    'docs/config.md',
-    'docs/dependencies.md',
-    'docs/inputs.md',
-    'docs/verify.md',
-    'docs/runbook.md',
-    'docs/findings.md',
-    'deploy/README.md',
-  ];
-  for (const page of pages) {
-    for (const [, target = ''] of read(page).matchAll(/\]\(([^)#]+)\)/g))
-      assert.ok(existsSync(join(ROOT, page, '..', target)), `${page}: ${target}`);
+const PAGES = ['README.md', ...globSync('{docs,deploy,test}/**/*.md', { cwd: ROOT })];
+
+/** What a `#` behind a page may name: GitHub's names of its headings. */
+function anchorsOf(page: string): string[] {
+  const prose = read(page).replace(/^```[\s\S]*?^```/gm, '');
+  return [...prose.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-'),
+  );
+}
+
+test('links in the documents lead to files, and to headings that these have', () => {
+  assert.ok(PAGES.length > 20);
+  for (const page of PAGES) {
+    for (const [, path = '', anchor] of read(page).matchAll(/\]\(((?!https?:)[^)#]*)(?:#([^)]+))?\)/g)) {
+      const target = path === '' ? page : normalize(join(page, '..', path));
+      assert.ok(existsSync(join(ROOT, target)), `${page}: ${target}`);
+      if (anchor !== undefined) assert.ok(anchorsOf(target).includes(anchor), `${page}: ${target}#${anchor}`);
+    }
   }
+});
+
+test('no text keeps the marks of a merge', () => {
+  const marked = allFiles.filter(
+    (file) => /\.(md|ts|mjs|proto|json|yaml|service)$/.test(file) && /^(<{7} |>{7} )/m.test(textOf(file)),
+  );
+  assert.deepEqual(marked, []);
+});
+
+test('decisions are numbered from 0001 on, none left out and none twice', () => {
+  const names = globSync('docs/decisions/*.md', { cwd: ROOT }).map((path) => basename(path));
+  const numbers = names.map((name) => name.slice(0, 4)).toSorted();
+  assert.deepEqual(
+    numbers,
+    numbers.map((_, i) => String(i + 1).padStart(4, '0')),
+  );
 });

@@ -8,7 +8,8 @@ import { textOf } from './source-tree.ts';
 
 const files = testFiles('system', []);
 const rounds = systemRounds(files, 2, textOf);
-const hasBroker = (file: string) => /startBroker|startJourney|startTestBroker/.test(textOf(file));
+const hasBroker = (file: string) =>
+  /startBroker|startJourney|startMappedSite|startTestBroker/.test(textOf(file));
 
 const unitFiles = testFiles('unit', []);
 const unit = unitRounds(unitFiles, 2, textOf);

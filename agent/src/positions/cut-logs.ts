@@ -12,7 +12,7 @@ export function notCut(state: PartitionState, nextOffset: number, leaderEpoch: n
 }
 
 /** Less is committed than was known, since a ledger has recorded a cut; or nothing was known. */
-export function isSetBack(state: PartitionState, leaderEpoch: number | undefined): boolean {
+function isSetBack(state: PartitionState, leaderEpoch: number | undefined): boolean {
   if (state.committed === undefined) return true;
   const { committedEpoch = -1 } = state;
   return leaderEpoch !== undefined && committedEpoch >= 0 && leaderEpoch > committedEpoch;

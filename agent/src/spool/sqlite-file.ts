@@ -18,7 +18,10 @@ import Database from 'better-sqlite3';
 
 export const SPOOL_FORMAT = 1;
 export const KNOWN_SPOOL: KnownFormat = {
-  ...{ format: SPOOL_FORMAT, code: 'SPOOL_FORMAT_NEWER', what: 'it', reader: 'this agent' },
+  format: SPOOL_FORMAT,
+  code: 'SPOOL_FORMAT_NEWER',
+  what: 'it',
+  reader: 'this agent',
 };
 
 /** Segments are about 1 MiB: large pages keep their overflow chains short. */

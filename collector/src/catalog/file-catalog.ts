@@ -15,7 +15,10 @@ const NAME_LENGTH_MAX = 200;
 const CHANGE_DIGITS = 20;
 const FORMAT = 1;
 const KNOWN: KnownFormat = {
-  ...{ format: FORMAT, code: 'CATALOG_FORMAT_NEWER', what: 'it', reader: 'this collector' },
+  format: FORMAT,
+  code: 'CATALOG_FORMAT_NEWER',
+  what: 'it',
+  reader: 'this collector',
 };
 
 export function createFileCatalog(database: string, store: ObjectStore): Catalog {

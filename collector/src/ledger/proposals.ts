@@ -54,7 +54,7 @@ export function filling(window: WindowCommit): ProposeObjects {
   };
 }
 
-/** REPLAY_OVERTAKEN where another replay was appended since this one looked at what is taken. */
+/** REPLAY_OVERTAKEN where a replay or a swap was appended since this one looked at what is taken. */
 export function replaying(replay: ReplayCommit): ProposeObjects {
   const { windowId, openedMs, after, replayed, classes, table } = replay;
   const { configVersion = table.configVersion } = replay;

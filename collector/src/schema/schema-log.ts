@@ -9,7 +9,10 @@ import { schemaKey, schemaPrefix, sequenceOf } from '../lake/object-keys.ts';
 
 const FORMAT = 1;
 const KNOWN: KnownFormat = {
-  ...{ format: FORMAT, code: 'DETECTED_SCHEMA_NEWER', what: 'it', reader: 'this collector' },
+  format: FORMAT,
+  code: 'DETECTED_SCHEMA_NEWER',
+  what: 'it',
+  reader: 'this collector',
 };
 
 const stored = z.strictObject({

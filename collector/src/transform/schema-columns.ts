@@ -10,14 +10,14 @@ import { COLUMNS_MAX, type Growth, isReserved, TYPE_CHARACTERS_MAX } from './gro
 import { Remarks } from './remarks.ts';
 import { SeenObject } from './seen-values.ts';
 
-export interface Standing {
+export interface StandingColumns {
   readonly schema: DetectedSchema | undefined;
   /** Columns of a table that stands already and was made by somebody else. */
   readonly contract?: readonly Column[] | undefined;
 }
 
 /** What the fields of all schemas of a window make of the columns that stand. */
-export function schemaColumns({ schema, contract }: Standing, fields: readonly SchemaField[]): Growth {
+export function schemaColumns({ schema, contract }: StandingColumns, fields: readonly SchemaField[]): Growth {
   if (contract !== undefined) return contractColumns(contract, namesSeen(fields));
   if (schema?.isContract === true) return resolveContract(schema.columns, namesSeen(fields));
   return grown(schema?.columns ?? [], fields);

@@ -1,7 +1,7 @@
 // Good rows of large chunks, written as they come: each chunk is a Parquet file of its own at first, and in
-// the end their row groups stand behind each other in as few objects as the table asks for. Whatever is not
-// plain - a record for the quarantine, a second partition, a value that is not JSON - is refused chunk by
-// chunk, and the window stages it instead.
+// the end their row groups stand behind each other in as few objects as the table asks for. A chunk with
+// anything else - a record for the quarantine, a second partition, a value that is not JSON - is refused, and
+// the window stages it instead.
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assert } from '@sluice/shared/errors.ts';

@@ -21,9 +21,9 @@ import type { StagedBytes, StagingBudget } from './staging-budget.ts';
 /** Epochs of history are counted from here: no fill of a gap ever gets so far. */
 export const HISTORY_EPOCH_MIN = 3 * 2 ** 30;
 /** What one stream may have under way. */
-export const HISTORY_PIECE_BYTES = 4 * 2 ** 20;
+const HISTORY_PIECE_BYTES = 4 * 2 ** 20;
 /** Of the staging budget, what history may use. */
-export const HISTORY_SHARE = 1 / 8;
+const HISTORY_SHARE = 1 / 8;
 /** What could not be taken is asked for again after this. */
 const AGAIN_MS = 5_000;
 /** A partition of which Kafka had nothing to read rests so long, doubled each time in a row. */

@@ -54,6 +54,31 @@ test('one piece is under way on a stream, and all that is staged of history stay
   assert.equal(asked()[1], `history claims-0 [600, 4000) epoch ${epoch(1)}`);
 });
 
+test('live segments and history are transformed from where they are kept, and let go after that', async () => {
+  const [read, dropped]: number[][] = [[], []];
+  const keep = ({ byteLength }: Uint8Array) => {
+    const stored = { byteLength, read: async () => new Uint8Array(byteLength) };
+    return { stored, drop: () => void dropped?.push(byteLength) };
+  };
+  const parts = await newTable(undefined, undefined, { keep });
+  assert.equal(parts.sequencer.segment(parts.reader, rangeSegment(4_000, 4_300), 0), 'staged');
+  assert.equal(await parts.history(0, 500, 0), 'staged');
+  for (const { lane } of parts.lanes) lane.close('drain');
+  await parts.done();
+  for (const segments of parts.transformer.reads)
+    for (const { segment, stored } of segments) {
+      assert.equal(segment.payload.length, 0);
+      read?.push(stored?.byteLength ?? Number.NaN);
+    }
+  assert.deepEqual(
+    [read?.sort(), dropped?.sort()],
+    [
+      [300, 300, 500],
+      [300, 500],
+    ],
+  );
+});
+
 test('history holds no topic: what it stages is not of the topic’s share', async () => {
   const { history, sequencer, reader, transformer } = await newTable([
     { name: 'claims' },

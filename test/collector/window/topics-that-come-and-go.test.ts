@@ -113,7 +113,7 @@ test('nothing is kept of a topic that went, while the streams that declared it g
   assert.ok(await isForgotten(declared));
 });
 
-test('nor of a topic that went before it was open', async () => {
+test('nothing is kept either of a topic that went before it was open', async () => {
   const { sequencer, orders, clock } = await withOrders();
   sequencer.add(orders);
   await settle();

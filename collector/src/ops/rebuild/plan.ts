@@ -16,7 +16,7 @@ import { type StandingEntry, StandingObjects } from '../../ledger/standing-objec
 import { placeKey, sumOf } from '../../ledger/swaps.ts';
 
 /** What one entry may name, some 250 bytes each: windows, and objects that are made or carried. */
-export const WINDOWS_MAX = 10_000;
+const WINDOWS_MAX = 10_000;
 export const OBJECTS_MAX = 20_000;
 /** Partitions of a table that were ever moved: each checkpoint names them all, some 120 bytes each. */
 export const PLACES_MAX = 100_000;

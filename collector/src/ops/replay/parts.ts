@@ -85,7 +85,7 @@ class PartInMaking {
       addTo(this.impossible, impossible, 1);
       return true;
     }
-    const place = placeOf(id, offset);
+    const place = recordKey(id, offset);
     const isFull = this.#records === PART_RECORDS_MAX || this.#bytes + bytes > PART_BYTES_MAX;
     if (this.#records > 0 && (isFull || this.#places.has(place))) return false;
     this.#places.add(place);
@@ -109,8 +109,11 @@ class PartInMaking {
   }
 }
 
-/** Where a record stands, as a key. */
-export function placeOf(id: { readonly topic: string; readonly partition: number }, offset: number): string {
+/** Names a record by topic, partition and offset. */
+export function recordKey(
+  id: { readonly topic: string; readonly partition: number },
+  offset: number,
+): string {
   return `${slotKey(id)}:${offset}`;
 }
 

@@ -22,7 +22,7 @@ import type {
 import { type Database, openDatabase } from '../../transform/duckdb.ts';
 import { readsBeside } from '../../transform/sql/compile.ts';
 import type { LakeReader } from '../lake-reader.ts';
-import { addTo, type Part, type Place, partFrom, placeOf } from './parts.ts';
+import { addTo, type Part, type Place, partFrom, recordKey } from './parts.ts';
 import { fileOf, type ImpossibleReason, type RowsTask, segmentsOf } from './quarantined-rows.ts';
 import { type Selection, selectionSql } from './selection.ts';
 import { inOrder, type Picked, type Quarantine, quarantineOf, replayedOf } from './taken.ts';
@@ -168,7 +168,7 @@ async function runPart(options: Options, task: RowsTask, part: Part): Promise<Ma
   const failing = await failedOf(options, result);
   const picks = part.picks.map(({ object, rows }) => ({
     object,
-    rows: rows.filter(({ id, offset }) => !failing.places.has(placeOf(id, offset))),
+    rows: rows.filter(({ id, offset }) => !failing.places.has(recordKey(id, offset))),
   }));
   const { emitted, merged, filtered, quarantined, in: all } = result.classes;
   const taken = picks.reduce((sum, { rows }) => sum + rows.length, 0);
@@ -189,7 +189,7 @@ async function failedOf({ database }: Options, { files }: TransformResult) {
     const place = '_topic AS c, _partition AS p, _offset AS o';
     const rows = await database.rows(`SELECT ${place}, code FROM ${fileOf(path)}`);
     for (const { c, p, o, code } of rows) {
-      places.add(placeOf({ topic: String(c), partition: Number(p) }, Number(o)));
+      places.add(recordKey({ topic: String(c), partition: Number(p) }, Number(o)));
       byCode.set(String(code), (byCode.get(String(code)) ?? 0) + 1);
     }
   }

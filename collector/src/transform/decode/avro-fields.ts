@@ -1,7 +1,7 @@
 // The fields of an Avro schema as columns, each of the type that its decoded values convert to exactly.
 // Inside other values decimals and bytes are text, as nested columns read them. Pure.
 import { type NestedType, scalar } from '../../nested-type.ts';
-import { type AvroSchema, fullName, parse } from './avro.ts';
+import { type AvroSchema, fullName, parseAvro } from './avro.ts';
 import {
   eitherFields,
   type FieldBudget,
@@ -30,8 +30,8 @@ interface Scope {
 /** None where values are no records. SCHEMA_INVALID. */
 export function avroFields(schema: string, references: readonly string[] = []): readonly SchemaField[] {
   const names = new Map<string, Named>();
-  for (const text of [...references, schema]) collect(parse(text), '', names);
-  return fieldsOf(parse(schema), { names, namespace: '', around: [], depth: 0, budget: { left: 0 } });
+  for (const text of [...references, schema]) collect(parseAvro(text), '', names);
+  return fieldsOf(parseAvro(schema), { names, namespace: '', around: [], depth: 0, budget: { left: 0 } });
 }
 
 /** Of a record, or of all records that a union may be. */

@@ -13,8 +13,8 @@ export type AvroSchema = Schema;
 /** `references` are schemas that this one names, each after those that it names. SCHEMA_INVALID. */
 export function avroDecoder(schema: string, references: readonly string[] = []): DecodeValue {
   const names = new Map<string, { decode?: Decode }>();
-  for (const text of references) compile(parse(text), { names, namespace: '', path: '' });
-  const decode = compile(parse(schema), { names, namespace: '', path: '' });
+  for (const text of references) compile(parseAvro(text), { names, namespace: '', path: '' });
+  const decode = compile(parseAvro(schema), { names, namespace: '', path: '' });
   return (value, at) => {
     const reader = new AvroReader(value, at);
     const text = decode(reader);
@@ -24,7 +24,7 @@ export function avroDecoder(schema: string, references: readonly string[] = []):
 }
 
 /** SCHEMA_INVALID. */
-export function parse(text: string): Schema {
+export function parseAvro(text: string): Schema {
   try {
     return JSON.parse(text) as Schema;
   } catch (error) {

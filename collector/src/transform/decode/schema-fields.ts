@@ -34,7 +34,7 @@ export function structOfFields(fields: readonly SchemaField[]): NestedType | und
 }
 
 /** What holds the values of each of these types: of texts and numbers together their text. */
-export function eitherType(types: readonly (NestedType | undefined)[]): NestedType | undefined {
+function eitherType(types: readonly (NestedType | undefined)[]): NestedType | undefined {
   const [first, ...others] = types;
   return others.reduce((one, other) => (one && other ? joined(one, other) : undefined), first);
 }

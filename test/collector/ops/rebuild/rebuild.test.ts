@@ -53,7 +53,7 @@ test('each record has one fate by the present config, in the partition where it 
   assert.deepEqual([table?.in, table?.emitted, table?.quarantined, table?.offsetsRead], [6, 5, 1, 6]);
 });
 
-test('in a directory it is the same', async () => {
+test('in a lake that is a directory a rebuild makes the same', async () => {
   const store = createDirectoryObjectStore(temporaryDirectory()) as FakeObjectStore;
   const lake = await wronglyWritten({}, {}, store);
   await rebuildOn(lake);
