@@ -118,3 +118,22 @@ test('whoever asks is told why there is no schema, and what asks wrongly is refu
     unavailable(/no collector of this/),
   );
 });
+
+test('what is no collector fills no log with its answer, and an address in it shows no password', async (t) => {
+  const registry = await startSchemaRegistry(t);
+  const want = { framing: 'confluent', topic: 'claims', topicId: NO_TOPIC_ID, id: '7' } as const;
+  registry.fault = { status: 404, body: `no such page\u001b[31m${'!'.repeat(100_000)}` };
+  const told = (base: string) =>
+    collectorSchemas(base)
+      .find(want)
+      .then(
+        () => assert.fail('it has no schema'),
+        (error: Error) => error.message,
+      );
+  const refused = await told(registry.url);
+  assert.match(refused, /no such page \[31m!/);
+  assert.ok(refused.length < 500, `${refused.length} characters`);
+  const hidden = await told(registry.url.replace('://', '://ops:s3cret@'));
+  assert.match(hidden, /127\.0\.0\.1/);
+  assert.doesNotMatch(hidden, /s3cret/);
+});

@@ -9,6 +9,10 @@ import type { FoundSchema, SchemaSource, SchemaWant } from '../contracts.ts';
 const ANSWER_MS_MAX = 60_000;
 /** A schema with all that it names: an agent takes 4 MiB of each. */
 const ANSWER_BYTES_MAX = 64 * 2 ** 20;
+/** Of a refusal: what is no collector may answer with a page, or with control characters. */
+const REFUSAL_CHARACTERS_MAX = 300;
+/** Of a URL in a message: a command's errors are kept in logs. */
+const CREDENTIALS = /(?<=:\/\/)[^/\s]*@/g;
 
 const question = z.object({
   topic: z.string().min(1).max(249),
@@ -41,7 +45,7 @@ export function collectorSchemas(base: string): SchemaSource {
         const why = error instanceof Error && error.cause !== undefined ? error.cause : error;
         throw unavailable(`no collector answers at ${base}: ${messageOf(why)}`);
       });
-      if (reply.status !== 200) throw unavailable(`the collector at ${base}: ${reply.body.trim()}`);
+      if (reply.status !== 200) throw unavailable(`the collector at ${base}: ${shown(reply.body)}`);
       const told = answer.safeParse(parsed(reply.body));
       if (told.success) return told.data.found ?? undefined;
       throw unavailable(`what answers at ${base} is no collector of this version`);
@@ -49,7 +53,14 @@ export function collectorSchemas(base: string): SchemaSource {
   };
 }
 
-const unavailable = (message: string) => new SluiceError('SCHEMA_UNAVAILABLE', message);
+const unavailable = (message: string) =>
+  new SluiceError('SCHEMA_UNAVAILABLE', message.replace(CREDENTIALS, ''));
+
+const shown = (refusal: string) =>
+  refusal
+    .trim()
+    .slice(0, REFUSAL_CHARACTERS_MAX)
+    .replace(/\p{C}+/gu, ' ');
 
 async function bodyOf(url: string): Promise<{ readonly status: number; readonly body: string }> {
   const reply = await fetch(url, { signal: AbortSignal.timeout(ANSWER_MS_MAX) });

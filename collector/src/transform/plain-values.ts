@@ -6,9 +6,12 @@ import type { PlainForms } from './sql/plain-forms.ts';
 
 const SPACE = String.raw`[ \t\r\n]*`;
 const OPENING_BRACE = 0x7b;
-/** Names that are read hold nothing that another escape spells. */
+/**
+ * Names that are read hold nothing that another escape spells. The last one before the quote is looked for: a
+ * look from each of a text full of them to its end would take the square of its length.
+ */
 const ESCAPE = String.raw`\u`;
-const ESCAPED_NAME = new RegExp(String.raw`\\u[^"]*"${SPACE}:`);
+const ESCAPED_NAME = new RegExp(String.raw`\\u[^"\\]*"${SPACE}:`);
 
 /** Of one chunk after the other. */
 export class PlainValues {

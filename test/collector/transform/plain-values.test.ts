@@ -149,6 +149,14 @@ for (const value of NOT_PLAIN)
     assert.equal(isTaken('{"n":1}', value, '{"n":2}'), false);
   });
 
+test('a long text of escapes, or of digits, is looked through once', () => {
+  const value = `{"n":1,"text":"${'\\u00fc'.repeat(150_000)}","other":["${'01'.repeat(500_000)}"]}`;
+  const started = performance.now();
+  assert.equal(isTaken(value), true);
+  const tookMs = performance.now() - started;
+  assert.ok(tookMs < 5_000, `it took ${tookMs} ms`);
+});
+
 test('one chunk says nothing of the next', () => {
   const plain = new PlainValues(plainForms(plan.source));
   const seen = ['{"n":1}', '{"n":"1"}', '{"n":1}'].map((value) => {

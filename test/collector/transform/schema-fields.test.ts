@@ -34,6 +34,21 @@ test('names that no column can have, more fields than a table takes and endless 
   assert.equal(node?.type, undefined, 'a message within itself has no end');
 });
 
+test('a decimal of digits that no column can have is text', () => {
+  const decimal = (precision: unknown, scale?: unknown) => ({
+    ...{ type: 'bytes', logicalType: 'decimal', precision, scale },
+  });
+  const odd = [[0], [-1], [1.5], [39], ['5'], [5, -1], [5, 1.5], [5, 6], [5, 'x'], [5, null]];
+  const given = [[5], [38, 38], ...odd].map(([precision, scale], i) =>
+    field(`f${i}`, decimal(precision, scale)),
+  );
+  const { columns } = columnsOf(avroFields(JSON.stringify(record(...given))));
+  assert.deepEqual(
+    columns.map(({ type }) => type),
+    ['decimal(5,0)', 'decimal(38,38)', ...odd.map(() => 'string')],
+  );
+});
+
 test('a type that stands in a column ever again is text before its fields are counted out', () => {
   const many = (of: (i: number) => object) => Array.from({ length: 40 }, (_one, i) => of(i));
   let schema: object = { type: 'record', name: 'T1', fields: [field('x', 'int')] };

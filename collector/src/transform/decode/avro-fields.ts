@@ -153,12 +153,16 @@ const SCALARS: Readonly<Record<string, string>> = {
   enum: 'string',
 };
 
+const isWhole = (value: unknown): value is number => Number.isInteger(value) && Number(value) >= 0;
+
 /** `isInside`: of a value in another. */
 function scalarType({ type, logicalType, precision, scale = 0, size }: Members, isInside: boolean) {
   const isBytes = type === 'bytes' || type === 'fixed';
   if (isBytes && logicalType === 'decimal') {
-    const fits = typeof precision === 'number' && precision <= 38 && Number(scale) <= precision;
-    return scalar(fits && !isInside ? `decimal(${precision},${Number(scale)})` : 'string');
+    // Registries take what the specification does not: such a type no table would ever get rid of.
+    const fits =
+      isWhole(precision) && isWhole(scale) && precision > 0 && precision <= 38 && scale <= precision;
+    return scalar(fits && !isInside ? `decimal(${precision},${scale})` : 'string');
   }
   if (isBytes) return scalar(isInside || (logicalType === 'uuid' && size === 16) ? 'string' : 'binary');
   if (type === 'int' && logicalType === 'date') return scalar('date');

@@ -277,7 +277,7 @@ function looked(read: Told, look: QuickLook | undefined, i: number): Told {
   };
 }
 
-/** It never fails, but may throw: a column that steps leave out is asked for as well, or it would not. */
+/** It never fails, but may throw: DuckDB would not read a column that steps leave out, so it is asked for. */
 function asRead({ value }: PlainReading): Told {
   const mayThrow = value('x') !== 'x';
   return {
