@@ -66,8 +66,11 @@ test('records that waited on disk are in each table, once and whole', async (t) 
     assert.ok(offsets.every((offset, i) => offset === i));
     assert.ok(rows.every((row) => String(row['value']).startsWith(`claim ${row['_offset']} `)));
   }
+  // The agent may connect again while the collector ends.
+  const isTurnedAway = ({ message }: { message: string }) => message === 'connection refused';
+  const told = collector.log.lines.filter(({ level }) => level === 'error' || level === 'warn');
   assert.deepEqual(
-    collector.log.lines.filter(({ level }) => level === 'error' || level === 'warn'),
+    told.filter((line) => !isTurnedAway(line)),
     [],
   );
 });
