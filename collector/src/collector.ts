@@ -140,7 +140,8 @@ class RunningCollector implements Collector {
       },
       sequencer: () => sequencer,
     });
-    const directory = configPath(config, config.collector.workDir);
+    // What a crash leaves there goes at the next start.
+    const directory = join(configPath(config, config.collector.workDir), 'windows');
     const payloads = new StagedPayloads({ directory, memoryBytesMax: limits.stagingMemory, clock, events });
     const budget = createStagingBudget(limits.stagingBytesMax, () => this.#ingest.roomChanged(), payloads);
     this.#budgetBytes = () => budget.bytes();

@@ -95,3 +95,14 @@ test('each partition has that time, whenever its wait began', async () => {
   await clock.advance(ASK_EVERY_MS);
   assert.deepEqual(await all(feed), ['gap 50-70', 'segment 70-80']);
 });
+
+test('a topic that is read here is not gone, whatever was said of it before', async () => {
+  const { feed, clock, kafka, link, seeks, other, gone: named } = await behindHole();
+  named.add(other.topicId);
+  await clock.advance(2 * ASK_EVERY_MS);
+  kafka.assigned([id, other]);
+  kafka.described([{ ...other, ...log }]);
+  link.rewind(other, 5, 1, 'another table lacks more');
+  assert.deepEqual(await all(feed), [], 'what is missing is read, and no gap');
+  assert.equal(seeks.at(-1), 5);
+});

@@ -26,6 +26,13 @@ export function gapsOfGone(
   return gone.flatMap((state) => addGaps(state, missingRanges(state, there(state)), TOPIC_GONE));
 }
 
+/** Kafka describes it: it is read here, what was said before was older, and its gaps are none. */
+export function notGone(state: PartitionState): void {
+  if (!state.gone) return;
+  state.gone = false;
+  state.gaps = state.gaps.filter(({ reason }) => reason !== TOPIC_GONE);
+}
+
 /** What the collector asks for, and neither `there` nor Kafka has, before what is spooled. */
 function missingRanges(
   { sendNext, committed = 0 }: PartitionState,

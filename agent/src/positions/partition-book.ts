@@ -25,7 +25,7 @@ import {
   toldCommitted,
   type Welcomed,
 } from './cut-logs.ts';
-import { gapsOfGone } from './gone-topics.ts';
+import { gapsOfGone, notGone } from './gone-topics.ts';
 import {
   addGaps,
   decideSend,
@@ -155,6 +155,7 @@ export class PartitionBook {
     const told = readPositionBeforeWelcome(this.#options.spoolOf(id), info.groupOffset);
     const known = [told, state.committed].filter((offset) => offset !== undefined);
     state.assigned = true;
+    notGone(state);
     state.info = info;
     state.readNext = known.length === 0 ? undefined : Math.max(...known);
     state.durableNext = state.readNext ?? state.durableNext;

@@ -97,7 +97,8 @@ export class WaitingSpools {
       waiting.told = true;
       if (!(await source.isGone(waiting))) continue;
       const state = states().find(({ id }) => partitionKey(id) === partitionKey(waiting));
-      if (state === undefined) continue;
+      // Who was described it meanwhile reads it.
+      if (state === undefined || state.assigned) continue;
       state.gone = true;
       found();
     }

@@ -7,9 +7,10 @@ import { messageOf, SluiceError } from '@sluice/shared/errors.ts';
 import { freeBytes } from '@sluice/shared/free-bytes.ts';
 import type { StoredPayload } from '../contracts.ts';
 import type { Events } from '../events.ts';
+import { FileRoom } from './file-room.ts';
 import { openPayloadFile, type PayloadFile } from './payload-file.ts';
 
-/** A file takes no more from here on. It goes when the last of what it holds was let go. */
+/** Of one file, or of one payload that is larger. It goes when the last of what it holds was let go. */
 const FILE_BYTES_MAX = 16 * 2 ** 20;
 /** After a failure all stays in memory for so long. */
 const REST_MS = 5_000;
@@ -32,20 +33,20 @@ export interface StagedPayloadsOptions {
 
 interface OpenFile {
   readonly file: PayloadFile;
-  end: number;
-  /** Payloads in it that may still be read. */
-  live: number;
+  /** Without payloads that may still be read. */
+  readonly room: FileRoom;
 }
 
 interface Place {
   readonly file: OpenFile;
   readonly position: number;
+  readonly byteLength: number;
 }
 
 export class StagedPayloads {
   readonly #options: StagedPayloadsOptions;
   #memoryBytes = 0;
-  #current: OpenFile | undefined;
+  readonly #files = new Set<OpenFile>();
   /** One is written after the other. */
   #written: Promise<unknown> = Promise.resolve();
   #restsUntilMs = 0;
@@ -61,7 +62,7 @@ export class StagedPayloads {
   keep(bytes: Uint8Array): KeptPayload {
     const { memoryBytesMax, clock } = this.#options;
     const { byteLength } = bytes;
-    const hasRoom = this.#memoryBytes + byteLength <= memoryBytesMax;
+    const hasRoom = byteLength === 0 || this.#memoryBytes + byteLength <= memoryBytesMax;
     if (!hasRoom && clock.monotonicMs() >= this.#restsUntilMs) return this.#file(bytes);
     this.#memoryBytes += byteLength;
     const drop = () => {
@@ -77,11 +78,11 @@ export class StagedPayloads {
     this.#written = placed;
     const read = async () => {
       const place = await placed;
-      return place === undefined ? Uint8Array.from(bytes) : await readAt(place, { byteLength, checksum });
+      return place === undefined ? Uint8Array.from(bytes) : await readAt(place, checksum);
     };
     const drop = () =>
       void placed.then((place) => {
-        if (place !== undefined) this.#leave(place.file);
+        if (place !== undefined) this.#leave(place);
       });
     return { stored: { byteLength, read }, drop };
   }
@@ -89,42 +90,43 @@ export class StagedPayloads {
   /** Undefined where the disk does not take it. */
   async #write(bytes: Uint8Array): Promise<Place | undefined> {
     const { clock, events } = this.#options;
-    let file: OpenFile | undefined;
+    let place: Place | undefined;
     try {
-      file = await this.#fileWithRoom();
-      const position = file.end;
-      file.end += bytes.byteLength;
-      file.live++;
-      await file.file.write(bytes, position);
+      place = await this.#placeFor(bytes.byteLength);
+      await place.file.file.write(bytes, place.position);
       freeBytes(bytes);
-      return { file, position };
+      return place;
     } catch (error) {
-      if (file !== undefined) this.#leave(file);
+      if (place !== undefined) this.#leave(place);
       this.#restsUntilMs = clock.monotonicMs() + REST_MS;
       events.stagedInMemory({ reason: messageOf(error) });
       return undefined;
     }
   }
 
-  async #fileWithRoom(): Promise<OpenFile> {
-    if (this.#current !== undefined && this.#current.end < FILE_BYTES_MAX) return this.#current;
+  /** Taken with the file: whoever leaves it meanwhile does not close it. */
+  async #placeFor(byteLength: number): Promise<Place> {
+    for (const file of this.#files) {
+      const position = file.room.take(byteLength);
+      if (position !== undefined) return { file, position, byteLength };
+    }
     const { directory, openFile = openPayloadFile } = this.#options;
-    this.#current = { file: await openFile(directory), end: 0, live: 0 };
-    return this.#current;
+    const room = new FileRoom(Math.max(FILE_BYTES_MAX, byteLength));
+    const file = { file: await openFile(directory), room };
+    this.#files.add(file);
+    return { file, position: room.take(byteLength) ?? 0, byteLength };
   }
 
-  #leave(file: OpenFile): void {
-    if (--file.live > 0) return;
-    if (file === this.#current) this.#current = undefined;
+  #leave({ file, position, byteLength }: Place): void {
+    file.room.giveBack(position, byteLength);
+    if (!file.room.isEmpty) return;
+    this.#files.delete(file);
     // What was in it is wanted by nobody.
     file.file.close().catch(() => {});
   }
 }
 
-async function readAt(
-  { file, position }: Place,
-  { byteLength, checksum }: { readonly byteLength: number; readonly checksum: number },
-): Promise<Uint8Array> {
+async function readAt({ file, position, byteLength }: Place, checksum: number): Promise<Uint8Array> {
   let bytes: Uint8Array;
   try {
     bytes = await file.file.read(position, byteLength);

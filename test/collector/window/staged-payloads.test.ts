@@ -98,6 +98,32 @@ test('a file ends at its limit, and is closed when the last of what it holds was
   assert.deepEqual(disk, { open: 1, opened: 4 });
 });
 
+test('what stays for long keeps no more of the disk than its own room', async () => {
+  const { disk, openFile } = fakeDisk();
+  const { payloads, told } = payloadsOf(openFile, 0);
+  const stay = [];
+  for (let round = 0; round < 5; round++) {
+    const small = payloads.keep(filled(round, 100));
+    const passing = Array.from({ length: 16 }, (_, i) => payloads.keep(filled(i)));
+    for (const [i, { stored }] of passing.entries()) assert.ok((await read(stored)).equals(filled(i)));
+    for (const { drop } of passing) drop();
+    stay.push(small);
+  }
+  for (const [i, { stored }] of stay.entries()) assert.ok((await read(stored)).equals(filled(i, 100)));
+  assert.equal(disk.open, 1);
+  assert.deepEqual(told, []);
+});
+
+test('a file whose last payload is let go while the next is written takes that one', async () => {
+  const { payloads, told } = payloadsOf(openPayloadFile, 0);
+  const first = payloads.keep(filled(1));
+  const second = payloads.keep(filled(2));
+  first.drop();
+  assert.ok((await read(second.stored)).equals(filled(2)));
+  assert.deepEqual(told, []);
+  second.drop();
+});
+
 test('what the disk does not take stays in memory, and it is left in peace for a while', async () => {
   let full = true;
   const { disk, openFile } = fakeDisk();
