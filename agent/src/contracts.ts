@@ -69,8 +69,8 @@ export interface Source {
   /** Whether its topic has this id, asked after the call. Waits while Kafka is silent; false once stopped. */
   isStill(partition: PartitionId): Promise<boolean>;
   /**
-   * Whether the name of its topic belongs to another one now, as the partition's leader says; false where
-   * nobody can say it. Never rejects.
+   * Whether the name of its topic belongs to another one now, as every broker says; false where one of them
+   * cannot be asked, or none knows the name. Never rejects.
    */
   isGone(partition: PartitionId): Promise<boolean>;
   /**

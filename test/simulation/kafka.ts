@@ -142,6 +142,11 @@ export class SimKafka {
           const idOf = (slot: TopicPartition) => this.log(slot.topic, slot.partition)?.topicId ?? '';
           return new Map(there.map((slot) => [slotKey(slot), idOf(slot)]));
         }),
+      topicIdsEverywhere: (topic) =>
+        ask(() => {
+          const named = this.deleted.has(topic) ? [] : this.logs.filter((log) => log.topic === topic);
+          return new Set(named.map(({ topicId }) => topicId));
+        }),
       epochEnds: (questions) =>
         ask(() =>
           questions.flatMap(({ topic, partition, leaderEpoch, currentEpoch }) => {

@@ -1,7 +1,7 @@
 // What is spooled of partitions that are not read here waits where something is missing before it: another
 // agent reads that, or holds it. Where the topic's name belongs to another topic by now nobody will read it:
-// Kafka is asked for that while it waits, and answers by the partition's leader. A topic that is deleted and
-// not there again may only be hidden from this agent: its spool waits, by name.
+// Kafka is asked for that while it waits, and every broker has to say so. A topic that is deleted and not
+// there again may only be hidden from this agent: its spool waits, by name.
 import type { Clock } from '@sluice/shared/clock.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { OffsetRange, Source, SpoolPartition } from '../contracts.ts';

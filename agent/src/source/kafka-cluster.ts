@@ -12,7 +12,7 @@ import {
   type EpochQuestion,
   encodeEpochRequest,
 } from './epoch-request.ts';
-import type { PartitionFetch, PseudoMessage } from './fetch-response.ts';
+import type { PartitionFetch } from './fetch-response.ts';
 import { createKafka, kafkaError, type MemberListener, type TopicPartition } from './kafka-client.ts';
 import {
   decodeMetadataResponse,
@@ -22,6 +22,7 @@ import {
   type TopicMetadata,
   UNKNOWN_TOPIC,
 } from './metadata-request.ts';
+import type { RawBroker, RawCluster } from './raw-cluster.ts';
 
 const READ_COMMITTED = 1;
 const METADATA_AGE_MS = 300_000;
@@ -68,45 +69,14 @@ export interface KafkaCluster {
    * Fails where a leader is none any more.
    */
   topicIds(partitions: readonly TopicPartition[]): Promise<ReadonlyMap<string, string>>;
+  /**
+   * Every id that a topic of this name has by the word of any broker. Fails where one that is known cannot be
+   * asked.
+   */
+  topicIdsEverywhere(topic: string): Promise<ReadonlySet<string>>;
   /** Where the logs of leader epochs end, asked of each leader; none where the brokers cannot say it. */
   epochEnds(questions: readonly EpochQuestion[]): Promise<readonly EpochEnd[]>;
   close(): Promise<void>;
-}
-
-/** kafkajs's internal cluster, as far as it is used here. */
-export interface RawCluster {
-  targetTopics: Set<string>;
-  brokerPool: { findConnectedBroker(): Promise<RawBroker>; metadata: { topicMetadata: RawTopic[] } };
-  connect(): Promise<void>;
-  disconnect(): Promise<void>;
-  refreshMetadata(): Promise<void>;
-  findTopicPartitionMetadata(topic: string): { partitionId: number }[];
-  findLeaderForPartitions(topic: string, partitions: readonly number[]): Record<string, number[]>;
-  findBroker(broker: { nodeId: string }): Promise<RawBroker>;
-  findGroupCoordinator(group: { groupId: string }): Promise<RawBroker>;
-  fetchTopicsOffset(
-    topics: { topic: string; fromBeginning: boolean; partitions: { partition: number }[] }[],
-  ): Promise<{ topic: string; partitions: { partition: number; offset: string }[] }[]>;
-}
-
-interface RawBroker {
-  versions: Record<number, { maxVersion: number }>;
-  connectionPool: { send(exchange: { request: object; response: object }): Promise<unknown> };
-  metadata(topics: readonly string[]): Promise<{ topicMetadata: RawTopic[] }>;
-  findGroupCoordinator(request: { groupId: string; coordinatorType: number }): Promise<unknown>;
-  fetch(request: object): Promise<{
-    responses: { topicName: string; partitions: { partition: number; messages: PseudoMessage[] }[] }[];
-  }>;
-  offsetFetch(request: {
-    groupId: string;
-    topics: { topic: string; partitions: { partition: number }[] }[];
-  }): Promise<{ responses: { topic: string; partitions: { partition: number; offset: string }[] }[] }>;
-}
-
-interface RawTopic {
-  readonly topic: string;
-  readonly isInternal?: boolean;
-  readonly partitionMetadata: readonly { readonly partitionId: number }[];
 }
 
 export function createKafkaCluster(settings: KafkaSettings, logged: MemberListener['logged']): KafkaCluster {
@@ -141,6 +111,7 @@ export function createKafkaCluster(settings: KafkaSettings, logged: MemberListen
     checkGroup: () => ask((cluster) => askCoordinator(cluster, settings.groupId)),
     fetch: (questions) => ask((cluster) => askBatches(cluster, questions)),
     topicIds: (partitions) => ask((cluster) => askTopicIds(cluster, partitions)),
+    topicIdsEverywhere: (topic) => ask((cluster) => askEveryBroker(cluster, topic)),
     epochEnds: (questions) => ask((cluster) => askEpochEnds(cluster, questions)),
     async close() {
       const cluster = open;
@@ -207,6 +178,17 @@ export async function askTopicIds(
       ids.set(slotKey(slot), found.topicId);
     }
   }
+  return ids;
+}
+
+/** A broker that is cut off from the others may name a topic of long ago for as long as it can be reached. */
+export async function askEveryBroker(cluster: RawCluster, topic: string): Promise<ReadonlySet<string>> {
+  cluster.targetTopics = new Set([topic]);
+  await cluster.refreshMetadata();
+  const ids = new Set<string>();
+  for (const nodeId of cluster.getNodeIds())
+    for (const found of await topicsOf(await cluster.findBroker({ nodeId }), [topic]))
+      if (found.topic === topic && found.errorCode === 0) ids.add(found.topicId);
   return ids;
 }
 

@@ -87,10 +87,10 @@ export class TopicProofs {
 
 /** As Source.isGone. Where brokers know no ids, one name is one topic. */
 export async function isGone(
-  cluster: Pick<KafkaCluster, 'topicIds'>,
-  { topic, partition, topicId }: PartitionId,
+  cluster: Pick<KafkaCluster, 'topicIdsEverywhere'>,
+  { topic, topicId }: PartitionId,
 ): Promise<boolean> {
-  const ids = await cluster.topicIds([{ topic, partition }]).catch(() => undefined);
-  const now = ids?.get(slotKey({ topic, partition }));
-  return now !== undefined && [now, topicId].every((id) => id !== NO_TOPIC_ID) && now !== topicId;
+  const ids = (await cluster.topicIdsEverywhere(topic).catch(() => undefined)) ?? new Set();
+  const areKnown = ids.size > 0 && !ids.has(NO_TOPIC_ID) && topicId !== NO_TOPIC_ID;
+  return areKnown && !ids.has(topicId);
 }

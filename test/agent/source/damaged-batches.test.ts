@@ -44,6 +44,7 @@ async function reading(damage: (batch: Buffer, partition: number, fetch: number)
       groupOffsets: async () => [],
       checkGroup: async () => {},
       topicIds: async () => new Map(),
+      topicIdsEverywhere: async () => new Set(),
       epochEnds: async () => [],
       fetch: () => Promise.reject(new Error('not here')),
       close: async () => {},

@@ -54,6 +54,7 @@ async function reading(place = { offset: 0, leaderEpoch: -1 }, fill = 2) {
       groupOffsets: async () => [],
       checkGroup: async () => {},
       topicIds: async () => new Map(isGone ? [] : [['claims/0', kafka.topicId]]),
+      topicIdsEverywhere: async () => new Set(),
       epochEnds: async (questions) => {
         meanwhile();
         meanwhile = () => {};

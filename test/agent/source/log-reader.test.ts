@@ -35,6 +35,7 @@ function reading() {
       checkGroup: () => assert.fail('no group is asked'),
       epochEnds: async () => [],
       topicIds: () => assert.fail('the topic is asked for with its metadata'),
+      topicIdsEverywhere: () => assert.fail('nor is this'),
       fetch: async (questions) =>
         questions.map(({ topic, partition, offset, bytesMax }) => {
           const found = kafka.down ? undefined : log.fetch(offset, bytesMax);

@@ -2,8 +2,9 @@
 // never the word of a broker that does not lead it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { askTopicIds, type RawCluster } from '@sluice/agent/source/kafka-cluster.ts';
+import { askEveryBroker, askTopicIds } from '@sluice/agent/source/kafka-cluster.ts';
 import { METADATA_API_KEY, METADATA_VERSION } from '@sluice/agent/source/metadata-request.ts';
+import type { RawCluster } from '@sluice/agent/source/raw-cluster.ts';
 
 const slot = { topic: 'claims', partition: 0 };
 const ID = 'a'.repeat(32);
@@ -33,6 +34,7 @@ function clusterOf(
       requests.push('metadata for kafkajs');
       heard.add('2');
     },
+    getNodeIds: () => [...heard],
     findLeaderForPartitions: () => ({ 2: [0] }),
     findBroker: async ({ nodeId }: { nodeId: string }) => {
       if (!heard.has(nodeId)) throw new Error(`broker ${nodeId} is not known`);
@@ -60,4 +62,15 @@ test('a leader that kafkajs has not heard of, or that nobody named, is looked fo
 test('one that says it leads no more is not believed', async () => {
   const { cluster } = clusterOf({ 1: { leader: 2 }, 2: { leader: 1 } });
   await assert.rejects(askTopicIds(cluster, [slot]), { code: 'KAFKA_UNREACHABLE' });
+});
+
+test('every broker is asked, also those that kafkajs has not heard of; one that is silent makes it fail', async () => {
+  const says = { 1: { leader: 1, topicId: 'old' }, 2: { leader: 2 } };
+  const { cluster, requests } = clusterOf(says, ['1']);
+  assert.deepEqual(await askEveryBroker(cluster, 'claims'), new Set(['old', ID]));
+  assert.deepEqual(requests, ['metadata for kafkajs', 'metadata of 1', 'metadata of 2']);
+  const { findBroker } = cluster;
+  cluster.findBroker = async (broker) =>
+    broker.nodeId === '2' ? Promise.reject(new Error('it is down')) : findBroker(broker);
+  await assert.rejects(askEveryBroker(cluster, 'claims'), /it is down/);
 });

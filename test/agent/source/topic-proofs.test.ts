@@ -95,21 +95,24 @@ test('who stops hears at once that nobody will know', async () => {
   await kafka.settled();
 });
 
-test('a topic is gone where the leader of its partition names another, and nowhere else', async () => {
-  const asks = async (now: string | Error | undefined, id = idOf(0)) =>
+test('a topic is gone where every broker names another, and nowhere else', async () => {
+  const asks = async (said: readonly string[] | Error, id = idOf(0)) =>
     isGone(
       {
-        topicIds: async () => {
-          if (now instanceof Error) throw now;
-          return new Map(now === undefined ? [] : [[slotKey(id), now]]);
+        topicIdsEverywhere: async () => {
+          if (said instanceof Error) throw said;
+          return new Set(said);
         },
       },
       id,
     );
-  assert.equal(await asks('b'.repeat(32)), true);
-  assert.equal(await asks('a'.repeat(32)), false, 'it is there');
-  assert.equal(await asks(undefined), false, 'deleted, or hidden: nobody can tell');
-  assert.equal(await asks(new Error('no broker answers')), false);
-  assert.equal(await asks(NO_TOPIC_ID), false, 'brokers that know no ids');
-  assert.equal(await asks('b'.repeat(32), idOf(0, NO_TOPIC_ID)), false);
+  const [own, other, third] = ['a'.repeat(32), 'b'.repeat(32), 'c'.repeat(32)];
+  assert.equal(await asks([other]), true);
+  assert.equal(await asks([other, third]), true);
+  assert.equal(await asks([own]), false, 'it is there');
+  assert.equal(await asks([other, own]), false, 'one broker is cut off, and nobody can tell which');
+  assert.equal(await asks([]), false, 'deleted, or hidden: nobody can tell');
+  assert.equal(await asks(new Error('a broker does not answer')), false);
+  assert.equal(await asks([NO_TOPIC_ID]), false, 'brokers that know no ids');
+  assert.equal(await asks([other], idOf(0, NO_TOPIC_ID)), false);
 });
