@@ -172,10 +172,12 @@ test('a topic deleted and created again gives nothing before a position for its 
   await eventually('it flows', () => end(recording, 0) === 3);
   const before = recording.described.at(-1)?.topicId;
   const isStill = (topicId = '') => recording.source.isStill({ topic, partition: 0, topicId });
+  const isGone = (topicId = '') => recording.source.isGone({ topic, partition: 0, topicId });
   assert.equal(await isStill(before), true);
   await admin.deleteTopics({ topics: [topic] });
   await eventually('its leader knows', async () => !(await isStill(before)));
   await eventually('the source notices', () => recording.source.status().reason?.includes(topic));
+  assert.equal(await isGone(before), false, 'it may be hidden');
   await admin.createTopics({ topics: [{ topic, numPartitions: 1 }] });
   const id = await eventually('it is described anew', () => {
     const now = recording.described.at(-1)?.topicId;
@@ -183,6 +185,7 @@ test('a topic deleted and created again gives nothing before a position for its 
   });
   assert.match(id, /^[0-9a-f]{32}$/);
   assert.deepEqual(await Promise.all([isStill(before), isStill(id)]), [false, true]);
+  assert.deepEqual(await Promise.all([isGone(before), isGone(id)]), [true, false]);
   await eventually('messages go in', () => send(topic, 0, ['1', '2', '3', '4', '5']).then(() => true));
   const taken = recording.batches.get(`${topic}/0`)?.length;
   const status = await eventually('it waits', () => {
