@@ -33,6 +33,7 @@ export const LONGEST_FIRST: readonly string[] = [
   'test/integration/journey.test.ts',
   'test/integration/try.test.ts',
   'test/explore/exactly-once.test.ts',
+  'test/collector/ops/rebuild/rebuild.test.ts',
   'test/link/detected-tables.test.ts',
 ];
 

@@ -21,10 +21,13 @@ interface Timed {
   readonly ms: number;
 }
 
-/** What `check` runs, and what only `npm test` does: the explorer, and whatever starts programs or links. */
+/**
+ * What `check` runs, and what only `npm test` does: the explorer, whatever starts programs or links, and the
+ * commands that work on a whole lake.
+ */
 export type TestKind = 'unit' | 'system';
 
-const SYSTEM = /^test\/(explore|integration|link)\//;
+const SYSTEM = /^test\/(explore|integration|link|collector\/ops\/(rebuild|replay|verify))\//;
 const kindOf = (file: string): TestKind => (SYSTEM.test(file) ? 'system' : 'unit');
 
 /** Relative paths, those with any of `filters` in their name; all when there is none. */
