@@ -47,7 +47,7 @@ const OF_THE_PROCESS =
   /\bprocess\.(?!pid|cwd|hrtime)|globalThis|\.prototype|\bmock\.|^(before|after)(Each)?\(/m;
 /** What takes longer than a process does to start, or is native code that could take it down. */
 const LASTING =
-  /duckdb|createTransformer|\/one-window|-lake\.ts|table-examples|sqlite|child_process|\/simulation\//;
+  /duckdb|createTransformer|\/one-window|\/large-windows|-lake\.ts|table-examples|sqlite|child_process|\/simulation\//;
 const SHARED_FILES_MAX = 12;
 
 /** Each core runs one process. */

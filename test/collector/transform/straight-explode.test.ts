@@ -2,26 +2,13 @@
 // quarantined once, whatever number of rows it has, and rows stand in the order of their records.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import type { TableConfig } from '@sluice/collector/contracts.ts';
 import { stepSchema } from '@sluice/collector/step-config.ts';
-import { openDatabase } from '@sluice/collector/transform/duckdb.ts';
-import { createTransformer } from '@sluice/collector/transform/transformer.ts';
 import { segmentOf } from '../../support/segments.ts';
-import { temporaryDirectory } from '../../support/temp.ts';
 import { plainTable } from '../../support/written-lake.ts';
+import { CHUNK, database, home, transformer } from './large-windows.ts';
 
-const home = temporaryDirectory();
-const transformer = createTransformer({ memoryBytesMax: 256e6, threads: 2 });
-const limits = { spillDirectory: home, memoryBytesMax: 256e6, threads: 1 };
-const database = await openDatabase({ directories: [home], ...limits });
-after(async () => {
-  database.close();
-  await transformer.close();
-});
-
-/** As many records as fill a chunk. */
-const CHUNK = 61_440;
 const CHUNKS = 2;
 const TOTAL = CHUNKS * CHUNK + 50;
 /** Record n has n % 3 elements, each of which knows where it stood. */

@@ -4,26 +4,13 @@ import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, test } from 'node:test';
+import { test } from 'node:test';
 import type { TableConfig } from '@sluice/collector/contracts.ts';
 import { stepSchema } from '@sluice/collector/step-config.ts';
-import { openDatabase } from '@sluice/collector/transform/duckdb.ts';
-import { createTransformer } from '@sluice/collector/transform/transformer.ts';
 import { segmentOf } from '../../support/segments.ts';
-import { temporaryDirectory } from '../../support/temp.ts';
 import { plainTable } from '../../support/written-lake.ts';
+import { CHUNK, database, home, transformer } from './large-windows.ts';
 
-const home = temporaryDirectory();
-const transformer = createTransformer({ memoryBytesMax: 256e6, threads: 2 });
-const limits = { spillDirectory: home, memoryBytesMax: 256e6, threads: 1 };
-const database = await openDatabase({ directories: [home], ...limits });
-after(async () => {
-  database.close();
-  await transformer.close();
-});
-
-/** As many records as fill a chunk. */
-const CHUNK = 61_440;
 const CHUNKS = 4;
 const TOTAL = CHUNKS * CHUNK + 100;
 const FILTERED = Math.ceil(TOTAL / 10);
