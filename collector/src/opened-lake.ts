@@ -38,21 +38,24 @@ export interface CommandWorld {
 /** Ledger, catalog and objects, and a scratch directory that is gone afterwards. */
 export async function withReader<T>(
   { config, clock, random }: CommandWorld,
-  task: (at: {
-    reader: LakeReader;
-    scratch: string;
-    directories: readonly string[];
-    transformer: ReturnType<typeof createTransformer>;
-  }) => Promise<T>,
+  task: (
+    at: Lake & {
+      reader: LakeReader;
+      scratch: string;
+      directories: readonly string[];
+      transformer: ReturnType<typeof createTransformer>;
+    },
+  ) => Promise<T>,
 ): Promise<T> {
-  const { store, catalog } = openLake(config);
+  const lake = openLake(config);
+  const { store, catalog } = lake;
   const scratch = mkdtempSync(join(tmpdir(), 'sluice-read-'));
   const root = store.url('');
   const directories = isAbsolute(root) ? [scratch, root] : [scratch];
   const transformer = createTransformer({ memoryBytesMax: 64e6, threads: 1 });
   try {
     const reader = new LakeReader({ store, catalog, scratch, clock, random });
-    return await task({ reader, scratch, directories, transformer });
+    return await task({ ...lake, reader, scratch, directories, transformer });
   } finally {
     rmSync(scratch, { recursive: true, force: true });
     store.close();

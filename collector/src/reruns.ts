@@ -12,7 +12,7 @@ import type { LedgerEntry, ReplayingWriter, TableConfig, Transformer } from './c
 import { createDetectingTable } from './detecting-table.ts';
 import { createEvents } from './events.ts';
 import { createTableWriter, type TableWriterOptions } from './ledger/table-writer.ts';
-import { type CommandWorld, type Lake, openLake, withReader } from './opened-lake.ts';
+import { type CommandWorld, type Lake, withReader } from './opened-lake.ts';
 import { assertTables } from './ops/check.ts';
 import type { LakeReader } from './ops/lake-reader.ts';
 import type { ChosenTime } from './ops/rebuild/plan.ts';
@@ -63,31 +63,23 @@ async function withRerun<T>(
     const confluent = collectorSchemas(collector ?? httpUrl(config.http.address));
     const schemas = schemasBy({ glue: glueSchemas(config), confluent });
     const plain = createTransformer({ memoryBytesMax, threads }, { schemas, references });
-    const lake = openLake(config);
     const events = createEvents(createLogger('sluice-collector', 'warn'), createMetrics());
     const writerId = `${what}-${hostname()}-${random.hex(3)}`;
-    const each = { ...lake, table, clock, random, events, writerId };
     try {
-      const detecting =
-        table.detects === undefined
-          ? undefined
-          : createDetectingTable({ ...each, transformer: plain, dryRun });
-      const tableSchemas = detecting?.schemas ?? plain.schema(table);
-      const transformer = detecting?.transformer ?? plain;
-      return await withReader(world, ({ reader, scratch, directories }) => {
+      return await withReader(world, ({ store, catalog, reader, scratch, directories }) => {
+        const each = { store, catalog, table, clock, random, events, writerId };
+        const detecting =
+          table.detects === undefined
+            ? undefined
+            : createDetectingTable({ ...each, transformer: plain, dryRun });
+        const tableSchemas = detecting?.schemas ?? plain.schema(table);
+        const transformer = detecting?.transformer ?? plain;
+        const writerOptions = { ...each, schemas: tableSchemas };
         const at = { reader: reader.readingOnce(), scratch, directories };
-        return task({
-          ...lake,
-          ...at,
-          table,
-          transformer,
-          writerOptions: { ...each, schemas: tableSchemas },
-        });
+        return task({ store, catalog, table, ...at, transformer, writerOptions });
       });
     } finally {
       await plain.close();
-      lake.store.close();
-      lake.catalog.close();
     }
   });
 }

@@ -7,6 +7,7 @@ import { messageOf, SluiceError } from '@sluice/shared/errors.ts';
 import { sha256OfFile } from '@sluice/shared/file-hash.ts';
 import { systemRandom } from '@sluice/shared/random.ts';
 import type { ObjectStore } from '../contracts.ts';
+import { folderOf } from './object-keys.ts';
 
 export function createDirectoryObjectStore(directory: string): ObjectStore {
   const root = resolve(directory);
@@ -113,7 +114,7 @@ export function createDirectoryObjectStore(directory: string): ObjectStore {
 }
 
 async function* listFiles(root: string, prefix: string, startAfter = '') {
-  const from = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+  const from = folderOf(prefix);
   const keys: string[] = [];
   for (const entry of (await ifPresent(
     readdir(join(root, from), { recursive: true, withFileTypes: true }),

@@ -2,9 +2,11 @@
 // A function of the entry alone, so that any collector may do, repeat or finish it at any time.
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type {
+  CarriedObject,
   Catalog,
   ChangingSchemas,
   LedgerOutput,
+  MovedPartition,
   ObjectStore,
   ObjectsEntry,
   OutputName,
@@ -12,10 +14,16 @@ import type {
   TableDefinition,
   TableSchemas,
 } from '../contracts.ts';
-import { catalogValue, outputLocation, outputTable } from '../lake/object-keys.ts';
+import { catalogValue, fileName, folderOf, outputLocation, outputTable } from '../lake/object-keys.ts';
 import { topicsText } from '../table-topics.ts';
 
-export const COPIES_MAX = 8;
+const COPIES_MAX = 8;
+
+/** Some at a time. */
+async function copyAll<T>(objects: readonly T[], copy: (object: T) => Promise<void>): Promise<void> {
+  for (let from = 0; from < objects.length; from += COPIES_MAX)
+    await Promise.all(objects.slice(from, from + COPIES_MAX).map(copy));
+}
 
 export interface PublishTarget {
   readonly table: TableConfig;
@@ -109,24 +117,31 @@ export class DefinitionsByVersion {
   }
 }
 
+/** Copies what was carried to where it goes. */
+export async function copyCarried(
+  moves: readonly MovedPartition[],
+  how: { isMeant(carried: CarriedObject): boolean; readonly copy: ObjectStore['publish'] },
+): Promise<void> {
+  const meant = moves.flatMap(({ to, carried }) =>
+    carried.filter((object) => how.isMeant(object)).map((object) => ({ to, ...object })),
+  );
+  await copyAll(meant, ({ to, from, bytes, sha256 }) =>
+    how.copy(from, `${to}${fileName(from)}`, { bytes, sha256 }),
+  );
+}
+
 export async function publishEntry(target: PublishTarget, entry: ObjectsEntry): Promise<void> {
   const { outputs } = entry;
-  for (let from = 0; from < outputs.length; from += COPIES_MAX) {
-    await Promise.all(
-      outputs
-        .slice(from, from + COPIES_MAX)
-        .map(({ stagedKey, finalKey, bytes, sha256 }) =>
-          target.store.publish(stagedKey, finalKey, { bytes, sha256 }),
-        ),
-    );
-  }
+  await copyAll(outputs, ({ stagedKey, finalKey, bytes, sha256 }) =>
+    target.store.publish(stagedKey, finalKey, { bytes, sha256 }),
+  );
   for (const [kind, named] of Map.groupBy(outputs, ({ output }) => output)) {
     const definition = definitionOf(target, entry, kind);
     const partitions = named.map(({ partition, finalKey }) => {
       assertPartitioned(definition, partition);
       return {
         values: partition.map(({ value }) => catalogValue(value)),
-        key: finalKey.slice(0, finalKey.lastIndexOf('/') + 1),
+        key: folderOf(finalKey),
       };
     });
     if (partitions.length > 0) await target.catalog.registerPartitions(definition, distinct(partitions));

@@ -22,8 +22,11 @@ interface Remade {
 export class StandingObjects {
   readonly #remade = new Map<number, Remade>();
   readonly #takenBack = new Set<number>();
-  /** By the key that an object had before: where it was carried, and by whom. */
-  readonly #carried = new Map<string, Pick<StandingOutput, 'finalKey' | 'placedBy' | 'placedAt'>>();
+  /** By the key that an object had before: where it was carried from there, and by whom. */
+  readonly #carried = new Map<
+    string,
+    Pick<StandingOutput, 'stagedKey' | 'finalKey' | 'placedBy' | 'placedAt'>
+  >();
   /** Window of each object that a swap made, by the key that it gave. */
   readonly #windows = new Map<string, number>();
 
@@ -47,7 +50,8 @@ export class StandingObjects {
         outputs.push({ ...of, ...by });
         this.#windows.set(key, window);
       }
-      for (const { from } of carried) this.#carried.set(from, { finalKey: `${to}${fileName(from)}`, ...by });
+      for (const { from } of carried)
+        this.#carried.set(from, { stagedKey: from, finalKey: `${to}${fileName(from)}`, ...by });
     }
     this.#remake(entry, made);
     for (const replay of entry.replays) this.#takenBack.add(replay);
@@ -69,7 +73,8 @@ export class StandingObjects {
   /** As it stood last, taken back or not. */
   last(entry: ObjectsEntry): StandingEntry {
     const remade = this.#remade.get(entry.sequence)?.now;
-    return { ...entry, ...remade, outputs: this.made(entry).map((output) => this.#placed(output)) };
+    const outputs = this.made(entry).map((output) => ({ ...output, ...this.#carriedLast(output.finalKey) }));
+    return { ...entry, ...remade, outputs };
   }
 
   /** Its objects under the keys that whoever made them last gave them. */
@@ -79,13 +84,11 @@ export class StandingObjects {
     return remade?.outputs ?? entry.outputs.map((output) => ({ ...output, ...by }));
   }
 
-  #placed(output: StandingOutput): StandingOutput {
-    let placed = output;
-    for (let next = this.#carried.get(placed.finalKey); next !== undefined; ) {
-      placed = { ...placed, stagedKey: placed.finalKey, ...next };
-      next = this.#carried.get(placed.finalKey);
-    }
-    return placed;
+  /** Undefined where it is as it was made. */
+  #carriedLast(key: string) {
+    let last = this.#carried.get(key);
+    for (let next = last; next !== undefined; next = this.#carried.get(next.finalKey)) last = next;
+    return last;
   }
 
   /** Number of the swap that made a window last, or its own. */
@@ -95,10 +98,7 @@ export class StandingObjects {
 
   /** Where the object is now that was made under this key. */
   keyNow(key: string): string {
-    let now = key;
-    for (let next = this.#carried.get(now); next !== undefined; next = this.#carried.get(now))
-      now = next.finalKey;
-    return now;
+    return this.#carriedLast(key)?.finalKey ?? key;
   }
 
   /** Number of the window that an object is of, by the entry that named it first. */

@@ -6,12 +6,18 @@ import type {
   Classes,
   LedgerOutput,
   LedgerSwap,
+  MovedPartition,
   OutputName,
   Proposal,
   RemadeWindow,
   SwapEntry,
 } from '../contracts.ts';
 import { catalogValue, fileName, type PartitionValues } from '../lake/object-keys.ts';
+
+/** Keys of all that a partition has at its new place. */
+export function keysAt({ to, made, carried }: MovedPartition): string[] {
+  return [...made.map(({ name }) => `${to}${name}`), ...carried.map(({ from }) => `${to}${fileName(from)}`)];
+}
 
 interface FoldedSwaps {
   readonly nextSequence: number;
@@ -70,14 +76,15 @@ export function wrongSwap(fold: FoldedSwaps, swap: SwapEntry): string | undefine
 function wrongMoves({ places }: FoldedSwaps, { moves }: LedgerSwap): string | undefined {
   const taken = new Set(places.values());
   const seen = new Set<string>();
-  for (const { output, partition, to, made, carried } of moves) {
+  for (const move of moves) {
+    const { output, partition, to, made } = move;
     const key = placeKey(output, partition);
     if (seen.has(key)) return `it moves ${key.replaceAll('\u0000', '/')} twice`;
     seen.add(key);
     if (taken.has(to)) return `${to} is a place already`;
     taken.add(to);
-    const names = [...made.map(({ name }) => name), ...carried.map(({ from }) => fileName(from))];
-    if (new Set(names).size < names.length) return `it names an object of ${to} twice`;
+    const keys = keysAt(move);
+    if (new Set(keys).size < keys.length) return `it names an object of ${to} twice`;
     if (made.some(({ name }) => fileName(name) !== name)) return `an object of ${to} lies below it`;
   }
   return undefined;

@@ -14,18 +14,11 @@ import type {
   TableConfig,
   TableDefinition,
 } from '../contracts.ts';
-import {
-  catalogValue,
-  fileName,
-  folderOf,
-  ledgerKey,
-  outputTable,
-  type PartitionValues,
-} from '../lake/object-keys.ts';
+import { catalogValue, folderOf, ledgerKey, outputTable, type PartitionValues } from '../lake/object-keys.ts';
 import { decodeEntry } from '../ledger/entry.ts';
 import { hasObjects } from '../ledger/fold.ts';
 import { type Ledger, openLedger } from '../ledger/ledger.ts';
-import { placeOf } from '../ledger/swaps.ts';
+import { keysAt, placeOf } from '../ledger/swaps.ts';
 import { identifier, literal, parseType } from '../transform/sql/types.ts';
 import { entriesOnce, tablesOnce } from './read-once.ts';
 
@@ -132,9 +125,8 @@ export class LakeReader {
         for (const object of entry.outputs.filter((o) => o.output === output))
           add(object.finalKey, object.partition);
       if (entry.kind !== 'swap') continue;
-      for (const { partition, to, made, carried } of entry.moves.filter((move) => move.output === output))
-        for (const name of [...made.map((m) => m.name), ...carried.map((c) => fileName(c.from))])
-          add(`${to}${name}`, partition);
+      for (const move of entry.moves.filter((moved) => moved.output === output))
+        for (const key of keysAt(move)) add(key, move.partition);
     }
     return objects;
   }

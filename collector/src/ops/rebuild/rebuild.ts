@@ -22,7 +22,8 @@ import type {
   TableConfig,
   Transformer,
 } from '../../contracts.ts';
-import { fileName, outputLocation, partitionPrefix, rebuiltLocation } from '../../lake/object-keys.ts';
+import { outputLocation, partitionPrefix, rebuiltLocation } from '../../lake/object-keys.ts';
+import { copyCarried } from '../../ledger/publish.ts';
 import { StandingObjects } from '../../ledger/standing-objects.ts';
 import { overtaken, placeKey, sumOf } from '../../ledger/swaps.ts';
 import { partitionScheme } from '../../partition-scheme.ts';
@@ -274,7 +275,10 @@ async function swapIn(options: Options, { plan, made, source, writer }: Swapping
   if (fold.lastReplay !== plan.after) throw overtaken(fold, plan.after);
   const carried = await carriedOf(options, plan, { places, next: fold.nextSequence });
   const movesNow = () => movesOf({ table, made, carried }, places);
-  await copyCarried(options, movesNow(), asOf);
+  await copyCarried(movesNow(), {
+    isMeant: (object) => object.entry <= asOf,
+    copy: (...asked) => patiently(options, () => options.store.publish(...asked)),
+  });
   let seen = fold.nextSequence - 1;
   const propose = (): LedgerSwap => {
     for (const entry of folded) {
@@ -315,15 +319,6 @@ function movesOf(
     }),
     carried: carried.of(key),
   }));
-}
-
-async function copyCarried(options: Options, moves: readonly MovedPartition[], asOf: number): Promise<void> {
-  for (const { to, carried } of moves)
-    for (const { entry, from, bytes, sha256 } of carried)
-      if (entry <= asOf)
-        await patiently(options, () =>
-          options.store.publish(from, `${to}${fileName(from)}`, { bytes, sha256 }),
-        );
 }
 
 /** Waits through what may pass, and not for ever: a rebuild is a command. */

@@ -3,10 +3,10 @@
 // names it and it was left behind, or it is nobody's.
 import { formatCount } from '@sluice/shared/units.ts';
 import type { Classes, LedgerEntry, SwapEntry } from '../../contracts.ts';
-import { fileName, folderOf, outputLocation, rebuiltLocation } from '../../lake/object-keys.ts';
+import { folderOf, outputLocation, rebuiltLocation } from '../../lake/object-keys.ts';
 import { hasObjects, isWindow } from '../../ledger/fold.ts';
 import type { StandingObjects } from '../../ledger/standing-objects.ts';
-import { sumOf } from '../../ledger/swaps.ts';
+import { keysAt, sumOf } from '../../ledger/swaps.ts';
 import { type Finding, finding } from './findings.ts';
 import { type Audited, misplacedBy } from './objects.ts';
 
@@ -49,9 +49,7 @@ export class SwapAudit {
 
   #swap(entry: SwapEntry): Finding[] {
     const { table, sequence, windows, moves, before, source } = entry;
-    for (const { to, made, carried } of moves)
-      for (const name of [...made.map((m) => m.name), ...carried.map((c) => fileName(c.from))])
-        this.#leave(`${to}${name}`);
+    for (const key of moves.flatMap(keysAt)) this.#leave(key);
     const had = windows.flatMap(({ entry: window }) => {
       const classes = this.#classes.get(window);
       return classes === undefined ? [] : [{ window, classes }];
