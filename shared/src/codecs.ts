@@ -23,6 +23,8 @@ export const SEGMENT_PLAIN_BYTES_MAX = 256 * 2 ** 20;
 export const BATCH_BLOCKS_MAX = 256 * 1024;
 
 const ZSTD_CHUNK_BYTES = 128 * 1024;
+/** Each costs a call and a chunk of memory, however little is in it. */
+const ZSTD_FRAMES_MAX = 1_024;
 /** What producers may use at their highest level; it is the memory that one frame can ask for. */
 const ZSTD_WINDOW_LOG_MAX = 27;
 /** An LZ4 block grows to at most this many times its length (lz4_Block_format.md). */
@@ -66,19 +68,29 @@ function tooLarge(codec: BatchCodec, bytesMax: number): SluiceError {
   return new SluiceError('RECORD_BATCH_TOO_LARGE', `a ${codec} batch holds more than ${bytesMax} bytes`);
 }
 
-function tooManyBlocks(codec: BatchCodec): SluiceError {
-  return new SluiceError(
-    'RECORD_BATCH_TOO_LARGE',
-    `a ${codec} batch consists of more than ${BATCH_BLOCKS_MAX} blocks`,
-  );
+function tooManyBlocks(codec: BatchCodec, max = BATCH_BLOCKS_MAX): SluiceError {
+  return new SluiceError('RECORD_BATCH_TOO_LARGE', `a ${codec} batch consists of more than ${max} blocks`);
 }
 
+/** Frames behind each other are one text (RFC 8878, 3.1); Node reads one, and says nothing of the others. */
 function decompressZstd(bytes: Buffer, bytesMax: number): Buffer {
-  return zstdDecompressSync(bytes, {
-    maxOutputLength: bytesMax,
-    chunkSize: ZSTD_CHUNK_BYTES,
-    params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX },
-  });
+  const parts: Buffer[] = [];
+  let total = 0;
+  let at = 0;
+  do {
+    if (parts.length === ZSTD_FRAMES_MAX) throw tooManyBlocks('zstd', ZSTD_FRAMES_MAX);
+    const { buffer, engine } = zstdDecompressSync(at === 0 ? bytes : bytes.subarray(at), {
+      info: true,
+      maxOutputLength: Math.max(bytesMax - total, 1),
+      chunkSize: ZSTD_CHUNK_BYTES,
+      params: { [constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX },
+    }) as unknown as { buffer: Buffer; engine: { bytesWritten: number } };
+    parts.push(buffer);
+    total += buffer.length;
+    at += engine.bytesWritten;
+  } while (at < bytes.length);
+  if (total > bytesMax) throw tooLarge('zstd', bytesMax);
+  return parts.length === 1 && parts[0] ? parts[0] : Buffer.concat(parts, total);
 }
 
 /**

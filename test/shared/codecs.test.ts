@@ -124,6 +124,7 @@ const BOMBS: readonly (readonly [string, BatchCodec, Buffer])[] = [
     Buffer.concat(Array.from({ length: 64 }, () => gzipSync(zeros.subarray(0, LIMIT / 2)))),
   ],
   ['zstd', 'zstd', zstdCompressSync(zeros)],
+  ['zstd of empty frames', 'zstd', Buffer.concat(Array.from({ length: 1_025 }, () => zstdCompressSync('')))],
   ['snappy that says 4 GiB', 'snappy', snappyOf(2 ** 32 - 1, Buffer.from([0, 0]))],
   ['snappy', 'snappy', snappy.compressSync(zeros.subarray(0, 4 << 20))],
   [
@@ -162,6 +163,25 @@ test('as many blocks as a batch may have are read, and a frame of zstd asks for 
   const windowOf = (log: number) => Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, (log - 10) << 3, 1, 0, 0]);
   assert.equal(decompressBatch('zstd', windowOf(27), LIMIT).length, 0);
   assert.throws(() => decompressBatch('zstd', windowOf(28), LIMIT), { code: 'RECORD_BATCH_CORRUPT' });
+});
+
+/** Magic, length and bytes of a frame that readers pass by (RFC 8878, 3.1.2). */
+const skippable = Buffer.concat([u32(0x184d2a50), u32(3), Buffer.from('any')]);
+
+test('what stands in several frames of zstd is read whole, or refused', () => {
+  const [one, two] = ['first, ', 'second'].map((text) => zstdCompressSync(Buffer.from(text)));
+  assert.ok(one && two);
+  const read = (...frames: Buffer[]) => decompressBatch('zstd', Buffer.concat(frames), LIMIT).toString();
+  assert.equal(read(one, two), 'first, second');
+  assert.equal(read(skippable, one, skippable, two, skippable), 'first, second');
+  for (const broken of [Buffer.from('junk'), two.subarray(0, -1)])
+    assert.throws(() => read(one, broken), { code: 'RECORD_BATCH_CORRUPT' });
+  const half = zstdCompressSync(Buffer.alloc(LIMIT / 2));
+  assert.equal(decompressBatch('zstd', Buffer.concat([half, half]), LIMIT).length, LIMIT);
+  for (const more of [zstdCompressSync(Buffer.from('x')), half])
+    assert.throws(() => decompressBatch('zstd', Buffer.concat([half, half, more]), LIMIT), {
+      code: 'RECORD_BATCH_TOO_LARGE',
+    });
 });
 
 test('the limit is exact for every codec: one byte more is too large', () => {
