@@ -1,5 +1,6 @@
 // One CSV line a record (RFC 4180, with delimiter, quote and the rest as configured): into a JSON array that
 // SQL reads on, the value itself in front. What stands for NULL does so only where it is not quoted.
+import { isUtf8 } from 'node:buffer';
 import type { CsvInput } from '../contracts.ts';
 import { type Converter, FILTERED } from './columns.ts';
 import type { OddCode } from './odd-record.ts';
@@ -12,6 +13,8 @@ export const PLAIN_CSV: CsvDialect = { delimiter: ',', quote: '"', escape: '"', 
 /** The converter of a table's values: a JSON array, or why the value is none. */
 export function csvConverter(format: CsvInput): Converter {
   return (value) => {
+    // As text each byte that is none would become another one.
+    if (!isUtf8(value)) return 'UTF8_INVALID';
     const text = value.toString();
     const fields = fieldsOf(text, format);
     return Array.isArray(fields) ? Buffer.from(JSON.stringify([text, ...fields])) : fields;
@@ -74,12 +77,16 @@ export function splitCsvLine(text: string, dialect: CsvDialect): Fields | undefi
   return lines?.length === 1 ? lines[0] : undefined;
 }
 
+/** In front of a line that a spreadsheet has written, and no part of its first field. */
+const BYTE_ORDER_MARK = /^\u{feff}/u;
+
 /**
- * undefined where a quote is not closed or text follows a closing quote. A line break at the end begins no
- * line; one inside quotes is part of its field.
+ * undefined where a quote is not closed, text follows a closing quote, or nothing an escape. A line break at
+ * the end begins no line; one inside quotes is part of its field.
  */
 function splitCsvLines(text: string, dialect: CsvDialect): Fields[] | undefined {
-  const cursor: Cursor = { text: text.replace(/\r?\n$/, ''), at: 0, lineEnd: -1 };
+  const whole = text.replace(BYTE_ORDER_MARK, '').replace(/\r?\n$/, '');
+  const cursor: Cursor = { text: whole, at: 0, lineEnd: -1 };
   const lines: Fields[] = [[]];
   for (;;) {
     const field = nextField(cursor, dialect);
@@ -114,6 +121,7 @@ function nextField(cursor: Cursor, dialect: CsvDialect): string | null | undefin
   }
   cursor.at = begin;
   const raw = plainField(cursor, dialect);
+  if (cursor.at > cursor.text.length) return undefined;
   const field = trim ? raw.replace(/^[ \t]+|[ \t]+$/g, '') : raw;
   if (nulls.includes(field)) return null;
   return dialect.escape === quote ? field : unescaped(field, dialect.escape);

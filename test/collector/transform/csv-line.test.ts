@@ -50,6 +50,11 @@ const CASES: readonly (readonly [string, Partial<CsvInput>, unknown])[] = [
   ['"a \\"b\\", c",d', { escape: '\\' }, ['a "b", c', 'd']],
   ['a\\,b,c\\\\', { escape: '\\' }, ['a,b', 'c\\']],
   ['"a""b",c', { escape: '\\' }, 'CSV_INVALID'],
+  ['a,b\\', { escape: '\\' }, 'CSV_INVALID'],
+  ['\u{feff}1,2', {}, ['1', '2']],
+  ['\u{feff}"1",2\u{feff}', {}, ['1', '2\u{feff}']],
+  ['\u{feff}a,b', { header: 'line' }, 'filtered'],
+  ['\u{feff}b,a\n2,1', { header: 'each' }, ['1', '2']],
   ['a,b', { header: 'line' }, 'filtered'],
   ['"a","b"\n', { header: 'line' }, 'filtered'],
   ['A,b', { header: 'line' }, ['A', 'b']],
@@ -71,6 +76,25 @@ for (const [text, input, expected] of CASES) {
     assert.deepEqual(read(text, input), expected);
   });
 }
+
+test('bytes that are no text are told, and never made another text', async () => {
+  const values = ['1,a', Buffer.from([0x31, 0x2c, 0xff]), Buffer.from([0xed, 0xa0, 0x80, 0x2c, 0x62])];
+  const columns = ['a', 'b'].map((name) => ({ name, type: 'string' }));
+  for (const header of ['none', 'line', 'each'] as const) {
+    const input = { ...csvOf(['a', 'b']), header };
+    const lines =
+      header === 'each' ? values.map((v) => Buffer.concat([Buffer.from('a,b\n'), Buffer.from(v)])) : values;
+    const { rows, quarantine } = await transform({ input, columns }, lines);
+    assert.deepEqual(
+      rows.map(({ b }) => b),
+      ['a'],
+    );
+    assert.deepEqual(
+      quarantine.map(({ code }) => code),
+      ['UTF8_INVALID', 'UTF8_INVALID'],
+    );
+  }
+});
 
 test('what is quoted as RFC 4180 says comes back, whatever it is', () => {
   const field = fc.string({ unit: fc.constantFrom('a', ',', '"', '\r', '\n', ' ', 'é', '\\') });
