@@ -21,7 +21,7 @@ const DECIMAL = "'[+-]?([0-9]+(\\.[0-9]*)?|\\.[0-9]+)'";
 /** The form of a date, and of a timestamp: a date alone, or with a time; an offset or Z behind the time. */
 export const DATE_FORM = '[0-9]{4}-[0-9]{2}-[0-9]{2}';
 export const TIMESTAMP_FORM =
-  '[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]{1,6}0*)?)?( ?(Z|[+-][0-9]{2}(:?[0-9]{2})?))?)?';
+  '[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]{1,6}0*)?)?( ?(Z|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?))?)?';
 const DATE = `'${DATE_FORM}'`;
 const TIMESTAMP = `'${TIMESTAMP_FORM}'`;
 /**
@@ -137,8 +137,7 @@ export function fromTyped(from: ScalarType, to: ScalarType): Conversion | undefi
   }
   if (to.kind === 'date')
     return from.kind === 'timestamp' ? { value: (x) => `${x}::DATE`, fails: () => 'false' } : undefined;
-  if (from.kind === 'timestamp')
-    return to.glue === 'bigint' ? { value: (x) => `epoch_ms(${x})`, fails: () => 'false' } : undefined;
+  if (from.kind === 'timestamp') return to.glue === 'bigint' ? toEpoch : undefined;
   if (from.kind === 'date' || from.kind === 'boolean' || to.kind === 'boolean') return undefined;
   if (to.kind === 'float')
     return strict(cast(to.duckdb), (x, y) => `NOT isfinite(${y}) OR (${y} = 0 AND ${x} <> 0)`);
@@ -152,6 +151,12 @@ const fromEpoch = strict(
   (from) =>
     `CASE WHEN abs(${from}::HUGEINT) < 8000000000000000 THEN make_timestamp(${from}::BIGINT * 1000) END`,
   () => 'false',
+);
+
+/** Milliseconds, where there is nothing finer: `to_epoch` is the way to cut it off. */
+const toEpoch = strict(
+  (from) => `(epoch_us(${from}) // 1000)`,
+  (from) => `epoch_us(${from}) % 1000 <> 0`,
 );
 
 function toText(from: ScalarType): Conversion {

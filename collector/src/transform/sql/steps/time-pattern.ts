@@ -4,6 +4,10 @@
 
 export interface TimePattern {
   readonly strftime: string;
+  /** The same for printing: what has one letter has no zero in front. */
+  readonly printed: string;
+  /** Of the time that was read: each must stand in the text, in any case. DuckDB's parser does not look. */
+  readonly told: readonly string[];
   /** Regular expression of the whole text. */
   readonly form: string;
   readonly hasOffset: boolean;
@@ -12,11 +16,13 @@ export interface TimePattern {
 interface Part {
   readonly strftime: string;
   readonly form: string;
+  readonly printed?: string;
+  readonly told?: string;
 }
 
 const digits = (count: string) => `[0-9]{${count}}`;
 const WORD = '[A-Za-z]+\\.?';
-const OFFSET: Part = { strftime: '%z', form: '(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)' };
+const OFFSET: Part = { strftime: '%z', form: '(?:Z|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)' };
 
 /** By the letter: the part for each count of it. */
 const LETTERS: Readonly<Record<string, (count: number) => Part | undefined>> = {
@@ -24,14 +30,14 @@ const LETTERS: Readonly<Record<string, (count: number) => Part | undefined>> = {
   u: (count) => year(count),
   M: (count) => [number('%m', count), number('%m', count), word('%b'), word('%B')][count - 1],
   d: (count) => [number('%d', count), number('%d', count)][count - 1],
-  D: (count) => (count === 3 ? { strftime: '%j', form: digits('3') } : undefined),
+  D: (count) => (count === 3 ? { strftime: '%j', form: digits('3'), told: '%j' } : undefined),
   H: (count) => [number('%H', count), number('%H', count)][count - 1],
   h: (count) => [number('%I', count), number('%I', count)][count - 1],
   m: (count) => [number('%M', count), number('%M', count)][count - 1],
   s: (count) => [number('%S', count), number('%S', count)][count - 1],
   S: (count) => (count === 3 || count === 6 ? fraction(count) : undefined),
   a: (count) => (count === 1 ? { strftime: '%p', form: '[AaPp][Mm]' } : undefined),
-  E: (count) => (count === 4 ? word('%A') : count <= 3 ? word('%a') : undefined),
+  E: (count) => (count === 4 ? weekday('%A') : count <= 3 ? weekday('%a') : undefined),
   X: (count) => (count <= 3 ? OFFSET : undefined),
   x: (count) => (count <= 3 ? OFFSET : undefined),
   Z: (count) => (count <= 3 ? OFFSET : undefined),
@@ -40,20 +46,20 @@ const LETTERS: Readonly<Record<string, (count: number) => Part | undefined>> = {
 const PERCENT: Readonly<Record<string, Part>> = {
   Y: { strftime: '%Y', form: digits('4') },
   y: { strftime: '%y', form: digits('2') },
-  m: number('%m', 1),
-  d: number('%d', 1),
-  H: number('%H', 1),
-  I: number('%I', 1),
-  M: number('%M', 1),
-  S: number('%S', 1),
-  j: { strftime: '%j', form: digits('1,3') },
+  m: padded('%m'),
+  d: padded('%d'),
+  H: padded('%H'),
+  I: padded('%I'),
+  M: padded('%M'),
+  S: padded('%S'),
+  j: { strftime: '%j', form: digits('1,3'), told: '%-j' },
   f: { strftime: '%f', form: digits('1,6') },
   g: fraction(3),
   p: { strftime: '%p', form: '[AaPp][Mm]' },
   b: word('%b'),
   B: word('%B'),
-  a: word('%a'),
-  A: word('%A'),
+  a: weekday('%a'),
+  A: weekday('%A'),
   z: OFFSET,
   '%': { strftime: '%%', form: '%' },
 };
@@ -63,7 +69,18 @@ function year(count: number): Part | undefined {
 }
 
 function number(strftime: string, count: number): Part {
-  return { strftime, form: digits(count === 1 ? '1,2' : '2') };
+  return count === 1
+    ? { ...padded(strftime), printed: strftime.replace('%', '%-') }
+    : { strftime, form: digits('2') };
+}
+
+/** Printed with two digits, and read with one as well. */
+function padded(strftime: string): Part {
+  return { strftime, form: digits('1,2') };
+}
+
+function weekday(strftime: string): Part {
+  return { ...word(strftime), told: strftime };
 }
 
 function word(strftime: string): Part {
@@ -83,8 +100,22 @@ export function parseTimePattern(pattern: string): TimePattern | string {
     if (part === undefined) return `'${token}' of '${pattern}' means nothing here`;
     parts.push(part);
   }
-  const strftime = parts.map((part) => part.strftime).join('');
-  return { strftime, form: parts.map((part) => part.form).join(''), hasOffset: strftime.includes('%z') };
+  const all = (of: (part: Part) => string) => parts.map(of).join('');
+  return {
+    strftime: all((part) => part.strftime),
+    printed: all((part) => part.printed ?? part.strftime),
+    told: toldOf(parts),
+    form: all((part) => part.form),
+    hasOffset: parts.includes(OFFSET),
+  };
+}
+
+/** The 366th day of a short year is one of the next. */
+function toldOf(parts: readonly Part[]): readonly string[] {
+  const told = parts.flatMap((part) => part.told ?? []);
+  const isYear = ({ strftime }: Part) => strftime === '%Y' || strftime === '%y';
+  const years = parts.filter(isYear).map(({ strftime }) => strftime);
+  return told.some((one) => one.endsWith('j')) ? [...told, ...years] : told;
 }
 
 function partOf(token: string, named: string | undefined, quoted: string | undefined): Part | undefined {

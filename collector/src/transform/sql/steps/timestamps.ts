@@ -1,8 +1,8 @@
 // Points in time: out of texts and numbers, into texts and numbers, and cut. Timestamps are UTC throughout; a
 // zone says what the text means, or what it shall say. A local time that its zone skips is no time and goes
-// to quarantine; of one that comes twice the later is meant.
+// to quarantine; of one that comes twice the later is meant. A date is the day that the zone's clocks show.
 import type { StepOf } from '../../../step-config.ts';
-import { isScalar, literal, localTime, parseType, type ScalarType } from '../types.ts';
+import { type FieldType, isScalar, literal, localTime, parseType, type ScalarType } from '../types.ts';
 import {
   castFailed,
   type Field,
@@ -28,12 +28,13 @@ export function planParseTimestamp(step: StepOf<'parse_timestamp'>, scope: Scope
   checkZone(zone, scope);
   const read = step.patterns.flatMap((pattern) => {
     const parsed = patternOf(pattern, scope);
-    return parsed === undefined ? [] : [parseSql(text, parsed, zone)];
+    if (parsed === undefined) return [];
+    return [type === DATE ? dateSql(text, parsed, zone) : parseSql(text, parsed, zone)];
   });
   const point = `coalesce(${[...read, 'NULL'].join(', ')})`;
   const computed = {
     from: text,
-    value: () => (type === DATE ? `${point}::DATE` : point),
+    value: () => point,
     fails: (from: string, to: string) => `(${from} IS NOT NULL AND ${to} IS NULL)`,
     told: castFailed(field, type),
     onError,
@@ -42,19 +43,33 @@ export function planParseTimestamp(step: StepOf<'parse_timestamp'>, scope: Scope
   return rowStep(withColumns(scope.fields, [{ name: column, type, computed }]));
 }
 
+interface Parsed {
+  /** SQL of the time as the text shows it, or of the point in time where the text has an offset. */
+  readonly parsed: string;
+  readonly fits: string;
+}
+
 /** The text must have the pattern's form: DuckDB's parser is more forgiving than a lake may be. */
-function parseSql(
-  text: string,
-  { strftime, form, hasOffset }: TimePattern,
-  zone: string | undefined,
-): string {
-  const told = hasOffset ? `regexp_replace(${text}, 'Z$', '+00')` : text;
-  const parsed = `try_strptime(${told}, ${literal(strftime)})`;
-  const fits = `regexp_full_match(${text}, ${literal(form)})`;
-  if (hasOffset) return `CASE WHEN ${fits} THEN make_timestamp(epoch_us(${parsed})) END`;
-  if (zone === undefined) return `CASE WHEN ${fits} THEN ${parsed} END`;
+function parsedAs(text: string, { strftime, form, told, hasOffset }: TimePattern): Parsed {
+  const read = hasOffset ? `regexp_replace(${text}, 'Z$', '+00')` : text;
+  const time = `try_strptime(${read}, ${literal(strftime)})`;
+  const shown = told.map((of) => ` AND contains(lower(${text}), lower(strftime(${time}, ${literal(of)})))`);
+  const parsed = hasOffset ? `make_timestamp(epoch_us(${time}))` : time;
+  return { parsed, fits: `regexp_full_match(${text}, ${literal(form)})${shown.join('')}` };
+}
+
+function parseSql(text: string, pattern: TimePattern, zone: string | undefined): string {
+  const { parsed, fits } = parsedAs(text, pattern);
+  if (pattern.hasOffset || zone === undefined) return `CASE WHEN ${fits} THEN ${parsed} END`;
   const exists = `timezone(${literal(zone)}, timezone(${literal(zone)}, ${parsed})) = ${parsed}`;
   return `CASE WHEN ${fits} AND ${exists} THEN ${fromLocal(parsed, zone)} END`;
+}
+
+/** A day that stands in the text is that day, wherever its clocks were. */
+function dateSql(text: string, pattern: TimePattern, zone: string | undefined): string {
+  const { parsed, fits } = parsedAs(text, pattern);
+  const shown = pattern.hasOffset ? localTime(parsed, zone) : parsed;
+  return `CASE WHEN ${fits} THEN ${shown}::DATE END`;
 }
 
 const fromLocal = (local: string, zone: string) =>
@@ -72,20 +87,31 @@ export function planFromEpoch(
   const from = scope.column(source);
   if (!['integer', 'decimal', 'float'].includes(source.type.kind))
     scope.problem(`from_epoch: '${field}' is ${source.type.glue} and no number`);
-  const micros =
-    source.type.kind === 'integer'
-      ? `(${from}::HUGEINT * ${MICROS[unit]})`
-      : `round(${from}::DOUBLE * ${MICROS[unit]})`;
+  const micros = microsOf(source.type, from, unit);
+  const finer = source.type.kind === 'decimal' ? ` OR ${finerThan(from, unit)}` : '';
   const computed = {
     from,
     value: () => `CASE WHEN abs(${micros}) < ${MICROS_MAX} THEN make_timestamp(${micros}::BIGINT) END`,
-    fails: (_from: string, to: string) => `(${from} IS NOT NULL AND ${to} IS NULL)`,
+    fails: (_from: string, to: string) => `(${from} IS NOT NULL AND (${to} IS NULL${finer}))`,
     told: castFailed(field, TIMESTAMP),
     onError,
     name: column,
   };
   return rowStep(withColumns(scope.fields, [{ name: column, type: TIMESTAMP, computed }]));
 }
+
+/** Digits behind the point that are microseconds. */
+const DIGITS = { s: 6, ms: 3, us: 0 } as const;
+
+/** Whole numbers and decimals digit for digit; of a double the nearest microsecond. */
+function microsOf({ kind }: FieldType, from: string, unit: keyof typeof MICROS): string {
+  if (kind === 'integer') return `(${from}::HUGEINT * ${MICROS[unit]})`;
+  if (kind !== 'decimal') return `round(${from}::DOUBLE * ${MICROS[unit]})`;
+  return `(try_cast(${from} AS DECIMAL(20,${DIGITS[unit]})) * ${MICROS[unit]})`;
+}
+
+const finerThan = (decimal: string, unit: keyof typeof MICROS) =>
+  `strlen(rtrim(split_part(${decimal}::VARCHAR, '.', 2), '0')) > ${DIGITS[unit]}`;
 
 export function planToEpoch({ field, column = field, unit }: StepOf<'to_epoch'>, scope: Scope): PlannedStep {
   const micros = `epoch_us(${timeOf(scope.find(field), scope)})`;
@@ -101,17 +127,30 @@ export function planFormatTimestamp(step: StepOf<'format_timestamp'>, scope: Sco
   if (pattern?.hasOffset === true)
     scope.problem(`format_timestamp: '${step.pattern}' has an offset, and a timestamp has none`);
   const local = localTime(timeOf(scope.find(field), scope), zone);
-  const computed = sure(column, `strftime(${local}, ${literal(pattern?.strftime ?? '')})`);
+  const computed = sure(column, `strftime(${local}, ${literal(pattern?.printed ?? '')})`);
   return rowStep(withColumns(scope.fields, [{ name: column, type: TEXT, computed }]));
 }
 
 export function planTruncateTimestamp(step: StepOf<'truncate_timestamp'>, scope: Scope): PlannedStep {
   const { field, column = field, to, zone } = step;
   checkZone(zone, scope);
-  const cut = `date_trunc(${literal(to)}, ${localTime(timeOf(scope.find(field), scope), zone)})`;
-  const computed = sure(column, zone === undefined ? cut : fromLocal(cut, zone));
+  const time = timeOf(scope.find(field), scope);
+  const computed = sure(column, zone === undefined ? `date_trunc('${to}', ${time})` : cutIn(zone, to, time));
   const made: Made = { name: column, type: TIMESTAMP, computed };
   return rowStep(withColumns(scope.fields, [made]));
+}
+
+/**
+ * An hour that comes twice is cut in each of the two; a day whose beginning comes twice begins with the
+ * first.
+ */
+function cutIn(zone: string, to: string, time: string): string {
+  const local = localTime(time, zone);
+  const cut = `date_trunc('${to}', ${local})`;
+  if (['second', 'minute', 'hour'].includes(to)) return `${time} - (${local} - ${cut})`;
+  const later = fromLocal(cut, zone);
+  const before = `(${later} - INTERVAL 1 HOUR)`;
+  return `CASE WHEN ${localTime(before, zone)} = ${cut} THEN ${before} ELSE ${later} END`;
 }
 
 function timeOf(field: Field, scope: Scope): string {
