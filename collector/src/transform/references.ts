@@ -1,11 +1,12 @@
 // Reference files of lookups: copied beside a window, because DuckDB may read nothing else, and made a table
 // of typed columns. A value that is not of its type, a key that is NULL or there twice, or a file that is too
 // large stops the table and names the file.
-import { copyFile, readFile, stat, writeFile } from 'node:fs/promises';
+import { copyFile, open, readFile, stat, writeFile } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { messageOf, SluiceError } from '@sluice/shared/errors.ts';
 import { isRemote, REFERENCE_BYTES_MAX } from '../reference-place.ts';
 import type { Database } from './duckdb.ts';
+import { csvReader } from './reference-csv.ts';
 import { textsOfLines } from './reference-json.ts';
 import { fromText } from './sql/conversions.ts';
 import type { Reference } from './sql/steps/step.ts';
@@ -42,7 +43,9 @@ export async function loadReferences(
       const names = namesOf(reference);
       if (kind === 'json') await writeFile(copy, textsOfLines(await readFile(path, 'utf8'), names));
       else await copyFile(path, copy);
-      await database.run(createSql(reference, index, readerOf(kind, copy, names)));
+      const reader =
+        kind === 'csv' ? csvReader(copy, await headOf(copy), names) : readerOf(kind, copy, names);
+      await database.run(createSql(reference, index, reader));
     } catch (error) {
       if (error instanceof SluiceError) throw error;
       throw failed(messageOf(error).split('\n')[0] ?? '', error);
@@ -55,11 +58,22 @@ export async function loadReferences(
 const namesOf = ({ keys, columns }: Reference) => [...new Set([...keys, ...columns].map(({ of }) => of))];
 
 function readerOf(kind: string, path: string, names: readonly string[]): string {
-  if (kind === 'csv')
-    return `read_csv(${literal(path)}, header = true, all_varchar = true, auto_detect = true)`;
   if (kind === 'parquet') return `read_parquet(${literal(path)})`;
   const texts = names.map((name) => `${identifier(name)}: 'VARCHAR'`).join(', ');
   return `read_json(${literal(path)}, format = 'newline_delimited', columns = {${texts}})`;
+}
+
+/** Names of columns stand there, and need no more. */
+const HEAD_BYTES = 64 * 2 ** 10;
+
+async function headOf(path: string): Promise<string> {
+  const file = await open(path);
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
+    return buffer.toString('utf8', 0, bytesRead);
+  } finally {
+    await file.close();
+  }
 }
 
 /** Texts beside values, so that what was lost on the way can be told; without a reader no rows. */

@@ -1,0 +1,39 @@
+// The dialect of a CSV reference file. DuckDB would guess it from the first lines: an apostrophe for a
+// quote, a line that begins with # for a comment, a line of names for a title. Here only the delimiter is
+// looked for, by the names that a lookup wants; quotes are those of RFC 4180, and every line counts.
+import { PLAIN_CSV, splitCsvLine } from './csv-line.ts';
+import { identifier, literal } from './sql/types.ts';
+
+const DELIMITERS = [',', ';', '\t', '|'] as const;
+
+/** SQL that reads the file at `path`, all texts. Throws an Error where its first line lacks a column. */
+export function csvReader(path: string, head: string, wanted: readonly string[]): string {
+  const [line = ''] = head.split(/\r?\n/, 1);
+  const found = DELIMITERS.map((delimiter) => {
+    const fields = splitCsvLine(line, { ...PLAIN_CSV, delimiter }) ?? [];
+    return { delimiter, names: fields.map((name) => name ?? '') };
+  });
+  const [{ delimiter, names }] = found
+    .toSorted((a, b) => missingOf(a.names, wanted).length - missingOf(b.names, wanted).length)
+    .slice(0, 1) as [(typeof found)[number]];
+  const [missing] = missingOf(names, wanted);
+  if (missing !== undefined) throw new Error(`its first line does not name '${missing}'`);
+  const columns = distinct(names).map((name) => `${identifier(name)}: 'VARCHAR'`);
+  return (
+    `read_csv(${literal(path)}, auto_detect = false, header = true, delim = ${literal(delimiter)}, quote = '"', ` +
+    `escape = '"', nullstr = '', allow_quoted_nulls = false, columns = {${columns.join(', ')}})`
+  );
+}
+
+const missingOf = (names: readonly string[], wanted: readonly string[]) =>
+  wanted.filter((name) => !names.includes(name));
+
+/** Columns by position; of a name that comes again, or differs only in case, the first is read by it. */
+function distinct(names: readonly string[]): readonly string[] {
+  const seen = new Set<string>();
+  return names.map((name, i) => {
+    const own = name === '' || seen.has(name.toLowerCase()) ? `__${i}` : name;
+    seen.add(own.toLowerCase());
+    return own;
+  });
+}
