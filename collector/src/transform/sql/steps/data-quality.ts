@@ -1,9 +1,10 @@
 // evaluate_data_quality: rules that rows must meet. As AWS Glue's rule sets, with one action for all rules of
 // a step: the records that break one go to quarantine, or the window is held to them when it is whole.
 import type { StepOf } from '../../../step-config.ts';
+import { fromText } from '../conversions.ts';
 import { GOOD } from '../partitions.ts';
 import { problem } from '../problems.ts';
-import { identifier, literal } from '../types.ts';
+import { type FieldType, identifier, isScalar, literal } from '../types.ts';
 import { andNotDeleted, columns, type Place, type PlannedStep, type Scope, type WindowRule } from './step.ts';
 
 type Evaluate = StepOf<'evaluate_data_quality'>;
@@ -38,9 +39,11 @@ interface PlannedRule extends Omit<WindowRule, 'action'> {
 function planRule(rule: Rule, scope: Scope): PlannedRule {
   // The mark of a deletion has no values that a rule could be about.
   const held = GOOD + andNotDeleted(scope);
+  const ownSql = 'condition' in rule;
   const ofRow = (name: string, field: string, breaks: string): PlannedRule => ({
-    ...{ name, field, breaks, ownSql: 'condition' in rule },
-    failed: (from) => `SELECT count(*) FROM ${from} WHERE ${held} AND coalesce(${breaks}, false)`,
+    ...{ name, field, breaks, ownSql },
+    failed: (from) =>
+      `SELECT count(*) FROM ${from} WHERE ${held} AND coalesce(${ownSql ? tried(breaks) : breaks}, false)`,
   });
   if ('complete' in rule) {
     const column = scope.column(scope.find(rule.complete));
@@ -49,12 +52,12 @@ function planRule(rule: Rule, scope: Scope): PlannedRule {
   if ('range' in rule) {
     const { column, min, max } = rule.range;
     const { type } = scope.find(column);
-    const bound = (value: number | string | undefined) => `${literal(String(value))}::${type.duckdb}`;
+    const bound = (value: number | string | undefined) => boundOf(type, String(value)).sql;
     for (const value of [min, max])
       if (value !== undefined)
         scope.check(
-          `SELECT try_cast(${literal(String(value))} AS ${type.duckdb}) IS NOT NULL`,
-          `evaluate_data_quality: '${value}' is not ${type.glue}`,
+          `SELECT ${boundOf(type, String(value)).holds}`,
+          `evaluate_data_quality: '${value}' is not ${type.glue}, as ${column} is`,
         );
     const low = min === undefined ? [] : [`${identifier(column)} < ${bound(min)}`];
     const high = max === undefined ? [] : [`${identifier(column)} > ${bound(max)}`];
@@ -79,6 +82,18 @@ function planRule(rule: Rule, scope: Scope): PlannedRule {
   return ofWindow(rule, scope);
 }
 
+/** A condition that cannot be evaluated for a row is not met by it. */
+const tried = (breaks: string) => `coalesce(TRY({'b': ${breaks}}), {'b': true}).b`;
+
+/** A cast alone would round 5.5 to 6 for a column of whole numbers, and drop the offset of a time. */
+function boundOf(type: FieldType, value: string): { readonly sql: string; readonly holds: string } {
+  if (!isScalar(type)) return { sql: 'NULL', holds: 'false' };
+  const text = literal(value);
+  const conversion = fromText(type);
+  const sql = `(${conversion.value(text)})`;
+  return { sql, holds: `NOT (${conversion.fails(text, sql)})` };
+}
+
 function ofWindow(rule: Extract<Rule, { unique: unknown } | { rows: unknown }>, scope: Scope): PlannedRule {
   const base = { breaks: undefined, field: '', ownSql: false };
   if ('unique' in rule) {
@@ -101,8 +116,7 @@ function ofWindow(rule: Extract<Rule, { unique: unknown } | { rows: unknown }>, 
 /** A condition that is NULL is not broken: `complete` asks for values. */
 function quarantineLayers(rules: readonly PlannedRule[], fields: string, at: Place): string[] {
   const found = rules.map(({ name, field, breaks = 'false', ownSql }) => {
-    const broken =
-      ownSql && at.form === 'guarded' ? `coalesce(TRY({'b': ${breaks}}), {'b': true}).b` : breaks;
+    const broken = ownSql && at.form === 'guarded' ? tried(breaks) : breaks;
     const shown = field === '' ? "''" : identifier(field);
     return `WHEN ${broken} THEN ${problem('RULE_BROKEN', field, { value: shown, type: name })}`;
   });
