@@ -13,7 +13,17 @@ const REFUSED_FUNCTIONS = new Set([
   ...['get_current_time', 'current_localtime', 'current_localtimestamp', 'localtime', 'localtimestamp'],
   ...['transaction_timestamp', 'txid_current', 'getvariable', 'current_setting', 'getenv', 'version'],
   ...['current_user', 'current_database', 'current_schema', 'current_schemas', 'current_query', 'pg_typeof'],
+  ...['session_user', 'user', 'current_role', 'current_catalog', 'in_search_path', 'get_block_size', 'stats'],
+  ...['ago', 'pg_conf_load_time', 'pg_postmaster_start_time', 'pg_sleep', 'sleep_ms', 'write_log'],
+  ...['current_connection_id', 'current_query_id', 'current_transaction_id', 'reservoir_quantile'],
 ]);
+/** What DuckDB takes for a call without brackets, where no column has the name. */
+const REFUSED_NAMES = new Set([
+  ...['current_timestamp', 'current_date', 'current_time', 'localtime', 'localtimestamp'],
+  ...['current_catalog', 'current_schema'],
+]);
+/** Of one argument it is the time from then till now. */
+const AGE = 'age';
 
 /** What a query may read beside `rows` and what it names itself. */
 const TABLE_FUNCTIONS = ['range', 'generate_series', 'unnest'];
@@ -55,13 +65,19 @@ interface SerializedNode {
   readonly modifiers?: readonly unknown[];
 }
 
+function isRefused(node: object): boolean {
+  const { function_name: called, children } = node as { function_name?: unknown; children?: unknown };
+  if (typeof called !== 'string') return false;
+  const name = called.toLowerCase();
+  return REFUSED_FUNCTIONS.has(name) || (name === AGE && Array.isArray(children) && children.length < 2);
+}
+
 function foreignPart(tree: unknown): string | undefined {
   if (typeof tree !== 'object' || tree === null) return undefined;
   const { class: kind, function_name: called, column_names: names } = tree as Record<string, unknown>;
   if (FOREIGN.includes(String(kind))) return `looks beyond its row: ${String(kind).toLowerCase()}`;
-  if (typeof called === 'string' && REFUSED_FUNCTIONS.has(called.toLowerCase()))
-    return `calls ${called}, which is not of the record alone`;
-  if (Array.isArray(names) && names.length === 1 && REFUSED_FUNCTIONS.has(String(names[0]).toLowerCase()))
+  if (isRefused(tree)) return `calls ${called}, which is not of the record alone`;
+  if (Array.isArray(names) && names.length === 1 && REFUSED_NAMES.has(String(names[0]).toLowerCase()))
     return `names ${names[0]}, which is not of the record alone`;
   if (Array.isArray(names) && names.some((name) => String(name).startsWith('__')))
     return `names '${names.join('.')}', which is no column`;
@@ -108,11 +124,10 @@ function strangeSource(tree: unknown, known: ReadonlySet<string>): string | unde
     const called = String((node['function'] as { function_name?: string } | undefined)?.function_name ?? '');
     if (!TABLE_FUNCTIONS.includes(called.toLowerCase())) return `reads ${called}()`;
   }
-  const called = node['function_name'];
-  if (typeof called === 'string' && REFUSED_FUNCTIONS.has(called.toLowerCase()))
-    return `calls ${called}, which is not of the rows alone`;
+  if (isRefused(node)) return `calls ${String(node['function_name'])}, which is not of the rows alone`;
+  if (typeof node['sample'] === 'object' && node['sample'] !== null) return 'takes a sample, which is chance';
   const names = node['column_names'];
-  if (Array.isArray(names) && names.length === 1 && REFUSED_FUNCTIONS.has(String(names[0]).toLowerCase()))
+  if (Array.isArray(names) && names.length === 1 && REFUSED_NAMES.has(String(names[0]).toLowerCase()))
     return `names ${String(names[0])}, which is not of the rows alone`;
   for (const part of Object.values(node)) {
     const found = strangeSource(part, known);

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { stepSchema } from '@sluice/collector/step-config.ts';
 import { openDatabase } from '@sluice/collector/transform/duckdb.ts';
+import { expressionProblem, queryProblem } from '@sluice/collector/transform/own-sql-check.ts';
 import { temporaryDirectory } from '../../support/temp.ts';
 import { plainTable } from '../../support/written-lake.ts';
 import { oneWindows } from './one-window.ts';
@@ -72,6 +73,9 @@ const HOSTILE: readonly (readonly [string, RegExp])[] = [
   ['SELECT 1 AS a), b AS (SELECT * FROM raw', /SQL is refused/],
   ['DELETE FROM staged', /SQL is refused/],
   ['SELECT random()::INT AS a FROM rows', /calls random/],
+  ['SELECT a FROM rows USING SAMPLE 1', /takes a sample/],
+  ['SELECT a FROM (SELECT a FROM rows TABLESAMPLE reservoir(1))', /takes a sample/],
+  ["SELECT date_part('day', age(TIMESTAMP '2026-01-01'))::INT AS a FROM rows", /calls age/],
   ['WITH RECURSIVE r AS (SELECT 1 AS a UNION ALL SELECT a + 1 FROM r) SELECT a FROM r', /recursive/],
 ];
 for (const [query, expected] of HOSTILE)
@@ -79,6 +83,37 @@ for (const [query, expected] of HOSTILE)
     const problems = await transformer.validate({ ...plainTable, columns, steps: own(query) }, directory);
     assert.match(problems.join('; '), expected);
   });
+
+test('what is another value at another time, or does something beside, is refused by every name that it has', async () => {
+  const database = await openDatabase({
+    ...{ directories: [directory], spillDirectory: directory, memoryBytesMax: 64e6, threads: 1 },
+  });
+  const own = "function_type = 'scalar' AND stability <> 'CONSISTENT' AND function_name <> 'error'";
+  const clock = "function_type = 'macro' AND macro_definition ~ '.*(current_|sleep_ms|system).*'";
+  const names = await database.rows(
+    `SELECT DISTINCT function_name AS name FROM duckdb_functions() WHERE ${own} OR ${clock} ORDER BY 1`,
+  );
+  assert.ok(names.length > 25, `${names.length} names`);
+  for (const { name } of names) {
+    assert.match((await expressionProblem(database, `${name}()`)) ?? 'none', /calls/, String(name));
+    assert.match(
+      (await queryProblem(database, `SELECT ${name}() FROM rows`)) ?? 'none',
+      /calls/,
+      String(name),
+    );
+  }
+  database.close();
+});
+
+test('a column may have the name of a function that is refused', async () => {
+  const names = ['uuid', 'version', 'now', 'random', 'user', 'stats', 'age'];
+  const steps = [
+    stepSchema.parse({ filter: names.map((name) => `${name} IS NOT NULL`).join(' AND ') }),
+    ...own(`SELECT ${names[0]} AS a FROM rows`),
+  ];
+  const called = names.map((name) => ({ name, type: 'int' }));
+  assert.deepEqual(await transformer.validate({ ...plainTable, columns: called, steps }, directory), []);
+});
 
 test('were a query not looked at, DuckDB itself would still refuse files, network and settings', async () => {
   const database = await openDatabase({
