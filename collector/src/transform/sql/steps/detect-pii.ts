@@ -4,6 +4,7 @@
 import type { PiiEntity, StepOf } from '../../../step-config.ts';
 import { arrayOf, literal } from '../types.ts';
 import { hmac, masked } from './hiding.ts';
+import { IBAN } from './iban.ts';
 import {
   type Field,
   type Made,
@@ -23,13 +24,28 @@ interface Entity {
 }
 
 const OCTET = '(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])';
+const IPV4 = String.raw`(?:${OCTET}\.){3}${OCTET}\b`;
 const HEX = '[0-9A-Fa-f]{1,4}';
+/**
+ * IPv6 (RFC 4291, 2.2): with an IPv4 address at its end, whole, or with one `::`, which stands in front,
+ * inside, or behind two groups.
+ */
+const IPV6 = [
+  String.raw`(?:\B::|\b(?:${HEX}:){1,6}:?)(?:${HEX}:){0,5}${IPV4}`,
+  String.raw`\b(?:${HEX}:){7}${HEX}\b`,
+  String.raw`\b(?:${HEX}:){1,6}(?::${HEX}){1,6}\b`,
+  String.raw`\B::(?:${HEX}:){0,6}${HEX}\b`,
+  String.raw`\b(?:${HEX}:){2,7}:\B`,
+].join('|');
 const SSN_AREA = '(?:00[1-9]|0[1-9][0-9]|[1-578][0-9]{2}|6(?:[0-57-9][0-9]|6[0-57-9]))';
 const SSN_REST = '(?:0[1-9]|[1-9][0-9])-(?:000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-9][0-9]{3})';
+/** Letters and digits of any script: names and domains are no longer ASCII alone (RFC 6531, RFC 5890). */
+const LETTER = String.raw`\p{L}\p{M}\p{N}`;
+const LAST_LABEL = String.raw`(?:xn--[0-9A-Za-z-]+|\p{L}[\p{L}\p{M}]+)`;
 
 const ENTITIES: Readonly<Record<PiiEntity, Entity>> = {
   iban: {
-    pattern: String.raw`\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b`,
+    pattern: IBAN,
     valid: validIban,
   },
   credit_card: {
@@ -37,10 +53,8 @@ const ENTITIES: Readonly<Record<PiiEntity, Entity>> = {
     valid: validCard,
   },
   ssn: { pattern: String.raw`\b${SSN_AREA}-${SSN_REST}\b` },
-  email: { pattern: String.raw`\b[A-Za-z0-9][A-Za-z0-9._%+-]*@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,}\b` },
-  ip: {
-    pattern: String.raw`\b(?:${OCTET}\.){3}${OCTET}\b|\b(?:${HEX}:){7}${HEX}\b|\b(?:${HEX}:){1,6}(?::${HEX}){1,6}\b`,
-  },
+  email: { pattern: String.raw`[${LETTER}_][${LETTER}._%+'-]*@(?:[${LETTER}-]+\.)+${LAST_LABEL}` },
+  ip: { pattern: String.raw`${IPV6}|\b${IPV4}` },
   phone: {
     pattern: String.raw`\+[1-9](?:[ ./()-]{0,2}[0-9]){6,14}\b|(?:\([0-9]{3}\) ?|\b[0-9]{3}[-. ])[0-9]{3}[-. ][0-9]{4}\b`,
   },
@@ -145,7 +159,7 @@ function validCard(find: string): string {
 function validIban(find: string): string {
   const text = `replace(${find}, ' ', '')`;
   const turned = `string_split(substr(${text}, 5) || substr(${text}, 1, 4), '')`;
-  const values = `list_transform(${turned}, lambda __c: CASE WHEN __c >= 'A' THEN ascii(__c) - 55 ELSE __c::INT END)`;
+  const values = `list_transform(${turned}, lambda __c: CASE WHEN __c >= 'A' THEN ascii(upper(__c)) - 55 ELSE __c::INT END)`;
   const rest = `list_reduce(list_prepend(0, ${values}), lambda __r, __v: (CASE WHEN __v > 9 THEN __r * 100 ELSE __r * 10 END + __v) % 97)`;
   return `${rest} = 1`;
 }
