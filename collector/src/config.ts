@@ -9,6 +9,7 @@ import type { TlsFiles } from '@sluice/shared/tls-material.ts';
 import { byteSize, duration, hostPort } from '@sluice/shared/units.ts';
 import { z } from 'zod';
 import type { ReadColumn, Step, TableConfig } from './contracts.ts';
+import { hidingProblems } from './hidden-columns.ts';
 import { isRemote } from './reference-place.ts';
 import { columnType, isGrouped, outputNames, plainType, stepSchema } from './step-config.ts';
 import { examplesSchema, type TableExample } from './table-examples.ts';
@@ -67,8 +68,10 @@ const table = z.strictObject({
     .strictObject({
       raw: z
         .enum(['keep', 'hash', 'drop'])
-        .default('keep')
-        .describe('What is kept of a bad record itself: all, its SHA-256, or nothing'),
+        .optional()
+        .describe(
+          'What is kept of a bad record itself: all, its SHA-256, or nothing; must be said where steps hide columns, else keep',
+        ),
       ratioMax: z
         .number()
         .min(0)
@@ -208,7 +211,7 @@ interface Problem {
 const refineWith =
   (read: ReadFile): Refine<Parsed> =>
   (config) => {
-    const asked = [nameProblems, locationProblems, topicProblems];
+    const asked = [nameProblems, locationProblems, topicProblems, hidingProblems];
     const problems: Problem[] = asked.flatMap((of) => of(config.tables));
     config.tables.forEach(({ window, format }, index) => {
       if (window.every < WINDOW_LENGTH_MS_MIN) {
@@ -349,7 +352,7 @@ function compileTable(
     partitionBy: parsed.partitionBy.map(compilePartition),
     output: compileOutput(parsed.output),
     provenance: isGrouped(parsed.steps) ? ('none' as const) : parsed.provenance,
-    quarantineRaw: parsed.quarantine.raw,
+    quarantineRaw: parsed.quarantine.raw ?? 'keep',
     startAt: parsed.startAt,
     location: locationOf(parsed),
   };

@@ -31,6 +31,7 @@ const BASES = [
   'detected-schema',
   'entries',
   'events',
+  'hidden-columns',
   'partition-scheme',
   'log-pieces',
   'protobuf-files',
@@ -85,6 +86,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'collector/src/stores.ts → collector/src/tables.ts': 'a catalog describes tables as they are configured',
   'collector/src/contracts.ts → collector/src/entries.ts':
     'what stands in a ledger is a contract with every later version, kept in a file of its own',
+  'collector/src/hidden-columns.ts → collector/src/step-config.ts': 'it looks through steps: a type',
   'collector/src/tables.ts → collector/src/step-config.ts': 'a step is what its schema makes of it: a type',
   'collector/src/contracts.ts → collector/src/tables.ts': 'what a table is fills a file of its own',
   'collector/src/collector.ts → collector/src/detecting-table.ts':
