@@ -108,7 +108,7 @@ test('each input format arrives in each output format, through SASL, in S3 and G
     bytes.map(({ id }) => String(Number.parseInt(String(id).slice(2), 16))),
   );
   const [bad] = await query(site, 'select reason from from_json_quarantine');
-  assert.equal(bad?.['reason'], "n 'x' is not int");
+  assert.equal(bad?.['reason'], "n 'x' is not int but string");
   await verified(site);
   await site.agent.stop();
   await site.collector.stop();

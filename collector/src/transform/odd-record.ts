@@ -49,7 +49,7 @@ export type OddCode =
   | 'CSV_LINES'
   | 'CSV_HEADER'
   | 'JSON_INVALID'
-  | 'NUMBER_INEXACT'
+  | `NUMBER_INEXACT\u001f${string}`
   | 'SEGMENT_CORRUPT'
   | 'RECORD_BATCH_CORRUPT'
   | 'RECORD_BATCH_TOO_LARGE';

@@ -4,6 +4,7 @@
 // take an object or an array.
 import type { ColumnChunk } from './columns.ts';
 import { eachNumber, losesDigits } from './json-numbers.ts';
+import type { OddCode } from './odd-record.ts';
 import type { SourceField } from './sql/fields.ts';
 import { type FieldType, isScalar } from './sql/types.ts';
 
@@ -100,7 +101,8 @@ export function strikeUnstrict(chunk: ColumnChunk, rules: JsonRules, also?: (tex
   for (const row of [...rows].sort((a, b) => a - b)) {
     const texts = chunk.value(row).toString().split(rules.elementMark);
     const elements = texts.length > 1 ? texts.slice(1) : texts;
-    const code = elements.map((text) => verdict(text, rules)).find((one) => one !== undefined);
+    const placeOf = (i: number) => (texts.length > 1 ? `[${i}]` : '');
+    const code = elements.map((text, i) => verdict(text, rules, placeOf(i))).find((one) => one !== undefined);
     if (code !== undefined) chunk.strike(row, code);
   }
   return documents;
@@ -179,17 +181,20 @@ function rowAt(ends: Uint32Array, rows: number, at: number): number {
   return low;
 }
 
-function verdict(text: string, rules: JsonRules): 'JSON_INVALID' | 'NUMBER_INEXACT' | undefined {
+/** `place`: of the text, where it is an element of its record. */
+function verdict(text: string, rules: JsonRules, place: string): OddCode | undefined {
   try {
     JSON.parse(text);
   } catch {
     return 'JSON_INVALID';
   }
-  let inexact = false;
+  let found: OddCode | undefined;
   eachNumber(text, (path, source) => {
-    if (!inexact && losesDigits(source)) inexact = isMissed(path, rules, Number(source) === 0);
+    if (found !== undefined || !losesDigits(source) || !isMissed(path, rules, Number(source) === 0)) return;
+    const field = place + path.map((part) => (part === null ? '[]' : `.${part}`)).join('');
+    found = `NUMBER_INEXACT\u001f${field.replace(/^\./, '')}`;
   });
-  return inexact ? 'NUMBER_INEXACT' : undefined;
+  return found;
 }
 
 /** Whether what a number loses is missed where it is read: any digit, or by a double all of them. */

@@ -68,7 +68,7 @@ test('quarantine and tables are read side by side, and a table without a window 
     lake,
     'select c.n, q.reason from claims c, claims_quarantine q where q._offset = c._offset + 1',
   );
-  assert.deepEqual(rows, [['1', "n 'x' is not int"]]);
+  assert.deepEqual(rows, [['1', "n 'x' is not int but string"]]);
   assert.deepEqual(await query(lake, 'select n, _offset from orders'), {
     columns: ['n', '_offset'],
     rows: [],

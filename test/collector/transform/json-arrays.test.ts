@@ -78,7 +78,7 @@ test('an element that is bad takes its record with it, and is told by where it s
     [5, 'JSON_INVALID', null],
     [6, 'JSON_INVALID', null],
     [7, 'JSON_INVALID', null],
-    [8, 'NUMBER_INEXACT', null],
+    [8, 'NUMBER_INEXACT', '[1].d'],
     [9, 'CAST_FAILED', '[1].l[1].q'],
     [10, 'NOT_AN_OBJECT', null],
     [11, 'NOT_AN_OBJECT', '[0]'],

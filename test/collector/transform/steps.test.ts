@@ -192,7 +192,7 @@ test('project keeps one type, is NULL for the others, and counts them; none of t
   assert.deepEqual(result.nulled, [{ column: 'p', values: 1 }]);
   assert.deepEqual(
     quarantine.map((row) => row['reason']),
-    ["p '1.5' is not choice<bigint,string>", "p '[1]' is not choice<bigint,string>"],
+    ["p '1.5' is not choice<bigint,string> but number", "p '[1]' is not choice<bigint,string> but array"],
   );
 });
 
@@ -223,7 +223,7 @@ test('on_error null makes NULL of a value that fails, of that column alone, and 
   );
   assert.deepEqual(
     quarantine.map((row) => row['reason']),
-    ["b 'y' is not int"],
+    ["b 'y' is not int but string"],
   );
   assert.deepEqual(result.nulled, [
     { column: 'a', values: 1 },

@@ -162,7 +162,7 @@ test('records that break a rule go to quarantine by the name of the rule', async
       ['RULE_BROKEN', "s '' breaks the rule: s is complete"],
       ['RULE_BROKEN', "n '10' breaks the rule: n is from 0 to 9"],
       ['RULE_BROKEN', "s 'Ok' breaks the rule: s matches [a-z]+"],
-      ['RULE_BROKEN', ` '' breaks the rule: ${RULES[3]?.condition}`],
+      ['RULE_BROKEN', `breaks the rule: ${RULES[3]?.condition}`],
     ],
   );
 });

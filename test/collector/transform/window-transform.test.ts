@@ -75,9 +75,9 @@ test('a reason names the field, the value and the type, unless raw bytes must no
   const columns = [{ name: 'amount', type: 'decimal(12,2)' }];
   const value = '{"amount":"abc"}';
   const kept = await transform({ columns }, [value]);
-  assert.equal(kept.quarantine[0]?.['reason'], `amount 'abc' is not decimal(12,2)`);
+  assert.equal(kept.quarantine[0]?.['reason'], `amount 'abc' is not decimal(12,2) but string`);
   const hashed = await transform({ columns, quarantineRaw: 'hash' }, [value]);
-  assert.equal(hashed.quarantine[0]?.['reason'], 'amount is not decimal(12,2)');
+  assert.equal(hashed.quarantine[0]?.['reason'], 'amount is not decimal(12,2) but string');
   assert.equal(hashed.quarantine[0]?.['raw'], undefined);
   assert.match(String(hashed.quarantine[0]?.['raw_sha256']), /^[0-9a-f]{64}$/);
   const dropped = await transform({ columns, quarantineRaw: 'drop' }, [value]);
@@ -117,7 +117,7 @@ test('apply_mapping renames, casts and reaches into objects; a parent that is no
   assert.deepEqual(
     quarantine.map((row) => row['reason']),
     [
-      "id 'x' is not bigint",
+      "id 'x' is not bigint but string",
       "policy '5' is not an object",
       "policy.holder '[1]' is not an object",
       "policy '7' is not an object",

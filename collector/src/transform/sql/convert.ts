@@ -10,7 +10,7 @@ import {
 } from './conversions.ts';
 import { fromToken, wrongPath, wrongType } from './nested.ts';
 import { problem } from './problems.ts';
-import { type FieldType, isScalar } from './types.ts';
+import { type FieldType, isScalar, literal } from './types.ts';
 
 /** A conversion that says itself what is wrong. */
 export type Told = Conversion & {
@@ -18,8 +18,8 @@ export type Told = Conversion & {
    * SQL of what is wrong inside a nested value, NULL where it does not fail: long, and to be computed once.
    */
   wrong?(from: string): string;
-  /** `wrong` is what the above has found. */
-  told(field: string, from: string, wrong?: string): string;
+  /** `wrong` is what the above has found; `found` is SQL of the value's type in JSON, as DuckDB calls it. */
+  told(field: string, from: string, seen?: { readonly wrong?: string; readonly found?: string }): string;
 };
 
 /** JSON as its producer wrote it, JSON that a decoder made of what a schema has typed, or another text. */
@@ -29,14 +29,18 @@ export type Reads = 'json' | 'decoded' | 'text';
 export function readAs(type: FieldType, reads: Reads): Told {
   if (isScalar(type)) {
     const conversion = { json: fromJson, decoded: fromDecoded, text: fromText }[reads](type);
-    return { ...conversion, told: (field, from) => castProblem(field, from, type) };
+    return {
+      ...conversion,
+      told: (field, from, { found } = {}) => castProblem(field, from, { type, found }),
+    };
   }
   const conversion = reads === 'text' ? fromJsonText(type) : fromToken(type);
   const wrong = conversion.problemAt;
   return {
     ...conversion,
     wrong: (from) => `CASE WHEN ${from} IS NOT NULL THEN ${wrong(from)} END`,
-    told: (field, from, found = wrong(from)) => nestedProblem(field, from, found),
+    told: (field, from, seen = {}) =>
+      nestedProblem(field, from, { wrong: seen.wrong ?? wrong(from), isJson: reads !== 'text' }),
   };
 }
 
@@ -54,16 +58,29 @@ export function convert(from: FieldType, to: FieldType): Conversion | undefined 
   return undefined;
 }
 
-function castProblem(field: string, from: string, type: FieldType): string {
-  return problem('CAST_FAILED', field, { value: from, type: type.glue });
+function castProblem(
+  field: string,
+  from: string,
+  { type, found }: { readonly type: FieldType; readonly found: string | undefined },
+): string {
+  const wanted = found === undefined ? type.glue : { sql: butFound(literal(type.glue), found) };
+  return problem('CAST_FAILED', field, { value: from, type: wanted });
 }
 
+const butFound = (wanted: string, found: string) => `${wanted} || ' but ' || ${found}`;
+
 /** Names the inner value by its path and shows it; the whole where a name in the path is more than a word. */
-function nestedProblem(field: string, token: string, wrong: string): string {
+function nestedProblem(
+  field: string,
+  token: string,
+  { wrong, isJson }: { readonly wrong: string; readonly isJson: boolean },
+): string {
   const path = wrongPath(wrong);
   const isPlain = `regexp_full_match(${path}, '(\\.[A-Za-z_][A-Za-z0-9_]*|\\[[0-9]+\\])+')`;
   const value = `CASE WHEN ${isPlain} THEN json_extract_string(${token}, '$' || ${path}) ELSE ${token} END`;
-  return problem('CAST_FAILED', field, { value, type: { sql: wrongType(wrong) }, path });
+  const hasType = isJson ? `(${path} = '' OR ${isPlain})` : isPlain;
+  const found = `CASE WHEN ${hasType} THEN ' but ' || json_type(${token}, '$' || ${path}) ELSE '' END`;
+  return problem('CAST_FAILED', field, { value, type: { sql: `${wrongType(wrong)} || ${found}` }, path });
 }
 
 /** A number that a double may not hold: a long one loses digits, a tiny one all of them. */

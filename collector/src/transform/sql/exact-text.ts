@@ -48,7 +48,7 @@ function mayBePrinted(from: string): string {
 }
 
 /** To a place in a JSON value (RFC 6901). */
-function pointer(path: readonly string[]): string {
+export function pointer(path: readonly string[]): string {
   return literal(path.map((part) => `/${part.replaceAll('~', '~0').replaceAll('/', '~1')}`).join(''));
 }
 

@@ -54,11 +54,13 @@ export function selectQuarantine(table: TableConfig, { key, headers }: KeptBesid
   const raw = { keep: ', raw AS raw', hash: ', sha256(raw) AS raw_sha256', drop: '' }[table.quarantineRaw];
   const shown = table.quarantineRaw === 'keep';
   const part = (index: number) => `split_part(problem, ${US}, ${index})`;
+  const wanted = spoken(part(4));
+  const named = `coalesce(nullif(${part(2)}, ''), 'the value')`;
   const cast = shown
-    ? `concat(${part(2)}, ' ''', ${part(3)}, ''' is not ', ${part(4)})`
-    : `concat(${part(2)}, ' is not ', ${part(4)})`;
+    ? `concat(${named}, ' ''', ${part(3)}, ''' is not ', ${wanted})`
+    : `concat(${named}, ' is not ', ${wanted})`;
   const rule = shown
-    ? `concat(${part(2)}, ' ''', ${part(3)}, ''' breaks the rule: ', ${part(4)})`
+    ? `concat(CASE WHEN ${part(2)} <> '' THEN concat(${part(2)}, ' ''', ${part(3)}, ''' ') END, 'breaks the rule: ', ${part(4)})`
     : `concat('breaks the rule: ', ${part(4)})`;
   const beside = (key ? ', _key' : '') + (headers ? ', _headers' : '');
   const sql = besideSql(table);
@@ -77,12 +79,28 @@ export function selectQuarantine(table: TableConfig, { key, headers }: KeptBesid
   );
 }
 
+/** Types of JSON by DuckDB's names, and by those of JSON: told here, once, and not for each column. */
+const JSON_TYPES: Readonly<Record<string, string>> = {
+  VARCHAR: 'string',
+  BOOLEAN: 'boolean',
+  OBJECT: 'object',
+  ARRAY: 'array',
+  'U?BIGINT|U?HUGEINT|DOUBLE': 'number',
+};
+
+function spoken(wanted: string): string {
+  return Object.entries(JSON_TYPES).reduce(
+    (text, [duckdb, json]) => `regexp_replace(${text}, ' but (${duckdb})$', ' but ${json}')`,
+    wanted,
+  );
+}
+
 /** What each code without a value of its own says to the person who reads the quarantine. */
 const REASONS: Readonly<Record<string, string>> = {
   JSON_INVALID: 'the value is not JSON (RFC 8259)',
   TOMBSTONE: 'the record has no value (a tombstone)',
   UTF8_INVALID: 'the value is not UTF-8',
-  CSV_INVALID: 'the value is not one CSV line: a quote is not closed, or text follows one',
+  CSV_INVALID: 'the value is not one CSV line: a quote is not closed, text follows one, or nothing an escape',
   KEY_INVALID: 'the key is not JSON',
   VALUE_COMPRESSION: 'the value cannot be decompressed',
   VALUE_TOO_LARGE: 'the value, or with its batch, is larger than may be decompressed or decoded',

@@ -5,7 +5,7 @@ import { explodesArrays } from '../../table-input.ts';
 import { namesTopic } from '../../table-topics.ts';
 import { type TextPattern, textPattern } from '../text-pattern.ts';
 import { type Reads, readAs, type Told, wantsToken } from './convert.ts';
-import { exactNumber, exactText } from './exact-text.ts';
+import { exactNumber, exactText, pointer } from './exact-text.ts';
 import type { FieldPlan, SourceField } from './fields.ts';
 import { DELETED, headersSql, keySql, topicSql } from './metadata.ts';
 import { isProven, type PlainForms, type PlainReading, plainReading } from './plain-forms.ts';
@@ -116,9 +116,7 @@ function jsonLayers(context: Context, form: InsertForm): string[] {
   const read = plain === undefined ? `CASE WHEN ${readable} THEN ${parse} END` : parse;
   const explodes = explodesArrays(table.input);
   const shown = { value: '__value', type: 'an object' };
-  const other = explodes
-    ? `CASE WHEN __at IS NULL THEN 'NOT_AN_OBJECT' ELSE ${problem('NOT_AN_OBJECT', '', shown)} END`
-    : "'NOT_AN_OBJECT'";
+  const other = problem('NOT_AN_OBJECT', '', shown);
   const notObject = `CASE WHEN r IS NOT NULL OR __value IS NULL THEN NULL WHEN json_valid(__value) THEN ${other} ELSE 'JSON_INVALID' END`;
   const texts = source.map(({ path, type }, i) => {
     if (looks[i] !== undefined) return `${extracted('r', path)} AS q${i}`;
@@ -310,11 +308,11 @@ function typedLayers(
   const problems = [
     ...(plain === undefined ? ['WHEN __unread IS NOT NULL THEN __unread'] : []),
     ...parents.map((path) => {
-      const pointer = literal(`$${path.map((part) => `."${part.replaceAll('"', '\\"')}"`).join('')}`);
+      const parent = literal(`$${path.map((part) => `."${part.replaceAll('"', '\\"')}"`).join('')}`);
       // A parent with a value below it is an object; asking would parse the whole record once more.
       const below = source.flatMap((field, i) => (startsWith(field.path, path) ? [isMissing(i)] : []));
-      const isOther = `coalesce(json_type(__value, ${pointer}), 'NULL') NOT IN ('OBJECT', 'NULL')`;
-      const found = `json_extract_string(__value, ${pointer})`;
+      const isOther = `coalesce(json_type(__value, ${parent}), 'NULL') NOT IN ('OBJECT', 'NULL')`;
+      const found = `json_extract_string(__value, ${parent})`;
       const told = problem('NOT_AN_OBJECT', path.join('.'), { value: found, type: 'an object' });
       return `WHEN CASE WHEN ${below.join(' AND ')} THEN ${isOther} ELSE false END THEN ${told}`;
     }),
@@ -322,7 +320,9 @@ function typedLayers(
       const fails = failing[i] ?? 'false';
       if (fails === 'false' || field.nullOnError) return [];
       const shown = reads === 'json' && isScalar(field.type) ? shownToken(`t${i}`) : `t${i}`;
-      return [`WHEN ${fails} THEN ${conversions[i]?.told(field.path.join('.'), shown, `w${i}`)}`];
+      const found = reads === 'json' ? `json_type(__value, ${pointer(field.path)})` : undefined;
+      const seen = { wrong: `w${i}`, ...(found === undefined ? {} : { found }) };
+      return [`WHEN ${fails} THEN ${conversions[i]?.told(field.path.join('.'), shown, seen)}`];
     }),
   ];
   const nulled = source.flatMap(({ name, nullOnError }, i) =>

@@ -22,6 +22,6 @@ function planMapping(mapping: ApplyMapping['mappings'][number], scope: Scope): M
     scope.problem(`'${source}': ${from.type.glue} does not convert to ${targetType}`);
   if (conversion === undefined || from.type.duckdb === to.type.duckdb) return { ...to, of: from };
   const { value, fails } = conversion;
-  const told = castFailed(source, to.type);
+  const told = castFailed(source, to.type, from.type);
   return { ...to, computed: { from: scope.column(from), value, fails, told, onError, name: target } };
 }

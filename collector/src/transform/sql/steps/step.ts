@@ -268,7 +268,8 @@ function verdicts(
   return found;
 }
 
-/** The problem of a value that is not of the type that is wanted. */
-export function castFailed(field: string, type: FieldType): Computed['told'] {
-  return (from) => problem('CAST_FAILED', field, { value: from, type: type.glue });
+/** The problem of a value that is not of the type that is wanted, but of another where that is known. */
+export function castFailed(field: string, type: FieldType, found?: FieldType): Computed['told'] {
+  const wanted = found === undefined ? type.glue : `${type.glue} but ${found.glue}`;
+  return (from) => problem('CAST_FAILED', field, { value: from, type: wanted });
 }
