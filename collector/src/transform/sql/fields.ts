@@ -236,9 +236,16 @@ function mappedSources(table: TableConfig) {
   return [...Map.groupBy(read, ({ source }) => source).entries()].map(([name, mappings]) => ({
     name,
     type: mappings.at(-1)?.sourceType ?? '',
-    path: name.split('.'),
+    path: pathOf(name),
     nullOnError: mappings.every(({ onError }) => onError === 'null'),
   }));
+}
+
+/** As in AWS Glue: a point between backticks is part of a name. */
+function pathOf(source: string): string[] {
+  return [...source.matchAll(/`([^`]*)`(?:\.|$)|([^.]*)(?:\.|$)/g)]
+    .slice(0, source.endsWith('.') ? undefined : -1)
+    .map(([, quoted, plain]) => quoted ?? plain ?? '');
 }
 
 function typeOf(type: string, name: string, problems: string[]): FieldType {
@@ -250,11 +257,12 @@ function typeOf(type: string, name: string, problems: string[]): FieldType {
 /** DuckDB's struct fields do not tell upper from lower case, and a value cannot be an object as well. */
 function checkPaths(input: InputFormat, fields: readonly SourceField[], problems: string[]): void {
   const seen = new Map<string, string>();
+  const keyOf = (path: readonly string[]) => path.join('\0').toLowerCase();
   for (const { path, type } of fields) {
     const name = path.join('.');
-    const twin = seen.get(name.toLowerCase());
+    const twin = seen.get(keyOf(path));
     if (twin !== undefined) problems.push(`'${twin}' and '${name}' differ in nothing or only in case`);
-    seen.set(name.toLowerCase(), name);
+    seen.set(keyOf(path), name);
     if (path.some((part) => part === '' || part.includes('\0'))) problems.push(`'${name}' has an empty part`);
     if (type.kind === 'binary' && input.kind !== 'avro' && input.kind !== 'protobuf')
       problems.push(`'${name}': JSON and CSV hold no binary; read it as string`);
@@ -263,12 +271,12 @@ function checkPaths(input: InputFormat, fields: readonly SourceField[], problems
   for (const { path } of fields)
     for (let length = 1; length < path.length; length++) {
       const parent = path.slice(0, length).join('.');
-      const lower = parent.toLowerCase();
-      if (seen.has(lower)) problems.push(`'${parent}' is read both as a value and as an object`);
-      const twin = objects.get(lower) ?? parent;
+      const key = keyOf(path.slice(0, length));
+      if (seen.has(key)) problems.push(`'${parent}' is read both as a value and as an object`);
+      const twin = objects.get(key) ?? parent;
       if (twin !== parent)
         problems.push(`'${twin}' and '${parent}' are read as objects and differ only in case`);
-      objects.set(lower, twin);
+      objects.set(key, twin);
     }
 }
 

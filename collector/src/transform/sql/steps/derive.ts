@@ -32,9 +32,7 @@ function fromExpression(type: FieldType): Conversion {
     };
   }
   const text = fromText(type);
-  // A double and a decimal print a whole number as 8.0.
-  const printed = (from: string) =>
-    type.kind === 'integer' ? String.raw`regexp_replace(${from}::VARCHAR, '\.0+$', '')` : `${from}::VARCHAR`;
+  const printed = (from: string) => printedAs(type, from);
   return {
     value: (from) =>
       `CASE WHEN ${isOfType(from)} THEN try_cast(${from} AS ${type.duckdb}) ELSE ${text.value(printed(from))} END`,
@@ -44,6 +42,16 @@ function fromExpression(type: FieldType): Conversion {
       return failed === 'false' ? 'false' : `CASE WHEN ${isOfType(from)} THEN ${strange} ELSE ${failed} END`;
     },
   };
+}
+
+/** A double and a decimal print a whole number as 8.0, and a large double as 1e+17. */
+function printedAs({ kind }: FieldType, from: string): string {
+  const text = `${from}::VARCHAR`;
+  if (kind !== 'integer' && kind !== 'decimal') return text;
+  const plain = kind === 'integer' ? String.raw`regexp_replace(${text}, '\.0+$', '')` : text;
+  const whole = `try_cast(${from} AS DOUBLE)`;
+  const isLarge = `typeof(${from}) IN ('DOUBLE', 'FLOAT') AND abs(${whole}) >= 1e15 AND isfinite(${whole})`;
+  return `CASE WHEN ${isLarge} THEN try_cast(${whole} AS HUGEINT)::VARCHAR ELSE ${plain} END`;
 }
 
 export function planFillMissing({ fills }: StepOf<'fill_missing'>, scope: Scope): PlannedStep {
