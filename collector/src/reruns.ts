@@ -107,18 +107,21 @@ export interface RebuildCall extends RerunCall {
   readonly source: string | undefined;
 }
 
-/** One table after the other: what one refuses ends the command, and those before it are done. */
+/** One table after the other: what one refuses ends the command, and those before it are done, and told. */
 export async function runRebuild(world: CommandWorld, call: RebuildCall): Promise<number> {
   const { json } = call;
   const done: Rebuilt[] = [];
-  for (const { name } of tablesNamed(world.config, call.names)) {
-    const rebuilt = await withRerun(world, { ...call, name, what: 'rebuild' }, (rerun) =>
-      rebuildInto(world, call, rerun),
-    );
-    done.push(rebuilt);
-    if (!json) process.stdout.write(formatRebuilt(rebuilt));
+  try {
+    for (const { name } of tablesNamed(world.config, call.names)) {
+      const rebuilt = await withRerun(world, { ...call, name, what: 'rebuild' }, (rerun) =>
+        rebuildInto(world, call, rerun),
+      );
+      done.push(rebuilt);
+      if (!json) process.stdout.write(formatRebuilt(rebuilt));
+    }
+  } finally {
+    if (json) process.stdout.write(`${JSON.stringify(done, null, 2)}\n`);
   }
-  if (json) process.stdout.write(`${JSON.stringify(done, null, 2)}\n`);
   return EXIT.ok;
 }
 

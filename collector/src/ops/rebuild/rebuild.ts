@@ -11,6 +11,7 @@ import type { Clock } from '@sluice/shared/clock.ts';
 import { assert, isKind, SluiceError } from '@sluice/shared/errors.ts';
 import type { Random } from '@sluice/shared/random.ts';
 import type {
+  Classes,
   LedgerEntry,
   LedgerSwap,
   MovedPartition,
@@ -30,6 +31,7 @@ import { partitionScheme } from '../../partition-scheme.ts';
 import { outputNames } from '../../step-config.ts';
 import { namesTopic, readsTopic, topicsText } from '../../table-topics.ts';
 import { type Database, openDatabase } from '../../transform/duckdb.ts';
+import { overBudget } from '../../transform/quarantine-budget.ts';
 import type { LakeReader } from '../lake-reader.ts';
 import {
   CarriedObjects,
@@ -186,10 +188,17 @@ async function makeWindows(options: Options, plan: RebuildPlan, records: RawReco
     windows.push({ entry: entry.sequence, classes: made.classes, rows });
     configVersion = made.configVersion ?? configVersion;
     assertRoom(options, objects.length, 0);
+    assertBudget(table, { in: plan.before.in, quarantined: sumOf(windows).quarantined });
     await records.keepFor(plan.windows[index + 1]?.entry.ranges.filter((r) => r.counts.records > 0) ?? []);
     onProgress(index + 1, plan.windows.length);
   }
   return { rebuildId, windows, objects, configVersion };
+}
+
+/** Of all that is made again: one window that was bad already does not keep the others as they are. */
+function assertBudget(table: TableConfig, so: Pick<Classes, 'in' | 'quarantined'>): void {
+  const message = overBudget(table, so, 'these windows');
+  if (message !== undefined) throw new SluiceError('REBUILD_REFUSED', message, { place: table.name });
 }
 
 interface Making {
@@ -205,8 +214,8 @@ async function makeWindow(options: Options, { window, records, rebuildId }: Maki
   const directory = join(scratch, 'rebuild');
   try {
     const made = transformer.run({
-      // Each has a file of its own, and an entry may name so many.
-      table: { ...table, windowPartitionsMax: objectsMax },
+      // Each partition has a file of its own, and an entry may name so many. The budget is held by all windows.
+      table: { ...table, windowPartitionsMax: objectsMax, quarantineRatioMax: undefined },
       windowId: `${rebuildId}-${entry.sequence}`,
       segments: records.segments(entry.ranges),
       openedMs: Date.parse(entry.openedAt),
