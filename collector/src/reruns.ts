@@ -66,12 +66,14 @@ async function withRerun<T>(
     const events = createEvents(createLogger('sluice-collector', 'warn'), createMetrics());
     const writerId = `${what}-${hostname()}-${random.hex(3)}`;
     try {
-      return await withReader(world, ({ store, catalog, reader, scratch, directories }) => {
+      return await withReader(world, async ({ store, catalog, reader, scratch, directories }) => {
         const each = { store, catalog, table, clock, random, events, writerId };
         const detecting =
           table.detects === undefined
             ? undefined
             : createDetectingTable({ ...each, transformer: plain, dryRun });
+        // A writer asks for them before anything else; a dry run has none.
+        if (dryRun) await detecting?.schema.ready();
         const tableSchemas = detecting?.schemas ?? plain.schema(table);
         const transformer = detecting?.transformer ?? plain;
         const writerOptions = { ...each, schemas: tableSchemas };
@@ -129,6 +131,7 @@ function rebuildInto(world: CommandWorld, { time, source, dryRun }: RebuildCall,
   const folded: LedgerEntry[] = [];
   const options = {
     ...{ ...world, ...rerun, tables: world.config.tables, time, source, folded },
+    schemas: rerun.writerOptions.schemas,
     onPlanned: (so: Rebuilt) => void process.stderr.write(formatPlan(so)),
     onProgress: (windows: number, of: number) =>
       void process.stderr.write(formatMade(rerun.table.name, windows, of)),

@@ -11,6 +11,7 @@ import type { Clock } from '@sluice/shared/clock.ts';
 import { assert, isKind, SluiceError } from '@sluice/shared/errors.ts';
 import type { Random } from '@sluice/shared/random.ts';
 import type {
+  ChangingSchemas,
   Classes,
   LedgerEntry,
   LedgerSwap,
@@ -21,10 +22,12 @@ import type {
   RemadeWindow,
   ReplayingWriter,
   TableConfig,
+  TableDefinition,
+  TableSchemas,
   Transformer,
 } from '../../contracts.ts';
 import { outputLocation, partitionPrefix, rebuiltLocation } from '../../lake/object-keys.ts';
-import { copyCarried } from '../../ledger/publish.ts';
+import { copyCarried, DefinitionsByVersion } from '../../ledger/publish.ts';
 import { StandingObjects } from '../../ledger/standing-objects.ts';
 import { overtaken, placeKey, sumOf } from '../../ledger/swaps.ts';
 import { partitionScheme } from '../../partition-scheme.ts';
@@ -70,6 +73,8 @@ export interface RebuildOptions {
   /** Directories that may be read: the lake, and where objects are fetched to. */
   readonly directories: readonly string[];
   readonly transformer: Pick<Transformer, 'run'>;
+  /** Of the table, as its writer has them. */
+  readonly schemas: TableSchemas | ChangingSchemas;
   /** Private, and removed by the caller. */
   readonly scratch: string;
   readonly clock: Clock;
@@ -99,7 +104,6 @@ interface Options extends RebuildOptions {
 
 async function rebuildWindows(options: Options): Promise<Rebuilt> {
   const { table, tables, source, reader, time, writer, onPlanned } = options;
-  assertMovable(table);
   const raw = rawTableOf(tables, table, source);
   const objects = await RawObjects.read(reader, raw);
   const { fold } = await reader.ledger(table.name);
@@ -107,7 +111,7 @@ async function rebuildWindows(options: Options): Promise<Rebuilt> {
     ...time,
     isThere: ({ ranges }) => objects.isAsFarAs(ranges),
   });
-  assertPublishable(table, plan);
+  assertPublishable(options, plan);
   assertOfTopic(table, plan);
   for (const { entry } of plan.windows)
     for (const range of entry.ranges) if (range.counts.records > 0) objects.holding(range);
@@ -120,25 +124,31 @@ async function rebuildWindows(options: Options): Promise<Rebuilt> {
   return { ...planned, ...(await swapIn(options, { plan, made, source: planned.source, writer })) };
 }
 
-/** A table without partitions has one place, which its catalogued table names, and which nobody moves. */
-function assertMovable({ name, partitionBy }: TableConfig): void {
-  if (partitionBy.length > 0) return;
+/** Where they lie the catalogued table says, which other readers and collectors rely on: nobody moves it. */
+function assertMovable({ name, partitionColumns }: TableDefinition): void {
+  if (partitionColumns.length > 0) return;
   const message =
-    'it has no partitions, and a rebuild moves partitions: write a new table from the raw one’s topic, with `backfill: earliest`';
+    `${name} has no partitions, and a rebuild moves partitions: ` +
+    'write a table of another name, with `partitionBy: [{ ingest: day }]` and `backfill: earliest`';
   throw new SluiceError('REBUILD_REFUSED', message, { place: name });
 }
 
 /** Nobody could publish a swap of what the config does not make: the table would stand behind it for ever. */
-function assertPublishable(table: TableConfig, { places }: RebuildPlan): void {
-  const made = ['rows', 'quarantine', ...outputNames(table.steps)];
-  const ours = columnsOf(table.partitionBy);
+function assertPublishable({ table, schemas }: Options, { places }: RebuildPlan): void {
+  const definitions = new DefinitionsByVersion(table, schemas);
+  for (const output of ['rows', ...outputNames(table.steps)]) {
+    const definition = definitions.of(table.configVersion, output);
+    if (definition !== undefined) assertMovable(definition);
+  }
   for (const { output, partition } of places.values()) {
-    const isMade = made.includes(output);
+    const definition = definitions.of(table.configVersion, output);
     const theirs = columnsOf(partition);
-    if (isMade && (output === 'quarantine' || theirs === ours)) continue;
-    const message = isMade
-      ? `windows have rows partitioned by (${theirs}), and the config partitions by (${ours})`
-      : `windows have rows of '${output}', which the steps do not make any more`;
+    const ours = definition?.partitionColumns.map(({ name }) => name).join(', ');
+    if (theirs === ours) continue;
+    const message =
+      definition === undefined
+        ? `windows have rows of '${output}', which the steps do not make any more`
+        : `windows have rows of ${definition.name} partitioned by (${theirs}), and the config partitions by (${ours})`;
     throw new SluiceError('REBUILD_REFUSED', message, { place: table.name });
   }
 }

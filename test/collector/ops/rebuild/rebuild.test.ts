@@ -353,7 +353,7 @@ test('a table without partitions is refused, with what to do instead', async () 
   const lake = await wronglyWritten({ partitionBy: [] });
   await assert.rejects(rebuildOn(lake, { ...rightDay, partitionBy: [] }), {
     code: 'REBUILD_REFUSED',
-    message: /it has no partitions/,
+    message: /claims has no partitions, .* another name, with `partitionBy/,
   });
 });
 
