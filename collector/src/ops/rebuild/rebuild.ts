@@ -22,16 +22,14 @@ import type {
   RemadeWindow,
   ReplayingWriter,
   TableConfig,
-  TableDefinition,
   TableSchemas,
   Transformer,
 } from '../../contracts.ts';
-import { outputLocation, partitionPrefix, rebuiltLocation } from '../../lake/object-keys.ts';
+import { outputLocation, outputTable, partitionPrefix, rebuiltLocation } from '../../lake/object-keys.ts';
 import { copyCarried, DefinitionsByVersion } from '../../ledger/publish.ts';
 import { StandingObjects } from '../../ledger/standing-objects.ts';
 import { overtaken, placeKey, sumOf } from '../../ledger/swaps.ts';
 import { partitionScheme } from '../../partition-scheme.ts';
-import { outputNames } from '../../step-config.ts';
 import { namesTopic, readsTopic, topicsText } from '../../table-topics.ts';
 import { type Database, openDatabase } from '../../transform/duckdb.ts';
 import { overBudget } from '../../transform/quarantine-budget.ts';
@@ -104,6 +102,7 @@ interface Options extends RebuildOptions {
 
 async function rebuildWindows(options: Options): Promise<Rebuilt> {
   const { table, tables, source, reader, time, writer, onPlanned } = options;
+  assertMovable(table.name, table.partitionBy);
   const raw = rawTableOf(tables, table, source);
   const objects = await RawObjects.read(reader, raw);
   const { fold } = await reader.ledger(table.name);
@@ -124,9 +123,9 @@ async function rebuildWindows(options: Options): Promise<Rebuilt> {
   return { ...planned, ...(await swapIn(options, { plan, made, source: planned.source, writer })) };
 }
 
-/** Where they lie the catalogued table says, which other readers and collectors rely on: nobody moves it. */
-function assertMovable({ name, partitionColumns }: TableDefinition): void {
-  if (partitionColumns.length > 0) return;
+/** What has no partitions lies where the catalogued table says, which others rely on: nobody moves it. */
+function assertMovable(name: string, { length }: { readonly length: number }): void {
+  if (length > 0) return;
   const message =
     `${name} has no partitions, and a rebuild moves partitions: ` +
     'write a table of another name, with `partitionBy: [{ ingest: day }]` and `backfill: earliest`';
@@ -136,11 +135,8 @@ function assertMovable({ name, partitionColumns }: TableDefinition): void {
 /** Nobody could publish a swap of what the config does not make: the table would stand behind it for ever. */
 function assertPublishable({ table, schemas }: Options, { places }: RebuildPlan): void {
   const definitions = new DefinitionsByVersion(table, schemas);
-  for (const output of ['rows', ...outputNames(table.steps)]) {
-    const definition = definitions.of(table.configVersion, output);
-    if (definition !== undefined) assertMovable(definition);
-  }
   for (const { output, partition } of places.values()) {
+    assertMovable(outputTable(table, output), partition);
     const definition = definitions.of(table.configVersion, output);
     const theirs = columnsOf(partition);
     const ours = definition?.partitionColumns.map(({ name }) => name).join(', ');
@@ -237,6 +233,7 @@ async function makeWindow(options: Options, { window, records, rebuildId }: Maki
       throw tooLarge({ table: table.name }, what, { most: objectsMax });
     });
     assert(classes.in === window.classes.in, `window ${entry.sequence} had ${window.classes.in} records`);
+    for (const { output, partition } of files) assertMovable(outputTable(table, output), partition);
     const objects: MadeObject[] = [];
     for (const file of files)
       objects.push(await upload(options, { file, rebuildId, window: entry.sequence }));
