@@ -220,7 +220,7 @@ async function makeWindow(options: Options, { window, records, rebuildId }: Maki
   const directory = join(scratch, 'rebuild');
   try {
     const made = transformer.run({
-      // Each partition has a file of its own, and an entry may name so many. The budget is held by all windows.
+      // Each partition has a file of its own, and an entry may name so many. The budget is of all windows.
       table: { ...table, windowPartitionsMax: objectsMax, quarantineRatioMax: undefined },
       windowId: `${rebuildId}-${entry.sequence}`,
       segments: records.segments(entry.ranges),
