@@ -134,6 +134,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
     '`replay` makes of a text in quarantine the key or header that it was',
   'collector/ops → collector/src/transform/sql/compile.ts':
     '`replay` asks what a table reads of a record beside its value',
+  'collector/ops → collector/src/transform/sql/file-format.ts': '`explain` calls an object as a window would',
   'collector/ops → collector/src/transform/sql/types.ts':
     'one way to quote a name and a text for that engine',
   'collector/ops → collector/src/transform/transformer.ts': '`check` tries each table as `run` would',
