@@ -211,6 +211,13 @@ function ledgerEvents(log: Logger, metrics: Metrics) {
       log.info(t, 'staged objects that no entry names were removed'),
     partitionsMoved: (t: { table: string; entry: number; windows: number; partitions: number }) =>
       log.info(t, 'windows were made again, and readers see their partitions at new places'),
+    partitionsPutBack: (t: { table: string; partitions: number }) =>
+      log.warn(
+        t,
+        'partitions were elsewhere than the ledger says, and readers saw older rows; they are put back',
+      ),
+    partitionsNotPutBack: (t: { table: string; reason: string }) =>
+      log.warn(t, 'the catalog could not be asked whether partitions are where the ledger says'),
     windowStagedAgain: (w: { table: string; window: string }) =>
       log.warn(w, 'another collector swept what was staged; it is staged again'),
   };

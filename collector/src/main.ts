@@ -159,7 +159,11 @@ const commands: Readonly<Record<string, Command>> = {
     summary: 'Prints what a table becomes: its SQL, its catalog tables, its paths, and requests an hour.',
     options: configOption,
     positionals: '[table ...]',
-    run: ({ options, positionals }) => known(load(options)).then((config) => explain(config, positionals)),
+    run({ options, positionals }) {
+      const config = load(options);
+      // What is known of other tables is not asked for.
+      return known({ ...config, tables: tablesNamed(config, positionals) }).then(explain);
+    },
   },
   test: {
     summary: 'Runs the examples beside each table’s config; exit 1 where something else came of them.',
@@ -287,12 +291,12 @@ async function testTables(config: CollectorConfig, names: readonly string[], jso
   return results.every(({ differences }) => differences.length === 0) ? EXIT.ok : EXIT.failure;
 }
 
-function explain(config: CollectorConfig, names: readonly string[]): number {
+function explain(config: CollectorConfig): number {
   const transformer = createTransformer({ memoryBytesMax: 64e6, threads: 1 });
   const store = openStore(config);
   const { database } = config.lake;
   const nowMs = systemClock.wallMs();
-  for (const table of tablesNamed(config, names)) {
+  for (const table of config.tables) {
     const text = explainTable(table, { transformer, database, url: (key) => store.url(key), nowMs });
     process.stdout.write(`${text}\n`);
   }

@@ -66,12 +66,14 @@ async function withRerun<T>(
     const events = createEvents(createLogger('sluice-collector', 'warn'), createMetrics());
     const writerId = `${what}-${hostname()}-${random.hex(3)}`;
     try {
-      return await withReader(world, ({ store, catalog, reader, scratch, directories }) => {
+      return await withReader(world, async ({ store, catalog, reader, scratch, directories }) => {
         const each = { store, catalog, table, clock, random, events, writerId };
         const detecting =
           table.detects === undefined
             ? undefined
             : createDetectingTable({ ...each, transformer: plain, dryRun });
+        // A writer asks for them before anything else; a dry run has none.
+        if (dryRun) await detecting?.schema.ready();
         const tableSchemas = detecting?.schemas ?? plain.schema(table);
         const transformer = detecting?.transformer ?? plain;
         const writerOptions = { ...each, schemas: tableSchemas };
@@ -107,18 +109,21 @@ export interface RebuildCall extends RerunCall {
   readonly source: string | undefined;
 }
 
-/** One table after the other: what one refuses ends the command, and those before it are done. */
+/** One table after the other: what one refuses ends the command, and those before it are done, and told. */
 export async function runRebuild(world: CommandWorld, call: RebuildCall): Promise<number> {
   const { json } = call;
   const done: Rebuilt[] = [];
-  for (const { name } of tablesNamed(world.config, call.names)) {
-    const rebuilt = await withRerun(world, { ...call, name, what: 'rebuild' }, (rerun) =>
-      rebuildInto(world, call, rerun),
-    );
-    done.push(rebuilt);
-    if (!json) process.stdout.write(formatRebuilt(rebuilt));
+  try {
+    for (const { name } of tablesNamed(world.config, call.names)) {
+      const rebuilt = await withRerun(world, { ...call, name, what: 'rebuild' }, (rerun) =>
+        rebuildInto(world, call, rerun),
+      );
+      done.push(rebuilt);
+      if (!json) process.stdout.write(formatRebuilt(rebuilt));
+    }
+  } finally {
+    if (json) process.stdout.write(`${JSON.stringify(done, null, 2)}\n`);
   }
-  if (json) process.stdout.write(`${JSON.stringify(done, null, 2)}\n`);
   return EXIT.ok;
 }
 
@@ -126,6 +131,7 @@ function rebuildInto(world: CommandWorld, { time, source, dryRun }: RebuildCall,
   const folded: LedgerEntry[] = [];
   const options = {
     ...{ ...world, ...rerun, tables: world.config.tables, time, source, folded },
+    schemas: rerun.writerOptions.schemas,
     onPlanned: (so: Rebuilt) => void process.stderr.write(formatPlan(so)),
     onProgress: (windows: number, of: number) =>
       void process.stderr.write(formatMade(rerun.table.name, windows, of)),

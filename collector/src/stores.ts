@@ -71,6 +71,15 @@ export interface Catalog {
     partitions: readonly { readonly values: readonly string[]; readonly key: string }[],
     order: number,
   ): Promise<void>;
+  /**
+   * Partitions that are registered elsewhere than at `key` are moved there; resolves with how many were.
+   * Missing ones are left out, and so is what was moved by a higher order.
+   */
+  putBackPartitions(
+    table: TableDefinition,
+    partitions: readonly { readonly values: readonly string[]; readonly key: string }[],
+    order: number,
+  ): Promise<number>;
   tables(): Promise<readonly TableDefinition[]>;
   partitions(table: string): Promise<readonly CataloguedPartition[]>;
   probe(): Promise<void>;

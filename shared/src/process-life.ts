@@ -89,9 +89,12 @@ function taken(stream: NodeJS.WriteStream, idleMs: number): Promise<'taken' | 'i
 /** Prints a fatal error for a person and says which exit code it means. */
 export function reportFatal(program: string, error: unknown): number {
   if (error instanceof SluiceError) {
-    process.stderr.write(`${program}: ${error.code}: ${error.message}\n`);
-    if (error.code !== 'CONFIG_INVALID') process.stderr.write(`  → ${error.remedy}\n`);
-    return error.code === 'CONFIG_INVALID' ? EXIT.config : EXIT.software;
+    // Problems of a config name their places themselves.
+    const isConfig = error.code === 'CONFIG_INVALID';
+    const said = isConfig ? `${error.code}: ${error.message}` : describeError(error);
+    process.stderr.write(`${program}: ${said}\n`);
+    if (!isConfig) process.stderr.write(`  → ${error.remedy}\n`);
+    return isConfig ? EXIT.config : EXIT.software;
   }
   process.stderr.write(
     `${program}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,

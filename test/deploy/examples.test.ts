@@ -30,9 +30,26 @@ test('each example is told in the README of the folder', () => {
   for (const folder of folders) assert.ok(readme.includes(`](${folder}/collector.yaml)`), folder);
 });
 
-test('the claims are the flow that Glue is given: CSV, a schema, a window of 100 seconds', () => {
-  const [claims] = loadCollectorConfig(join(HOME, 'insurance-claims/collector.yaml')).tables;
-  assert.equal(claims?.input.kind, 'csv');
-  assert.equal(claims?.windowLengthMs, 100_000);
-  assert.equal(claims?.columns.length, 6);
+test('the claims are the flow that Glue is given: CSV, a schema or its detection, a window of 100 seconds', () => {
+  const { tables } = loadCollectorConfig(join(HOME, 'insurance-claims/collector.yaml'));
+  for (const { input, windowLengthMs } of tables)
+    assert.deepEqual([input.kind, windowLengthMs], ['csv', 100_000]);
+  assert.deepEqual(
+    tables.map(({ columns, detects }) => [columns.length, detects !== undefined]),
+    [
+      [6, false],
+      [0, true],
+    ],
+  );
+});
+
+test('what the README has explained asks nobody, though columns of another table are detected', async () => {
+  const file = join(HOME, 'insurance-claims/collector.yaml');
+  const env = { PATH: process.env['PATH'], AWS_EC2_METADATA_DISABLED: 'true' };
+  const explained = await promisify(execFile)(
+    process.execPath,
+    [PROGRAM, 'explain', '--config', file, 'claims'],
+    { env },
+  );
+  assert.match(explained.stdout, /CREATE EXTERNAL TABLE `insurance`\.`claims` \(/);
 });

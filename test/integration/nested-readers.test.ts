@@ -94,6 +94,32 @@ interface Read {
   readonly types: Record<string, string>;
 }
 
+/** Each value of a partition stands in a path, and comes back out of it. */
+const KINDS = ['plain', 'a b/c=d', '100%', "o'clock", 'Łódź', 'x:y?z*', '..', '{1}', '', null];
+const KIND_RECORDS = KINDS.map((kind, n) => ({ n, kind, on_day: n % 2 === 0 ? '2026-02-28' : undefined }));
+const kinds = (compression: 'zstd' | 'snappy' | 'gzip'): TableConfig => ({
+  ...plainTable,
+  ...{ name: `kinds_${compression}`, topic: 'claims', location: `kinds_${compression}` },
+  columns: [
+    { name: 'n', type: 'int' },
+    { name: 'kind', type: 'string' },
+    { name: 'on_day', type: 'date' },
+  ],
+  partitionBy: [
+    { kind: 'value', field: 'kind', column: 'kind' },
+    {
+      kind: 'time',
+      field: 'on_day',
+      by: 'month',
+      column: 'month',
+      notBefore: '1970-01-02',
+      notAfter: '2100-01-01',
+    },
+  ],
+  output: { kind: 'parquet', compression },
+});
+const KIND_TABLES = (['zstd', 'snappy', 'gzip'] as const).map(kinds);
+
 let server: MinistackServer;
 let paths: readonly string[];
 const transformer = createTransformer({ memoryBytesMax: 256e6, threads: 1 });
@@ -101,40 +127,52 @@ const transformer = createTransformer({ memoryBytesMax: 256e6, threads: 1 });
 before(async () => {
   [server] = await Promise.all([startMinistackServer(), ensureLakeReaders()]);
   await server.createBucket(BUCKET);
+  paths = await write(table, RECORDS);
+  for (const one of KIND_TABLES) await write(one, KIND_RECORDS);
+});
+
+const lake = () => {
   const remote = { region: MINISTACK_REGION, endpoint: server.endpoint };
   const store = createObjectStore({ store: `s3://${BUCKET}/acme`, ...remote });
-  const catalog = createCatalog({ kind: 'glue', database: DATABASE, store, ...remote });
+  return { store, catalog: createCatalog({ kind: 'glue', database: DATABASE, store, ...remote }) };
+};
+
+async function partitionsOf(name: string): Promise<readonly (readonly string[])[]> {
+  const { store, catalog } = lake();
+  const partitions = await catalog.partitions(name);
+  for (const one of [store, catalog]) one.close();
+  return partitions.map(({ values }) => values);
+}
+
+/** One window; resolves with the files that were published. */
+async function write(into: TableConfig, values: readonly object[]): Promise<string[]> {
+  const { store, catalog } = lake();
   const writer = createTableWriter({
-    ...{
-      table,
-      schemas: transformer.schema(table),
-      store,
-      catalog,
-      clock: systemClock,
-      random: systemRandom,
-    },
+    ...{ table: into, schemas: transformer.schema(into), store, catalog },
+    ...{ clock: systemClock, random: systemRandom },
     ...{ events: createEvents(silentLogger, createMetrics()), writerId: 'test' },
   });
   await writer.load();
   const id = { topic: 'claims', topicId: NO_TOPIC_ID, partition: 0 };
   await writer.open([{ ...id, leaderEpoch: 0, start: 0, why: 'test' }]);
-  const records = RECORDS.map((record, offset) => ({
+  const records = values.map((record, offset) => ({
     ...{ offset, timestamp: 1_780_000_000_000, headers: [] },
     key: offset === 0 ? Buffer.from('00ff5c27e9', 'hex') : null,
     value: Buffer.from(JSON.stringify(record)),
   }));
   const segment = segmentOfRecords(records, { codec: 'none' });
   const at = { windowId: 'w', openedMs: 0, directory: join(temporaryDirectory(), 'w') };
-  const { classes, files } = await transformer.run({ table, segments: [{ segment, fromOffset: 0 }], ...at });
+  const made = await transformer.run({ table: into, segments: [{ segment, fromOffset: 0 }], ...at });
+  const { classes, files } = made;
   const bad = files.filter(({ output }) => output === 'quarantine').map(({ path }) => path);
   assert.deepEqual(await rowsOfParquet(bad), [], 'every value is one that its type can hold');
-  assert.equal(classes.emitted, RECORDS.length);
-  const counts = { records: RECORDS.length, control: 0, aborted: 0, absent: 0 };
-  const ranges = [{ ...id, leaderEpoch: 0, start: 0, next: RECORDS.length, counts }];
-  await writer.commitWindow({ windowId: 'w', openedMs: 0, ranges, classes, files, table });
-  paths = files.map(({ path }) => path);
+  assert.equal(classes.emitted, values.length);
+  const counts = { records: values.length, control: 0, aborted: 0, absent: 0 };
+  const ranges = [{ ...id, leaderEpoch: 0, start: 0, next: values.length, counts }];
+  await writer.commitWindow({ windowId: 'w', openedMs: 0, ranges, classes, files, table: into });
   for (const one of [writer, store, catalog]) one.close();
-});
+  return files.map(({ path }) => path);
+}
 
 after(() => Promise.all([server?.stop(), transformer.close()]));
 
@@ -181,4 +219,22 @@ test('awswrangler finds the table in Glue under our types, and reads the same va
   for (const [name, type] of Object.entries(READ)) assert.equal(types[name], type, name);
   assert.equal(types['part'], 'string');
   assert.deepEqual(byOffset(rows), await ofDuckdb());
+});
+
+test('partition values of any kind are in Glue as they were, and awswrangler has them as Hive escapes them', async () => {
+  for (const { name } of KIND_TABLES) {
+    const { rows, types } = await read('table', server.endpoint, DATABASE, name);
+    assert.deepEqual([types['kind'], types['month']], ['string', 'string']);
+    const seen = rows.toSorted((a, b) => Number(a['n']) - Number(b['n']));
+    const none = '__HIVE_DEFAULT_PARTITION__';
+    // It takes them from the path, not from Glue, and undoes nothing.
+    const unescaped = (value: unknown) => decodeURIComponent(String(value ?? none));
+    assert.deepEqual(
+      seen.map(({ kind, month, on_day }) => [unescaped(kind), unescaped(month), on_day]),
+      KIND_RECORDS.map(({ kind, on_day: day }) => [kind || none, day?.slice(0, 7) ?? none, day ?? null]),
+      name,
+    );
+    const catalogued = (await partitionsOf(name)).map(([kind]) => kind);
+    assert.deepEqual(new Set(catalogued), new Set(KINDS.map((kind) => kind || none)), name);
+  }
 });

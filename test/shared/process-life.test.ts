@@ -74,6 +74,11 @@ test('a drain that fails is an exit code and a word, not a crash', async (t) => 
 const FATAL: readonly (readonly [unknown, number, RegExp])[] = [
   [new SluiceError('CONFIG_INVALID', '1 problem'), EXIT.config, /^p: CONFIG_INVALID: 1 problem\n$/],
   [new SluiceError('SPOOL_LOCKED', 'taken'), EXIT.software, /^p: SPOOL_LOCKED: taken\n {2}→ Another agent/],
+  [
+    new SluiceError('SPOOL_LOCKED', 'taken', { place: 'a/b' }),
+    EXIT.software,
+    /^p: SPOOL_LOCKED: taken \(a\/b\)\n/,
+  ],
   [new Error('boom'), EXIT.software, /^p: Error: boom\n {4}at /],
   ['odd', EXIT.software, /^p: odd\n$/],
 ];

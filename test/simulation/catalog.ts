@@ -26,6 +26,7 @@ export function simCatalog(world: World, process: SimProcess, glue: SimGlue): Ca
     });
   return {
     movePartitions: () => Promise.reject(new Error('no table of a simulation is rebuilt')),
+    putBackPartitions: () => Promise.reject(new Error('no table of a simulation is rebuilt')),
     growTable: () => Promise.reject(new Error('no table of a simulation detects its columns')),
     async ensureTable(definition) {
       const found = await ask(`get ${definition.name}`, () => glue.tables.get(definition.name));

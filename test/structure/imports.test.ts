@@ -130,10 +130,13 @@ const ALLOWED: Readonly<Record<string, string>> = {
     'a table is called as its columns are: one safe form',
   'collector/ops → collector/src/transform/detect-columns.ts': '`detect` says what a table would find',
   'collector/ops → collector/src/transform/duckdb.ts': 'queries run in the same locked-down engine',
+  'collector/ops → collector/src/transform/quarantine-budget.ts':
+    '`rebuild` holds all its windows to the budget that one has',
   'collector/ops → collector/src/transform/record-texts.ts':
     '`replay` makes of a text in quarantine the key or header that it was',
   'collector/ops → collector/src/transform/sql/compile.ts':
     '`replay` asks what a table reads of a record beside its value',
+  'collector/ops → collector/src/transform/sql/file-format.ts': '`explain` calls an object as a window would',
   'collector/ops → collector/src/transform/sql/types.ts':
     'one way to quote a name and a text for that engine',
   'collector/ops → collector/src/transform/transformer.ts': '`check` tries each table as `run` would',

@@ -1,9 +1,10 @@
 // Glue with the limits that no emulator keeps: 100 partitions a call, lower-cased names, one value per
-// partition column, and faults by script: throttling, denial, a reply lost after its effect.
+// partition column, and faults by script: throttling, denial, a reply lost after its effect, a request that
+// arrives long after its sender has given it up.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 
 type Json = Record<string, unknown>;
-export type GlueFault = 'throttled' | 'denied' | 'reply lost' | undefined;
+export type GlueFault = 'throttled' | 'denied' | 'reply lost' | 'late' | undefined;
 
 interface FakeTable {
   input: Json;
@@ -17,6 +18,8 @@ export interface FakeGlueServer {
   readonly calls: { readonly action: string; readonly body: Json }[];
   readonly databases: Map<string, Map<string, FakeTable>>;
   fault: (action: string) => GlueFault;
+  /** What was late arrives. */
+  arrive(): void;
   stop(): Promise<void>;
 }
 
@@ -33,6 +36,7 @@ const PARTITIONS_PER_CALL_MAX = 100;
 export async function startFakeGlueServer(): Promise<FakeGlueServer> {
   const databases: FakeGlueServer['databases'] = new Map();
   const calls: FakeGlueServer['calls'] = [];
+  const late: (() => void)[] = [];
   const server = createServer((request, response) => void answer(request, response));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
@@ -42,6 +46,9 @@ export async function startFakeGlueServer(): Promise<FakeGlueServer> {
     calls,
     databases,
     fault: () => undefined,
+    arrive() {
+      for (const request of late.splice(0)) request();
+    },
     stop: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
@@ -60,6 +67,11 @@ export async function startFakeGlueServer(): Promise<FakeGlueServer> {
       response.writeHead(status, { 'content-type': 'application/x-amz-json-1.1' });
       response.end(JSON.stringify(json));
     };
+    if (fault === 'late') {
+      late.push(() => act(databases, action, body));
+      response.destroy();
+      return;
+    }
     try {
       if (fault === 'throttled') throw new GlueError('ThrottlingException', 'Rate exceeded');
       if (fault === 'denied') throw new GlueError('AccessDeniedException', `not allowed: glue:${action}`);

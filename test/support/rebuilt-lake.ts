@@ -114,6 +114,7 @@ export async function rebuildOn(
   const folded: LedgerEntry[] = [];
   const shared = {
     ...{ table, clock, random, scratch, folded },
+    schemas: transformer.schema(table),
     store: call.store ?? store,
     transformer: call.transformer ?? transformer,
     reader: new LakeReader({ ...readerOptions, store, scratch }).readingOnce(),
@@ -128,7 +129,7 @@ export async function rebuildOn(
   if (call.dryRun === true) return rebuild({ ...shared, writer: undefined });
   const writer = createTableWriter({
     ...{ table, store, catalog, clock, random, writerId: `rebuild-${sessions}` },
-    schemas: transformer.schema(table),
+    schemas: shared.schemas,
     events: createEvents(silentLogger, createMetrics()),
     onFolded: (entry) => void folded.push(entry),
   });

@@ -18,7 +18,7 @@ import { NodeHttpHandler } from '@smithy/node-http-handler';
 import type { Catalog, CataloguedPartition, Column, ObjectStore, TableDefinition } from '../contracts.ts';
 import { assertCompatible, extendedColumns } from './compatible.ts';
 import { named, nameOf, refusedPartition } from './glue-errors.ts';
-import { moveGluePartitions, PARTITIONS_PER_CALL_MAX } from './glue-moves.ts';
+import { moveGluePartitions, PARTITIONS_PER_CALL_MAX, putBackGluePartitions } from './glue-moves.ts';
 import { describeFormat, formatOf } from './storage-descriptor.ts';
 
 export interface GlueSettings {
@@ -93,6 +93,12 @@ export function createGlueCatalog(settings: GlueSettings): Catalog {
     }
   }
 
+  const inputsOf = (table: TableDefinition, partitions: Parameters<Catalog['registerPartitions']>[1]) =>
+    partitions.map(({ values, key }) => ({
+      Values: [...values],
+      StorageDescriptor: descriptor(table, store.url(key)),
+    }));
+
   return {
     async ensureTable(definition) {
       let standing = await getTable(definition.name);
@@ -133,10 +139,7 @@ export function createGlueCatalog(settings: GlueSettings): Catalog {
       const missing = partitions.filter(({ values }) => values.length > 0 && !remembered.has(keyOf(values)));
       for (let from = 0; from < missing.length; from += PARTITIONS_PER_CALL_MAX) {
         const batch = missing.slice(from, from + PARTITIONS_PER_CALL_MAX);
-        const PartitionInputList = batch.map(({ values, key }) => ({
-          Values: [...values],
-          StorageDescriptor: descriptor(table, store.url(key)),
-        }));
+        const PartitionInputList = inputsOf(table, batch);
         const reply = await client
           .send(new BatchCreatePartitionCommand({ DatabaseName, TableName: table.name, PartitionInputList }))
           .catch((error: unknown) => {
@@ -152,11 +155,11 @@ export function createGlueCatalog(settings: GlueSettings): Catalog {
       }
     },
     movePartitions: (table, partitions, order) =>
-      moveGluePartitions(
+      moveGluePartitions({ client, DatabaseName, TableName: table.name, order }, inputsOf(table, partitions)),
+    putBackPartitions: (table, partitions, order) =>
+      putBackGluePartitions(
         { client, DatabaseName, TableName: table.name, order },
-        partitions.map(({ values, key }) => {
-          return { Values: [...values], StorageDescriptor: descriptor(table, store.url(key)) };
-        }),
+        inputsOf(table, partitions),
       ),
     async tables() {
       const tables: TableDefinition[] = [];

@@ -1,6 +1,6 @@
 // Glue partitions that move to another place. Glue updates a partition without a condition, so each carries
 // the number of its last move: a move that finds the same or a higher number there has been made, or is late,
-// and is left out.
+// and is left out. What a request that is later still has undone is put back.
 import {
   BatchCreatePartitionCommand,
   BatchGetPartitionCommand,
@@ -31,21 +31,49 @@ export async function moveGluePartitions(place: Place, inputs: readonly Partitio
     await moveBatch(place, inputs.slice(from, from + PARTITIONS_PER_CALL_MAX));
 }
 
+/**
+ * Those that are elsewhere: a request that arrived behind a later move has put them there, or a hand.
+ * Resolves with their number.
+ */
+export async function putBackGluePartitions(
+  place: Place,
+  inputs: readonly PartitionInput[],
+): Promise<number> {
+  let putBack = 0;
+  for (let from = 0; from < inputs.length; from += PARTITIONS_PER_CALL_MAX) {
+    const batch = inputs.slice(from, from + PARTITIONS_PER_CALL_MAX);
+    const standing = await standingOf(place, batch);
+    const elsewhere = batch.flatMap((input) => {
+      const found = standing.get(keyOf(input));
+      if (found === undefined || locationOf(found) === locationOf(input)) return [];
+      return moveOf(found) > place.order ? [] : [numbered(place, input, found)];
+    });
+    await update(place, elsewhere);
+    putBack += elsewhere.length;
+  }
+  return putBack;
+}
+
+const locationOf = ({ StorageDescriptor: sd }: PartitionInput | Partition) =>
+  (sd?.Location ?? '').replace(/\/$/, '');
+const moveOf = ({ Parameters }: Partition) => Number(Parameters?.[MOVE] ?? -1);
+
+function numbered({ order }: Place, input: PartitionInput, found: Partition | undefined): PartitionInput {
+  return { ...input, Parameters: { ...found?.Parameters, [MOVE]: String(order) } };
+}
+
 async function moveBatch(place: Place, inputs: readonly PartitionInput[]): Promise<void> {
   const standing = await standingOf(place, inputs);
-  const numbered = inputs.map((input) => {
+  const moves = inputs.map((input) => {
     const found = standing.get(keyOf(input));
-    const Parameters = { ...found?.Parameters, [MOVE]: String(place.order) };
-    return { found, input: { ...input, Parameters } };
+    return { found, input: numbered(place, input, found) };
   });
-  const missing = numbered.filter(({ found }) => found === undefined);
+  const missing = moves.filter(({ found }) => found === undefined);
   await create(
     place,
     missing.map(({ input }) => input),
   );
-  const earlier = numbered.filter(
-    ({ found }) => found !== undefined && Number(found.Parameters?.[MOVE] ?? -1) < place.order,
-  );
+  const earlier = moves.filter(({ found }) => found !== undefined && moveOf(found) < place.order);
   await update(
     place,
     earlier.map(({ input }) => input),

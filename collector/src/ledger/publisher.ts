@@ -9,6 +9,7 @@ import type { LedgerEntry, PublishedFirst, SwapEntry } from '../contracts.ts';
 import type { Events } from '../events.ts';
 import type { TableCondition } from './condition.ts';
 import { ackedOf, type Fold, keptGapsOf, markStanding, mustPublish, settle } from './fold.ts';
+import { putBackMoved } from './moved-partitions.ts';
 import { type PublishTarget, publishEntry } from './publish.ts';
 import { publishSwap } from './publish-swap.ts';
 
@@ -163,6 +164,19 @@ export class Publisher {
     const swap = left.findIndex(({ kind }) => kind === 'swap');
     const open = swap < 0 ? left : left.slice(0, Math.max(swap, 1));
     return open.find(({ sequence }) => this.#due.has(sequence));
+  }
+
+  /** Looks after what swaps have moved; what could not be asked or changed is tried the next time. */
+  async putBackMoved(): Promise<void> {
+    const { events, fold, signal, target } = this.#options;
+    if (signal.aborted) return;
+    const table = target.table.name;
+    try {
+      const partitions = await putBackMoved(target, fold);
+      if (partitions > 0) events.partitionsPutBack({ table, partitions });
+    } catch (error) {
+      events.partitionsNotPutBack({ table, reason: describeError(error) });
+    }
   }
 
   /** Garbage that stays costs storage and does no other harm: a sweep finds it. */

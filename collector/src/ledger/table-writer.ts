@@ -314,6 +314,7 @@ class LedgerTableWriter implements ReplayingWriter {
 
   retryNow(): void {
     this.#condition.retryNow();
+    void this.#publisher?.putBackMoved();
   }
 
   status(): TableWriterStatus {
@@ -333,8 +334,7 @@ class LedgerTableWriter implements ReplayingWriter {
   }
 
   #opened(): { ledger: Ledger; publisher: Publisher } {
-    const { reason } = this.#condition.status();
-    const { table } = this.#options;
+    const [{ reason }, { table }] = [this.#condition.status(), this.#options];
     assert(this.#ledger !== undefined, `table ${table.name}: ${reason ?? 'the ledger is not loaded'}`);
     assert(this.#publisher !== undefined, `table ${table.name}: ${reason ?? 'it is not loaded'}`);
     return { ledger: this.#ledger, publisher: this.#publisher };
@@ -391,6 +391,7 @@ class LedgerTableWriter implements ReplayingWriter {
     this.#cancelSweep = clock.after(SWEEP_EVERY_MS * (1 + random.fraction() / 2), () => {
       void this.sweep()
         .catch(() => {})
+        .then(() => this.#publisher?.putBackMoved())
         .then(() => {
           if (!this.#stopping.signal.aborted) this.#sweepLater();
         });

@@ -3,6 +3,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { basename, extname } from 'node:path';
 import { type Command, UsageError } from '@sluice/shared/command-line.ts';
+import { messageOf } from '@sluice/shared/errors.ts';
 import { EXIT } from '@sluice/shared/process-life.ts';
 import { decodeSample } from '@sluice/shared/sample-lines.ts';
 import { formatCount } from '@sluice/shared/units.ts';
@@ -62,11 +63,21 @@ function proposal(
   return `${notes.join('')}${tableYaml(tableOf(topic, detection, WINDOW))}`;
 }
 
+/** UsageError where there is nothing to look at. */
 function readSample(file: string): Sample {
-  const { bytes, isCut } = readBeginning(file);
+  const { bytes, isCut } = beginningOf(file);
   const sampled = decodeSample(bytes.toString('latin1'));
-  if (sampled !== undefined) return { values: sampled, isCut };
-  return linesOf(bytes, isCut);
+  const sample = sampled === undefined ? linesOf(bytes, isCut) : { values: sampled, isCut };
+  if (sample.values.some((value) => value !== null)) return sample;
+  throw new UsageError(`${file} has no value: columns are told from values`);
+}
+
+function beginningOf(file: string): ReturnType<typeof readBeginning> {
+  try {
+    return readBeginning(file);
+  } catch (error) {
+    throw new UsageError(`the file cannot be read: ${messageOf(error)}`);
+  }
 }
 
 /** A line that the end of the sample cuts off is none. */

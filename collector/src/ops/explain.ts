@@ -9,6 +9,7 @@ import { tableDefinitions } from '../ledger/publish.ts';
 import { FOLLOW_MS } from '../ledger/table-writer.ts';
 import { topicsText } from '../table-topics.ts';
 import { spellTime } from '../time-spelling.ts';
+import { fileFormat } from '../transform/sql/file-format.ts';
 import type { TransformerWithChecks } from '../transform/transformer.ts';
 
 const HOUR_MS = 3_600_000;
@@ -27,7 +28,7 @@ export function explainTable(table: TableConfig, options: ExplainOptions): strin
   const ddl = definitions.map(([, definition]) => createTable(definition, { database, url }));
   const paths = definitions.map(
     ([, { location, partitionColumns, output }]) =>
-      `--   ${url(samplePath(table, { location, partitionColumns, extension: output.kind, nowMs }))}`,
+      `--   ${url(samplePath(table, { location, partitionColumns, extension: fileFormat({ output }).extension, nowMs }))}`,
   );
   return [
     `-- table ${table.name}, ${topicsText(table)}, config ${table.configVersion}`,

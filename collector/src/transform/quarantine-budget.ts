@@ -6,13 +6,22 @@ import type { Classes, TableConfig } from '../contracts.ts';
 /** Below as many bad records no share of them counts. */
 const BUDGET_RECORDS_MIN = 10;
 
+type Counted = Pick<Classes, 'in' | 'quarantined'>;
+
+/** What is over the budget, or undefined. `what`: whose records they are. */
+export function overBudget(
+  { quarantineRatioMax }: Pick<TableConfig, 'quarantineRatioMax'>,
+  { in: total, quarantined }: Counted,
+  what: string,
+): string | undefined {
+  if (quarantineRatioMax === undefined || quarantined < BUDGET_RECORDS_MIN) return undefined;
+  if (quarantined <= total * quarantineRatioMax) return undefined;
+  return `${quarantined} of ${total} records of ${what} would go to quarantine, and ${quarantineRatioMax} of them may`;
+}
+
 /** QUARANTINE_BUDGET_EXCEEDED */
-export function assertWithinBudget(
-  { quarantineRatioMax, name }: TableConfig,
-  { in: total, quarantined }: Classes,
-): void {
-  if (quarantineRatioMax === undefined || quarantined < BUDGET_RECORDS_MIN) return;
-  if (quarantined <= total * quarantineRatioMax) return;
-  const message = `${quarantined} of ${total} records of a window would go to quarantine, and ${quarantineRatioMax} of them may`;
-  throw new SluiceError('QUARANTINE_BUDGET_EXCEEDED', message, { place: name });
+export function assertWithinBudget(table: TableConfig, classes: Counted): void {
+  const message = overBudget(table, classes, 'a window');
+  if (message !== undefined)
+    throw new SluiceError('QUARANTINE_BUDGET_EXCEEDED', message, { place: table.name });
 }

@@ -108,8 +108,19 @@ test('a call that says too little is refused with the way out; no file is a plai
   assert.equal(detect(['--file', '-'], '{}').status, 64);
   assert.equal(detect(['--file', join(directory, 'x.json'), '--format', 'xml']).status, 64);
   const gone = detect(['--file', join(directory, 'gone.json')]);
-  assert.notEqual(gone.status, 0);
-  assert.match(gone.stderr, /gone\.json/);
+  assert.equal(gone.status, 64);
+  assert.match(gone.stderr, /^sluice-collector detect: the file cannot be read: ENOENT.*gone\.json'\n/);
+  assert.ok(!gone.stderr.includes(' at '), gone.stderr);
+});
+
+test('a sample without a value proposes no table', () => {
+  const file = join(directory, 'empty.json');
+  for (const bytes of ['', '\n\r\n']) {
+    writeFileSync(file, bytes);
+    const { status, stdout, stderr } = detect(['--file', file]);
+    assert.deepEqual([status, stdout], [64, '']);
+    assert.match(stderr, /empty\.json has no value: columns are told from values/);
+  }
 });
 
 test('a line that the end of a long sample cuts off is no value', () => {

@@ -1,6 +1,7 @@
 // `sluice-collector explain`: what it prints of a table is what the catalog and the lake will hold.
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
+import type { TableConfig } from '@sluice/collector/contracts.ts';
 import { tableDefinitions } from '@sluice/collector/ledger/publish.ts';
 import { explainTable } from '@sluice/collector/ops/explain.ts';
 import { createTransformer } from '@sluice/collector/transform/transformer.ts';
@@ -24,12 +25,14 @@ const table = {
   ],
 } as const;
 
-const said = explainTable(table, {
-  transformer,
-  database: 'acme',
-  url: (key) => `s3://lake/${key}`,
-  nowMs: Date.UTC(2026, 10, 27),
-});
+const explained = (of: TableConfig) =>
+  explainTable(of, {
+    transformer,
+    database: 'acme',
+    url: (key) => `s3://lake/${key}`,
+    nowMs: Date.UTC(2026, 10, 27),
+  });
+const said = explained(table);
 
 test('every column and partition column of rows and quarantine is in the statement of its table', () => {
   const statements = said.split('CREATE EXTERNAL TABLE').slice(1);
@@ -46,6 +49,10 @@ test('every column and partition column of rows and quarantine is in the stateme
 
 test('a sample path is where a window would put its first object', () => {
   assert.match(said, /s3:\/\/lake\/insurance\/claims\/month=2026-11\/kind_of=<kind>\/<window>-0\.parquet/);
+  for (const kind of ['json', 'csv'] as const) {
+    const zipped = explained({ ...table, output: { kind, compression: 'gzip' } });
+    assert.ok(zipped.includes(`/kind_of=<kind>/<window>-0.${kind}.gz\n`), kind);
+  }
   assert.match(said, /LOCATION 's3:\/\/lake\/insurance\/claims\/'/);
 });
 

@@ -11,6 +11,8 @@ import type { Clock } from '@sluice/shared/clock.ts';
 import { assert, isKind, SluiceError } from '@sluice/shared/errors.ts';
 import type { Random } from '@sluice/shared/random.ts';
 import type {
+  ChangingSchemas,
+  Classes,
   LedgerEntry,
   LedgerSwap,
   MovedPartition,
@@ -20,16 +22,17 @@ import type {
   RemadeWindow,
   ReplayingWriter,
   TableConfig,
+  TableSchemas,
   Transformer,
 } from '../../contracts.ts';
-import { outputLocation, partitionPrefix, rebuiltLocation } from '../../lake/object-keys.ts';
-import { copyCarried } from '../../ledger/publish.ts';
+import { outputLocation, outputTable, partitionPrefix, rebuiltLocation } from '../../lake/object-keys.ts';
+import { copyCarried, DefinitionsByVersion } from '../../ledger/publish.ts';
 import { StandingObjects } from '../../ledger/standing-objects.ts';
 import { overtaken, placeKey, sumOf } from '../../ledger/swaps.ts';
 import { partitionScheme } from '../../partition-scheme.ts';
-import { outputNames } from '../../step-config.ts';
 import { namesTopic, readsTopic, topicsText } from '../../table-topics.ts';
 import { type Database, openDatabase } from '../../transform/duckdb.ts';
+import { overBudget } from '../../transform/quarantine-budget.ts';
 import type { LakeReader } from '../lake-reader.ts';
 import {
   CarriedObjects,
@@ -68,6 +71,8 @@ export interface RebuildOptions {
   /** Directories that may be read: the lake, and where objects are fetched to. */
   readonly directories: readonly string[];
   readonly transformer: Pick<Transformer, 'run'>;
+  /** Of the table, as its writer has them. */
+  readonly schemas: TableSchemas | ChangingSchemas;
   /** Private, and removed by the caller. */
   readonly scratch: string;
   readonly clock: Clock;
@@ -97,7 +102,7 @@ interface Options extends RebuildOptions {
 
 async function rebuildWindows(options: Options): Promise<Rebuilt> {
   const { table, tables, source, reader, time, writer, onPlanned } = options;
-  assertMovable(table);
+  assertMovable(table.name, table.partitionBy);
   const raw = rawTableOf(tables, table, source);
   const objects = await RawObjects.read(reader, raw);
   const { fold } = await reader.ledger(table.name);
@@ -105,7 +110,7 @@ async function rebuildWindows(options: Options): Promise<Rebuilt> {
     ...time,
     isThere: ({ ranges }) => objects.isAsFarAs(ranges),
   });
-  assertPublishable(table, plan);
+  assertPublishable(options, plan);
   assertOfTopic(table, plan);
   for (const { entry } of plan.windows)
     for (const range of entry.ranges) if (range.counts.records > 0) objects.holding(range);
@@ -118,25 +123,28 @@ async function rebuildWindows(options: Options): Promise<Rebuilt> {
   return { ...planned, ...(await swapIn(options, { plan, made, source: planned.source, writer })) };
 }
 
-/** A table without partitions has one place, which its catalogued table names, and which nobody moves. */
-function assertMovable({ name, partitionBy }: TableConfig): void {
-  if (partitionBy.length > 0) return;
+/** What has no partitions lies where the catalogued table says, which others rely on: nobody moves it. */
+function assertMovable(name: string, { length }: { readonly length: number }): void {
+  if (length > 0) return;
   const message =
-    'it has no partitions, and a rebuild moves partitions: write a new table from the raw one’s topic, with `backfill: earliest`';
+    `${name} has no partitions, and a rebuild moves partitions: ` +
+    'write a table of another name, with `partitionBy: [{ ingest: day }]` and `backfill: earliest`';
   throw new SluiceError('REBUILD_REFUSED', message, { place: name });
 }
 
 /** Nobody could publish a swap of what the config does not make: the table would stand behind it for ever. */
-function assertPublishable(table: TableConfig, { places }: RebuildPlan): void {
-  const made = ['rows', 'quarantine', ...outputNames(table.steps)];
-  const ours = columnsOf(table.partitionBy);
+function assertPublishable({ table, schemas }: Options, { places }: RebuildPlan): void {
+  const definitions = new DefinitionsByVersion(table, schemas);
   for (const { output, partition } of places.values()) {
-    const isMade = made.includes(output);
+    assertMovable(outputTable(table, output), partition);
+    const definition = definitions.of(table.configVersion, output);
     const theirs = columnsOf(partition);
-    if (isMade && (output === 'quarantine' || theirs === ours)) continue;
-    const message = isMade
-      ? `windows have rows partitioned by (${theirs}), and the config partitions by (${ours})`
-      : `windows have rows of '${output}', which the steps do not make any more`;
+    const ours = definition?.partitionColumns.map(({ name }) => name).join(', ');
+    if (theirs === ours) continue;
+    const message =
+      definition === undefined
+        ? `windows have rows of '${output}', which the steps do not make any more`
+        : `windows have rows of ${definition.name} partitioned by (${theirs}), and the config partitions by (${ours})`;
     throw new SluiceError('REBUILD_REFUSED', message, { place: table.name });
   }
 }
@@ -186,10 +194,17 @@ async function makeWindows(options: Options, plan: RebuildPlan, records: RawReco
     windows.push({ entry: entry.sequence, classes: made.classes, rows });
     configVersion = made.configVersion ?? configVersion;
     assertRoom(options, objects.length, 0);
+    assertBudget(table, { in: plan.before.in, quarantined: sumOf(windows).quarantined });
     await records.keepFor(plan.windows[index + 1]?.entry.ranges.filter((r) => r.counts.records > 0) ?? []);
     onProgress(index + 1, plan.windows.length);
   }
   return { rebuildId, windows, objects, configVersion };
+}
+
+/** Of all that is made again: one window that was bad already does not keep the others as they are. */
+function assertBudget(table: TableConfig, so: Pick<Classes, 'in' | 'quarantined'>): void {
+  const message = overBudget(table, so, 'these windows');
+  if (message !== undefined) throw new SluiceError('REBUILD_REFUSED', message, { place: table.name });
 }
 
 interface Making {
@@ -205,8 +220,8 @@ async function makeWindow(options: Options, { window, records, rebuildId }: Maki
   const directory = join(scratch, 'rebuild');
   try {
     const made = transformer.run({
-      // Each has a file of its own, and an entry may name so many.
-      table: { ...table, windowPartitionsMax: objectsMax },
+      // Each partition has a file of its own, and an entry may name so many. The budget is of all windows.
+      table: { ...table, windowPartitionsMax: objectsMax, quarantineRatioMax: undefined },
       windowId: `${rebuildId}-${entry.sequence}`,
       segments: records.segments(entry.ranges),
       openedMs: Date.parse(entry.openedAt),
@@ -218,6 +233,7 @@ async function makeWindow(options: Options, { window, records, rebuildId }: Maki
       throw tooLarge({ table: table.name }, what, { most: objectsMax });
     });
     assert(classes.in === window.classes.in, `window ${entry.sequence} had ${window.classes.in} records`);
+    for (const { output, partition } of files) assertMovable(outputTable(table, output), partition);
     const objects: MadeObject[] = [];
     for (const file of files)
       objects.push(await upload(options, { file, rebuildId, window: entry.sequence }));

@@ -17,7 +17,7 @@ export const FINDINGS = {
     means:
       'A rebuild has moved a partition, and the catalog has it at another place: readers see what was there before.',
     remedy:
-      'Set the location of the partition in the catalog to the place named. A request that was very late, or a hand, has set it back.',
+      'A request that was very late, or a hand, has moved it. In Glue a collector that writes the table puts it back within 45 minutes, and at once on SIGHUP; without one set its location in the catalog to the place named.',
   },
   OBJECT_NOT_PUBLISHED: {
     means: 'An entry has been committed for longer than publishing takes, and its staged copy still waits.',

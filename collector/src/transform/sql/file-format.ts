@@ -16,7 +16,10 @@ export function rowGroupOptions({ compression, rowGroupRows }: ParquetOutput): s
   return `FORMAT parquet, COMPRESSION ${compression}${groups}`;
 }
 
-export function fileFormat({ output }: TableConfig): { extension: string; options: string } {
+export function fileFormat({ output }: Pick<TableConfig, 'output'>): {
+  readonly extension: string;
+  readonly options: string;
+} {
   if (output.kind === 'parquet') return { extension: 'parquet', options: parquetOptions(output) };
   const gzip = output.compression === 'gzip';
   const compression = gzip ? ', COMPRESSION gzip' : '';

@@ -123,9 +123,17 @@ function outputExpression(name: string, type: string, table: TableConfig): strin
   if (name === '_topic') return `${topicSql(table)} AS _topic`;
   if (type === 'timestamp' && table.output.kind !== 'parquet')
     return `strftime(${column}, '%Y-%m-%d %H:%M:%S.%f') AS ${column}`;
+  if ((type === 'double' || type === 'float') && table.output.kind === 'json')
+    return `${jsonNumber(column)} AS ${column}`;
   if (type.includes('<') && table.output.kind === 'csv') return `to_json(${column})::VARCHAR AS ${column}`;
   if (type === 'binary' && table.output.kind !== 'parquet') return `to_base64(${column}) AS ${column}`;
   return column;
+}
+
+/** A sum over a window may be no number: JSON has none for that, and readers take the text for it. */
+function jsonNumber(column: string): string {
+  const text = `CASE WHEN isnan(${column}) THEN 'NaN' WHEN ${column} > 0 THEN 'Infinity' ELSE '-Infinity' END`;
+  return `CASE WHEN isfinite(${column}) THEN to_json(${column}) WHEN ${column} IS NOT NULL THEN to_json(${text}) END`;
 }
 
 /** Of a table of one row for each record its rows are its records; else they say whose they are. */

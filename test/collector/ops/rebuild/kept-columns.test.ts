@@ -71,6 +71,43 @@ test('windows with rows of an output that the steps do not make any more are ref
   assert.deepEqual([swapsOf(lake).length, await seenBy(lake)], [0, ['0 a', '1 a', '3 a']]);
 });
 
+const tags = { name: 'tags', type: 'array<string>' };
+const related = (table: TableConfig): TableConfig => ({
+  ...table,
+  columns: [...table.columns, tags],
+  steps: [stepSchema.parse({ relationalize: ['tags'] })],
+  configVersion: 'v3',
+});
+
+test('an output without partitions is refused before anything is made, though no window had rows of it', async () => {
+  const store = fakeObjectStore();
+  const now = related(wrongDay);
+  const then = { ...now, steps: [stepSchema.parse({ filter: 'n > 5' }), ...now.steps], configVersion: 'v1' };
+  const lake = { lake: await createWrittenLake(transformer, store, [then, rawTable]), store };
+  await writeBoth(lake, JSON.stringify({ n: 1, day: 'a', tags: ['t1'] }));
+  await assert.rejects(rebuildOn(lake, now), {
+    code: 'REBUILD_REFUSED',
+    message: /claims_tags has no partitions, .*`partitionBy: \[\{ ingest: day \}\]`/,
+  });
+  assert.equal(swapsOf(lake).length, 0);
+  assert.ok(![...store.objects.keys()].some((key) => key.startsWith('claims.rebuilt')));
+});
+
+test('outputs that have some of the partition columns are made again with their table', async () => {
+  const store = fakeObjectStore();
+  const byDay = { kind: 'ingest', by: 'day', column: 'ingest_day' } as const;
+  const both = { ...wrongDay, partitionBy: [byDay, ...wrongDay.partitionBy] };
+  const [then, now] = [related(both), { ...related(both), configVersion: 'v4' }];
+  const lake = { lake: await createWrittenLake(transformer, store, [then, rawTable]), store };
+  const record = (n: number) => JSON.stringify({ n, day: 'a', tags: [`t${n}`] });
+  await writeBoth(lake, record(1), record(2));
+  const { partitions } = await rebuildOn(lake, now);
+  assert.equal(partitions, 2);
+  const seen = await seenBy(lake, 'SELECT _offset, value FROM claims_tags ORDER BY 1', now);
+  assert.deepEqual(seen, ['0 t1', '1 t2']);
+  assert.deepEqual(await seenBy(lake, 'SELECT _offset, day FROM claims ORDER BY 1', now), ['0 a', '1 a']);
+});
+
 test('a window with rows in more partitions than one entry may name writes none of them', async () => {
   const store = fakeObjectStore();
   const lake = { lake: await createWrittenLake(transformer, store, [wrongDay, rawTable]), store };

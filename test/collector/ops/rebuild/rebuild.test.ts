@@ -353,7 +353,7 @@ test('a table without partitions is refused, with what to do instead', async () 
   const lake = await wronglyWritten({ partitionBy: [] });
   await assert.rejects(rebuildOn(lake, { ...rightDay, partitionBy: [] }), {
     code: 'REBUILD_REFUSED',
-    message: /it has no partitions/,
+    message: /claims has no partitions, .* another name, with `partitionBy/,
   });
 });
 
@@ -374,4 +374,26 @@ test('windows whose log Kafka cut are refused', async () => {
   const id = { topic: 'claims', topicId: '0'.repeat(32), partition: 0 };
   await lake.lake.writerOf('claims').fork([{ ...id, leaderEpoch: 5, offset: 4, reason: 'unclean' }]);
   await assert.rejects(rebuildOn(lake), { code: 'REBUILD_REFUSED', message: /Kafka cut that log at 4/ });
+});
+
+const badly = (n: number) => Array.from({ length: n }, () => value('x', 'a'));
+const fine = (n: number) => Array.from({ length: n }, (_, i) => value(i, 'a'));
+const budget = { ...rightDay, quarantineRatioMax: 0.2 };
+
+test('the error budget is of all records that are made again: one bad window does not keep the others', async () => {
+  const lake = await wronglyWritten();
+  await writeBoth(lake, ...badly(12));
+  await writeBoth(lake, ...fine(60));
+  const { after } = await rebuildOn(lake, budget);
+  assert.deepEqual([after?.in, after?.quarantined], [78, 13]);
+  assert.deepEqual(await findingsOf(lake), []);
+});
+
+test('many windows of few records each are over the budget together, and nothing is swapped', async () => {
+  const lake = await wronglyWritten();
+  for (let i = 0; i < 5; i++) await writeBoth(lake, ...badly(3));
+  const seen = await seenBy(lake);
+  const message = '10 of 21 records of these windows would go to quarantine, and 0.2 of them may';
+  await assert.rejects(rebuildOn(lake, budget), { code: 'REBUILD_REFUSED', message: new RegExp(message) });
+  assert.deepEqual([swapsOf(lake).length, await seenBy(lake)], [0, seen]);
 });

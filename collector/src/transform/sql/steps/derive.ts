@@ -25,10 +25,11 @@ export function planDerive({ columns }: StepOf<'derive'>, scope: Scope): Planned
 function fromExpression(type: FieldType): Conversion {
   const isOfType = (from: string) => `typeof(${from}) = typeof(NULL::${type.duckdb})`;
   if (!isScalar(type) || type.kind === 'binary') {
-    const same = (from: string, to: string) => `${from}::VARCHAR IS DISTINCT FROM ${to}::VARCHAR`;
+    const differs = (from: string, to: string) => `${from}::VARCHAR IS DISTINCT FROM ${to}::VARCHAR`;
+    const strange = /FLOAT|DOUBLE/.test(type.duckdb) ? (to: string) => ` OR ${isNoNumber(to)}` : () => '';
     return {
       value: (from) => `try_cast(${from} AS ${type.duckdb})`,
-      fails: (from, to) => `(${from} IS NOT NULL AND (${to} IS NULL OR ${same(from, to)}))`,
+      fails: (from, to) => `(${from} IS NOT NULL AND (${to} IS NULL OR ${differs(from, to)}${strange(to)}))`,
     };
   }
   const text = fromText(type);
@@ -52,6 +53,12 @@ function printedAs({ kind }: FieldType, from: string): string {
   const whole = `try_cast(${from} AS DOUBLE)`;
   const isLarge = `typeof(${from}) IN ('DOUBLE', 'FLOAT') AND abs(${whole}) >= 1e15 AND isfinite(${whole})`;
   return `CASE WHEN ${isLarge} THEN try_cast(${whole} AS HUGEINT)::VARCHAR ELSE ${plain} END`;
+}
+
+/** Whether a nested value has a number inside that is none: outside of its texts. */
+function isNoNumber(to: string): string {
+  const outside = String.raw`regexp_replace(to_json(${to})::VARCHAR, '"(\\.|[^"\\])*"', '', 'g')`;
+  return `regexp_matches(${outside}, 'Infinity|NaN')`;
 }
 
 export function planFillMissing({ fills }: StepOf<'fill_missing'>, scope: Scope): PlannedStep {

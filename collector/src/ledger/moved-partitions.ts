@@ -1,0 +1,27 @@
+// Partitions that swaps have moved are where the ledger says. Glue changes a partition without a condition: a
+// request of an earlier rebuild may arrive when a later one has moved it on, and readers see what was there
+// before, and nothing that came since. So whoever writes the table looks from time to time and puts it back.
+// A function of the fold: it does no harm however often it is done, by whomever.
+import type { Fold } from './fold.ts';
+import type { PublishTarget } from './publish.ts';
+
+/** Resolves with how many were elsewhere. Those of a swap that is not published yet move when it is. */
+export async function putBackMoved(
+  { catalog, definitions }: Pick<PublishTarget, 'catalog' | 'definitions'>,
+  { places, unpublished, lastReplay: order }: Fold,
+): Promise<number> {
+  if (unpublished.some(({ kind }) => kind === 'swap')) return 0;
+  const moved = [...places].map(([place, key]) => {
+    const [output = '', ...values] = place.split('\u0000');
+    return { output, values, key };
+  });
+  let putBack = 0;
+  for (const [output, partitions] of Map.groupBy(moved, (partition) => partition.output)) {
+    // As any config has it that makes the output.
+    const definition = definitions.of('', output);
+    const columns = definition?.partitionColumns.length;
+    const ours = partitions.filter(({ values }) => values.length === columns);
+    if (definition !== undefined) putBack += await catalog.putBackPartitions(definition, ours, order);
+  }
+  return putBack;
+}
