@@ -18,6 +18,8 @@ const SCHEMAS_MAX = 1_000;
  * one that made room while it is needed would be asked for without end.
  */
 export const WINDOW_SCHEMAS_MAX = 1_000;
+/** Text of the schemas that are kept, and of those that one window names: compiled it is many times that. */
+export const SCHEMA_BYTES_MAX = 32 * 2 ** 20;
 const INFLATED_BYTES_MAX = 16 * 2 ** 20;
 
 export class SchemaWanted extends Error {
@@ -35,20 +37,35 @@ export type Known =
   | 'SCHEMA_UNKNOWN'
   | 'SCHEMA_UNUSABLE';
 
+interface Kept {
+  readonly known: Known;
+  /** Of its text, and of all that it names. */
+  readonly bytes: number;
+}
+
 /** Of a whole process: what a registry has once said of an id never changes. */
 export class SchemaShelf {
-  readonly #known = new Map<string, Known>();
+  readonly #kept = new Map<string, Kept>();
+  #bytes = 0;
 
-  get(want: SchemaWant): Known | undefined {
-    return this.#known.get(keyOf(want));
+  get(want: SchemaWant): Kept | undefined {
+    return this.#kept.get(keyOf(want));
   }
 
-  put(want: SchemaWant, found: FoundSchema): Known {
-    const first = this.#known.keys().next().value;
-    if (this.#known.size >= SCHEMAS_MAX && first !== undefined) this.#known.delete(first);
-    const known = compiled(found, want.framing);
-    this.#known.set(keyOf(want), known);
-    return known;
+  put(want: SchemaWant, found: FoundSchema): Kept {
+    const bytes = [found.schema, ...found.references].reduce((sum, { length }) => sum + length, 0);
+    this.#drop(keyOf(want));
+    for (const key of this.#kept.keys())
+      if (this.#kept.size >= SCHEMAS_MAX || this.#bytes + bytes > SCHEMA_BYTES_MAX) this.#drop(key);
+    const kept = { known: compiled(found, want.framing), bytes };
+    this.#kept.set(keyOf(want), kept);
+    this.#bytes += bytes;
+    return kept;
+  }
+
+  #drop(key: string): void {
+    this.#bytes -= this.#kept.get(key)?.bytes ?? 0;
+    this.#kept.delete(key);
   }
 }
 
@@ -113,6 +130,7 @@ export class WindowSchemas {
   readonly #ask: AskSchema;
   /** What was asked for here, or taken from the shelf. */
   readonly #held = new Map<string, Known>();
+  #heldBytes = 0;
   readonly #seen = new Set<Typed>();
   /** Whose values are read now. */
   from: SchemaPlace = { topic: '', topicId: '' };
@@ -129,17 +147,26 @@ export class WindowSchemas {
     const key = keyOf(want);
     const held = this.#held.get(key);
     if (held !== undefined) return held;
-    if (this.#held.size >= WINDOW_SCHEMAS_MAX) return 'SCHEMAS_MANY';
-    const known = this.#shelf.get(want);
-    if (known === undefined) throw new SchemaWanted(want);
-    this.#held.set(key, known);
-    return known;
+    if (this.#held.size >= WINDOW_SCHEMAS_MAX || this.#heldBytes >= SCHEMA_BYTES_MAX) return 'SCHEMAS_MANY';
+    const kept = this.#shelf.get(want);
+    if (kept === undefined) throw new SchemaWanted(want);
+    this.#hold(want, kept);
+    return kept.known;
+  }
+
+  #hold(want: SchemaWant, { known, bytes }: Kept): void {
+    this.#held.set(keyOf(want), known);
+    this.#heldBytes += bytes;
   }
 
   async fetch(want: SchemaWant): Promise<void> {
     const found = await this.#ask(want);
-    this.#held.set(keyOf(want), found === undefined ? 'SCHEMA_UNKNOWN' : this.#shelf.put(want, found));
+    this.#hold(
+      want,
+      found === undefined ? { known: 'SCHEMA_UNKNOWN', bytes: 0 } : this.#shelf.put(want, found),
+    );
   }
+
   /** A value of the window is of this schema, or message. */
   saw(typed: Typed): void {
     this.#seen.add(typed);
@@ -147,6 +174,6 @@ export class WindowSchemas {
 
   /** Of all that values were of, in the order in which they came. */
   fields(): readonly SchemaField[] {
-    return eitherFields([...this.#seen].map((typed) => typed.fields()));
+    return eitherFields(this.#seen.values().map((typed) => typed.fields()));
   }
 }
