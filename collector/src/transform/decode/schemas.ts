@@ -1,5 +1,5 @@
 // Schemas that values name by an id: compiled once, kept for the process, bounded. A value whose schema is
-// not here yet says so by SchemaWanted, and its batch is read again when the schema came.
+// not here yet says so by SchemaWanted, and its batch is read again when all came that it names.
 import { inflateSync } from 'node:zlib';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { FoundSchema, SchemaPlace, SchemaWant } from '../../contracts.ts';
@@ -22,14 +22,7 @@ export const WINDOW_SCHEMAS_MAX = 1_000;
 export const SCHEMA_BYTES_MAX = 32 * 2 ** 20;
 const INFLATED_BYTES_MAX = 16 * 2 ** 20;
 
-export class SchemaWanted extends Error {
-  readonly want: SchemaWant;
-
-  constructor(want: SchemaWant) {
-    super(`schema ${want.id} of ${want.topic}`);
-    this.want = want;
-  }
-}
+export class SchemaWanted extends Error {}
 
 export type Known =
   | ({ readonly type: 'AVRO'; readonly decode: DecodeValue } & Typed)
@@ -132,6 +125,8 @@ export class WindowSchemas {
   readonly #held = new Map<string, Known>();
   #heldBytes = 0;
   readonly #seen = new Set<Typed>();
+  /** While values are looked through for the schemas that they name: those that are not here. */
+  #wants: Map<string, SchemaWant> | undefined;
   /** Whose values are read now. */
   from: SchemaPlace = { topic: '', topicId: '' };
 
@@ -144,14 +139,23 @@ export class WindowSchemas {
   get(framing: SchemaWant['framing'], id: string): Known | 'SCHEMAS_MANY' {
     const { topic, topicId } = this.from;
     const want = { framing, id, topic, topicId };
-    const key = keyOf(want);
-    const held = this.#held.get(key);
+    const here = this.#here(want);
+    if (this.#wants === undefined) {
+      if (here !== undefined) return here;
+      throw new SchemaWanted(`schema ${id} of ${topic}`);
+    }
+    if (here === undefined) this.#wants.set(keyOf(want), want);
+    return 'SCHEMA_UNKNOWN';
+  }
+
+  #here(want: SchemaWant): Known | 'SCHEMAS_MANY' | undefined {
+    const held = this.#held.get(keyOf(want));
     if (held !== undefined) return held;
-    if (this.#held.size >= WINDOW_SCHEMAS_MAX || this.#heldBytes >= SCHEMA_BYTES_MAX) return 'SCHEMAS_MANY';
+    const count = this.#held.size + (this.#wants?.size ?? 0);
+    if (count >= WINDOW_SCHEMAS_MAX || this.#heldBytes >= SCHEMA_BYTES_MAX) return 'SCHEMAS_MANY';
     const kept = this.#shelf.get(want);
-    if (kept === undefined) throw new SchemaWanted(want);
-    this.#hold(want, kept);
-    return kept.known;
+    if (kept !== undefined) this.#hold(want, kept);
+    return kept?.known;
   }
 
   #hold(want: SchemaWant, { known, bytes }: Kept): void {
@@ -165,6 +169,18 @@ export class WindowSchemas {
       want,
       found === undefined ? { known: 'SCHEMA_UNKNOWN', bytes: 0 } : this.#shelf.put(want, found),
     );
+  }
+
+  /** Those that are not here of all that `look` gets, to which no value has a schema meanwhile. */
+  async fetchAll(look: () => void): Promise<void> {
+    const wants = new Map<string, SchemaWant>();
+    this.#wants = wants;
+    try {
+      look();
+    } finally {
+      this.#wants = undefined;
+    }
+    for (const want of wants.values()) if (this.#heldBytes < SCHEMA_BYTES_MAX) await this.fetch(want);
   }
 
   /** A value of the window is of this schema, or message. */
