@@ -117,6 +117,7 @@ class RunningCollector implements Collector {
   readonly #tables: TableSet;
   readonly #ingest: Ingest;
   readonly #budgetBytes: () => number;
+  readonly #diskSilentMs: () => number | undefined;
   #config: CollectorConfig;
   #draining = false;
   #cancelLook: Cancel = () => {};
@@ -145,6 +146,7 @@ class RunningCollector implements Collector {
     const payloads = new StagedPayloads({ directory, memoryBytesMax: limits.stagingMemory, clock, events });
     const budget = createStagingBudget(limits.stagingBytesMax, () => this.#ingest.roomChanged(), payloads);
     this.#budgetBytes = () => budget.bytes();
+    this.#diskSilentMs = () => payloads.diskSilentMs();
     const sequencer = createSequencer({ tables: this.#tables.all(), budget, clock, events });
     const { address, allowCommonName, streamAgeMax: streamAgeMaxMs } = config.listen;
     this.#ingest = createIngest({
@@ -297,6 +299,7 @@ class RunningCollector implements Collector {
       ingest: this.#ingest.status(),
       stagedBytes: this.#budgetBytes(),
       stagedBytesMax: config.limits.stagingBytesMax,
+      diskSilentMs: this.#diskSilentMs(),
       draining: this.#draining,
       wallMs: clock.wallMs(),
     };

@@ -56,6 +56,8 @@ function ingestEvents(log: Logger, metrics: Metrics) {
     reloadRefused: (r: { reason: string }) => log.error(r, 'new certificates refused; the old ones stay'),
     stagedInMemory: (s: { reason: string }) =>
       log.warn(s, 'a staged segment could not be written to collector.workDir: it stays in memory'),
+    stagingDiskSilent: (s: { directory: string; waitedMs: number }) =>
+      log.error(s, 'the disk of collector.workDir does not answer: what is staged waits for it'),
     certificatesReloaded: (c: { daysToExpiry: number }) => log.info(c, 'certificates read again'),
   };
 }

@@ -1,5 +1,5 @@
-// sluice-collector: run, check, status, verify, replay, rebuild, query, explain, test, detect, pki. The place
-// where the collector's parts are made from its config.
+// sluice-collector: run, check, status, verify, replay, rebuild, query, explain, test, detect, pki,
+// iam-policy. The place where the collector's parts are made from its config.
 import { hostname } from 'node:os';
 import { systemClock } from '@sluice/shared/clock.ts';
 import { type Command, runCommandLine, UsageError } from '@sluice/shared/command-line.ts';
@@ -18,6 +18,7 @@ import { assertTables, checkCollector } from './ops/check.ts';
 import { detectCommand } from './ops/detect.ts';
 import { formatExamples, runExamples } from './ops/examples.ts';
 import { explainTable } from './ops/explain.ts';
+import { iamPolicyCommand } from './ops/iam-policy.ts';
 import { registerMetrics } from './ops/metrics.ts';
 import { pkiCommand } from './ops/pki.ts';
 import { formatTable, runQuery } from './ops/query.ts';
@@ -174,6 +175,7 @@ const commands: Readonly<Record<string, Command>> = {
   },
   detect: detectCommand,
   pki: pkiCommand,
+  'iam-policy': iamPolicyCommand(configOption, load),
 };
 
 /** Resolves with the process's exit code. */

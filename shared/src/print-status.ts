@@ -1,6 +1,6 @@
 // The command `status` of both programs: asks the running one over its own port, prints its verdict and exits
 // with it.
-import { describeError } from './errors.ts';
+import { whyFetchFailed } from './fetch-failure.ts';
 import { VERDICT_EXIT, type Verdict } from './ops-server.ts';
 
 const ANSWER_MS_MAX = 5_000;
@@ -19,7 +19,7 @@ export async function printStatus(
     const reply = await fetch(url, { signal: AbortSignal.timeout(ANSWER_MS_MAX) });
     document = (await reply.json()) as typeof document;
   } catch (error) {
-    process.stdout.write(`unknown\n  no answer from ${url}: ${describeError(error)}\n`);
+    process.stdout.write(`unknown\n  no answer from ${url}: ${whyFetchFailed(error)}\n`);
     return VERDICT_EXIT.unknown;
   }
   const lines = [document.verdict, ...document.reasons.map((reason) => `  ${reason}`)];

@@ -88,6 +88,17 @@ test('without a registry, or without an agent of the topic, the reason is told',
   });
 });
 
+test('a topic of the same name is not asked for the schemas of another, and is told of', async (t) => {
+  const registry = await startSchemaRegistry(t);
+  registry.schemas.set('/schemas/ids/7', { schema: '"long"' });
+  const ingest = await linked(t, registry);
+  await assert.rejects(ingest.find({ ...want(7), topicId: 'deleted' }), {
+    code: 'SCHEMA_UNAVAILABLE',
+    message: /a topic claims with the id deleted, and that of site-1 has another id/,
+  });
+  assert.deepEqual(registry.asked, []);
+});
+
 test('a registry that does not answer ends in time, and a question ends with its stream', async (t) => {
   const registry = await startSchemaRegistry(t);
   const clock = manualClock();

@@ -17,7 +17,7 @@ import { SluiceError } from '@sluice/shared/errors.ts';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import type { Catalog, CataloguedPartition, Column, ObjectStore, TableDefinition } from '../contracts.ts';
 import { assertCompatible, extendedColumns } from './compatible.ts';
-import { named, nameOf, refusedPartition } from './glue-errors.ts';
+import { glueFailure, nameOf, refusedPartition } from './glue-errors.ts';
 import { moveGluePartitions, PARTITIONS_PER_CALL_MAX, putBackGluePartitions } from './glue-moves.ts';
 import { describeFormat, formatOf } from './storage-descriptor.ts';
 
@@ -62,7 +62,7 @@ export function createGlueCatalog(settings: GlueSettings): Catalog {
       return (await client.send(new GetTableCommand({ DatabaseName, Name }))).Table;
     } catch (error) {
       if (nameOf(error) === 'EntityNotFoundException') return undefined;
-      throw named('glue:GetTable', Name, error);
+      throw glueFailure('glue:GetTable', Name, error);
     }
   }
 
@@ -128,7 +128,7 @@ export function createGlueCatalog(settings: GlueSettings): Catalog {
           await client.send(new UpdateTableCommand({ DatabaseName, TableInput, ...version }));
         } catch (error) {
           if (nameOf(error) !== 'ConcurrentModificationException')
-            throw named('glue:UpdateTable', name, error);
+            throw glueFailure('glue:UpdateTable', name, error);
         }
       }
       const lost = `others changed it ${CHANGES_LOST_MAX} times meanwhile`;
@@ -144,7 +144,7 @@ export function createGlueCatalog(settings: GlueSettings): Catalog {
           .send(new BatchCreatePartitionCommand({ DatabaseName, TableName: table.name, PartitionInputList }))
           .catch((error: unknown) => {
             if (nameOf(error) === 'EntityNotFoundException') throw dropped(table.name, error);
-            throw named('glue:BatchCreatePartition', table.name, error);
+            throw glueFailure('glue:BatchCreatePartition', table.name, error);
           });
         const refused = (reply.Errors ?? []).find(
           ({ ErrorDetail: detail }) => detail?.ErrorCode !== 'AlreadyExistsException',
@@ -168,7 +168,7 @@ export function createGlueCatalog(settings: GlueSettings): Catalog {
           .send(new GetTablesCommand({ DatabaseName, ...(NextToken === undefined ? {} : { NextToken }) }))
           .catch((error: unknown) => {
             if (nameOf(error) === 'EntityNotFoundException') return { TableList: [], NextToken: undefined };
-            throw named('glue:GetTables', DatabaseName, error);
+            throw glueFailure('glue:GetTables', DatabaseName, error);
           });
         for (const table of page.TableList ?? []) tables.push(definitionOf(table, store));
         NextToken = page.NextToken;
@@ -188,7 +188,7 @@ export function createGlueCatalog(settings: GlueSettings): Catalog {
           )
           .catch((error: unknown) => {
             if (nameOf(error) === 'EntityNotFoundException') return { Partitions: [], NextToken: undefined };
-            throw named('glue:GetPartitions', TableName, error);
+            throw glueFailure('glue:GetPartitions', TableName, error);
           });
         for (const { Values, StorageDescriptor: sd } of page.Partitions ?? [])
           found.push({ values: Values ?? [], location: keyFrom(sd?.Location ?? '', store) });
@@ -200,7 +200,8 @@ export function createGlueCatalog(settings: GlueSettings): Catalog {
       const tables = await client
         .send(new GetTablesCommand({ DatabaseName, MaxResults: 1 }))
         .catch((error: unknown) => {
-          if (nameOf(error) !== 'EntityNotFoundException') throw named('glue:GetTables', DatabaseName, error);
+          if (nameOf(error) !== 'EntityNotFoundException')
+            throw glueFailure('glue:GetTables', DatabaseName, error);
         });
       return void tables;
     },
@@ -266,7 +267,7 @@ async function tolerating(action: string, place: string, task: () => Promise<unk
   try {
     await task();
   } catch (error) {
-    if (nameOf(error) !== 'AlreadyExistsException') throw named(action, place, error);
+    if (nameOf(error) !== 'AlreadyExistsException') throw glueFailure(action, place, error);
   }
 }
 

@@ -9,7 +9,7 @@ export function nameOf(error: unknown): string {
 }
 
 /** CATALOG_DENIED, or CATALOG_UNAVAILABLE for all that may pass. */
-export function named(action: string, place: string, error: unknown): SluiceError {
+export function glueFailure(action: string, place: string, error: unknown): SluiceError {
   if (error instanceof SluiceError) return error;
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   const code = DENIED.includes(nameOf(error)) ? 'CATALOG_DENIED' : 'CATALOG_UNAVAILABLE';
@@ -27,5 +27,5 @@ export function refusedPartition(
 ): SluiceError {
   const { ErrorCode = '', ErrorMessage = '' } = refused.ErrorDetail ?? {};
   const error = Object.assign(new Error(ErrorMessage), { name: ErrorCode });
-  return named(action, `${table} ${refused.PartitionValues?.join('/')}`, error);
+  return glueFailure(action, `${table} ${refused.PartitionValues?.join('/')}`, error);
 }

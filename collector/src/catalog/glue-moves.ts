@@ -10,7 +10,7 @@ import {
   type PartitionError,
   type PartitionInput,
 } from '@aws-sdk/client-glue';
-import { named, refusedPartition } from './glue-errors.ts';
+import { glueFailure, refusedPartition } from './glue-errors.ts';
 
 /** Glue's own limit of one call that writes partitions (AWS Glue Web API Reference). */
 export const PARTITIONS_PER_CALL_MAX = 100;
@@ -91,7 +91,7 @@ async function standingOf(
   const { Partitions = [] } = await client
     .send(new BatchGetPartitionCommand({ DatabaseName, TableName, PartitionsToGet }))
     .catch((error: unknown) => {
-      throw named('glue:BatchGetPartition', TableName, error);
+      throw glueFailure('glue:BatchGetPartition', TableName, error);
     });
   return new Map(Partitions.map((partition) => [keyOf(partition), partition]));
 }
@@ -104,7 +104,7 @@ async function create({ client, DatabaseName, TableName }: Place, inputs: Partit
   const { Errors = [] } = await client
     .send(new BatchCreatePartitionCommand({ DatabaseName, TableName, PartitionInputList }))
     .catch((error: unknown) => {
-      throw named(action, TableName, error);
+      throw glueFailure(action, TableName, error);
     });
   refuse(action, TableName, Errors);
 }
@@ -116,7 +116,7 @@ async function update({ client, DatabaseName, TableName }: Place, inputs: Partit
   const { Errors = [] } = await client
     .send(new BatchUpdatePartitionCommand({ DatabaseName, TableName, Entries }))
     .catch((error: unknown) => {
-      throw named(action, TableName, error);
+      throw glueFailure(action, TableName, error);
     });
   refuse(
     action,

@@ -373,6 +373,10 @@ export class AgentSession implements AgentLink {
     return this.#state === 'welcomed' && this.#declared.has(topicKey(want));
   }
 
+  hasTopicNamed(topic: string): boolean {
+    return [...this.#declared].some((key) => key.endsWith(` ${topic}`));
+  }
+
   /** As SchemaSource.find. */
   findSchema(want: SchemaWant): Promise<FoundSchema | undefined> {
     return this.#schemas.ask(want);

@@ -277,8 +277,16 @@ class GrpcIngest implements Ingest {
         reasons.push(`agent ${session.agentId}: ${messageOf(error)}`);
       }
     }
-    const why = reasons.length > 0 ? reasons.join('; ') : `no agent of topic ${want.topic} is connected`;
+    const why = reasons.length > 0 ? reasons.join('; ') : this.#unasked(want);
     throw new SluiceError('SCHEMA_UNAVAILABLE', `schema ${want.id}: ${why}`);
+  }
+
+  /** Another topic of the same name may be of another site: its registry may have another schema there. */
+  #unasked({ topic, topicId }: SchemaWant): string {
+    const others = this.#agents().filter(({ session }) => session.hasTopicNamed(topic));
+    if (others.length === 0) return `no agent of topic ${topic} is connected`;
+    const agents = others.map(({ session }) => session.agentId).join(', ');
+    return `its value is of a topic ${topic} with the id ${topicId}, and that of ${agents} has another id`;
   }
 
   #agents(): Connected[] {

@@ -21,7 +21,7 @@ const checkpoint = z.strictObject({
   token: z.string(),
   publishedThrough: z.int().min(-1),
   lastTelling: z.int().min(-1),
-  /** Before there were replays nobody wrote it. */
+  /** The last rerun, under the name it had before there were swaps. Before replays nobody wrote it. */
   lastReplay: z.int().min(-1).default(-1),
   /** Where no swap moved a partition nobody writes it. */
   places: z.array(z.tuple([z.string(), z.string()])).optional(),
@@ -76,7 +76,7 @@ export function encodeCheckpoint(fold: Fold): Buffer {
     token: fold.lastToken ?? '',
     publishedThrough: fold.publishedThrough,
     lastTelling: fold.lastTelling,
-    lastReplay: fold.lastReplay,
+    lastReplay: fold.lastRerun,
     ...(fold.places.size === 0 ? {} : { places: [...fold.places] }),
     unpublished: fold.unpublished.map(({ sequence, token }) => ({ sequence, token })),
     partitions: [...fold.partitions.values()],
@@ -113,7 +113,7 @@ export function foldAt({ table, through, token, partitions, totals, ...said }: C
     publishedThrough: said.publishedThrough,
     toldThrough: said.publishedThrough,
     lastTelling: said.lastTelling,
-    lastReplay: said.lastReplay,
+    lastRerun: said.lastReplay,
     places: new Map(said.places),
     partitions: new Map(partitions.map((p) => [partitionKey(p), { ...p, start: startOf(p) }])),
     totals: { ...totals },

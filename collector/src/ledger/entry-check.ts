@@ -107,8 +107,8 @@ export function rowsOf(outputs: readonly LedgerOutput[]): Record<string, number>
 }
 
 function checkReplay(fold: Fold, entry: ReplayEntry): void {
-  if (entry.after !== fold.lastReplay)
-    throw invalid(entry, `it follows replay or swap ${entry.after}, and ${fold.lastReplay} is the last one`);
+  if (entry.after !== fold.lastRerun)
+    throw invalid(entry, `it follows replay or swap ${entry.after}, and ${fold.lastRerun} is the last one`);
   const seen = new Set<string>();
   let records = 0;
   for (const { entry: from, finalKey, ranges } of entry.replayed) {

@@ -43,8 +43,8 @@ export interface Fold {
   toldThrough: number;
   /** Last entry that has objects to publish. */
   lastTelling: number;
-  /** Last entry of records that were run again, a replay or a swap; -1 for none. */
-  lastReplay: number;
+  /** Last entry of records that were run again: a replay, or a rebuild's swap. -1 for none. */
+  lastRerun: number;
   /** Where swaps have moved partitions to: see placeKey. */
   readonly places: Map<string, string>;
   readonly partitions: Map<string, FoldedPartition>;
@@ -70,7 +70,7 @@ export function emptyFold(table: string): Fold {
     publishedThrough: -1,
     toldThrough: -1,
     lastTelling: -1,
-    lastReplay: -1,
+    lastRerun: -1,
     places: new Map(),
     partitions: new Map(),
     unpublished: [],
@@ -216,7 +216,7 @@ function apply(fold: Fold, entry: LedgerEntry): void {
       applyBackfill(fold, entry);
       return;
     case 'replay':
-      fold.lastReplay = entry.sequence;
+      fold.lastRerun = entry.sequence;
       return;
     case 'swap':
       applySwap(fold, entry);

@@ -61,8 +61,8 @@ export function replaying(replay: ReplayCommit): ProposeObjects {
   const made = { configVersion, partitionedBy: partitionScheme(table.partitionBy) };
   const openedAt = new Date(openedMs).toISOString();
   return (fold, outputs) => {
-    if (fold.lastReplay !== after) {
-      const message = `entry ${fold.lastReplay} ran records again, and this one knows of those up to ${after}`;
+    if (fold.lastRerun !== after) {
+      const message = `entry ${fold.lastRerun} ran records again, and this one knows of those up to ${after}`;
       throw new SluiceError('REPLAY_OVERTAKEN', message, { place: fold.table });
     }
     const rows = rowsOf(outputs);
@@ -74,7 +74,7 @@ export function replaying(replay: ReplayCommit): ProposeObjects {
 /** REBUILD_OVERTAKEN where a replay or another rebuild was appended since this one looked. */
 export function swapping({ after, propose }: SwapCommit): (fold: Fold) => Proposal {
   return (fold) => {
-    if (fold.lastReplay === after) return swapProposal(propose());
+    if (fold.lastRerun === after) return swapProposal(propose());
     throw overtaken(fold, after);
   };
 }

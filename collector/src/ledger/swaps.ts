@@ -21,7 +21,7 @@ export function keysAt({ to, made, carried }: MovedPartition): string[] {
 
 interface FoldedSwaps {
   readonly nextSequence: number;
-  lastReplay: number;
+  lastRerun: number;
   readonly places: Map<string, string>;
   readonly totals: Omit<Classes, 'windows'>;
 }
@@ -67,8 +67,8 @@ export function misplaced(
 
 /** Why an entry may not swap these, or undefined. */
 export function wrongSwap(fold: FoldedSwaps, swap: SwapEntry): string | undefined {
-  if (swap.after !== fold.lastReplay)
-    return `it follows replay or swap ${swap.after}, and ${fold.lastReplay} is the last one`;
+  if (swap.after !== fold.lastRerun)
+    return `it follows replay or swap ${swap.after}, and ${fold.lastRerun} is the last one`;
   if (swap.asOf >= swap.sequence) return 'it has copied what is not written yet';
   return wrongMoves(fold, swap) ?? wrongWindows(fold, swap);
 }
@@ -136,12 +136,12 @@ export function applySwap(fold: FoldedSwaps, { sequence, before, windows, moves 
   const totals: { -readonly [Name in keyof Classes]: number } = fold.totals;
   for (const name of CLASSES) totals[name] += now[name] - before[name];
   for (const { output, partition, to } of moves) fold.places.set(placeKey(output, partition), to);
-  fold.lastReplay = sequence;
+  fold.lastRerun = sequence;
 }
 
 /** REBUILD_OVERTAKEN */
-export function overtaken({ table, lastReplay }: { table: string; lastReplay: number }, after: number) {
-  const message = `entry ${lastReplay} ran records again, and this one knows of those up to ${after}`;
+export function overtaken({ table, lastRerun }: { table: string; lastRerun: number }, after: number) {
+  const message = `entry ${lastRerun} ran records again, and this one knows of those up to ${after}`;
   return new SluiceError('REBUILD_OVERTAKEN', message, { place: table });
 }
 

@@ -39,6 +39,8 @@ export interface CollectorFacts {
   readonly ingest: IngestStatus;
   readonly stagedBytes: number;
   readonly stagedBytesMax: number;
+  /** How long the disk of staged records has not answered, if that is too long. */
+  readonly diskSilentMs?: number | undefined;
   readonly draining: boolean;
   readonly wallMs: number;
 }
@@ -49,6 +51,10 @@ export function judgeHealth(facts: CollectorFacts): HealthReport {
   const reasons = [...stuck];
   if (facts.stagedBytes >= facts.stagedBytesMax * STAGING_FULL_SHARE)
     reasons.push(`agents wait: ${formatBytes(facts.stagedBytes)} are staged, the limit is reached`);
+  if (facts.diskSilentMs !== undefined)
+    reasons.push(
+      `the disk of collector.workDir has not answered for ${formatDuration(facts.diskSilentMs)}: what is staged waits for it`,
+    );
   if (ingest.daysToExpiry < 14)
     reasons.push(`the listener's certificate expires in ${Math.floor(ingest.daysToExpiry)} days`);
   if (draining) reasons.push('draining');

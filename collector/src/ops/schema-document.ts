@@ -1,7 +1,8 @@
 // Schemas that values name by Confluent's id, for a command beside a running collector: only an agent can ask
 // the registry, and the command knows none. It asks that collector over its HTTP port, whose document
 // /schemas is answered by an agent of the topic. Both ends are here.
-import { messageOf, SluiceError } from '@sluice/shared/errors.ts';
+import { SluiceError } from '@sluice/shared/errors.ts';
+import { whyFetchFailed } from '@sluice/shared/fetch-failure.ts';
 import { z } from 'zod';
 import type { FoundSchema, SchemaSource, SchemaWant } from '../contracts.ts';
 
@@ -42,8 +43,7 @@ export function collectorSchemas(base: string): SchemaSource {
     async find({ topic, topicId, id }) {
       const url = `${base.replace(/\/+$/, '')}/schemas?${new URLSearchParams({ topic, topicId, id })}`;
       const reply = await bodyOf(url).catch((error: unknown) => {
-        const why = error instanceof Error && error.cause !== undefined ? error.cause : error;
-        throw unavailable(`no collector answers at ${base}: ${messageOf(why)}`);
+        throw unavailable(`no collector answers at ${base}: ${whyFetchFailed(error)}`);
       });
       if (reply.status !== 200) throw unavailable(`the collector at ${base}: ${shown(reply.body)}`);
       const told = answer.safeParse(parsed(reply.body));

@@ -11,6 +11,7 @@ import { isUnreadable, type PayloadPiece, piecesOf } from './corrupt-batches.ts'
 import { fileFields } from './decode/decoders.ts';
 import { type SchemaParts, SchemaWanted, WindowSchemas } from './decode/schemas.ts';
 import type { Growth } from './grown-columns.ts';
+import { fetchNamed } from './named-schemas.ts';
 import { grownSchema } from './news-scan.ts';
 import { schemaColumns } from './schema-columns.ts';
 import { SeenLines } from './seen-lines.ts';
@@ -62,14 +63,15 @@ export class WindowSurvey {
     }
   }
 
-  /** A batch whose schemas are not all here is read again when the missing one came. */
+  /** A batch whose schemas are not all here is read again when the missing ones came. */
   async #readWithSchemas(staged: StagedSegment, piece: PayloadPiece): Promise<void> {
     for (;;) {
       try {
         return this.#read(staged, piece);
       } catch (error) {
         if (!(error instanceof SchemaWanted)) throw error;
-        await this.#schemas.fetch(error.want);
+        const range = { fromOffset: staged.fromOffset, nextOffset: staged.segment.nextOffset };
+        await fetchNamed(this.#request.table, this.#schemas, { piece, range });
       }
     }
   }

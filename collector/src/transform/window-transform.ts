@@ -33,6 +33,7 @@ import { type SchemaParts, SchemaWanted, WindowSchemas } from './decode/schemas.
 import { type Database, openDatabase } from './duckdb.ts';
 import type { WrittenFile } from './joined-files.ts';
 import { setKeys } from './key-files.ts';
+import { fetchNamed } from './named-schemas.ts';
 import { type PartitionRows, partitionRows } from './partition-rows.ts';
 import { PlainValues } from './plain-values.ts';
 import { assertWithinBudget } from './quarantine-budget.ts';
@@ -185,7 +186,7 @@ export class WindowTransform {
     this.#records.set(key, (this.#records.get(key) ?? 0) + decoded);
   }
 
-  /** A batch whose schemas are not all here is read again when the missing one came. */
+  /** A batch whose schemas are not all here is read again when the missing ones came. */
   async #readWithSchemas(
     staged: StagedSegment,
     piece: PayloadPiece,
@@ -196,7 +197,8 @@ export class WindowTransform {
         return this.#read(staged, piece, so);
       } catch (error) {
         if (!(error instanceof SchemaWanted)) throw error;
-        await this.#schemas.fetch(error.want);
+        const range = { fromOffset: staged.fromOffset, nextOffset: staged.segment.nextOffset };
+        await fetchNamed(this.#request.table, this.#schemas, { piece, range });
         this.#schemas.from = staged.segment;
       }
     }

@@ -7,6 +7,7 @@ import { messageOf, SluiceError } from '@sluice/shared/errors.ts';
 import { freeBytes } from '@sluice/shared/free-bytes.ts';
 import type { StoredPayload } from '../contracts.ts';
 import type { Events } from '../events.ts';
+import { DiskWatch } from './disk-watch.ts';
 import { FileRoom } from './file-room.ts';
 import { openPayloadFile, type PayloadFile } from './payload-file.ts';
 
@@ -26,7 +27,7 @@ export interface StagedPayloadsOptions {
   readonly directory: string;
   readonly memoryBytesMax: number;
   readonly clock: Clock;
-  readonly events: Pick<Events, 'stagedInMemory'>;
+  readonly events: Pick<Events, 'stagedInMemory' | 'stagingDiskSilent'>;
   /** Default: a file without a name. */
   readonly openFile?: (directory: string) => Promise<PayloadFile>;
 }
@@ -50,9 +51,18 @@ export class StagedPayloads {
   /** One is written after the other. */
   #written: Promise<unknown> = Promise.resolve();
   #restsUntilMs = 0;
+  readonly #disk: DiskWatch;
 
   constructor(options: StagedPayloadsOptions) {
     this.#options = options;
+    const { clock, events, directory } = options;
+    const silent = (waitedMs: number) => events.stagingDiskSilent({ directory, waitedMs });
+    this.#disk = new DiskWatch({ clock, silent });
+  }
+
+  /** How long the disk has not answered, if that is too long. */
+  diskSilentMs(): number | undefined {
+    return this.#disk.silentMs();
   }
 
   get memoryBytes(): number {
@@ -74,11 +84,13 @@ export class StagedPayloads {
   #file(bytes: Uint8Array): KeptPayload {
     const { byteLength } = bytes;
     const checksum = crc32c(bytes);
-    const placed = this.#written.then(() => this.#write(bytes));
+    const placed = this.#written.then(() => this.#disk.watch(() => this.#write(bytes)));
     this.#written = placed;
     const read = async () => {
       const place = await placed;
-      return place === undefined ? Uint8Array.from(bytes) : await readAt(place, checksum);
+      return place === undefined
+        ? Uint8Array.from(bytes)
+        : await this.#disk.watch(() => readAt(place, checksum));
     };
     const drop = () =>
       void placed.then((place) => {

@@ -231,7 +231,7 @@ test('a checkpoint that was written before there were replays is read, and says 
   const { lastReplay, ...before } = JSON.parse(encodeCheckpoint(fold).toString());
   assert.equal(lastReplay, -1);
   const at = { key: 'checkpoint', table: 'claims', through: 0 };
-  assert.equal(foldAt(decodeCheckpoint(Buffer.from(JSON.stringify(before)), at)).lastReplay, -1);
+  assert.equal(foldAt(decodeCheckpoint(Buffer.from(JSON.stringify(before)), at)).lastRerun, -1);
 });
 
 test('a checkpoint of an early build that begins a partition above where its log was cut is read as the entries say', () => {

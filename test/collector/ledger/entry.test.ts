@@ -35,7 +35,7 @@ test('the golden ledger folds to the positions it always folded to', () => {
   assert.deepEqual(partition?.forks, [{ from: 140, to: 135, leaderEpoch: 6 }]);
   assert.deepEqual(fold.totals, { in: 19, emitted: 17, merged: 1, filtered: 1, quarantined: 0, windows: 2 });
   assert.equal(fold.publishedThrough, 7);
-  assert.equal(fold.lastReplay, 8);
+  assert.equal(fold.lastRerun, 8);
   const day = (value: string) => ({ output: 'rows', partition: [{ column: 'day', value }] });
   assert.equal(placeOf(fold, day('2026-01-02')), 'claims.rebuilt/e1e2e3e4/day=2026-01-02/');
   assert.equal(placeOf(fold, day('2026-01-03')), undefined);

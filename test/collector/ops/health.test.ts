@@ -75,6 +75,12 @@ const CASES: readonly (readonly [string, Partial<CollectorFacts>, string, readon
     [/claims has not opened topic returns yet/, /topic refunds leaves table claims/],
   ],
   [
+    'a disk that does not answer',
+    { diskSilentMs: 25_000 },
+    'degraded',
+    [/the disk of collector.workDir has not answered for 25 s: what is staged waits for it/],
+  ],
+  [
     'records of many windows ago',
     first({ lane: { oldestStagedMs: NOW - 6 * MINUTE } }),
     'degraded',

@@ -148,6 +148,21 @@ test('with one thread there is one connection, and chunks come one after another
   assert.ok(same((await offsets(window)).straight, passing([0, 1])));
 });
 
+test('with one thread a refused chunk is staged before the next one comes, and none goes straight after it', async () => {
+  const window = await opened(1);
+  await add(window, 0, '{"n":"x"}');
+  await letGo(window, 0);
+  await window.inserts.settled();
+  const others = (chunks: readonly number[]) => passing(chunks).filter((n) => n !== 7);
+  assert.ok(same((await offsets(window)).staged, others([0])));
+  assert.deepEqual(await window.database.rows('SELECT o FROM raw'), []);
+  await add(window, 1);
+  await window.inserts.settled();
+  const found = await offsets(window);
+  assert.ok(same(found.staged, others([0, 1])));
+  assert.deepEqual(found.straight, []);
+});
+
 test('rows come in the order of the chunks though the later one was done first', async () => {
   const window = await opened();
   await add(window, 0);

@@ -19,7 +19,10 @@ function payloadsOf(
   const directory = temporaryDirectory();
   const clock = manualClock();
   const told: string[] = [];
-  const events = { stagedInMemory: ({ reason }: { reason: string }) => void told.push(reason) };
+  const events = {
+    stagedInMemory: ({ reason }: { reason: string }) => void told.push(reason),
+    stagingDiskSilent: ({ waitedMs }: { waitedMs: number }) => void told.push(`silent for ${waitedMs} ms`),
+  };
   const payloads = new StagedPayloads({ directory, memoryBytesMax, clock, events, openFile });
   return { payloads, directory, clock, told };
 }
@@ -141,6 +144,40 @@ test('what the disk does not take stays in memory, and it is left in peace for a
   await clock.advance(5_000);
   assert.ok((await read(payloads.keep(filled(3)).stored)).equals(filled(3)));
   assert.deepEqual([disk.opened, told.length], [1, 1]);
+});
+
+test('a disk that hangs is told of, by what has waited longest, and no more once it answers', async () => {
+  for (const hangs of ['write', 'read'] as const) {
+    const answers: PromiseWithResolvers<void>[] = [];
+    const hang = async () => {
+      const answer = Promise.withResolvers<void>();
+      answers.push(answer);
+      await answer.promise;
+    };
+    const { openFile } = fakeDisk();
+    const hanging = async () => {
+      const file = await openFile();
+      const write: PayloadFile['write'] = (piece, at) => hang().then(() => file.write(piece, at));
+      const slowRead: PayloadFile['read'] = (at, length) => hang().then(() => file.read(at, length));
+      return { ...file, ...(hangs === 'write' ? { write } : { read: slowRead }) };
+    };
+    const { payloads, clock, told } = payloadsOf(hanging, 0);
+    const [first, second] = [payloads.keep(filled(1)), payloads.keep(filled(2))];
+    const readings = [read(first.stored), read(second.stored)];
+    await clock.advance(9_999);
+    assert.equal(payloads.diskSilentMs(), undefined);
+    assert.deepEqual(told, []);
+    await clock.advance(15_001);
+    assert.equal(payloads.diskSilentMs(), 25_000);
+    assert.equal(told[0], 'silent for 10000 ms');
+    while (answers.length > 0) {
+      answers.shift()?.resolve();
+      await clock.advance(0);
+    }
+    await Promise.all(readings);
+    assert.equal(payloads.diskSilentMs(), undefined);
+    assert.equal(clock.timers, 0);
+  }
 });
 
 test('a write that failed leaves no file open', async () => {

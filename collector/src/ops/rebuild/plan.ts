@@ -99,7 +99,7 @@ export async function planOf(fold: Fold, entries: Entries, choice: Choice): Prom
     replaced: { objects: outputs.length, rows: outputs.reduce((sum, { rows }) => sum + rows, 0) },
     places,
     configVersions: [...new Set(taken.map(({ configVersion }) => configVersion))],
-    after: fold.lastReplay,
+    after: fold.lastRerun,
   };
 }
 

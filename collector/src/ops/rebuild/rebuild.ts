@@ -288,7 +288,7 @@ async function swapIn(options: Options, { plan, made, source, writer }: Swapping
   await writer.flushPublished();
   const { publishedThrough: asOf } = writer.status();
   const { fold } = await reader.ledger(table.name);
-  if (fold.lastReplay !== plan.after) throw overtaken(fold, plan.after);
+  if (fold.lastRerun !== plan.after) throw overtaken(fold, plan.after);
   const carried = await carriedOf(options, plan, { places, next: fold.nextSequence });
   const movesNow = () => movesOf({ table, made, carried }, places);
   await copyCarried(movesNow(), {

@@ -106,8 +106,8 @@ async function replayParts(options: Options): Promise<Replayed> {
     const part = await partFrom(task, quarantine, place);
     const made = part.records === 0 ? undefined : await runPart(options, task, part);
     try {
-      const entry = made === undefined ? undefined : await write(options, made, quarantine.lastReplay);
-      if (entry !== undefined) quarantine = { ...quarantine, lastReplay: entry };
+      const entry = made === undefined ? undefined : await write(options, made, quarantine.lastRerun);
+      if (entry !== undefined) quarantine = { ...quarantine, lastRerun: entry };
       tally.add(part, made, entry);
     } catch (error) {
       if (!(error instanceof SluiceError) || error.code !== 'REPLAY_OVERTAKEN') throw error;
@@ -128,11 +128,11 @@ async function replayParts(options: Options): Promise<Replayed> {
 
 /** Objects of entries before number `end`, and what all replays until now have taken of them. */
 async function readQuarantine({ reader, table }: Options, end: number): Promise<Quarantine> {
-  const { objects, taken, lastReplay } = await quarantineOf(() => reader.entries(table.name));
+  const { objects, taken, lastRerun } = await quarantineOf(() => reader.entries(table.name));
   return {
     objects: objects.filter(({ entry }) => entry < end),
     taken: new Map([...taken].map(([key, ranges]) => [key, inOrder(ranges)])),
-    lastReplay,
+    lastRerun,
   };
 }
 

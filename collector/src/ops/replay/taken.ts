@@ -26,19 +26,19 @@ export interface Quarantine {
   /** By the key of the object, whatever order the replays were in. */
   readonly taken: ReadonlyMap<string, readonly ReplayedRange[]>;
   /** -1 for none. */
-  readonly lastReplay: number;
+  readonly lastRerun: number;
 }
 
 export async function quarantineOf(entries: () => AsyncIterable<LedgerEntry>): Promise<Quarantine> {
   const standing = await StandingObjects.of(entries());
   const objects: QuarantineObject[] = [];
   const taken = new Map<string, ReplayedRange[]>();
-  let lastReplay = -1;
+  let lastRerun = -1;
   for await (const entry of entries()) {
     if (entry.kind === 'replay')
       for (const { finalKey, ranges } of entry.replayed)
         taken.set(finalKey, [...(taken.get(finalKey) ?? []), ...ranges]);
-    if (entry.kind === 'replay' || entry.kind === 'swap') lastReplay = entry.sequence;
+    if (entry.kind === 'replay' || entry.kind === 'swap') lastRerun = entry.sequence;
     if (!isWindow(entry)) continue;
     const { ranges, sequence } = entry;
     for (const output of standing.made(entry))
@@ -50,7 +50,7 @@ export async function quarantineOf(entries: () => AsyncIterable<LedgerEntry>): P
           at: standing.keyNow(output.finalKey),
         });
   }
-  return { objects, taken, lastReplay };
+  return { objects, taken, lastRerun };
 }
 
 /** Whether a replay has taken what stands there. Ranges must be in ascending order: `inOrder`. */

@@ -94,7 +94,7 @@ export async function auditTable(table: TableConfig, options: AuditOptions): Pro
   const fills: string[] = [];
   const quarantine = seenOutput(audit, 'quarantine').definition;
   // Where nothing was ever run again, every entry stands as it is.
-  const again = fold.lastReplay < 0 ? nothing() : reader.entries(table.name, fold.nextSequence);
+  const again = fold.lastRerun < 0 ? nothing() : reader.entries(table.name, fold.nextSequence);
   const standing = await StandingObjects.of(again);
   const swaps = new SwapAudit(audit, { stored, standing });
   const replays = new ReplayAudit();

@@ -1,7 +1,8 @@
 // `verify --kafka`: where each table stands beside Kafka's own logs. The collector never reaches into the
 // site: a running one asks its agents, and this asks that one over its HTTP port. The ledgers are read first
 // and Kafka is asked afterwards, so that no table can seem to be ahead because it went on meanwhile.
-import { messageOf, SluiceError } from '@sluice/shared/errors.ts';
+import { SluiceError } from '@sluice/shared/errors.ts';
+import { whyFetchFailed } from '@sluice/shared/fetch-failure.ts';
 import { partitionName } from '@sluice/shared/position.ts';
 import { z } from 'zod';
 import type { PartitionLog, TableConfig } from '../../contracts.ts';
@@ -69,7 +70,7 @@ export async function askCollector(base: string): Promise<KafkaAnswers> {
     if (!reply.ok) throw new Error(`it answers ${reply.status}`);
     body = await reply.json();
   } catch (error) {
-    throw refused(messageOf(error), error);
+    throw refused(`${url}: ${whyFetchFailed(error)}`, error);
   }
   const parsed = kafkaDocument.safeParse(body);
   if (!parsed.success) throw refused('it answers something else: is it a collector of this version?');

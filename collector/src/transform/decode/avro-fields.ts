@@ -1,14 +1,15 @@
 // The fields of an Avro schema as columns, each of the type that its decoded values convert to exactly.
 // Inside other values decimals and bytes are text, as nested columns read them. Pure.
-import { type NestedType, scalar } from '../../nested-type.ts';
 import { type AvroSchema, fullName, parseAvro } from './avro.ts';
 import {
+  columnsOfFields,
   eitherFields,
-  type FieldBudget,
+  NamedTypes,
   type SchemaField,
-  structOfFields,
-  TYPED_FIELDS_MAX,
-  TYPED_LEVELS_MAX,
+  type SizedField,
+  type SizedType,
+  sizedScalar,
+  sizedStruct,
 } from './schema-fields.ts';
 
 type Members = Readonly<Record<string, unknown>>;
@@ -21,58 +22,69 @@ interface Named {
 interface Scope {
   readonly names: ReadonlyMap<string, Named>;
   readonly namespace: string;
-  /** Names around this place: one that stands again has no end. */
-  readonly around: readonly string[];
-  readonly depth: number;
-  readonly budget: FieldBudget;
+  readonly types: NamedTypes;
+  /** Of a value that stands in another. */
+  readonly isInside: boolean;
 }
 
 /** None where values are no records. SCHEMA_INVALID. */
 export function avroFields(schema: string, references: readonly string[] = []): readonly SchemaField[] {
   const names = new Map<string, Named>();
-  for (const text of [...references, schema]) collect(parseAvro(text), '', names);
-  return fieldsOf(parseAvro(schema), { names, namespace: '', around: [], depth: 0, budget: { left: 0 } });
+  const all = parseAvro([...references, schema]);
+  for (const one of all) collect(one, '', names);
+  return fieldsOf(all.at(-1) ?? 'null', { names, namespace: '', types: new NamedTypes(), isInside: false });
 }
 
 /** Of a record, or of all records that a union may be. */
 function fieldsOf(schema: AvroSchema, scope: Scope): readonly SchemaField[] {
-  if (Array.isArray(schema))
-    return eitherFields((schema as readonly AvroSchema[]).map((branch) => fieldsOf(branch, scope)));
-  const found = resolved(schema, scope);
-  if (found?.schema['type'] !== 'record' && found?.schema['type'] !== 'error') return [];
-  return recordFields(found.schema, found.scope);
+  const branches = Array.isArray(schema) ? (schema as readonly AvroSchema[]).flat(UNIONS_MAX) : [schema];
+  const records = new Map<Members, Found>();
+  for (const branch of branches) {
+    const found = resolved(branch as AvroSchema, scope);
+    if (isRecord(found)) records.set(found.schema, found);
+  }
+  const all = [...records.values()].map((found) =>
+    scope.types.within(found.name, () => columnsOfFields(recordFields(found))),
+  );
+  return all.length === 1 ? (all[0] ?? []) : eitherFields(all);
 }
 
-function recordFields({ fields }: Members, { depth, ...scope }: Scope): SchemaField[] {
-  return (fields as readonly { readonly name: string; readonly type: AvroSchema }[]).map(({ name, type }) => {
-    const budget = depth === 0 ? { left: TYPED_FIELDS_MAX } : scope.budget;
-    const typed = --budget.left < 0 ? undefined : typeOf(type, { ...scope, budget, depth: depth + 1 });
-    return { name, type: typed };
-  });
+/** Unions in unions, which no registry takes. */
+const UNIONS_MAX = 8;
+
+interface Found {
+  readonly schema: Members;
+  /** As it sees other names. */
+  readonly scope: Scope;
+  /** Empty where it has none; every record has one. */
+  readonly name: string;
 }
 
-/** A schema by its definition, with the names that it sees; undefined for a name that stands around it. */
-function resolved(
-  schema: AvroSchema,
-  scope: Scope,
-): { readonly schema: Members; readonly scope: Scope } | undefined {
+const isRecord = (found: Found | undefined): found is Found =>
+  found?.schema['type'] === 'record' || found?.schema['type'] === 'error';
+
+function recordFields({ schema, scope }: Found): SizedField[] {
+  const fields = schema['fields'] as readonly { readonly name: string; readonly type: AvroSchema }[];
+  return fields.map(({ name, type }) => ({ name, type: typeOf(type, scope) }));
+}
+
+/** A schema by its definition; undefined for a name that nothing has. */
+function resolved(schema: AvroSchema, scope: Scope): Found | undefined {
   if (typeof schema === 'object' && !Array.isArray(schema)) {
     const { type, name } = schema as Members;
     if (typeof type === 'object') return resolved(type as AvroSchema, scope);
     if (typeof name === 'string') return defined(nameOf(schema as Members, scope.namespace), scope);
-    if (DEFINED.has(String(type))) return { schema: schema as Members, scope };
+    if (DEFINED.has(String(type))) return { schema: schema as Members, scope, name: '' };
   }
   const name = typeof schema === 'string' ? schema : String((schema as Members)['type']);
-  if (DEFINED.has(name)) return { schema: { type: name }, scope };
+  if (DEFINED.has(name)) return { schema: { type: name }, scope, name: '' };
   return defined(name.includes('.') ? name : fullName(name, scope.namespace), scope, name);
 }
 
 function defined(full: string, scope: Scope, short = full) {
   const name = scope.names.has(full) ? full : short;
   const found = scope.names.get(name);
-  if (found === undefined || scope.around.includes(name)) return undefined;
-  const { schema, namespace } = found;
-  return { schema, scope: { ...scope, namespace, around: [...scope.around, name] } };
+  return found && { schema: found.schema, scope: { ...scope, namespace: found.namespace }, name };
 }
 
 /** Types that have no name of their own. */
@@ -114,32 +126,33 @@ function collect(schema: AvroSchema, namespace: string, names: Map<string, Named
     for (const field of fields) collect((field as { type: AvroSchema }).type, inner, names);
 }
 
-function typeOf(schema: AvroSchema, scope: Scope): NestedType | undefined {
-  if (scope.depth > TYPED_LEVELS_MAX) return undefined;
+function typeOf(schema: AvroSchema, scope: Scope): SizedType | undefined {
   if (Array.isArray(schema)) {
     const branches = (schema as readonly AvroSchema[]).filter((branch) => branch !== 'null');
     if (branches.length < 2) return branches[0] === undefined ? undefined : typeOf(branches[0], scope);
     const types = branches.map((branch) => typeOf(branch, scope));
-    return types.every((type) => type?.kind === 'scalar') ? scalar('string') : undefined;
+    return types.every((type) => type?.type.kind === 'scalar') ? sizedScalar('string') : undefined;
   }
   const found = resolved(schema, scope);
   if (found === undefined) return undefined;
-  const inner = { ...found.scope, depth: found.scope.depth + 1 };
+  const inner = { ...found.scope, isInside: true };
   const { type, items, values } = found.schema;
   switch (type) {
     case 'record':
     case 'error':
-      return structOfFields(recordFields(found.schema, found.scope));
+      return scope.types.of(found.name, () => sizedStruct(recordFields({ ...found, scope: inner })));
     case 'array': {
       const element = typeOf(items as AvroSchema, inner);
-      return element && { kind: 'array', element };
+      return (
+        element && { ...element, type: { kind: 'array', element: element.type }, levels: element.levels + 1 }
+      );
     }
     case 'map': {
       const value = typeOf(values as AvroSchema, inner);
-      return value && { kind: 'map', value };
+      return value && { ...value, type: { kind: 'map', value: value.type }, levels: value.levels + 1 };
     }
     default:
-      return scalarType(found.schema, found.scope.depth > 1);
+      return scalarType(found.schema, scope.isInside);
   }
 }
 
@@ -162,15 +175,15 @@ function scalarType({ type, logicalType, precision, scale = 0, size }: Members, 
     // Registries take what the specification does not: such a type no table would ever get rid of.
     const fits =
       isWhole(precision) && isWhole(scale) && precision > 0 && precision <= 38 && scale <= precision;
-    return scalar(fits && !isInside ? `decimal(${precision},${scale})` : 'string');
+    return sizedScalar(fits && !isInside ? `decimal(${precision},${scale})` : 'string');
   }
-  if (isBytes) return scalar(isInside || (logicalType === 'uuid' && size === 16) ? 'string' : 'binary');
-  if (type === 'int' && logicalType === 'date') return scalar('date');
-  if (type === 'int' && logicalType === 'time-millis') return scalar('string');
+  if (isBytes) return sizedScalar(isInside || (logicalType === 'uuid' && size === 16) ? 'string' : 'binary');
+  if (type === 'int' && logicalType === 'date') return sizedScalar('date');
+  if (type === 'int' && logicalType === 'time-millis') return sizedScalar('string');
   if (type === 'long' && typeof logicalType === 'string' && LONG_TIMES.test(logicalType))
-    return scalar(/^timestamp-(millis|micros)$/.test(logicalType) ? 'timestamp' : 'string');
+    return sizedScalar(/^timestamp-(millis|micros)$/.test(logicalType) ? 'timestamp' : 'string');
   const name = SCALARS[String(type)];
-  return name === undefined ? undefined : scalar(name);
+  return name === undefined ? undefined : sizedScalar(name);
 }
 
 /** Of these only points in time no finer than a column's become timestamps; the others are texts. */

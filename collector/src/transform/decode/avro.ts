@@ -1,10 +1,11 @@
 // An Avro schema becomes a function from a binary value to JSON text: the same way into SQL as JSON's, and
 // exact (decision 0011). A union gives the value of its branch and not the branch's name; bytes are base64;
 // NaN and infinities, which JSON has not, are strings.
-import { messageOf, SluiceError } from '@sluice/shared/errors.ts';
+import { assert, messageOf, SluiceError } from '@sluice/shared/errors.ts';
 import { type Decode, logicalDecoder } from './avro-logical.ts';
 import { AvroReader } from './avro-reader.ts';
 import { base64Text, floatText } from './json-text.ts';
+import { SCHEMA_FIELDS_MAX } from './schema-fields.ts';
 import type { DecodeValue } from './value-reader.ts';
 
 type Schema = string | readonly Schema[] | { readonly type: Schema; readonly [key: string]: unknown };
@@ -13,8 +14,9 @@ export type AvroSchema = Schema;
 /** `references` are schemas that this one names, each after those that it names. SCHEMA_INVALID. */
 export function avroDecoder(schema: string, references: readonly string[] = []): DecodeValue {
   const names = new Map<string, { decode?: Decode }>();
-  for (const text of references) compile(parseAvro(text), { names, namespace: '', path: '' });
-  const decode = compile(parseAvro(schema), { names, namespace: '', path: '' });
+  const all = parseAvro([...references, schema]);
+  const decode = all.map((one) => compile(one, { names, namespace: '', path: '' })).at(-1);
+  assert(decode !== undefined, 'a schema was left out');
   return (value, at) => {
     const reader = new AvroReader(value, at);
     const text = decode(reader);
@@ -23,8 +25,32 @@ export function avroDecoder(schema: string, references: readonly string[] = []):
   };
 }
 
+/** Lists and objects of a schema's JSON that stand in each other. */
+const LEVELS_MAX = 500;
+
+/** A schema behind those that it names. SCHEMA_INVALID where they are beyond what is read. */
+export function parseAvro(texts: readonly string[]): readonly Schema[] {
+  const all = texts.map(parsed);
+  assertBounded(all);
+  return all;
+}
+
+/** Without recursion: whatever follows may use it. */
+function assertBounded(schemas: readonly Schema[]): void {
+  let fields = 0;
+  const left: { readonly value: unknown; readonly level: number }[] = [{ value: schemas, level: 0 }];
+  for (let one = left.pop(); one !== undefined; one = left.pop()) {
+    const { value, level } = one;
+    if (typeof value !== 'object' || value === null) continue;
+    if (level > LEVELS_MAX) throw invalid(`it has more than ${LEVELS_MAX} levels`);
+    if ('fields' in value && Array.isArray(value.fields)) fields += value.fields.length;
+    if (fields > SCHEMA_FIELDS_MAX) throw invalid(`it has more than ${SCHEMA_FIELDS_MAX} fields`);
+    for (const inner of Object.values(value)) left.push({ value: inner, level: level + 1 });
+  }
+}
+
 /** SCHEMA_INVALID. */
-export function parseAvro(text: string): Schema {
+function parsed(text: string): Schema {
   try {
     return JSON.parse(text) as Schema;
   } catch (error) {
@@ -109,8 +135,9 @@ function define(
 
 function record({ fields }: Readonly<Record<string, unknown>>, scope: Scope): Decode {
   if (!Array.isArray(fields)) throw invalid('a record has no fields');
-  const parts = (fields as readonly { name?: unknown; type: Schema }[]).map(({ name, type }, i) => {
-    if (typeof name !== 'string') throw invalid('a field has no name');
+  const parts = (fields as readonly ({ name?: unknown; type: Schema } | null)[]).map((field, i) => {
+    const { name, type } = field ?? {};
+    if (typeof name !== 'string' || type === undefined) throw invalid('a field has no name, or no type');
     const path = scope.path === '' ? name : `${scope.path}.${name}`;
     const key = `${i === 0 ? '' : ','}${JSON.stringify(name)}:`;
     return { path, key, decode: compile(type, { ...scope, path }) };

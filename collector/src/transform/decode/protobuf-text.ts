@@ -13,6 +13,7 @@ import {
   type ScalarName,
   type ValueShape,
 } from './protobuf-shape.ts';
+import { SCHEMA_FIELDS_MAX } from './schema-fields.ts';
 
 export interface ProtoFile {
   readonly name: string;
@@ -44,12 +45,14 @@ const KNOWN_TEXTS = [
 
 /** `files` are the schema and, before it in any order, what it imports. SCHEMA_INVALID. */
 export function textSchema(files: readonly ProtoFile[]): TextSchema {
+  assertBounded(files);
   try {
     const root = new protobuf.Root();
-    for (const file of files) parseInto(root, file);
+    const [last] = files.map((file) => parseInto(root, file)).slice(-1);
+    // Beside others in one root a file's own could not be told.
+    const own = files.length === 1 ? messagesAt(last) : ownMessages(files.at(-1));
     addKnown(root);
     root.resolveAll();
-    const own = ownMessages(files.at(-1));
     const shapes = new Shapes();
     return {
       own,
@@ -63,6 +66,21 @@ export function textSchema(files: readonly ProtoFile[]): TextSchema {
     if (error instanceof SluiceError) throw error;
     throw invalid(messageOf(error));
   }
+}
+
+/** Each field has one, and each name of an enum; a comment may stand between. */
+const NUMBERS = /=\s*[-+\d/]/g;
+const RESERVED = /\breserved\b[^;]*/g;
+
+/** Before any is parsed: the parser's time grows by the square of what stands in a message. */
+function assertBounded(files: readonly ProtoFile[]): void {
+  let count = 0;
+  for (const { text } of files) {
+    count += text.match(NUMBERS)?.length ?? 0;
+    for (const [reserved] of text.matchAll(RESERVED)) count += reserved.split(',').length;
+  }
+  if (count > SCHEMA_FIELDS_MAX)
+    throw invalid(`it has more than ${SCHEMA_FIELDS_MAX} fields, names of enums and reserved numbers`);
 }
 
 const invalid = (message: string) => new SluiceError('SCHEMA_INVALID', `the protobuf schema: ${message}`);
@@ -97,8 +115,11 @@ function addKnown(root: protobuf.Root): void {
 
 function ownMessages(file: ProtoFile | undefined): OwnMessage[] {
   if (file === undefined) return [];
-  const parsed = parseInto(new protobuf.Root(), file);
-  const holder = parsed.package === undefined ? parsed.root : parsed.root.lookup(parsed.package);
+  return messagesAt(parseInto(new protobuf.Root(), file));
+}
+
+function messagesAt(parsed: protobuf.IParserResult | undefined): OwnMessage[] {
+  const holder = parsed?.package === undefined ? parsed?.root : parsed.root.lookup(parsed.package);
   return holder instanceof protobuf.Namespace ? messagesIn(holder) : [];
 }
 

@@ -26,7 +26,7 @@ interface FieldCodec {
   add(reader: ProtobufReader, wire: number, held: Held): Held;
   /** JSON, or undefined where nothing is written. */
   write(reader: ProtobufReader, held: Held): string | undefined;
-  /** Places of the other fields of its oneof. */
+  /** Places of all fields of its oneof, its own among them. */
   readonly rivals: readonly number[];
 }
 
@@ -65,9 +65,10 @@ function scan({ fields, places }: MessageCodec, reader: ProtobufReader, held: He
       continue;
     }
     reader.path.push(field.name);
-    held[place] = field.add(reader, tag % 8, held[place]);
+    const added = field.add(reader, tag % 8, held[place]);
     reader.spend(field.rivals.length >> 4);
     for (const rival of field.rivals) held[rival] = undefined;
+    held[place] = added;
     reader.path.pop();
   }
 }
@@ -80,8 +81,13 @@ class Codecs {
     return () => {
       const before = this.#made.get(shape.name);
       if (before !== undefined) return before;
-      const fields = shape.fields.map((field) => this.#field(field, shape));
-      const places = new Map(shape.fields.map(({ number }, i) => [number, i]));
+      const { fields: shapes } = shape;
+      const oneofs = Map.groupBy(shapes.keys(), (place) => shapes[place]?.oneof);
+      const fields = shapes.map((field) => {
+        const rivals = field.oneof === undefined ? [] : (oneofs.get(field.oneof) ?? []);
+        return this.#field(field, rivals);
+      });
+      const places = new Map(shapes.map(({ number }, i) => [number, i]));
       const known = wellKnown(shape.name);
       const made = {
         fields,
@@ -93,11 +99,8 @@ class Codecs {
     };
   }
 
-  #field(field: FieldShape, { fields }: MessageShape): FieldCodec {
-    const { name, oneof } = field;
-    const rivals = fields.flatMap((other, i) =>
-      oneof !== undefined && other !== field && other.oneof === oneof ? [i] : [],
-    );
+  #field(field: FieldShape, rivals: readonly number[] = []): FieldCodec {
+    const { name } = field;
     return { name, key: `${JSON.stringify(name)}:`, rivals, ...this.#value(field) };
   }
 
@@ -115,10 +118,9 @@ class Codecs {
   /** Key and value of a map, both of which may be left out. */
   #entry(key: ScalarName, value: ValueShape): MessageCodec {
     const one = { holds: 'one', presence: 'implicit' } as const;
-    const entry = { name: '', fields: [] };
     const fields = [
-      this.#field({ ...one, name: 'key', number: 1, value: { kind: 'scalar', scalar: key } }, entry),
-      this.#field({ ...one, name: 'value', number: 2, value }, entry),
+      this.#field({ ...one, name: 'key', number: 1, value: { kind: 'scalar', scalar: key } }),
+      this.#field({ ...one, name: 'value', number: 2, value }),
     ];
     const places = new Map([
       [1, 0],

@@ -1,5 +1,5 @@
 // Schemas that values name by an id: compiled once, kept for the process, bounded. A value whose schema is
-// not here yet says so by SchemaWanted, and its batch is read again when the schema came.
+// not here yet says so by SchemaWanted, and its batch is read again when all came that it names.
 import { inflateSync } from 'node:zlib';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { FoundSchema, SchemaPlace, SchemaWant } from '../../contracts.ts';
@@ -18,16 +18,11 @@ const SCHEMAS_MAX = 1_000;
  * one that made room while it is needed would be asked for without end.
  */
 export const WINDOW_SCHEMAS_MAX = 1_000;
+/** Text of the schemas that are kept, and of those that one window names: compiled it is many times that. */
+export const SCHEMA_BYTES_MAX = 32 * 2 ** 20;
 const INFLATED_BYTES_MAX = 16 * 2 ** 20;
 
-export class SchemaWanted extends Error {
-  readonly want: SchemaWant;
-
-  constructor(want: SchemaWant) {
-    super(`schema ${want.id} of ${want.topic}`);
-    this.want = want;
-  }
-}
+export class SchemaWanted extends Error {}
 
 export type Known =
   | ({ readonly type: 'AVRO'; readonly decode: DecodeValue } & Typed)
@@ -35,20 +30,35 @@ export type Known =
   | 'SCHEMA_UNKNOWN'
   | 'SCHEMA_UNUSABLE';
 
+interface Kept {
+  readonly known: Known;
+  /** Of its text, and of all that it names. */
+  readonly bytes: number;
+}
+
 /** Of a whole process: what a registry has once said of an id never changes. */
 export class SchemaShelf {
-  readonly #known = new Map<string, Known>();
+  readonly #kept = new Map<string, Kept>();
+  #bytes = 0;
 
-  get(want: SchemaWant): Known | undefined {
-    return this.#known.get(keyOf(want));
+  get(want: SchemaWant): Kept | undefined {
+    return this.#kept.get(keyOf(want));
   }
 
-  put(want: SchemaWant, found: FoundSchema): Known {
-    const first = this.#known.keys().next().value;
-    if (this.#known.size >= SCHEMAS_MAX && first !== undefined) this.#known.delete(first);
-    const known = compiled(found, want.framing);
-    this.#known.set(keyOf(want), known);
-    return known;
+  put(want: SchemaWant, found: FoundSchema): Kept {
+    const bytes = [found.schema, ...found.references].reduce((sum, { length }) => sum + length, 0);
+    this.#drop(keyOf(want));
+    for (const key of this.#kept.keys())
+      if (this.#kept.size >= SCHEMAS_MAX || this.#bytes + bytes > SCHEMA_BYTES_MAX) this.#drop(key);
+    const kept = { known: compiled(found, want.framing), bytes };
+    this.#kept.set(keyOf(want), kept);
+    this.#bytes += bytes;
+    return kept;
+  }
+
+  #drop(key: string): void {
+    this.#bytes -= this.#kept.get(key)?.bytes ?? 0;
+    this.#kept.delete(key);
   }
 }
 
@@ -113,7 +123,10 @@ export class WindowSchemas {
   readonly #ask: AskSchema;
   /** What was asked for here, or taken from the shelf. */
   readonly #held = new Map<string, Known>();
+  #heldBytes = 0;
   readonly #seen = new Set<Typed>();
+  /** While values are looked through for the schemas that they name: those that are not here. */
+  #wants: Map<string, SchemaWant> | undefined;
   /** Whose values are read now. */
   from: SchemaPlace = { topic: '', topicId: '' };
 
@@ -126,20 +139,50 @@ export class WindowSchemas {
   get(framing: SchemaWant['framing'], id: string): Known | 'SCHEMAS_MANY' {
     const { topic, topicId } = this.from;
     const want = { framing, id, topic, topicId };
-    const key = keyOf(want);
-    const held = this.#held.get(key);
+    const here = this.#here(want);
+    if (this.#wants === undefined) {
+      if (here !== undefined) return here;
+      throw new SchemaWanted(`schema ${id} of ${topic}`);
+    }
+    if (here === undefined) this.#wants.set(keyOf(want), want);
+    return 'SCHEMA_UNKNOWN';
+  }
+
+  #here(want: SchemaWant): Known | 'SCHEMAS_MANY' | undefined {
+    const held = this.#held.get(keyOf(want));
     if (held !== undefined) return held;
-    if (this.#held.size >= WINDOW_SCHEMAS_MAX) return 'SCHEMAS_MANY';
-    const known = this.#shelf.get(want);
-    if (known === undefined) throw new SchemaWanted(want);
-    this.#held.set(key, known);
-    return known;
+    const count = this.#held.size + (this.#wants?.size ?? 0);
+    if (count >= WINDOW_SCHEMAS_MAX || this.#heldBytes >= SCHEMA_BYTES_MAX) return 'SCHEMAS_MANY';
+    const kept = this.#shelf.get(want);
+    if (kept !== undefined) this.#hold(want, kept);
+    return kept?.known;
+  }
+
+  #hold(want: SchemaWant, { known, bytes }: Kept): void {
+    this.#held.set(keyOf(want), known);
+    this.#heldBytes += bytes;
   }
 
   async fetch(want: SchemaWant): Promise<void> {
     const found = await this.#ask(want);
-    this.#held.set(keyOf(want), found === undefined ? 'SCHEMA_UNKNOWN' : this.#shelf.put(want, found));
+    this.#hold(
+      want,
+      found === undefined ? { known: 'SCHEMA_UNKNOWN', bytes: 0 } : this.#shelf.put(want, found),
+    );
   }
+
+  /** Those that are not here of all that `look` gets, to which no value has a schema meanwhile. */
+  async fetchAll(look: () => void): Promise<void> {
+    const wants = new Map<string, SchemaWant>();
+    this.#wants = wants;
+    try {
+      look();
+    } finally {
+      this.#wants = undefined;
+    }
+    for (const want of wants.values()) if (this.#heldBytes < SCHEMA_BYTES_MAX) await this.fetch(want);
+  }
+
   /** A value of the window is of this schema, or message. */
   saw(typed: Typed): void {
     this.#seen.add(typed);
@@ -147,6 +190,6 @@ export class WindowSchemas {
 
   /** Of all that values were of, in the order in which they came. */
   fields(): readonly SchemaField[] {
-    return eitherFields([...this.#seen].map((typed) => typed.fields()));
+    return eitherFields(this.#seen.values().map((typed) => typed.fields()));
   }
 }

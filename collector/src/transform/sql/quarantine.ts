@@ -107,7 +107,7 @@ const REASONS: Readonly<Record<string, string>> = {
   FRAME_INVALID: 'the value has no frame of a schema registry in front',
   SCHEMA_UNKNOWN: 'the schema registry has no schema of the id that the value names',
   SCHEMA_UNUSABLE: 'the schema that the value names is none that can be read here',
-  SCHEMAS_MANY: 'the values of its window name more schemas than are asked for: 1,000',
+  SCHEMAS_MANY: 'the values of its window name more schemas, or longer ones, than one window may',
   MESSAGE_OTHER: 'the value is another message than the table reads',
   VALUE_UNDECODABLE: 'the value does not follow its schema',
   TEXT_NO_MATCH: 'the line does not match the pattern',
