@@ -279,6 +279,32 @@ test('a topic that is put back goes on where its ledger stands', async () => {
   assert.deepEqual(writer.log, ['returns-0 [0, 4)', 'returns-0 [4, 20)']);
 });
 
+test('a table whose topics change again and again is listened to by no more than at the first change', async () => {
+  const parts = await running();
+  const { table, writer } = parts;
+  const listening = { lane: 0, writer: 0 };
+  const { onChange } = table.lane;
+  const { onStateMoved } = writer;
+  table.lane.onChange = (listener) => {
+    listening.lane++;
+    onChange(listener);
+  };
+  writer.onStateMoved = (listener) => {
+    listening.writer++;
+    onStateMoved(listener);
+  };
+  for (let i = 0; i < 5; i++) {
+    assert.equal(await reconfigured(parts, ['orders']), undefined);
+    await reconfigured(parts, TOPICS);
+  }
+  assert.deepEqual(listening, { lane: 1, writer: 1 });
+  writer.before = () => new Promise(() => {});
+  parts.send('orders', 0, 4);
+  const gone = reconfigured(parts, ['orders']);
+  writer.enter('parked', 'STORE_DENIED');
+  assert.equal(await gone, 'STORE_DENIED', 'and is still heard');
+});
+
 test('a table that is taken out lets go of all of its topics', async () => {
   const { sequencer, send, link, table, writer } = await running();
   send('orders', 0, 10);
