@@ -52,6 +52,8 @@ export interface TableChanges {
 export interface TableChangeOptions {
   readonly tables: SequencedTable[];
   readonly partitions: Map<string, PartitionState>;
+  /** What each stream has declared last and not revoked, by partition key. */
+  readonly wantedBy: ReadonlyMap<AgentLink, Map<string, DeclaredPartition>>;
   /** Declared, and not open yet, by stream. */
   readonly waiting: Map<AgentLink, readonly DeclaredPartition[]>;
   readonly clock: Clock;
@@ -66,7 +68,7 @@ export interface TableChangeOptions {
 }
 
 export function createTableChanges(options: TableChangeOptions): TableChanges {
-  const { tables, partitions, waiting, clock, tablesOf, readersOf } = options;
+  const { tables, partitions, wantedBy, waiting, clock, tablesOf, readersOf } = options;
   const statesOf = (topic: string) => [...partitions.values()].filter(({ id }) => id.topic === topic);
   /** Who waits for what a table has. */
   const looksAt = new WeakMap<SequencedTable, Set<() => void>>();
@@ -116,7 +118,11 @@ export function createTableChanges(options: TableChangeOptions): TableChanges {
       return;
     }
     // Nobody is told of a commit that no ledger holds.
-    for (const [key, { id }] of partitions) if (id.topic === topic) partitions.delete(key);
+    for (const [key, { id }] of partitions) {
+      if (id.topic !== topic) continue;
+      partitions.delete(key);
+      for (const wanted of wantedBy.values()) wanted.delete(key);
+    }
     options.review();
   }
 
