@@ -146,7 +146,10 @@ export interface Spool {
   status(): SpoolStatus;
   /** Called whenever fullness of a topic or of the whole spool changes. */
   onPressure(listener: (pressure: SpoolPressure) => void): void;
-  /** Called when a file turned out to be broken: what it held is not here any more. */
+  /**
+   * Called when a file turned out to be broken, or something was asked for again while it was being dropped:
+   * what is not here any more was taken for spooled until now.
+   */
   onLoss(listener: () => void): void;
   close(): Promise<void>;
 }

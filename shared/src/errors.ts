@@ -249,7 +249,7 @@ export const ERRORS = {
   REBUILD_NO_SOURCE: {
     kind: 'reject',
     remedy:
-      'Give the topic a raw table in this lake, as docs/runbook.md has it: format bytes, provenance full, no steps. Windows whose records it holds can be rebuilt.',
+      'Give each topic that is named a raw table in this lake, of its own or of several, as docs/runbook.md has it: format bytes, provenance full, no steps. Windows whose records they hold can be rebuilt.',
   },
   REBUILD_SOURCE_INCOMPLETE: {
     kind: 'reject',

@@ -1,19 +1,22 @@
 // A place where collectors run, one after the other: each starts with nothing but the lake. The collector is
 // the product's own, on doubles for the link's door, DuckDB, S3 and Glue.
-import { createCollector } from '@sluice/collector/collector.ts';
+import { type Collector, createCollector } from '@sluice/collector/collector.ts';
 import { type CollectorConfig, collectorSchema } from '@sluice/collector/config.ts';
 import type { TableConfig } from '@sluice/collector/contracts.ts';
 import { createEvents } from '@sluice/collector/events.ts';
 import { describeError } from '@sluice/shared/errors.ts';
-import type { OracleTable } from '../support/lake-oracle.ts';
+import { type OracleTable, readsHistory } from '../support/oracle-table.ts';
 import { simCatalog } from './catalog.ts';
 import { createEventLog, createNoMetrics } from './event-log.ts';
 import { SimProcess } from './process.ts';
 import { simObjectStore } from './store.ts';
 import { simTransformer } from './transformer.ts';
+import { versionOf } from './united-topics.ts';
 import type { World } from './world.ts';
 
 const DRAIN_MS = 20_000;
+/** A config that was refused is sent again. */
+const AGAIN_MS = 5_000;
 
 export class CollectorHost {
   readonly id: string;
@@ -21,6 +24,7 @@ export class CollectorHost {
   readonly #world: World;
   #starts = 0;
   #drain: ((reason: string, graceMs: number) => Promise<void>) | undefined;
+  #readAgain: (() => void) | undefined;
 
   constructor(world: World, id: string) {
     this.#world = world;
@@ -47,6 +51,11 @@ export class CollectorHost {
       openDoor: world.link.doorOf(process),
     });
     this.#drain = (reason, graceMs) => collector.drain(reason, graceMs);
+    let turn = Promise.resolve();
+    const take = () => takeConfig(world, process, collector);
+    this.#readAgain = () => {
+      turn = turn.then(take);
+    };
     this.describe = () => {
       for (const { lane, writer } of collector.facts().tables)
         process.say(`${JSON.stringify(lane)} ${JSON.stringify(writer)}`);
@@ -58,6 +67,11 @@ export class CollectorHost {
 
   /** Where it stands, into the trace. */
   describe: () => void = () => {};
+
+  /** As SIGHUP has it; whoever does not run reads the newest file when it starts. */
+  readAgain(): void {
+    if (this.process?.alive === true) this.process.after(0, () => this.#readAgain?.());
+  }
 
   /** As a deployment replaces it. */
   async drain(): Promise<void> {
@@ -77,12 +91,31 @@ export class CollectorHost {
   crash(why: string): void {
     this.process?.crash(why);
     this.#drain = undefined;
+    this.#readAgain = undefined;
+  }
+}
+
+/** The config as it is now, until it is taken. */
+async function takeConfig(world: World, process: SimProcess, collector: Collector): Promise<void> {
+  while (process.alive) {
+    try {
+      const { added, changed, removed } = await collector.reconfigure(collectorConfig(world));
+      process.say(`has taken the config: ${added} tables came, ${changed} changed, ${removed} went`);
+      collector.retryNow();
+      return;
+    } catch (error) {
+      world.trace.count('config refused');
+      process.say(`has refused the config: ${describeError(error)}`);
+    }
+    await process.clock.sleep(AGAIN_MS);
   }
 }
 
 function collectorConfig(world: World): CollectorConfig {
   const { profile } = world;
-  const tables = world.tables.filter(({ isAdded }) => world.isTableAdded || isAdded !== true);
+  const tables = world.tables.filter(
+    ({ isAdded, named }) => (world.isTableAdded || isAdded !== true) && named?.now().length !== 0,
+  );
   const tls = { ca: 'ca', cert: 'cert', key: 'key' };
   const agents = Array.from({ length: profile.agents }, (_, i) => ({
     id: `agent-${i + 1}`,
@@ -109,12 +142,14 @@ function collectorConfig(world: World): CollectorConfig {
   };
 }
 
-function topicsOf({ topic, others = [] }: OracleTable) {
+function topicsOf({ topic, others = [], named }: OracleTable) {
+  if (named !== undefined) return { topics: named.now() };
   return others.length === 0 ? { topic } : { topics: [topic, ...others] };
 }
 
 function tableConfig({ profile }: World, table: OracleTable): TableConfig {
-  const { name, mayStepAside, isAdded } = table;
+  const { name, mayStepAside, named } = table;
+  const isLater = readsHistory(table);
   return {
     name,
     ...topicsOf(table),
@@ -126,12 +161,12 @@ function tableConfig({ profile }: World, table: OracleTable): TableConfig {
     output: { kind: 'json', compression: 'none' },
     provenance: 'position',
     quarantineRaw: 'keep',
-    startAt: isAdded === true ? undefined : 'earliest',
-    backfill: isAdded === true ? 'earliest' : undefined,
+    startAt: isLater ? undefined : 'earliest',
+    backfill: isLater ? 'earliest' : undefined,
     whenParked: mayStepAside === true ? 'detach' : 'hold',
     windowLengthMs: profile.windowLengthMs,
     windowBytesMax: profile.windowBytesMax,
     location: name,
-    configVersion: 'sim',
+    configVersion: named === undefined ? 'sim' : versionOf(named.now()),
   };
 }

@@ -130,6 +130,13 @@ export class SimDisk implements SpoolDisk {
         check('append');
         file.rows.delete(rowKey(id, startOffset));
       },
+      removeCut({ topicId, partition }, { offset, leaderEpoch }) {
+        check('append');
+        for (const [key, row] of file.rows) {
+          const isOfIt = row.topicId === topicId && row.partition === partition;
+          if (isOfIt && row.nextOffset > offset && row.leaderEpoch <= leaderEpoch) file.rows.delete(key);
+        }
+      },
       writeCommitted({ topicId, partition, ...id }, prefix) {
         check('append');
         file.committed.set(partitionKey({ ...id, topicId, partition }), { topicId, partition, ...prefix });

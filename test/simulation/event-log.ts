@@ -21,6 +21,10 @@ export function createEventLog(process: SimProcess, world: World): Logger {
     if (message.startsWith('table detached')) world.trace.count('table detached');
     if (message.startsWith('table goes on')) world.trace.count('table taken back');
     if (message.startsWith('the spool is full')) world.trace.count('spool full');
+    if (message.startsWith('topic removed from a table:')) world.trace.count('topic removed');
+    if (message.startsWith('the table has opened a topic')) world.trace.count('topic taken in');
+    if (message.startsWith('table removed:')) world.trace.count('table removed');
+    if (message.startsWith('topic refused')) world.trace.count('topic refused');
     if (message.startsWith('stream handed on')) world.trace.count('stream handed on');
     if (message.startsWith('topic held')) world.trace.count('topic held');
   };

@@ -68,11 +68,21 @@ export interface Profile {
   readonly tableAddedMs: number | undefined;
   /** Where there are two topics, one more table takes both. */
   readonly unites: boolean;
+  /** Topics of that table come and go, and the table itself: mean time between two changes. */
+  readonly topicsMoveEveryMs: number | undefined;
+  /** Where they do: it is the only table of the second topic. */
+  readonly unitesAlone: boolean;
+  /** Where they do: it begins where its topics are, and wants the history of each. */
+  readonly unitedReadsHistory: boolean;
 }
 
 const FAULT_SHARE = 0.3;
 const ADDED_SHARE = 0.3;
 const UNITED_SHARE = 0.4;
+/** Of the lives in which there is such a table. */
+const MOVED_SHARE = 0.5;
+const ALONE_SHARE = 0.3;
+const HISTORY_SHARE = 0.5;
 
 export function drawProfile(chance: Chance): Profile {
   const kinds = Object.keys(FAULT_EVERY_MS) as FaultKind[];
@@ -105,5 +115,8 @@ export function drawProfile(chance: Chance): Profile {
     detaches: chance.happens(0.5),
     tableAddedMs: chance.happens(ADDED_SHARE) ? chance.between(10_000, 40_000) : undefined,
     unites: chance.happens(UNITED_SHARE),
+    topicsMoveEveryMs: chance.happens(MOVED_SHARE) ? chance.between(6_000, 25_000) : undefined,
+    unitesAlone: chance.happens(ALONE_SHARE),
+    unitedReadsHistory: chance.happens(HISTORY_SHARE),
   };
 }

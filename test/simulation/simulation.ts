@@ -12,6 +12,7 @@ import { Faults } from './faults.ts';
 import { Producers } from './producer.ts';
 import type { FaultKind, Profile } from './profile.ts';
 import type { Sabotage } from './sabotage.ts';
+import { MovingTopics } from './united-topics.ts';
 import { World } from './world.ts';
 
 export interface SimulationOptions {
@@ -73,9 +74,11 @@ async function run(world: World): Promise<SimulationResult> {
   const faults = new Faults(world, { agents, collectors });
   if (profile.tableAddedMs !== undefined)
     time.after(Math.min(profile.tableAddedMs, profile.faultPhaseMs - 1), () => addTable(world, collectors));
+  const moving = new MovingTopics(world, collectors);
   await time.run(profile.faultPhaseMs);
   producers.stop();
   faults.stop();
+  moving.stop();
   const calmMs = time.nowMs;
   world.trace.say('calm', 'the faults are over');
   const drained = await untilDrained(world);
@@ -117,8 +120,10 @@ async function untilDrained(world: World): Promise<boolean> {
   return isDrained;
 }
 
-function missing({ oracle, kafka }: World): string[] {
-  const behind = kafka.logs.flatMap((log) => {
+function missing(world: World): string[] {
+  const { oracle, kafka } = world;
+  const read = kafka.logs.filter(({ topic }) => world.isRead(topic));
+  const behind = read.flatMap((log) => {
     const last = Math.max(
       -1,
       ...[...log.produced].flatMap(([o, r]) => (r.outcome === 'committed' ? [o] : [])),

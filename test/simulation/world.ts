@@ -3,6 +3,7 @@
 import type { OffsetRange } from '@sluice/shared/offset-range.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
 import { type LakeObject, LakeOracle, type OracleTable } from '../support/lake-oracle.ts';
+import { names } from '../support/oracle-table.ts';
 import { SimBucket } from './bucket.ts';
 import { SimGlue } from './catalog.ts';
 import { Chance } from './chance.ts';
@@ -13,6 +14,7 @@ import { Network } from './network.ts';
 import { drawProfile, type FaultKind, type Profile } from './profile.ts';
 import type { Sabotage } from './sabotage.ts';
 import { Trace } from './trace.ts';
+import { simulatedTables, type UnitedTopics, unitedTopics } from './united-topics.ts';
 import { VirtualTime } from './virtual-time.ts';
 
 export interface WorldOptions {
@@ -50,6 +52,8 @@ export class World {
   denied: string | undefined;
   /** Collectors that start now have the table that came later. */
   isTableAdded = false;
+  /** Those of the united table, where they come and go. */
+  readonly united: UnitedTopics | undefined;
   /** Whoever ends now is not started again. */
   closing = false;
 
@@ -68,7 +72,8 @@ export class World {
     });
     this.kafka = new SimKafka(this, logs);
     this.link = new LinkFabric(this, certificates);
-    this.tables = tablesOf(this.profile);
+    this.united = unitedTopics(this.profile, this.chance);
+    this.tables = simulatedTables(this.profile, this.united);
     this.bucket = new SimBucket({
       created: (key, object, replaced) => this.oracle.created(key, object, replaced),
       removed: (key) => this.oracle.removed(key),
@@ -102,6 +107,11 @@ export class World {
     });
   }
 
+  /** By some table of the config as it is now. */
+  isRead(topic: string): boolean {
+    return this.tables.some((table) => names(table, topic));
+  }
+
   denies(what: string): boolean {
     return this.faulty && this.denied !== undefined && what.includes(this.denied);
   }
@@ -127,22 +137,4 @@ export class World {
     this.oracle.acknowledged('the spool', id, nextOffset);
     this.oracle.forgotten('the spool', id, { nextOffset, openGaps });
   }
-}
-
-/**
- * Tables on the first topic: one that filters, one that keeps all, and one that may come later. Beside them
- * one that may take all topics.
- */
-function tablesOf({ topics, detaches, tableAddedMs, unites }: Profile): OracleTable[] {
-  const [first = '', ...others] = Object.keys(topics);
-  const united = { name: 'united_all', topic: first, others, keepsVoid: true, mayStepAside: detaches };
-  const added = (topic: string): OracleTable[] =>
-    tableAddedMs === undefined ? [] : [{ name: `${topic}_added`, topic, keepsVoid: false, isAdded: true }];
-  const each = Object.keys(topics).flatMap((topic, i) => {
-    const filtering = { name: topic, topic, keepsVoid: false };
-    return i === 0
-      ? [filtering, { name: `${topic}_all`, topic, keepsVoid: true, mayStepAside: detaches }, ...added(topic)]
-      : [filtering];
-  });
-  return unites && others.length > 0 ? [...each, united] : each;
 }

@@ -8,26 +8,16 @@ import type { PartitionId } from '@sluice/shared/position.ts';
 import { OracleHistory } from './oracle-history.ts';
 import { advances, lastCommitted, type OraclePartition, unheard } from './oracle-log.ts';
 import { compareRows, expectRows, type LakeRow, nothingExpected, slotOf } from './oracle-rows.ts';
+import {
+  isAlwaysWaitedFor,
+  names,
+  type OracleTable,
+  readsHistory,
+  takes,
+  waitedFor,
+} from './oracle-table.ts';
 
-export type { LakeRow };
-
-export interface OracleTable {
-  readonly name: string;
-  readonly topic: string;
-  /** Further topics whose records are its rows as well. */
-  readonly others?: readonly string[];
-  /** Its rows include records that are `void`. */
-  readonly keepsVoid: boolean;
-  /** Its topic may go on without it: in the end it has everything, and until then it may be behind. */
-  readonly mayStepAside?: boolean;
-  /** It came later: its history is read beside, and until all know of it others go on without it. */
-  readonly isAdded?: boolean;
-}
-
-const isWaitedFor = ({ mayStepAside, isAdded }: OracleTable) => mayStepAside !== true && isAdded !== true;
-
-const takes = ({ topic: first, others = [] }: OracleTable, topic: string) =>
-  topic === first || others.includes(topic);
+export type { LakeRow, OracleTable };
 
 export interface LakeObject {
   readonly bytes: Buffer;
@@ -49,6 +39,12 @@ export interface LakeOracleOptions {
 
 type Slot = PartitionId;
 type Range = Slot & { readonly start: number; readonly next: number; readonly leaderEpoch: number };
+interface Tip {
+  readonly next: number;
+  readonly epoch: number;
+  /** Nothing but its opening stands there: what was cut below it is in its history. */
+  readonly isBegun?: boolean;
+}
 interface TableState {
   readonly table: OracleTable;
   /** Next offset by the entries, by partition. */
@@ -58,7 +54,7 @@ interface TableState {
   /** The highest that it ever was: a fork sets it back, and takes no row away. */
   readonly reached: Map<string, number>;
   /** Where the entries stand, and the leader epoch below. */
-  readonly tips: Map<string, { readonly next: number; readonly epoch: number }>;
+  readonly tips: Map<string, Tip>;
   /** What fills have brought that is not published yet. */
   filling: (Range & { readonly sequence: number })[];
   /** Gaps that may still be filled. */
@@ -117,7 +113,7 @@ export class LakeOracle {
   /** The most that every table of the topic that never steps aside has ever shown. */
   reached(slot: Slot): number {
     this.queryableThrough(slot);
-    const counted = this.#readersOf(slot).filter(({ table }) => isWaitedFor(table));
+    const counted = waitedFor(this.#readersOf(slot));
     return Math.min(...counted.map(({ reached }) => reached.get(slotOf(slot)) ?? 0));
   }
 
@@ -129,7 +125,7 @@ export class LakeOracle {
   ): void {
     this.queryableThrough(slot);
     for (const { table, gaps, filling } of this.#readersOf(slot)) {
-      if (!isWaitedFor(table)) continue;
+      if (!isAlwaysWaitedFor(table)) continue;
       const wanted = [...gaps, ...filling]
         .filter((gap) => slotOf(gap) === slotOf(slot))
         .map(({ start, next }) => ({ startOffset: start, nextOffset: Math.min(next, nextOffset) }));
@@ -145,12 +141,12 @@ export class LakeOracle {
     return [...this.#tables.values()].filter(({ table }) => takes(table, topic));
   }
 
-  /** Every table of the topic shows what is below. */
+  /** Every table that names the topic now shows what is below. */
   queryableThrough(slot: Slot): number {
     let through = Number.POSITIVE_INFINITY;
-    for (const state of this.#tables.values()) {
-      if (!takes(state.table, slot.topic)) continue;
+    for (const state of this.#readersOf(slot)) {
       this.#publish(state);
+      if (!names(state.table, slot.topic)) continue;
       through = Math.min(through, state.queryable.get(slotOf(slot)) ?? 0);
     }
     return through;
@@ -163,14 +159,19 @@ export class LakeOracle {
       if (last < partition.start) return [];
       const through = this.queryableThrough(partition);
       if (through <= last) return [`${slotOf(partition)}: ${last} was produced and ${through} is queryable`];
-      return this.#readersOf(partition).flatMap(({ table, tips, history }) => {
-        const unread = table.isAdded ? history.missing(slotOf(partition), partition) : undefined;
+      return this.#readersOf(partition).flatMap(({ table, tips, history, next: committed, queryable }) => {
+        const key = slotOf(partition);
+        const isShown = (queryable.get(key) ?? 0) >= (committed.get(key) ?? 0);
+        if (!names(table, partition.topic))
+          // Of a table that is gone as a whole nobody publishes what a crash has left.
+          return isShown || table.named?.now().length === 0
+            ? []
+            : [`${table.name}: not all that came of ${key} is queryable`];
+        const unread = readsHistory(table) ? history.missing(key, partition) : undefined;
         if (unread !== undefined) return [`${table.name}: ${unread}`];
-        const { next = 0, epoch = -1 } = tips.get(slotOf(partition)) ?? {};
+        const { next = 0, epoch = -1 } = tips.get(key) ?? {};
         const cut = unheard(partition, { next, epoch, upTo: Infinity });
-        return cut === undefined
-          ? []
-          : [`${table.name}: ${slotOf(partition)} stands behind a cut at ${cut.at}`];
+        return cut === undefined ? [] : [`${table.name}: ${key} stands behind a cut at ${cut.at}`];
       });
     });
   }
@@ -235,10 +236,11 @@ export class LakeOracle {
     for (const map of [next, queryable, reached]) map.set(slotOf(opened), opened.start);
     // It begins where the other tables are: what was cut of the log that they have left is none of its own.
     const others = this.#readersOf(opened).map((other) => other.tips.get(slotOf(opened))?.epoch ?? -1);
-    const epoch = table.isAdded === true ? Math.max(...others) : -1;
-    tips.set(slotOf(opened), { next: opened.start, epoch });
+    const isLater = readsHistory(table);
+    const epoch = isLater ? Math.max(...others) : -1;
+    tips.set(slotOf(opened), { next: opened.start, epoch, isBegun: isLater && table.named !== undefined });
     history.opened(slotOf(opened), opened.start);
-    if (table.isAdded === true) return;
+    if (isLater) return;
     this.#lostByKafka(`${table.name} opens ${slotOf(opened)}`, opened, { start: 0, next: opened.start });
   }
 
@@ -313,9 +315,9 @@ export class LakeOracle {
     if (next.get(key) !== range.start)
       this.#violated(`${table.name} ${key} goes on at ${range.start} where ${next.get(key)} must come`);
     next.set(key, range.next);
-    const { next: before = 0, epoch = -1 } = tips.get(key) ?? {};
+    const { next: before = 0, epoch = -1, isBegun = false } = tips.get(key) ?? {};
     const cut = unheard(this.#partition(range), { next: before, epoch, upTo: range.leaderEpoch });
-    if (cut !== undefined)
+    if (cut !== undefined && !isBegun)
       this.#violated(
         `${table.name} ${key} goes on at ${range.start} in epoch ${range.leaderEpoch}, and the log of ${epoch} was cut at ${cut.at}`,
       );
@@ -329,8 +331,11 @@ export class LakeOracle {
     const found = { rows: rowsOf('rows'), quarantine: rowsOf('quarantine') };
     const expected = nothingExpected();
     const violated = (what: string) => this.#violated(what);
+    const named = table.named?.by(entry.configVersion);
     for (const range of entry.ranges) {
       const partition = this.#partition(range);
+      if (named?.includes(range.topic) === false)
+        violated(`${place} holds ${slotOf(range)}, and its config names ${named.join(', ')}`);
       expectRows({ table, range, partition, found }, expected, violated);
     }
     const { classes } = entry;

@@ -28,7 +28,7 @@ export class WatchedLake {
   readonly oracle: LakeOracle;
   #sequence = 0;
 
-  constructor(table: Pick<OracleTable, 'isAdded'> = {}) {
+  constructor(table: Partial<OracleTable> = {}) {
     this.oracle = new LakeOracle({
       tables: [{ name: 'orders', topic: 'orders', keepsVoid: false, ...table }],
       partitions: [this.kafka],

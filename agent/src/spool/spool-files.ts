@@ -332,18 +332,18 @@ export class SpoolFiles {
       this.#writeTo(state, (file) => file.writeCommitted(id, prefix));
   }
 
-  cut(id: PartitionId, { offset, leaderEpoch }: LogPlace): void {
-    this.askedAgain(id, offset);
-    const isCut = (header: SpooledHeader) => header.nextOffset > offset && header.leaderEpoch <= leaderEpoch;
-    for (const { header, file } of this.#entries.get(partitionKey(id)) ?? []) {
-      if (!isCut(header)) continue;
-      this.#writeTo(file, (rows) => rows.remove(header, header.startOffset));
+  cut(id: PartitionId, cut: LogPlace): void {
+    for (const state of [...(this.#files.get(id.topic) ?? [])])
+      this.#writeTo(state, (file) => file.removeCut(id, cut));
+    this.askedAgain(id, cut.offset);
+    const isCut = (h: SpooledHeader) => h.nextOffset > cut.offset && h.leaderEpoch <= cut.leaderEpoch;
+    const entries = this.#entries.get(partitionKey(id)) ?? [];
+    for (const { header, file } of entries.filter((entry) => isCut(entry.header))) {
       file.payloadBytes -= header.payloadBytes;
-      const { topic, partition, startOffset, nextOffset, counts } = header;
-      const said = { topic, partition, startOffset, nextOffset, leaderEpoch: header.leaderEpoch };
-      this.cutOff.push({ ...said, records: counts.records });
+      const { topic, partition, startOffset, nextOffset, leaderEpoch, counts } = header;
+      this.cutOff.push({ topic, partition, startOffset, nextOffset, leaderEpoch, records: counts.records });
     }
-    this.#keep(id, (header) => !isCut(header));
+    this.#keep(id, (h) => !isCut(h));
     this.#unlinkDrained(this.#files.get(id.topic) ?? []);
   }
 

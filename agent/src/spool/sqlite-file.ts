@@ -4,7 +4,7 @@ import { statSync } from 'node:fs';
 import { SEGMENT_PLAIN_BYTES_MAX } from '@sluice/shared/codecs.ts';
 import { messageOf, SluiceError } from '@sluice/shared/errors.ts';
 import type { CommittedPrefix, OffsetRange } from '@sluice/shared/offset-range.ts';
-import type { PartitionId } from '@sluice/shared/position.ts';
+import type { LogPlace, PartitionId } from '@sluice/shared/position.ts';
 import {
   boundedTimestamp,
   SEGMENT_CODECS,
@@ -88,6 +88,11 @@ export interface SpoolFile {
   /** The segment that begins at `startOffset`. */
   read(id: PartitionId, startOffset: number): Segment | undefined;
   remove(id: PartitionId, startOffset: number): void;
+  /**
+   * Whatever ends behind the cut, of epochs up to its own; also what was forgotten, which whoever opens the
+   * file next would take for what is not committed.
+   */
+  removeCut(id: PartitionId, cut: LogPlace): void;
   writeCommitted(id: PartitionId, prefix: CommittedPrefix): void;
   diskBytes(): number;
   close(): void;
@@ -151,6 +156,9 @@ function wrap(database: Database.Database, path: string, topic: string): SpoolFi
   const remove = database.prepare(
     'DELETE FROM segments WHERE topic_id = ? AND partition = ? AND start_offset = ?',
   );
+  const removeCut = database.prepare(
+    'DELETE FROM segments WHERE topic_id = ? AND partition = ? AND next_offset > ? AND leader_epoch <= ?',
+  );
   const append = database.transaction((segments: readonly Segment[], spooledMs: number) => {
     for (const s of segments) {
       const { records, control, aborted, absent } = s.counts;
@@ -187,6 +195,7 @@ function wrap(database: Database.Database, path: string, topic: string): SpoolFi
         : { ...headerOf(topic, row), payload: Buffer.isBuffer(row.payload) ? row.payload : Buffer.alloc(0) };
     },
     remove: (id, startOffset) => void remove.run(id.topicId, id.partition, startOffset),
+    removeCut: (id, cut) => void removeCut.run(id.topicId, id.partition, cut.offset, cut.leaderEpoch),
     writeCommitted: database.transaction((id: PartitionId, prefix: CommittedPrefix) => {
       writePrefix(database, id, prefix);
     }),

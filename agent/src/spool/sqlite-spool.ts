@@ -3,7 +3,7 @@
 // segments stay in memory for the uplink, so that a link that keeps up never reads the disk.
 import type { Cancel, Clock } from '@sluice/shared/clock.ts';
 import { describeError, isKind, SluiceError } from '@sluice/shared/errors.ts';
-import type { LogPlace, PartitionId } from '@sluice/shared/position.ts';
+import { type LogPlace, type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { DiskState, Spool, SpoolCommit, SpoolPressure, SpoolStatus } from '../contracts.ts';
 import type { Events } from '../events.ts';
@@ -61,6 +61,8 @@ class SqliteSpool implements Spool {
   readonly #hot = new HotSegments();
   readonly #listeners: ((pressure: SpoolPressure) => void)[] = [];
   readonly #lossListeners: (() => void)[] = [];
+  /** Commits on their way to the disk, and whether some of what they drop was asked for again since. */
+  readonly #drops = new Set<{ readonly positions: readonly SpoolCommit[]; isAskedAgain: boolean }>();
   #waiting: { segments: readonly Segment[]; resolve: () => void; reject: (error: Error) => void }[] = [];
   #flushing = false;
   #closed = false;
@@ -186,11 +188,31 @@ class SqliteSpool implements Spool {
   }
 
   async committed(positions: readonly SpoolCommit[]): Promise<void> {
-    for (const { partition, nextOffset } of positions) this.#hot.committed(partition, nextOffset);
-    await this.#call({ kind: 'committed', positions });
+    for (const { partition, nextOffset, setsBack } of positions) {
+      this.#hot.committed(partition, nextOffset);
+      if (setsBack) this.#noteAsked(partition, nextOffset);
+    }
+    const drop = { positions, isAskedAgain: false };
+    this.#drops.add(drop);
+    try {
+      await this.#call({ kind: 'committed', positions });
+    } finally {
+      this.#drops.delete(drop);
+    }
+    // Until now it was taken for spooled.
+    if (drop.isAskedAgain) for (const listener of this.#lossListeners) listener();
+  }
+
+  #noteAsked(partition: PartitionId, offset: number): void {
+    const key = partitionKey(partition);
+    for (const drop of this.#drops)
+      drop.isAskedAgain ||= drop.positions.some(
+        ({ partition: id, nextOffset }) => partitionKey(id) === key && offset < nextOffset,
+      );
   }
 
   async askedAgain(partition: PartitionId, offset: number): Promise<void> {
+    this.#noteAsked(partition, offset);
     await this.#call({ kind: 'asked-again', partition, offset });
   }
 

@@ -23,11 +23,12 @@ export function assertCompatible(standing: Standing, ours: TableDefinition): voi
     throw incompatible(ours.name, `holds ${standing.output.kind}, and the config writes ${ours.output.kind}`);
   for (const { name, type } of ours.columns) {
     const there = standing.columns.find((c) => c.name.toLowerCase() === name.toLowerCase());
-    if (there === undefined) throw incompatible(ours.name, `has no column '${name}' (${type})`);
+    if (there === undefined) throw lacks(ours, { name, type });
     const [theirs, wanted] = [comparable(there.type), comparable(type)];
     if (theirs !== wanted && !(WIDER[wanted] ?? []).includes(theirs))
       throw incompatible(ours.name, `has '${name}' as ${there.type}, and the config makes ${type}`);
   }
+  if (ours.output.kind === 'csv') assertSameOrder(standing, ours);
   const partitions = (columns: readonly Column[]) => columns.map(({ name }) => name).join(', ');
   if (partitions(standing.partitionColumns) !== partitions(ours.partitionColumns))
     throw incompatible(
@@ -55,6 +56,22 @@ export function extendedColumns(standing: Standing, ours: TableDefinition): read
   });
   assertCompatible({ ...standing, columns }, { ...ours, columns: taking });
   return JSON.stringify(columns) === JSON.stringify(standing.columns) ? undefined : columns;
+}
+
+const BY_POSITION = 'CSV is read by position: write a table of another name beside it';
+
+/** What was written would be read in other columns, and what is written in the wrong ones. */
+function assertSameOrder(standing: Standing, ours: TableDefinition): void {
+  const orderOf = (columns: readonly Column[]) => columns.map(({ name }) => name.toLowerCase()).join(', ');
+  const [theirs, wanted] = [orderOf(standing.columns.slice(0, ours.columns.length)), orderOf(ours.columns)];
+  if (theirs === wanted) return;
+  throw incompatible(ours.name, `begins with (${theirs}), and the config writes (${wanted}); ${BY_POSITION}`);
+}
+
+function lacks({ name: table, output }: TableDefinition, { name, type }: Column): SluiceError {
+  const remedy = name === '_topic' ? '; add it, as docs/runbook.md has it, or go on with `topic`' : '';
+  const what = `has no column '${name}' (${type})`;
+  return incompatible(table, `${what}${output.kind === 'csv' ? `; ${BY_POSITION}` : remedy}`);
 }
 
 function incompatible(table: string, what: string): SluiceError {

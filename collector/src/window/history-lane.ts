@@ -19,6 +19,8 @@ export class HistoryLane {
   readonly #changed: () => void;
   /** Lost parts on their way into the ledger. */
   readonly #losing = new Set<LostHistory>();
+  /** Partitions whose history is on its way into the ledger. */
+  readonly #beginning = new Set<string>();
 
   constructor(options: LaneOptions, changed: () => void) {
     this.#options = options;
@@ -59,12 +61,17 @@ export class HistoryLane {
     const { table, writer, events } = this.#options;
     const read = declared.filter(({ topic, readsLog }) => readsLog && readsTopic(this.#table, topic));
     for (const partition of read) this.#endOthers(partition);
-    const fresh = read.filter((p) => writer.backfill(p) === undefined);
+    const isFresh = (p: PartitionId) =>
+      writer.backfill(p) === undefined && !this.#beginning.has(partitionKey(p));
+    const fresh = read.filter(isFresh);
+    for (const p of fresh) this.#beginning.add(partitionKey(p));
     try {
       await writer.beginBackfill(fresh.map(({ logStart, ...id }) => ({ ...id, from: logStart })));
     } catch (error) {
       events.tableNotOpened({ table: table.name, reason: `backfill: ${describeError(error)}` });
       return;
+    } finally {
+      for (const p of fresh) this.#beginning.delete(partitionKey(p));
     }
     for (const id of fresh) {
       const { topic, partition } = id;
@@ -75,11 +82,18 @@ export class HistoryLane {
     this.#changed();
   }
 
-  /** Of a topic that was deleted nobody can read what is left. */
+  /**
+   * Of a topic that was deleted nobody can read what is left. What the table has opened later is not of such
+   * a one: whoever declares this has not heard of it yet.
+   */
   #endOthers({ topic, partition, topicId, leaderEpoch }: DeclaredPartition): void {
-    const others = this.#options.writer
+    const known = this.#options.writer
       .partitions()
-      .filter((p) => p.topic === topic && p.partition === partition && p.topicId !== topicId);
+      .filter((p) => p.topic === topic && p.partition === partition);
+    const others = known.slice(
+      0,
+      known.findIndex((p) => p.topicId === topicId),
+    );
     for (const id of others)
       for (const { startOffset: start, nextOffset: next } of this.#unread(id))
         this.lose({ topic, partition, topicId: id.topicId, leaderEpoch, start, next, reason: ANOTHER_TOPIC });

@@ -15,15 +15,21 @@ export interface PartitionOpener {
    * Resolves when every table has opened or refused what it lacks. Never rejects; asked twice, it opens once.
    */
   open(partitions: readonly DeclaredPartition[]): Promise<void>;
-  /** Whether the table has opened all of these; if not, that is begun, once, and `moved` called behind it. */
+  /**
+   * Whether the table has opened all of these, and its ledger was read; if not, that is begun, once, and
+   * `moved` called behind it. Of what it has opened at another time its history may not be begun yet: that
+   * is, too.
+   */
   hasOpened(table: SequencedTable, wanted: readonly DeclaredPartition[], moved: () => void): boolean;
   /** Whether its ledger was read when it was asked for last. */
   isCurrent(writer: TableWriter): boolean;
 }
 
+/** `opened` is called behind each attempt: ledgers were read that somebody may wait for. */
 export function createPartitionOpener(
   tables: readonly SequencedTable[],
   events: Pick<Events, 'tableNotOpened'>,
+  opened: () => void = () => {},
 ): PartitionOpener {
   const opening = new Map<TableWriter, Map<string, Promise<void>>>();
   const current = new Set<TableWriter>();
@@ -64,7 +70,7 @@ export function createPartitionOpener(
         const start = startOf(table, p, siblingsNow.get(p) ?? siblingsOf(table, p));
         return { ...idOf(p), leaderEpoch: p.leaderEpoch, ...start };
       });
-      const opened = writer
+      const asking = writer
         .open(asked)
         .catch((error: unknown) =>
           events.tableNotOpened({ table: lane.table.name, reason: describeError(error) }),
@@ -72,8 +78,8 @@ export function createPartitionOpener(
         .finally(() => {
           for (const p of fresh) pending.delete(partitionKey(p));
         });
-      for (const p of fresh) pending.set(partitionKey(p), opened);
-      waited.add(opened);
+      for (const p of fresh) pending.set(partitionKey(p), asking);
+      waited.add(asking);
     }
     await Promise.all(waited);
     void lane.history.begin(ours);
@@ -81,19 +87,25 @@ export function createPartitionOpener(
 
   const open = async (partitions: readonly DeclaredPartition[]) => {
     await Promise.all(tables.map((table) => openIn(table, partitions)));
+    opened();
   };
 
   return {
     isCurrent: (writer) => current.has(writer),
     open,
     hasOpened({ lane, writer }, wanted, moved) {
-      const lacking = wanted.filter((partition) => lane.next(partition) === undefined);
-      if (lacking.length === 0) return true;
+      const isThere = () =>
+        wanted.every((partition) => lane.next(partition) !== undefined) &&
+        (wanted.length === 0 || current.has(writer));
+      if (isThere()) {
+        void lane.history.begin(wanted);
+        return true;
+      }
       if (catchingUp.has(writer)) return false;
       catchingUp.add(writer);
-      void open(lacking).then(() => {
+      void open(wanted).then(() => {
         catchingUp.delete(writer);
-        if (lacking.every((partition) => lane.next(partition) !== undefined)) moved();
+        if (isThere()) moved();
       });
       return false;
     },

@@ -3,13 +3,7 @@
 import { mergedRanges, type OffsetRange } from '@sluice/shared/offset-range.ts';
 import type { LogPlace, PartitionId } from '@sluice/shared/position.ts';
 import { clipSegment, type Segment } from '@sluice/shared/segment.ts';
-import type {
-  AgentLink,
-  DeclaredPartition,
-  PartitionCommit,
-  PartitionPosition,
-  TableWriter,
-} from '../contracts.ts';
+import type { AgentLink, PartitionCommit, PartitionPosition, TableWriter } from '../contracts.ts';
 import type { Events } from '../events.ts';
 import { type GapFillEvents, GapFills } from './gap-fills.ts';
 import type { TableLane } from './lane.ts';
@@ -25,8 +19,6 @@ export interface PartitionState {
   readonly id: PartitionId;
   /** Those that read it now, and those that were taken out of the config and still write what they have. */
   readonly tables: SequencedTables;
-  /** What was said of it last. */
-  declared: DeclaredPartition;
   /** Streams that declared it and did not revoke it: they may send. */
   readonly links: Set<AgentLink>;
   /**
@@ -48,7 +40,7 @@ export interface PartitionState {
 }
 
 export function newPartition(
-  { id, tables, declared }: Pick<PartitionState, 'id' | 'declared'> & { tables: () => SequencedTables },
+  { id, tables }: Pick<PartitionState, 'id'> & { tables: () => SequencedTables },
   events: GapFillEvents,
 ): PartitionState {
   const fillable = {
@@ -62,7 +54,7 @@ export function newPartition(
     get tables() {
       return tables();
     },
-    ...{ declared, links: new Set(), fills: new GapFills(fillable, events), cuts: 0 },
+    ...{ links: new Set(), fills: new GapFills(fillable, events), cuts: 0 },
     ...{ hearers: new Map(), readers: new Set(), shown: new Map(), impossible: new Map() },
   };
 }

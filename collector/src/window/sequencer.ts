@@ -58,14 +58,14 @@ export function createSequencer(options: SequencerOptions): Sequencer & TableCha
   const statesIn = ({ topics: of }: TableLane) => of.all().flatMap(statesOf);
   const { tables, readersOf, tablesOf, readOf, topics } = tablesByTopic(options.tables);
   const staged = new TopicStaging(budget, updateHolds);
-  const opener = createPartitionOpener(tables, events);
-  /** What each stream has declared and not revoked, by partition key. */
-  const wantedBy = new Map<AgentLink, Set<string>>();
+  const opener = createPartitionOpener(tables, events, welcomeOpened);
+  /** What each stream has declared last and not revoked, by partition key. */
+  const wantedBy = new Map<AgentLink, Map<string, DeclaredPartition>>();
   const ending = new EndingStreams(clock);
   const held = new TopicHolds();
   /** Declared partitions that are not open yet: their streams are told when they are. */
   const waiting = new Map<AgentLink, readonly DeclaredPartition[]>();
-  const book = { tables, partitions, waiting, clock };
+  const book = { tables, partitions, wantedBy, waiting, clock };
   const detachments = createDetachments({ tablesOf, events, presses, hasOpened, moves });
   const backfills = new Backfills({ ...book, ...{ budget, events, isHeld: (topic) => held.has(topic) } });
   const around = { budget, staged, tablesOf, statesOf, isWanted, topics };
@@ -98,10 +98,14 @@ export function createSequencer(options: SequencerOptions): Sequencer & TableCha
     return [...wantedBy.values()].some((wanted) => wanted.has(partitionKey(id)));
   }
 
+  /** By who reads its log, if anybody does: who only holds a spool of it knows less. */
+  function lastDeclared({ id }: PartitionState): readonly DeclaredPartition[] {
+    const said = [...wantedBy.values()].flatMap((wanted) => wanted.get(partitionKey(id)) ?? []);
+    return said.toSorted((a, b) => Number(b.readsLog) - Number(a.readsLog)).slice(0, 1);
+  }
+
   function hasOpened(table: SequencedTable, named: readonly string[]): boolean {
-    const wanted = named.flatMap(statesOf).filter(isWanted);
-    const partitionsOf = wanted.map(({ declared }) => declared);
-    return opener.hasOpened(table, partitionsOf, review);
+    return opener.hasOpened(table, named.flatMap(statesOf).flatMap(lastDeclared), review);
   }
 
   /**
@@ -159,9 +163,9 @@ export function createSequencer(options: SequencerOptions): Sequencer & TableCha
     declared: readonly DeclaredPartition[],
   ): Promise<readonly PartitionPosition[]> {
     const asked = readOf(link, declared);
-    const wanted = wantedBy.get(link) ?? new Set();
+    const wanted = wantedBy.get(link) ?? new Map<string, DeclaredPartition>();
     wantedBy.set(link, wanted);
-    for (const partition of asked) wanted.add(partitionKey(stateOf(partition).id));
+    for (const partition of asked) wanted.set(partitionKey(stateOf(partition).id), partition);
     const opened = opener.open(asked);
     await within(clock, OPEN_WAIT_MS, opened);
     // The stream is over: it would never be forgotten again.
@@ -220,9 +224,10 @@ export function createSequencer(options: SequencerOptions): Sequencer & TableCha
   function askFills(link: AgentLink, partition: DeclaredPartition): void {
     const state = stateOf(partition);
     const { fills } = state;
-    fills.declared(link, partition.spoolRuns);
-    const isStillRead = wantedBy.get(link)?.has(partitionKey(partition)) === true;
-    backfills.declared(link, state, partition.readsLog && isStillRead);
+    // What was declared before may be answered later.
+    const last = wantedBy.get(link)?.get(partitionKey(partition));
+    fills.declared(link, (last ?? partition).spoolRuns);
+    backfills.declared(link, state, last?.readsLog === true);
     clock.after(0, () => {
       if (wantedBy.has(link)) fills.look();
     });
@@ -233,10 +238,9 @@ export function createSequencer(options: SequencerOptions): Sequencer & TableCha
     let state = partitions.get(key);
     if (state === undefined) {
       const readers = () => readersOf(partition.topic);
-      state = newPartition({ id: idOf(partition), tables: readers, declared: partition }, events);
+      state = newPartition({ id: idOf(partition), tables: readers }, events);
       partitions.set(key, state);
     }
-    state.declared = partition;
     return state;
   }
 

@@ -23,7 +23,7 @@ export interface StartQuestion {
 export function resolveStart(question: StartQuestion): { start: number; why: string } {
   const { configured, partition, siblings, otherIncarnation } = question;
   if (otherIncarnation)
-    return { start: partition.logStart, why: 'the topic was created again: from its log start' };
+    return { start: beginning(partition), why: 'the topic was created again: from its log start' };
   if (configured !== undefined) return startAt(configured, partition, 'table');
   const live = siblings.filter((table) => !isLeft(table, siblings)).flatMap(({ acked }) => acked ?? []);
   if (live.length > 0)
@@ -38,7 +38,15 @@ function isLeft({ next = 0, leaderEpoch = -1 }: TablePlace, siblings: readonly T
   return siblings.some((other) => (other.leaderEpoch ?? -1) > leaderEpoch && (other.next ?? 0) < next);
 }
 
+/**
+ * Whoever only holds a spool of it has not asked Kafka where its log begins, and says where the spool does:
+ * what Kafka has below that would be passed over. What it has not is a gap by name.
+ */
+function beginning({ readsLog, logStart }: DeclaredPartition): number {
+  return readsLog ? logStart : 0;
+}
+
 function startAt(value: 'earliest' | 'latest', partition: DeclaredPartition, who: string) {
-  const start = value === 'earliest' ? partition.logStart : partition.logEnd;
+  const start = value === 'earliest' ? beginning(partition) : partition.logEnd;
   return { start, why: `startAt: ${value} (${who})` };
 }

@@ -52,6 +52,8 @@ export interface TableChanges {
 export interface TableChangeOptions {
   readonly tables: SequencedTable[];
   readonly partitions: Map<string, PartitionState>;
+  /** What each stream has declared last and not revoked, by partition key. */
+  readonly wantedBy: ReadonlyMap<AgentLink, Map<string, DeclaredPartition>>;
   /** Declared, and not open yet, by stream. */
   readonly waiting: Map<AgentLink, readonly DeclaredPartition[]>;
   readonly clock: Clock;
@@ -66,8 +68,24 @@ export interface TableChangeOptions {
 }
 
 export function createTableChanges(options: TableChangeOptions): TableChanges {
-  const { tables, partitions, waiting, clock, tablesOf, readersOf } = options;
+  const { tables, partitions, wantedBy, waiting, clock, tablesOf, readersOf } = options;
   const statesOf = (topic: string) => [...partitions.values()].filter(({ id }) => id.topic === topic);
+  /** Who waits for what a table has. */
+  const looksAt = new WeakMap<SequencedTable, Set<() => void>>();
+
+  /** Told when the table moved. It is listened to once, however often its topics change. */
+  function looksOf(table: SequencedTable): Set<() => void> {
+    const known = looksAt.get(table);
+    if (known !== undefined) return known;
+    const looks = new Set<() => void>();
+    looksAt.set(table, looks);
+    const moved = () => {
+      for (const look of looks) look();
+    };
+    table.lane.onChange(moved);
+    table.writer.onStateMoved(moved);
+    return looks;
+  }
 
   function refuse(topic: string): void {
     for (const { links } of statesOf(topic)) {
@@ -100,19 +118,24 @@ export function createTableChanges(options: TableChangeOptions): TableChanges {
       return;
     }
     // Nobody is told of a commit that no ledger holds.
-    for (const [key, { id }] of partitions) if (id.topic === topic) partitions.delete(key);
+    for (const [key, { id }] of partitions) {
+      if (id.topic !== topic) continue;
+      partitions.delete(key);
+      for (const wanted of wantedBy.values()) wanted.delete(key);
+    }
     options.review();
   }
 
   /** What is here is committed and published; else with the reason. */
-  async function written({ lane, writer }: SequencedTable, graceMs: number): Promise<string | undefined> {
+  async function written(table: SequencedTable, graceMs: number): Promise<string | undefined> {
+    const { lane } = table;
+    const looks = looksOf(table);
     const stuck = Promise.withResolvers<string>();
     const look = () => {
       const reason = lane.stuck();
       if (reason !== undefined) stuck.resolve(reason);
     };
-    lane.onChange(look);
-    writer.onStateMoved(look);
+    looks.add(look);
     look();
     const late = new AbortController();
     const reason = await Promise.race([
@@ -121,6 +144,7 @@ export function createTableChanges(options: TableChangeOptions): TableChanges {
       clock.sleep(graceMs, late.signal).then(() => 'its windows were not written in time'),
     ]);
     late.abort();
+    looks.delete(look);
     return reason;
   }
 

@@ -318,6 +318,20 @@ test('what lies in an open gap is kept, also over a restart, until the gap is cl
   again.close();
 });
 
+test('what was forgotten of a log that was cut is not there again for whoever opens the files next', () => {
+  const directory = temporaryDirectory();
+  const openThere = () => new SpoolFiles({ directory, fileBytesMax: 2 ** 20, nowMs: () => 0 });
+  const files = openThere();
+  files.append([range(0, 20), range(20, 30)]);
+  files.committed(committedAt(claims, 25));
+  files.cut(claims, { offset: 5, leaderEpoch: range(0, 20).leaderEpoch });
+  assert.equal(runsOf(files), undefined);
+  files.close();
+  const again = openThere();
+  assert.equal(runsOf(again), undefined);
+  again.close();
+});
+
 test('a cut log takes what lies behind it, of the epochs that it names, and nothing of it is committed then', () => {
   const directory = temporaryDirectory();
   const openThere = () => new SpoolFiles({ directory, fileBytesMax: 2 ** 20, nowMs: () => 0 });

@@ -107,6 +107,24 @@ test('files that hold nothing uncommitted are unlinked, and a restart does not b
   await again.close();
 });
 
+test('what is asked for again while it is being dropped is said not to be here any more', async () => {
+  const spool = await openSpool(temporaryDirectory());
+  let losses = 0;
+  spool.onLoss(() => losses++);
+  await spool.append(segments(10));
+  await Promise.all([spool.committed([committedAt(claims, 4)]), spool.askedAgain(claims, 4)]);
+  assert.equal(losses, 0, 'nothing below that was asked for');
+  await Promise.all([spool.committed([committedAt(claims, 8)]), spool.askedAgain(claims, 2)]);
+  assert.equal(losses, 1);
+  const back = { ...committedAt(claims, 1), setsBack: true };
+  await Promise.all([spool.committed([committedAt(claims, 9)]), spool.committed([back])]);
+  assert.equal(losses, 2, 'a Welcome says it as well');
+  await spool.committed([committedAt(claims, 10)]);
+  await spool.askedAgain(claims, 1);
+  assert.equal(losses, 2, 'who asks later knows what is here');
+  await spool.close();
+});
+
 test('the cap stops the source and lets it go on when enough was committed', async () => {
   const spool = await openSpool(temporaryDirectory(), { bytesMax: 64 * 2 ** 10 });
   const told: SpoolPressure[] = [];

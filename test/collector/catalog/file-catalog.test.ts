@@ -116,6 +116,43 @@ test('a table that cannot take our rows is refused, naming the column', async ()
   await catalog.ensureTable(withColumns([{ name: 'amount', type: 'DECIMAL(12, 2)' }]));
 });
 
+test('a table that is to name the topic of each row is told how it gets the column, and CSV that it cannot', async () => {
+  const place = ['_partition', '_offset'].map((name) => ({ name, type: 'bigint' }));
+  const columns = [{ name: 'n', type: 'int' }, ...place];
+  const topic = { name: '_topic', type: 'string' };
+  const withTopic = [{ name: 'n', type: 'int' }, topic, ...place];
+  const output = { kind: 'csv', compression: 'none' } as const;
+  const rejects = async (standing: TableDefinition, message: RegExp) => {
+    const catalog = createFileCatalog('sluice', fakeObjectStore());
+    await catalog.ensureTable(standing);
+    const ours = { ...standing, columns: withTopic };
+    await assert.rejects(catalog.ensureTable(ours), { code: 'CATALOG_INCOMPATIBLE', message });
+  };
+  const parquet = { ...definition, columns };
+  await rejects(
+    parquet,
+    /has no column '_topic' \(string\); add it, as docs\/runbook.md has it, or go on with `topic`/,
+  );
+  const csv = { ...parquet, output };
+  await rejects(
+    csv,
+    /has no column '_topic' \(string\); CSV is read by position: write a table of another name/,
+  );
+  await rejects(
+    { ...csv, columns: [...columns, topic] },
+    /begins with \(n, _partition, _offset, _topic\), and the config writes \(n, _topic, _partition, _offset\); CSV is/,
+  );
+  const catalog = createFileCatalog('sluice', fakeObjectStore());
+  await catalog.ensureTable({ ...parquet, columns: [...columns, topic] });
+  await catalog.ensureTable({ ...parquet, columns: withTopic });
+  await catalog.ensureTable({
+    ...csv,
+    name: 'wider',
+    columns: [...withTopic, { name: 'more', type: 'string' }],
+  });
+  await catalog.ensureTable({ ...csv, name: 'wider', columns: withTopic });
+});
+
 test('every format has a SerDe of its own, and CSV keeps its backslashes', () => {
   for (const kind of ['parquet', 'csv', 'json'] as const) {
     const output =

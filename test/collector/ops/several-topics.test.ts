@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ReplayEntry, TableConfig } from '@sluice/collector/contracts.ts';
+import { ensureTables, tableDefinitions } from '@sluice/collector/ledger/publish.ts';
 import { verify, verifyOffset, withKafka } from '@sluice/collector/ops/verify/verify.ts';
 import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
 import { fakeObjectStore } from '../../support/fake-object-store.ts';
@@ -97,6 +98,34 @@ test('what was written while the table had one topic is verified as ever once it
   assert.equal((await verifyOffset(options, asked)).fates[0]?.fate, 'emitted');
 });
 
+test('a Parquet table of one topic goes on as one of several: no row of before is lost, doubled or of another topic', async () => {
+  const store = fakeObjectStore();
+  const single: TableConfig = { ...plainTable, name: 'sales', location: 'sales', columns, topic: 'orders' };
+  const before = await createWrittenLake(transformer, store, [single]);
+  await before.write('sales', ['{"n":0}', '{"n":"x"}', '{"n":2}']);
+  const fits = () => ensureTables(before.catalog, tableDefinitions(union, transformer.schema(union)));
+  await assert.rejects(fits(), /has no column '_topic'/);
+  const [key = ''] = keysOf(store, '_sluice/catalog/').filter((one) => one.endsWith('/sales.json'));
+  const standing = JSON.parse(store.objects.get(key)?.toString() ?? '') as { columns: object[] };
+  standing.columns.push({ name: '_topic', type: 'string' });
+  store.objects.set(key, Buffer.from(JSON.stringify(standing)));
+  await fits();
+  const after = await createWrittenLake(transformer, store, [union]);
+  await after.writeAll('sales', [
+    { topic: 'orders', values: ['{"n":3}', '{"n":4}'] },
+    { topic: 'returns', values: ['{"n":30}'] },
+  ]);
+  assert.deepEqual((await verify(after.options, 'deep')).findings, []);
+  const select = 'SELECT _topic, _partition, _offset, n FROM sales ORDER BY _topic NULLS FIRST, _offset';
+  assert.deepEqual(await rowsOf({ lake: after, store }, union, select), [
+    [null, '0', '0', '0'],
+    [null, '0', '2', '2'],
+    ['orders', '0', '3', '3'],
+    ['orders', '0', '4', '4'],
+    ['returns', '0', '0', '30'],
+  ]);
+});
+
 test('each topic stands beside its own log in Kafka, and one that no agent reads is said to be unseen', async () => {
   const { lake } = await writtenUnion();
   const verified = await verify(lake.options, 'shallow');
@@ -168,10 +197,12 @@ test('a rebuild makes the records of both topics again from a raw table of both'
   ];
   for (const name of ['claims', 'claims_raw']) await lake.writeAll(name, parts);
   const now: TableConfig = { ...rightDay, topics };
-  await assert.rejects(
-    rebuildOn({ lake, store }, now, { tables: [now, { ...rawTable, topic: 'orders' }] }),
-    /no table of format bytes for the topics orders, returns/,
-  );
+  await assert.rejects(rebuildOn({ lake, store }, now, { tables: [now, { ...rawTable, topic: 'orders' }] }), {
+    code: 'REBUILD_NO_SOURCE',
+    place: 'claims',
+    message: 'the config has no table of format bytes for the topic returns',
+    remedy: /Give each topic that is named a raw table in this lake/,
+  });
   const rebuilt = await rebuildOn({ lake, store }, now, { tables: [now, raw] });
   assert.deepEqual(rebuilt.after, { in: 4, emitted: 4, merged: 0, filtered: 0, quarantined: 0 });
   const select = 'SELECT _topic, _offset, n, day FROM claims ORDER BY ALL';
@@ -182,6 +213,49 @@ test('a rebuild makes the records of both topics again from a raw table of both'
     'returns 1 3 c',
   ]);
   const config = { tables: [now, raw] } as never;
+  assert.deepEqual((await verify({ ...lake.options, config }, 'deep')).findings, []);
+});
+
+test('a rebuild makes the records of both topics again from two raw tables, of one topic each', async () => {
+  const store = fakeObjectStore();
+  const raws = topics.map((topic) => {
+    const { topics: _, ...plain } = { topics: [], ...rawTable };
+    return { ...plain, name: `${topic}_raw`, location: `${topic}_raw`, topic } as TableConfig;
+  });
+  const lake = await createWrittenLake(transformer, store, [{ ...wrongDay, topics }, ...raws]);
+  const parts = [
+    { topic: 'orders', values: [value(0, 'a'), value(1, 'a', 'c')] },
+    { topic: 'returns', values: [value(2.5, 'b'), value(3, 'a', 'c')] },
+  ];
+  await lake.writeAll('claims', parts);
+  const now: TableConfig = { ...rightDay, topics };
+  const again = (tables: readonly TableConfig[] = raws, change: object = {}) =>
+    rebuildOn({ lake, store }, now, { tables: [now, ...tables], ...change });
+  for (const part of parts)
+    await lake.writeAll(`${part.topic}_raw`, [{ ...part, values: [part.values[0] ?? ''] }]);
+  assert.equal((await again()).notYet, 1, 'while one of them is not as far');
+  for (const part of parts)
+    await lake.writeAll(`${part.topic}_raw`, [{ ...part, values: [part.values[1] ?? ''] }]);
+  await assert.rejects(again(raws, { source: 'orders_raw' }), {
+    code: 'REBUILD_NO_SOURCE',
+    message: 'the config has no table orders_raw of format bytes for the topic returns',
+  });
+  const [one, other] = raws;
+  assert.ok(one && other);
+  await assert.rejects(again([one, { ...other, provenance: 'position' }]), {
+    message: /for the topic returns; returns_raw has not provenance full/,
+  });
+  const rebuilt = await again();
+  assert.equal(rebuilt.source, 'raw tables orders_raw, returns_raw');
+  assert.deepEqual(rebuilt.after, { in: 4, emitted: 4, merged: 0, filtered: 0, quarantined: 0 });
+  const select = 'SELECT _topic, _offset, n, day FROM claims ORDER BY ALL';
+  assert.deepEqual(await seenBy({ lake, store }, select, now), [
+    'orders 0 0 a',
+    'orders 1 1 c',
+    'returns 0 2.5 b',
+    'returns 1 3 c',
+  ]);
+  const config = { tables: [now, ...raws] } as never;
   assert.deepEqual((await verify({ ...lake.options, config }, 'deep')).findings, []);
 });
 

@@ -279,6 +279,62 @@ test('a topic that is put back goes on where its ledger stands', async () => {
   assert.deepEqual(writer.log, ['returns-0 [0, 4)', 'returns-0 [4, 20)']);
 });
 
+test('a table of one topic becomes one of several while it runs: no window is of both, and each offset is there once', async () => {
+  const parts = await running([
+    { name: 'sales', topic: 'orders' },
+    { name: 'other', topic: 'returns' },
+  ]);
+  const { send, writer, table, commit, link } = parts;
+  send('returns', 0, 4);
+  send('orders', 0, 5);
+  const { topic: _, ...before } = table.lane.table as TableConfig & { topic: string };
+  const next = { ...before, topics: TOPICS, configVersion: 'v2' } as TableConfig;
+  const configure = () => table.lane.configure(next);
+  const changed = parts.sequencer.changeTopics(table, { removed: [], configure }, 60_000);
+  assert.equal(table.lane.status().openSegments, 0, 'the open window names no topic in its rows');
+  assert.equal(await changed, undefined);
+  await eventually('the other topic is taken in', () => table.lane.topics.takes('returns'));
+  assert.equal(link.told.filter((word) => word.startsWith('rewind orders')).length, 0);
+  const { start } = writer.opened.at(-1) ?? assert.fail();
+  send('orders', 5, 9);
+  send('returns', start, 8, 1);
+  await commit();
+  assert.deepEqual(
+    writer.commits.map(({ table: of, ranges }) => [of.configVersion, ranges.map(({ topic }) => topic)]),
+    [
+      ['v1', ['orders']],
+      ['v2', ['orders', 'returns']],
+    ],
+  );
+  assert.deepEqual(writer.log, ['orders-0 [0, 5)', 'orders-0 [5, 9)', `returns-0 [${start}, 8)`]);
+});
+
+test('a table whose topics change again and again is listened to by no more than at the first change', async () => {
+  const parts = await running();
+  const { table, writer } = parts;
+  const listening = { lane: 0, writer: 0 };
+  const { onChange } = table.lane;
+  const { onStateMoved } = writer;
+  table.lane.onChange = (listener) => {
+    listening.lane++;
+    onChange(listener);
+  };
+  writer.onStateMoved = (listener) => {
+    listening.writer++;
+    onStateMoved(listener);
+  };
+  for (let i = 0; i < 5; i++) {
+    assert.equal(await reconfigured(parts, ['orders']), undefined);
+    await reconfigured(parts, TOPICS);
+  }
+  assert.deepEqual(listening, { lane: 1, writer: 1 });
+  writer.before = () => new Promise(() => {});
+  parts.send('orders', 0, 4);
+  const gone = reconfigured(parts, ['orders']);
+  writer.enter('parked', 'STORE_DENIED');
+  assert.equal(await gone, 'STORE_DENIED', 'and is still heard');
+});
+
 test('a table that is taken out lets go of all of its topics', async () => {
   const { sequencer, send, link, table, writer } = await running();
   send('orders', 0, 10);

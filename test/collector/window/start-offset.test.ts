@@ -22,9 +22,20 @@ const base: StartQuestion = { configured: undefined, partition, siblings: [], ot
 const at = (acked: number | undefined, leaderEpoch = 0) => ({ acked, next: acked, leaderEpoch });
 const agentSays = (startAt: 'earliest' | 'latest') => ({ partition: { ...partition, startAt } });
 
+/** Of a partition that is only spooled there. */
+const spoolOnly = { partition: { ...partition, readsLog: false } };
+
 const CASES: readonly (readonly [string, Partial<StartQuestion>, number, RegExp])[] = [
   ['nobody says anything', {}, 100, /earliest/],
   ['the table says earliest', { configured: 'earliest' }, 100, /earliest \(table\)/],
+  [
+    'who only holds a spool does not know where the log begins',
+    { configured: 'earliest', ...spoolOnly },
+    0,
+    /earliest/,
+  ],
+  ['nor of a topic created again', { otherIncarnation: true, ...spoolOnly }, 0, /created again/],
+  ['where others stand the spool need not know', { siblings: [at(500)], ...spoolOnly }, 500, /live topic/],
   ['the table says latest', { configured: 'latest' }, 900, /latest \(table\)/],
   ['the agent says latest', agentSays('latest'), 900, /latest \(agent\)/],
   ['the table wins over the agent', { configured: 'earliest', ...agentSays('latest') }, 100, /table/],

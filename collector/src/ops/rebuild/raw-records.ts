@@ -5,14 +5,14 @@ import { sha256OfFile } from '@sluice/shared/file-hash.ts';
 import { partitionName } from '@sluice/shared/position.ts';
 import { segmentOfRecords } from '@sluice/shared/record-segment.ts';
 import type { KafkaRecord } from '@sluice/shared/records.ts';
-import type { LedgerRange, StagedSegment } from '../../contracts.ts';
+import type { LedgerRange, StagedSegment, TableConfig } from '../../contracts.ts';
 import type { StandingOutput } from '../../ledger/standing-objects.ts';
 import { blobBytes, type Database } from '../../transform/duckdb.ts';
 import { bytesOfText, headersOfText } from '../../transform/record-texts.ts';
 import { literal } from '../../transform/sql/types.ts';
 import type { LakeReader } from '../lake-reader.ts';
 import { WHOLE_BATCHES } from '../replay/quarantined-rows.ts';
-import type { RawObjects } from './raw-table.ts';
+import type { RawSources } from './raw-table.ts';
 
 /** Records and bytes of one segment, and so of what is in memory at a time. */
 const SEGMENT_RECORDS_MAX = 1_000;
@@ -22,15 +22,21 @@ const PLACE = ['_topic', '_partition', '_offset', '_timestamp', '_key', '_header
 /** Columns without which a record is not what it was, by output. */
 const NEEDED = { rows: [...PLACE, 'value'], quarantine: [...PLACE, 'raw', 'code'] };
 
+/** Objects of one kind of a raw table. */
+interface Wanted {
+  readonly raw: TableConfig;
+  readonly kind: keyof typeof NEEDED;
+}
+
 export class RawRecords {
-  readonly #objects: RawObjects;
+  readonly #sources: RawSources;
   readonly #reader: LakeReader;
   readonly #database: Database;
   /** Local copies by key. */
   readonly #held = new Map<string, string>();
 
-  constructor(objects: RawObjects, { reader, database }: { reader: LakeReader; database: Database }) {
-    this.#objects = objects;
+  constructor(sources: RawSources, { reader, database }: { reader: LakeReader; database: Database }) {
+    this.#sources = sources;
     this.#reader = reader;
     this.#database = database;
   }
@@ -51,7 +57,7 @@ export class RawRecords {
 
   /** Local copies that none of these ranges needs are given up. */
   async keepFor(ranges: readonly LedgerRange[]): Promise<void> {
-    const keys = new Set(ranges.flatMap((range) => this.#objects.holding(range).map((o) => o.finalKey)));
+    const keys = new Set(ranges.flatMap((range) => this.#sources.holding(range).map((o) => o.finalKey)));
     for (const key of this.#held.keys()) {
       if (keys.has(key)) continue;
       this.#held.delete(key);
@@ -61,14 +67,12 @@ export class RawRecords {
 
   /** The records of a range as a table, cut into segments; resolves with the number of the last one. */
   async #gather(range: LedgerRange): Promise<number> {
-    const outputs = this.#objects.holding(range);
-    const rows = await this.#paths(outputs, 'rows');
-    const quarantine = await this.#paths(outputs, 'quarantine');
-    const keys =
-      this.#objects.raw.record.key === 'bytes'
-        ? 'NULL::VARCHAR AS k, _key AS b'
-        : '_key AS k, NULL::BLOB AS b';
-    const headers = this.#objects.raw.record.headers === 'map' ? 'to_json(_headers)' : '_headers';
+    const { raw } = this.#sources.of(range);
+    const outputs = this.#sources.holding(range);
+    const rows = await this.#paths(outputs, { raw, kind: 'rows' });
+    const quarantine = await this.#paths(outputs, { raw, kind: 'quarantine' });
+    const keys = raw.record.key === 'bytes' ? 'NULL::VARCHAR AS k, _key AS b' : '_key AS k, NULL::BLOB AS b';
+    const headers = raw.record.headers === 'map' ? 'to_json(_headers)' : '_headers';
     const place = '_partition::BIGINT AS p, _offset::BIGINT AS o, epoch_ms(_timestamp) AS t';
     const of = `_topic = ${literal(range.topic)} AND _partition = ${range.partition}`;
     const where = `WHERE ${of} AND _offset >= ${range.start} AND _offset < ${range.next}`;
@@ -91,10 +95,10 @@ export class RawRecords {
       'CREATE OR REPLACE TEMP TABLE source AS SELECT *, ' +
         `${part} AS part FROM (${both.join(' UNION ALL BY NAME ')}) WINDOW w AS (ORDER BY o) ORDER BY o`,
     );
-    return this.#assertCounted(range);
+    return this.#assertCounted(range, raw);
   }
 
-  async #assertCounted(range: LedgerRange): Promise<number> {
+  async #assertCounted(range: LedgerRange, raw: TableConfig): Promise<number> {
     const codes = WHOLE_BATCHES.map(literal).join(', ');
     const [found] = await this.#database.rows(
       'SELECT count(*) AS n, count(DISTINCT o) AS d, coalesce(max(part), 0) AS parts, ' +
@@ -103,7 +107,7 @@ export class RawRecords {
     const [n, distinct, whole] = [Number(found?.['n']), Number(found?.['d']), Number(found?.['whole'])];
     const { records } = range.counts;
     const name = `${partitionName(range)} [${range.start}, ${range.next})`;
-    const place = { place: this.#objects.raw.name };
+    const place = { place: raw.name };
     if (whole > 0) {
       const message = `${whole} records of ${name} came in a batch that could not be read: what is kept is no record`;
       throw new SluiceError('REBUILD_REFUSED', message, place);
@@ -128,35 +132,35 @@ export class RawRecords {
     }));
   }
 
-  async #paths(outputs: readonly StandingOutput[], kind: keyof typeof NEEDED): Promise<string[]> {
+  async #paths(outputs: readonly StandingOutput[], of: Wanted): Promise<string[]> {
     const paths: string[] = [];
     for (const output of outputs) {
-      if (output.output !== kind) continue;
-      paths.push(this.#held.get(output.finalKey) ?? (await this.#fetch(output, NEEDED[kind])));
+      if (output.output !== of.kind) continue;
+      paths.push(this.#held.get(output.finalKey) ?? (await this.#fetch(output, of)));
     }
     return paths;
   }
 
-  async #fetch({ finalKey, sha256 }: StandingOutput, needed: readonly string[]): Promise<string> {
+  async #fetch({ finalKey, sha256 }: StandingOutput, of: Wanted): Promise<string> {
     const path = await this.#reader.local(finalKey);
-    const place = { place: this.#objects.raw.name };
+    const place = { place: of.raw.name };
     if (path === undefined)
       throw new SluiceError('REBUILD_SOURCE_INCOMPLETE', `${finalKey} is not there: see \`verify\``, place);
     if ((await sha256OfFile(path)) !== sha256)
       throw new SluiceError('REBUILD_SOURCE_INCOMPLETE', `${finalKey} was replaced: see \`verify\``, place);
-    await this.#assertKept(path, finalKey, needed);
+    await this.#assertKept(path, finalKey, of);
     this.#held.set(finalKey, path);
     return path;
   }
 
   /** A column that is not there would be read as NULL beside files that have it. */
-  async #assertKept(path: string, key: string, needed: readonly string[]): Promise<void> {
+  async #assertKept(path: string, key: string, { raw, kind }: Wanted): Promise<void> {
     const described = await this.#database.rows(`DESCRIBE SELECT * FROM ${filesOf([path])}`);
     const there = new Set(described.map((row) => row['column_name']));
-    const lacking = needed.filter((name) => !there.has(name));
+    const lacking = NEEDED[kind].filter((name) => !there.has(name));
     if (lacking.length === 0) return;
     const message = `${key} has no ${lacking.join(', ')}: it was written when the table did not keep that`;
-    throw new SluiceError('REBUILD_SOURCE_INCOMPLETE', message, { place: this.#objects.raw.name });
+    throw new SluiceError('REBUILD_SOURCE_INCOMPLETE', message, { place: raw.name });
   }
 }
 

@@ -1,6 +1,7 @@
-// The raw table that a rebuild reads: which one serves, and which of its objects hold a range of offsets.
-// What it does not hold is told by name; nothing is taken for filtered that was never there.
-import { SluiceError } from '@sluice/shared/errors.ts';
+// The raw tables that a rebuild reads: which one serves, or which ones, and which of their objects hold a
+// range of offsets. What they do not hold is told by name; nothing is taken for filtered that was never
+// there.
+import { assert, SluiceError } from '@sluice/shared/errors.ts';
 import { type PartitionId, partitionKey, partitionName, slotKey } from '@sluice/shared/position.ts';
 import type { LedgerRange, TableConfig } from '../../contracts.ts';
 import { type Fold, hasObjects } from '../../ledger/fold.ts';
@@ -12,25 +13,35 @@ import { windowOfEntry } from '../verify/replays.ts';
 
 type Span = Pick<LedgerRange, 'start' | 'next'>;
 
-/** REBUILD_NO_SOURCE, with what is wrong with each that comes near. */
-export function rawTableOf(
+/**
+ * The raw table of each topic: one that has all of them, else one for each. REBUILD_NO_SOURCE, with what is
+ * wrong with each that comes near.
+ */
+export function rawTablesOf(
   tables: readonly TableConfig[],
   table: TableConfig,
   named: string | undefined,
-): TableConfig {
-  const near = tables.filter(
-    (raw) =>
-      (named === undefined || raw.name === named) &&
-      raw.name !== table.name &&
-      topicsOf(table).every((topic) => readsTopic(raw, topic)) &&
-      raw.input.kind === 'bytes',
-  );
+): ReadonlyMap<string, TableConfig> {
+  const near = tables
+    .filter((raw) => named === undefined || raw.name === named)
+    .filter((raw) => raw.name !== table.name && raw.input.kind === 'bytes')
+    .filter((raw) => topicsOf(table).some((topic) => readsTopic(raw, topic)));
   const judged = near.map((raw) => ({ raw, wrong: unfit(raw, table) }));
-  const fit = judged.find(({ wrong }) => wrong === undefined);
-  if (fit !== undefined) return fit.raw;
-  const why = judged.map(({ raw, wrong }) => `${raw.name} ${wrong}`).join('; ');
-  const none = `the config has no table ${named ?? ''}${named === undefined ? '' : ' '}of format bytes for the ${topicsText(table)}`;
-  throw new SluiceError('REBUILD_NO_SOURCE', why === '' ? none : why, { place: table.name });
+  const fit = judged.flatMap(({ raw, wrong }) => (wrong === undefined ? [raw] : []));
+  const whole = fit.find((raw) => topicsOf(table).every((topic) => readsTopic(raw, topic)));
+  const found = new Map<string, TableConfig>();
+  for (const topic of topicsOf(table)) {
+    const raw = whole ?? fit.find((one) => readsTopic(one, topic));
+    if (raw !== undefined) found.set(topic, raw);
+  }
+  const lacking = topicsOf(table).filter((topic) => !found.has(topic));
+  if (lacking.length === 0) return found;
+  const which = named === undefined ? 'no table' : `no table ${named}`;
+  const [topic = ''] = lacking;
+  const lacked = topicsText(lacking.length === 1 ? { topic } : { topics: lacking });
+  const none = `the config has ${which} of format bytes for the ${lacked}`;
+  const why = judged.flatMap(({ raw, wrong }) => (wrong === undefined ? [] : [`${raw.name} ${wrong}`]));
+  throw new SluiceError('REBUILD_NO_SOURCE', [none, ...why].join('; '), { place: table.name });
 }
 
 /** Why records do not come out of it as they came in. */
@@ -50,7 +61,49 @@ interface HeldRange extends Span {
   readonly hasTwin: boolean;
 }
 
-/** Objects by partition and offsets. */
+/** What the raw tables of several topics hold together. */
+export class RawSources {
+  readonly #byTopic: ReadonlyMap<string, RawObjects>;
+
+  private constructor(byTopic: ReadonlyMap<string, RawObjects>) {
+    this.#byTopic = byTopic;
+  }
+
+  static async read(reader: LakeReader, tables: ReadonlyMap<string, TableConfig>): Promise<RawSources> {
+    const byName = new Map<string, RawObjects>();
+    const byTopic = new Map<string, RawObjects>();
+    for (const [topic, raw] of tables) {
+      const objects = byName.get(raw.name) ?? (await RawObjects.read(reader, raw));
+      byName.set(raw.name, objects);
+      byTopic.set(topic, objects);
+    }
+    return new RawSources(byTopic);
+  }
+
+  /** For people: `raw table a`, or `raw tables a, b`. */
+  get text(): string {
+    const names = [...new Set([...this.#byTopic.values()].map(({ raw }) => raw.name))];
+    return `raw table${names.length === 1 ? '' : 's'} ${names.join(', ')}`;
+  }
+
+  /** Of a topic that the table reads no more: the first, which may have had it as well. */
+  of({ topic }: Pick<PartitionId, 'topic'>): RawObjects {
+    const [first] = this.#byTopic.values();
+    const found = this.#byTopic.get(topic) ?? first;
+    assert(found !== undefined, 'a rebuild has a source');
+    return found;
+  }
+
+  isAsFarAs(ranges: Parameters<RawObjects['isAsFarAs']>[0]): boolean {
+    return ranges.every((range) => this.of(range).isAsFarAs([range]));
+  }
+
+  holding(range: PartitionId & Span): readonly StandingOutput[] {
+    return this.of(range).holding(range);
+  }
+}
+
+/** Objects of one raw table by partition and offsets. */
 export class RawObjects {
   readonly raw: TableConfig;
   readonly #fold: Fold;

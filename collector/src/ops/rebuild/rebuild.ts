@@ -46,7 +46,7 @@ import {
   tooLarge,
 } from './plan.ts';
 import { RawRecords } from './raw-records.ts';
-import { RawObjects, rawTableOf } from './raw-table.ts';
+import { RawSources, rawTablesOf } from './raw-table.ts';
 import { type Rebuilt, rebuiltOf } from './report.ts';
 
 /** Where records are read. */
@@ -57,9 +57,9 @@ const TRY_MS = 2_000;
 
 export interface RebuildOptions {
   readonly table: TableConfig;
-  /** All of the config, of which one may be a raw table of the topic. */
+  /** All of the config, of which one may be a raw table of the topics, or several of one each. */
   readonly tables: readonly TableConfig[];
-  /** Name of the raw table; else the first that serves. */
+  /** Name of the raw table; else the first that serves, or the first of each topic. */
   readonly source: string | undefined;
   readonly time: ChosenTime;
   /** undefined: nothing is written. */
@@ -103,23 +103,22 @@ interface Options extends RebuildOptions {
 async function rebuildWindows(options: Options): Promise<Rebuilt> {
   const { table, tables, source, reader, time, writer, onPlanned } = options;
   assertMovable(table.name, table.partitionBy);
-  const raw = rawTableOf(tables, table, source);
-  const objects = await RawObjects.read(reader, raw);
+  const sources = await RawSources.read(reader, rawTablesOf(tables, table, source));
   const { fold } = await reader.ledger(table.name);
   const plan = await planOf(fold, () => reader.entries(table.name, fold.nextSequence), {
     ...time,
-    isThere: ({ ranges }) => objects.isAsFarAs(ranges),
+    isThere: ({ ranges }) => sources.isAsFarAs(ranges),
   });
   assertPublishable(options, plan);
   assertOfTopic(table, plan);
   for (const { entry } of plan.windows)
-    for (const range of entry.ranges) if (range.counts.records > 0) objects.holding(range);
+    for (const range of entry.ranges) if (range.counts.records > 0) sources.holding(range);
   const carried = await carriedOf(options, plan, { places: plan.places, next: fold.nextSequence });
   assertRoom(options, plan.windows.length, carried.size);
-  const planned = rebuiltOf({ table, plan, source: `raw table ${raw.name}`, carried: carried.size });
+  const planned = rebuiltOf({ table, plan, source: sources.text, carried: carried.size });
   onPlanned(planned);
   if (writer === undefined || plan.windows.length === 0) return planned;
-  const made = await makeWindows(options, plan, new RawRecords(objects, options));
+  const made = await makeWindows(options, plan, new RawRecords(sources, options));
   return { ...planned, ...(await swapIn(options, { plan, made, source: planned.source, writer })) };
 }
 

@@ -1,0 +1,76 @@
+// What the oracle asks of a table whose topics come and go: no less than of others while it names a topic,
+// and of one that it names no more that all that came of it is there.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { waitedFor } from '../support/oracle-table.ts';
+import { SLOT, WatchedLake } from '../support/watched-lake.ts';
+
+function moving(change: object = {}) {
+  let topics: readonly string[] = ['orders'];
+  const named = { now: () => topics, by: (version: string) => version.split(' ') };
+  const lake = new WatchedLake({ named, ...change });
+  const name = (...next: string[]) => {
+    topics = next;
+  };
+  return { lake, name };
+}
+
+const of = (configVersion: string) => ({ entry: { configVersion } });
+
+test('a table is left in peace that has all of a topic while it names it, and shows what came of it after that', () => {
+  const { lake, name } = moving();
+  lake.open().commit(0, 4, of('orders')).publish(0);
+  assert.deepEqual(lake.oracle.missing(), ['orders/0: 5 was produced and 4 is queryable']);
+  name('returns');
+  assert.deepEqual([lake.oracle.missing(), lake.findings], [[], []]);
+  name('orders', 'returns');
+  lake.commit(4, 6, of('orders returns')).publish(4);
+  assert.deepEqual([lake.oracle.missing(), lake.findings], [[], []]);
+});
+
+test('the oracle names what came of a topic that is gone, and is not shown', () => {
+  const { lake, name } = moving();
+  lake.open().commit(0, 4, of('orders'));
+  name('returns');
+  assert.deepEqual(lake.oracle.missing(), ['orders: not all that came of orders/0 is queryable']);
+  name();
+  assert.deepEqual(lake.oracle.missing(), [], 'of a table that is gone as a whole nobody publishes that');
+});
+
+test('the oracle names a window that holds what the config that made it does not name', () => {
+  const { lake } = moving();
+  lake.open().commit(0, 4, of('returns'));
+  assert.deepEqual(lake.findings, ['orders entry 1 holds orders/0, and its config names returns']);
+});
+
+test('a topic’s only table is waited for, also where its topics come and go; beside others it is not', () => {
+  const { lake } = moving();
+  lake.open().commit(0, 4, of('orders'));
+  lake.oracle.acknowledged('the spool', SLOT, 4);
+  assert.match(lake.findings.join(), /4 is acknowledged and 0 is queryable/);
+  const table = { name: 'united', topic: 'orders', keepsVoid: true };
+  const united = { table: { ...table, named: { now: () => ['orders'], by: () => [] } } };
+  const always = { table: { ...table, name: 'orders' } };
+  assert.deepEqual(waitedFor([united, always]), [always]);
+  assert.deepEqual(waitedFor([united]), [united]);
+});
+
+test('a table that reads history may begin where its topic is, and the oracle asks for what lies below', () => {
+  const { lake } = moving({ readsHistory: true });
+  lake.open(4).commit(4, 6, of('orders')).publish(4);
+  assert.deepEqual(lake.findings, []);
+  assert.deepEqual(lake.oracle.missing(), ['orders: the history of orders/0 below 4 was never begun']);
+});
+
+test('what was cut below the place where a table began that reads history is of its history', () => {
+  const changes = [{ readsHistory: true }, { readsHistory: true, named: undefined }];
+  const found = changes.map((change) => {
+    const { lake } = moving(change);
+    lake
+      .open(4)
+      .cut(2)
+      .commit(4, 6, { ...of('orders'), leaderEpoch: 1 });
+    return lake.findings.length;
+  });
+  assert.deepEqual(found, [0, 1], 'one that was waited for all the time has heard of the cut');
+});
