@@ -8,7 +8,7 @@ import type { PublishTarget } from './publish.ts';
 /** Resolves with how many were elsewhere. Those of a swap that is not published yet move when it is. */
 export async function putBackMoved(
   { catalog, definitions }: Pick<PublishTarget, 'catalog' | 'definitions'>,
-  { places, unpublished, lastReplay: order }: Fold,
+  { places, unpublished, lastRerun: order }: Fold,
 ): Promise<number> {
   if (unpublished.some(({ kind }) => kind === 'swap')) return 0;
   const moved = [...places].map(([place, key]) => {
