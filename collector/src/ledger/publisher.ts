@@ -178,12 +178,9 @@ export class Publisher {
     );
     if (!isCurrent) return;
     const table = target.table.name;
-    try {
-      const partitions = await putBackMoved(target, fold);
-      if (partitions > 0) events.partitionsPutBack({ table, partitions });
-    } catch (error) {
-      events.partitionsNotPutBack({ table, reason: describeError(error) });
-    }
+    const { partitions, failures } = await putBackMoved(target, fold);
+    if (partitions > 0) events.partitionsPutBack({ table, partitions });
+    for (const error of failures) events.partitionsNotPutBack({ table, reason: describeError(error) });
   }
 
   /** Garbage that stays costs storage and does no other harm: a sweep finds it. */
