@@ -120,13 +120,43 @@ function isIn(text: string, entity: PiiEntity): string {
   return valid === undefined ? matches : `((${matches}) AND len(${finds(text, entity)}) > 0)`;
 }
 
+/** Different finds in a text that are hidden wherever they stand in it: each takes a pass over the text. */
+const EVERYWHERE_MAX = 256;
+/** A shorter text has too few for it to matter, and is not asked. */
+const COUNTED_BYTES_MIN = 8 * 2 ** 10;
+
+type Instead = (find: string) => string;
+
+function replaced(text: string, entity: PiiEntity, instead: Instead): string {
+  const count = `len(list_distinct(${finds(text, entity)}))`;
+  const isFull = `CASE WHEN strlen(${text}) >= ${COUNTED_BYTES_MIN} THEN ${count} > ${EVERYWHERE_MAX} ELSE false END`;
+  const hidden = `CASE WHEN ${isFull} THEN ${whereFound(text, entity, instead)} ELSE ${everywhere(text, entity, instead)} END`;
+  return `CASE WHEN ${isIn(text, entity)} THEN ${hidden} ELSE ${text} END`;
+}
+
 /** Longer finds first: a short one may be part of a long one. */
-function replaced(text: string, entity: PiiEntity, instead: (find: string) => string): string {
+function everywhere(text: string, entity: PiiEntity, instead: Instead): string {
   const byLength = `list_sort(list_transform(list_distinct(${finds(text, entity)}), lambda __f: {'n': -length(__f), 'f': __f}))`;
   const each = `list_transform(${byLength}, lambda __s: __s.f)`;
-  const told = `list_reduce(list_prepend(${text}, ${each}), lambda __t, __f: replace(__t, __f, ${instead('__f')}))`;
-  return `CASE WHEN ${isIn(text, entity)} THEN ${told} ELSE ${text} END`;
+  return `list_reduce(list_prepend(${text}, ${each}), lambda __t, __f: replace(__t, __f, ${instead('__f')}))`;
 }
+
+/**
+ * In one pass: each find is set between marks, and every second piece is one. A mark that was there before is
+ * doubled, so that an empty piece stands between.
+ */
+function whereFound(text: string, entity: PiiEntity, instead: Instead): string {
+  const { patterns, valid } = ENTITIES[entity];
+  const isNone = valid === undefined ? 'false' : `NOT (${valid('__p')})`;
+  const piece = `CASE WHEN __n % 2 = 1 THEN __p WHEN __p = '' THEN ${MARK} WHEN ${isNone} THEN __p ELSE ${instead('__p')} END`;
+  return patterns.reduce((rest, pattern) => {
+    const told = `regexp_replace(replace(${rest}, ${MARK}, ${MARK} || ${MARK}), ${literal(pattern)}, ${MARK} || '\\0' || ${MARK}, 'g')`;
+    const pieces = `list_transform(string_split(${told}, ${MARK}), lambda __p, __n: ${piece})`;
+    return `array_to_string(${pieces}, '')`;
+  }, text);
+}
+
+const MARK = 'chr(4)';
 
 function found(
   column: string,
