@@ -8,8 +8,6 @@ import type { PlainForm, PlainForms } from './sql/plain-forms.ts';
 const SHAPES_MAX = 4;
 /** Pieces in a row without a known shape after which it is no longer tried in this window. */
 const MISSES_MAX = 16;
-/** Records of a piece that are tried for another shape. */
-const TRIED_MAX = 64;
 /** A longer piece is one giant value: V8 takes a word of memory for each character it might turn back to. */
 const PIECE_CHARACTERS_MAX = 2 ** 17;
 const RECORD_CHARACTERS_MAX = 2 ** 13;
@@ -18,7 +16,7 @@ const PATTERN_CHARACTERS_MAX = 2 ** 14;
 const UNESCAPED = String.raw`[^"\\\x00-\x1f]*`;
 const STRING = String.raw`"${UNESCAPED}(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})${UNESCAPED})*"`;
 /** At most 16 characters, and no exponent: exact as a double and back. */
-const NUMBER = '-?(?:[1-9][0-9]{0,15}|(?:0|[1-9][0-9]{0,6})(?:\\.[0-9]{1,8})?)(?![.eE0-9])';
+const NUMBER = String.raw`(?![-.0-9]{17})-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?![.eE0-9])`;
 
 export interface JsonShapesOptions {
   /** What a value under these names must be, wherever it stands. */
@@ -33,9 +31,8 @@ export interface JsonShapesOptions {
 export class JsonShapes {
   readonly #options: JsonShapesOptions;
   readonly #shapes: string[] = [];
-  /** Of one record, and of a piece that has nothing else. */
-  #one: RegExp | undefined;
-  #all: RegExp | undefined;
+  /** One value and its separator. */
+  #any: RegExp | undefined;
   #misses = 0;
 
   constructor(options: JsonShapesOptions) {
@@ -49,33 +46,38 @@ export class JsonShapes {
    */
   cover(piece: string): boolean {
     if (this.#misses >= MISSES_MAX || piece.length > PIECE_CHARACTERS_MAX) return false;
-    const isCovered =
-      this.#all?.test(piece) === true || (this.#learn(piece) && this.#all?.test(piece) === true);
-    this.#misses = isCovered ? 0 : this.#misses + 1;
-    return isCovered;
-  }
-
-  /** Whether there is a shape more. */
-  #learn(piece: string): boolean {
-    const { separator } = this.#options;
-    const known = this.#shapes.length;
-    for (let from = 0, tried = 0; from < piece.length && tried < TRIED_MAX; tried++) {
-      const to = piece.indexOf(separator, from) + separator.length;
-      if (to < separator.length || this.#shapes.length === SHAPES_MAX) break;
-      const value = piece.slice(from, to - separator.length);
-      if (this.#one?.test(value) !== true && !this.#add(value)) return false;
-      from = to;
+    for (let at = 0; at < piece.length; ) {
+      const end = this.#endOfValue(piece, at) ?? (this.#learn(piece, at) && this.#endOfValue(piece, at));
+      if (typeof end !== 'number') {
+        this.#misses++;
+        return false;
+      }
+      at = end;
     }
-    return this.#shapes.length > known;
+    this.#misses = 0;
+    return true;
   }
 
-  #add(value: string): boolean {
-    const shape = value.length > RECORD_CHARACTERS_MAX ? undefined : shapeOf(value, this.#options);
+  /**
+   * Of a value that has a known shape. One after the other: an expression of all could turn back to each
+   * choice in each value.
+   */
+  #endOfValue(piece: string, at: number): number | undefined {
+    const any = this.#any;
+    if (any === undefined) return undefined;
+    any.lastIndex = at;
+    return any.test(piece) ? any.lastIndex : undefined;
+  }
+
+  /** Whether there is a shape more, that of the value here. */
+  #learn(piece: string, at: number): boolean {
+    const { separator } = this.#options;
+    const end = piece.indexOf(separator, at);
+    if (end < 0 || end - at > RECORD_CHARACTERS_MAX || this.#shapes.length === SHAPES_MAX) return false;
+    const shape = shapeOf(piece.slice(at, end), this.#options);
     if (shape === undefined || shape.length > PATTERN_CHARACTERS_MAX) return false;
     this.#shapes.push(shape);
-    const any = `(?:${this.#shapes.join('|')})`;
-    this.#one = new RegExp(`^${any}$`);
-    this.#all = new RegExp(`^(?:${any}${RegExp.escape(this.#options.separator)})+$`);
+    this.#any = new RegExp(`(?:${this.#shapes.join('|')})${RegExp.escape(separator)}`, 'y');
     return true;
   }
 }
@@ -133,7 +135,7 @@ class Sample {
       this.#skip(':');
       fields.push(`${RegExp.escape(name)}${space}:${space}${this.shape(name.slice(1, -1))}`);
     }
-    return `\\{${space}${fields.join(`${space},${space}`)}${space}\\}`;
+    return `\\{${space}${fields.join(`${space},${space}`)}${fields.length > 0 ? space : ''}\\}`;
   }
 
   /** As many elements as there may be, each like the first. */
@@ -172,17 +174,18 @@ function scalarShape(token: string, form: PlainForm | undefined): string {
   return /^[tf]/.test(token) ? '(?:true|false|null)' : `(?:${NUMBER}|null)`;
 }
 
+/** A look at the form, and behind it what can be read in one way only, or a value could be turned back to. */
 function formShape({ pattern, kind }: PlainForm): string {
   switch (kind) {
+    case 'boolean':
+      return pattern;
     case 'integer':
     case 'float':
       return `(?=${pattern})${NUMBER}`;
-    case 'string':
-      return pattern === '"' ? STRING : pattern;
     case 'array':
     case 'struct':
       throw UNLIKE;
     default:
-      return pattern;
+      return `(?=${pattern})${STRING}`;
   }
 }

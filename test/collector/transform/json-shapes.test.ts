@@ -129,6 +129,29 @@ test('some shapes are known beside each other, and after enough strange pieces n
   assert.equal(shapes.cover(pieceOf(four)), false);
 });
 
+test('a piece that is broken in its last record, or that was learned of a strange one, is refused at once', () => {
+  const record =
+    '{"n":1234567,"real":0.12345678,"at":"2026-01-02T03:04:05.120000000Z","other":{"a":[],"b":[ ],"c":{ },"d":null},"text":"\\\\\\"x"}';
+  const started = performance.now();
+  const shapes = shapesOf();
+  const many = Array.from({ length: 600 }, () => record);
+  assert.equal(shapes.cover(pieceOf(many)), true);
+  for (const broken of [`${record}}`, record.replace('"x"', '"x'), record.replace('000Z', '000Zx')])
+    assert.equal(shapes.cover(pieceOf([...many, broken])), false);
+  for (const strange of [
+    '[',
+    '{"a":'.repeat(900),
+    `{"a":"${'\\\\'.repeat(3_000)}`,
+    `{"a":${'['.repeat(4_000)}`,
+  ])
+    for (const value of [strange, `{"n":1,"b":${strange}}`, `${record}${strange}`])
+      assert.equal(shapesOf().cover(pieceOf([value, value])), false);
+  const spaces = `{"a":{${' '.repeat(4_000)}},"b":[${' '.repeat(3_000)}]}`;
+  assert.equal(shapes.cover(pieceOf([spaces, `${spaces.slice(0, -1)} ,}`])), false);
+  const tookMs = performance.now() - started;
+  assert.ok(tookMs < 5_000, `it took ${tookMs} ms`);
+});
+
 test('a giant value and a giant record are looked at in the other way', () => {
   assert.equal(shapesOf().cover(pieceOf([`{"text":"${'x'.repeat(200_000)}"}`])), false);
   const wide = Object.fromEntries(Array.from({ length: 2_000 }, (_, i) => [`f${i}`, i]));
