@@ -22,12 +22,13 @@ const TARGETS = {
   big: 'bigint',
 };
 
-/** Texts to numbers, integers to narrower ones, one column to two types. */
+/** Texts to numbers, integers to narrower and to wider ones, one column to two types. */
 const table = {
   ...plainTable,
   columns: [
     ...Object.keys(TARGETS).map((name) => ({ name, type: 'string' })),
     { name: 'wide', type: 'bigint' },
+    { name: 'slim', type: 'int' },
     { name: 'both', type: 'string' },
   ],
   steps: parseSteps([
@@ -35,6 +36,7 @@ const table = {
       apply_mapping: [
         ...Object.entries(TARGETS).map(([name, type]) => [name, 'string', name, type]),
         ['wide', 'bigint', 'narrow', 'smallint'],
+        ['slim', 'int', 'wider', 'bigint'],
         ['both', 'string', 'as_int', 'int'],
         ['both', 'string', 'as_real', 'double'],
       ],
@@ -83,7 +85,8 @@ test('each number is cast as it is with care, or is not plain', async () => {
   const values = [...NUMBERS, ...STRANGE].flatMap((text) =>
     columns.map((name) => JSON.stringify({ [name]: text })),
   );
-  values.push(...[0, -1, 29_999, 30_000, 1e15].map((wide) => JSON.stringify({ wide })));
+  const integers = [0, -1, 29_999, 30_000, 1_999_999_999, 5_000_000_000, 1e15];
+  values.push(...integers.flatMap((n) => [JSON.stringify({ wide: n }), JSON.stringify({ slim: n })]));
   const plain = values.filter((value) => isPlain([value]));
   assert.ok(plain.length > 30 && plain.length < values.length - 60, `${plain.length} of ${values.length}`);
   assert.equal(isPlain(plain), true);
@@ -94,6 +97,7 @@ test('a text that the first step cannot cast makes its chunk one to be read with
   for (const strange of STRANGE)
     assert.equal(isPlain(['{"real":"1.5"}', JSON.stringify({ real: strange })]), false, strange);
   assert.equal(isPlain(['{"wide":29999}', '{"wide":30000}']), false);
+  assert.equal(isPlain(['{"slim":1}', '{"slim":5000000000}']), false, 'too large for what is read');
 });
 
 test('random texts that are taken for plain are cast as they are with care', async () => {

@@ -23,7 +23,7 @@ export type WantedForms = ReadonlyMap<string, string>;
 /** No number goes on behind it. */
 const END = '(?![-+.eE0-9])';
 const NOT_MINUS_ZERO = '(?!-0[.0]*[^.0-9])';
-/** So many digits fit, whatever they are; one more where the first is small. */
+/** The narrower first. So many digits fit, whatever they are; one more where the first is small. */
 const INTEGERS: Readonly<Record<string, string>> = {
   TINYINT: '[1-9][0-9]?',
   SMALLINT: '[1-9][0-9]{0,3}|[12][0-9]{4}',
@@ -82,7 +82,10 @@ export function surelyCasts(from: FieldType, to: FieldType): string | undefined 
   if (to.kind === 'float' && from.kind === 'string') return '-?[0-9]{1,15}(?:\\.[0-9]{1,15})?';
   if (to.kind !== 'integer') return undefined;
   if (from.kind === 'string') return `-?(?:0|${INTEGERS[to.duckdb]})`;
-  return from.kind === 'integer' ? formOf(to) : undefined;
+  if (from.kind !== 'integer') return undefined;
+  const widths = Object.keys(INTEGERS);
+  // The type that it is read as has to hold it, too.
+  return formOf(widths.indexOf(from.duckdb) < widths.indexOf(to.duckdb) ? from : to);
 }
 
 function formOf(type: FieldType): string | undefined {
