@@ -13,6 +13,8 @@ const PIECE_CHARACTERS_MAX = 2 ** 17;
 const RECORD_CHARACTERS_MAX = 2 ** 13;
 const PATTERN_CHARACTERS_MAX = 2 ** 14;
 const DEPTH_MAX = 32;
+/** Records that a shape is made of in one window, each at a price, whether they have one or not. */
+const SAMPLES_MAX = 16;
 
 const UNESCAPED = String.raw`[^"\\\x00-\x1f]*`;
 const STRING = String.raw`"${UNESCAPED}(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})${UNESCAPED})*"`;
@@ -35,6 +37,7 @@ export class JsonShapes {
   /** One value and its separator. */
   #any: RegExp | undefined;
   #misses = 0;
+  #samples = 0;
 
   constructor(options: JsonShapesOptions) {
     this.#options = options;
@@ -75,8 +78,9 @@ export class JsonShapes {
     const { separator } = this.#options;
     const end = piece.indexOf(separator, at);
     if (end < 0 || end - at > RECORD_CHARACTERS_MAX || this.#shapes.length === SHAPES_MAX) return false;
+    if (this.#samples++ >= SAMPLES_MAX) return false;
     const shape = shapeOf(piece.slice(at, end), this.#options);
-    if (shape === undefined || shape.length > PATTERN_CHARACTERS_MAX) return false;
+    if (shape === undefined) return false;
     this.#shapes.push(shape);
     this.#any = new RegExp(`(?:${this.#shapes.join('|')})${RegExp.escape(separator)}`, 'y');
     return true;
@@ -129,6 +133,8 @@ class Sample {
     if (++this.#depth > DEPTH_MAX) throw UNLIKE;
     const shape = first === '{' ? this.#object() : this.#array();
     this.#depth--;
+    // An array has the pattern of its element twice: one in the other would double it without end.
+    if (shape.length > PATTERN_CHARACTERS_MAX) throw UNLIKE;
     return shape;
   }
 

@@ -158,6 +158,47 @@ test('a giant value and a giant record are looked at in the other way', () => {
   assert.equal(shapesOf().cover(pieceOf([JSON.stringify(wide)])), false);
 });
 
+test('a record that fails at its end, or the last of a piece, is tried in one way and not in 2^60', () => {
+  const many = (one: unknown) => JSON.stringify(Array(60).fill(one));
+  const ambiguous = [
+    { first: '{"other":[1],"end":1}', last: `{"other":${many(7)},"end":1e5}` },
+    {
+      first: '{"other": [{ }],"end":1}',
+      last: `{"other": ${many({}).replaceAll('{}', '{    }')},"end":1e5}`,
+    },
+    {
+      first: '{"other":[{"at":"2026-01-02"}],"end":1}',
+      last: `{"other":${many({ at: '2026-01-02T03:04:05.000000Z' })},"end":1e5}`,
+    },
+  ];
+  for (const { first, last } of ambiguous) assert.deepEqual(covered(first, last), [], first);
+  const shapes = shapesOf();
+  const ofBoth = '{"other":[],"end":1}';
+  assert.equal(shapes.cover(pieceOf([ofBoth, '{"other":["x"],"end":1}'])), true);
+  assert.equal(shapes.cover(pieceOf([...Array(60).fill(ofBoth), '{"other":[],"end":1e5}'])), false);
+  assert.equal(shapes.cover(pieceOf(Array(60).fill(ofBoth))), true);
+});
+
+test('a record nested as deep as it may be is nothing to learn from, and fails nothing', () => {
+  for (const depth of [8, 14, 30, 4_000]) {
+    const value = `{"other":${'['.repeat(depth)}1${']'.repeat(depth)}}`;
+    assert.equal(shapesOf().cover(pieceOf([value])), false, `${depth} arrays`);
+  }
+  assert.equal(shapesOf().cover(pieceOf([`${'{"other":'.repeat(900)}1${'}'.repeat(900)}`])), false);
+  assert.equal(shapesOf().cover(pieceOf([`{"other":${'['.repeat(4)}1${']'.repeat(4)}}`])), true);
+});
+
+test('so many records are learned from in a window, whether they give a shape or not', () => {
+  const shapes = shapesOf();
+  assert.equal(shapes.cover(pieceOf(['{"n":1}'])), true);
+  const inVain = (i: number) => pieceOf([`{"other${i}":1e5}`]);
+  for (let i = 0; i < 15; i++) {
+    assert.equal(shapes.cover(inVain(i)), false);
+    assert.equal(shapes.cover(pieceOf(['{"n":1}'])), true);
+  }
+  assert.equal(shapes.cover(pieceOf(['{"flag":true}'])), false);
+});
+
 const scalar = fc.oneof(
   fc.constantFrom<unknown>(
     null,
