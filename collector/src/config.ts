@@ -180,7 +180,7 @@ export const collectorSchema = z.strictObject({
         .min(1)
         .max(64)
         .default(2)
-        .describe('Threads of DuckDB, at most as many as cores; from 2 on, two chunks of a window at once'),
+        .describe('Statements of all windows at once, a thread each; at most as many as cores'),
     })
     .prefault({})
     .describe('Bounds'),

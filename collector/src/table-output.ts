@@ -62,7 +62,7 @@ export const outputSchema = z.union([
       .min(2_048)
       .max(10_000_000)
       .optional()
-      .describe('Rows of a row group; else 61,440 to 122,880'),
+      .describe('Rows of a row group; else 81,920 to 122,880'),
     objectBytes: byteSize()
       .prefault('128MiB')
       .describe('A file that reaches this size is followed by another'),

@@ -134,7 +134,7 @@ export type OutputFormat =
       readonly compression: 'zstd' | 'snappy' | 'gzip';
       /** Rows are in this order within each object; none: in the order they arrived. */
       readonly sortBy?: readonly string[];
-      /** Rows of a row group; where it is not set a chunk's 61,440, or DuckDB's own 122,880. */
+      /** Rows of a row group; where it is not set a chunk's 81,920, or DuckDB's own 122,880. */
       readonly rowGroupRows?: number;
       /** An object is ended, and another begun, once it has this many bytes. */
       readonly objectBytes?: number;

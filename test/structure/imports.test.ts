@@ -329,6 +329,7 @@ const TIME_ELSEWHERE: Readonly<Record<string, string>> = {
   'shared/src/print-status.ts': '`status` gives up a question over HTTP: a command, not the running program',
   'collector/src/ops/verify/kafka.ts': '`verify` does the same',
   'collector/src/ops/schema-document.ts': '`replay` does the same',
+  'collector/src/transform/pauses.ts': 'gives what waits a turn of the event loop: no time',
   'collector/src/transform/transformer.ts':
     'whose segment is next is seen after a turn of the event loop: no time',
   'collector/src/ingest/agent-session.ts':

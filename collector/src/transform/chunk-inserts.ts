@@ -1,6 +1,6 @@
-// Chunks of a window into DuckDB, each on a connection that is free, and counted in the order they came: at
-// most as many at once as there are connections, and a chunk that cannot go straight into a file is staged
-// when all before it are done.
+// Chunks of a window into DuckDB, each on a connection that is free, and counted in the order they came. SQL
+// works on as many as it has turns for, the next one waits with its bytes in place, and a chunk that cannot
+// go straight into a file is staged when all before it are done.
 import type { Clock } from '@sluice/shared/clock.ts';
 import type { ColumnChunk } from './columns.ts';
 import type { Database } from './duckdb.ts';
@@ -9,12 +9,10 @@ import type { CompiledTable } from './sql/compile.ts';
 import type { FieldPlan } from './sql/fields.ts';
 import type { InsertForm } from './sql/steps/step.ts';
 import type { StraightChunk, StraightRows } from './straight-rows.ts';
+import type { Turns } from './turns.ts';
 
-/**
- * Chunks of one window in DuckDB at once, with a thread each: the memory of as many chunks, decoded, and of
- * their row groups. More would outrun the one thread that decodes.
- */
-const CHUNKS_AT_ONCE_MAX = 2;
+/** Chunks of one window in DuckDB at once: their memory. More would outrun the one thread that decodes. */
+const CHUNKS_AT_ONCE = 2;
 
 export interface InsertParts {
   /** Where rows are staged. */
@@ -23,7 +21,8 @@ export interface InsertParts {
   readonly compiled: CompiledTable;
   readonly plan: FieldPlan;
   readonly clock: Clock;
-  readonly threads: number;
+  /** Of the long statements, each of which takes a thread: shared by all windows. */
+  readonly statements: Turns;
 }
 
 interface InsertedChunk extends StraightChunk {
@@ -41,7 +40,7 @@ export class ChunkInserts {
   readonly #parts: InsertParts;
   /** The one that stages. */
   readonly #first: Lane;
-  /** Those that only write straight; none where one chunk at a time is wanted. */
+  /** Those that only write straight. */
   readonly #beside: Lane[] = [];
   #turn = 0;
   /** The end of the last chunk, and so of all. */
@@ -60,10 +59,10 @@ export class ChunkInserts {
   }
 
   async open(): Promise<void> {
-    const { database, straight, compiled, plan, threads } = this.#parts;
+    const { database, straight, compiled, plan } = this.#parts;
     await straight.open(database);
-    if (compiled.straight === undefined || threads < 2) return;
-    for (let i = 0; i < Math.min(threads, CHUNKS_AT_ONCE_MAX); i++) {
+    if (compiled.straight === undefined) return;
+    for (let i = 0; i < CHUNKS_AT_ONCE; i++) {
       const another = await database.beside();
       await setKeys(another, plan.keyFiles);
       await straight.open(another);
@@ -98,12 +97,14 @@ export class ChunkInserts {
   }
 
   async #insert(lane: Lane, chunk: InsertedChunk, before: Promise<void>): Promise<void> {
-    const { straight, clock } = this.#parts;
+    const { straight, clock, statements } = this.#parts;
     const started = clock.monotonicMs();
-    if (!(await straight.take(chunk, lane.database, before)))
+    const part = await statements.take(() => straight.write(chunk, lane.database));
+    await before;
+    if (!(await straight.keep(part, lane.database)))
       await this.#alone(async (database) => {
         if (lane !== this.#first) await database.takeRaw(lane.database);
-        await this.#insertInForm(chunk);
+        await statements.take(() => this.#insertInForm(chunk));
         await database.emptyRaw();
       });
     this.sqlMs += clock.monotonicMs() - started;

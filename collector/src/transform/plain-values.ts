@@ -19,7 +19,7 @@ export class PlainValues {
   #isPlain = true;
 
   constructor(forms: PlainForms) {
-    const names = [...Map.groupBy(forms, ([, form]) => form)];
+    const names = [...Map.groupBy(forms, ([, { pattern }]) => pattern)];
     const unplain = names.map(([form, fields]) => {
       const known = fields.map(([name]) => RegExp.escape(name)).join('|');
       return `(?:${known})"${SPACE}:(?!${SPACE}(?:${form}|null))`;

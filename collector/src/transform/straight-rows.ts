@@ -79,16 +79,18 @@ export class StraightRows {
     return !this.#over && this.#options.compiled.straight !== undefined && rows >= ROWS_MIN;
   }
 
+  /** Writes what lies in `raw`; nothing is decided yet. Undefined where it does not try. */
+  async write(chunk: StraightChunk, database: Database): Promise<WrittenPart | 'refused' | undefined> {
+    return this.#takes(chunk.rows) ? await this.#copy(chunk, database) : undefined;
+  }
+
   /**
-   * Writes what lies in `raw` and empties it, or says false: then nothing was written, and nothing more is
-   * taken here. The long statement starts at once: before an answer comes, the thread has decoded the next
-   * chunk. What it wrote counts only after `before`, the end of the chunk before: where that one was refused
-   * this one is, too, or its rows would stand before those of the other.
+   * Counts what was written and empties `raw`, or says false: then nothing was written, and nothing more is
+   * taken here. It is for after the chunk before: where that one was refused this one is, too, or its rows
+   * would stand before those of the other.
    */
-  async take(chunk: StraightChunk, database: Database, before: Promise<void>): Promise<boolean> {
+  async keep(part: WrittenPart | 'refused' | undefined, database: Database): Promise<boolean> {
     const { straight } = this.#options.compiled;
-    const part = this.#takes(chunk.rows) ? await this.#copy(chunk, database) : undefined;
-    await before;
     this.#over ||= part === 'refused';
     if (part === 'refused' || part === undefined || straight === undefined) return false;
     if (this.#over) {

@@ -4,6 +4,7 @@
 // take an object or an array.
 import type { ColumnChunk } from './columns.ts';
 import { eachNumber, losesDigits } from './json-numbers.ts';
+import type { JsonShapes } from './json-shapes.ts';
 import type { OddCode } from './odd-record.ts';
 import type { SourceField } from './sql/fields.ts';
 import { type FieldType, isScalar } from './sql/types.ts';
@@ -47,6 +48,8 @@ export interface JsonRules {
   readonly elementMark: string;
   /** NOT_A_NUMBER, and the colon before an object or an array where a text is wanted. */
   readonly values: RegExp;
+  /** Names of fields that are read as texts, each byte a character. */
+  readonly texts: ReadonlySet<string>;
 }
 
 export function jsonRules(source: readonly SourceField[], elementMark: string): JsonRules {
@@ -59,6 +62,7 @@ export function jsonRules(source: readonly SourceField[], elementMark: string): 
     exactPaths: new Set(pathsOf((kind) => kind !== 'float' && kind !== 'string')),
     doublePaths: new Set(pathsOf((kind) => kind === 'float')),
     nested: source.filter(({ type }) => !isScalar(type)),
+    texts: new Set(texts.map(inLatin1)),
     values: texts.length === 0 ? ONLY_NOT_A_NUMBER : withDocuments(texts),
   };
 }
@@ -68,44 +72,92 @@ export function jsonRules(source: readonly SourceField[], elementMark: string): 
  */
 function withDocuments(names: readonly string[]): RegExp {
   const space = String.raw`[ \t\r\n]*`;
-  const known = String.raw`(?:"(?:${names.map(latin1Pattern).join('|')})|\\[^"]*)"`;
+  const known = String.raw`(?:"(?:${names.map((name) => RegExp.escape(inLatin1(name))).join('|')})|\\[^"]*)"`;
   const key = names.some((name) => name.includes('"')) ? '' : `${known}${space}`;
   return new RegExp(`:${space}[{[](?<=${key}:${space}.)|${NOT_A_NUMBER}`, 'g');
 }
 
 /** The UTF-8 of a name, each byte a character, as a chunk is read here. */
-function latin1Pattern(name: string): string {
-  return RegExp.escape(Buffer.from(name).toString('latin1'));
+function inLatin1(name: string): string {
+  return Buffer.from(name).toString('latin1');
+}
+
+export interface LookOptions {
+  /** Sees each piece that is looked at closely. */
+  readonly also?: ((text: string) => void) | undefined;
+  /** What they cover needs no close look. */
+  readonly shapes?: JsonShapes | undefined;
 }
 
 /**
- * Strikes the rows of the chunk that are not strict JSON, or whose digits would be lost where they matter.
- * True where a column of text may take an object or an array. `also` sees each piece that is read at once.
+ * A look at the values of one chunk after the other, as they come: what was just decoded is still in the
+ * processor's cache.
  */
-export function strikeUnstrict(chunk: ColumnChunk, rules: JsonRules, also?: (text: string) => void): boolean {
-  const { bytes, ends } = chunk.joined();
-  const places = longNumbers(bytes);
-  let documents = false;
-  for (let from = 0, row = 0; row < chunk.rows; row++) {
-    const end = ends[row] as number;
-    if (row + 1 < chunk.rows && (ends[row + 1] as number) - from <= SCANNED_BYTES) continue;
-    const text = bytes.toString('latin1', from, end);
-    const found = lookAtValues(text, documents ? ONLY_NOT_A_NUMBER : rules.values);
-    for (const at of found.suspects) places.push(from + at);
-    for (const { index } of text.matchAll(COMMA_OR_TINY)) places.push(from + index);
-    also?.(text);
-    documents ||= found.documents;
-    from = end;
+export class StrictLook {
+  readonly #chunk: ColumnChunk;
+  readonly #rules: JsonRules;
+  readonly #also: LookOptions['also'];
+  readonly #shapes: JsonShapes | undefined;
+  #row = 0;
+  #places: number[] = [];
+  #documents = false;
+
+  constructor(chunk: ColumnChunk, rules: JsonRules, { also, shapes }: LookOptions = {}) {
+    this.#chunk = chunk;
+    this.#rules = rules;
+    this.#also = also;
+    this.#shapes = shapes;
   }
-  const rows = new Set(places.map((at) => rowAt(ends, chunk.rows, at)));
-  for (const row of [...rows].sort((a, b) => a - b)) {
-    const texts = chunk.value(row).toString().split(rules.elementMark);
-    const elements = texts.length > 1 ? texts.slice(1) : texts;
-    const placeOf = (i: number) => (texts.length > 1 ? `[${i}]` : '');
-    const code = elements.map((text, i) => verdict(text, rules, placeOf(i))).find((one) => one !== undefined);
-    if (code !== undefined) chunk.strike(row, code);
+
+  /** The rows that the chunk got since the last time. */
+  more(): void {
+    const { bytes, ends, startOf } = this.#chunk.joined();
+    const { rows } = this.#chunk;
+    let from = startOf(this.#row);
+    for (; this.#row < rows; this.#row++) {
+      const end = ends[this.#row] as number;
+      if (this.#row + 1 < rows && (ends[this.#row + 1] as number) - from <= SCANNED_BYTES) continue;
+      const next = startOf(this.#row + 1);
+      this.#look(bytes.subarray(from, next), { from, to: end });
+      from = next;
+    }
   }
-  return documents;
+
+  /** `piece` ends with a separator. */
+  #look(piece: Buffer, { from, to }: { readonly from: number; readonly to: number }): void {
+    const joined = piece.toString('latin1');
+    if (this.#shapes?.cover(joined) === true) return;
+    const text = joined.slice(0, to - from);
+    for (const at of longNumbers(piece)) this.#places.push(from + at);
+    const found = lookAtValues(text, this.#documents ? ONLY_NOT_A_NUMBER : this.#rules.values);
+    for (const at of found.suspects) this.#places.push(from + at);
+    for (const { index } of text.matchAll(COMMA_OR_TINY)) this.#places.push(from + index);
+    this.#also?.(text);
+    this.#documents ||= found.documents;
+  }
+
+  /**
+   * Strikes the rows of the chunk that are not strict JSON, or whose digits would be lost where they matter.
+   * True where a column of text may take an object or an array. What comes next is of another chunk.
+   */
+  end(): boolean {
+    this.more();
+    const chunk = this.#chunk;
+    const { ends } = chunk.joined();
+    const rows = new Set(this.#places.map((at) => rowAt(ends, chunk.rows, at)));
+    for (const row of [...rows].sort((a, b) => a - b)) {
+      const texts = chunk.value(row).toString().split(this.#rules.elementMark);
+      const elements = texts.length > 1 ? texts.slice(1) : texts;
+      const placeOf = (i: number) => (texts.length > 1 ? `[${i}]` : '');
+      const code = elements
+        .map((text, i) => verdict(text, this.#rules, placeOf(i)))
+        .find((one) => one !== undefined);
+      if (code !== undefined) chunk.strike(row, code);
+    }
+    const documents = this.#documents;
+    [this.#row, this.#places, this.#documents] = [0, [], false];
+    return documents;
+  }
 }
 
 /** After the first document only the others are looked for: where there is one there are many. */

@@ -7,6 +7,7 @@ import { freeBytes } from '@sluice/shared/free-bytes.ts';
 import type { FoundSchema, SchemaWant } from '../contracts.ts';
 import { SchemaShelf } from './decode/schemas.ts';
 import { tableProblems } from './table-check.ts';
+import { Turns } from './turns.ts';
 import { WindowSurvey } from './window-survey.ts';
 import { marks, type TransformLimits, WindowTransform } from './window-transform.ts';
 import type { FromWorker, OfJob, SchemaAnswer, SchemaQuestion, ToWorker } from './worker-protocol.ts';
@@ -20,6 +21,7 @@ interface Job {
 
 const jobs = new Map<number, Job>();
 
+const statements = new Turns(limits.threads);
 const shelf = new SchemaShelf();
 const asked = new Map<number, PromiseWithResolvers<FoundSchema | undefined>>();
 let questions = 0;
@@ -69,6 +71,7 @@ async function handle(job: Job, message: ToWorker): Promise<FromWorker> {
       job.window = await WindowTransform.open(message.request, {
         limits,
         clock: systemClock,
+        statements,
         shelf,
         askSchema,
       });

@@ -54,7 +54,7 @@ export function createTransformer(
   const turns = new Turns(SEGMENTS_AHEAD_MAX);
   const each = {
     memoryBytesMax: limits.memoryBytesMax / WINDOWS_AT_ONCE_MAX,
-    // On one core two threads would only need the memory of two chunks.
+    // More than cores would only need the memory of their row groups.
     threads: Math.min(limits.threads, availableParallelism()),
   };
   let worker: WorkerCalls | undefined;

@@ -32,10 +32,11 @@ import {
 import { type SchemaParts, SchemaWanted, WindowSchemas } from './decode/schemas.ts';
 import { type Database, openDatabase } from './duckdb.ts';
 import type { WrittenFile } from './joined-files.ts';
+import { JsonLook } from './json-look.ts';
 import { setKeys } from './key-files.ts';
 import { fetchNamed } from './named-schemas.ts';
 import { type PartitionRows, partitionRows } from './partition-rows.ts';
-import { PlainValues } from './plain-values.ts';
+import { Pauses } from './pauses.ts';
 import { assertWithinBudget } from './quarantine-budget.ts';
 import { textsOf } from './record-texts.ts';
 import { loadReferences, type ReferenceCopies } from './references.ts';
@@ -43,10 +44,8 @@ import { type CompiledTable, compileTable, type Marks } from './sql/compile.ts';
 import { type FieldPlan, planFields } from './sql/fields.ts';
 import { fileFormat, rowGroupOptions } from './sql/file-format.ts';
 import type { CompiledOutput } from './sql/outputs.ts';
-import { plainForms } from './sql/plain-forms.ts';
-import type { StraightReading } from './sql/straight.ts';
 import { filesOf, StraightRows } from './straight-rows.ts';
-import { type JsonRules, jsonRules, strikeUnstrict } from './strict-json.ts';
+import type { Turns } from './turns.ts';
 import { type WindowNews, windowNews } from './window-news.ts';
 
 export interface TransformLimits {
@@ -58,6 +57,8 @@ export interface TransformLimits {
 export interface WindowParts extends SchemaParts {
   readonly limits: TransformLimits;
   readonly clock: Clock;
+  /** As many as threads; shared by all windows of a process. */
+  readonly statements: Turns;
 }
 
 export interface WindowRequest {
@@ -81,11 +82,11 @@ const PARTITIONS_SCANNED_MAX = 16;
 export class WindowTransform {
   readonly #request: WindowRequest;
   readonly #clock: Clock;
+  readonly #pauses: Pauses;
   readonly #database: Database;
   readonly #compiled: CompiledTable;
   readonly #chunk: ColumnChunk;
-  readonly #jsonRules: JsonRules | undefined;
-  readonly #plainValues: PlainValues | undefined;
+  readonly #look: JsonLook | undefined;
   readonly #news: WindowNews | undefined;
   readonly #straight: StraightRows;
   readonly #records = new Map<string, number>();
@@ -108,6 +109,7 @@ export class WindowTransform {
     this.#schemas = new WindowSchemas(parts);
     this.#request = request;
     this.#clock = clock;
+    this.#pauses = new Pauses(clock);
     this.#database = database;
     this.#compiled = compileTable(table, plan, marks);
     this.#straight = new StraightRows({
@@ -116,11 +118,9 @@ export class WindowTransform {
     });
     this.#inserts = new ChunkInserts({
       ...{ database, plan, clock, compiled: this.#compiled, straight: this.#straight },
-      threads: parts.limits.threads,
+      statements: parts.statements,
     });
     this.#news = windowNews(table, this.#schemas);
-    this.#jsonRules = table.input.kind === 'json' ? jsonRules(plan.source, marks.elementMark) : undefined;
-    if (this.#jsonRules !== undefined) this.#plainValues = new PlainValues(plainForms(plan.source));
     const elementMark = Buffer.from(marks.elementMark);
     this.#chunk = new ColumnChunk({
       separator: Buffer.from(marks.separator),
@@ -133,6 +133,7 @@ export class WindowTransform {
       ...textsOf(table.record),
       originals: this.#compiled.needsOriginals,
     });
+    if (table.input.kind === 'json') this.#look = new JsonLook(this.#chunk, plan, marks);
   }
 
   static async open(request: WindowRequest, parts: WindowParts): Promise<WindowTransform> {
@@ -143,7 +144,7 @@ export class WindowTransform {
       directories: [request.directory],
       spillDirectory: join(request.directory, 'spill'),
       memoryBytesMax: parts.limits.memoryBytesMax,
-      // Each of two connections brings a thread; one more of DuckDB's own costs a third more CPU.
+      // Each statement brings a thread; one more of DuckDB's own costs a third more CPU.
       threads: Math.max(1, parts.limits.threads - 1),
     });
     try {
@@ -176,6 +177,8 @@ export class WindowTransform {
       decoded += typeof read === 'number' ? read : read.records;
       if (typeof read !== 'number') await this.#quarantine(staged, read);
       if (piece.kind === 'batch') nextOffset = piece.header.lastOffset + 1;
+      this.#look?.more();
+      started += await this.#pauses.now();
       if (!this.#chunk.isFull()) continue;
       this.#decodeMs += this.#clock.monotonicMs() - started;
       await this.#insertChunk();
@@ -228,21 +231,14 @@ export class WindowTransform {
     this.#corrupt.push({ topic, partition, startOffset, records, code, reason });
   }
 
-  #lookAtJson(): Required<StraightReading> {
-    if (this.#jsonRules === undefined) return { exactText: false, isPlain: false };
-    const plain = this.#plainValues;
-    const exactText = strikeUnstrict(this.#chunk, this.#jsonRules, plain && ((text) => plain.look(text)));
-    return { exactText, isPlain: plain?.end(this.#chunk) === true };
-  }
-
   /** Hands the chunk over and returns while SQL works on it: the next one is decoded meanwhile. */
   async #insertChunk(): Promise<void> {
     this.#news?.look(this.#chunk);
-    const { exactText, isPlain } = this.#lookAtJson();
+    const reading = this.#look?.end() ?? { exactText: false, isPlain: false };
     const { odd, rows, filtered } = this.#chunk;
     if (odd.length > 0) await this.#inserts.aside((database) => database.appendOdd(odd));
     this.#odd += odd.length;
-    if (rows > 0) await this.#inserts.add(this.#chunk, { exactText, isPlain, firstId: this.#staged });
+    if (rows > 0) await this.#inserts.add(this.#chunk, { ...reading, firstId: this.#staged });
     this.#staged += rows;
     this.#filtered += filtered;
     this.#chunk.reset();

@@ -73,7 +73,7 @@ async function plainRow(name: string, run: Run & { readonly file: string }): Pro
   const select = one.plain.replace('FROM orders', `FROM ${readOrders(file, options.size)}`);
   const copy = `COPY (${select}) TO '${to}' (FORMAT parquet, COMPRESSION zstd)`;
   const result = await measured(() =>
-    runProgram<Usage>('duckdb-file', { copy, threads } satisfies DuckdbFileArguments).answer(),
+    runProgram<Usage>('duckdb-file', { copy, threads, warmUp: true } satisfies DuckdbFileArguments).answer(),
   );
   rmSync(to);
   return row(name, options.records, { ...result, details: { threads } });

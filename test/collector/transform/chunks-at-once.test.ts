@@ -9,6 +9,7 @@ import { type Database, openDatabase } from '@sluice/collector/transform/duckdb.
 import { compileTable } from '@sluice/collector/transform/sql/compile.ts';
 import { planFields } from '@sluice/collector/transform/sql/fields.ts';
 import { StraightRows } from '@sluice/collector/transform/straight-rows.ts';
+import { Turns } from '@sluice/collector/transform/turns.ts';
 import { systemClock } from '@sluice/shared/clock.ts';
 import { readBatchHeader } from '@sluice/shared/record-batch.ts';
 import { encodeRecordBatch } from '@sluice/shared/records.ts';
@@ -62,17 +63,13 @@ async function opened(threads = 2) {
   databases.push(database);
   const copies: Copy[] = [];
   const first = held(database, copies);
-  let connections = 1;
-  const beside = async () => {
-    connections++;
-    return held(await database.beside(), copies);
-  };
-  const parts = { database: { ...first, beside }, compiled, plan, clock: systemClock, threads };
+  const beside = async () => held(await database.beside(), copies);
+  const parts = { database: { ...first, beside }, compiled, plan, clock: systemClock };
   const straight = new StraightRows({ ...parts, table, directory, parquetOptions: 'FORMAT parquet' });
-  const inserts = new ChunkInserts({ ...parts, straight });
+  const inserts = new ChunkInserts({ ...parts, straight, statements: new Turns(threads) });
   for (const sql of compiled.createStaged) await database.run(sql);
   await inserts.open();
-  return { directory, database, copies, straight, inserts, connections };
+  return { directory, database, copies, straight, inserts };
 }
 
 type Opened = Awaited<ReturnType<typeof opened>>;
@@ -136,13 +133,14 @@ test('a second chunk is in DuckDB before the first one is done, and a third is n
   assert.equal(window.straight.filtered, (3 * ROWS) / 10);
 });
 
-test('with one thread there is one connection, and chunks come one after another', async () => {
+test('with one thread SQL works on one chunk, and the next is in place before it is done', async () => {
   const window = await opened(1);
-  assert.equal(window.connections, 1);
   await add(window, 0);
-  const second = add(window, 1);
+  await add(window, 1);
+  await window.copies[0]?.done.promise;
+  assert.equal(window.copies.length, 1);
   await letGo(window, 0);
-  await second;
+  assert.equal(window.copies.length, 2);
   await letGo(window, 1);
   await window.inserts.settled();
   assert.ok(same((await offsets(window)).straight, passing([0, 1])));

@@ -14,4 +14,4 @@ after(async () => {
 });
 
 /** As many records as fill a chunk. */
-export const CHUNK = 61_440;
+export const CHUNK = 81_920;

@@ -9,7 +9,7 @@ import { PlainValues } from '@sluice/collector/transform/plain-values.ts';
 import { compileTable } from '@sluice/collector/transform/sql/compile.ts';
 import { planFields } from '@sluice/collector/transform/sql/fields.ts';
 import { plainForms } from '@sluice/collector/transform/sql/plain-forms.ts';
-import { jsonRules, strikeUnstrict } from '@sluice/collector/transform/strict-json.ts';
+import { jsonRules, StrictLook } from '@sluice/collector/transform/strict-json.ts';
 import { readBatchHeader } from '@sluice/shared/record-batch.ts';
 import { encodeRecordBatch } from '@sluice/shared/records.ts';
 import fc from 'fast-check';
@@ -61,7 +61,9 @@ function chunkOf(values: readonly string[]): ColumnChunk {
 
 function lookAt(chunk: ColumnChunk, source = plan.source) {
   const plain = new PlainValues(plainForms(source));
-  const exactText = strikeUnstrict(chunk, jsonRules(source, marks.elementMark), (text) => plain.look(text));
+  const exactText = new StrictLook(chunk, jsonRules(source, marks.elementMark), {
+    also: (text) => plain.look(text),
+  }).end();
   return { exactText, isPlain: plain.end(chunk) };
 }
 

@@ -14,7 +14,7 @@ const limits = { spillDirectory: directory, memoryBytesMax: 256e6, threads: 1 };
 const table = { ...plainTable, columns: [{ name: 'n', type: 'bigint' }] };
 const marks = { separator: '\u001e', nullMark: 'null', elementMark: '\u001d' };
 const compiled = compileTable(table, planFields(table), marks);
-const FULL_CHUNK = 61_440;
+const FULL_CHUNK = 81_920;
 
 test('the COPY of a full chunk is the first statement, and given at once', async () => {
   const database = await openDatabase({ directories: [directory], ...limits });
@@ -29,8 +29,8 @@ test('the COPY of a full chunk is the first statement, and given at once', async
   const parquetOptions = 'FORMAT parquet';
   const straight = new StraightRows({ table, directory, database: watched, compiled, parquetOptions });
   await straight.open(watched);
-  const taken = straight.take({ rows: FULL_CHUNK, exactText: false }, watched, Promise.resolve());
+  const written = straight.write({ rows: FULL_CHUNK, exactText: false }, watched);
   assert.deepEqual(asked, ['COPY']);
-  assert.equal(await taken, true);
+  assert.equal(await straight.keep(await written, watched), true);
   database.close();
 });

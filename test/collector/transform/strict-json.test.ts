@@ -4,11 +4,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ColumnChunk } from '@sluice/collector/transform/columns.ts';
 import { planFields } from '@sluice/collector/transform/sql/fields.ts';
-import { jsonRules, strikeUnstrict } from '@sluice/collector/transform/strict-json.ts';
+import { jsonRules, StrictLook } from '@sluice/collector/transform/strict-json.ts';
 import { decompressPayload } from '@sluice/shared/codecs.ts';
 import { walkBatches } from '@sluice/shared/record-batch.ts';
 import { segmentOf } from '../../support/segments.ts';
 import { plainTable } from '../../support/written-lake.ts';
+import { appendValues, chunkOfValues } from './json-chunk.ts';
 
 const columns = [
   { name: 'n', type: 'int' },
@@ -34,7 +35,7 @@ function chunkOf(values: readonly string[]): ColumnChunk {
 
 const struck = (values: readonly string[]) => {
   const chunk = chunkOf(values);
-  const documents = strikeUnstrict(chunk, rules);
+  const documents = new StrictLook(chunk, rules).end();
   return { offsets: chunk.odd.map(({ offset }) => offset), documents };
 };
 
@@ -65,4 +66,27 @@ test('loose syntax right behind the bracket of a document, and behind other susp
     '{"s":[[nan]],"n":1}',
   ];
   assert.deepEqual(struck(values), { offsets: [0, 2, 3, 4, 6], documents: true });
+});
+
+test('what is looked at batch by batch is struck as at once, and one chunk says nothing of the next', () => {
+  const batches = [
+    ['{"n":1,"s":"a"}', '{"n":NaN}'],
+    ['{"n":2,"s":{"a":1}}', '{"n":1.00000000000000000001}', '{"n":3}'],
+    ['{"n":4,}'],
+  ];
+  const chunk = chunkOfValues([]);
+  const look = new StrictLook(chunk, rules);
+  for (const batch of batches) {
+    appendValues(chunk, batch);
+    look.more();
+  }
+  assert.equal(look.end(), true);
+  const once = struck(batches.flat());
+  assert.deepEqual({ offsets: chunk.odd.map(({ offset }) => offset), documents: true }, once);
+  assert.deepEqual(once.offsets, [1, 3, 5]);
+  chunk.reset();
+  chunk.beginPart(0);
+  appendValues(chunk, ['{"n":1,"s":"b"}']);
+  assert.equal(look.end(), false);
+  assert.deepEqual(chunk.odd, []);
 });

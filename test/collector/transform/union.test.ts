@@ -177,7 +177,7 @@ test('a batch that cannot be read is quarantined under the topic that it came fr
 });
 
 test('large windows go straight into files, and each row keeps its topic', async () => {
-  const CHUNK = 61_440;
+  const CHUNK = 81_920;
   const segments = [...TOPICS, ...TOPICS].map((topic, i) => {
     const values = Array.from({ length: CHUNK }, (_, n) => `{"k":${n % 100}}`);
     return staged(segmentOf(values, { topic, baseOffset: i < 2 ? 0 : CHUNK }));

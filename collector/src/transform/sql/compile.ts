@@ -8,7 +8,7 @@ import { DELETED, placeColumns } from './metadata.ts';
 import { type CompiledOutput, compileOutput, countRecords } from './outputs.ts';
 import { GOOD, partitionProblems } from './partitions.ts';
 import type { PlannedOutput } from './pipes.ts';
-import { plainForms } from './plain-forms.ts';
+import { heldForms, plainForms, type WantedForms } from './plain-forms.ts';
 import { type Layers, pluralStatements, stepLayers } from './plural.ts';
 import { keptBeside, quarantineColumns, selectQuarantine } from './quarantine.ts';
 import { type Context, inputLayer, isConverted, type Marks, rawBytes, readLayers } from './read-layers.ts';
@@ -61,7 +61,7 @@ export function compileTable(table: TableConfig, plan: FieldPlan, marks: Marks):
   const needed = { needsKeys, needsHeaders, needsOriginals };
   const keeps = keptBeside(table, needed);
   const context: Context = { table, plan, marks, ...needed, keepsDeleted, exactText: false, firstId: 0 };
-  const forms = plainForms(plan.source);
+  const forms = plainForms(plan.source, firstWants(plan));
   const read = ({ exactText, isPlain }: StraightReading) => ({
     exactText,
     plain: isPlain === true ? forms : undefined,
@@ -158,7 +158,9 @@ function stagedRows(context: Context, form: InsertForm): string {
   const [output] = plan.outputs;
   const steps = output === undefined ? [] : rowWise(plan.steps);
   const carry = (changed?: Changed) => carried(context, changed);
-  const { layers, last } = stepLayers({ steps, from: 'read', form, carry, keepsDeleted });
+  const { plain } = context;
+  const held = plain && heldForms(plain, plan.source, firstWants(plan));
+  const { layers, last } = stepLayers({ steps, from: 'read', form, carry, keepsDeleted, held });
   const fields = output?.staged ?? [];
   const end = finishLayers(context, last, fields);
   const raw = `CASE WHEN __problem IS NOT NULL THEN ${rawBytes(table)} END AS __raw`;
@@ -169,6 +171,9 @@ function stagedRows(context: Context, form: InsertForm): string {
     `SELECT ${metadataOf(context).join(', ')}, __problem, __filtered, ${raw}${nulled}${numbered}${columns(fields)} FROM ${end.last}`
   );
 }
+
+/** What its first step asks of the values that are read. */
+export const firstWants = ({ steps }: FieldPlan): WantedForms => steps[0]?.wants ?? new Map();
 
 const rowWise = (steps: readonly PlannedStep[]) => steps.filter(({ windowWise }) => windowWise === undefined);
 

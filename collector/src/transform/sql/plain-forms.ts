@@ -6,8 +6,19 @@ import { DATE_FORM, TIMESTAMP_FORM } from './conversions.ts';
 import type { SourceField } from './fields.ts';
 import type { FieldType, ScalarType } from './types.ts';
 
-/** By the name of a field, wherever it stands: a regular expression, of what begins behind the colon. */
-export type PlainForms = ReadonlyMap<string, string>;
+/** By the name of a field, wherever it stands. */
+export type PlainForms = ReadonlyMap<string, PlainForm>;
+
+export interface PlainForm {
+  /** A regular expression, of what begins behind the colon. */
+  readonly pattern: string;
+  /** What every value of the type that is read has; `pattern` may be narrower, as the first step wants it. */
+  readonly ofType: string;
+  readonly kind: FieldType['kind'];
+}
+
+/** By column: the form that no value of a step fails with. Of a text it is what stands between the quotes. */
+export type WantedForms = ReadonlyMap<string, string>;
 
 /** No number goes on behind it. */
 const END = '(?![-+.eE0-9])';
@@ -23,11 +34,14 @@ const INTEGERS: Readonly<Record<string, string>> = {
 /** An escape could hide one of these names, but none that this does not find: see plain-values.ts. */
 const NAME = /^[A-Za-z0-9_. -]+$/;
 
-export function plainForms(source: readonly SourceField[]): PlainForms {
-  const forms = new Map<string, string | undefined>();
-  const put = (name: string, type: FieldType) => {
-    const form = formOf(type);
-    const isSame = !forms.has(name) || forms.get(name) === form;
+export function plainForms(source: readonly SourceField[], wanted: WantedForms = new Map()): PlainForms {
+  const forms = new Map<string, PlainForm | undefined>();
+  const put = (name: string, type: FieldType, narrower?: string) => {
+    const ofType = formOf(type);
+    const pattern = narrower ?? ofType;
+    const isSame = !forms.has(name) || forms.get(name)?.pattern === pattern;
+    const form =
+      ofType === undefined || pattern === undefined ? undefined : { pattern, ofType, kind: type.kind };
     forms.set(name, isSame && NAME.test(name) ? form : undefined);
     within(type);
   };
@@ -35,14 +49,40 @@ export function plainForms(source: readonly SourceField[]): PlainForms {
     if (type.kind === 'array') within(type.element);
     if (type.kind === 'struct') for (const field of type.fields) put(field.source, field.type);
   };
-  for (const { path, type } of source) put(path.at(-1) ?? '', type);
+  for (const { name, path, type } of source) put(path.at(-1) ?? '', type, narrowed(type, wanted.get(name)));
   return new Map([...forms].flatMap(([name, form]) => (form === undefined ? [] : [[name, form]])));
 }
+
+const narrowed = (type: FieldType, form: string | undefined) =>
+  form === undefined || type.kind !== 'string' ? form : `"${form}"`;
 
 /** Whether values under this name, being plain, are of this type: of one that holds others, it itself. */
 export function isProven(forms: PlainForms, name: string, type: FieldType): boolean {
   const form = forms.get(name);
-  return form !== undefined && form === formOf(type);
+  return form !== undefined && form.ofType === formOf(type);
+}
+
+/** What of `wanted` holds where values are plain. */
+export function heldForms(
+  forms: PlainForms,
+  source: readonly SourceField[],
+  wanted: WantedForms,
+): WantedForms {
+  return new Map(
+    [...wanted].filter(([column, form]) => {
+      const field = source.find(({ name }) => name === column);
+      const found = field === undefined ? undefined : forms.get(field.path.at(-1) ?? '');
+      return field !== undefined && found?.pattern === narrowed(field.type, form);
+    }),
+  );
+}
+
+/** The form of a column's values with which a cast to `to` cannot fail; undefined where there is none. */
+export function surelyCasts(from: FieldType, to: FieldType): string | undefined {
+  if (to.kind === 'float' && from.kind === 'string') return '-?[0-9]{1,15}(?:\\.[0-9]{1,15})?';
+  if (to.kind !== 'integer') return undefined;
+  if (from.kind === 'string') return `-?(?:0|${INTEGERS[to.duckdb]})`;
+  return from.kind === 'integer' ? formOf(to) : undefined;
 }
 
 function formOf(type: FieldType): string | undefined {

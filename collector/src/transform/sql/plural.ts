@@ -3,6 +3,7 @@
 // judged once, and only then are rows staged.
 import type { FieldPlan } from './fields.ts';
 import type { Pipe, PlannedOutput } from './pipes.ts';
+import type { WantedForms } from './plain-forms.ts';
 import { columns, type Field, type InsertForm, type Place, type PlannedStep } from './steps/step.ts';
 
 export interface Layers {
@@ -17,13 +18,16 @@ interface Stepping {
   readonly form: InsertForm;
   readonly carry: Place['carry'];
   readonly keepsDeleted: boolean;
+  /** What is known of the values that the first step reads. */
+  readonly held?: WantedForms | undefined;
 }
 
-export function stepLayers({ steps, from, form, carry, keepsDeleted }: Stepping): Layers {
+export function stepLayers({ steps, from, form, carry, keepsDeleted, held }: Stepping): Layers {
   let last = from;
   const layers = steps.flatMap((step, index) => {
     const name = `step${index}`;
-    const own = step.layers({ from: last, name, form, carry, keepsDeleted });
+    const known = index === 0 ? held : undefined;
+    const own = step.layers({ from: last, name, form, carry, keepsDeleted, held: known });
     last = name;
     return own;
   });

@@ -40,7 +40,7 @@ export interface StagedSelect {
 }
 
 /** Records of a full chunk: larger row groups are put together in `staged`. */
-export const STRAIGHT_GROUP_ROWS_MAX = 61_440;
+export const STRAIGHT_GROUP_ROWS_MAX = 81_920;
 
 export function straightSql(table: TableConfig, staged: StagedSelect): StraightSql | undefined {
   const { output } = staged;

@@ -2,6 +2,7 @@
 // that the type does not hold exactly goes to quarantine, or is NULL and counted where the mapping says so.
 import type { StepOf } from '../../../step-config.ts';
 import { convert } from '../convert.ts';
+import { surelyCasts } from '../plain-forms.ts';
 import { castFailed, type Made, type PlannedStep, rowStep, type Scope, TEXT } from './step.ts';
 
 type ApplyMapping = StepOf<'apply_mapping'>;
@@ -23,5 +24,7 @@ function planMapping(mapping: ApplyMapping['mappings'][number], scope: Scope): M
   if (conversion === undefined || from.type.duckdb === to.type.duckdb) return { ...to, of: from };
   const { value, fails } = conversion;
   const told = castFailed(source, to.type, from.type);
-  return { ...to, computed: { from: scope.column(from), value, fails, told, onError, name: target } };
+  const form = surelyCasts(from.type, to.type);
+  const wants = form === undefined ? undefined : { column: from.name, form };
+  return { ...to, computed: { from: scope.column(from), value, fails, told, onError, wants, name: target } };
 }

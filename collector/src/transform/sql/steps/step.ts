@@ -3,6 +3,7 @@
 // layers of every step that makes one row of one row.
 import type { Step } from '../../../step-config.ts';
 import { DELETED } from '../metadata.ts';
+import type { WantedForms } from '../plain-forms.ts';
 import { problem } from '../problems.ts';
 import { type FieldType, identifier, literal, parseType, type ScalarType } from '../types.ts';
 
@@ -24,6 +25,8 @@ export interface Place {
   readonly form: InsertForm;
   /** A record without a value is the mark of a deletion: no filter takes it away. */
   readonly keepsDeleted: boolean;
+  /** What is known of the values of columns. */
+  readonly held?: WantedForms | undefined;
   /** What every layer hands on of a record, some of it changed. */
   carry(changed?: Changed): string;
 }
@@ -46,6 +49,8 @@ export interface Changed {
 
 export interface PlannedStep {
   readonly fields: readonly Field[];
+  /** Of columns that go in: what makes checks needless. */
+  readonly wants?: WantedForms;
   readonly layers: (at: Place) => string[];
   /** Runs an expression of the user's own: the guarded form is needed. */
   readonly mayThrow?: boolean;
@@ -148,6 +153,8 @@ export interface Computed {
   /** SQL of the problem. */
   told(from: string, to: string): string;
   readonly onError: 'quarantine' | 'null';
+  /** The form of a column's values with which it cannot fail. */
+  readonly wants?: { readonly column: string; readonly form: string } | undefined;
   /** Named in the problem of an expression that throws, and where NULLs are counted. */
   readonly name: string;
 }
@@ -184,10 +191,19 @@ export function rowStep(made: readonly Made[]): PlannedStep {
   return {
     fields: made.map(({ name, type }) => ({ name, type })),
     layers: (at) => rowLayers(made, distinct, at),
+    wants: wantedBy(distinct),
     keepsRows: true,
     mayThrow: distinct.some(({ mayThrow }) => mayThrow === true),
     nulls: distinct.some(({ onError }) => onError === 'null'),
   };
+}
+
+/** A column that is wanted in two forms is not wanted. */
+function wantedBy(computed: readonly Computed[]): WantedForms {
+  const all = computed.flatMap(({ wants }) => wants ?? []);
+  const twice = (column: string, form: string) =>
+    all.some((other) => other.column === column && other.form !== form);
+  return new Map(all.flatMap(({ column, form }) => (twice(column, form) ? [] : [[column, form]])));
 }
 
 function rowLayers(made: readonly Made[], computed: readonly Computed[], at: Place): string[] {
@@ -249,7 +265,8 @@ function verdicts(
   computed.forEach((one, i) => {
     const thrown =
       one.mayThrow === true && at.form === 'guarded' ? `(NOT __filtered AND __e${i} IS NULL)` : 'false';
-    const fails = one.fails(source(i), `__m${i}`);
+    const isSure = one.wants !== undefined && at.held?.get(one.wants.column) === one.wants.form;
+    const fails = isSure ? 'false' : one.fails(source(i), `__m${i}`);
     if (one.onError === 'quarantine') {
       if (thrown !== 'false')
         found.told.push(
