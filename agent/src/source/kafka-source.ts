@@ -225,7 +225,7 @@ class KafkaSource implements Source {
     let member: GroupMember | undefined;
     try {
       await this.#topicPoll.find();
-      const topics = this.#register.present();
+      const topics = this.#register.subscribe();
       if (topics.length === 0) {
         throw new SluiceError(
           'KAFKA_TOPIC_UNKNOWN',
