@@ -57,7 +57,7 @@ export class HistoryLane {
     );
   }
 
-  /** Once for each partition that the table has opened; `all` are the writers of all tables. Never rejects. */
+  /** Once for each partition that the table has opened; `all` are all tables’ writers. Never rejects. */
   async begin(declared: readonly DeclaredPartition[], all: readonly OpenedPartitions[] = []): Promise<void> {
     if (!this.isWanted) return;
     const { table, writer, events } = this.#options;
