@@ -208,9 +208,9 @@ class SqliteSpool implements Spool {
       await this.#call({ kind: 'committed', positions });
     } finally {
       this.#drops.delete(drop);
+      // Until now it was taken for spooled. What a disk that fails does not note is gone all the same.
+      if (drop.isAskedAgain && !this.#closed) for (const listener of this.#lossListeners) listener();
     }
-    // Until now it was taken for spooled.
-    if (drop.isAskedAgain) for (const listener of this.#lossListeners) listener();
   }
 
   #noteAsked(partition: PartitionId, offset: number): void {

@@ -5,23 +5,31 @@
 import type { Fold } from './fold.ts';
 import type { PublishTarget } from './publish.ts';
 
-/** Resolves with how many were elsewhere. Those of a swap that is not published yet move when it is. */
+/**
+ * Resolves with how many were elsewhere, and with why an output could not be looked after; the others are all
+ * the same. Those of a swap that is not published yet move when it is.
+ */
 export async function putBackMoved(
   { catalog, definitions }: Pick<PublishTarget, 'catalog' | 'definitions'>,
   { places, unpublished, lastRerun: order }: Fold,
-): Promise<number> {
-  if (unpublished.some(({ kind }) => kind === 'swap')) return 0;
+): Promise<{ readonly partitions: number; readonly failures: readonly unknown[] }> {
+  const failures: unknown[] = [];
+  let putBack = 0;
+  if (unpublished.some(({ kind }) => kind === 'swap')) return { partitions: putBack, failures };
   const moved = [...places].map(([place, key]) => {
     const [output = '', ...values] = place.split('\u0000');
     return { output, values, key };
   });
-  let putBack = 0;
   for (const [output, partitions] of Map.groupBy(moved, (partition) => partition.output)) {
-    // As any config has it that makes the output.
-    const definition = definitions.of('', output);
-    const columns = definition?.partitionColumns.length;
-    const ours = partitions.filter(({ values }) => values.length === columns);
-    if (definition !== undefined) putBack += await catalog.putBackPartitions(definition, ours, order);
+    try {
+      // As any config has it that makes the output.
+      const definition = definitions.of('', output);
+      const columns = definition?.partitionColumns.length;
+      const ours = partitions.filter(({ values }) => values.length === columns);
+      if (definition !== undefined) putBack += await catalog.putBackPartitions(definition, ours, order);
+    } catch (error) {
+      failures.push(error);
+    }
   }
-  return putBack;
+  return { partitions: putBack, failures };
 }

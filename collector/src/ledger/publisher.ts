@@ -166,17 +166,21 @@ export class Publisher {
     return open.find(({ sequence }) => this.#due.has(sequence));
   }
 
-  /** Looks after what swaps have moved; what could not be asked or changed is tried the next time. */
-  async putBackMoved(): Promise<void> {
-    const { events, fold, signal, target } = this.#options;
-    if (signal.aborted) return;
+  /**
+   * Looks after what swaps have moved; what could not be asked or changed is tried the next time. `readOn`
+   * comes first: a fold that is behind has older places. It rejects where the table is halted or closed.
+   */
+  async putBackMoved(readOn: () => Promise<void>): Promise<void> {
+    const { events, fold, target } = this.#options;
+    const isCurrent = await readOn().then(
+      () => true,
+      () => false,
+    );
+    if (!isCurrent) return;
     const table = target.table.name;
-    try {
-      const partitions = await putBackMoved(target, fold);
-      if (partitions > 0) events.partitionsPutBack({ table, partitions });
-    } catch (error) {
-      events.partitionsNotPutBack({ table, reason: describeError(error) });
-    }
+    const { partitions, failures } = await putBackMoved(target, fold);
+    if (partitions > 0) events.partitionsPutBack({ table, partitions });
+    for (const error of failures) events.partitionsNotPutBack({ table, reason: describeError(error) });
   }
 
   /** Garbage that stays costs storage and does no other harm: a sweep finds it. */

@@ -314,7 +314,7 @@ class LedgerTableWriter implements ReplayingWriter {
 
   retryNow(): void {
     this.#condition.retryNow();
-    void this.#publisher?.putBackMoved();
+    void this.#publisher?.putBackMoved(() => this.refresh());
   }
 
   status(): TableWriterStatus {
@@ -391,7 +391,7 @@ class LedgerTableWriter implements ReplayingWriter {
     this.#cancelSweep = clock.after(SWEEP_EVERY_MS * (1 + random.fraction() / 2), () => {
       void this.sweep()
         .catch(() => {})
-        .then(() => this.#publisher?.putBackMoved())
+        .then(() => this.#publisher?.putBackMoved(() => this.refresh()))
         .then(() => {
           if (!this.#stopping.signal.aborted) this.#sweepLater();
         });

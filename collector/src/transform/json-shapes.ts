@@ -12,6 +12,7 @@ const MISSES_MAX = 16;
 const PIECE_CHARACTERS_MAX = 2 ** 17;
 const RECORD_CHARACTERS_MAX = 2 ** 13;
 const PATTERN_CHARACTERS_MAX = 2 ** 14;
+const DEPTH_MAX = 32;
 
 const UNESCAPED = String.raw`[^"\\\x00-\x1f]*`;
 const STRING = String.raw`"${UNESCAPED}(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})${UNESCAPED})*"`;
@@ -108,6 +109,7 @@ class Sample {
   /** What may stand between tokens. */
   readonly #space: string;
   #at = 0;
+  #depth = 0;
 
   constructor(text: string, options: JsonShapesOptions) {
     this.#text = text;
@@ -124,7 +126,10 @@ class Sample {
     if (first !== '{' && first !== '[') return scalarShape(this.#take(SCALAR), form);
     if (name !== undefined && texts.has(name)) throw UNLIKE;
     if (form !== undefined && form.pattern !== `\\${first}`) throw UNLIKE;
-    return first === '{' ? this.#object() : this.#array();
+    if (++this.#depth > DEPTH_MAX) throw UNLIKE;
+    const shape = first === '{' ? this.#object() : this.#array();
+    this.#depth--;
+    return shape;
   }
 
   #object(): string {

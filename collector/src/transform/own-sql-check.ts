@@ -24,6 +24,8 @@ const REFUSED_NAMES = new Set([
 ]);
 /** Of one argument it is the time from then till now. */
 const AGE = 'age';
+/** Calls what its second argument names. */
+const BY_NAME = new Set(['aggregate', 'list_aggregate', 'list_aggr', 'array_aggregate', 'array_aggr']);
 
 /** What a query may read beside `rows` and what it names itself. */
 const TABLE_FUNCTIONS = ['range', 'generate_series', 'unnest'];
@@ -65,18 +67,30 @@ interface SerializedNode {
   readonly modifiers?: readonly unknown[];
 }
 
-function isRefused(node: object): boolean {
+/** What a node calls of what is refused, as a reason names it. */
+function refusedCall(node: object): string | undefined {
   const { function_name: called, children } = node as { function_name?: unknown; children?: unknown };
-  if (typeof called !== 'string') return false;
+  if (typeof called !== 'string') return undefined;
   const name = called.toLowerCase();
-  return REFUSED_FUNCTIONS.has(name) || (name === AGE && Array.isArray(children) && children.length < 2);
+  const given: readonly unknown[] = Array.isArray(children) ? children : [];
+  if (REFUSED_FUNCTIONS.has(name) || (name === AGE && given.length < 2)) return called;
+  return BY_NAME.has(name) ? refusedName(called, given[1]) : undefined;
+}
+
+/** DuckDB takes whatever folds to a text: a name that is put together is not looked at, and refused. */
+function refusedName(called: string, argument: unknown): string | undefined {
+  const { class: kind, value } = (argument ?? {}) as { class?: unknown; value?: { value?: unknown } };
+  const name = value?.value;
+  if (kind !== 'CONSTANT' || typeof name !== 'string') return `${called} by a name that is computed`;
+  return REFUSED_FUNCTIONS.has(name.toLowerCase()) ? name : undefined;
 }
 
 function foreignPart(tree: unknown): string | undefined {
   if (typeof tree !== 'object' || tree === null) return undefined;
-  const { class: kind, function_name: called, column_names: names } = tree as Record<string, unknown>;
+  const { class: kind, column_names: names } = tree as Record<string, unknown>;
   if (FOREIGN.includes(String(kind))) return `looks beyond its row: ${String(kind).toLowerCase()}`;
-  if (isRefused(tree)) return `calls ${called}, which is not of the record alone`;
+  const called = refusedCall(tree);
+  if (called !== undefined) return `calls ${called}, which is not of the record alone`;
   if (Array.isArray(names) && names.length === 1 && REFUSED_NAMES.has(String(names[0]).toLowerCase()))
     return `names ${names[0]}, which is not of the record alone`;
   if (Array.isArray(names) && names.some((name) => String(name).startsWith('__')))
@@ -124,7 +138,8 @@ function strangeSource(tree: unknown, known: ReadonlySet<string>): string | unde
     const called = String((node['function'] as { function_name?: string } | undefined)?.function_name ?? '');
     if (!TABLE_FUNCTIONS.includes(called.toLowerCase())) return `reads ${called}()`;
   }
-  if (isRefused(node)) return `calls ${String(node['function_name'])}, which is not of the rows alone`;
+  const refused = refusedCall(node);
+  if (refused !== undefined) return `calls ${refused}, which is not of the rows alone`;
   if (typeof node['sample'] === 'object' && node['sample'] !== null) return 'takes a sample, which is chance';
   const names = node['column_names'];
   if (Array.isArray(names) && names.length === 1 && REFUSED_NAMES.has(String(names[0]).toLowerCase()))

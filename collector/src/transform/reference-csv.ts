@@ -18,7 +18,7 @@ export function csvReader(path: string, head: string, wanted: readonly string[])
     .slice(0, 1) as [(typeof found)[number]];
   const [missing] = missingOf(names, wanted);
   if (missing !== undefined) throw new Error(`its first line does not name '${missing}'`);
-  const columns = distinct(names).map((name) => `${identifier(name)}: 'VARCHAR'`);
+  const columns = columnNames(names, wanted).map((name) => `${identifier(name)}: 'VARCHAR'`);
   return (
     `read_csv(${literal(path)}, auto_detect = false, header = true, delim = ${literal(delimiter)}, quote = '"', ` +
     `escape = '"', nullstr = '', allow_quoted_nulls = false, columns = {${columns.join(', ')}})`
@@ -28,12 +28,16 @@ export function csvReader(path: string, head: string, wanted: readonly string[])
 const missingOf = (names: readonly string[], wanted: readonly string[]) =>
   wanted.filter((name) => !names.includes(name));
 
-/** Columns by position; of a name that comes again, or differs only in case, the first is read by it. */
-function distinct(names: readonly string[]): readonly string[] {
-  const seen = new Set<string>();
+/**
+ * Columns by position. DuckDB does not tell upper from lower case: only the first of each name that is wanted
+ * keeps it where another differs only in case, or comes again.
+ */
+function columnNames(names: readonly string[], wanted: readonly string[]): readonly string[] {
+  const seen = new Set<string>(wanted.map((name) => name.toLowerCase()));
   return names.map((name, i) => {
-    const own = name === '' || seen.has(name.toLowerCase()) ? `__${i}` : name;
-    seen.add(own.toLowerCase());
-    return own;
+    const isWanted = wanted.includes(name) && names.indexOf(name) === i;
+    if (!isWanted && (name === '' || seen.has(name.toLowerCase()))) return `__${i}`;
+    seen.add(name.toLowerCase());
+    return name;
   });
 }

@@ -14,7 +14,7 @@ import type { openSpoolThread } from '@sluice/agent/spool/spool-thread.ts';
 import { createSqliteSpool } from '@sluice/agent/spool/sqlite-spool.ts';
 import { createMetrics } from '@sluice/shared/metrics.ts';
 import { eventually } from '../../support/eventually.ts';
-import { rangeSegment } from '../../support/fake-spool.ts';
+import { committedAt, rangeSegment } from '../../support/fake-spool.ts';
 import { manualClock, settle } from '../../support/manual-clock.ts';
 import { recordingLogger } from '../../support/recording-logger.ts';
 import { segmentOf } from '../../support/segments.ts';
@@ -65,6 +65,10 @@ function faultyDisk() {
         read(id, startOffset) {
           fail(now.read);
           return file.read(id, startOffset);
+        },
+        writeCommitted(id, prefix) {
+          fail(now.write);
+          file.writeCommitted(id, prefix);
         },
       };
     },
@@ -268,5 +272,21 @@ test('a real file system that runs out of bytes is named full, and written when 
     rmSync(join(directory, name));
   await untilDisk(spool, 'sound', () => clock.advance(10_000));
   await appended;
+  await spool.close();
+});
+
+test('what is asked for again while it is dropped is told as lost, also where the disk fails meanwhile', async () => {
+  const { now, disk } = faultyDisk();
+  const { spool } = await spoolOver(disk);
+  let losses = 0;
+  spool.onLoss(() => losses++);
+  const segment = rangeSegment(0, 10);
+  await spool.append([segment]);
+  now.write = { code: 'SQLITE_IOERR_WRITE' };
+  const dropping = spool.committed([committedAt(segment, 10)]);
+  await Promise.all([assert.rejects(dropping), assert.rejects(spool.askedAgain(segment, 2))]);
+  assert.deepEqual(spool.status().partitions, [], 'it is gone');
+  assert.equal(losses, 1);
+  now.write = undefined;
   await spool.close();
 });

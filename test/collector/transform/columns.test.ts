@@ -32,7 +32,7 @@ test('a window of values that are not UTF-8 goes to SQL in pieces like any other
 
 test('a window of tombstones goes to SQL in pieces like any other', () => {
   const chunk = chunkOf();
-  const tombstones = Array.from({ length: 40_000 }, () => null);
+  const tombstones = Array.from({ length: 45_000 }, () => null);
   append(chunk, tombstones);
   assert.equal(chunk.isFull(), false);
   append(chunk, tombstones);

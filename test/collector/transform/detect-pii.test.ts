@@ -72,3 +72,49 @@ test('finds are masked to their length, hashed with the key, or reported and lef
     ],
   );
 });
+
+/** By kind: the nth of many that differ. */
+const NTH: Readonly<Record<string, (n: number) => string>> = {
+  email: (n) => `user${n}@example.com`,
+  ip: (n) => `10.${n >> 12}.${(n >> 6) & 63}.${n & 63}`,
+  ssn: (n) =>
+    `123-${String((n % 99) + 1).padStart(2, '0')}-${String(Math.floor(n / 99) + 1).padStart(4, '0')}`,
+};
+
+for (const [entity, nth] of Object.entries(NTH))
+  test(`${entity}: thirty thousand in one text are each hidden, in no pass for each`, {
+    timeout: 15_000,
+  }, async () => {
+    const words = ['and\u0004', '\u0004\u0004', 'ü', ''];
+    const told = (one: (n: number) => string) =>
+      Array.from({ length: 30_000 }, (_, n) => `${words[n % words.length]} ${one(n)},\u0004`).join('');
+    const [row] = await looked([told(nth)], { entities: [entity] });
+    assert.ok(row?.['s'] === told(() => `[${entity.toUpperCase()}]`));
+  });
+
+test('of very many finds those whose check sum is wrong stay, and each is masked to its own length', async () => {
+  const both = Array.from({ length: 4_000 }, (_, n) => String(4_000_000_000_000 + n * 7)).join(' \u0004');
+  const [few, many] = [both.slice(0, 8_000), both];
+  for (const text of [few, many]) {
+    const [row] = await looked([text], { entities: ['credit_card'], action: 'mask' });
+    const expected = text.replace(/[0-9]{13}/g, (one) => (isCard(one) ? '*'.repeat(13) : one));
+    assert.ok(row?.['s'] === expected && expected.includes('*') && /[0-9]{13}/.test(expected));
+  }
+});
+
+function isCard(number: string): boolean {
+  const values = [...number].reverse().map((digit, i) => Number(digit) * (i % 2 === 0 ? 1 : 2));
+  return values.reduce((sum, value) => sum + (value > 9 ? value - 9 : value), 0) % 10 === 0;
+}
+
+test('of very many IBANs each is hidden, those behind words like one among them', async () => {
+  const ibans = Array.from({ length: 2_000 }, (_, n) => {
+    const account = String(n).padStart(18, '0');
+    const check = 98n - (BigInt(`${account}131400`) % 97n);
+    return `DE${String(check).padStart(2, '0')}${account}`;
+  });
+  const [row] = await looked([ibans.map((one) => `PO12 3456 ${one};`).join('\u0004')], {
+    entities: ['iban'],
+  });
+  assert.ok(row?.['s'] === ibans.map(() => 'PO12 3456 [IBAN];').join('\u0004'));
+});

@@ -107,3 +107,8 @@ test('what is no table is told by its line, and a column that is missing by its 
       text,
     );
 });
+
+test('of names that differ only in case the one that is written is read', async () => {
+  const text = 'ID,Name,id,name,NAME,id\nA,1,a,2,3,z\nB,4,b,5,6,y\n';
+  assert.deepEqual(await found(text, ['a', 'b', 'A', 'z'], { k: 'id' }), ['2', '5', null, null]);
+});

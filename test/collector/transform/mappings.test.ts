@@ -315,3 +315,17 @@ behaves('derive takes a whole number of any size that a double has, and quaranti
     return { n, big, exact: `${big}.0` };
   },
 });
+
+behaves('derive loses no half of a number that is as large as a double with halves can be', {
+  columns: { n: 'bigint' },
+  steps: [
+    { derive: [{ column: 'exact', type: 'decimal(38,1)', expression: 'n / 2' }] },
+    { derive: [{ column: 'whole', type: 'bigint', expression: 'n / 2' }] },
+  ],
+  record: fc.record({ n: fc.integer({ min: -(2 ** 53) + 1, max: 2 ** 53 - 1 }) }),
+  reference({ n }) {
+    const doubled = BigInt(Number(n));
+    if (doubled % 2n !== 0n) return new Bad('CAST_FAILED', 'whole');
+    return { n: String(n), exact: `${doubled / 2n}.0`, whole: String(doubled / 2n) };
+  },
+});

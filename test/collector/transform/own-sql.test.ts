@@ -105,6 +105,30 @@ test('what is another value at another time, or does something beside, is refuse
   database.close();
 });
 
+test('a list is aggregated by nothing that draws lots, however its name is written', async () => {
+  const database = await openDatabase({
+    ...{ directories: [directory], spillDirectory: directory, memoryBytesMax: 64e6, threads: 1 },
+  });
+  const all = await database.rows(
+    "SELECT DISTINCT function_name AS name FROM duckdb_functions() WHERE function_name ~ '((list|array)_)?aggr(egate)?'",
+  );
+  assert.ok(all.length >= 5, `${all.length} names`);
+  for (const { name } of all) {
+    for (const by of [
+      "'reservoir_quantile'",
+      "'RESERVOIR_QUANTILE'",
+      "'reservoir' || '_quantile'",
+      "lower('SUM')",
+    ]) {
+      const call = `${name}([1, 2], ${by}, 0.5)`;
+      assert.match((await expressionProblem(database, call)) ?? 'none', /calls/, call);
+      assert.match((await queryProblem(database, `SELECT ${call} FROM rows`)) ?? 'none', /calls/, call);
+    }
+    assert.equal(await expressionProblem(database, `${name}([1, 2], 'quantile_cont', 0.5)`), undefined);
+  }
+  database.close();
+});
+
 test('a column may have the name of a function that is refused', async () => {
   const names = ['uuid', 'version', 'now', 'random', 'user', 'stats', 'age'];
   const steps = [

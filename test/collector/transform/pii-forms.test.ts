@@ -138,6 +138,13 @@ for (const [entity, { yes, no }] of Object.entries(FORMS)) {
   });
 }
 
+test('an IBAN behind words that look like the beginning of one is found', async () => {
+  const one = 'DE89 3704 0044 0532 0130 00';
+  const texts = ['PO12 3456 ', 'id12 code ', 'order XY99 ABCD '].map((words) => words + one);
+  const expected = texts.map((text) => text.replace(one, '[IBAN]'));
+  assert.deepEqual(await redacted('iban', texts), expected);
+});
+
 const digits = (length: number) => fc.stringMatching(new RegExp(`^[1-9][0-9]{${length - 1}}$`));
 
 /** As banks do it by hand: from the right, every second digit twice. */

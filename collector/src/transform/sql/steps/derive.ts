@@ -45,14 +45,14 @@ function fromExpression(type: FieldType): Conversion {
   };
 }
 
-/** A double and a decimal print a whole number as 8.0, and a large double as 1e+17. */
+/** A double and a decimal print a whole number as 8.0, and a large double, which is whole, as 1e+17. */
 function printedAs({ kind }: FieldType, from: string): string {
   const text = `${from}::VARCHAR`;
   if (kind !== 'integer' && kind !== 'decimal') return text;
   const plain = kind === 'integer' ? String.raw`regexp_replace(${text}, '\.0+$', '')` : text;
   const whole = `try_cast(${from} AS DOUBLE)`;
   const isLarge = `typeof(${from}) IN ('DOUBLE', 'FLOAT') AND abs(${whole}) >= 1e15 AND isfinite(${whole})`;
-  return `CASE WHEN ${isLarge} THEN try_cast(${whole} AS HUGEINT)::VARCHAR ELSE ${plain} END`;
+  return `CASE WHEN ${isLarge} AND ${whole} = trunc(${whole}) THEN try_cast(${whole} AS HUGEINT)::VARCHAR ELSE ${plain} END`;
 }
 
 /** Whether a nested value has a number inside that is none: outside of its texts. */

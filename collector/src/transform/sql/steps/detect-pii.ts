@@ -4,7 +4,7 @@
 import type { PiiEntity, StepOf } from '../../../step-config.ts';
 import { arrayOf, literal } from '../types.ts';
 import { hmac, masked } from './hiding.ts';
-import { IBAN } from './iban.ts';
+import { IBANS } from './iban.ts';
 import {
   type Field,
   type Made,
@@ -18,7 +18,8 @@ import {
 } from './step.ts';
 
 interface Entity {
-  readonly pattern: string;
+  /** Each is looked for by itself. */
+  readonly patterns: readonly string[];
   /** SQL that a find must meet as well. */
   valid?(find: string): string;
 }
@@ -45,18 +46,22 @@ const LAST_LABEL = String.raw`(?:xn--[0-9A-Za-z-]+|\p{L}[\p{L}\p{M}]+)`;
 
 const ENTITIES: Readonly<Record<PiiEntity, Entity>> = {
   iban: {
-    pattern: IBAN,
+    patterns: IBANS,
     valid: validIban,
   },
   credit_card: {
-    pattern: String.raw`\b(?:[0-9]{4}[ -][0-9]{4}[ -][0-9]{4}[ -][0-9]{4}|[0-9]{4}[ -][0-9]{6}[ -][0-9]{5}|[0-9]{13,19})\b`,
+    patterns: [
+      String.raw`\b(?:[0-9]{4}[ -][0-9]{4}[ -][0-9]{4}[ -][0-9]{4}|[0-9]{4}[ -][0-9]{6}[ -][0-9]{5}|[0-9]{13,19})\b`,
+    ],
     valid: validCard,
   },
-  ssn: { pattern: String.raw`\b${SSN_AREA}-${SSN_REST}\b` },
-  email: { pattern: String.raw`[${LETTER}_][${LETTER}._%+'-]*@(?:[${LETTER}-]+\.)+${LAST_LABEL}` },
-  ip: { pattern: String.raw`${IPV6}|\b${IPV4}` },
+  ssn: { patterns: [String.raw`\b${SSN_AREA}-${SSN_REST}\b`] },
+  email: { patterns: [String.raw`[${LETTER}_][${LETTER}._%+'-]*@(?:[${LETTER}-]+\.)+${LAST_LABEL}`] },
+  ip: { patterns: [String.raw`${IPV6}|\b${IPV4}`] },
   phone: {
-    pattern: String.raw`\+[1-9](?:[ ./()-]{0,2}[0-9]){6,14}\b|(?:\([0-9]{3}\) ?|\b[0-9]{3}[-. ])[0-9]{3}[-. ][0-9]{4}\b`,
+    patterns: [
+      String.raw`\+[1-9](?:[ ./()-]{0,2}[0-9]){6,14}\b|(?:\([0-9]{3}\) ?|\b[0-9]{3}[-. ])[0-9]{3}[-. ][0-9]{4}\b`,
+    ],
   },
 };
 
@@ -103,23 +108,55 @@ function replacement(
 }
 
 function finds(text: string, entity: PiiEntity): string {
-  const { pattern, valid } = ENTITIES[entity];
-  const all = `regexp_extract_all(${text}, ${literal(pattern)})`;
+  const { patterns, valid } = ENTITIES[entity];
+  const found = patterns.map((pattern) => `regexp_extract_all(${text}, ${literal(pattern)})`);
+  const all = found.length === 1 ? found.join() : `list_concat(${found.join(', ')})`;
   return valid === undefined ? all : `list_filter(${all}, lambda __f: ${valid('__f')})`;
 }
 
 function isIn(text: string, entity: PiiEntity): string {
-  const matches = `regexp_matches(${text}, ${literal(ENTITIES[entity].pattern)})`;
-  return ENTITIES[entity].valid === undefined ? matches : `(${matches} AND len(${finds(text, entity)}) > 0)`;
+  const { patterns, valid } = ENTITIES[entity];
+  const matches = patterns.map((pattern) => `regexp_matches(${text}, ${literal(pattern)})`).join(' OR ');
+  return valid === undefined ? matches : `((${matches}) AND len(${finds(text, entity)}) > 0)`;
+}
+
+/** Different finds in a text that are hidden wherever they stand in it: each takes a pass over the text. */
+const EVERYWHERE_MAX = 256;
+/** A shorter text has too few for it to matter, and is not asked. */
+const COUNTED_BYTES_MIN = 8 * 2 ** 10;
+
+type Instead = (find: string) => string;
+
+function replaced(text: string, entity: PiiEntity, instead: Instead): string {
+  const count = `len(list_distinct(${finds(text, entity)}))`;
+  const isFull = `CASE WHEN strlen(${text}) >= ${COUNTED_BYTES_MIN} THEN ${count} > ${EVERYWHERE_MAX} ELSE false END`;
+  const hidden = `CASE WHEN ${isFull} THEN ${whereFound(text, entity, instead)} ELSE ${everywhere(text, entity, instead)} END`;
+  return `CASE WHEN ${isIn(text, entity)} THEN ${hidden} ELSE ${text} END`;
 }
 
 /** Longer finds first: a short one may be part of a long one. */
-function replaced(text: string, entity: PiiEntity, instead: (find: string) => string): string {
+function everywhere(text: string, entity: PiiEntity, instead: Instead): string {
   const byLength = `list_sort(list_transform(list_distinct(${finds(text, entity)}), lambda __f: {'n': -length(__f), 'f': __f}))`;
   const each = `list_transform(${byLength}, lambda __s: __s.f)`;
-  const told = `list_reduce(list_prepend(${text}, ${each}), lambda __t, __f: replace(__t, __f, ${instead('__f')}))`;
-  return `CASE WHEN ${isIn(text, entity)} THEN ${told} ELSE ${text} END`;
+  return `list_reduce(list_prepend(${text}, ${each}), lambda __t, __f: replace(__t, __f, ${instead('__f')}))`;
 }
+
+/**
+ * In one pass: each find is set between marks, and every second piece is one. A mark that was there before is
+ * doubled, so that an empty piece stands between.
+ */
+function whereFound(text: string, entity: PiiEntity, instead: Instead): string {
+  const { patterns, valid } = ENTITIES[entity];
+  const isNone = valid === undefined ? 'false' : `NOT (${valid('__p')})`;
+  const piece = `CASE WHEN __n % 2 = 1 THEN __p WHEN __p = '' THEN ${MARK} WHEN ${isNone} THEN __p ELSE ${instead('__p')} END`;
+  return patterns.reduce((rest, pattern) => {
+    const told = `regexp_replace(replace(${rest}, ${MARK}, ${MARK} || ${MARK}), ${literal(pattern)}, ${MARK} || '\\0' || ${MARK}, 'g')`;
+    const pieces = `list_transform(string_split(${told}, ${MARK}), lambda __p, __n: ${piece})`;
+    return `array_to_string(${pieces}, '')`;
+  }, text);
+}
+
+const MARK = 'chr(4)';
 
 function found(
   column: string,

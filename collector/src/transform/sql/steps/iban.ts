@@ -31,5 +31,8 @@ const known = Object.entries(LENGTHS).map(
     String.raw`(?:${countries.replaceAll(' ', '|')})[0-9]{2}(?: ?[A-Z0-9]){${Number(length) - 4}}\b`,
 );
 
-/** With spaces or without, in any case. */
-export const IBAN = String.raw`(?i:\b(?:${[...known, OTHER].join('|')})\b)`;
+/**
+ * With spaces or without, in any case. Apart, because the second takes words in front of an IBAN for its
+ * beginning, and would leave of it what is none.
+ */
+export const IBANS = [known.join('|'), OTHER].map((form) => String.raw`(?i:\b(?:${form})\b)`);
