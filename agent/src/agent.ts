@@ -216,7 +216,8 @@ class RunningAgent implements Agent {
       .then(async (isProven) => {
         if (!isProven) return;
         await this.#parts.spool.append([segment]);
-        this.#book.durable(segment);
+        const cut = this.#book.spooled(segment);
+        if (cut !== undefined) this.#truncated(segment, cut, 'it was read again in a newer leader epoch');
         this.#feed.wake();
       })
       .catch((error: unknown) => {

@@ -83,8 +83,10 @@ export class SimGroupMember implements GroupMember {
     });
   }
 
-  #assigned(generation: number, partitions: readonly TopicPartition[]): void {
+  #assigned(generation: number, dealt: readonly TopicPartition[]): void {
     if (this.#state === 'over' || generation <= this.#generation) return;
+    // As kafkajs does: the leader deals out its own topics, and whoever has not subscribed to one leaves it.
+    const partitions = dealt.filter(({ topic }) => this.#topics.includes(topic));
     this.#generation = generation;
     this.#state = 'running';
     this.#readings = new Map(

@@ -62,15 +62,27 @@ test('a table that reads history may begin where its topic is, and the oracle as
   assert.deepEqual(lake.oracle.missing(), ['orders: the history of orders/0 below 4 was never begun']);
 });
 
-test('what was cut below the place where a table began that reads history is of its history', () => {
-  const changes = [{ readsHistory: true }, { readsHistory: true, named: undefined }];
-  const found = changes.map((change) => {
+test('what was cut below the place where a table began is of its history, unless that was read before', () => {
+  const changes = [{ readsHistory: true }, { isAdded: true, named: undefined }];
+  const found = changes.flatMap((change) =>
+    [2, 3].map((readTo) => {
+      const { lake } = moving(change);
+      lake.open(4).append({ kind: 'backfill', backfills: [{ ...SLOT, from: 0, to: 4 }] });
+      lake.commit(0, readTo, { entry: { kind: 'fill', configVersion: 'orders' } }).publish(0);
+      lake.cut(2).commit(4, 6, { ...of('orders'), leaderEpoch: 1 });
+      return lake.findings;
+    }),
+  );
+  const read = ['orders orders/0 goes on at 4 in epoch 1, and the log of -1 was cut at 2'];
+  assert.deepEqual(found, [[], read, [], read]);
+});
+
+test('a table of which only the opening is known may go back to any cut, and nowhere else', () => {
+  const goesBack = (offset: number, change: object) => {
     const { lake } = moving(change);
-    lake
-      .open(4)
-      .cut(2)
-      .commit(4, 6, { ...of('orders'), leaderEpoch: 1 });
-    return lake.findings.length;
-  });
-  assert.deepEqual(found, [0, 1], 'one that was waited for all the time has heard of the cut');
+    lake.open(4).cut(2).fork(offset);
+    return lake.findings;
+  };
+  assert.deepEqual(goesBack(2, { isAdded: true }), []);
+  assert.match(goesBack(1, { isAdded: true }).join(), /forks orders\/0 at 1, and its log was cut at 2/);
 });

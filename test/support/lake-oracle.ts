@@ -238,7 +238,7 @@ export class LakeOracle {
     const others = this.#readersOf(opened).map((other) => other.tips.get(slotOf(opened))?.epoch ?? -1);
     const isLater = readsHistory(table);
     const epoch = isLater ? Math.max(...others) : -1;
-    tips.set(slotOf(opened), { next: opened.start, epoch, isBegun: isLater && table.named !== undefined });
+    tips.set(slotOf(opened), { next: opened.start, epoch, isBegun: isLater });
     history.opened(slotOf(opened), opened.start);
     if (isLater) return;
     this.#lostByKafka(`${table.name} opens ${slotOf(opened)}`, opened, { start: 0, next: opened.start });
@@ -247,8 +247,10 @@ export class LakeOracle {
   /** Only to a place where Kafka cut its log: elsewhere records would be taken twice. */
   #fork(state: TableState, fork: Slot & { offset: number; leaderEpoch: number }): void {
     const key = slotOf(fork);
-    const { next = 0, epoch = -1 } = state.tips.get(key) ?? {};
-    const cuts = this.#partition(fork)?.cuts?.filter((cut) => cut.epoch > epoch && cut.at < next) ?? [];
+    const { next = 0, epoch = -1, isBegun = false } = state.tips.get(key) ?? {};
+    // Where nothing was read nobody knows of which epoch: there it may go back to any cut, and loses nothing.
+    const since = isBegun ? -1 : epoch;
+    const cuts = this.#partition(fork)?.cuts?.filter((cut) => cut.epoch > since && cut.at < next) ?? [];
     const lowest = Math.min(...cuts.map(({ at }) => at));
     if (cuts.length === 0)
       this.#violated(`${state.table.name} forks ${key} at ${fork.offset}: no log was cut`);
@@ -310,14 +312,14 @@ export class LakeOracle {
     }
   }
 
-  #contiguous({ table, next, tips }: TableState, range: Range) {
+  #contiguous({ table, next, tips, history }: TableState, range: Range) {
     const key = slotOf(range);
     if (next.get(key) !== range.start)
       this.#violated(`${table.name} ${key} goes on at ${range.start} where ${next.get(key)} must come`);
     next.set(key, range.next);
     const { next: before = 0, epoch = -1, isBegun = false } = tips.get(key) ?? {};
     const cut = unheard(this.#partition(range), { next: before, epoch, upTo: range.leaderEpoch });
-    if (cut !== undefined && !isBegun)
+    if (cut !== undefined && !(isBegun && history.isUnreadFrom(key, cut.at)))
       this.#violated(
         `${table.name} ${key} goes on at ${range.start} in epoch ${range.leaderEpoch}, and the log of ${epoch} was cut at ${cut.at}`,
       );

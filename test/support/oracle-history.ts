@@ -43,6 +43,12 @@ export class OracleHistory {
     this.#read.set(slot, { start: Math.min(unread.start, at), next: Math.min(unread.next, at) });
   }
 
+  /** Nothing from there on has been read for it. */
+  isUnreadFrom(slot: string, offset: number): boolean {
+    const unread = this.#read.get(slot);
+    return unread === undefined || unread.start <= offset;
+  }
+
   /** What is still to be read of what Kafka has, in words. */
   missing(slot: string, { start }: OraclePartition): string | undefined {
     const unread = this.#read.get(slot);

@@ -1,8 +1,8 @@
 // Logs that Kafka may have cut: what a partition's state says of the epochs that it knows, which places Kafka
 // must confirm, and what is left of the state behind a cut. Pure decisions; the book drives them.
-import { commonRanges } from '@sluice/shared/offset-range.ts';
+import { commonRanges, type OffsetRange } from '@sluice/shared/offset-range.ts';
 import type { LogPlace } from '@sluice/shared/position.ts';
-import type { SpoolPartition, WelcomedPosition } from '../contracts.ts';
+import type { CommittedPosition, SpoolPartition, WelcomedPosition } from '../contracts.ts';
 import type { PartitionState } from './partition-state.ts';
 
 /** Behind a cut nothing counts that is said of the log before it. */
@@ -76,6 +76,42 @@ function holdsOlder(spool: SpoolPartition | undefined, place: LogPlace): boolean
     return leaderEpoch < place.leaderEpoch && until > place.offset;
   });
 }
+
+type Spooled = OffsetRange & Pick<LogPlace, 'leaderEpoch'>;
+
+/**
+ * What came to disk is of a newer epoch than what the spool had there: it was read again, and the log was cut
+ * in between. A segment that is here already is never replaced, and would be sent as if it were the new log.
+ */
+export function cutUnder(
+  { cutAt }: PartitionState,
+  spool: SpoolPartition | undefined,
+  { startOffset: offset, leaderEpoch }: Spooled,
+): LogPlace | undefined {
+  if (cutAt !== undefined || !holdsOlder(spool, { offset, leaderEpoch })) return undefined;
+  return { offset, leaderEpoch: leaderEpoch - 1 };
+}
+
+/** The same where what was read before is committed: Kafka is asked. */
+export function committedBelow(
+  { committed: offset = 0, committedEpoch = -1 }: PartitionState,
+  read: Spooled,
+): readonly LogPlace[] {
+  return read.startOffset < offset ? ofOlder({ offset, leaderEpoch: committedEpoch }, read.leaderEpoch) : [];
+}
+
+/** What others had spooled is committed behind where this agent reads: it may be of a log that was cut. */
+export function committedAhead(
+  { assigned, readNext, info, cuts }: PartitionState,
+  { nextOffset: offset, leaderEpoch = -1 }: CommittedPosition,
+): readonly LogPlace[] {
+  if (!assigned || readNext === undefined || offset <= readNext) return [];
+  const newest = Math.max(info.leaderEpoch, ...cuts.map((cut) => cut.leaderEpoch + 1));
+  return ofOlder({ offset, leaderEpoch }, newest);
+}
+
+const ofOlder = (place: LogPlace, newest: number): readonly LogPlace[] =>
+  place.leaderEpoch >= 0 && place.leaderEpoch < newest ? [place] : [];
 
 /** What is spooled here, and what is known to be committed. */
 export function ownPlaces(state: PartitionState, spool: SpoolPartition | undefined): readonly LogPlace[] {

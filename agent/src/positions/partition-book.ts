@@ -15,6 +15,9 @@ import type {
 } from '../contracts.ts';
 import {
   applyCut,
+  committedAhead,
+  committedBelow,
+  cutUnder,
   impliedCut,
   isUnknowing,
   notCut,
@@ -30,6 +33,7 @@ import {
   addGaps,
   decideSend,
   declarationOf,
+  enters,
   type Hole,
   holdsUntold,
   holeFrom,
@@ -38,7 +42,6 @@ import {
   newState,
   type PartitionBookOptions,
   type PartitionState,
-  readPositionBeforeWelcome,
   sendPosition,
   spooledState,
   thereOf,
@@ -82,10 +85,7 @@ export class PartitionBook {
       const state = before.get(slotKey(slot));
       this.#assigned.set(slotKey(slot), state);
       if (state !== undefined) this.#readAgain(state);
-      seeks.set(
-        slotKey(slot),
-        state?.readNext === undefined ? undefined : this.#placeAt(state, state.readNext),
-      );
+      seeks.set(slotKey(slot), state?.readNext === undefined ? undefined : this.#placeAt(state));
     }
     const revoked = gone.flatMap(([, state]) => (state === undefined ? [] : [state]));
     for (const state of revoked) this.#giveUp(state);
@@ -133,7 +133,7 @@ export class PartitionBook {
       const known = this.#assigned.get(slotKey(info));
       if (known !== undefined && known.id.topicId === info.topicId) {
         known.info = info;
-        this.#proveOwn(known);
+        this.#prove(known, ownPlaces(known, this.#options.spoolOf(known.id)));
         continue;
       }
       const state = this.#enter(info);
@@ -142,9 +142,8 @@ export class PartitionBook {
         this.#giveUp(known);
         this.#options.revoke([known.id]);
       }
-      const position = state.readNext;
-      if (position !== undefined) this.#seek(state, position);
-      this.#proveOwn(state);
+      if (state.readNext !== undefined) this.#seek(state, state.readNext);
+      this.#prove(state, ownPlaces(state, this.#options.spoolOf(state.id)));
     }
     if (declared.length > 0) this.#options.declare(declared);
   }
@@ -152,13 +151,8 @@ export class PartitionBook {
   #enter(info: PartitionInfo): PartitionState {
     const id = idOf(info);
     const state = this.#states.get(partitionKey(id)) ?? newState(id, info);
-    const told = readPositionBeforeWelcome(this.#options.spoolOf(id), info.groupOffset);
-    const known = [told, state.committed].filter((offset) => offset !== undefined);
-    state.assigned = true;
     notGone(state);
-    state.info = info;
-    state.readNext = known.length === 0 ? undefined : Math.max(...known);
-    state.durableNext = state.readNext ?? state.durableNext;
+    enters(state, info, this.#options.spoolOf(id));
     this.#states.set(partitionKey(id), state);
     this.#assigned.set(slotKey(info), state);
     return state;
@@ -219,11 +213,8 @@ export class PartitionBook {
     return { nextOffset, setsBack, committed, cut: impliedCut(state, spool, stands) };
   }
 
-  /**
-   * What is spooled, and what is known to be committed, may be of a log that was cut while nobody read it.
-   */
-  #proveOwn(state: PartitionState): void {
-    const places = ownPlaces(state, this.#options.spoolOf(state.id));
+  /** What is spooled, or committed, may be of a log that was cut while nobody here read it. */
+  #prove(state: PartitionState, places: readonly LogPlace[]): void {
     if (places.length === 0) return;
     state.unproven = true;
     this.#options.source.prove(state.id, places);
@@ -315,7 +306,7 @@ export class PartitionBook {
     this.#options.source.seek(state.id, offset, this.#placeAt(state, offset).leaderEpoch);
   }
 
-  #placeAt(state: PartitionState, offset: number): LogPlace {
+  #placeAt(state: PartitionState, offset = state.readNext ?? 0): LogPlace {
     return placeAt(state, this.#options.spoolOf(state.id), offset);
   }
 
@@ -334,6 +325,15 @@ export class PartitionBook {
   durable(id: PartitionId): void {
     const state = this.#states.get(partitionKey(id));
     if (state !== undefined) state.durableNext = this.#firstHole(state, state.durableNext).at;
+  }
+
+  /** It is on disk. Where that shows what was spooled before to be of a log that was cut: where. */
+  spooled(segment: PartitionId & OffsetRange & Pick<LogPlace, 'leaderEpoch'>): LogPlace | undefined {
+    this.durable(segment);
+    const state = this.#states.get(partitionKey(segment));
+    if (state === undefined) return undefined;
+    this.#prove(state, committedBelow(state, segment));
+    return cutUnder(state, this.#options.spoolOf(segment), segment);
   }
 
   /** What should be on disk from `offset` on is not: it is read again from Kafka. */
@@ -380,15 +380,15 @@ export class PartitionBook {
   }
 
   committed(position: CommittedPosition): void {
-    const { partition: id, openGaps } = position;
+    const { partition: id, openGaps, leaderEpoch } = position;
     const state = this.#states.get(partitionKey(id));
     if (state === undefined) return;
     const nextOffset = this.committedOf(position);
     if (holdsUntold(state, this.#options.spoolOf(id), openGaps))
       this.#options.declare([this.#declare(state)]);
-    const { leaderEpoch } = position;
     if (nextOffset >= (state.committed ?? 0) && leaderEpoch !== undefined) state.committedEpoch = leaderEpoch;
     state.committed = Math.max(state.committed ?? 0, nextOffset);
+    this.#prove(state, committedAhead(state, position));
     // Whoever has sent it, and from wherever: it is not sent again, and what is on disk behind it may be.
     if (state.sendNext !== undefined) state.sendNext = Math.max(state.sendNext, nextOffset);
     state.durableNext = this.#firstHole(state, state.durableNext).at;

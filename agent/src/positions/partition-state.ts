@@ -70,6 +70,16 @@ export interface PartitionState {
   asked: { readonly expected: number; readonly rewindEpoch: number } | undefined;
 }
 
+/** It is assigned here, and Kafka has described it: where it is read, as far as anybody here knows. */
+export function enters(state: PartitionState, info: PartitionInfo, spool: SpoolPartition | undefined): void {
+  const told = readPositionBeforeWelcome(spool, info.groupOffset);
+  const known = [told, state.committed].filter((offset) => offset !== undefined);
+  state.assigned = true;
+  state.info = info;
+  state.readNext = known.length === 0 ? undefined : Math.max(...known);
+  state.durableNext = state.readNext ?? state.durableNext;
+}
+
 /** As a collector is told of it. */
 export function declarationOf(state: PartitionState, spool: SpoolPartition | undefined): DeclaredPartition {
   const { startOffset = 0, nextOffset = 0, runs = [] } = spool ?? {};

@@ -145,8 +145,9 @@ class KafkaSource implements Source {
   seek(partition: SoughtPartition, offset: number, leaderEpoch = -1): void {
     const row = this.#table.row(partition);
     if (row === undefined || isOfOtherTopic(row, partition)) return;
+    // Who does not know what lies before forgets nothing of what was read up to there.
+    if (offset !== row.position || leaderEpoch >= 0) row.readEpoch = leaderEpoch;
     row.position = offset;
-    row.readEpoch = leaderEpoch;
     row.idleSinceMs = undefined;
     row.beyondEndTold = false;
     row.waits.clear();
@@ -224,7 +225,7 @@ class KafkaSource implements Source {
     let member: GroupMember | undefined;
     try {
       await this.#topicPoll.find();
-      const topics = this.#register.present();
+      const topics = this.#register.subscribe();
       if (topics.length === 0) {
         throw new SluiceError(
           'KAFKA_TOPIC_UNKNOWN',

@@ -36,7 +36,7 @@ export class TopicPoll {
       commits.forgetTopic(again.topic);
       events.sourceTopicCreatedAgain(again);
     }
-    return found.changed;
+    return found.changed || register.hasUnsubscribed();
   }
 
   /** Never rejects. */

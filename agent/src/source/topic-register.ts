@@ -22,6 +22,7 @@ export class TopicRegister {
   readonly #missing = new Set<string>();
   /** Created again, and the handler was not told yet. */
   readonly #untold = new Set<string>();
+  #subscribed: ReadonlySet<string> = new Set();
 
   constructor(selections: readonly TopicSelection[]) {
     this.#selections = selections;
@@ -35,7 +36,19 @@ export class TopicRegister {
 
   /** Whether asking again may bring topics that are not read yet. */
   mayGrow(): boolean {
-    return this.#missing.size > 0 || this.question() === undefined;
+    return this.#missing.size > 0 || this.question() === undefined || this.hasUnsubscribed();
+  }
+
+  /** What a session reads, from its start to its end. */
+  subscribe(): readonly string[] {
+    const topics = this.present();
+    this.#subscribed = new Set(topics);
+    return topics;
+  }
+
+  /** A topic came that the session does not read: any answer may have been the first to say so. */
+  hasUnsubscribed(): boolean {
+    return this.present().some((topic) => !this.#subscribed.has(topic));
   }
 
   present(): readonly string[] {

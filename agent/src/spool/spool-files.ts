@@ -10,7 +10,7 @@ import type { Segment } from '@sluice/shared/segment.ts';
 import type { SpoolCommit, SpoolPartition } from '../contracts.ts';
 import { type SpoolDisk, sqliteDisk } from './spool-disk.ts';
 import type { CutSegment, DroppedSegment, SetAside } from './spool-losses.ts';
-import { isCorrupt, isSpoolCorrupt, type SpooledHeader, type SpoolFile } from './sqlite-file.ts';
+import { ifSound, isCorrupt, isSpoolCorrupt, type SpooledHeader, type SpoolFile } from './sqlite-file.ts';
 import { epochStarts, isWanted, NOTHING, runsOf } from './wanted-ranges.ts';
 
 export interface SpoolFilesOptions {
@@ -82,11 +82,7 @@ export class SpoolFiles {
       this.#moveAside(path, error.message);
       return;
     }
-    try {
-      this.#adopt(file, number);
-    } catch (error) {
-      if (!isSpoolCorrupt(error)) throw error;
-    }
+    ifSound(() => this.#adopt(file, number));
   }
 
   /** SPOOL_CORRUPT: what is in it cannot be read, and it was set aside. */
@@ -203,8 +199,7 @@ export class SpoolFiles {
     try {
       return this.#disk.open(path, topic);
     } catch (error) {
-      if (error instanceof SluiceError && error.code === 'SPOOL_CORRUPT')
-        this.#moveAside(path, error.message);
+      if (isSpoolCorrupt(error)) this.#moveAside(path, error.message);
       throw error;
     }
   }
@@ -328,13 +323,16 @@ export class SpoolFiles {
     if (nextOffset <= offset) return;
     const prefix = { nextOffset: offset, open: commonRanges(open, [{ startOffset: 0, nextOffset: offset }]) };
     this.#committed.set(partitionKey(id), prefix);
-    for (const state of [...(this.#files.get(id.topic) ?? [])])
-      this.#writeTo(state, (file) => file.writeCommitted(id, prefix));
+    this.#writeToAll(id.topic, (file) => file.writeCommitted(id, prefix));
+  }
+
+  /** Of a file that turns out to be broken nothing is left, which is as good. */
+  #writeToAll(topic: string, write: (file: SpoolFile) => void): void {
+    for (const state of [...(this.#files.get(topic) ?? [])]) ifSound(() => this.#writeTo(state, write));
   }
 
   cut(id: PartitionId, cut: LogPlace): void {
-    for (const state of [...(this.#files.get(id.topic) ?? [])])
-      this.#writeTo(state, (file) => file.removeCut(id, cut));
+    this.#writeToAll(id.topic, (file) => file.removeCut(id, cut));
     this.askedAgain(id, cut.offset);
     const isCut = (h: SpooledHeader) => h.nextOffset > cut.offset && h.leaderEpoch <= cut.leaderEpoch;
     const entries = this.#entries.get(partitionKey(id)) ?? [];

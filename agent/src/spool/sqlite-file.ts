@@ -315,6 +315,15 @@ export function isSpoolCorrupt(error: unknown): error is SluiceError {
   return error instanceof SluiceError && error.code === 'SPOOL_CORRUPT';
 }
 
+/** Does it, or nothing where the file is broken. */
+export function ifSound(task: () => void): void {
+  try {
+    task();
+  } catch (error) {
+    if (!isSpoolCorrupt(error)) throw error;
+  }
+}
+
 /** Held until the process ends, however it ends. SPOOL_LOCKED where another process has it. */
 export function lockDirectory(path: string): { release(): void } {
   const database = new Database(path, { timeout: 0 });

@@ -126,13 +126,23 @@ class SqliteSpool implements Spool {
       const segments = batch.flatMap((b) => b.segments);
       try {
         await this.#appendUntilDone(segments);
-        this.#hot.add(segments);
+        this.#hot.add(this.#thereOf(segments));
         for (const { resolve } of batch) resolve();
       } catch (error) {
         for (const { reject } of batch) reject(error as Error);
       }
     }
     this.#flushing = false;
+  }
+
+  /** Without what was committed while it waited: the files have not taken that. */
+  #thereOf(segments: readonly Segment[]): readonly Segment[] {
+    const runs = new Map(this.#state.partitions.map((p) => [partitionKey(p), p.runs]));
+    return segments.filter((segment) =>
+      runs
+        .get(partitionKey(segment))
+        ?.some((r) => r.startOffset < segment.nextOffset && segment.nextOffset <= r.nextOffset),
+    );
   }
 
   async #appendUntilDone(segments: readonly Segment[]): Promise<void> {

@@ -5,10 +5,12 @@
 import { describeError, SluiceError } from '@sluice/shared/errors.ts';
 import { type OffsetRange, withoutRanges } from '@sluice/shared/offset-range.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
-import type { DeclaredPartition, LostHistory, TableConfig } from '../contracts.ts';
+import type { DeclaredPartition, LostHistory, TableConfig, TableWriter } from '../contracts.ts';
 import { readsTopic } from '../table-topics.ts';
 import { FillLane } from './fill-lane.ts';
 import type { LaneOptions } from './lane.ts';
+
+type OpenedPartitions = Pick<TableWriter, 'partitions'>;
 
 const ANOTHER_TOPIC = 'the topic was deleted and created again';
 
@@ -55,12 +57,12 @@ export class HistoryLane {
     );
   }
 
-  /** Once for each partition that the table has opened. Never rejects. */
-  async begin(declared: readonly DeclaredPartition[]): Promise<void> {
+  /** Once for each partition that the table has opened; `all` are all tables’ writers. Never rejects. */
+  async begin(declared: readonly DeclaredPartition[], all: readonly OpenedPartitions[] = []): Promise<void> {
     if (!this.isWanted) return;
     const { table, writer, events } = this.#options;
     const read = declared.filter(({ topic, readsLog }) => readsLog && readsTopic(this.#table, topic));
-    for (const partition of read) this.#endOthers(partition);
+    for (const partition of read) this.#endOthers(partition, all);
     const isFresh = (p: PartitionId) =>
       writer.backfill(p) === undefined && !this.#beginning.has(partitionKey(p));
     const fresh = read.filter(isFresh);
@@ -83,18 +85,15 @@ export class HistoryLane {
   }
 
   /**
-   * Of a topic that was deleted nobody can read what is left. What the table has opened later is not of such
-   * a one: whoever declares this has not heard of it yet.
+   * Of a topic that was deleted nobody can read what is left. What was opened later, here or in another
+   * table, is not of such a one: whoever declares this has not heard of it yet.
    */
-  #endOthers({ topic, partition, topicId, leaderEpoch }: DeclaredPartition): void {
-    const known = this.#options.writer
-      .partitions()
-      .filter((p) => p.topic === topic && p.partition === partition);
-    const others = known.slice(
-      0,
-      known.findIndex((p) => p.topicId === topicId),
-    );
-    for (const id of others)
+  #endOthers(declared: DeclaredPartition, all: readonly OpenedPartitions[]): void {
+    const { topic, partition, leaderEpoch } = declared;
+    const others = earlierThan(this.#options.writer, declared);
+    const isLater = (id: PartitionId) =>
+      all.some((writer) => earlierThan(writer, id).some(({ topicId }) => topicId === declared.topicId));
+    for (const id of others.filter((other) => !isLater(other)))
       for (const { startOffset: start, nextOffset: next } of this.#unread(id))
         this.lose({ topic, partition, topicId: id.topicId, leaderEpoch, start, next, reason: ANOTHER_TOPIC });
   }
@@ -126,4 +125,11 @@ export class HistoryLane {
     const { topic, partition } = id;
     this.#options.events.backfillEnded({ table: this.#options.table.name, topic, partition, from, to });
   }
+}
+
+/** What had the topic's name before, in the order in which a table has opened it; nothing if it has not. */
+function earlierThan(writer: OpenedPartitions, { topic, partition, topicId }: PartitionId): PartitionId[] {
+  const known = writer.partitions().filter((p) => p.topic === topic && p.partition === partition);
+  const at = known.findIndex((p) => p.topicId === topicId);
+  return known.slice(0, Math.max(0, at));
 }

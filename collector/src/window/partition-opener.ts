@@ -35,6 +35,8 @@ export function createPartitionOpener(
   const current = new Set<TableWriter>();
   const catchingUp = new Set<TableWriter>();
 
+  const writers = () => tables.map(({ writer }) => writer);
+
   function siblingsOf(table: SequencedTable, partition: DeclaredPartition) {
     return tables
       .filter((other) => other !== table && other.lane.topics.all().includes(partition.topic))
@@ -82,7 +84,7 @@ export function createPartitionOpener(
       waited.add(asking);
     }
     await Promise.all(waited);
-    void lane.history.begin(ours);
+    void lane.history.begin(ours, writers());
   }
 
   const open = async (partitions: readonly DeclaredPartition[]) => {
@@ -98,7 +100,7 @@ export function createPartitionOpener(
         wanted.every((partition) => lane.next(partition) !== undefined) &&
         (wanted.length === 0 || current.has(writer));
       if (isThere()) {
-        void lane.history.begin(wanted);
+        void lane.history.begin(wanted, writers());
         return true;
       }
       if (catchingUp.has(writer)) return false;

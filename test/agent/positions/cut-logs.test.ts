@@ -24,21 +24,67 @@ function welcomeAt(received: number, stands: readonly LogPlace[]): WelcomedPosit
   return { ...claims, ...told, received, stands };
 }
 
-function bookOf(groupOffset?: number) {
+function bookOf(groupOffset?: number, spool = new FakeSpool()) {
   const seeks: string[] = [];
+  const asked: LogPlace[] = [];
   const nothing = () => {};
   const book = new PartitionBook({
     source: {
       seek: (_slot, offset, epoch) => void seeks.push(`${offset} behind epoch ${epoch}`),
-      ...{ commit: nothing, prove: nothing },
+      prove: (_partition, places) => void asked.push(...places),
+      commit: nothing,
     },
-    ...{ spoolOf: () => undefined, declare: nothing, revoke: nothing, refills: nothing },
+    ...{ spoolOf: () => spool.partitions()[0], declare: nothing, revoke: nothing, refills: nothing },
     ...{ positionMoved: nothing, askedAgain: nothing, finish: nothing },
   });
   book.assigned([claims]);
   book.described([{ ...info, groupOffset }]);
-  return { book, seeks };
+  return { book, seeks, asked };
 }
+
+const committed = (nextOffset: number, leaderEpoch: number) => {
+  return { partition: claims, nextOffset, leaderEpoch, openGaps: [] };
+};
+
+test('what was read again in a newer epoch shows that what was on its way to the disk is of a log that was cut', () => {
+  const spool = new FakeSpool();
+  const { book } = bookOf(10, spool);
+  book.welcomed(welcomeAt(10, []));
+  spool.append([rangeSegment(10, 15), rangeSegment(15, 20)]);
+  assert.equal(book.spooled(rangeSegment(10, 15)), undefined, 'the same once more');
+  assert.equal(book.spooled(rangeSegment(20, 25, { leaderEpoch: 1 })), undefined, 'what goes on in it');
+  const again = rangeSegment(15, 20, { leaderEpoch: 1 });
+  assert.deepEqual(book.spooled(again), { offset: 15, leaderEpoch: 0 });
+  book.cut(claims, { offset: 15, leaderEpoch: 0 });
+  assert.equal(book.spooled(again), undefined, 'the spool is told already');
+});
+
+test('where what was read again in a newer epoch is committed already Kafka is asked', () => {
+  const { book, asked } = bookOf(10);
+  book.committed(committed(20, 0));
+  book.spooled(rangeSegment(20, 25, { leaderEpoch: 1 }));
+  book.spooled(rangeSegment(15, 20));
+  assert.deepEqual(asked, []);
+  book.spooled(rangeSegment(15, 20, { leaderEpoch: 1 }));
+  assert.deepEqual(asked, [{ offset: 20, leaderEpoch: 0 }]);
+});
+
+test('what others commit of an older epoch behind where this agent reads is compared with Kafka’s log', () => {
+  const { book, asked } = bookOf(10);
+  book.committed(committed(15, 0));
+  assert.deepEqual(asked, [], 'no newer epoch is known');
+  book.described([{ ...info, leaderEpoch: 2 }]);
+  asked.length = 0;
+  book.committed(committed(10, 1));
+  assert.deepEqual(asked, [], 'it was read here');
+  book.committed(committed(20, 1));
+  assert.deepEqual(asked, [{ offset: 20, leaderEpoch: 1 }]);
+  const other = bookOf(10);
+  other.book.cut(claims, { offset: 10, leaderEpoch: 1 });
+  other.book.resumeAtCut(claims);
+  other.book.committed(committed(12, 1));
+  assert.deepEqual(other.asked, [{ offset: 12, leaderEpoch: 1 }], 'a cut that is known counts, too');
+});
 
 test('what stands in a table before the place is known to who reads on there, also where nothing of it is acknowledged', () => {
   const { book, seeks } = bookOf();

@@ -158,6 +158,15 @@ test('a log that was cut and has grown beyond the position is noticed before a r
   assert.deepEqual(await heard(() => source.seek(slot, 10, 0)), ['10-19@1', '20-29@1', '30-39@1']);
 });
 
+test('who is told to read on where it stands forgets nothing of what it has read up to there', async () => {
+  const { heard, elect, source } = await reading();
+  await heard(() => source.seek(slot, 0));
+  source.seek(slot, 20);
+  assert.deepEqual(await heard(() => elect(10, 3)), ['cut at 10 of 0']);
+  source.seek(slot, 30);
+  assert.deepEqual(await heard(), ['30-39@1'], 'elsewhere nobody knows what lies before');
+});
+
 test('a position behind the end of the log is where it was cut', async () => {
   const { heard, elect } = await reading();
   await heard();

@@ -6,8 +6,11 @@ import { kafkaError } from '@sluice/agent/source/kafka-client.ts';
 import type { TopicMetadata } from '@sluice/agent/source/metadata-request.ts';
 import { applyLogs } from '@sluice/agent/source/partition-lookup.ts';
 import { CREATED_AGAIN, PartitionTable, selects } from '@sluice/agent/source/partition-table.ts';
+import { SOURCE_TIMING } from '@sluice/agent/source/source-timing.ts';
+import { TopicPoll, type TopicPollOptions } from '@sluice/agent/source/topic-poll.ts';
 import { TopicRegister } from '@sluice/agent/source/topic-register.ts';
 import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
+import { manualClock } from '../../support/manual-clock.ts';
 
 const named = (...names: string[]) => names.map((name) => ({ kind: 'name', name }) as const);
 
@@ -31,6 +34,25 @@ test('without topic ids a topic that was missing once is another one', () => {
   register.update([metadata('a', NO_TOPIC_ID)]);
   register.update([metadata('a', NO_TOPIC_ID, 3)]);
   assert.equal(register.update([metadata('a', NO_TOPIC_ID)]).createdAgain.length, 1);
+});
+
+test('a topic that came is subscribed to, whoever saw it first', async () => {
+  const register = new TopicRegister(named('a', 'b'));
+  register.update([metadata('a', '1'), metadata('b', NO_TOPIC_ID, 3)]);
+  assert.deepEqual(register.subscribe(), ['a']);
+  const seen = [metadata('a', '1'), metadata('b', '2')];
+  const poll = new TopicPoll({
+    ...{ register, clock: manualClock(), timing: SOURCE_TIMING },
+    cluster: { topics: async () => seen },
+    events: { sourceTopicsChanged() {}, sourceTopicsMissing() {} },
+  } as unknown as TopicPollOptions);
+  register.update(seen);
+  let changes = 0;
+  await poll.whenDue(1, () => changes++);
+  assert.equal(changes, 1);
+  register.subscribe();
+  assert.equal(register.mayGrow(), false);
+  assert.equal(await poll.find(), false);
 });
 
 test('a pattern takes whole names and new topics, and no internal ones', () => {

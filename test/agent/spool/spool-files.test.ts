@@ -130,17 +130,25 @@ test('a day of small segments can still be described', () => {
   files.close();
 });
 
+/** Whoever uses it next finds out. */
+function breakOldestFile(directory: string): void {
+  const topic = join(directory, 'spool', 'claims');
+  const [oldest = ''] = readdirSync(topic)
+    .filter((name) => name.endsWith('.db'))
+    .sort();
+  const file = new Database(join(topic, oldest));
+  file.unsafeMode();
+  file.pragma('writable_schema = 1');
+  file.exec("UPDATE sqlite_master SET sql = 'no statement' WHERE name = 'segments'");
+  file.pragma('schema_version = 1000');
+  file.close();
+}
+
 test('a file that breaks under an append is set aside, and the next append goes to a new one', () => {
   const directory = temporaryDirectory();
   const files = open(directory);
   files.append([range(0, 10)]);
-  const topic = join(directory, 'spool', 'claims');
-  const other = new Database(join(topic, readdirSync(topic).find((name) => name.endsWith('.db')) ?? ''));
-  other.unsafeMode();
-  other.pragma('writable_schema = 1');
-  other.exec("UPDATE sqlite_master SET sql = 'no statement' WHERE name = 'segments'");
-  other.pragma('schema_version = 1000');
-  other.close();
+  breakOldestFile(directory);
   assert.throws(() => files.append([range(10, 20)]), { code: 'SPOOL_CORRUPT' });
   assert.equal(files.setAside.length, 1);
   assert.deepEqual(files.partitions(), []);
@@ -325,6 +333,21 @@ test('what was forgotten of a log that was cut is not there again for whoever op
   files.append([range(0, 20), range(20, 30)]);
   files.committed(committedAt(claims, 25));
   files.cut(claims, { offset: 5, leaderEpoch: range(0, 20).leaderEpoch });
+  assert.equal(runsOf(files), undefined);
+  files.close();
+  const again = openThere();
+  assert.equal(runsOf(again), undefined);
+  again.close();
+});
+
+test('a cut takes what lies behind it out of every file, also beside one that turns out to be broken', () => {
+  const directory = temporaryDirectory();
+  const openThere = () => new SpoolFiles({ directory, fileBytesMax: 1, nowMs: () => 1_000 });
+  const files = openThere();
+  for (const start of [0, 10, 20]) files.append([range(start, start + 10)]);
+  breakOldestFile(directory);
+  files.cut(claims, { offset: 15, leaderEpoch: range(0, 10).leaderEpoch });
+  assert.equal(files.setAside.length, 1);
   assert.equal(runsOf(files), undefined);
   files.close();
   const again = openThere();

@@ -125,6 +125,19 @@ test('what is asked for again while it is being dropped is said not to be here a
   await spool.close();
 });
 
+test('what was committed before it came to the disk is not sent from memory either', async () => {
+  const spool = await openSpool(temporaryDirectory());
+  await spool.append(segments(4));
+  await spool.committed([committedAt(claims, 3)]);
+  await spool.append(segments(4));
+  assert.deepEqual(await readAll(spool), []);
+  assert.deepEqual(await readAll(spool, 3), [3]);
+  await spool.askedAgain(claims, 1);
+  await spool.append(segments(2));
+  assert.deepEqual(await readAll(spool, 1), [1], 'what is asked for again is there again');
+  await spool.close();
+});
+
 test('the cap stops the source and lets it go on when enough was committed', async () => {
   const spool = await openSpool(temporaryDirectory(), { bytesMax: 64 * 2 ** 10 });
   const told: SpoolPressure[] = [];

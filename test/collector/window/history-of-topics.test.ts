@@ -190,3 +190,21 @@ test('who has not heard yet that a topic was created again ends the history of t
   await settle();
   assert.equal(histories.get('orders')?.next, STANDS.orders, 'that of the old one is');
 });
+
+test('who has not heard of a topic’s new self ends no history of it, also where the table has opened that first', async () => {
+  const { writers, writer, histories, declare } = await running(['orders']);
+  const again = { ...declaredOf(0, 'orders'), topicId: OTHER_ID };
+  writers['orders']?.place(again, 50);
+  writer.place(again, 50);
+  histories.set('orders again', { from: 0, next: 0, to: 50 });
+  await declare(linkOf(), {}, ['orders']);
+  await settle();
+  assert.deepEqual(
+    writer
+      .partitions()
+      .map(({ topicId }) => topicId)
+      .at(-1),
+    declaredOf(0, 'orders').topicId,
+  );
+  assert.equal(histories.get('orders again')?.next, 0);
+});
