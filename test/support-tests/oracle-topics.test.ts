@@ -73,8 +73,34 @@ test('what was cut below the place where a table began is of its history, unless
       return lake.findings;
     }),
   );
-  const read = ['orders orders/0 goes on at 4 in epoch 1, and the log of -1 was cut at 2'];
+  const read = ['orders orders/0 goes on at 4 in epoch 1, and the log of 0 was cut at 2'];
   assert.deepEqual(found, [[], read, [], read]);
+});
+
+test('history that was read behind a cut asks for no fork; what of it was read before one does', () => {
+  const read = (leaderEpoch: number, cuts: readonly number[]) => {
+    const { lake } = moving({ readsHistory: true });
+    lake.open(4).append({ kind: 'backfill', backfills: [{ ...SLOT, from: 0, to: 4 }] });
+    for (const at of cuts.slice(0, leaderEpoch)) lake.cut(at);
+    lake.commit(0, 4, { entry: { kind: 'fill', configVersion: 'orders' }, leaderEpoch }).publish(0);
+    for (const at of cuts.slice(leaderEpoch)) lake.cut(at);
+    return lake;
+  };
+  const goesOn = (leaderEpoch: number, cuts: readonly number[]) => {
+    const lake = read(leaderEpoch, cuts);
+    lake.commit(4, 6, { ...of('orders'), leaderEpoch: cuts.length });
+    return lake.findings.join();
+  };
+  assert.equal(goesOn(1, [2]), '');
+  assert.equal(goesOn(2, [2, 3]), '');
+  assert.match(goesOn(0, [2]), /in epoch 1, and the log of 0 was cut at 2$/);
+  assert.match(goesOn(1, [2, 3]), /in epoch 2, and the log of 1 was cut at 3$/);
+  const stands = (lake: WatchedLake) => {
+    for (const offset of [4, 5]) lake.kafka.produced.delete(offset);
+    return [...lake.findings, ...lake.oracle.missing()];
+  };
+  assert.deepEqual(stands(read(1, [2])), []);
+  assert.deepEqual(stands(read(0, [2])), ['orders: orders/0 stands behind a cut at 2']);
 });
 
 test('a table of which only the opening is known may go back to any cut, and nowhere else', () => {

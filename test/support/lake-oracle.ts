@@ -6,7 +6,7 @@ import type { LedgerEntry, LedgerOutput, WindowEntry } from '@sluice/collector/c
 import { type OffsetRange, withoutRanges } from '@sluice/shared/offset-range.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
 import { OracleHistory } from './oracle-history.ts';
-import { advances, lastCommitted, type OraclePartition, unheard } from './oracle-log.ts';
+import { advances, type LogPart, lastCommitted, type OraclePartition, unheard } from './oracle-log.ts';
 import { compareRows, expectRows, type LakeRow, nothingExpected, slotOf } from './oracle-rows.ts';
 import {
   isAlwaysWaitedFor,
@@ -39,9 +39,7 @@ export interface LakeOracleOptions {
 
 type Slot = PartitionId;
 type Range = Slot & { readonly start: number; readonly next: number; readonly leaderEpoch: number };
-interface Tip {
-  readonly next: number;
-  readonly epoch: number;
+interface Tip extends LogPart {
   /** Nothing but its opening stands there: what was cut below it is in its history. */
   readonly isBegun?: boolean;
 }
@@ -159,7 +157,8 @@ export class LakeOracle {
       if (last < partition.start) return [];
       const through = this.queryableThrough(partition);
       if (through <= last) return [`${slotOf(partition)}: ${last} was produced and ${through} is queryable`];
-      return this.#readersOf(partition).flatMap(({ table, tips, history, next: committed, queryable }) => {
+      return this.#readersOf(partition).flatMap((state) => {
+        const { table, history, next: committed, queryable } = state;
         const key = slotOf(partition);
         const isShown = (queryable.get(key) ?? 0) >= (committed.get(key) ?? 0);
         if (!names(table, partition.topic))
@@ -169,8 +168,7 @@ export class LakeOracle {
             : [`${table.name}: not all that came of ${key} is queryable`];
         const unread = readsHistory(table) ? history.missing(key, partition) : undefined;
         if (unread !== undefined) return [`${table.name}: ${unread}`];
-        const { next = 0, epoch = -1 } = tips.get(key) ?? {};
-        const cut = unheard(partition, { next, epoch, upTo: Infinity });
+        const cut = this.#unheardBy(state, partition, Infinity);
         return cut === undefined ? [] : [`${table.name}: ${key} stands behind a cut at ${cut.at}`];
       });
     });
@@ -276,6 +274,8 @@ export class LakeOracle {
       );
       return;
     }
+    const part = { next: range.next, epoch: range.leaderEpoch };
+    if (isHistory) state.history.came(slotOf(range), part);
     if (gap !== undefined) {
       const rest = [
         { ...gap, next: range.start },
@@ -285,7 +285,7 @@ export class LakeOracle {
       state.filling.push(range);
     }
     const { epoch = -1 } = state.tips.get(slotOf(range)) ?? {};
-    const cut = unheard(this.#partition(range), { next: range.next, epoch: range.leaderEpoch, upTo: epoch });
+    const cut = unheard(this.#partition(range), [part], epoch);
     if (cut !== undefined)
       this.#violated(
         `${state.table.name} fills ${slotOf(range)} [${range.start}, ${range.next}) from a log that was cut at ${cut.at}`,
@@ -312,18 +312,25 @@ export class LakeOracle {
     }
   }
 
-  #contiguous({ table, next, tips, history }: TableState, range: Range) {
+  #contiguous(state: TableState, range: Range) {
+    const { table, next, tips } = state;
     const key = slotOf(range);
     if (next.get(key) !== range.start)
       this.#violated(`${table.name} ${key} goes on at ${range.start} where ${next.get(key)} must come`);
     next.set(key, range.next);
-    const { next: before = 0, epoch = -1, isBegun = false } = tips.get(key) ?? {};
-    const cut = unheard(this.#partition(range), { next: before, epoch, upTo: range.leaderEpoch });
-    if (cut !== undefined && !(isBegun && history.isUnreadFrom(key, cut.at)))
+    const cut = this.#unheardBy(state, range, range.leaderEpoch);
+    if (cut !== undefined)
       this.#violated(
-        `${table.name} ${key} goes on at ${range.start} in epoch ${range.leaderEpoch}, and the log of ${epoch} was cut at ${cut.at}`,
+        `${table.name} ${key} goes on at ${range.start} in epoch ${range.leaderEpoch}, and the log of ${cut.of} was cut at ${cut.at}`,
       );
-    tips.set(key, { next: range.next, epoch: Math.max(epoch, range.leaderEpoch) });
+    tips.set(key, { next: range.next, epoch: Math.max(tips.get(key)?.epoch ?? -1, range.leaderEpoch) });
+  }
+
+  /** A cut under what the table has, and the epoch of that. Where it has only begun it has its history. */
+  #unheardBy({ tips, history }: TableState, slot: Slot, upTo: number) {
+    const { next = 0, epoch = -1, isBegun = false } = tips.get(slotOf(slot)) ?? {};
+    const parts = isBegun ? history.brought(slotOf(slot)) : [{ next, epoch }];
+    return unheard(this.#partition(slot), parts, upTo);
   }
 
   #window({ table }: TableState, entry: WindowEntry): void {

@@ -1,6 +1,6 @@
 // What the oracle of a lake knows of one table's history: which offsets below its beginning the table has
 // promised to bring, how far it is, and what nobody has begun. Pure.
-import type { OraclePartition } from './oracle-log.ts';
+import type { LogPart, OraclePartition } from './oracle-log.ts';
 
 interface Span {
   readonly start: number;
@@ -11,6 +11,7 @@ interface Span {
 export class OracleHistory {
   readonly #begins = new Map<string, number>();
   readonly #read = new Map<string, Span>();
+  readonly #brought = new Map<string, LogPart[]>();
 
   opened(slot: string, start: number): void {
     this.#begins.set(slot, start);
@@ -43,10 +44,13 @@ export class OracleHistory {
     this.#read.set(slot, { start: Math.min(unread.start, at), next: Math.min(unread.next, at) });
   }
 
-  /** Nothing from there on has been read for it. */
-  isUnreadFrom(slot: string, offset: number): boolean {
-    const unread = this.#read.get(slot);
-    return unread === undefined || unread.start <= offset;
+  /** It came to the table; of what Kafka had lost nothing did. */
+  came(slot: string, part: LogPart): void {
+    this.#brought.set(slot, [...this.brought(slot), part]);
+  }
+
+  brought(slot: string): readonly LogPart[] {
+    return this.#brought.get(slot) ?? [];
   }
 
   /** What is still to be read of what Kafka has, in words. */

@@ -66,17 +66,28 @@ export function lastCommitted({ produced }: OraclePartition): number {
   return last;
 }
 
+/** What ends at `next` was read of the log of that leader epoch. */
+export interface LogPart {
+  readonly next: number;
+  readonly epoch: number;
+}
+
 /**
- * A cut under what stands, up to an epoch that is known: Kafka has other records there now. Where it has lost
- * those as well, nobody can tell any more.
+ * A cut under what stands, up to an epoch that is known, and the epoch of what stands: Kafka has other
+ * records there now. Where it has lost those as well, nobody can tell any more.
  */
 export function unheard(
   partition: OraclePartition | undefined,
-  { next, epoch, upTo }: { readonly next: number; readonly epoch: number; readonly upTo: number },
-): OracleCut | undefined {
-  return partition?.cuts?.find(
-    (cut) => epoch < cut.epoch && cut.epoch <= upTo && Math.max(cut.at, partition.start) < next,
-  );
+  parts: readonly LogPart[],
+  upTo: number,
+): { readonly at: number; readonly of: number } | undefined {
+  for (const { next, epoch } of parts) {
+    const cut = partition?.cuts?.find(
+      (c) => epoch < c.epoch && c.epoch <= upTo && Math.max(c.at, partition.start) < next,
+    );
+    if (cut !== undefined) return { at: cut.at, of: epoch };
+  }
+  return undefined;
 }
 
 /** How far an entry brings each partition, once it is published. */
