@@ -93,12 +93,12 @@ export class PartitionBook {
     return seeks;
   }
 
-  /** What was read but is not on disk yet is read again: pending batches were dropped with the assignment. */
+  /** What is not on disk is read again: pending batches were dropped. What is there by now may be sent. */
   #readAgain(state: PartitionState): void {
     this.#options.positionMoved(state.id);
     if (state.readNext === undefined) return;
     const hole = this.#firstHole(state, Math.min(state.readNext, state.durableNext));
-    state.readNext = hole.at;
+    [state.readNext, state.durableNext] = [hole.at, Math.max(hole.at, state.durableNext)];
     this.#refillUntil(state, hole.until);
   }
 

@@ -116,6 +116,22 @@ test('what was committed is read from Kafka and sent again where the collector a
   }
 });
 
+test('what is spooled is sent where another assignment comes before the disk has heard that it is asked for again', async () => {
+  const world = newWorld();
+  world.log.end = 55;
+  world.group = 29;
+  world.heard = 32;
+  const agent = started(world, { connected: false });
+  await readAll(agent);
+  Object.assign(world.collector, { committed: 29, received: 29, current: true });
+  agent.connect();
+  // Nothing of what seemed to be missing was read yet.
+  await Promise.resolve();
+  agent.join();
+  await sendAll(agent);
+  assert.equal(world.collector.received, 55);
+});
+
 test('what another agent has committed meanwhile is behind us: reading, disk and link go on there', async () => {
   const world = newWorld();
   world.log.end = 14;

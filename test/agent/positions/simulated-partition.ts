@@ -70,8 +70,11 @@ export class SimulatedAgent {
       refills: () => {},
       positionMoved: (id) => this.#segmenter.reset(id),
       finish: (id) => this.#segmenter.flush(id),
+      // The disk hears of it a little later.
       askedAgain: (_id, offset) => {
-        world.heard = Math.min(world.heard, offset);
+        queueMicrotask(() => {
+          world.heard = Math.min(world.heard, offset);
+        });
       },
     });
     this.#segmenter = createSegmenter({
