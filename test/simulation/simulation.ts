@@ -6,6 +6,7 @@ import { X509Certificate } from 'node:crypto';
 import fsPromises from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import { agentUri, createAuthority, issueCertificate } from '@sluice/shared/pki.ts';
+import type { OraclePartition } from '../support/oracle-log.ts';
 import { AgentHost } from './agent-host.ts';
 import { CollectorHost } from './collector-host.ts';
 import { Faults } from './faults.ts';
@@ -40,6 +41,8 @@ export interface SimulationResult {
 const DRAIN_MS_MAX = 300_000;
 const LOOK_EVERY_MS = 500;
 const END_MS_MAX = 60_000;
+/** Whoever has read what a cut took hears of it within this, also where nothing is written behind it. */
+const CUT_HEARD_MS = 60_000;
 /** Collectors are replaced within this after a change of their config. */
 const ROLLED_OUT_MS = 10_000;
 
@@ -110,14 +113,22 @@ function addTable(world: World, collectors: readonly CollectorHost[]): void {
 
 async function untilDrained(world: World): Promise<boolean> {
   const { time } = world;
+  const startMs = time.nowMs;
   let isDrained = false;
   const look = () => {
-    isDrained = missing(world).length === 0;
+    const isHeard = time.nowMs - startMs >= CUT_HEARD_MS || !world.kafka.logs.some(endsAtCut);
+    isDrained = isHeard && missing(world).length === 0;
     if (!isDrained) time.after(LOOK_EVERY_MS, look);
   };
   look();
   await time.run(time.nowMs + DRAIN_MS_MAX, () => isDrained || world.violations.length > 0);
   return isDrained;
+}
+
+/** What is on its way may be of the log before, and no record that is missing shows it. */
+function endsAtCut({ cuts = [], produced }: OraclePartition): boolean {
+  const at = cuts.at(-1)?.at;
+  return at !== undefined && ![...produced].some(([o, { outcome }]) => o >= at && outcome === 'committed');
 }
 
 function missing(world: World): string[] {
