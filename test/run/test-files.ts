@@ -22,7 +22,7 @@ interface Timed {
 }
 
 /**
- * What `check` runs, and what only `npm test` does: the explorer, whatever starts programs or links, and the
+ * What `check` runs, and what only `npm test` does: the explorer, whatever starts programs or links, the
  * commands that work on a whole lake, and the longer comparisons of steps with a reference.
  */
 export type TestKind = 'unit' | 'system';
