@@ -22,12 +22,13 @@ interface Timed {
 }
 
 /**
- * What `check` runs, and what only `npm test` does: the explorer, whatever starts programs or links, and the
- * commands that work on a whole lake.
+ * What `check` runs, and what only `npm test` does: the explorer, whatever starts programs or links, the
+ * commands that work on a whole lake, and the longer comparisons of steps with a reference.
  */
 export type TestKind = 'unit' | 'system';
 
-const SYSTEM = /^test\/(explore|integration|link|collector\/ops\/(rebuild|replay|verify))\//;
+const SYSTEM =
+  /^test\/(explore|integration|link|collector\/ops\/(rebuild|replay|verify))\/|^test\/collector\/transform\/(lookup-files|mappings|quarantine-reasons|relations|zoned-times)\.test/;
 const kindOf = (file: string): TestKind => (SYSTEM.test(file) ? 'system' : 'unit');
 
 /** Relative paths, those with any of `filters` in their name; all when there is none. */

@@ -33,7 +33,7 @@ export class JsonLook {
   }
 
   /** Strikes rows; what comes next is of another chunk. */
-  end(): Required<StraightReading> {
+  end(): Required<Pick<StraightReading, 'exactText' | 'isPlain'>> {
     const exactText = this.#strict.end();
     return { exactText, isPlain: this.#plain.end(this.#chunk) };
   }

@@ -4,7 +4,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '@sluice/shared/clock.ts';
 
 /** Work in one piece; DuckDB may stand still for about so long. */
-const WORK_MS = 1;
+const WORK_MS = 0.25;
 
 export class Pauses {
   readonly #clock: Clock;

@@ -238,7 +238,8 @@ export class WindowTransform {
     const { odd, rows, filtered } = this.#chunk;
     if (odd.length > 0) await this.#inserts.aside((database) => database.appendOdd(odd));
     this.#odd += odd.length;
-    if (rows > 0) await this.#inserts.add(this.#chunk, { ...reading, firstId: this.#staged });
+    const isWhole = odd.length === 0;
+    if (rows > 0) await this.#inserts.add(this.#chunk, { ...reading, isWhole, firstId: this.#staged });
     this.#staged += rows;
     this.#filtered += filtered;
     this.#chunk.reset();

@@ -113,6 +113,7 @@ for (const [where, at] of [
   for (const [what, value] of [
     ['a value that does not cast', `{"n":"x${at}"}`],
     ['a value that is not JSON', `{"n":${at}`],
+    ['a value with a comma too many', `{"n":${at},"day":"mon",}`],
   ] as const) {
     test(`${what} in ${where} is quarantined, and all others are written once`, async () => {
       const { classes, files, read } = await transform(BY_DAY, new Map([[at, value]]));

@@ -62,8 +62,9 @@ export function compileTable(table: TableConfig, plan: FieldPlan, marks: Marks):
   const keeps = keptBeside(table, needed);
   const context: Context = { table, plan, marks, ...needed, keepsDeleted, exactText: false, firstId: 0 };
   const forms = plainForms(plan.source, firstWants(plan));
-  const read = ({ exactText, isPlain }: StraightReading) => ({
+  const read = ({ exactText, isPlain, isWhole }: StraightReading) => ({
     exactText,
+    isWhole,
     plain: isPlain === true ? forms : undefined,
   });
   const outputs = plan.outputs.map((output) => compileOutput(table, output));

@@ -31,6 +31,8 @@ export interface Context {
   readonly needsOriginals: boolean;
   readonly keepsDeleted: boolean;
   readonly exactText: boolean;
+  /** No row was struck. */
+  readonly isWhole?: boolean | undefined;
   /** Where all records are objects whose fields are so; a time that there never was then throws. */
   readonly plain?: PlainForms | undefined;
   /** Records are numbered from here on, where a record may be several rows; undefined where nobody asks. */
@@ -54,7 +56,7 @@ export function rawBytes(table: TableConfig): string {
   return table.input.kind === 'bytes' ? 'from_base64(__value)' : 'encode(__value)';
 }
 
-export function inputLayer({ table, plan, marks, firstId, ...context }: Context): string {
+export function inputLayer({ table, plan, marks, firstId, isWhole, ...context }: Context): string {
   const { needsKeys, needsHeaders, needsOriginals, keepsDeleted } = context;
   const split = (column: string) =>
     `unnest(string_split(decode(joined.${column}), ${literal(marks.separator)}))`;
@@ -72,7 +74,7 @@ export function inputLayer({ table, plan, marks, firstId, ...context }: Context)
     `input AS (SELECT ${topicSql(table, 'c')} AS _topic, p AS _partition, o AS _offset, ` +
     'CASE WHEN t BETWEEN 0 AND 9223372036854775 THEN make_timestamp(t * 1000) END AS _timestamp, ' +
     `${keyValue} AS _key, ${headersValue} AS _headers, ${keepsDeleted ? nullOr('v') : 'v'} AS __value, ` +
-    `r AS __original${deleted}${numbered} FROM unnested WHERE o >= 0)`
+    `r AS __original${deleted}${numbered} FROM unnested${isWhole === true ? '' : ' WHERE o >= 0'})`
   );
 }
 

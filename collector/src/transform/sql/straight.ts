@@ -27,6 +27,8 @@ export interface StraightReading {
   readonly exactText: boolean;
   /** Each is spelled as plain-forms.ts has it. */
   readonly isPlain?: boolean;
+  /** No row of it was struck. */
+  readonly isWhole?: boolean;
 }
 
 export interface StagedSelect {
