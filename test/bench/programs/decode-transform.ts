@@ -25,9 +25,6 @@ export interface DecodeTransformAnswer extends Usage {
   readonly sqlSeconds: number;
 }
 
-/** Transformed before anything is measured. */
-const WARM_UP_RECORDS = 300_000;
-
 const { collectorConfig, directory, orders } = programArguments<DecodeTransformArguments>();
 const { limits, tables } = loadCollectorConfig(collectorConfig);
 const [table] = tables;
@@ -79,10 +76,10 @@ async function transformAll(
 mkdirSync(directory, { recursive: true });
 const file = await openPayloadFile(directory);
 const warmUp = `${directory}.warm-up`;
-const warmUpRecords = Math.min(orders.records, WARM_UP_RECORDS);
-await transformAll(table, await stagedWindows(file, { ...orders, records: warmUpRecords }), warmUp);
-rmSync(warmUp, { recursive: true });
 const all = await stagedWindows(file, orders);
+// Once before it is measured, as what stands beside it has been.
+await transformAll(table, all, warmUp);
+rmSync(warmUp, { recursive: true });
 const meter = new Meter();
 meter.start();
 const results = await transformAll(table, all, directory);
