@@ -1,19 +1,15 @@
 // Windows of a table that detects its columns, made again by the command from a raw table beside it: what was
 // never a column becomes one before the partitions move, and what later windows added stays.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { fastClock } from '../support/link-ends.ts';
+import { createCommandSite } from '../support/command-site.ts';
 import { createLinkPki } from '../support/link-pki.ts';
 import { createLogPartition } from '../support/log-partition.ts';
-import { temporaryDirectory } from '../support/temp.ts';
-import { startWholeCollector } from '../support/whole-collector.ts';
 
 const pki = await createLinkPki();
 const tls = await pki.collector();
-const main = join(import.meta.dirname, '../../collector/bin/sluice-collector.mjs');
 
 const of = (name: string) => ({ name, topic: 'claims', window: { every: '10s' } });
 const detected = { ...of('claims'), format: 'json', columns: 'detect', partitionBy: [{ ingest: 'day' }] };
@@ -22,20 +18,10 @@ const wrong = { ...detected, compression: 'gzip' };
 const raw = { ...of('claims_raw'), format: 'bytes', provenance: 'full' };
 
 function createSite(t: TestContext) {
-  const directory = temporaryDirectory();
-  const lake = join(directory, 'lake');
-  const start = (id: string, table: object) =>
-    startWholeCollector(t, { directory, lake, id, tls, topics: [], tables: [table, raw], clock: fastClock });
-  function command(id: string, ...args: readonly string[]) {
-    const [name = '', ...rest] = args;
-    const all = [main, name, '--config', join(directory, `${id}.yaml`), '--json', ...rest];
-    const { status, stdout, stderr } = spawnSync(process.execPath, all, { encoding: 'utf8' });
-    assert.equal(status, 0, stderr);
-    return JSON.parse(stdout);
-  }
-  const schemas = join(lake, '_sluice/schemas/claims');
+  const site = createCommandSite(t, tls, [raw]);
+  const schemas = join(site.lake, '_sluice/schemas/claims');
   const versions = () => (existsSync(schemas) ? readdirSync(schemas).length : 0);
-  return { start, command, versions };
+  return { ...site, versions };
 }
 
 test('windows that were all quarantined become rows, and the table gets their columns', async (t) => {

@@ -1,19 +1,15 @@
 // Quarantined records of a table that detects its columns, replayed by the command beside the collectors that
 // wrote them: what a window of these records would have made, the replay makes.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { fastClock } from '../support/link-ends.ts';
+import { createCommandSite } from '../support/command-site.ts';
 import { createLinkPki } from '../support/link-pki.ts';
 import { createLogPartition } from '../support/log-partition.ts';
-import { temporaryDirectory } from '../support/temp.ts';
-import { startWholeCollector } from '../support/whole-collector.ts';
 
 const pki = await createLinkPki();
 const tls = await pki.collector();
-const main = join(import.meta.dirname, '../../collector/bin/sluice-collector.mjs');
 
 const claims = {
   name: 'claims',
@@ -26,22 +22,12 @@ const claims = {
 const wrong = { ...claims, compression: 'gzip' };
 
 function createSite(t: TestContext) {
-  const directory = temporaryDirectory();
-  const lake = join(directory, 'lake');
-  const start = (id: string, table: object) =>
-    startWholeCollector(t, { directory, lake, id, tls, topics: [], tables: [table], clock: fastClock });
-  function command(id: string, ...args: readonly string[]) {
-    const [name = '', ...rest] = args;
-    const all = [main, name, '--config', join(directory, `${id}.yaml`), '--json', ...rest];
-    const { status, stdout, stderr } = spawnSync(process.execPath, all, { encoding: 'utf8' });
-    assert.equal(status, 0, stderr);
-    return JSON.parse(stdout);
-  }
+  const site = createCommandSite(t, tls);
   const schemas = () => {
-    const directoryOf = join(lake, '_sluice/schemas/claims');
+    const directoryOf = join(site.lake, '_sluice/schemas/claims');
     return readdirSync(directoryOf).map((file) => JSON.parse(readFileSync(join(directoryOf, file), 'utf8')));
   };
-  return { start, command, schemas };
+  return { ...site, schemas };
 }
 
 test('records that are replayed before their table has a column give it its columns', async (t) => {

@@ -1,15 +1,15 @@
 // Chunks of a window into DuckDB, each on a connection that is free, and counted in the order they came. SQL
-// works on as many as it has turns for, the next one waits with its bytes in place, and a chunk that cannot
+// works on as many as it has places for, the next one waits with its bytes in place, and a chunk that cannot
 // go straight into a file is staged when all before it are done.
 import type { Clock } from '@sluice/shared/clock.ts';
 import type { ColumnChunk } from './columns.ts';
 import type { Database } from './duckdb.ts';
 import { setKeys } from './key-files.ts';
+import type { Places } from './places.ts';
 import type { CompiledTable } from './sql/compile.ts';
 import type { FieldPlan } from './sql/fields.ts';
 import type { InsertForm } from './sql/steps/step.ts';
 import type { StraightChunk, StraightRows } from './straight-rows.ts';
-import type { Turns } from './turns.ts';
 
 /** Chunks of one window in DuckDB at once: their memory. More would outrun the one thread that decodes. */
 const CHUNKS_AT_ONCE = 2;
@@ -22,7 +22,7 @@ export interface InsertParts {
   readonly plan: FieldPlan;
   readonly clock: Clock;
   /** Of the long statements, each of which takes a thread: shared by all windows. */
-  readonly statements: Turns;
+  readonly statements: Places;
 }
 
 interface InsertedChunk extends StraightChunk {
@@ -99,12 +99,12 @@ export class ChunkInserts {
   async #insert(lane: Lane, chunk: InsertedChunk, before: Promise<void>): Promise<void> {
     const { straight, clock, statements } = this.#parts;
     const started = clock.monotonicMs();
-    const part = await statements.take(() => straight.write(chunk, lane.database));
+    const part = await statements.use(() => straight.write(chunk, lane.database));
     await before;
     if (!(await straight.keep(part, lane.database)))
       await this.#alone(async (database) => {
         if (lane !== this.#first) await database.takeRaw(lane.database);
-        await statements.take(() => this.#insertInForm(chunk));
+        await statements.use(() => this.#insertInForm(chunk));
         await database.emptyRaw();
       });
     this.sqlMs += clock.monotonicMs() - started;

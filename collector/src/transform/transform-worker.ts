@@ -6,8 +6,8 @@ import { messageOf, SluiceError } from '@sluice/shared/errors.ts';
 import { freeBytes } from '@sluice/shared/free-bytes.ts';
 import type { FoundSchema, SchemaWant } from '../contracts.ts';
 import { SchemaShelf } from './decode/schemas.ts';
+import { Places } from './places.ts';
 import { tableProblems } from './table-check.ts';
-import { Turns } from './turns.ts';
 import { WindowSurvey } from './window-survey.ts';
 import { marks, type TransformLimits, WindowTransform } from './window-transform.ts';
 import type { FromWorker, OfJob, SchemaAnswer, SchemaQuestion, ToWorker } from './worker-protocol.ts';
@@ -21,7 +21,7 @@ interface Job {
 
 const jobs = new Map<number, Job>();
 
-const statements = new Turns(limits.threads);
+const statements = new Places(limits.threads);
 const shelf = new SchemaShelf();
 const asked = new Map<number, PromiseWithResolvers<FoundSchema | undefined>>();
 let questions = 0;

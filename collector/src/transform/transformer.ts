@@ -17,6 +17,7 @@ import type {
 import { isRemote, type ReferenceSource } from '../reference-place.ts';
 import { referenceFiles } from '../step-config.ts';
 import type { SchemaNews } from '../tables.ts';
+import { Places } from './places.ts';
 import type { ReferenceCopies } from './references.ts';
 import { compileTable } from './sql/compile.ts';
 import { planFields } from './sql/fields.ts';
@@ -50,6 +51,7 @@ export function createTransformer(
   limits: TransformLimits,
   { schemas, references }: TransformSources = {},
 ): TransformerWithChecks {
+  // Who may be in the worker.
   const places = new Places(WINDOWS_AT_ONCE_MAX);
   const turns = new Turns(SEGMENTS_AHEAD_MAX);
   const each = {
@@ -242,45 +244,6 @@ class Turns {
       next.take();
       this.#grantSoon();
     });
-  }
-}
-
-/** Who may be in the worker; the others wait in the order they came. */
-class Places {
-  readonly #waiting: (() => void)[] = [];
-  readonly #running = new Set<Promise<unknown>>();
-  #free: number;
-
-  constructor(count: number) {
-    this.#free = count;
-  }
-
-  free(): number {
-    return this.#free;
-  }
-
-  async use<T>(task: () => Promise<T>): Promise<T> {
-    const run = this.#enter().then(task);
-    const over = run.catch(() => {}).then(() => this.#leave());
-    this.#running.add(over);
-    void over.then(() => this.#running.delete(over));
-    return await run;
-  }
-
-  async empty(): Promise<void> {
-    while (this.#running.size > 0) await Promise.all(this.#running);
-  }
-
-  async #enter(): Promise<void> {
-    if (this.#free > 0) this.#free--;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
-  }
-
-  /** The place goes to the next in line, or is free. */
-  #leave(): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#free++;
-    else next();
   }
 }
 

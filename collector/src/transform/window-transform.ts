@@ -37,6 +37,7 @@ import { setKeys } from './key-files.ts';
 import { fetchNamed } from './named-schemas.ts';
 import { type PartitionRows, partitionRows } from './partition-rows.ts';
 import { Pauses } from './pauses.ts';
+import type { Places } from './places.ts';
 import { assertWithinBudget } from './quarantine-budget.ts';
 import { textsOf } from './record-texts.ts';
 import { loadReferences, type ReferenceCopies } from './references.ts';
@@ -45,7 +46,6 @@ import { type FieldPlan, planFields } from './sql/fields.ts';
 import { fileFormat, rowGroupOptions } from './sql/file-format.ts';
 import type { CompiledOutput } from './sql/outputs.ts';
 import { filesOf, StraightRows } from './straight-rows.ts';
-import type { Turns } from './turns.ts';
 import { type WindowNews, windowNews } from './window-news.ts';
 
 export interface TransformLimits {
@@ -58,7 +58,7 @@ export interface WindowParts extends SchemaParts {
   readonly limits: TransformLimits;
   readonly clock: Clock;
   /** As many as threads; shared by all windows of a process. */
-  readonly statements: Turns;
+  readonly statements: Places;
 }
 
 export interface WindowRequest {

@@ -184,6 +184,28 @@ test('a replay takes a record of the topic that it is of, once, and leaves its t
   assert.deepEqual((await verify(options, 'deep')).findings, []);
 });
 
+/** Rows of `wrongDay`, of both topics. */
+const parts = [
+  { topic: 'orders', values: [value(0, 'a'), value(1, 'a', 'c')] },
+  { topic: 'returns', values: [value(2.5, 'b'), value(3, 'a', 'c')] },
+];
+
+/** They are as `rightDay` makes them, and the lake is sound. */
+async function assertBothRight(
+  { lake, store }: Parameters<typeof seenBy>[0],
+  [now, ...raws]: readonly [TableConfig, ...TableConfig[]],
+): Promise<void> {
+  const select = 'SELECT _topic, _offset, n, day FROM claims ORDER BY ALL';
+  assert.deepEqual(await seenBy({ lake, store }, select, now), [
+    'orders 0 0 a',
+    'orders 1 1 c',
+    'returns 0 2.5 b',
+    'returns 1 3 c',
+  ]);
+  const config = { tables: [now, ...raws] } as never;
+  assert.deepEqual((await verify({ ...lake.options, config }, 'deep')).findings, []);
+}
+
 test('a rebuild makes the records of both topics again from a raw table of both', async () => {
   const store = fakeObjectStore();
   const [before, raw] = [
@@ -191,10 +213,6 @@ test('a rebuild makes the records of both topics again from a raw table of both'
     { ...rawTable, topics },
   ];
   const lake = await createWrittenLake(transformer, store, [before, raw]);
-  const parts = [
-    { topic: 'orders', values: [value(0, 'a'), value(1, 'a', 'c')] },
-    { topic: 'returns', values: [value(2.5, 'b'), value(3, 'a', 'c')] },
-  ];
   for (const name of ['claims', 'claims_raw']) await lake.writeAll(name, parts);
   const now: TableConfig = { ...rightDay, topics };
   await assert.rejects(rebuildOn({ lake, store }, now, { tables: [now, { ...rawTable, topic: 'orders' }] }), {
@@ -205,15 +223,7 @@ test('a rebuild makes the records of both topics again from a raw table of both'
   });
   const rebuilt = await rebuildOn({ lake, store }, now, { tables: [now, raw] });
   assert.deepEqual(rebuilt.after, { in: 4, emitted: 4, merged: 0, filtered: 0, quarantined: 0 });
-  const select = 'SELECT _topic, _offset, n, day FROM claims ORDER BY ALL';
-  assert.deepEqual(await seenBy({ lake, store }, select, now), [
-    'orders 0 0 a',
-    'orders 1 1 c',
-    'returns 0 2.5 b',
-    'returns 1 3 c',
-  ]);
-  const config = { tables: [now, raw] } as never;
-  assert.deepEqual((await verify({ ...lake.options, config }, 'deep')).findings, []);
+  await assertBothRight({ lake, store }, [now, raw]);
 });
 
 test('a rebuild makes the records of both topics again from two raw tables, of one topic each', async () => {
@@ -223,10 +233,6 @@ test('a rebuild makes the records of both topics again from two raw tables, of o
     return { ...plain, name: `${topic}_raw`, location: `${topic}_raw`, topic } as TableConfig;
   });
   const lake = await createWrittenLake(transformer, store, [{ ...wrongDay, topics }, ...raws]);
-  const parts = [
-    { topic: 'orders', values: [value(0, 'a'), value(1, 'a', 'c')] },
-    { topic: 'returns', values: [value(2.5, 'b'), value(3, 'a', 'c')] },
-  ];
   await lake.writeAll('claims', parts);
   const now: TableConfig = { ...rightDay, topics };
   const again = (tables: readonly TableConfig[] = raws, change: object = {}) =>
@@ -248,15 +254,7 @@ test('a rebuild makes the records of both topics again from two raw tables, of o
   const rebuilt = await again();
   assert.equal(rebuilt.source, 'raw tables orders_raw, returns_raw');
   assert.deepEqual(rebuilt.after, { in: 4, emitted: 4, merged: 0, filtered: 0, quarantined: 0 });
-  const select = 'SELECT _topic, _offset, n, day FROM claims ORDER BY ALL';
-  assert.deepEqual(await seenBy({ lake, store }, select, now), [
-    'orders 0 0 a',
-    'orders 1 1 c',
-    'returns 0 2.5 b',
-    'returns 1 3 c',
-  ]);
-  const config = { tables: [now, ...raws] } as never;
-  assert.deepEqual((await verify({ ...lake.options, config }, 'deep')).findings, []);
+  await assertBothRight({ lake, store }, [now, ...raws]);
 });
 
 test('what came of another topic is not run again as if it were of the only one that a table has now', async () => {

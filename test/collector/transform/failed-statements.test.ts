@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test';
 import { DuckDBConnection } from '@duckdb/node-api';
 import type { TableConfig } from '@sluice/collector/contracts.ts';
 import { SchemaShelf } from '@sluice/collector/transform/decode/schemas.ts';
-import { Turns } from '@sluice/collector/transform/turns.ts';
+import { Places } from '@sluice/collector/transform/places.ts';
 import { WindowTransform } from '@sluice/collector/transform/window-transform.ts';
 import { systemClock } from '@sluice/shared/clock.ts';
 import { segmentOfRecords } from '../../support/segments.ts';
@@ -33,7 +33,7 @@ async function rowsWhereFails(t: TestContext, beginning: string): Promise<Record
     {
       limits: { memoryBytesMax: 256e6, threads: 1 },
       clock: systemClock,
-      statements: new Turns(1),
+      statements: new Places(1),
       shelf: new SchemaShelf(),
       askSchema: async () => undefined,
     },

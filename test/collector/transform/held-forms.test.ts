@@ -9,10 +9,10 @@ import { planFields } from '@sluice/collector/transform/sql/fields.ts';
 import fc from 'fast-check';
 import { temporaryDirectory } from '../../support/temp.ts';
 import { plainTable } from '../../support/written-lake.ts';
-import { chunkOfValues, SEPARATOR } from './json-chunk.ts';
+import { chunkOfValues, NULL_MARK, SEPARATOR } from './json-chunk.ts';
 import { parseSteps } from './step-cases.ts';
 
-const marks = { separator: SEPARATOR, nullMark: 'null-mark', elementMark: '\u001eelement' };
+const marks = { separator: SEPARATOR, nullMark: NULL_MARK, elementMark: '\u001eelement' };
 const TARGETS = {
   real: 'double',
   single: 'float',

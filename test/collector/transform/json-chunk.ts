@@ -4,7 +4,7 @@ import { readBatchHeader } from '@sluice/shared/record-batch.ts';
 import { encodeRecordBatch } from '@sluice/shared/records.ts';
 
 export const SEPARATOR = '\u001eseparate';
-const NULL_MARK = 'null-mark';
+export const NULL_MARK = 'null-mark';
 
 export function chunkOfValues(values: readonly string[]): ColumnChunk {
   const [separator, nullMark] = [Buffer.from(SEPARATOR), Buffer.from(NULL_MARK)];

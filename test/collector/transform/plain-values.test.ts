@@ -3,19 +3,18 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { stepSchema } from '@sluice/collector/step-config.ts';
-import { ColumnChunk } from '@sluice/collector/transform/columns.ts';
+import type { ColumnChunk } from '@sluice/collector/transform/columns.ts';
 import { openDatabase } from '@sluice/collector/transform/duckdb.ts';
 import { PlainValues } from '@sluice/collector/transform/plain-values.ts';
 import { compileTable } from '@sluice/collector/transform/sql/compile.ts';
 import { planFields } from '@sluice/collector/transform/sql/fields.ts';
 import { plainForms } from '@sluice/collector/transform/sql/plain-forms.ts';
 import { jsonRules, StrictLook } from '@sluice/collector/transform/strict-json.ts';
-import { readBatchHeader } from '@sluice/shared/record-batch.ts';
-import { encodeRecordBatch } from '@sluice/shared/records.ts';
 import fc from 'fast-check';
 import { temporaryDirectory } from '../../support/temp.ts';
 import { plainTable } from '../../support/written-lake.ts';
 import { CASES } from './json-cases.ts';
+import { chunkOfValues, NULL_MARK, SEPARATOR } from './json-chunk.ts';
 import { oneWindows } from './one-window.ts';
 
 const TYPES = {
@@ -38,7 +37,7 @@ const TYPES = {
 const columns = Object.entries(TYPES).map(([name, type]) => ({ name, type }));
 const table = { ...plainTable, columns };
 const plan = planFields(table);
-const marks = { separator: '\u001eseparate', nullMark: 'null-mark', elementMark: '\u001eelement' };
+const marks = { separator: SEPARATOR, nullMark: NULL_MARK, elementMark: '\u001eelement' };
 const compiled = compileTable(table, plan, marks);
 const directory = temporaryDirectory();
 const limits = { spillDirectory: directory, memoryBytesMax: 256e6, threads: 1 };
@@ -46,18 +45,6 @@ const database = await openDatabase({ directories: [directory], ...limits });
 for (const sql of [...compiled.createStaged, ...(compiled.straight?.createCounters ?? [])])
   await database.run(sql);
 after(() => database.close());
-
-function chunkOf(values: readonly string[]): ColumnChunk {
-  const [separator, nullMark] = [Buffer.from(marks.separator), Buffer.from(marks.nullMark)];
-  const chunk = new ColumnChunk({ separator, nullMark, keys: false, headers: false, text: true });
-  const records = values.map((value, offset) => {
-    return { offset, timestamp: 0, key: null, value: Buffer.from(value), headers: [] };
-  });
-  const batch = encodeRecordBatch({ baseOffset: 0 }, records);
-  chunk.beginPart(0);
-  chunk.appendBatch(batch, readBatchHeader(batch), { fromOffset: 0, nextOffset: values.length });
-  return chunk;
-}
 
 function lookAt(chunk: ColumnChunk, source = plan.source) {
   const plain = new PlainValues(plainForms(source));
@@ -76,7 +63,7 @@ async function straightRows(reading: { readonly exactText: boolean; readonly isP
   }
 }
 
-const isTaken = (...values: string[]) => lookAt(chunkOf(values)).isPlain;
+const isTaken = (...values: string[]) => lookAt(chunkOfValues(values)).isPlain;
 
 const PLAIN = [
   '{}',
@@ -163,7 +150,7 @@ test('one chunk says nothing of the next', () => {
   const plain = new PlainValues(plainForms(plan.source));
   const seen = ['{"n":1}', '{"n":"1"}', '{"n":1}'].map((value) => {
     plain.look(value);
-    return plain.end(chunkOf([value]));
+    return plain.end(chunkOfValues([value]));
   });
   assert.deepEqual(seen, [true, false, true]);
 });
@@ -222,7 +209,9 @@ test('objects that a table of exploded arrays gets are read plainly, too', async
   const exploding = { ...table, input: { kind: 'json', array: 'explode' } as const };
   const { createStaged, insertStaged } = compileTable(exploding, planFields(exploding), marks);
   for (const sql of createStaged) await database.run(sql);
-  await database.appendChunk(chunkOf(['{"n":1,"day":"2026-01-02","tags":["x"],"lines":[{"qty":1}]}', '{}']));
+  await database.appendChunk(
+    chunkOfValues(['{"n":1,"day":"2026-01-02","tags":["x"],"lines":[{"qty":1}]}', '{}']),
+  );
   for (const sql of insertStaged('clean', { exactText: false, isPlain: true })) await database.run(sql);
   await database.emptyRaw();
   const rows = await database.rows(
@@ -239,7 +228,7 @@ test('objects that a table of exploded arrays gets are read plainly, too', async
 async function assertSame(values: readonly string[]): Promise<number> {
   const plain = values.filter((value) => isTaken(value));
   if (plain.length === 0) return 0;
-  const chunk = chunkOf(plain);
+  const chunk = chunkOfValues(plain);
   const { exactText, isPlain } = lookAt(chunk);
   assert.ok(isPlain);
   await database.appendChunk(chunk);
@@ -305,7 +294,7 @@ const record = fc.record(
 
 test('an element that may be no object is in doubt, and its record is read with care', async () => {
   for (const lines of ['[{}]', '[{"qty":null}]', '[5]', '[{"qty":1},[]]']) {
-    const chunk = chunkOf([`{"lines":${lines}}`]);
+    const chunk = chunkOfValues([`{"lines":${lines}}`]);
     await database.appendChunk(chunk);
     assert.equal(await straightRows({ exactText: false, isPlain: true }), undefined, lines);
     await database.emptyRaw();

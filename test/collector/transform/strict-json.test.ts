@@ -2,12 +2,8 @@
 // than one.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ColumnChunk } from '@sluice/collector/transform/columns.ts';
 import { planFields } from '@sluice/collector/transform/sql/fields.ts';
 import { jsonRules, StrictLook } from '@sluice/collector/transform/strict-json.ts';
-import { decompressPayload } from '@sluice/shared/codecs.ts';
-import { walkBatches } from '@sluice/shared/record-batch.ts';
-import { segmentOf } from '../../support/segments.ts';
 import { plainTable } from '../../support/written-lake.ts';
 import { appendValues, chunkOfValues } from './json-chunk.ts';
 
@@ -17,24 +13,8 @@ const columns = [
 ];
 const rules = jsonRules(planFields({ ...plainTable, columns }).source, '\u001eelement');
 
-function chunkOf(values: readonly string[]): ColumnChunk {
-  const chunk = new ColumnChunk({
-    separator: Buffer.from('\u001eseparate'),
-    nullMark: Buffer.from('null'),
-    keys: false,
-    headers: false,
-    text: true,
-  });
-  chunk.beginPart(0);
-  const range = { fromOffset: 0, nextOffset: values.length };
-  const { codec, payload, plainBytes } = segmentOf(values);
-  const plain = decompressPayload(codec, Buffer.from(payload), plainBytes);
-  for (const { header, bytes } of walkBatches(plain)) chunk.appendBatch(bytes, header, range);
-  return chunk;
-}
-
 const struck = (values: readonly string[]) => {
-  const chunk = chunkOf(values);
+  const chunk = chunkOfValues(values);
   const documents = new StrictLook(chunk, rules).end();
   return { offsets: chunk.odd.map(({ offset }) => offset), documents };
 };
