@@ -42,6 +42,7 @@ async function startAgent(pressure: SpoolPressure) {
   let handler: SourceHandler | undefined;
   let press: (pressure: SpoolPressure) => void = () => {};
   const landed: (() => void)[] = [];
+  const failed: ((error: Error) => void)[] = [];
   const source = {
     hold: (topic: string, why: string) => table.hold(topic, why),
     release: (topic: string, why: string) => table.release(topic, why),
@@ -63,7 +64,11 @@ async function startAgent(pressure: SpoolPressure) {
   const spool = {
     status: () => disk.status(),
     read: (id: PartitionId, from: number) => disk.read(id, from, 1),
-    append: () => new Promise<void>((resolve) => landed.push(resolve)),
+    append: () =>
+      new Promise<void>((resolve, reject) => {
+        landed.push(resolve);
+        failed.push(reject);
+      }),
     onPressure: (listener: typeof press) => {
       press = listener;
       listener(pressure);
@@ -107,7 +112,7 @@ async function startAgent(pressure: SpoolPressure) {
       .status()
       .filter(({ paused }) => paused.length > 0)
       .map(({ topic }) => topic);
-  const parts = { agent, assign, held, handler, landed, disk, link, feed };
+  const parts = { agent, assign, held, handler, landed, failed, disk, link, feed };
   return { ...parts, press: (now: SpoolPressure) => press(now) };
 }
 
@@ -147,6 +152,27 @@ test('what is missing in front of a full spool is read through the reserve, and 
   const batches = [{ ...batch, leaderEpoch: 0, compressed: false, bytes: Buffer.alloc(0) }];
   handler.batches(id, batches, { logStart: 0, lastStableOffset: 99, highWatermark: 99 });
   assert.deepEqual(held(), ['claims', 'orders'], 'it is there');
+});
+
+test('what a disk lost under way is read through the reserve where what was read behind it has come to disk', async () => {
+  const { assign, held, handler, landed, failed, disk, press } = await startAgent(FREE);
+  assign('claims');
+  handler.described([{ ...id, ...log }]);
+  const batch = { kind: 'data' as const, count: 10, timestampMax: 0, leaderEpoch: 0, compressed: true };
+  const bounds = { logStart: 0, lastStableOffset: 99, highWatermark: 99 };
+  for (const baseOffset of [0, 10]) {
+    const batches = [{ ...batch, baseOffset, lastOffset: baseOffset + 9, bytes: Buffer.alloc(2 ** 20) }];
+    handler.batches(id, batches, bounds);
+  }
+  await settle();
+  failed[0]?.(new Error('its file is broken'));
+  await settle();
+  press(FULL);
+  assert.deepEqual(held(), ['claims']);
+  disk.append([rangeSegment(10, 20)]);
+  landed[1]?.();
+  await settle();
+  assert.deepEqual(held(), [], '[0, 10) is missing, and without it nothing can be sent');
 });
 
 test('a topic created again while it is read through the reserve waits like any other', async () => {
