@@ -239,19 +239,19 @@ class RunningAgent implements Agent {
     else this.#parts.source.releaseAll(DISK_SLOWER);
   }
 
-  /** A full spool holds every topic, whenever it is assigned; a topic beyond its share is held alone. */
-  #onPressure({ heldTopics, full, reserveUsed }: SpoolPressure): void {
+  /** A spool full for all holds every topic, whenever it is assigned; one beyond its share is held alone. */
+  #onPressure({ heldTopics, full, isFullForAll, reserveUsed }: SpoolPressure): void {
     const { source } = this.#parts;
     this.#reserveUsed = reserveUsed;
     for (const { id, assigned, refillUntil } of this.#book.states())
       if (assigned) this.#passRoom(id, refillUntil !== undefined);
-    if (full !== undefined) source.holdAll(SPOOL_FULL);
+    if (isFullForAll) source.holdAll(SPOOL_FULL);
     else source.releaseAll(SPOOL_FULL);
     for (const [topic] of this.#topicsBeyondShare)
       if (!heldTopics.has(topic)) source.release(topic, BEYOND_SHARE);
     for (const [topic] of heldTopics) source.hold(topic, BEYOND_SHARE);
     this.#topicsBeyondShare = heldTopics;
-    this.#full = full;
+    this.#full = isFullForAll ? full : undefined;
     this.#makeRoom();
   }
 

@@ -155,10 +155,12 @@ export interface Spool {
 }
 
 export interface SpoolPressure {
-  /** Topics at their share; `reason` says of what. */
+  /** Topics at their share, with what it is a share of: they are not read on. */
   readonly heldTopics: ReadonlyMap<string, string>;
-  /** Why nothing more may be read; undefined while there is room. */
+  /** Why only topics that hold less than is theirs alone are read on; undefined while there is room. */
   readonly full: string | undefined;
+  /** It is, and those have used what is left for them as well: nothing more may be read. */
+  readonly isFullForAll: boolean;
   /** Even what is missing in front of spooled data, without which nothing of it can be sent, must wait. */
   readonly reserveUsed: boolean;
 }

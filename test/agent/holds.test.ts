@@ -14,6 +14,7 @@ import type {
 } from '@sluice/agent/contracts.ts';
 import { createEvents } from '@sluice/agent/events.ts';
 import { PartitionTable } from '@sluice/agent/source/partition-table.ts';
+import { NO_PRESSURE } from '@sluice/agent/spool/pressure.ts';
 import { createMetrics } from '@sluice/shared/metrics.ts';
 import { NO_TOPIC_ID, type PartitionId } from '@sluice/shared/position.ts';
 import { FakeSpool, rangeSegment } from '../support/fake-spool.ts';
@@ -21,8 +22,8 @@ import { manualClock, settle } from '../support/manual-clock.ts';
 import { noHistory } from '../support/no-history.ts';
 import { recordingLogger } from '../support/recording-logger.ts';
 
-const FREE: SpoolPressure = { heldTopics: new Map(), full: undefined, reserveUsed: false };
-const FULL: SpoolPressure = { ...FREE, full: 'spool.bytesMax is reached' };
+const FREE = NO_PRESSURE;
+const FULL: SpoolPressure = { ...FREE, full: 'spool.bytesMax is reached', isFullForAll: true };
 
 const id = { topic: 'claims', topicId: NO_TOPIC_ID, partition: 0 };
 const log = { leaderEpoch: 0, logStart: 0, logEnd: 99, groupOffset: 0, startAt: undefined };
@@ -195,6 +196,20 @@ test('an agent that starts with a full spool reads nothing until there is room',
   assert.deepEqual(held(), ['claims', 'orders']);
   press(FREE);
   assert.deepEqual(held(), []);
+});
+
+test('a topic of which little is spooled is read on in a spool that others have filled, by name', async () => {
+  const { agent, assign, held, press } = await startAgent(FREE);
+  assign('claims', 'orders');
+  const heldTopics = new Map([['claims', 'spool.bytesMax is reached']]);
+  press({ ...FULL, isFullForAll: false, heldTopics });
+  assert.deepEqual(held(), ['claims']);
+  const { reasons } = agent.report();
+  assert.deepEqual(reasons, ['topic claims waits: spool.bytesMax is reached']);
+  press({ ...FULL, heldTopics });
+  assert.deepEqual(held(), ['claims', 'orders']);
+  press({ ...FULL, isFullForAll: false, heldTopics });
+  assert.deepEqual(held(), ['claims']);
 });
 
 test('a topic beyond its share stays held when the spool is full no more', async () => {
