@@ -192,14 +192,11 @@ class RunningAgent implements Agent {
     this.#proven.drop(id);
     events.logTruncated({ topic: id.topic, partition: id.partition, ...cut, reason });
     uplink.truncated({ ...id, ...cut, reason });
-    spool
-      .cut(id, cut)
-      .catch((error: unknown) => events.spoolNotTrimmed({ reason: describeError(error) }))
-      .then(() => {
-        if (!this.#cuts.end(id)) return;
-        this.#book.resumeAtCut(id);
-        this.#feed.wake();
-      });
+    void this.#trimmed(spool.cut(id, cut)).then(() => {
+      if (!this.#cuts.end(id)) return;
+      this.#book.resumeAtCut(id);
+      this.#feed.wake();
+    });
   }
 
   #lost(id: PartitionId, offset: number, error: unknown): void {
@@ -341,17 +338,21 @@ class RunningAgent implements Agent {
   }
 
   #drop(positions: readonly SpoolCommit[]): void {
-    if (positions.length === 0) return;
-    this.#parts.spool.committed(positions).catch((error: unknown) => {
-      this.#parts.events.spoolNotTrimmed({ reason: describeError(error) });
+    if (positions.length > 0) void this.#trimmed(this.#parts.spool.committed(positions));
+  }
+
+  /** Before anything is spooled that was committed once. What is there may go, though Kafka is asked too. */
+  #askedAgain(id: PartitionId, offset: number): void {
+    void this.#trimmed(this.#parts.spool.askedAgain(id, offset)).then(() => {
+      this.#book.durable(id);
+      this.#feed.wake();
     });
   }
 
-  /** Before anything is spooled that was committed once; where the disk fails, the next append says so. */
-  #askedAgain(id: PartitionId, offset: number): void {
-    this.#parts.spool.askedAgain(id, offset).catch((error: unknown) => {
-      this.#parts.events.spoolNotTrimmed({ reason: describeError(error) });
-    });
+  /** Where the disk fails, the next append says so. */
+  #trimmed(work: Promise<void>): Promise<void> {
+    const failed = (error: unknown) => this.#parts.events.spoolNotTrimmed({ reason: describeError(error) });
+    return work.catch(failed);
   }
 
   reload(): void {

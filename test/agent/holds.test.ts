@@ -76,7 +76,7 @@ async function startAgent(pressure: SpoolPressure) {
     },
     onLoss: () => {},
     committed: async () => {},
-    askedAgain: async () => {},
+    askedAgain: (id: PartitionId, offset: number) => Promise.resolve().then(() => disk.askAgain(id, offset)),
   } as unknown as Spool;
   let link: UplinkHandler | undefined;
   let feed: UplinkFeed | undefined;
@@ -135,6 +135,23 @@ test('what is spooled behind a missing range goes at once when another agent’s
   assert.equal(isReady, true);
   const item = await feed?.next();
   assert.equal(item?.kind === 'segment' && item.segment.startOffset, 10);
+});
+
+test('what is on disk is sent when the disk has heard that it is asked for again, though no broker answers', async () => {
+  const { assign, handler, link, feed, disk } = await startAgent(FREE);
+  disk.append([rangeSegment(0, 20)]);
+  disk.commit(15);
+  assign('claims');
+  handler.described([{ ...id, ...log }]);
+  link?.welcomed([{ ...nothingThere, nextOffset: 10, received: 10, current: true }]);
+  let isReady = false;
+  void feed?.ready(new AbortController().signal).then(() => {
+    isReady = true;
+  });
+  await settle();
+  assert.equal(isReady, true);
+  const item = await feed?.next();
+  assert.equal(item?.kind === 'segment' && item.segment.startOffset, 0);
 });
 
 test('what is missing in front of a full spool is read through the reserve, and nothing else is', async () => {
