@@ -28,6 +28,7 @@ import { ProvenSegments } from './positions/proven-segments.ts';
 import { SendFeed } from './positions/send-feed.ts';
 import { WaitingSpools } from './positions/waiting-spools.ts';
 import { createSegmenter, historySegmenter, type Segmenter } from './spool/segmenter.ts';
+import { startsOf } from './topic-selections.ts';
 
 /** Read from Kafka but not on disk yet: beyond it no topic is read on, below half of it all are again. */
 const NOT_DURABLE_BYTES_MAX = 8 * 2 ** 20;
@@ -96,8 +97,7 @@ class RunningAgent implements Agent {
     const spoolOf = (id: PartitionId) =>
       spool.status().partitions.find((p) => partitionKey(p) === partitionKey(id));
     this.#book = new PartitionBook({
-      source,
-      spoolOf,
+      ...{ source, spoolOf, startAtOf: startsOf(config) },
       declare: (partitions) => uplink.assigned(partitions),
       revoke: (partitions) => {
         this.#history.drop(partitions);

@@ -85,7 +85,7 @@ async function startAgent(pressure: SpoolPressure) {
   } as unknown as Uplink;
   const clock = manualClock();
   const events = createEvents(recordingLogger(), createMetrics());
-  const config = { spool: { segmentBytesMax: 2 ** 20, linger: 200, compression: 'none' } };
+  const config = { topics: [], spool: { segmentBytesMax: 2 ** 20, linger: 200, compression: 'none' } };
   const agent = createAgent({
     config: config as never,
     source,
