@@ -2,12 +2,14 @@
 // is parked, or its store is gone - keeps no other waiting. Where a partition begins is resolved once, when
 // its ledger was read, on the word of who reads its log then, if anybody does. What other collectors have
 // committed meanwhile is read first: an agent that comes from one of them sends nothing twice.
+import type { Clock } from '@sluice/shared/clock.ts';
 import { describeError } from '@sluice/shared/errors.ts';
 import { idOf, type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { DeclaredPartition, TableWriter } from '../contracts.ts';
 import type { Events } from '../events.ts';
 import { readsTopic } from '../table-topics.ts';
 import type { DeclaredWords } from './declared-words.ts';
+import { createLedgerRereads } from './ledger-rereads.ts';
 import type { SequencedTable } from './sequenced-partition.ts';
 import { resolveStart, type TablePlace } from './start-offset.ts';
 
@@ -27,7 +29,8 @@ export interface PartitionOpener {
 }
 
 export interface PartitionOpenerOptions {
-  readonly events: Pick<Events, 'tableNotOpened'>;
+  readonly clock: Clock;
+  readonly events: Pick<Events, 'tableNotOpened' | 'tableWaits'>;
   /** What the streams of now say. */
   readonly words: DeclaredWords;
   /** Called behind each attempt: ledgers were read that somebody may wait for. */
@@ -41,6 +44,7 @@ export function createPartitionOpener(
   options: PartitionOpenerOptions,
 ): PartitionOpener {
   const { events, words } = options;
+  const rereads = createLedgerRereads(options.clock, events);
   const opening = new Map<TableWriter, Map<string, Promise<void>>>();
   const current = new Set<TableWriter>();
   const catchingUp = new Set<TableWriter>();
@@ -70,11 +74,41 @@ export function createPartitionOpener(
     const isReady = writer.status().state === 'ready';
     const siblingsNow = new Map(ours.map((p) => [p, isReady ? undefined : siblingsOf(table, p)]));
     // A table that is not loaded, halted or closed is told by `open`, where it matters.
+    await readLedger(table);
+    await openLacking(table, { ours, siblingsNow });
+  }
+
+  async function readLedger(table: SequencedTable): Promise<boolean> {
+    const { lane, writer } = table;
     current.delete(writer);
-    await writer.refresh().then(
-      () => current.add(writer),
-      () => {},
-    );
+    try {
+      await writer.refresh();
+      current.add(writer);
+      rereads.over(writer);
+      return true;
+    } catch (error) {
+      const failed = { name: lane.table.name, writer };
+      rereads.failed(failed, describeError(error), () => void readAgain(table));
+      return false;
+    }
+  }
+
+  /** For the streams of now: what waits for the table, or is not opened yet. */
+  async function readAgain(table: SequencedTable): Promise<void> {
+    const { lane, writer } = table;
+    if (!tables.includes(table) || words.declaredOf(lane.topics.all()).length === 0) {
+      rereads.over(writer);
+      return;
+    }
+    if (!(await readLedger(table))) return;
+    const ours = words.declaredOf(lane.topics.all()).filter((p) => readsTopic(lane.table, p.topic));
+    await openLacking(table, { ours, siblingsNow: new Map() });
+    options.welcomeOpened();
+    options.review();
+  }
+
+  async function openLacking(table: SequencedTable, { ours, siblingsNow }: Lacking): Promise<void> {
+    const { lane, writer } = table;
     const pending = opening.get(writer) ?? new Map<string, Promise<void>>();
     opening.set(writer, pending);
     const lacking = ours.filter((p) => writer.position(p) === undefined);
@@ -122,6 +156,12 @@ export function createPartitionOpener(
       return false;
     },
   };
+}
+
+interface Lacking {
+  readonly ours: readonly DeclaredPartition[];
+  /** Where the topic's other tables were, where that counts and not where they are. */
+  readonly siblingsNow: ReadonlyMap<DeclaredPartition, readonly TablePlace[] | undefined>;
 }
 
 function placeOf(writer: TableWriter, id: PartitionId): TablePlace {

@@ -62,7 +62,7 @@ export function createSequencer(options: SequencerOptions): Sequencer & TableCha
   /** What each stream has declared last and not revoked, by partition key. */
   const wantedBy = new Map<AgentLink, Map<string, DeclaredPartition>>();
   const words = createDeclaredWords(wantedBy, statesOf);
-  const opener = createPartitionOpener(tables, { events, words, welcomeOpened, review });
+  const opener = createPartitionOpener(tables, { clock, events, words, welcomeOpened, review });
   const ending = new EndingStreams(clock);
   const held = new TopicHolds();
   /** Declared partitions that are not open yet: their streams are told when they are. */
