@@ -21,8 +21,9 @@ test('a partition that is assigned while Kafka is asked is not taken to be gone'
     return true;
   };
   const found = () => assert.fail('it is read here');
+  const moved = () => {};
   const waiting = new WaitingSpools({
-    ...{ clock, source: { isGone }, events: { spoolWaits: () => {} }, found },
+    ...{ clock, source: { isGone }, events: { spoolWaits: () => {} }, found, moved },
     ...{ states: () => [state], spoolOf: () => spool as never },
   });
   waiting.look();
