@@ -94,6 +94,18 @@ test('below a spool nothing is passed over: Kafka’s records come, and what it 
   assert.deepEqual(log, ['gap claims-0 [0, 20)', 'claims-0 [20, 60)']);
 });
 
+test('where nobody comes to read it, a spool behind `latest` is taken, and one that lacks its beginning waits', async () => {
+  for (const [startAt, outcome] of [
+    ['latest', 'staged'],
+    [undefined, 'rewound'],
+  ] as const) {
+    const { sequencer } = sequencerOf({ tables: [{ name: 'claims' }] });
+    const keeper = linkOf();
+    await sequencer.declare(keeper, [holder({ startAt })]);
+    assert.equal(sequencer.segment(keeper, rangeSegment(50, 60), 0), outcome, startAt ?? 'not set');
+  }
+});
+
 test('with a backfill, too, it begins at 0, and what lies above is no history', async () => {
   const { sequencer, writers, clock } = sequencerOf({ tables: [{ name: 'claims', backfill: 'earliest' }] });
   await sequencer.declare(linkOf(), [holder()]);
