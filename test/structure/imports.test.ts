@@ -131,6 +131,9 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'collector/ops → collector/src/ledger/publish.ts': 'tables are read under the definition they have',
   'collector/ops → collector/src/transform/column-names.ts':
     'a table is called as its columns are: one safe form',
+  'collector/ops → collector/src/transform/copy-to-files.ts': '`compact` writes objects as a window would',
+  'collector/ops → collector/src/transform/joined-files.ts': 'and looks at their ends as a window would',
+  'collector/ops → collector/src/transform/parquet-footer.ts': 'and at their columns',
   'collector/ops → collector/src/transform/detect-columns.ts': '`detect` says what a table would find',
   'collector/ops → collector/src/transform/duckdb.ts': 'queries run in the same locked-down engine',
   'collector/ops → collector/src/transform/quarantine-budget.ts':
