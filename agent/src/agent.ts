@@ -25,9 +25,12 @@ import { CutsUnderWay } from './positions/cuts-under-way.ts';
 import { HistoryFeed } from './positions/history-feed.ts';
 import { PartitionBook } from './positions/partition-book.ts';
 import { ProvenSegments } from './positions/proven-segments.ts';
+import { BEYOND_SHARE, RoomPasses, SPOOL_FULL } from './positions/room-passes.ts';
 import { SendFeed } from './positions/send-feed.ts';
 import { WaitingSpools } from './positions/waiting-spools.ts';
+import { NO_PRESSURE } from './spool/pressure.ts';
 import { createSegmenter, historySegmenter, type Segmenter } from './spool/segmenter.ts';
+import { startsOf } from './topic-selections.ts';
 
 /** Read from Kafka but not on disk yet: beyond it no topic is read on, below half of it all are again. */
 const NOT_DURABLE_BYTES_MAX = 8 * 2 ** 20;
@@ -39,10 +42,10 @@ const LINK_SHARE = 0.9;
 
 /** Why a topic is held, in the words of `status`. */
 const DISK_SLOWER = 'the disk is slower than Kafka';
-const SPOOL_FULL = 'the spool is full';
-const BEYOND_SHARE = 'its share of the spool is used';
 /** How it is known that a log was cut, where Kafka did not say it. */
 const TABLE_KNOWS = 'a table stands there in a newer leader epoch';
+
+type Named = Pick<ReadonlySet<string> | ReadonlyMap<string, string>, 'keys' | 'has'>;
 
 export interface AgentParts {
   readonly config: AgentConfig;
@@ -79,13 +82,11 @@ class RunningAgent implements Agent {
   readonly #segmenter: Segmenter;
   readonly #proven: ProvenSegments;
   readonly #waiting: WaitingSpools;
+  readonly #passes: RoomPasses;
   readonly #cuts = new CutsUnderWay();
   readonly #refused = new Map<string, string>();
   readonly #heldByCollector = new Map<string, string>();
-  #topicsBeyondShare: ReadonlyMap<string, string> = new Map();
-  /** Why nothing is read on, while the spool is full. */
-  #full: string | undefined;
-  #reserveUsed = false;
+  #pressure = NO_PRESSURE;
   #notDurableBytes = 0;
   #held = false;
   #stopping = false;
@@ -96,14 +97,13 @@ class RunningAgent implements Agent {
     const spoolOf = (id: PartitionId) =>
       spool.status().partitions.find((p) => partitionKey(p) === partitionKey(id));
     this.#book = new PartitionBook({
-      source,
-      spoolOf,
+      ...{ source, spoolOf, startAtOf: startsOf(config) },
       declare: (partitions) => uplink.assigned(partitions),
       revoke: (partitions) => {
         this.#history.drop(partitions);
         uplink.revoked(partitions);
       },
-      refills: (id, isMissing) => this.#passRoom(id, isMissing),
+      refills: (id, isMissing) => this.#passes.pass(id, isMissing),
       positionMoved: (id) => this.#segmenter.reset(id),
       askedAgain: (id, offset) => this.#askedAgain(id, offset),
       finish: (id) => this.#segmenter.flush(id),
@@ -122,7 +122,10 @@ class RunningAgent implements Agent {
     this.#waiting = new WaitingSpools({
       ...{ source, clock, events, spoolOf, states: () => this.#book.states() },
       found: () => this.#tellGaps(this.#book.gapsOfGone()),
+      moved: () => this.#passes.look(),
     });
+    const waiting = () => this.#waiting.all();
+    this.#passes = new RoomPasses({ source, states: () => this.#book.states(), waiting });
     this.#proven = new ProvenSegments({
       source,
       onOther: (segment) => this.#book.lost(segment, segment.startOffset),
@@ -236,33 +239,30 @@ class RunningAgent implements Agent {
     else this.#parts.source.releaseAll(DISK_SLOWER);
   }
 
-  /** A spool full for all holds every topic, whenever it is assigned; one beyond its share is held alone. */
-  #onPressure({ heldTopics, full, isFullForAll, reserveUsed }: SpoolPressure): void {
+  /** A spool full for all holds every topic, whenever it is assigned; else who fills it is held alone. */
+  #onPressure(pressure: SpoolPressure): void {
     const { source } = this.#parts;
-    this.#reserveUsed = reserveUsed;
-    for (const { id, assigned, refillUntil } of this.#book.states())
-      if (assigned) this.#passRoom(id, refillUntil !== undefined);
+    const { isFullForAll, filling, heldTopics, reserveUsed } = pressure;
+    this.#passes.pressed(reserveUsed);
     if (isFullForAll) source.holdAll(SPOOL_FULL);
     else source.releaseAll(SPOOL_FULL);
-    for (const [topic] of this.#topicsBeyondShare)
-      if (!heldTopics.has(topic)) source.release(topic, BEYOND_SHARE);
-    for (const [topic] of heldTopics) source.hold(topic, BEYOND_SHARE);
-    this.#topicsBeyondShare = heldTopics;
-    this.#full = isFullForAll ? full : undefined;
+    this.#holdThese(SPOOL_FULL, this.#pressure.filling, filling);
+    this.#holdThese(BEYOND_SHARE, this.#pressure.heldTopics, heldTopics);
+    this.#pressure = pressure;
     this.#makeRoom();
+  }
+
+  #holdThese(why: string, before: Named, now: Named): void {
+    const { source } = this.#parts;
+    for (const topic of before.keys()) if (!now.has(topic)) source.release(topic, why);
+    for (const topic of now.keys()) source.hold(topic, why);
   }
 
   /** While there is none, what others read now is sent as well: they may wait for the same. */
   #makeRoom(): void {
-    if (this.#full === undefined && this.#topicsBeyondShare.size === 0) return;
+    if (this.#pressure.full === undefined && this.#pressure.heldTopics.size === 0) return;
     this.#book.offer(this.#parts.spool.status().partitions);
-  }
-
-  /**
-   * What is missing in front of spooled data is read though there is no room: until it is there, none comes.
-   */
-  #passRoom(id: PartitionId, isMissing: boolean): void {
-    this.#parts.source.pass(id, isMissing && !this.#reserveUsed ? [SPOOL_FULL, BEYOND_SHARE] : []);
+    this.#passes.look();
   }
 
   #uplinkHandler(): UplinkHandler {
@@ -382,16 +382,15 @@ class RunningAgent implements Agent {
   report(): HealthReport {
     const { source, spool, uplink, clock } = this.#parts;
     const reading = source.status();
-    const full = this.#full;
-    const heldByFull = reading.partitions.flatMap(({ topic }): [string, string][] =>
-      full === undefined ? [] : [[topic, full]],
-    );
+    const { full = '', isFullForAll, filling, heldTopics } = this.#pressure;
+    const stopped = isFullForAll ? reading.partitions.map(({ topic }) => topic) : [...filling];
+    const heldByFull = stopped.map((topic): [string, string] => [topic, full]);
     return judgeHealth({
       source: reading,
       spool: spool.status(),
       uplink: uplink.status(),
       refused: this.#refused,
-      held: new Map([...heldByFull, ...this.#topicsBeyondShare, ...this.#heldByCollector]),
+      held: new Map([...heldByFull, ...heldTopics, ...this.#heldByCollector]),
       gaps: this.#book.states().flatMap(({ gaps }) => gaps),
       waiting: this.#waiting.all(),
       wallMs: clock.wallMs(),

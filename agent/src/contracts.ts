@@ -155,13 +155,15 @@ export interface Spool {
 }
 
 export interface SpoolPressure {
-  /** Topics at their share, with what it is a share of: they are not read on. */
+  /** Topics beyond their share, with what it is a share of: they are not read on. */
   readonly heldTopics: ReadonlyMap<string, string>;
   /** Why only topics that hold less than is theirs alone are read on; undefined while there is room. */
   readonly full: string | undefined;
-  /** It is, and those have used what is left for them as well: nothing more may be read. */
+  /** Those that hold as much, or more: of a full spool. */
+  readonly filling: ReadonlySet<string>;
+  /** It is full, and the others have used what is left for them as well: nothing more may be read. */
   readonly isFullForAll: boolean;
-  /** Even what is missing in front of spooled data, without which nothing of it can be sent, must wait. */
+  /** Even what is read so that room comes must wait. */
   readonly reserveUsed: boolean;
 }
 

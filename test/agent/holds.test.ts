@@ -91,7 +91,7 @@ async function startAgent(pressure: SpoolPressure) {
   } as unknown as Uplink;
   const clock = manualClock();
   const events = createEvents(recordingLogger(), createMetrics());
-  const config = { spool: { segmentBytesMax: 2 ** 20, linger: 200, compression: 'none' } };
+  const config = { topics: [], spool: { segmentBytesMax: 2 ** 20, linger: 200, compression: 'none' } };
   const agent = createAgent({
     config: config as never,
     source,
@@ -193,6 +193,51 @@ test('what a disk lost under way is read through the reserve where what was read
   assert.deepEqual(held(), [], '[0, 10) is missing, and without it nothing can be sent');
 });
 
+test('while what is spooled waits for another agent, that one’s may be read here, through the reserve', async () => {
+  const { assign, held, handler, link, feed, disk, press } = await startAgent(FULL);
+  disk.append([rangeSegment(10, 20)]);
+  assign('orders');
+  handler.described([{ ...id, topic: 'orders', ...log }]);
+  feed?.declared();
+  assert.deepEqual(held(), ['orders'], 'nobody has asked for it yet');
+  link?.welcomed([nothingThere]);
+  assert.deepEqual(held(), [], 'another agent reads [0, 10), and may be as full');
+  assign('orders', 'payments');
+  handler.described([{ ...id, topic: 'payments', ...log }]);
+  assert.deepEqual(held(), [], 'also what is assigned since');
+  press({ ...FULL, reserveUsed: true });
+  assert.deepEqual(held(), ['orders', 'payments']);
+  press(FULL);
+  assert.deepEqual(held(), []);
+  link?.committed([{ partition: id, nextOffset: 10, openGaps: [], leaderEpoch: 0 }]);
+  link?.welcomed([]);
+  assert.deepEqual(held(), ['orders', 'payments'], 'it can be sent, and makes room');
+});
+
+test('who has filled the spool is read on while what is spooled waits for another agent, which may be as full', async () => {
+  const { assign, held, handler, link, feed, disk, press } = await startAgent(FREE);
+  disk.append([rangeSegment(10, 20)]);
+  assign('orders');
+  handler.described([{ ...id, topic: 'orders', ...log }]);
+  feed?.declared();
+  press({ ...FULL, isFullForAll: false, filling: new Set(['claims', 'orders']) });
+  assert.deepEqual(held(), ['orders']);
+  link?.welcomed([nothingThere]);
+  assert.deepEqual(held(), []);
+});
+
+test('a topic beyond its share is read through the reserve while some of it waits for another agent', async () => {
+  const { assign, held, handler, link, feed, disk, press } = await startAgent(FREE);
+  disk.append([rangeSegment(10, 20, { topic: 'orders', partition: 1 })]);
+  assign('claims', 'orders');
+  for (const topic of ['claims', 'orders']) handler.described([{ ...id, topic, ...log }]);
+  feed?.declared();
+  press({ ...FREE, heldTopics: new Map(['claims', 'orders'].map((topic) => [topic, 'its share is used'])) });
+  assert.deepEqual(held(), ['claims', 'orders']);
+  link?.welcomed([{ ...nothingThere, topic: 'orders', partition: 1 }]);
+  assert.deepEqual(held(), ['claims'], 'what there is of claims can be sent');
+});
+
 test('a topic created again while it is read through the reserve waits like any other', async () => {
   const { assign, held, handler, link, disk } = await startAgent(FULL);
   disk.append([rangeSegment(10, 20)]);
@@ -218,15 +263,17 @@ test('an agent that starts with a full spool reads nothing until there is room',
 test('a topic of which little is spooled is read on in a spool that others have filled, by name', async () => {
   const { agent, assign, held, press } = await startAgent(FREE);
   assign('claims', 'orders');
-  const heldTopics = new Map([['claims', 'spool.bytesMax is reached']]);
-  press({ ...FULL, isFullForAll: false, heldTopics });
+  const filling = new Set(['claims']);
+  press({ ...FULL, isFullForAll: false, filling });
   assert.deepEqual(held(), ['claims']);
   const { reasons } = agent.report();
   assert.deepEqual(reasons, ['topic claims waits: spool.bytesMax is reached']);
-  press({ ...FULL, heldTopics });
+  press({ ...FULL, filling });
   assert.deepEqual(held(), ['claims', 'orders']);
-  press({ ...FULL, isFullForAll: false, heldTopics });
+  press({ ...FULL, isFullForAll: false, filling });
   assert.deepEqual(held(), ['claims']);
+  press({ ...FULL, isFullForAll: false });
+  assert.deepEqual(held(), []);
 });
 
 test('a topic beyond its share stays held when the spool is full no more', async () => {

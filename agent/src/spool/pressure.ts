@@ -10,8 +10,8 @@ import type { SpoolState } from './worker-protocol.ts';
 const RESUME_SHARE = 0.9;
 
 /**
- * Beyond the cap, and below the free space that must stay: for what is missing in front of spooled data. One
- * half of it is also for topics that hold less than is theirs alone.
+ * Beyond the cap, and below the free space that must stay: for that alone without which no room would come;
+ * one half of it also for topics that hold less than is theirs alone.
  */
 const RESERVE_BYTES = 64 * 2 ** 20;
 
@@ -19,7 +19,8 @@ const RESERVE_BYTES = 64 * 2 ** 20;
 export const INODES_MIN = 12;
 
 export const NO_PRESSURE: SpoolPressure = {
-  ...{ heldTopics: new Map(), full: undefined, isFullForAll: false, reserveUsed: false },
+  heldTopics: new Map(),
+  ...{ full: undefined, filling: new Set(), isFullForAll: false, reserveUsed: false },
 };
 
 export interface PressureLimits {
@@ -35,16 +36,13 @@ export function judgePressure(
   const byTopic = new Map<string, number>();
   for (const { topic, bytes } of state.partitions) byTopic.set(topic, (byTopic.get(topic) ?? 0) + bytes);
   const full = judgeFull(state, limits, before.full !== undefined);
-  const atOwn = full === undefined ? [] : topicsAtOwn(byTopic, roomOf(state, limits), before.heldTopics);
   return {
     full,
+    filling: new Set(full === undefined ? [] : topicsAtOwn(byTopic, roomOf(state, limits), before.filling)),
     // Where nothing is spooled no topic has the room that the others lack.
     isFullForAll: full !== undefined && (byTopic.size === 0 || judgeForAll(state, limits, before)),
     reserveUsed: judgeReserve(state, limits),
-    heldTopics: new Map([
-      ...atOwn.map((topic): [string, string] => [topic, full ?? '']),
-      ...judgeTopics(byTopic, limits.bytesMax, before.heldTopics),
-    ]),
+    heldTopics: judgeTopics(byTopic, limits.bytesMax, before.heldTopics),
   };
 }
 
@@ -70,7 +68,7 @@ function roomOf({ partitions, freeBytes }: SpoolState, { bytesMax, freeSpaceMin 
 function topicsAtOwn(
   byTopic: ReadonlyMap<string, number>,
   room: number,
-  before: ReadonlyMap<string, string>,
+  before: ReadonlySet<string>,
 ): readonly string[] {
   const own = room / 2 / byTopic.size;
   return [...byTopic].flatMap(([topic, bytes]) =>
@@ -78,7 +76,7 @@ function topicsAtOwn(
   );
 }
 
-/** Nothing is read on in a full spool, whatever a topic holds: the other half of the reserve is for refills. */
+/** Nothing is read on in a full spool, whatever a topic holds: what is left of the reserve makes room. */
 function judgeForAll(
   { partitions, freeBytes, freeInodes }: SpoolState,
   { bytesMax, freeSpaceMin }: PressureLimits,
@@ -119,5 +117,6 @@ function judgeTopics(
 export function samePressure(a: SpoolPressure, b: SpoolPressure): boolean {
   if (a.full !== b.full || a.isFullForAll !== b.isFullForAll) return false;
   if (a.reserveUsed !== b.reserveUsed) return false;
+  if ([...a.filling].join('\n') !== [...b.filling].join('\n')) return false;
   return [...a.heldTopics.keys()].join('\n') === [...b.heldTopics.keys()].join('\n');
 }

@@ -301,7 +301,7 @@ class SqliteSpool implements Spool {
     this.#options.events.spoolPressure({
       full: pressure.full,
       isFullForAll: pressure.isFullForAll,
-      heldTopics: [...pressure.heldTopics.keys()],
+      heldTopics: [...new Set([...pressure.filling, ...pressure.heldTopics.keys()])],
     });
     for (const listener of this.#listeners) listener(pressure);
   }

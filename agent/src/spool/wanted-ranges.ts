@@ -25,8 +25,8 @@ export function runsOf(
 }
 
 /**
- * Up to where each of them counts. Epochs never fall in a log: from where one of a newer epoch begins, what an
- * older one has is of a log that was cut. That is there where it was forgotten before the cut, and wanted
+ * Up to where each of them counts. Epochs never fall in a log: from where one of a newer epoch begins, what
+ * an older one has is of a log that was cut. That is there where it was forgotten before the cut, and wanted
  * again behind it. Where no epoch is known all counts.
  */
 export function soundEnds(headers: readonly (OffsetRange & Pick<LogPlace, 'leaderEpoch'>)[]): number[] {

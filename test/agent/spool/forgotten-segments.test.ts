@@ -1,4 +1,5 @@
-// What the spool has forgotten and finds again in its files, beside what was spooled of the log as it is since.
+// What the spool has forgotten and finds again in its files, beside what was spooled of the log as it is
+// since.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SpoolFiles } from '@sluice/agent/spool/spool-files.ts';

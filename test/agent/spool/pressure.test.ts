@@ -18,6 +18,7 @@ function stateOf(bytes: Readonly<Record<string, number>>, freeBytes = 1e9, freeI
 const judge = (bytes: Readonly<Record<string, number>>, before = none) =>
   judgePressure(stateOf(bytes), limits, before);
 const held = ({ heldTopics }: SpoolPressure) => [...heldTopics.keys()].sort();
+const filling = ({ filling: topics }: SpoolPressure) => [...topics].sort();
 
 test('full is the cap, or less free space than must stay, each by its name in the config', () => {
   assert.equal(judge({ a: 999 }).full, undefined);
@@ -47,20 +48,20 @@ test('the reserve is 64 MiB beyond the cap, and 64 MiB of the free space that mu
 
 test('a topic that has filled the spool stops, and who holds less than is theirs alone is read on', () => {
   const full = judge({ refused: 1_000 });
-  assert.deepEqual([held(full), full.isFullForAll], [['refused'], false]);
+  assert.deepEqual([filling(full), full.isFullForAll], [['refused'], false]);
   const beside = judge({ refused: 1_000, b: 249 }, full);
-  assert.deepEqual([held(beside), beside.isFullForAll], [['refused'], false]);
+  assert.deepEqual([filling(beside), beside.isFullForAll], [['refused'], false]);
   const used = judge({ refused: 1_000, b: 250 }, beside);
-  assert.deepEqual([held(used), used.isFullForAll], [['b', 'refused'], false]);
-  assert.deepEqual(held(judge({ refused: 1_000, b: 225 }, used)), ['b', 'refused']);
-  assert.deepEqual(held(judge({ refused: 1_000, b: 224 }, used)), ['refused']);
+  assert.deepEqual([filling(used), used.isFullForAll], [['b', 'refused'], false]);
+  assert.deepEqual(filling(judge({ refused: 1_000, b: 225 }, used)), ['b', 'refused']);
+  assert.deepEqual(filling(judge({ refused: 1_000, b: 224 }, used)), ['refused']);
 });
 
 test('where the disk has less room than the cap, what it has is shared out in the same way', () => {
   const small = (bytes: Readonly<Record<string, number>>, freeBytes: number) =>
     judgePressure(stateOf(bytes, freeBytes), { bytesMax: 1e9, freeSpaceMin: 100 }, none);
-  assert.deepEqual(held(small({ refused: 400, b: 90 }, 99)), ['refused']);
-  assert.deepEqual(held(small({ refused: 400, b: 90 }, 101)), []);
+  assert.deepEqual(filling(small({ refused: 400, b: 90 }, 99)), ['refused']);
+  assert.deepEqual(filling(small({ refused: 400, b: 90 }, 101)), []);
 });
 
 test('half of the reserve is left to refills: then a full spool is full for all, until half of the other half is free', () => {
@@ -75,6 +76,7 @@ test('half of the reserve is left to refills: then a full spool is full for all,
   assert.deepEqual([floor(99), floor(50), floor(49)], [false, false, true]);
   assert.deepEqual([floor(74, all), floor(75, all)], [true, false]);
   assert.equal(samePressure(all, { ...all, isFullForAll: false }), false);
+  assert.equal(samePressure(all, { ...all, filling: new Set() }), false);
 });
 
 test('a disk that others have filled, or that has no inodes, is full for all', () => {
