@@ -6,6 +6,7 @@ import { isPlural } from '../../step-config.ts';
 import { explodesArrays } from '../../table-input.ts';
 import { avroDecoder } from '../decode/avro.ts';
 import { fileDecoder } from '../decode/decoders.ts';
+import { pathOf } from '../json-inside.ts';
 import { textPattern } from '../text-pattern.ts';
 import { DELETED, isCarried, isMetadata, metadataFields, placeColumns, topicSql } from './metadata.ts';
 import { type Pipe, type PlannedOutput, waysOf } from './pipes.ts';
@@ -239,13 +240,6 @@ function mappedSources(table: TableConfig) {
     path: pathOf(name),
     nullOnError: mappings.every(({ onError }) => onError === 'null'),
   }));
-}
-
-/** As in AWS Glue: a point between backticks is part of a name. */
-function pathOf(source: string): string[] {
-  return [...source.matchAll(/`([^`]*)`(?:\.|$)|([^.]*)(?:\.|$)/g)]
-    .slice(0, source.endsWith('.') ? undefined : -1)
-    .map(([, quoted, plain]) => quoted ?? plain ?? '');
 }
 
 function typeOf(type: string, name: string, problems: string[]): FieldType {
