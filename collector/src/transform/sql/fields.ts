@@ -280,7 +280,7 @@ function checkNames(table: TableConfig, fields: readonly Field[], problems: stri
     if (type.kind === 'choice') problems.push(`column '${name}' is ${type.glue}: resolve_choice decides`);
     if (!/^[a-z_][a-z0-9_]{0,254}$/.test(name) || name.startsWith('__')) {
       const rule = 'lower-case letters, digits and underscore, not starting with a digit or two underscores';
-      problems.push(`column '${name}' must be renamed by apply_mapping: ${rule}`);
+      problems.push(`column '${name}' must be renamed by rename_field or apply_mapping: ${rule}`);
     } else if (isMetadata(name) || (name === DELETED && table.record.tombstones === 'keep')) {
       problems.push(`column '${name}' has the name of a metadata column: see 'provenance'`);
     }
