@@ -1,6 +1,6 @@
-// parse_number and decode_decimal: numbers out of texts that no reader of numbers takes as they are, digit for
-// digit. What has another form than the step says is quarantined: a comma that is taken for a point, or a group
-// that is none, would make another number of it.
+// parse_number and decode_decimal: numbers out of texts that no reader of numbers takes as they are, digit
+// for digit. What has another form than the step says is quarantined: a comma that is taken for a point, or a
+// group that is none, would make another number of it.
 import type { StepOf } from '../../../step-config.ts';
 import { fromText } from '../conversions.ts';
 import { type FieldType, isScalar, literal } from '../types.ts';
