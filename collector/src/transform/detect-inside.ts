@@ -75,8 +75,7 @@ function arrayName(objects: readonly Json[]): string | undefined {
     const value = object[name];
     return Object.keys(object).length === 1 && Array.isArray(value) && value.every(isObject);
   });
-  const isFilled = lists.some((object) => (object[name] as unknown[]).length > 0);
-  return isFilled && isRule(lists.length, objects.length) ? name : undefined;
+  return isRule(lists.length, objects.length) ? name : undefined;
 }
 
 /** Of more fields first; each as docs/recipes.md has it. */
