@@ -151,7 +151,30 @@ function csvColumns(values: readonly Buffer[], { header, notes }: CsvOptions) {
     );
   const [names = []] = header ? rows : [];
   if (!header) notes.push(`columns are numbered: a line of names is taken with a header, or rename them`);
-  return { delimiter, columns: csvFields(names, { width, rows: header ? rows.slice(1) : rows }) };
+  const body = header ? rows.slice(1) : rows;
+  const columns = csvFields(names, { width, rows: body });
+  notes.push(
+    ...columns.flatMap(({ source }, i) =>
+      commaNote(
+        source,
+        body.map((row) => row[i]),
+      ),
+    ),
+  );
+  return { delimiter, columns };
+}
+
+/** As most of Europe writes a number. */
+const DECIMAL_COMMA = /^\s*[+-]?(?:\d{1,3}(?:\.\d{3})+|\d+),\d+[+-]?\s*$/;
+
+function commaNote(source: string, fields: readonly (string | null | undefined)[]): string[] {
+  const there = fields.filter((field) => typeof field === 'string');
+  const commas = there.filter((field) => DECIMAL_COMMA.test(field));
+  if (commas.length === 0 || !there.every((field) => DECIMAL_COMMA.test(field) || /^[+-]?\d+$/.test(field)))
+    return [];
+  return [
+    `${source}: numbers with a decimal comma are texts; parse_number with point "," makes numbers of them`,
+  ];
 }
 
 type Line = readonly (string | null)[];

@@ -86,6 +86,18 @@ test('lines of no log are one text', () => {
   assert.deepEqual(notes, ['no value is a JSON object: one text column']);
 });
 
+test('numbers with a decimal comma are told with the step that reads them', () => {
+  const notesOf = (...lines: string[]) =>
+    detectColumns(
+      lines.map((line) => Buffer.from(line)),
+      { format: 'csv' },
+    ).notes.join();
+  const note = /c1: numbers with a decimal comma are texts; parse_number with point ","/;
+  assert.match(notesOf('a;21,5;x', 'b;;y', 'c;-1.021,25;z', 'd;7;z'), note);
+  assert.doesNotMatch(notesOf('a;21,5;x', 'b;off;y'), note);
+  assert.doesNotMatch(notesOf('a;21;x', 'b;22;y'), note);
+});
+
 test('a line break inside quotes ends no record of a CSV file, and a quote that nobody closes takes one line', () => {
   const values = (text: string) => linesOf(Buffer.from(text), false, true).values.map(String);
   assert.deepEqual(values('a;"b\r\nc;""d"\r\ne;f\n'), ['a;"b\r\nc;""d"', 'e;f']);
