@@ -58,6 +58,10 @@ export type InputFormat =
 export interface JsonInput {
   readonly kind: 'json';
   readonly array?: 'explode' | undefined;
+  /** Where in the value it is: names with points between. */
+  readonly at?: string | undefined;
+  /** What a schema registry's serializer put in front of the value. */
+  readonly frame?: 'confluent' | 'glue' | undefined;
 }
 
 /** One line a record. */

@@ -28,6 +28,7 @@ export function planParseTimestamp(step: StepOf<'parse_timestamp'>, scope: Scope
   checkZone(zone, scope);
   const read = step.patterns.flatMap((pattern) => {
     const parsed = patternOf(pattern, scope);
+    if (parsed?.unclear !== undefined) scope.problem(`parse_timestamp: '${pattern}' ${parsed.unclear}`);
     if (parsed === undefined) return [];
     return [type === DATE ? dateSql(text, parsed, zone) : parseSql(text, parsed, zone)];
   });
@@ -50,12 +51,39 @@ interface Parsed {
 }
 
 /** The text must have the pattern's form: DuckDB's parser is more forgiving than a lake may be. */
-function parsedAs(text: string, { strftime, form, told, hasOffset }: TimePattern): Parsed {
+function parsedAs(text: string, pattern: TimePattern): Parsed {
+  const fits = `regexp_full_match(${text}, ${literal(pattern.form)})`;
+  if (!pattern.hasYear) return { parsed: nearestYear(text, pattern), fits };
+  const { parsed, shown } = readBy(text, pattern);
+  return { parsed, fits: [fits, ...shown].join(' AND ') };
+}
+
+interface ReadBy {
+  readonly parsed: string;
+  /** Conditions that what was read must meet. */
+  readonly shown: readonly string[];
+}
+
+function readBy(text: string, { strftime, told, hasOffset }: Omit<TimePattern, 'form'>): ReadBy {
   const read = hasOffset ? `regexp_replace(${text}, 'Z$', '+00')` : text;
   const time = `try_strptime(${read}, ${literal(strftime)})`;
-  const shown = told.map((of) => ` AND contains(lower(${text}), lower(strftime(${time}, ${literal(of)})))`);
-  const parsed = hasOffset ? `make_timestamp(epoch_us(${time}))` : time;
-  return { parsed, fits: `regexp_full_match(${text}, ${literal(form)})${shown.join('')}` };
+  return {
+    parsed: hasOffset ? `make_timestamp(epoch_us(${time}))` : time,
+    shown: told.map((of) => `contains(lower(${text}), lower(strftime(${time}, ${literal(of)})))`),
+  };
+}
+
+/** Of the year before the record's own, that one and the next, the one that brings both times nearest. */
+function nearestYear(text: string, pattern: TimePattern): string {
+  const withYear = { ...pattern, strftime: `%Y ${pattern.strftime}` };
+  const times = [-1, 0, 1].map((years) => {
+    const { parsed, shown } = readBy(`((year(_timestamp) + (${years})) || ' ' || ${text})`, withYear);
+    const time = shown.length === 0 ? parsed : `CASE WHEN ${shown.join(' AND ')} THEN ${parsed} END`;
+    return `{'t': ${time}}`;
+  });
+  const far = '(epoch_us(__c.t) - epoch_us(_timestamp))';
+  const apart = `list_transform([${times.join(', ')}], lambda __c: {'d': abs(${far}), 't': __c.t})`;
+  return `struct_extract(list_min(list_filter(${apart}, lambda __c: __c.t IS NOT NULL)), 't')`;
 }
 
 function parseSql(text: string, pattern: TimePattern, zone: string | undefined): string {
