@@ -202,6 +202,11 @@ export const ERRORS = {
     kind: 'retry',
     remedy: 'Lower the table’s window.bytesMax or give the collector more memory.',
   },
+  TRANSFORM_TIMED_OUT: {
+    kind: 'reject',
+    remedy:
+      'Correct the step that does not end, or raise the table’s window.transformTimeout, and send SIGHUP; the table is parked until then.',
+  },
   LEDGER_MISSING_ENTRY: {
     kind: 'halt',
     remedy:

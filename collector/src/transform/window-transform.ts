@@ -45,6 +45,7 @@ import { type CompiledTable, compileTable, type Marks } from './sql/compile.ts';
 import { type FieldPlan, planFields } from './sql/fields.ts';
 import { fileFormat, rowGroupOptions } from './sql/file-format.ts';
 import type { CompiledOutput } from './sql/outputs.ts';
+import type { StatementWatch, StatementWatches } from './statement-watch.ts';
 import { filesOf, StraightRows } from './straight-rows.ts';
 import { type WindowNews, windowNews } from './window-news.ts';
 
@@ -59,6 +60,7 @@ export interface WindowParts extends SchemaParts {
   readonly clock: Clock;
   /** As many as threads; shared by all windows of a process. */
   readonly statements: Places;
+  readonly watches: StatementWatches;
 }
 
 export interface WindowRequest {
@@ -66,6 +68,12 @@ export interface WindowRequest {
   readonly table: TableConfig;
   readonly openedMs: number;
   readonly directory: string;
+}
+
+interface Opened {
+  readonly database: Database;
+  readonly watch: StatementWatch;
+  readonly plan: FieldPlan;
 }
 
 /** Drawn per process: a value cannot contain what nobody could foresee. */
@@ -84,6 +92,7 @@ export class WindowTransform {
   readonly #clock: Clock;
   readonly #pauses: Pauses;
   readonly #database: Database;
+  readonly #watch: StatementWatch;
   readonly #compiled: CompiledTable;
   readonly #chunk: ColumnChunk;
   readonly #look: JsonLook | undefined;
@@ -100,10 +109,7 @@ export class WindowTransform {
   #decodeMs = 0;
   #sqlMs = 0;
 
-  private constructor(
-    request: WindowRequest,
-    parts: WindowParts & { readonly database: Database; readonly plan: FieldPlan },
-  ) {
+  private constructor(request: WindowRequest, parts: WindowParts & Opened) {
     const { table } = request;
     const { database, plan, clock } = parts;
     this.#schemas = new WindowSchemas(parts);
@@ -111,6 +117,7 @@ export class WindowTransform {
     this.#clock = clock;
     this.#pauses = new Pauses(clock);
     this.#database = database;
+    this.#watch = parts.watch;
     this.#compiled = compileTable(table, plan, marks);
     this.#straight = new StraightRows({
       ...{ table, database, compiled: this.#compiled, directory: request.directory },
@@ -140,7 +147,9 @@ export class WindowTransform {
     const plan = planFields(request.table);
     const [first] = plan.problems;
     if (first !== undefined) throw new SluiceError('TRANSFORM_FAILED', first, { place: request.table.name });
+    const watch = parts.watches.of(request.table.name, request.table.transformTimeoutMs);
     const database = await openDatabase({
+      watch,
       directories: [request.directory],
       spillDirectory: join(request.directory, 'spill'),
       memoryBytesMax: parts.limits.memoryBytesMax,
@@ -153,12 +162,12 @@ export class WindowTransform {
         directory: request.directory,
         copies: request.references,
       });
-      const transform = new WindowTransform(request, { ...parts, database, plan });
+      const transform = new WindowTransform(request, { ...parts, database, watch, plan });
       for (const sql of transform.#compiled.createStaged) await database.run(sql);
       await transform.#inserts.open();
       return transform;
     } catch (error) {
-      database.close();
+      watch.whenEnded(() => database.close());
       throw error;
     }
   }
@@ -363,7 +372,7 @@ export class WindowTransform {
   async close(): Promise<void> {
     await this.#inserts.settled().catch(() => {});
     await this.#straight.settled();
-    this.#database.close();
+    this.#watch.whenEnded(() => this.#database.close());
     this.#chunk.free();
   }
 }
