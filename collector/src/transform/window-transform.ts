@@ -43,7 +43,7 @@ import { textsOf } from './record-texts.ts';
 import { loadReferences, type ReferenceCopies } from './references.ts';
 import { type CompiledTable, compileTable, type Marks } from './sql/compile.ts';
 import { type FieldPlan, planFields } from './sql/fields.ts';
-import { fileFormat, rowGroupOptions } from './sql/file-format.ts';
+import { fileFormat } from './sql/file-format.ts';
 import type { CompiledOutput } from './sql/outputs.ts';
 import type { StatementWatch, StatementWatches } from './statement-watch.ts';
 import { filesOf, StraightRows } from './straight-rows.ts';
@@ -121,7 +121,6 @@ export class WindowTransform {
     this.#compiled = compileTable(table, plan, marks);
     this.#straight = new StraightRows({
       ...{ table, database, compiled: this.#compiled, directory: request.directory },
-      parquetOptions: table.output.kind === 'parquet' ? rowGroupOptions(table.output) : '',
     });
     this.#inserts = new ChunkInserts({
       ...{ database, plan, clock, compiled: this.#compiled, straight: this.#straight },
