@@ -7,9 +7,10 @@ export class SlowTables {
   readonly #names = new Set<string>();
   readonly #place = new Places(1);
 
-  async run<T>(table: string, task: () => Promise<T>): Promise<T> {
-    const attempt = () => this.#attempt(table, task);
-    return this.#names.has(table) ? await this.#place.use(attempt) : await attempt();
+  async run<T>(table: string, task: (isSlow: boolean) => Promise<T>): Promise<T> {
+    const isSlow = this.#names.has(table);
+    const attempt = () => this.#attempt(table, () => task(isSlow));
+    return isSlow ? await this.#place.use(attempt) : await attempt();
   }
 
   async #attempt<T>(table: string, task: () => Promise<T>): Promise<T> {

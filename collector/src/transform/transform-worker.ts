@@ -80,7 +80,7 @@ async function handle(job: Job, message: ToWorker): Promise<FromWorker> {
       job.window = await WindowTransform.open(message.request, {
         limits,
         clock: systemClock,
-        statements,
+        statements: message.request.isSlow === true ? new Places(limits.threads) : statements,
         watches,
         shelf,
         askSchema,

@@ -74,8 +74,8 @@ export function createTransformer(
 
   return {
     run: (request) =>
-      slow.run(request.table.name, () =>
-        inPlace((calls) => runWindow(calls, { turn: turns.of(), request, references })),
+      slow.run(request.table.name, (isSlow) =>
+        inPlace((calls) => runWindow(calls, { turn: turns.of(), request, isSlow, references })),
       ),
     survey: (request) => inPlace((calls) => surveyWindow(calls, turns.of(), request)),
     hasRoom: () => places.free() > 1,
@@ -121,15 +121,18 @@ function compile(table: TableConfig) {
 interface WindowRun {
   readonly turn: () => Promise<() => void>;
   readonly request: TransformRequest;
+  readonly isSlow: boolean;
   readonly references: ReferenceSource | undefined;
 }
 
-async function runWindow(call: JobCalls, { turn, request, references }: WindowRun): Promise<TransformResult> {
+async function runWindow(call: JobCalls, run: WindowRun): Promise<TransformResult> {
+  const { turn, request, isSlow, references } = run;
   const { table, openedMs, directory, segments } = request;
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const copies = await copiesOf(table, references);
-  const begin: ToWorker = { kind: 'begin', request: { table, openedMs, directory, references: copies } };
+  const made = { table, openedMs, directory, isSlow, references: copies };
+  const begin: ToWorker = { kind: 'begin', request: made };
   const reply = await sendWindow(call, turn, { begin, segments });
   if (reply.kind === 'result') return reply.result;
   throw new SluiceError('TRANSFORM_FAILED', `the worker answered ${reply.kind} to finish`);

@@ -64,6 +64,8 @@ export interface WindowParts extends SchemaParts {
 }
 
 export interface WindowRequest {
+  /** Its statements take no turns: they may run until they are ended. */
+  readonly isSlow?: boolean;
   readonly references: ReferenceCopies;
   readonly table: TableConfig;
   readonly openedMs: number;
@@ -100,6 +102,7 @@ export class WindowTransform {
   readonly #straight: StraightRows;
   readonly #records = new Map<string, number>();
   readonly #inserts: ChunkInserts;
+  readonly #statements: Places;
   readonly #corrupt: QuarantinedBatch[] = [];
   readonly #brokenRules: { output: string; rule: string; rows: number }[] = [];
   #staged = 0;
@@ -108,6 +111,7 @@ export class WindowTransform {
   readonly #schemas: WindowSchemas;
   #decodeMs = 0;
   #sqlMs = 0;
+  #waitMs = 0;
 
   private constructor(request: WindowRequest, parts: WindowParts & Opened) {
     const { table } = request;
@@ -122,6 +126,7 @@ export class WindowTransform {
     this.#straight = new StraightRows({
       ...{ table, database, compiled: this.#compiled, directory: request.directory },
     });
+    this.#statements = parts.statements;
     this.#inserts = new ChunkInserts({
       ...{ database, plan, clock, compiled: this.#compiled, straight: this.#straight },
       statements: parts.statements,
@@ -277,7 +282,8 @@ export class WindowTransform {
       contradictions: schema === undefined ? undefined : await contradictionsIn(this.#database),
       corrupt: this.#corrupt,
       decodeMs: Math.round(this.#decodeMs),
-      sqlMs: Math.round(this.#inserts.sqlMs + this.#sqlMs),
+      sqlMs: Math.round(this.#inserts.sqlMs + this.#sqlMs - this.#waitMs),
+      waitMs: Math.round(this.#inserts.waitMs + this.#waitMs),
     };
   }
 
@@ -365,7 +371,11 @@ export class WindowTransform {
   }
 
   #copy(select: string, name: string, options: string): Promise<WrittenFile[]> {
-    return copyToFiles(this.#database, { select, path: join(this.#request.directory, name), options });
+    const askedMs = this.#clock.monotonicMs();
+    return this.#statements.use(() => {
+      this.#waitMs += this.#clock.monotonicMs() - askedMs;
+      return copyToFiles(this.#database, { select, path: join(this.#request.directory, name), options });
+    });
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,5 @@
-// A statement that never ends: it is told to end after a time that it had, takes its window with it and nobody
-// else, and what cannot be ended is left behind, a few of them.
+// A statement that never ends: it is told to end after a time that it had, takes its window with it and
+// nobody else, and what cannot be ended is left behind, a few of them.
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -164,6 +164,28 @@ test('an expression that is slow in every row is ended in whichever form it runs
   const slow = 'len(list_transform(range(20000000), lambda x: x * n)) > 0';
   const steps = [{ kind: 'filter', expression: slow }] as const;
   await assert.rejects(run({ name: 'filtered', steps, transformTimeoutMs: 250 }), timedOut);
+});
+
+test('a table whose statements were ended takes no turns of others when it is tried again', async () => {
+  const own = createTransformer({ memoryBytesMax: 128e6, threads: 1 });
+  // DuckDB ends it between two vectors, and there is one: it runs for seconds.
+  const slow = 'len(list_transform(range(20000000), lambda x: x * n)) > 0';
+  const table = {
+    name: 'slow',
+    steps: [{ kind: 'filter', expression: slow }],
+    transformTimeoutMs: 250,
+  } as const;
+  await assert.rejects(run(table, own), timedOut);
+  let isOver = false;
+  const again = run(table, own)
+    .catch(() => {})
+    .finally(() => {
+      isOver = true;
+    });
+  for (let i = 0; i < 3; i++) assert.equal((await run({}, own)).classes.emitted, 2);
+  assert.equal(isOver, false);
+  await again;
+  await own.close();
 });
 
 test('a query without an end is refused by a check, which has no rows', async () => {
