@@ -32,7 +32,8 @@ export interface Classes {
 }
 
 export interface LedgerEntryBase {
-  readonly format: 1;
+  /** 2 for a swap that joins objects. */
+  readonly format: 1 | 2;
   readonly table: string;
   readonly sequence: number;
   /** Random per append: recognises one's own success behind a lost reply. */
@@ -184,11 +185,30 @@ export interface RemadeObject {
 
 /** An object that is not made again and goes along: the same bytes, under `to` and the name that it has. */
 export interface CarriedObject {
-  /** Number of the entry that answers for it. */
+  /** Number of the entry that answers for it; for a joined object that of the swap which put it there. */
   readonly entry: number;
   readonly from: string;
   readonly bytes: number;
   readonly sha256: string;
+}
+
+/** An object that has become rows of a joined one. */
+export interface JoinedPart {
+  /** As of a carried object. */
+  readonly entry: number;
+  readonly from: string;
+  readonly rows: number;
+}
+
+/** The rows of several objects, one object's behind the other's. It stands before its entry does. */
+export interface JoinedObject {
+  /** Its key is the partition's `to` and this. */
+  readonly name: string;
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly rows: number;
+  /** In the order in which their rows stand. */
+  readonly parts: readonly JoinedPart[];
 }
 
 /** One partition of an output that is another place from now on, and all that is there. */
@@ -199,9 +219,10 @@ export interface MovedPartition {
   readonly to: string;
   readonly made: readonly RemadeObject[];
   readonly carried: readonly CarriedObject[];
+  readonly joined?: readonly JoinedObject[] | undefined;
 }
 
-/** What a rebuild made. */
+/** What a rebuild made, or a compaction joined. */
 export interface LedgerSwap {
   readonly rebuildId: string;
   readonly configVersion: string;
@@ -214,7 +235,7 @@ export interface LedgerSwap {
   readonly asOf: number;
   /** Classes of the windows until now, added up. */
   readonly before: Classes;
-  /** By ascending number. */
+  /** By ascending number; none where objects are joined. */
   readonly windows: readonly RemadeWindow[];
   /** Replays whose records all lie in these windows: their rows are taken back into them. */
   readonly replays: readonly number[];
@@ -222,9 +243,9 @@ export interface LedgerSwap {
 }
 
 /**
- * Windows that were made again from their records. Each partition that they had objects in, or have now,
- * moves as a whole: every object of an entry before this one that lies in it is named here, and entries
- * behind this one name their objects where it is now.
+ * Windows that were made again from their records, or small objects that were joined to larger ones. Each
+ * partition that has to do with them moves as a whole: every object of an entry before this one that lies in
+ * it is named here, and entries behind this one name their objects where it is now.
  */
 export interface SwapEntry extends LedgerEntryBase, LedgerSwap {
   readonly kind: 'swap';

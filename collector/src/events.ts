@@ -212,7 +212,10 @@ function ledgerEvents(log: Logger, metrics: Metrics) {
     stagedSwept: (t: { table: string; objects: number }) =>
       log.info(t, 'staged objects that no entry names were removed'),
     partitionsMoved: (t: { table: string; entry: number; windows: number; partitions: number }) =>
-      log.info(t, 'windows were made again, and readers see their partitions at new places'),
+      log.info(
+        t,
+        'windows were made again or objects joined, and readers see their partitions at new places',
+      ),
     partitionsPutBack: (t: { table: string; partitions: number }) =>
       log.warn(
         t,

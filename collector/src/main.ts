@@ -1,4 +1,4 @@
-// sluice-collector: run, check, status, verify, replay, rebuild, query, explain, test, detect, pki,
+// sluice-collector: run, check, status, verify, replay, rebuild, compact, query, explain, test, detect, pki,
 // iam-policy. The place where the collector's parts are made from its config.
 import { hostname } from 'node:os';
 import { systemClock } from '@sluice/shared/clock.ts';
@@ -15,6 +15,7 @@ import { type CollectorConfig, configPath, loadCollectorConfig } from './config.
 import { createEvents } from './events.ts';
 import { openLake, openStore, withReader } from './opened-lake.ts';
 import { assertTables, checkCollector } from './ops/check.ts';
+import { parseCompactChoice } from './ops/compact/selection.ts';
 import { detectCommand } from './ops/detect.ts';
 import { formatExamples, runExamples } from './ops/examples.ts';
 import { explainTable } from './ops/explain.ts';
@@ -30,7 +31,7 @@ import { askCollector } from './ops/verify/kafka.ts';
 import { type AskedOffset, parseOffset } from './ops/verify/ledger-word.ts';
 import { formatVerification } from './ops/verify/report.ts';
 import { verify, verifyOffset, withKafka } from './ops/verify/verify.ts';
-import { runRebuild, runReplay, tablesNamed } from './reruns.ts';
+import { runCompact, runRebuild, runReplay, tablesNamed } from './reruns.ts';
 import { knownTables } from './schema/known-tables.ts';
 import { createTransformer } from './transform/transformer.ts';
 import { COLLECTOR_VERSION } from './version.ts';
@@ -143,6 +144,28 @@ const commands: Readonly<Record<string, Command>> = {
         source: options['source'],
         collector: options['collector'],
       });
+    },
+  },
+  compact: {
+    summary: 'Joins small Parquet objects of a partition, of whichever windows, and swaps the partition.',
+    options: {
+      ...configOption,
+      from: 'of windows opened at this time or later: 2026-01-31 or 2026-01-31T08:00Z',
+      to: 'of windows opened before this time',
+      'older-than': 'committed longer ago than this: 1h where it is not given',
+    },
+    flags: {
+      all: 'also where much more has to be copied than is joined',
+      'dry-run': 'only say what it would join',
+      json: 'machine-readable: docs/verify.md',
+    },
+    positionals: '<table> [table ...]',
+    run({ options, flags, positionals: names }) {
+      if (names.length === 0) throw new UsageError('it takes the name of a table');
+      const choice = parseCompactChoice(options['from'], options['to'], options['older-than']);
+      const [dryRun, json, all] = ['dry-run', 'json', 'all'].map((flag) => flags[flag] === true);
+      const call = { ...choice, names, all: all === true, dryRun: dryRun === true, json: json === true };
+      return runCompact(worldOf(load(options)), { ...call, collector: undefined });
     },
   },
   query: {

@@ -1,5 +1,6 @@
-// Commands that run records of a table again, replay and rebuild: each with a transform as a collector has
-// it, and with a writer of its own beside those of running collectors, whom it meets in the ledger only.
+// Commands that run records of a table again, replay and rebuild, and compact, which joins what was made:
+// each with a transform as a collector has it, and with a writer of its own beside those of running
+// collectors, whom it meets in the ledger only.
 import { hostname } from 'node:os';
 import { UsageError } from '@sluice/shared/command-line.ts';
 import { createLogger } from '@sluice/shared/log.ts';
@@ -14,6 +15,9 @@ import { createEvents } from './events.ts';
 import { createTableWriter, type TableWriterOptions } from './ledger/table-writer.ts';
 import { type CommandWorld, type Lake, withReader } from './opened-lake.ts';
 import { assertTables } from './ops/check.ts';
+import { compact } from './ops/compact/compact.ts';
+import { type Compacted, formatCompacted, formatCompactPlan, formatJoined } from './ops/compact/report.ts';
+import type { CompactSelection } from './ops/compact/selection.ts';
 import type { LakeReader } from './ops/lake-reader.ts';
 import type { ChosenTime } from './ops/rebuild/plan.ts';
 import { rebuild } from './ops/rebuild/rebuild.ts';
@@ -137,6 +141,44 @@ function rebuildInto(world: CommandWorld, { time, source, dryRun }: RebuildCall,
       void process.stderr.write(formatMade(rerun.table.name, windows, of)),
   };
   const run = (writer: ReplayingWriter | undefined) => rebuild({ ...options, writer });
+  if (dryRun) return run(undefined);
+  const onFolded = (entry: LedgerEntry) => void folded.push(entry);
+  return withWriter(createTableWriter({ ...rerun.writerOptions, onFolded }), run, 'REBUILD_STOPPED');
+}
+
+export interface CompactCall extends RerunCall, CompactSelection {
+  readonly names: readonly string[];
+  readonly all: boolean;
+}
+
+/** As a rebuild goes through its tables. */
+export async function runCompact(world: CommandWorld, call: CompactCall): Promise<number> {
+  const { json } = call;
+  const done: Compacted[] = [];
+  try {
+    for (const { name } of tablesNamed(world.config, call.names)) {
+      const compacted = await withRerun(world, { ...call, name, what: 'compact' }, (rerun) =>
+        compactInto(world, call, rerun),
+      );
+      done.push(compacted);
+      if (!json) process.stdout.write(formatCompacted(compacted));
+    }
+  } finally {
+    if (json) process.stdout.write(`${JSON.stringify(done, null, 2)}\n`);
+  }
+  return EXIT.ok;
+}
+
+function compactInto(world: CommandWorld, { time, olderThanMs, all, dryRun }: CompactCall, rerun: Rerun) {
+  const folded: LedgerEntry[] = [];
+  const options = {
+    ...{ ...world, ...rerun, time, olderThanMs, all, folded },
+    schemas: rerun.writerOptions.schemas,
+    onPlanned: (so: Compacted) => void process.stderr.write(formatCompactPlan(so)),
+    onProgress: (partitions: number, of: number) =>
+      void process.stderr.write(formatJoined(rerun.table.name, partitions, of)),
+  };
+  const run = (writer: ReplayingWriter | undefined) => compact({ ...options, writer });
   if (dryRun) return run(undefined);
   const onFolded = (entry: LedgerEntry) => void folded.push(entry);
   return withWriter(createTableWriter({ ...rerun.writerOptions, onFolded }), run, 'REBUILD_STOPPED');

@@ -229,7 +229,7 @@ export const ERRORS = {
   REPLAY_OVERTAKEN: {
     kind: 'fence',
     remedy:
-      'Nothing to do: a rebuild or another replay of the table came first; what it took is left out, and the rest is run again.',
+      'Nothing to do: a rebuild, a compaction or another replay of the table came first; what it took is left out, and the rest is run again.',
   },
   REPLAY_STOPPED: {
     kind: 'reject',
@@ -239,12 +239,12 @@ export const ERRORS = {
   REBUILD_OVERTAKEN: {
     kind: 'fence',
     remedy:
-      'Another rebuild or a replay of the table came first; nothing of this one is seen. Run it again: it begins from what stands now.',
+      'Another rebuild, a compaction or a replay of the table came first; nothing of this one is seen. Run it again: it begins from what stands now.',
   },
   REBUILD_STOPPED: {
     kind: 'reject',
     remedy:
-      'Correct what is named, then rebuild again. If its swap was appended, whoever writes the table next publishes it: `verify` says so.',
+      'Correct what is named, then run it again. If its swap was appended, whoever writes the table next publishes it: `verify` says so.',
   },
   REBUILD_REFUSED: {
     kind: 'reject',
@@ -264,6 +264,10 @@ export const ERRORS = {
   REBUILD_TOO_LARGE: {
     kind: 'reject',
     remedy: 'Nothing was swapped. Rebuild in several steps, each with a shorter --from and --to.',
+  },
+  COMPACT_REFUSED: {
+    kind: 'reject',
+    remedy: 'Nothing was joined. docs/output.md says which tables can be compacted, and what else to do.',
   },
   LEDGER_APPEND_LOST: {
     kind: 'retry',

@@ -1,6 +1,6 @@
 // Mistakes that the protocol forbids, made on purpose around the product's code and never in it: an
 // exploration that does not find them proves nothing.
-import type { LedgerEntry, LedgerOutput, ObjectStore } from '@sluice/collector/contracts.ts';
+import type { LedgerEntry, LedgerOutput, ObjectStore, SwapEntry } from '@sluice/collector/contracts.ts';
 import type { Bug } from './collector-run.ts';
 
 /** Runs around each append of a window: before it is written, and after it was. */
@@ -88,3 +88,23 @@ export const carriedNotCopied: Bug = {
       from.startsWith('_sluice/') ? store.publish(from, to, expected) : Promise.resolve(),
   }),
 };
+
+/** An entry names a joined object that is put there afterwards. */
+export const joinedAfterEntry: Bug = { join: 'before its object stands' };
+
+/** What was joined is deleted as soon as the entry stands: readers of the catalog still look there. */
+export const partsDeletedBeforeMoved: Bug = {
+  store: (store) => ({
+    ...store,
+    async createIfAbsent(key, body) {
+      const outcome = await store.createIfAbsent(key, body);
+      const entry = key.startsWith('_sluice/ledger/') ? (JSON.parse(String(body)) as LedgerEntry) : undefined;
+      if (outcome === 'created' && entry?.kind === 'swap')
+        await store.remove(partsOf(entry).map(({ from }) => from));
+      return outcome;
+    },
+  }),
+};
+
+const partsOf = ({ moves }: SwapEntry) =>
+  moves.flatMap(({ joined = [] }) => joined.flatMap(({ parts }) => parts));

@@ -20,7 +20,7 @@ import { createMetrics } from '@sluice/shared/metrics.ts';
 import { NO_TOPIC_ID, type PartitionId } from '@sluice/shared/position.ts';
 import { FAILED, MISSING, type Operation, SELF } from './operation.ts';
 import type { Acks } from './oracle.ts';
-import { rebuildFirst } from './rebuild.ts';
+import { swapFirst } from './rebuild.ts';
 
 /** For each partition the end of what one window holds; a lane begins where the partition stands. */
 export type WindowPlan = readonly (number | undefined)[];
@@ -44,6 +44,8 @@ export interface CollectorPlan {
   readonly cut?: { readonly at: number; readonly end: number };
   /** Before its windows each collector may make the first that is there again; the rest goes along. */
   readonly rebuilds?: true;
+  /** Or join the first two; neither is tried behind the windows then. */
+  readonly joins?: true;
   /** Windows that stand when it begins. */
   readonly written?: readonly WindowPlan[];
   /** Whether it says what is published, and goes on reading, before it rests. */
@@ -60,6 +62,7 @@ export interface Bug {
   readonly acks?: 'when committed';
   readonly sweep?: 'without entry';
   readonly rebuild?: 'of what it knew when it began';
+  readonly join?: 'before its object stands';
 }
 
 export interface Pending {
@@ -246,15 +249,14 @@ async function drive(given: Drive) {
   }
   if (plan.lost !== undefined) await loseAndFill(writer, name, { next: plan.lost, collector });
   if (plan.history) await bringHistory(writer, name, collector);
-  if (plan.rebuilds && (await given.choose(2)) === '1')
-    await rebuildFirst({ ...given, knowsNoLater: plan.bug?.rebuild !== undefined });
+  if (plan.rebuilds || plan.joins) await swapFirst(given, plan, await given.choose(plan.joins ? 3 : 2));
   for (const [index, ends] of windows.entries())
     await commitUntilDone(
       writer,
       (epoch) => windowOf(writer, { name, ends, id: `${collector}w${index}`, epoch }),
       plan.bug?.acks === 'when committed' ? { record } : {},
     );
-  if (plan.rebuilds) await rebuildFirst({ ...given, knowsNoLater: plan.bug?.rebuild !== undefined });
+  if (plan.rebuilds) await swapFirst(given, plan, '1');
   if (plan.cut !== undefined) await followCut(writer, name, { ...plan.cut, collector });
   if (plan.flushes) await writer.flushPublished();
 }

@@ -61,10 +61,10 @@ export function brokenPromise(world: World): string | undefined {
   return undefined;
 }
 
-/** What a swap has made, and what has been lost; what it carries is held to its own entry. */
+/** What a swap has made or joined, and what has been lost; what it carries is held to its own entry. */
 function bytesLost(world: World, { sequence, moves }: SwapEntry): string | undefined {
-  for (const { to, made } of moves)
-    for (const { name } of made)
+  for (const { to, made, joined = [] } of moves)
+    for (const { name } of [...made, ...joined])
       if (!world.has(`${to}${name}`)) return `swap ${sequence} is committed, and ${to}${name} is not there`;
   return undefined;
 }

@@ -115,6 +115,13 @@ export const rebuild = {
   rebuilds: true,
 } as const;
 
+/** Two windows stand, and either may join them or make the first again, while both have the next one. */
+export const join = {
+  ...{ windows: [[[3]]] as const, written: [[1], [2]] as const },
+  ...{ partitions: 1, wanted: [3], checkpointEvery: 50 },
+  joins: true,
+} as const;
+
 export const CLEAN: readonly Named[] = [
   named('two collectors start on nothing', { ...one, from: 'nothing', hintsAtOnce: false }),
   named('two windows each, cut alike or otherwise', { ...two, windows: [TWO, OTHERWISE] }),
@@ -133,6 +140,11 @@ export const CLEAN: readonly Named[] = [
   named('both hear that the log was cut', { ...cut }),
   named('both begin a history and bring it', { ...history }),
   named('either may rebuild a window beside the next one', { ...rebuild }),
+  named('either may join two windows, or rebuild one, beside the next one', { ...join }),
+  named('either may join two windows, or rebuild one, beside the next one and a sweep', {
+    ...join,
+    sweeps: 1,
+  }),
 ];
 
 /** Someone deletes entries, which nobody may: the table stops, and nothing is lost or doubled. */
@@ -152,6 +164,7 @@ export const LARGER: readonly Named[] = [
     ...rebuild,
     lostOrLate: 1,
   }),
+  named('either may join two windows, or rebuild one, with a crash', { ...join, crashes: 1 }),
   named('both hear that the log was cut, with a crash', { ...cut, crashes: 1 }),
   named('both say a gap and fill it, with a crash', { ...gap, crashes: 1 }),
   named('both begin a history and bring it, with a crash', { ...history, crashes: 1 }),

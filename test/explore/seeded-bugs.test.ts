@@ -6,14 +6,16 @@ import {
   ackPastUnpublished,
   carriedNotCopied,
   checkpointNotRead,
+  joinedAfterEntry,
   laterWindowsForgotten,
   ownSuccessNotRecognised,
+  partsDeletedBeforeMoved,
   publishBeforeCommit,
   stagedDeletedBeforePublished,
   sweepWithoutEntry,
 } from './bugs.ts';
 import { explore, summaryOf } from './explore.ts';
-import { HALTS, isBelowCheckpoint, type Named, named, ONE, rebuild, TWO } from './scenarios.ts';
+import { HALTS, isBelowCheckpoint, join, type Named, named, ONE, rebuild, TWO } from './scenarios.ts';
 
 const one = { windows: [ONE], wanted: [1, 1] };
 const two = { windows: [TWO], wanted: [2, 1] };
@@ -64,6 +66,20 @@ const BUGS: readonly (readonly [Named, RegExp])[] = [
   ],
   [
     named('a rebuild forgets what came while it was making', { ...rebuild, bug: laterWindowsForgotten }),
+    /is taken back|is acknowledged and not visible/,
+  ],
+  [
+    named('a join is decided before its object stands', { ...join, bug: joinedAfterEntry }),
+    /is committed, and .*join\/joined is not there/,
+  ],
+  [
+    named('what was joined is deleted before readers see what it became', {
+      ...{ ...join, bug: partsDeletedBeforeMoved },
+    }),
+    /is neither staged nor published|is taken back|is acknowledged and not visible/,
+  ],
+  [
+    named('a join forgets what came while it was joining', { ...join, bug: laterWindowsForgotten }),
     /is taken back|is acknowledged and not visible/,
   ],
 ];

@@ -328,7 +328,7 @@ export class System {
 
 /** Ledgers in which every partition is opened, and what is written stands, by nobody in particular. */
 async function openedWorld(plan: CollectorPlan): Promise<World> {
-  const { lost: _lost, cut: _cut, history: _history, rebuilds: _rebuilds, ...rest } = plan;
+  const { lost: _lost, cut: _cut, history: _history, rebuilds: _rebuilds, joins: _joins, ...rest } = plan;
   const run = new CollectorRun({ ...rest, windows: [plan.written ?? []], sweeps: 0, flushes: false }, 0);
   let world: World = EMPTY;
   for (await settled(); !run.isDone; ) {

@@ -28,7 +28,7 @@ interface Timed {
 export type TestKind = 'unit' | 'system';
 
 const SYSTEM =
-  /^test\/(explore|integration|link|collector\/ops\/(rebuild|replay|verify))\/|^test\/collector\/transform\/(lookup-files|mappings|quarantine-reasons|relations|zoned-times)\.test/;
+  /^test\/(explore|integration|link|collector\/ops\/(compact|rebuild|replay|verify))\/|^test\/collector\/transform\/(lookup-files|mappings|quarantine-reasons|relations|zoned-times)\.test/;
 const kindOf = (file: string): TestKind => (SYSTEM.test(file) ? 'system' : 'unit');
 
 /** Relative paths, those with any of `filters` in their name; all when there is none. */

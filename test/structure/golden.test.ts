@@ -40,8 +40,8 @@ test('every golden file belongs to one version, and every list to one that there
     .map((l) => l.version)
     .toSorted((a, b) => a.localeCompare(b, 'en', { numeric: true }))
     .at(-1);
-  assert.ok(
-    (newest ?? '').localeCompare(version, 'en', { numeric: true }) <= 0,
-    `${newest} after ${version}`,
-  );
+  // What no release has written yet is listed under the one that will be next.
+  const [major, minor] = version.split('.').map(Number);
+  const next = `${major}.${(minor ?? 0) + 1}.0`;
+  assert.ok((newest ?? '').localeCompare(next, 'en', { numeric: true }) <= 0, `${newest} after ${next}`);
 });

@@ -70,6 +70,8 @@ type Values = readonly (string | Buffer | null)[];
 export interface WrittenPart {
   readonly values: Values;
   readonly topic?: string;
+  /** Another one than all that is written without. */
+  readonly topicId?: string;
   readonly partition?: number;
 }
 
@@ -174,7 +176,8 @@ export async function createWrittenLake(
       const { table, writer } = tableOf(name);
       const [topic = ''] = topicsOf(table);
       const { next: start = 0 } = writer.backfill({ topic, topicId: NO_TOPIC_ID, partition }) ?? {};
-      await writer.fillWindow(await windowOf(name, [{ values, topic, partition, start }]));
+      const part = { values, topic, topicId: NO_TOPIC_ID, partition, start };
+      await writer.fillWindow(await windowOf(name, [part]));
     },
   };
 
@@ -182,11 +185,11 @@ export async function createWrittenLake(
     const { table, writer } = tableOf(name);
     const [first = ''] = topicsOf(table);
     const placed: PlacedPart[] = [];
-    for (const { values, topic = first, partition = 0 } of parts) {
-      const id = { topic, topicId: NO_TOPIC_ID, partition };
+    for (const { values, topic = first, topicId = NO_TOPIC_ID, partition = 0 } of parts) {
+      const id = { topic, topicId, partition };
       if (writer.position(id) === undefined)
         await writer.open([{ ...id, leaderEpoch: 0, start: 0, why: 'test' }]);
-      placed.push({ values, topic, partition, start: writer.position(id) ?? 0 });
+      placed.push({ values, ...id, start: writer.position(id) ?? 0 });
     }
     await writer.commitWindow(await windowOf(name, placed));
   }
@@ -202,8 +205,8 @@ export async function createWrittenLake(
       fromOffset: start,
     }));
     const { classes, files } = await transformer.run({ table, windowId, segments, openedMs, directory });
-    const ranges = parts.map(({ values, topic, partition, start }) => {
-      const id = { topic, topicId: NO_TOPIC_ID, partition };
+    const ranges = parts.map(({ values, topic, topicId, partition, start }) => {
+      const id = { topic, topicId, partition };
       const counts = { records: values.length, control: 0, aborted: 0, absent: 0 };
       // Of the log that stands now.
       const leaderEpoch = Math.max(0, writer.leaderEpoch(id) ?? 0);

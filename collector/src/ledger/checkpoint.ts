@@ -9,12 +9,13 @@ import { z } from 'zod';
 import { emptyFold, type Fold } from './fold.ts';
 import { decodeStored, invalidStored } from './stored-json.ts';
 
-const CHECKPOINT_FORMAT = 1;
+/** The highest format of the entries that it stands for. */
+const CHECKPOINT_FORMATS = [1, 2] as const;
 const HINT_FORMAT = 1;
 
 const offset = z.int().min(0);
 const checkpoint = z.strictObject({
-  format: z.literal(CHECKPOINT_FORMAT),
+  format: z.literal(CHECKPOINT_FORMATS),
   table: z.string(),
   /** Last entry folded, and its token: the next entry must name it. */
   through: offset,
@@ -70,7 +71,7 @@ export type Checkpoint = z.infer<typeof checkpoint>;
 
 export function encodeCheckpoint(fold: Fold): Buffer {
   const value: Checkpoint = {
-    format: CHECKPOINT_FORMAT,
+    format: fold.format,
     table: fold.table,
     through: fold.nextSequence - 1,
     token: fold.lastToken ?? '',
@@ -86,7 +87,7 @@ export function encodeCheckpoint(fold: Fold): Buffer {
 }
 
 /** Without a checkpoint the ledger is read from its first entry. */
-const FORM = { schema: checkpoint, format: CHECKPOINT_FORMAT, what: 'a checkpoint' };
+const FORM = { schema: checkpoint, format: Math.max(...CHECKPOINT_FORMATS), what: 'a checkpoint' };
 
 /**
  * LEDGER_FORMAT_NEWER; LEDGER_ENTRY_INVALID where the bytes are no checkpoint of this table at this place.
@@ -108,6 +109,7 @@ export function decodeCheckpoint(
 export function foldAt({ table, through, token, partitions, totals, ...said }: Checkpoint): Fold {
   return {
     ...emptyFold(table),
+    format: said.format,
     nextSequence: through + 1,
     lastToken: token,
     publishedThrough: said.publishedThrough,

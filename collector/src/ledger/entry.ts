@@ -1,10 +1,20 @@
 // A ledger entry as bytes. Strict in both directions: what cannot be understood wholly is refused, because a
 // fold that skips a part of an entry would acknowledge what it does not know.
 import { z } from 'zod';
-import type { LedgerEntry } from '../contracts.ts';
+import type { LedgerEntry, Proposal } from '../contracts.ts';
 import { decodeStored, invalidStored, type StoredForm } from './stored-json.ts';
 
-export const LEDGER_FORMAT = 1;
+/** Swaps that join objects are of the newest; all else is as it was when there were none. */
+const PLAIN_FORMAT = 1;
+const LEDGER_FORMAT = 2;
+
+/** Of an entry, and of a checkpoint behind it. */
+export type LedgerFormat = LedgerEntry['format'];
+
+export function formatOf(entry: Proposal): LedgerFormat {
+  const joins = entry.kind === 'swap' && entry.moves.some(({ joined }) => joined !== undefined);
+  return joins ? LEDGER_FORMAT : PLAIN_FORMAT;
+}
 
 const offset = z.int().min(0);
 const partition = {
@@ -14,7 +24,7 @@ const partition = {
 };
 const counts = z.strictObject({ records: offset, control: offset, aborted: offset, absent: offset });
 const base = {
-  format: z.literal(LEDGER_FORMAT),
+  format: z.literal(PLAIN_FORMAT),
   table: z.string(),
   sequence: offset,
   token: z.string(),
@@ -80,6 +90,12 @@ const moved = z.strictObject({
   made: z.array(remadeObject),
   carried: z.array(z.strictObject({ entry: offset, from: z.string(), ...bytesOf })),
 });
+const joined = z.strictObject({
+  name: z.string().min(1),
+  ...bytesOf,
+  rows: offset,
+  parts: z.array(z.strictObject({ entry: offset, from: z.string(), rows: offset })).min(2),
+});
 const swap = {
   rebuildId: z.string(),
   configVersion: z.string(),
@@ -110,7 +126,14 @@ const entry = z.discriminatedUnion('kind', [
     replayed: z.array(replayed).min(1),
     ...made,
   }),
-  z.strictObject({ ...base, kind: z.literal('swap'), ...swap }),
+  z.discriminatedUnion('format', [
+    z.strictObject({ ...base, kind: z.literal('swap'), ...swap }),
+    z.strictObject({
+      ...{ ...base, format: z.literal(LEDGER_FORMAT), kind: z.literal('swap'), ...swap },
+      windows: z.array(remadeWindow),
+      moves: z.array(moved.extend({ joined: z.array(joined).min(1) })).min(1),
+    }),
+  ]),
 ]);
 
 const FORM: StoredForm<LedgerEntry> = { schema: entry, format: LEDGER_FORMAT, what: 'it' };

@@ -5,6 +5,7 @@ import { mergedRanges, type OffsetRange } from '@sluice/shared/offset-range.ts';
 import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { LedgerEntry, ObjectsEntry, PublishedFirst, WindowEntry } from '../contracts.ts';
 import { applyBackfill, cutHistory, isHistory, moveHistory, type WithHistory } from './backfill.ts';
+import type { LedgerFormat } from './entry.ts';
 import { checkEntry } from './entry-check.ts';
 import { applySwap } from './swaps.ts';
 
@@ -33,6 +34,8 @@ export interface FoldedPartition extends PartitionId, WithHistory {
 
 export interface Fold {
   readonly table: string;
+  /** The highest of its entries: a reader that does not know it knows nothing of what stands. */
+  format: LedgerFormat;
   /** Number of the next entry. */
   nextSequence: number;
   /** Token of the last entry; the next one must name it. */
@@ -65,6 +68,7 @@ export interface Fold {
 export function emptyFold(table: string): Fold {
   return {
     table,
+    format: 1,
     nextSequence: 0,
     lastToken: null,
     publishedThrough: -1,
@@ -86,6 +90,7 @@ export function foldEntry(fold: Fold, entry: LedgerEntry): void {
   fold.unpublished.push(entry);
   fold.nextSequence++;
   fold.lastToken = entry.token;
+  if (entry.format > fold.format) fold.format = entry.format;
   if (mustPublish(entry)) fold.lastTelling = entry.sequence;
   fold.toldThrough = Math.max(fold.toldThrough, entry.publishedThrough);
   advanceTo(fold, entry.publishedThrough);

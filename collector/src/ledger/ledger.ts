@@ -10,7 +10,7 @@ import type { Random } from '@sluice/shared/random.ts';
 import type { LedgerEntry, Proposal } from '../contracts.ts';
 import { checkpointKey, hintKey, ledgerKey } from '../lake/object-keys.ts';
 import { CHECKPOINT_EVERY, checkpointBehind, decodeCheckpoint, encodeHint } from './checkpoint.ts';
-import { decodeEntry, encodeEntry, LEDGER_FORMAT } from './entry.ts';
+import { decodeEntry, encodeEntry, formatOf } from './entry.ts';
 import { checkEntry } from './entry-check.ts';
 import { type Fold, foldEntry } from './fold.ts';
 import {
@@ -211,7 +211,7 @@ function soundEntry(
 ): LedgerEntry {
   const { nextSequence: sequence, lastToken: previous, publishedThrough } = fold;
   const writtenAt = new Date(clock.wallMs()).toISOString();
-  const identity = { format: LEDGER_FORMAT, table, sequence, token, previous };
+  const identity = { format: formatOf(proposal), table, sequence, token, previous };
   const entry = { ...identity, writer: writerId, writtenAt, publishedThrough, ...proposal } as LedgerEntry;
   const key = ledgerKey(table, sequence);
   try {

@@ -1,15 +1,29 @@
 // What stands of each entry after all swaps: its window as it was made last, and its objects where they are
 // now. Pure. Of a ledger only the swaps are kept; every other entry is asked about as it is read.
-import type { LedgerEntry, LedgerOutput, ObjectsEntry, SwapEntry } from '../contracts.ts';
+import type { JoinedObject, LedgerEntry, LedgerOutput, ObjectsEntry, SwapEntry } from '../contracts.ts';
 import { fileName } from '../lake/object-keys.ts';
 
 export interface StandingOutput extends LedgerOutput {
   /** Number of the entry that says that it is there, its own or a swap's, and when that was written. */
   readonly placedBy: number;
   readonly placedAt: string;
+  /** Set where the object is a joined one: it has rows of others as well. */
+  readonly joined?: JoinedRows;
+}
+
+/** The rows of an entry in a joined object: as many as its output says, from number `first` on. */
+export interface JoinedRows {
+  readonly first: number;
+  /** Of the object in all. */
+  readonly rows: number;
 }
 
 export type StandingEntry = ObjectsEntry & { readonly outputs: readonly StandingOutput[] };
+
+/** What became of an object: it lies elsewhere, or is rows of another one. */
+interface Moved extends Pick<StandingOutput, 'stagedKey' | 'finalKey' | 'placedBy' | 'placedAt'> {
+  readonly into?: Required<Pick<StandingOutput, 'bytes' | 'sha256' | 'joined'>>;
+}
 
 interface Remade {
   /** Number of the swap. */
@@ -22,11 +36,9 @@ interface Remade {
 export class StandingObjects {
   readonly #remade = new Map<number, Remade>();
   readonly #takenBack = new Set<number>();
-  /** By the key that an object had before: where it was carried from there, and by whom. */
-  readonly #carried = new Map<
-    string,
-    Pick<StandingOutput, 'stagedKey' | 'finalKey' | 'placedBy' | 'placedAt'>
-  >();
+  /** By the key that an object had before. */
+  readonly #moved = new Map<string, Moved>();
+  hasJoined = false;
   /** Window of each object that a swap made, by the key that it gave. */
   readonly #windows = new Map<string, number>();
 
@@ -41,7 +53,7 @@ export class StandingObjects {
     if (entry.kind !== 'swap') return;
     const made = new Map<number, StandingOutput[]>();
     const by = { placedBy: entry.sequence, placedAt: entry.writtenAt };
-    for (const { output, partition, to, made: objects, carried } of entry.moves) {
+    for (const { output, partition, to, made: objects, carried, joined = [] } of entry.moves) {
       for (const { entry: window, name, bytes, sha256, rows } of objects) {
         const key = `${to}${name}`;
         const of = { output, stagedKey: key, finalKey: key, bytes, sha256, rows, partition };
@@ -51,10 +63,21 @@ export class StandingObjects {
         this.#windows.set(key, window);
       }
       for (const { from } of carried)
-        this.#carried.set(from, { stagedKey: from, finalKey: `${to}${fileName(from)}`, ...by });
+        this.#moved.set(from, { stagedKey: from, finalKey: `${to}${fileName(from)}`, ...by });
+      for (const object of joined) this.#join(object, `${to}${object.name}`, by);
     }
     this.#remake(entry, made);
     for (const replay of entry.replays) this.#takenBack.add(replay);
+  }
+
+  #join({ bytes, sha256, rows, parts }: JoinedObject, key: string, by: Pick<Moved, 'placedBy' | 'placedAt'>) {
+    this.hasJoined = true;
+    let first = 0;
+    for (const part of parts) {
+      const into = { bytes, sha256, joined: { first, rows } };
+      this.#moved.set(part.from, { stagedKey: key, finalKey: key, ...by, into });
+      first += part.rows;
+    }
   }
 
   #remake(swap: SwapEntry, made: Map<number, StandingOutput[]>): void {
@@ -73,7 +96,7 @@ export class StandingObjects {
   /** As it stood last, taken back or not. */
   last(entry: ObjectsEntry): StandingEntry {
     const remade = this.#remade.get(entry.sequence)?.now;
-    const outputs = this.made(entry).map((output) => ({ ...output, ...this.#carriedLast(output.finalKey) }));
+    const outputs = this.made(entry).map((output) => this.#last(output));
     return { ...entry, ...remade, outputs };
   }
 
@@ -84,11 +107,14 @@ export class StandingObjects {
     return remade?.outputs ?? entry.outputs.map((output) => ({ ...output, ...by }));
   }
 
-  /** Undefined where it is as it was made. */
-  #carriedLast(key: string) {
-    let last = this.#carried.get(key);
-    for (let next = last; next !== undefined; next = this.#carried.get(next.finalKey)) last = next;
-    return last;
+  #last<O extends Pick<StandingOutput, 'finalKey' | 'joined'>>(output: O): O {
+    let last = output;
+    for (;;) {
+      const next = this.#moved.get(last.finalKey);
+      if (next === undefined) return last;
+      const { into, ...place } = next;
+      last = { ...last, ...place, ...(into === undefined ? {} : within(into, last)) };
+    }
   }
 
   /** Number of the swap that made a window last, or its own. */
@@ -98,11 +124,19 @@ export class StandingObjects {
 
   /** Where the object is now that was made under this key. */
   keyNow(key: string): string {
-    return this.#carriedLast(key)?.finalKey ?? key;
+    return this.#last({ finalKey: key }).finalKey;
   }
 
   /** Number of the window that an object is of, by the entry that named it first. */
   windowOf(entry: number, key: string): number {
     return this.#windows.get(key) ?? entry;
   }
+}
+
+/** Rows that were rows of a part are rows of what that became. */
+function within(
+  { joined, ...object }: Required<Moved>['into'],
+  { joined: before }: Pick<StandingOutput, 'joined'>,
+) {
+  return { ...object, joined: { ...joined, first: joined.first + (before?.first ?? 0) } };
 }

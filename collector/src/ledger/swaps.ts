@@ -4,6 +4,7 @@
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type {
   Classes,
+  JoinedObject,
   LedgerOutput,
   LedgerSwap,
   MovedPartition,
@@ -15,8 +16,9 @@ import type {
 import { catalogValue, fileName, type PartitionValues } from '../lake/object-keys.ts';
 
 /** Keys of all that a partition has at its new place. */
-export function keysAt({ to, made, carried }: MovedPartition): string[] {
-  return [...made.map(({ name }) => `${to}${name}`), ...carried.map(({ from }) => `${to}${fileName(from)}`)];
+export function keysAt({ to, made, carried, joined = [] }: MovedPartition): string[] {
+  const names = [...made, ...joined].map(({ name }) => name);
+  return [...names, ...carried.map(({ from }) => fileName(from))].map((name) => `${to}${name}`);
 }
 
 interface FoldedSwaps {
@@ -70,14 +72,14 @@ export function wrongSwap(fold: FoldedSwaps, swap: SwapEntry): string | undefine
   if (swap.after !== fold.lastRerun)
     return `it follows replay or swap ${swap.after}, and ${fold.lastRerun} is the last one`;
   if (swap.asOf >= swap.sequence) return 'it has copied what is not written yet';
-  return wrongMoves(fold, swap) ?? wrongWindows(fold, swap);
+  return wrongMoves(fold, swap) ?? wrongJoins(swap) ?? wrongWindows(fold, swap);
 }
 
 function wrongMoves({ places }: FoldedSwaps, { moves }: LedgerSwap): string | undefined {
   const taken = new Set(places.values());
   const seen = new Set<string>();
   for (const move of moves) {
-    const { output, partition, to, made } = move;
+    const { output, partition, to, made, joined = [] } = move;
     const key = placeKey(output, partition);
     if (seen.has(key)) return `it moves ${key.replaceAll('\u0000', '/')} twice`;
     seen.add(key);
@@ -85,10 +87,29 @@ function wrongMoves({ places }: FoldedSwaps, { moves }: LedgerSwap): string | un
     taken.add(to);
     const keys = keysAt(move);
     if (new Set(keys).size < keys.length) return `it names an object of ${to} twice`;
-    if (made.some(({ name }) => fileName(name) !== name)) return `an object of ${to} lies below it`;
+    if ([...made, ...joined].some(({ name }) => fileName(name) !== name))
+      return `an object of ${to} lies below it`;
   }
   return undefined;
 }
+
+/** Each object that was there is there once: as part of one object, or carried. */
+function wrongJoins({ sequence, windows, replays, moves }: SwapEntry): string | undefined {
+  const joins = moves.some(({ joined }) => joined !== undefined);
+  if (joins && (windows.length > 0 || replays.length > 0 || moves.some(({ made }) => made.length > 0)))
+    return 'it joins objects, and makes windows again as well';
+  for (const { to, carried, joined = [] } of moves) {
+    const parts = joined.flatMap((object) => object.parts);
+    const before = [...parts, ...carried].map(({ from }) => from);
+    if (joins && new Set(before).size < before.length) return `${to} has an object of before twice`;
+    if (parts.some(({ entry }) => entry >= sequence)) return `${to} has parts of what is not written yet`;
+    const odd = joined.find(({ rows, parts: own }) => rows !== rowsOf(own));
+    if (odd !== undefined) return `${to}${odd.name} has other rows than its parts`;
+  }
+  return undefined;
+}
+
+const rowsOf = (parts: JoinedObject['parts']) => parts.reduce((sum, { rows }) => sum + rows, 0);
 
 function wrongWindows({ nextSequence, totals }: FoldedSwaps, swap: LedgerSwap): string | undefined {
   const held = rowsMade(swap);

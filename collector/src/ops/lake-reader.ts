@@ -18,6 +18,7 @@ import { catalogValue, folderOf, ledgerKey, outputTable, type PartitionValues } 
 import { decodeEntry } from '../ledger/entry.ts';
 import { hasObjects } from '../ledger/fold.ts';
 import { type Ledger, openLedger } from '../ledger/ledger.ts';
+import type { StandingOutput } from '../ledger/standing-objects.ts';
 import { keysAt, placeOf } from '../ledger/swaps.ts';
 import { identifier, literal, parseType } from '../transform/sql/types.ts';
 import { entriesOnce, tablesOnce } from './read-once.ts';
@@ -193,6 +194,23 @@ export function readerOf(definition: TableDefinition, paths: readonly string[]):
     return `read_csv(${files}, ${form}, hive_partitioning = false, columns = {${types(true)}})`;
   }
   return `read_json(${files}, format = 'newline_delimited', hive_partitioning = false, columns = {${types(false)}})`;
+}
+
+/** The same of one output of an entry, which may be some rows of a joined object. */
+export function readerOfRows(
+  definition: TableDefinition,
+  path: string,
+  output: Pick<StandingOutput, 'rows' | 'joined'>,
+): string {
+  return output.joined === undefined ? readerOf(definition, [path]) : joinedRows(path, output);
+}
+
+/** DuckDB reads no row groups but those of the rows. */
+export function joinedRows(path: string, { rows, joined }: Pick<StandingOutput, 'rows' | 'joined'>): string {
+  const first = joined?.first ?? 0;
+  const file = `read_parquet([${literal(path)}], hive_partitioning = false, file_row_number = true)`;
+  const within = `file_row_number >= ${first} AND file_row_number < ${first + rows}`;
+  return `(SELECT * EXCLUDE (file_row_number) FROM ${file} WHERE ${within})`;
 }
 
 const withSlash = (location: string) => (location.endsWith('/') ? location : `${location}/`);

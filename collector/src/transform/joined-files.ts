@@ -108,13 +108,17 @@ async function append(file: OpenFile, pieces: Iterable<Buffer> | AsyncIterable<B
 }
 
 async function readPart(path: string, rows: number): Promise<ParquetFile & WrittenPart> {
+  return { path, rows, ...(await readParquetFile(path)) };
+}
+
+export async function readParquetFile(path: string): Promise<ParquetFile> {
   const file = await open(path);
   try {
     const { size } = await file.stat();
     const tail = await readAt(file, size - PARQUET_TAIL_BYTES, PARQUET_TAIL_BYTES);
     const start = footerStart(size, tail);
     const footer = await readAt(file, start, size - PARQUET_TAIL_BYTES - start);
-    return { path, rows, footer, bodyBytes: start - PARQUET_MAGIC.length };
+    return { footer, bodyBytes: start - PARQUET_MAGIC.length };
   } finally {
     await file.close();
   }

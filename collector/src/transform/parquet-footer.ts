@@ -29,6 +29,11 @@ export function joinedTail(files: readonly ParquetFile[]): Buffer {
   return Buffer.concat([footer, length, PARQUET_MAGIC]);
 }
 
+/** The columns of a file as its footer spells them: of equal ones the files can be read as one. */
+export function columnsOfFooter(footer: Buffer): Buffer {
+  return bytesOf(footer, topLevel(footer), SCHEMA);
+}
+
 /** Of FileMetaData (parquet.thrift). */
 const SCHEMA = 2;
 const NUM_ROWS = 3;

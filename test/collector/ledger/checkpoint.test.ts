@@ -147,7 +147,7 @@ test('a checkpoint that was altered, or written by a newer collector, stops the 
   const key = [...whole.objects.keys()].filter((k) => k.startsWith(checkpointPrefix('claims'))).at(-1) ?? '';
   const value = JSON.parse(String(whole.objects.get(key))) as object;
   for (const change of [
-    { format: 2 },
+    { format: 3 },
     { table: 'orders' },
     { through: 1 },
     { surprise: 1 },
@@ -221,6 +221,18 @@ test('a golden checkpoint says where a swap has moved partitions, and encodes to
   });
   assert.deepEqual(foldAt(decoded).places, fold.places);
   assert.equal(fold.places.size, 3);
+});
+
+test('a golden checkpoint behind joined objects is of their format, and encodes to the same bytes', () => {
+  const fold = emptyFold('claims');
+  const at = (sequence: number) => ({ key: `golden ${sequence}`, table: 'claims', sequence });
+  const entries = [...goldenFiles('ledger').slice(0, 9), ...goldenFiles('ledger-joined')];
+  for (const [sequence, { bytes }] of entries.entries()) foldEntry(fold, decodeEntry(bytes, at(sequence)));
+  const [file] = goldenFiles('checkpoint-joined');
+  assert.deepEqual(encodeCheckpoint(fold), file?.bytes);
+  const read = { key: 'golden', table: 'claims', through: 9 };
+  const decoded = foldAt(decodeCheckpoint(file?.bytes ?? assert.fail(), read));
+  assert.deepEqual([decoded.format, decoded.places], [2, fold.places]);
 });
 
 test('a checkpoint that was written before there were replays is read, and says that there was none', () => {

@@ -50,6 +50,32 @@ test('a golden entry that says how it is partitioned decodes, and encodes to the
   ]);
 });
 
+test('a golden entry that joins objects decodes, encodes to the same bytes, and moves their partitions', () => {
+  const [file] = goldenFiles('ledger-joined');
+  const codec = { decode: (bytes: Buffer) => decodeEntry(bytes, at(9)), encode: encodeEntry };
+  const entry = decodeGolden(file ?? assert.fail(), codec);
+  const fold = emptyFold('claims');
+  for (const before of entries()) foldEntry(fold, before);
+  assert.equal(fold.format, 1);
+  foldEntry(fold, entry);
+  assert.deepEqual([fold.format, fold.lastRerun, fold.totals.in], [2, 9, 19]);
+  const day = { output: 'rows', partition: [{ column: 'day', value: '2026-01-01' }] };
+  assert.equal(placeOf(fold, day), 'claims.rebuilt/c1c2c3c4/day=2026-01-01/');
+});
+
+test('an entry that joins objects is of format 2, and one that does not is of format 1', () => {
+  const [file] = goldenFiles('ledger-joined');
+  const joins = JSON.parse(String(file?.bytes)) as Record<string, unknown>;
+  const plain = JSON.parse(String(files[8]?.bytes)) as Record<string, unknown>;
+  for (const [sequence, entry] of [
+    [9, { ...joins, format: 1 }],
+    [8, { ...plain, format: 2 }],
+  ] as const)
+    assert.throws(() => decodeEntry(Buffer.from(JSON.stringify(entry)), at(sequence)), {
+      code: 'LEDGER_ENTRY_INVALID',
+    });
+});
+
 test('a kind that this version does not know is refused, and stops the fold', () => {
   const entry = { ...JSON.parse(String(files[8]?.bytes)), kind: 'merge' };
   assert.throws(() => decodeEntry(Buffer.from(JSON.stringify(entry)), at(8)), {
@@ -59,10 +85,10 @@ test('a kind that this version does not know is refused, and stops the fold', ()
 
 test('an entry of a newer format is told from one that is wrong: the collector must be upgraded again', () => {
   const entry = JSON.parse(String(files[0]?.bytes)) as Record<string, unknown>;
-  const newer = Buffer.from(JSON.stringify({ ...entry, format: 2, surprise: 1 }));
+  const newer = Buffer.from(JSON.stringify({ ...entry, format: 3, surprise: 1 }));
   assert.throws(() => decodeEntry(newer, at(0)), {
     code: 'LEDGER_FORMAT_NEWER',
-    message: 'it has format 2, this collector knows 1',
+    message: 'it has format 3, this collector knows 2',
     remedy: /^Upgrade this collector again/,
   });
 });

@@ -115,7 +115,7 @@ test('a table that is halted moves nothing: it does not know what a newer collec
   const { clock, writer } = await rebuiltTwice(lake);
   const { lastSequence } = writer.status();
   const last = String(lake.store.objects.get(ledgerKey('claims', lastSequence)));
-  const newer = Buffer.from(last.replace('"format":1', '"format":2'));
+  const newer = Buffer.from(last.replace('"format":1', '"format":3'));
   lake.store.objects.set(ledgerKey('claims', lastSequence + 1), newer);
   await assert.rejects(writer.refresh(), { code: 'LEDGER_FORMAT_NEWER' });
   lake.glue.arrive();

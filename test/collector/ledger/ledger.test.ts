@@ -68,7 +68,7 @@ test('a ledger that a newer collector has written to is left as it is, by its na
   await grow(store, 2);
   const key = ledgerKey('claims', 1);
   const text = store.objects.get(key)?.toString() ?? '';
-  store.objects.set(key, Buffer.from(text.replace('"format":1', '"format":2')));
+  store.objects.set(key, Buffer.from(text.replace('"format":1', '"format":3')));
   const changes: string[] = [];
   store.faults = (operation, at) => {
     if (!['read', 'head', 'list'].includes(operation)) changes.push(`${operation} ${at}`);

@@ -1,6 +1,7 @@
 // What a rebuild takes: whole windows, chosen by when they were opened, so that each record keeps one fate
 // wherever its rows were and wherever they go. Where a replay took records of such a window, all the windows
-// that it took from are made again with it, and its rows are taken back into them. Of the ledger alone.
+// that it took from are made again with it, and its rows are taken back into them; so is whatever has rows in
+// one joined object with it. Of the ledger alone.
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { partitionKey, partitionName } from '@sluice/shared/position.ts';
 import type {
@@ -12,7 +13,7 @@ import type {
   WindowEntry,
 } from '../../contracts.ts';
 import { type Fold, hasObjects, isWindow } from '../../ledger/fold.ts';
-import { type StandingEntry, StandingObjects } from '../../ledger/standing-objects.ts';
+import { type StandingEntry, StandingObjects, type StandingOutput } from '../../ledger/standing-objects.ts';
 import { placeKey, sumOf } from '../../ledger/swaps.ts';
 
 /** What one entry may name, some 250 bytes each: windows, and objects that are made or carried. */
@@ -36,7 +37,7 @@ export interface PlannedWindow {
 
 export interface RebuildPlan {
   readonly windows: readonly PlannedWindow[];
-  /** Of these, windows that only replays brought in. */
+  /** Of these, windows that only replays or joined objects brought in. */
   readonly widenedBy: number;
   /** Windows of the time whose records the source does not have yet: they stay as they are. */
   readonly notYet: number;
@@ -73,7 +74,8 @@ export async function planOf(fold: Fold, entries: Entries, choice: Choice): Prom
     }
     if (entry.kind === 'replay') replays.push(entry);
   }
-  const { windows: chosen, replays: back } = widened(inTime, replays, standing);
+  const joined = await joinedBy(entries, standing);
+  const { windows: chosen, replays: back } = widened(inTime, { replays, joined, standing });
   if (chosen.size > WINDOWS_MAX) throw tooLarge(fold, `${chosen.size} windows`, { most: WINDOWS_MAX });
   const windows: PlannedWindow[] = [];
   const taken: StandingEntry[] = [];
@@ -114,8 +116,34 @@ const isIn = (
   ms: number,
 ) => fromMs <= ms && ms < toMs;
 
-/** With every replay that took records of these windows, and with all windows that it took from. */
-function widened(inTime: ReadonlySet<number>, replays: readonly ReplayEntry[], standing: StandingObjects) {
+/** Numbers of the entries that have rows in one object. */
+type Sharing = ReadonlySet<number>;
+
+async function joinedBy(entries: Entries, standing: StandingObjects): Promise<readonly Sharing[]> {
+  if (!standing.hasJoined) return [];
+  const sharing = new Map<string, Set<number>>();
+  for await (const entry of entries()) {
+    if (!hasObjects(entry)) continue;
+    for (const { finalKey, joined } of standing.now(entry)?.outputs ?? []) {
+      if (joined === undefined) continue;
+      const of = sharing.get(finalKey) ?? new Set<number>();
+      sharing.set(finalKey, of.add(entry.sequence));
+    }
+  }
+  return [...sharing.values()];
+}
+
+interface Bound {
+  readonly replays: readonly ReplayEntry[];
+  readonly joined: readonly Sharing[];
+  readonly standing: StandingObjects;
+}
+
+/**
+ * With every replay that took records of these windows, and with all windows that it took from; and with all
+ * that has rows in one joined object with any of these.
+ */
+function widened(inTime: ReadonlySet<number>, { replays, joined, standing }: Bound) {
   const windows = new Set(inTime);
   const back = new Set<number>();
   const open = replays
@@ -123,10 +151,17 @@ function widened(inTime: ReadonlySet<number>, replays: readonly ReplayEntry[], s
     .map(({ sequence, replayed }) => {
       return { sequence, from: replayed.map((object) => standing.windowOf(object.entry, object.finalKey)) };
     });
-  for (let size = -1; size !== windows.size; ) {
-    size = windows.size;
+  const isReplay = new Set(open.map(({ sequence }) => sequence));
+  const left = new Set(joined);
+  for (let size = -1; size !== windows.size + back.size; ) {
+    size = windows.size + back.size;
+    for (const sharing of left) {
+      if (![...sharing].some((entry) => windows.has(entry) || back.has(entry))) continue;
+      left.delete(sharing);
+      for (const entry of sharing) (isReplay.has(entry) ? back : windows).add(entry);
+    }
     for (const { sequence, from } of open) {
-      if (back.has(sequence) || !from.some((window) => windows.has(window))) continue;
+      if (!back.has(sequence) && !from.some((window) => windows.has(window))) continue;
       back.add(sequence);
       for (const window of from) windows.add(window);
     }
@@ -155,33 +190,47 @@ export function tooLarge(
   return new SluiceError('REBUILD_TOO_LARGE', message, { place: fold.table });
 }
 
-/** Objects in these partitions of entries that are not made again, by placeKey. */
+/** Whether an object of an entry is not there any more behind a swap. */
+export type IsReplaced = (entry: number, object: Pick<StandingOutput, 'finalKey'>) => boolean;
+
+/** Whatever the windows had that are made again, and the replays that are taken back. */
+export function isReplacedBy({ windows, replays }: Pick<RebuildPlan, 'windows' | 'replays'>): IsReplaced {
+  const left = new Set([...windows.map(({ entry }) => entry.sequence), ...replays]);
+  return (entry) => left.has(entry);
+}
+
+/** Objects in partitions that are not replaced, by placeKey, each once. */
 export class CarriedObjects {
-  readonly #places = new Map<string, CarriedObject[]>();
-  readonly #left: ReadonlySet<number>;
+  readonly #places = new Map<string, Map<string, CarriedObject>>();
+  readonly #isReplaced: IsReplaced;
   readonly #standing: StandingObjects;
 
-  constructor(plan: Pick<RebuildPlan, 'windows' | 'replays'>, standing: StandingObjects) {
-    this.#left = new Set([...plan.windows.map(({ entry }) => entry.sequence), ...plan.replays]);
+  constructor(isReplaced: IsReplaced, standing: StandingObjects) {
+    this.#isReplaced = isReplaced;
     this.#standing = standing;
   }
 
   add(entry: LedgerEntry, places: ReadonlyMap<string, Place>): void {
-    if (!hasObjects(entry) || this.#left.has(entry.sequence)) return;
-    for (const { output, partition, finalKey, bytes, sha256 } of this.#standing.now(entry)?.outputs ?? []) {
-      const key = placeKey(output, partition);
-      if (!places.has(key)) continue;
-      const objects = this.#places.get(key) ?? [];
+    if (!hasObjects(entry)) return;
+    for (const output of this.#standing.now(entry)?.outputs ?? []) {
+      const key = placeKey(output.output, output.partition);
+      if (!places.has(key) || this.#isReplaced(entry.sequence, output)) continue;
+      const objects = this.#places.get(key) ?? new Map<string, CarriedObject>();
       this.#places.set(key, objects);
-      objects.push({ entry: entry.sequence, from: finalKey, bytes, sha256 });
+      objects.set(output.finalKey, carriedFrom(entry.sequence, output));
     }
   }
 
   of(place: string): readonly CarriedObject[] {
-    return this.#places.get(place) ?? [];
+    return [...(this.#places.get(place)?.values() ?? [])];
   }
 
   get size(): number {
-    return [...this.#places.values()].reduce((sum, objects) => sum + objects.length, 0);
+    return [...this.#places.values()].reduce((sum, objects) => sum + objects.size, 0);
   }
+}
+
+/** Many entries answer for a joined object, and one has put it there. */
+function carriedFrom(sequence: number, { finalKey: from, bytes, sha256, joined, placedBy }: StandingOutput) {
+  return { entry: joined === undefined ? sequence : placedBy, from, bytes, sha256 };
 }

@@ -10,7 +10,7 @@ import type { StandingOutput } from '../../ledger/standing-objects.ts';
 import { blobBytes, type Database } from '../../transform/duckdb.ts';
 import { bytesOfText, headersOfText } from '../../transform/record-texts.ts';
 import { literal } from '../../transform/sql/types.ts';
-import type { LakeReader } from '../lake-reader.ts';
+import { joinedRows, type LakeReader } from '../lake-reader.ts';
 import { WHOLE_BATCHES } from '../replay/quarantined-rows.ts';
 import type { RawSources } from './raw-table.ts';
 
@@ -27,6 +27,9 @@ interface Wanted {
   readonly raw: TableConfig;
   readonly kind: keyof typeof NEEDED;
 }
+
+/** What of a local file is meant. */
+type HeldRows = Pick<StandingOutput, 'rows' | 'joined'> & { readonly path: string };
 
 export class RawRecords {
   readonly #sources: RawSources;
@@ -69,8 +72,8 @@ export class RawRecords {
   async #gather(range: LedgerRange): Promise<number> {
     const { raw } = this.#sources.of(range);
     const outputs = this.#sources.holding(range);
-    const rows = await this.#paths(outputs, { raw, kind: 'rows' });
-    const quarantine = await this.#paths(outputs, { raw, kind: 'quarantine' });
+    const rows = await this.#files(outputs, { raw, kind: 'rows' });
+    const quarantine = await this.#files(outputs, { raw, kind: 'quarantine' });
     const keys = raw.record.key === 'bytes' ? 'NULL::VARCHAR AS k, _key AS b' : '_key AS k, NULL::BLOB AS b';
     const headers = raw.record.headers === 'map' ? 'to_json(_headers)' : '_headers';
     const place = '_partition::BIGINT AS p, _offset::BIGINT AS o, epoch_ms(_timestamp) AS t';
@@ -132,16 +135,20 @@ export class RawRecords {
     }));
   }
 
-  async #paths(outputs: readonly StandingOutput[], of: Wanted): Promise<string[]> {
-    const paths: string[] = [];
-    for (const output of outputs) {
+  async #files(outputs: readonly StandingOutput[], of: Wanted): Promise<readonly HeldRows[]> {
+    const files: HeldRows[] = [];
+    for (const { rows, joined, ...output } of outputs) {
       if (output.output !== of.kind) continue;
-      paths.push(this.#held.get(output.finalKey) ?? (await this.#fetch(output, of)));
+      const path = this.#held.get(output.finalKey) ?? (await this.#fetch(output, of));
+      files.push({ path, rows, ...(joined === undefined ? {} : { joined }) });
     }
-    return paths;
+    return files;
   }
 
-  async #fetch({ finalKey, sha256 }: StandingOutput, of: Wanted): Promise<string> {
+  async #fetch(
+    { finalKey, sha256 }: Pick<StandingOutput, 'finalKey' | 'sha256'>,
+    of: Wanted,
+  ): Promise<string> {
     const path = await this.#reader.local(finalKey);
     const place = { place: of.raw.name };
     if (path === undefined)
@@ -155,7 +162,7 @@ export class RawRecords {
 
   /** A column that is not there would be read as NULL beside files that have it. */
   async #assertKept(path: string, key: string, { raw, kind }: Wanted): Promise<void> {
-    const described = await this.#database.rows(`DESCRIBE SELECT * FROM ${filesOf([path])}`);
+    const described = await this.#database.rows(`DESCRIBE SELECT * FROM ${filesOf([{ path, rows: 0 }])}`);
     const there = new Set(described.map((row) => row['column_name']));
     const lacking = NEEDED[kind].filter((name) => !there.has(name));
     if (lacking.length === 0) return;
@@ -164,5 +171,15 @@ export class RawRecords {
   }
 }
 
-const filesOf = (paths: readonly string[]) =>
-  `read_parquet([${paths.map(literal).join(', ')}], union_by_name = true, hive_partitioning = false)`;
+/** Whole files are read at once; of joined ones no row beside those that are meant is there twice. */
+function filesOf(files: readonly HeldRows[]): string {
+  const whole = files.filter(({ joined }) => joined === undefined).map(({ path }) => literal(path));
+  const parts = files.filter(({ joined }) => joined !== undefined);
+  if (parts.length === 0) return wholeFiles(whole);
+  const some = parts.map((part) => joinedRows(part.path, part));
+  const all = [...(whole.length === 0 ? [] : [wholeFiles(whole)]), ...some];
+  return `(${all.map((file) => `SELECT * FROM ${file}`).join(' UNION ALL BY NAME ')})`;
+}
+
+const wholeFiles = (paths: readonly string[]) =>
+  `read_parquet([${paths.join(', ')}], union_by_name = true, hive_partitioning = false)`;

@@ -148,7 +148,10 @@ export class RawObjects {
     });
   }
 
-  /** Every object that may hold records of the range. REBUILD_SOURCE_INCOMPLETE, REBUILD_REFUSED. */
+  /**
+   * Every object that may hold records of the range, of joined ones the rows that may.
+   * REBUILD_SOURCE_INCOMPLETE, REBUILD_REFUSED.
+   */
   holding(range: PartitionId & Span): readonly StandingOutput[] {
     const windows = overlapping(this.#windows.get(partitionKey(range)) ?? [], range);
     this.#assertWhole(range, windows);
@@ -158,7 +161,8 @@ export class RawObjects {
       const message = `${nameOf(range)} lies in one object of ${this.raw.name} with the same offsets of the topic before it was created again`;
       throw new SluiceError('REBUILD_REFUSED', message, { place: this.raw.name });
     }
-    return [...new Map(all.flatMap(({ outputs }) => outputs.map((o) => [o.finalKey, o]))).values()];
+    const outputs = all.flatMap((held) => held.outputs);
+    return [...new Map(outputs.map((o) => [`${o.finalKey}\u0000${o.joined?.first}`, o])).values()];
   }
 
   #assertWhole(range: PartitionId & Span, held: readonly HeldRange[]): void {

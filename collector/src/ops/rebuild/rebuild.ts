@@ -8,14 +8,12 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '@sluice/shared/clock.ts';
-import { assert, isKind, SluiceError } from '@sluice/shared/errors.ts';
+import { assert, SluiceError } from '@sluice/shared/errors.ts';
 import type { Random } from '@sluice/shared/random.ts';
 import type {
   ChangingSchemas,
   Classes,
   LedgerEntry,
-  LedgerSwap,
-  MovedPartition,
   ObjectStore,
   OutputFile,
   RemadeObject,
@@ -25,18 +23,16 @@ import type {
   TableSchemas,
   Transformer,
 } from '../../contracts.ts';
-import { outputLocation, outputTable, partitionPrefix, rebuiltLocation } from '../../lake/object-keys.ts';
-import { copyCarried, DefinitionsByVersion } from '../../ledger/publish.ts';
-import { StandingObjects } from '../../ledger/standing-objects.ts';
-import { overtaken, placeKey, sumOf } from '../../ledger/swaps.ts';
-import { partitionScheme } from '../../partition-scheme.ts';
+import { outputTable } from '../../lake/object-keys.ts';
+import { DefinitionsByVersion } from '../../ledger/publish.ts';
+import { placeKey, sumOf } from '../../ledger/swaps.ts';
 import { namesTopic, readsTopic, topicsText } from '../../table-topics.ts';
 import { type Database, openDatabase } from '../../transform/duckdb.ts';
 import { overBudget } from '../../transform/quarantine-budget.ts';
 import type { LakeReader } from '../lake-reader.ts';
 import {
-  CarriedObjects,
   type ChosenTime,
+  isReplacedBy,
   OBJECTS_MAX,
   type Place,
   type PlannedWindow,
@@ -48,12 +44,10 @@ import {
 import { RawRecords } from './raw-records.ts';
 import { RawSources, rawTablesOf } from './raw-table.ts';
 import { type Rebuilt, rebuiltOf } from './report.ts';
+import { assertRoom, carriedOf, patiently, placeIn, swapPartitions } from './swapping.ts';
 
 /** Where records are read. */
 const MEMORY_BYTES_MAX = 512_000_000;
-/** Tries of one upload or copy while the store is out of reach, and what is waited between them. */
-const TRIES_MAX = 8;
-const TRY_MS = 2_000;
 
 export interface RebuildOptions {
   readonly table: TableConfig;
@@ -113,8 +107,10 @@ async function rebuildWindows(options: Options): Promise<Rebuilt> {
   assertOfTopic(table, plan);
   for (const { entry } of plan.windows)
     for (const range of entry.ranges) if (range.counts.records > 0) sources.holding(range);
-  const carried = await carriedOf(options, plan, { places: plan.places, next: fold.nextSequence });
-  assertRoom(options, plan.windows.length, carried.size);
+  const carried = await carriedOf(options, {
+    ...{ isReplaced: isReplacedBy(plan), places: plan.places, next: fold.nextSequence },
+  });
+  assertRoom(options, plan.windows.length + carried.size);
   const planned = rebuiltOf({ table, plan, source: sources.text, carried: carried.size });
   onPlanned(planned);
   if (writer === undefined || plan.windows.length === 0) return planned;
@@ -161,14 +157,7 @@ function assertOfTopic(table: TableConfig, { windows }: RebuildPlan): void {
 const columnsOf = (partition: readonly { readonly column: string }[]) =>
   partition.map(({ column }) => column).join(', ');
 
-function assertRoom({ table, objectsMax = OBJECTS_MAX }: Options, made: number, carried: number): void {
-  if (made + carried > objectsMax)
-    throw tooLarge({ table: table.name }, `${made + carried} objects`, { most: objectsMax });
-}
-
-interface MadeObject extends RemadeObject, Place {
-  readonly to: string;
-}
+type MadeObject = RemadeObject & Place;
 
 interface Made {
   readonly rebuildId: string;
@@ -192,7 +181,7 @@ async function makeWindows(options: Options, plan: RebuildPlan, records: RawReco
     for (const { output, rows: n } of made.objects) rows[output] = (rows[output] ?? 0) + n;
     windows.push({ entry: entry.sequence, classes: made.classes, rows });
     configVersion = made.configVersion ?? configVersion;
-    assertRoom(options, objects.length, 0);
+    assertRoom(options, objects.length);
     assertBudget(table, { in: plan.before.in, quarantined: sumOf(windows).quarantined });
     await records.keepFor(plan.windows[index + 1]?.entry.ranges.filter((r) => r.counts.records > 0) ?? []);
     onProgress(index + 1, plan.windows.length);
@@ -250,26 +239,10 @@ interface Upload {
 
 async function upload(options: Options, { file, rebuildId, window }: Upload): Promise<MadeObject> {
   const { output, partition, path, index, extension, bytes, sha256, rows } = file;
-  const to = toOf(options.table, rebuildId, { output, partition });
+  const to = placeIn(options.table, rebuildId, { output, partition });
   const name = `${rebuildId}-${window}-${index}.${extension}`;
-  await patiently(options, () => options.store.stage(path, `${to}${name}`, sha256));
-  return { output, partition, to, entry: window, name, bytes, sha256, rows };
-}
-
-function toOf(table: TableConfig, rebuildId: string, { output, partition }: Place): string {
-  return partitionPrefix(`${rebuiltLocation(outputLocation(table, output))}/${rebuildId}`, partition);
-}
-
-/** Of entries before number `next`: whoever adds later ones must know where these end. */
-async function carriedOf(
-  { reader, table }: Options,
-  plan: RebuildPlan,
-  { places, next }: { readonly places: ReadonlyMap<string, Place>; readonly next: number },
-): Promise<CarriedObjects> {
-  const entries = () => reader.entries(table.name, next);
-  const carried = new CarriedObjects(plan, await StandingObjects.of(entries()));
-  for await (const entry of entries()) carried.add(entry, places);
-  return carried;
+  await patiently(options.clock, () => options.store.stage(path, `${to}${name}`, sha256));
+  return { output, partition, entry: window, name, bytes, sha256, rows };
 }
 
 interface Swapping {
@@ -280,70 +253,19 @@ interface Swapping {
 }
 
 async function swapIn(options: Options, { plan, made, source, writer }: Swapping): Promise<Partial<Rebuilt>> {
-  const { reader, table, folded } = options;
-  const places = new Map([...plan.places, ...placesOf(made.objects)]);
-  // What is published now is copied before the entry; what comes until then, when the entry is published.
-  await writer.refresh();
-  await writer.flushPublished();
-  const { publishedThrough: asOf } = writer.status();
-  const { fold } = await reader.ledger(table.name);
-  if (fold.lastRerun !== plan.after) throw overtaken(fold, plan.after);
-  const carried = await carriedOf(options, plan, { places, next: fold.nextSequence });
-  const movesNow = () => movesOf({ table, made, carried }, places);
-  await copyCarried(movesNow(), {
-    isMeant: (object) => object.entry <= asOf,
-    copy: (...asked) => patiently(options, () => options.store.publish(...asked)),
-  });
-  let seen = fold.nextSequence - 1;
-  const propose = (): LedgerSwap => {
-    for (const entry of folded) {
-      if (entry.sequence <= seen) continue;
-      carried.add(entry, places);
-      seen = entry.sequence;
-    }
-    const { rebuildId, windows, configVersion } = made;
-    const identity = { rebuildId, configVersion, partitionedBy: partitionScheme(table.partitionBy), source };
-    const { after, before, replays } = plan;
-    return { ...identity, after, asOf, before, windows, replays, moves: movesNow() };
-  };
-  assertRoom(options, made.objects.length, carried.size);
-  const entry = await writer.swap({ after: plan.after, propose });
-  return {
-    entry,
-    after: sumOf(made.windows),
-    made: made.objects.length,
-    carried: carried.size,
-    partitions: places.size,
-  };
-}
-
-function movesOf(
-  {
-    table,
-    made,
-    carried,
-  }: { readonly table: TableConfig; readonly made: Made; readonly carried: CarriedObjects },
-  places: ReadonlyMap<string, Place>,
-): MovedPartition[] {
-  const objects = Map.groupBy(made.objects, ({ output, partition }) => placeKey(output, partition));
-  return [...places].map(([key, place]) => ({
-    ...place,
-    to: toOf(table, made.rebuildId, place),
-    made: (objects.get(key) ?? []).map(({ entry, name, bytes, sha256, rows }) => {
-      return { entry, name, bytes, sha256, rows };
+  const { rebuildId, windows, configVersion, objects } = made;
+  const { after, before, replays } = plan;
+  const byPlace = Map.groupBy(objects, ({ output, partition }) => placeKey(output, partition));
+  const { entry, carried, partitions } = await swapPartitions(options, writer, {
+    ...{ rebuildId, configVersion, source, after, before, windows, replays },
+    places: new Map([...plan.places, ...placesOf(objects)]),
+    objects: objects.length,
+    isReplaced: isReplacedBy(plan),
+    put: (key) => ({
+      made: (byPlace.get(key) ?? []).map(({ entry: window, name, bytes, sha256, rows }) => {
+        return { entry: window, name, bytes, sha256, rows };
+      }),
     }),
-    carried: carried.of(key),
-  }));
-}
-
-/** Waits through what may pass, and not for ever: a rebuild is a command. */
-async function patiently<T>({ clock }: Options, task: () => Promise<T>): Promise<T> {
-  for (let tries = 1; ; tries++) {
-    try {
-      return await task();
-    } catch (error) {
-      if (tries === TRIES_MAX || !isKind(error, 'retry')) throw error;
-      await clock.sleep(TRY_MS * tries);
-    }
-  }
+  });
+  return { entry, after: sumOf(windows), made: objects.length, carried, partitions };
 }

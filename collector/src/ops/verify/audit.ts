@@ -12,6 +12,7 @@ import type { LakeReader } from '../lake-reader.ts';
 import type { QueryOptions } from '../query.ts';
 import { type FindingList, finding } from './findings.ts';
 import { SeenHistory } from './history.ts';
+import { ObjectCopies } from './object-copies.ts';
 import {
   type Audited,
   fetched,
@@ -59,6 +60,8 @@ export interface TableVerdict {
   readonly replayed: ReplaySummary;
   /** Windows that were made again, and partitions that moved: by which entry. */
   readonly swaps: readonly string[];
+  /** Objects that were joined, and partitions that moved: by which entry. */
+  readonly joins: readonly string[];
   /** Objects that a rebuild has left where they were, or never finished: readers of the catalog see none. */
   readonly leftBehind: number;
   /** Where Kafka truncated a log: the offsets that came twice, each time under another epoch. */
@@ -90,7 +93,9 @@ export async function auditTable(table: TableConfig, options: AuditOptions): Pro
   const { fold } = await reader.ledger(table.name);
   const outputs = await outputsOf(table, options);
   const pending: string[] = [];
-  const audit: Audit = { table, reader, fold, outputs, nowMs, options, strays: [], pending, offsetsRead: 0 };
+  const copies = new ObjectCopies(reader);
+  const seenSoFar = { strays: [], pending, offsetsRead: 0 };
+  const audit: Audit = { table, reader, fold, outputs, copies, nowMs, options, ...seenSoFar };
   const fills: string[] = [];
   const quarantine = seenOutput(audit, 'quarantine').definition;
   // Where nothing was ever run again, every entry stands as it is.
@@ -99,6 +104,7 @@ export async function auditTable(table: TableConfig, options: AuditOptions): Pro
   const swaps = new SwapAudit(audit, { stored, standing });
   const replays = new ReplayAudit();
   let objects = 0;
+  const joined = new Set<string>();
   const seen = new SeenHistory();
   for await (const entry of reader.entries(table.name, fold.nextSequence)) {
     const history = seen.rangesOf(entry);
@@ -113,12 +119,14 @@ export async function auditTable(table: TableConfig, options: AuditOptions): Pro
         );
     const now = standing.now(entry);
     if (now === undefined) continue;
-    objects += now.outputs.length;
+    for (const output of now.outputs)
+      if (output.joined === undefined) objects++;
+      else joined.add(output.finalKey);
     await auditEntry(audit, windowOfEntry(now));
     if (entry.kind === 'replay' && options.deep)
       findings.add(...(await sourceFindings({ ...options, standing, quarantine }, entry)));
   }
-  findings.add(...swaps.unknown());
+  findings.add(...swaps.unjoined(), ...swaps.unknown());
   findings.add(...(await strayFindings(audit, audit.strays)));
   const unseen = table.provenance === 'none' ? [WITHOUT_PROVENANCE] : [];
   const { offsetsRead } = audit;
@@ -128,8 +136,9 @@ export async function auditTable(table: TableConfig, options: AuditOptions): Pro
     fills,
     replayed: replays.summary,
     swaps: swaps.lines,
+    joins: swaps.joins,
     leftBehind: swaps.leftBehind,
-    objects,
+    objects: objects + joined.size,
     offsetsRead,
     weaker: [...unseen, ...pending],
   };
@@ -177,7 +186,7 @@ async function auditEntry(audit: Audit, entry: WindowEntry & Pick<StandingEntry,
   try {
     await readEntry(audit, entry, there);
   } finally {
-    for (const { output } of there) await audit.reader.release(output.finalKey);
+    for (const { output } of there) await audit.copies.release(output);
   }
 }
 

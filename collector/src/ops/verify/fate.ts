@@ -2,11 +2,11 @@
 // that hold it. The ledger is walked once; only the objects of the entry that answers are read.
 import { partitionKey, partitionName, slotKey } from '@sluice/shared/position.ts';
 import type { LedgerOutput, LedgerRange, WindowEntry } from '../../contracts.ts';
-import { type StandingEntry, StandingObjects } from '../../ledger/standing-objects.ts';
+import { type StandingEntry, StandingObjects, type StandingOutput } from '../../ledger/standing-objects.ts';
 import { isPlural } from '../../step-config.ts';
 import type { Database } from '../../transform/duckdb.ts';
 import { literal } from '../../transform/sql/types.ts';
-import { readerOf } from '../lake-reader.ts';
+import { readerOfRows } from '../lake-reader.ts';
 import { type Finding, finding } from './findings.ts';
 import { type AskedOffset, wordsOn } from './ledger-word.ts';
 import { type Audited, fetched, type Standing, seenOutput, standingOf, unreadable } from './objects.ts';
@@ -243,7 +243,7 @@ interface RowsRead {
 
 async function rowsIn(
   task: FateTask,
-  held: { readonly entry: WindowEntry; readonly output: LedgerOutput; readonly standing: Standing },
+  held: { readonly entry: WindowEntry; readonly output: StandingOutput; readonly standing: Standing },
   { topic, partition, offset }: AskedOffset,
 ): Promise<RowsRead> {
   const { entry, output, standing } = held;
@@ -255,7 +255,7 @@ async function rowsIn(
     const numbered = output.output !== 'quarantine' && isPlural(task.table);
     const { rows } = await task.database.select(
       `SELECT coalesce(max(n), 0), min(c) FROM (SELECT count(*) AS n, ${code} AS c ` +
-        `FROM ${readerOf(definition, [file.path])} ` +
+        `FROM ${readerOfRows(definition, file.path, output)} ` +
         `WHERE ${ofTopic(entry, topic)}_partition::BIGINT = ${partition} AND _offset::BIGINT = ${offset} ${numbered ? ' GROUP BY _row' : ''})`,
     );
     const times = Number(rows[0]?.[0] ?? 0);
@@ -265,7 +265,7 @@ async function rowsIn(
     const findings = [...file.findings, unreadable(task.table.name, output, error)];
     return { rows: [], findings, unread: true };
   } finally {
-    await task.reader.release(output.finalKey);
+    await task.copies.release(output);
   }
 }
 

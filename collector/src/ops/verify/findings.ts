@@ -15,7 +15,7 @@ export const FINDINGS = {
   },
   PARTITION_MISPLACED: {
     means:
-      'A rebuild has moved a partition, and the catalog has it at another place: readers see what was there before.',
+      'A rebuild or a compaction has moved a partition, and the catalog has it at another place: readers see what was there before.',
     remedy:
       'A request that was very late, or a hand, has moved it. In Glue a collector that writes the table puts it back within 45 minutes, and at once on SIGHUP; without one set its location in the catalog to the place named.',
   },
@@ -76,7 +76,8 @@ export const FINDINGS = {
       'If the object was replaced, too, put the right one back. Else this is a defect in Sluice: keep ledger and objects and report it.',
   },
   SWAP_UNFOUNDED: {
-    means: 'A rebuild says other numbers of the windows that it replaced than the ledger has.',
+    means:
+      'A rebuild says other numbers of the windows that it replaced than the ledger has, or a compaction of the objects that it joined, or either has left an object where its partition was.',
     remedy: 'This is a defect in Sluice: keep ledger and objects and report it.',
   },
   KAFKA_LOG_BEHIND: {

@@ -1,7 +1,6 @@
 // Where the objects of an entry are: at their final place for readers to see, on their way there, or gone.
 // Told from the ledger, the store and the catalog; what is in them is the business of offsets.ts.
 import { assert, messageOf, SluiceError } from '@sluice/shared/errors.ts';
-import { sha256OfFile } from '@sluice/shared/file-hash.ts';
 import type {
   LedgerOutput,
   ObjectsEntry,
@@ -17,6 +16,7 @@ import { placeOf } from '../../ledger/swaps.ts';
 import type { LakeReader } from '../lake-reader.ts';
 import { definitionsOf, type QueryOptions } from '../query.ts';
 import { type Finding, finding } from './findings.ts';
+import type { ObjectCopies } from './object-copies.ts';
 
 /**
  * What is staged for longer is not on its way any more: far above what a collector needs from commit to
@@ -40,6 +40,7 @@ export interface Audited {
   readonly reader: LakeReader;
   readonly fold: Fold;
   readonly outputs: Outputs;
+  readonly copies: ObjectCopies;
   readonly nowMs: number;
 }
 
@@ -91,8 +92,8 @@ export async function standingOf(
   entry: ObjectsEntry,
   output: StandingOutput,
 ): Promise<Standing> {
-  const { reader, fold } = audited;
-  const found = await reader.head(output.finalKey);
+  const { reader, copies, fold } = audited;
+  const found = await copies.head(output);
   const unseen = unseenBy(audited, output);
   if (found !== undefined && unseen === undefined) return standing(entry, output, found);
   const staged = (await reader.head(output.stagedKey)) !== undefined;
@@ -141,9 +142,9 @@ function missing(
   }
   const why = told
     ? `the ledger says that entry ${output.placedBy} is published, and the object is gone: it was deleted afterwards`
-    : `it is gone, and so is its staged copy, which is removed only after publishing: it was published by entry ${entry.sequence} and deleted afterwards`;
+    : `it is gone, and so is its staged copy, which is removed only after publishing: it was published by entry ${output.placedBy} and deleted afterwards`;
   const copy = staged ? `; a staged copy still lies at ${output.stagedKey}` : '';
-  const message = `${why} (${output.rows} rows, SHA-256 ${output.sha256})${copy}`;
+  const message = `${why} (${output.joined?.rows ?? output.rows} rows, SHA-256 ${output.sha256})${copy}`;
   const deleted = finding('OBJECT_DELETED', { table: entry.table, place: output.finalKey }, message);
   return { stands: false, pending: false, findings: [...seen, deleted] };
 }
@@ -184,22 +185,25 @@ export function misplacedBy(audited: Audited, { moves, sequence }: SwapEntry): F
 
 /** A local file with the bytes of an object that stands, and whether they are those that were committed. */
 export async function fetched(
-  { reader, table }: Pick<Audited, 'reader' | 'table'>,
-  output: LedgerOutput,
+  { copies, table }: Pick<Audited, 'copies' | 'table'>,
+  output: StandingOutput,
   { findings }: Standing,
 ): Promise<{ readonly path: string; readonly findings: readonly Finding[] } | undefined> {
-  const path = await reader.local(output.finalKey);
-  if (path === undefined) return undefined;
-  if (reader.isLocal || findings.some(({ code }) => code === 'OBJECT_REPLACED'))
-    return { path, findings: [] };
-  const sha256 = await sha256OfFile(path);
-  if (sha256 === output.sha256) return { path, findings: [] };
+  const copy = await copies.local(output);
+  if (copy === undefined) return undefined;
+  const { path, sha256 } = copy;
+  if (sha256 === undefined || sha256 === output.sha256) return { path, findings: [] };
+  if (findings.some(({ code }) => code === 'OBJECT_REPLACED')) return { path, findings: [] };
   const message = `its bytes have SHA-256 ${sha256}, and ${output.sha256} were committed`;
   const place = { table: table.name, place: output.finalKey };
   return { path, findings: [finding('OBJECT_REPLACED', place, message)] };
 }
 
-export function unreadable(table: string, { finalKey }: LedgerOutput, error: unknown): Finding {
+export function unreadable(
+  table: string,
+  { finalKey }: Pick<LedgerOutput, 'finalKey'>,
+  error: unknown,
+): Finding {
   const message = messageOf(error);
   return finding('OBJECT_UNREADABLE', { table, place: finalKey }, message.split('\n')[0] ?? message);
 }

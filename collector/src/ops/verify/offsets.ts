@@ -4,9 +4,10 @@
 // ranges of different entries do not overlap (the fold asserts it), so what holds inside each holds across
 // all.
 import { partitionName } from '@sluice/shared/position.ts';
-import type { LedgerOutput, LedgerRange, TableDefinition, WindowEntry } from '../../contracts.ts';
+import type { LedgerRange, TableDefinition, WindowEntry } from '../../contracts.ts';
+import type { StandingOutput } from '../../ledger/standing-objects.ts';
 import type { Database } from '../../transform/duckdb.ts';
-import { readerOf } from '../lake-reader.ts';
+import { readerOfRows } from '../lake-reader.ts';
 import { type Finding, finding } from './findings.ts';
 import { type OffsetRange, packs } from './offset-packs.ts';
 import { type Slot, Slots } from './slots.ts';
@@ -20,7 +21,7 @@ const NAMED_MAX = 5;
 const STRAYS_MAX = 20;
 
 export interface ObjectFile {
-  readonly output: LedgerOutput;
+  readonly output: Pick<StandingOutput, 'output' | 'finalKey' | 'rows' | 'joined'>;
   readonly definition: TableDefinition;
   readonly path: string;
 }
@@ -58,11 +59,13 @@ export interface OffsetsRead {
 /** How many rows a file holds; throws where it cannot be read as its table. */
 export async function countRows(
   database: Database,
-  { definition, path }: Pick<ObjectFile, 'definition' | 'path'>,
+  { definition, path, output }: Pick<ObjectFile, 'definition' | 'path' | 'output'>,
   withOffsets: boolean,
 ): Promise<number> {
   const offsets = withOffsets ? ', count(_partition::BIGINT + _offset::BIGINT)' : '';
-  const { rows } = await database.select(`SELECT count(*)${offsets} FROM ${readerOf(definition, [path])}`);
+  const { rows } = await database.select(
+    `SELECT count(*)${offsets} FROM ${readerOfRows(definition, path, output)}`,
+  );
   return Number(rows[0]?.[0]);
 }
 
@@ -113,7 +116,7 @@ function seenSql({ files, rowsHaveOffsets, manyRows, slots }: Task): string {
     if (isRow && !rowsHaveOffsets) return [];
     const number = isRow && manyRows ? '_row::BIGINT' : '0';
     const columns = `${slots.sql} AS p, _offset::BIGINT AS o, ${i} AS f, ${isRow} AS r, ${number} AS w, '${output.output}' AS t`;
-    return [`SELECT ${columns} FROM ${readerOf(definition, [path])}`];
+    return [`SELECT ${columns} FROM ${readerOfRows(definition, path, output)}`];
   });
   return selects.length === 0 ? NO_ROWS : selects.join(' UNION ALL ');
 }

@@ -26,6 +26,7 @@ function tableLines(table: TableVerdict, { mode, findings, kafka }: Verification
     ...table.gaps.map((gap) => `  gap ${gap}`),
     ...replayedLine(table),
     ...table.swaps.map((swap) => `  rebuilt by ${swap}`),
+    ...table.joins.map((join) => `  joined by ${join}`),
     ...leftLine(table),
     ...table.fills.map((fill) => `  filled ${fill}`),
     ...table.forks.map((fork) => `  fork ${fork}`),

@@ -2,11 +2,11 @@
 // has them, and of all that lies below a table's locations each object is told apart: it stands, an entry
 // names it and it was left behind, or it is nobody's.
 import { formatCount } from '@sluice/shared/units.ts';
-import type { Classes, LedgerEntry, SwapEntry } from '../../contracts.ts';
+import type { Classes, LedgerEntry, ObjectsEntry, SwapEntry } from '../../contracts.ts';
 import { folderOf, outputLocation, rebuiltLocation } from '../../lake/object-keys.ts';
 import { hasObjects, isWindow } from '../../ledger/fold.ts';
-import type { StandingObjects } from '../../ledger/standing-objects.ts';
-import { keysAt, sumOf } from '../../ledger/swaps.ts';
+import type { StandingObjects, StandingOutput } from '../../ledger/standing-objects.ts';
+import { keysAt, placeOf, sumOf } from '../../ledger/swaps.ts';
 import { type Finding, finding } from './findings.ts';
 import { type Audited, misplacedBy } from './objects.ts';
 
@@ -16,12 +16,20 @@ export interface StoredKeys {
   readonly standing: StandingObjects;
 }
 
+interface Span {
+  readonly first: number;
+  readonly rows: number;
+}
+
 export class SwapAudit {
   readonly lines: string[] = [];
+  readonly joins: string[] = [];
   /** Stored, and readers of the catalog see none of them. */
   leftBehind = 0;
   readonly #audited: Audited;
   readonly #keys: StoredKeys;
+  /** By key: rows in all, and those of each entry. */
+  readonly #joined = new Map<string, { readonly rows: number; readonly spans: Span[] }>();
   /** Of windows that are made again, until the swap that comes. */
   readonly #classes = new Map<number, Classes>();
 
@@ -36,10 +44,40 @@ export class SwapAudit {
     if (isWindow(entry) && standing.madeBy(entry.sequence) !== entry.sequence)
       this.#classes.set(entry.sequence, entry.classes);
     if (hasObjects(entry)) {
-      for (const { finalKey } of standing.now(entry)?.outputs ?? []) stored.delete(finalKey);
+      const outputs: readonly StandingOutput[] = standing.now(entry)?.outputs ?? [];
+      for (const { finalKey } of outputs) stored.delete(finalKey);
       for (const { finalKey } of entry.outputs) this.#leave(finalKey);
+      return outputs.flatMap((output) => this.#stand(entry, output));
     }
     return entry.kind === 'swap' ? this.#swap(entry) : [];
+  }
+
+  /** What stands is where its partition is, and has rows of its own in a joined object. */
+  #stand({ table, sequence }: ObjectsEntry, output: StandingOutput): Finding[] {
+    const { finalKey, rows, joined } = output;
+    if (joined !== undefined) {
+      const of = this.#joined.get(finalKey) ?? { rows: joined.rows, spans: [] };
+      of.spans.push({ first: joined.first, rows });
+      this.#joined.set(finalKey, of);
+    }
+    const place = placeOf(this.#audited.fold, output);
+    if (place === undefined || folderOf(finalKey) === place) return [];
+    const message = `its partition moved to ${place}, and no swap has taken along ${finalKey}: readers do not see it`;
+    return [finding('SWAP_UNFOUNDED', { table, place: `entry ${sequence}` }, message)];
+  }
+
+  /** Each row of a joined object is one entry's. */
+  unjoined(): Finding[] {
+    const { table } = this.#audited;
+    return [...this.#joined].flatMap(([place, { rows, spans }]) => {
+      let next = 0;
+      for (const span of spans.toSorted((a, b) => a.first - b.first))
+        if (span.first === next) next += span.rows;
+      const sum = spans.reduce((total, span) => total + span.rows, 0);
+      if (next === rows && sum === rows) return [];
+      const message = `it holds ${rows} rows, and the entries that were joined in it have ${sum}, not one behind the other`;
+      return [finding('SWAP_UNFOUNDED', { table: table.name, place }, message)];
+    });
   }
 
   /** What stands was taken out before. */
@@ -55,8 +93,10 @@ export class SwapAudit {
       return classes === undefined ? [] : [{ window, classes }];
     });
     for (const { entry: window, classes } of windows) this.#classes.set(window, classes);
-    const what = `${formatCount(windows.length)} windows made again from the ${source}`;
-    this.lines.push(`entry ${sequence}: ${what}, ${formatCount(moves.length)} partitions moved`);
+    const moved = `${formatCount(moves.length)} partitions moved`;
+    const joined = joinedText(entry);
+    const made = `${formatCount(windows.length)} windows made again from the ${source}`;
+    (joined === undefined ? this.lines : this.joins).push(`entry ${sequence}: ${joined ?? made}, ${moved}`);
     const misplaced = misplacedBy(this.#audited, entry);
     const isFounded =
       had.length === windows.length &&
@@ -81,4 +121,11 @@ export class SwapAudit {
       return [finding('OBJECT_UNKNOWN', { table: table.name, place }, unknown)];
     });
   }
+}
+
+function joinedText({ moves }: SwapEntry): string | undefined {
+  const joined = moves.flatMap((move) => move.joined ?? []);
+  if (joined.length === 0) return undefined;
+  const parts = joined.reduce((sum, object) => sum + object.parts.length, 0);
+  return `${formatCount(parts)} objects became ${formatCount(joined.length)}`;
 }

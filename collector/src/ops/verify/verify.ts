@@ -12,6 +12,7 @@ import { type Fate, fatesOf } from './fate.ts';
 import { type Finding, FindingList, failure } from './findings.ts';
 import { compareWithKafka, type KafkaAnswers, type KafkaStanding } from './kafka.ts';
 import type { AskedOffset } from './ledger-word.ts';
+import { ObjectCopies } from './object-copies.ts';
 import { outputsOf } from './objects.ts';
 
 const MEMORY_BYTES_MAX = 512_000_000;
@@ -86,7 +87,8 @@ export async function verifyOffset(given: VerifyOptions, asked: AskedOffset): Pr
     async (table, { database, findings }) => {
       const { fold } = await reader.ledger(table.name);
       const outputs = await outputsOf(table, options);
-      const told = await fatesOf({ table, reader, fold, outputs, nowMs, database }, asked);
+      const copies = new ObjectCopies(reader);
+      const told = await fatesOf({ table, reader, fold, outputs, copies, nowMs, database }, asked);
       fates.push(...told.fates);
       findings.add(...told.findings);
     },

@@ -21,7 +21,8 @@ export function evenGroupOptions(output: ParquetOutput, rows: number): string {
   return rowGroupOptions({ ...output, rowGroupRows: Math.ceil(rows / groups) });
 }
 
-function rowGroupOptions({ compression, rowGroupRows }: ParquetOutput): string {
+/** Of one file, however large. */
+export function rowGroupOptions({ compression, rowGroupRows }: ParquetOutput): string {
   const groups = rowGroupRows === undefined ? '' : `, ROW_GROUP_SIZE ${rowGroupRows}`;
   return `FORMAT parquet, COMPRESSION ${compression}${groups}`;
 }

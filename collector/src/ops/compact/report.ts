@@ -1,0 +1,72 @@
+// What `compact` says to people: before it begins, what it will join and what it leaves as it is; in the end,
+// what became of it.
+import { formatBytes, formatCount } from '@sluice/shared/units.ts';
+import type { SkippedPlace } from './plan.ts';
+
+/** Objects, and their bytes. */
+export interface Amount {
+  readonly objects: number;
+  readonly bytes: number;
+}
+
+/** What `--json` prints: docs/verify.md. */
+export interface Compacted {
+  readonly table: string;
+  /** Partitions with small objects enough. */
+  readonly partitions: number;
+  /** In these. */
+  readonly small: Amount;
+  /** Objects beside them that go along. */
+  readonly carried: Amount;
+  /** Partitions that stay as they are although they have small objects enough. */
+  readonly skipped: readonly SkippedPlace[];
+  /** Numbers of the ledger entries; none where nothing was written. */
+  readonly entries: readonly number[];
+  /** Partitions that moved, what was joined in them, and to what. */
+  readonly moved: number;
+  readonly joined: Amount;
+  readonly made: Amount;
+}
+
+/** Partitions that are named; the others are counted. */
+const NAMED_MAX = 20;
+
+const counted = (n: number, what: string) => `${formatCount(n)} ${what}${n === 1 ? '' : 's'}`;
+const amount = ({ objects, bytes }: Amount, what = 'object') =>
+  `${counted(objects, what)} of ${formatBytes(bytes)}`;
+
+export function formatCompactPlan(so: Compacted): string {
+  const { table, partitions, small, carried } = so;
+  const first =
+    partitions === 0
+      ? `${table}: no partition has small objects enough: nothing to join`
+      : `${table}: ${counted(partitions, 'partition')} with ${amount(small, 'small object')}; ${amount(carried)} go along`;
+  return `${[first, ...skippedLines(so)].join('\n')}\n`;
+}
+
+function skippedLines({ skipped }: Compacted): string[] {
+  return [
+    ...skipped
+      .slice(0, NAMED_MAX)
+      .map(({ place, objects, why }) => `  leaves ${place}, ${counted(objects, 'small object')}: ${why}`),
+    ...(skipped.length > NAMED_MAX ? [`  and ${skipped.length - NAMED_MAX} more`] : []),
+  ];
+}
+
+/** Some twenty lines of a compaction, however long it is. */
+export function formatJoined(table: string, done: number, of: number): string {
+  const every = Math.ceil(of / 20);
+  return done % every === 0 || done === of
+    ? `${table}: ${formatCount(done)} of ${counted(of, 'partition')} done\n`
+    : '';
+}
+
+export function formatCompacted(so: Compacted): string {
+  const { table, entries, moved, joined, made } = so;
+  if (entries.length === 0) return `${table}: nothing was written\n`;
+  const by = `ledger ${entries.length === 1 ? 'entry' : 'entries'} ${entries.join(', ')}`;
+  return (
+    `${table}: ${counted(moved, 'partition')} moved by ${by}: ${amount(joined)} became ${amount(made)}; ` +
+    'what was there before stays: `verify` counts it\n'
+  );
+}

@@ -1,0 +1,72 @@
+// Many small objects of a table become few, with real programs over an emulated S3 and Glue, while records
+// flow: each is in the table once, as Glue's and S3's own answers say, and a second compaction goes on from
+// what the first one made.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { Compacted } from '@sluice/collector/ops/compact/report.ts';
+import type { Site } from '@sluice/deploy/local/site.ts';
+import { assertExactlyOnce } from '../support/oracles.ts';
+import { query, untilAcknowledged, verified } from './journey-fixture.ts';
+import { type MappedSite, startMappedSite, TOPIC } from './mapped-site.ts';
+
+const BURST = 40;
+const BURSTS = 6;
+let mapped: MappedSite;
+let site: Site;
+
+const table = {
+  name: 'claims',
+  topic: TOPIC,
+  format: 'json',
+  provenance: 'full',
+  window: { every: '1s' },
+  columns: { n: 'int', kind: 'string' },
+  partitionBy: [{ field: 'kind' }],
+};
+
+before(async () => {
+  mapped = await startMappedSite('compact', { tables: [table], fieldsOf: (n) => ({ kind: `k${n % 2}` }) });
+  ({ site } = mapped);
+});
+
+after(() => mapped?.stop());
+
+async function burst(from: number): Promise<number> {
+  await mapped.produce(from, from + BURST);
+  await untilAcknowledged(site, 'claims', from + BURST);
+  return from + BURST;
+}
+
+async function compact(): Promise<Compacted> {
+  const call = ['compact', 'claims', '--older-than', '0s', '--json'];
+  const { code, output } = await site.collector.command(call);
+  assert.equal(code, 0, output);
+  const [compacted] = JSON.parse(output.slice(output.indexOf('[\n'))) as [Compacted];
+  return compacted;
+}
+
+async function assertWhole(records: number): Promise<void> {
+  const rows = await query(site, 'select n, kind, _key from claims');
+  assertExactlyOnce(
+    Array.from({ length: records }, (_, n) => String(n)),
+    rows.map(({ n }) => String(n)),
+  );
+  for (const { n, kind, _key } of rows) assert.deepEqual([kind, _key], [`k${Number(n) % 2}`, `key-${n}`]);
+}
+
+test('objects of many windows are joined while records flow, and joined again with what came since', async () => {
+  let records = 0;
+  for (let n = 0; n < BURSTS; n++) records = await burst(records);
+  const [first] = await Promise.all([compact(), mapped.produce(records, records + BURST)]);
+  records += BURST;
+  assert.ok(first.joined.objects >= 2 * BURSTS && first.made.objects === 2, JSON.stringify(first));
+  await untilAcknowledged(site, 'claims', records);
+  await assertWhole(records);
+  assert.match(await verified(site), /joined by entry \d+: [\d,]+ objects became 2, 2 partitions moved/);
+
+  for (let n = 0; n < 3; n++) records = await burst(records);
+  const second = await compact();
+  assert.ok(second.joined.objects >= 8 && second.made.objects === 2, JSON.stringify(second));
+  await assertWhole(records);
+  await verified(site);
+});
