@@ -223,6 +223,8 @@ export interface TransformResult {
   /** Milliseconds spent decoding and in SQL, for metrics. */
   readonly decodeMs: number;
   readonly sqlMs: number;
+  /** For statements of other windows, and for its own before them. */
+  readonly waitMs: number;
 }
 
 /** Implemented by transform/transformer.ts: DuckDB in a worker thread. */

@@ -206,6 +206,8 @@ export interface TableMeaning {
   readonly windowBytesMax: number;
   /** Partition values of one ledger entry; a window with more is committed in parts. */
   readonly windowPartitionsMax?: number | undefined;
+  /** How long one statement of a window may run. */
+  readonly transformTimeoutMs?: number | undefined;
   /** Key prefix of the table's data under the lake root, without slashes at the ends. */
   readonly location: string;
   /** Hash of everything that decides what rows are: named in each ledger entry. */

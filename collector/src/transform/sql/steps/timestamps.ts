@@ -169,16 +169,37 @@ export function planTruncateTimestamp(step: StepOf<'truncate_timestamp'>, scope:
 }
 
 /**
- * An hour that comes twice is cut in each of the two; a day whose beginning comes twice begins with the
- * first.
+ * The first moment at which the clocks of a zone show what `time` is cut to, or are past it where they skip
+ * its beginning. An hour that comes twice is cut in each of the two; a day whose beginning comes twice begins
+ * with the first. The offset of a day before is the one that a beginning had if it came before a jump.
  */
-function cutIn(zone: string, to: string, time: string): string {
-  const local = localTime(time, zone);
-  const cut = `date_trunc('${to}', ${local})`;
-  if (['second', 'minute', 'hour'].includes(to)) return `${time} - (${local} - ${cut})`;
+export function cutIn(zone: string, to: string, time: string): string {
+  const shown = (at: string) => localTime(at, zone);
+  const cut = `date_trunc('${to}', ${shown(time)})`;
+  const inPass = `(${time} - (${shown(time)} - ${cut}))`;
   const later = fromLocal(cut, zone);
-  const before = `(${later} - INTERVAL 1 HOUR)`;
-  return `CASE WHEN ${localTime(before, zone)} = ${cut} THEN ${before} ELSE ${later} END`;
+  const dayBefore = `(${later} - INTERVAL 1 DAY)`;
+  const first = `(${dayBefore} + (${cut} - ${shown(dayBefore)}))`;
+  const hasPasses = ['second', 'minute', 'hour'].includes(to);
+  const cases = [...(hasPasses ? [inPass] : []), first, later].map(
+    (at) => `WHEN ${shown(at)} = ${cut} THEN ${at}`,
+  );
+  return `CASE ${cases.join(' ')} ELSE ${jumpBehind(dayBefore, shown)} END`;
+}
+
+/** More than a day in seconds, halved again and again. */
+const HALVES = Array.from({ length: 17 }, (_, i) => 2 ** (16 - i));
+
+/** The one moment, a whole second, at which clocks jump within a day and a half behind another. */
+function jumpBehind(from: string, shown: (at: string) => string): string {
+  const offset = (at: string) => `(${shown(at)} - ${at})`;
+  const next = '__from.moment + to_seconds(__to.s)';
+  const step =
+    `{moment: CASE WHEN ${offset(`(${next})`)} = __from.was THEN ${next} ELSE __from.moment END, ` +
+    'was: __from.was, s: __to.s}';
+  const begin = `lambda __s: {moment: ${from}, was: ${offset(from)}, s: __s}`;
+  const steps = `list_transform([0, ${HALVES.join(', ')}], ${begin})`;
+  return `(list_reduce(${steps}, lambda __from, __to: ${step}).moment + INTERVAL 1 SECOND)`;
 }
 
 function timeOf(field: Field, scope: Scope): string {
