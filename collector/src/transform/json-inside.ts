@@ -54,7 +54,11 @@ export function pathOf(source: string): string[] {
 export function valueAt(text: string, path: readonly string[]): string | undefined {
   if (!isJson(text)) return undefined;
   const token = text.trim();
-  if (token.startsWith('"')) return valueAt(JSON.parse(token) as string, path);
+  if (token.startsWith('"')) {
+    const held = JSON.parse(token) as string;
+    // UTF-8 has no half of a surrogate pair: another character would stand in its place.
+    return held.isWellFormed() ? valueAt(held, path) : undefined;
+  }
   const [name, ...rest] = path;
   if (name === undefined) return token;
   const inner = token.startsWith('{') ? memberOf(token, name) : undefined;

@@ -66,6 +66,8 @@ test('a text on the way is what it holds, and one that holds no JSON is told', (
   assert.equal(valueAt(JSON.stringify({ Message: inner }), ['Message']), inner);
   assert.equal(valueAt('{"Message":"{\\"a\\":1"}', ['Message']), undefined);
   assert.equal(valueAt('{"a":{}} x', ['a']), undefined);
+  const half = String.fromCharCode(0xd800);
+  assert.equal(valueAt(JSON.stringify({ Message: `{"n":"${half}"}` }), ['Message']), undefined, 'no UTF-8');
 });
 
 test('a record is told whole: its fate is one, its bytes in quarantine are those of the envelope', async () => {
