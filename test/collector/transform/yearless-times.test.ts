@@ -63,3 +63,11 @@ test('half a day is read where the pattern has it, and a year alone is its first
     ['2026-01-01T00:00:00Z', '2025', '2025-01-01 00:00:00'],
   ]);
 });
+
+test('the 366th day is one of a long year, or of none', async () => {
+  await reads(tableOf(['%j %H:%M']), [
+    ['2028-12-31T00:00:00Z', '366 12:01', '2028-12-31 12:01:00'],
+    ['2026-12-31T00:00:00Z', '366 12:01', undefined],
+    ['2026-12-31T00:00:00Z', '365 12:01', '2026-12-31 12:01:00'],
+  ]);
+});

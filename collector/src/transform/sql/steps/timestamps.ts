@@ -75,7 +75,9 @@ function readBy(text: string, { strftime, told, hasOffset }: Omit<TimePattern, '
 
 /** Of the year before the record's own, that one and the next, the one that brings both times nearest. */
 function nearestYear(text: string, pattern: TimePattern): string {
-  const withYear = { ...pattern, strftime: `%Y ${pattern.strftime}` };
+  // The 366th day of a short year is one of the next.
+  const told = pattern.told.flatMap((one) => [one, '%Y ']);
+  const withYear = { ...pattern, strftime: `%Y ${pattern.strftime}`, told };
   const times = [-1, 0, 1].map((years) => {
     const { parsed, shown } = readBy(`((year(_timestamp) + (${years})) || ' ' || ${text})`, withYear);
     const time = shown.length === 0 ? parsed : `CASE WHEN ${shown.join(' AND ')} THEN ${parsed} END`;
