@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { FIELD, INTO, name, onError, plainType } from './step-values.ts';
 
+const isPoint = /^[^\s\d+-]$/u;
 const isMark = /^[^\s\d+-]$|^ $/u;
 
 export const numbers = [
@@ -12,7 +13,7 @@ export const numbers = [
           field: name().describe(FIELD),
           column: name().optional().describe(INTO),
           type: name().describe('Type of the number; it must fit exactly'),
-          point: z.string().regex(isMark).default('.').describe('What stands in front of the fraction'),
+          point: z.string().regex(isPoint).default('.').describe('What stands in front of the fraction'),
           group: z
             .string()
             .regex(isMark, 'one character; a space stands for any space between digits')

@@ -137,5 +137,7 @@ test('types that are no numbers, and a point that is a group as well, are refuse
     };
     assert.match((await transformer.validate(table, directory)).join(), message);
   }
-  assert.throws(() => stepSchema.parse({ parse_number: { field: 's', type: 'int', point: '5' } }));
+  // A space may stand around a number, where it would be one's point: ' 5' is no 0.5.
+  for (const point of ['5', ' ', '-'])
+    assert.throws(() => stepSchema.parse({ parse_number: { field: 's', type: 'int', point } }));
 });
