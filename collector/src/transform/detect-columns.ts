@@ -116,6 +116,7 @@ function jsonColumns(
 ): readonly DetectedColumn[] {
   if (wrapping.at !== undefined) notes.push(`only what stands at ${wrapping.at} is read of each value`);
   if (
+    objects.length > 0 &&
     objects.every(
       (object) => 'op' in object && 'source' in object && ('before' in object || 'after' in object),
     )

@@ -49,9 +49,11 @@ function openedObjects(texts: readonly string[], frame: Wrapping): FoundObjects 
   }
   const name = arrayName(objects);
   if (name === undefined) return { wrapping: frame, objects, values: texts.length };
-  const elements = objects.flatMap((object) =>
-    Array.isArray(object[name]) ? (object[name] as unknown[]) : [object],
-  );
+  // What stands there in place of an array is what a table reads, and is no row where it is no object.
+  const elements = objects.flatMap((object) => {
+    const there = object[name];
+    return Array.isArray(there) ? (there as unknown[]) : [there];
+  });
   const inner = elements.filter(isObject);
   const at = name.includes('.') ? `\`${name}\`` : name;
   const others = texts.length - objects.length;

@@ -49,6 +49,18 @@ test('an array that is alone in its objects becomes rows, its numbers as they ar
     assert.deepEqual(detectColumns([Buffer.from(plain)]).wrapping ?? {}, {}, plain);
 });
 
+test('what stands in place of an array is no row: it has no columns, and is told', () => {
+  const records = Array.from({ length: 9 }, () => Buffer.from('{"Records":[{"n":1}]}'));
+  const { columns, notes } = detectColumns([...records, Buffer.from('{"Event":"s3:TestEvent"}')]);
+  assert.deepEqual(
+    columns.map(({ name }) => name),
+    ['n'],
+  );
+  assert.match(notes.join(), /1 of 10 values looked at are not JSON objects/);
+  const { notes: ofNone } = detectColumns([Buffer.from('x')], { format: 'json' });
+  assert.doesNotMatch(ofNone.join(), /Debezium/);
+});
+
 test('the frame of a JSON Schema serializer is taken away, and one of Avro is told with what reads it', async () => {
   const { format } = await proposes([framed('{"Records":[{"n":1}]}')], [{ n: 1 }]);
   assert.deepEqual(format, { json: { frame: 'confluent', at: 'Records', array: 'explode' } });
