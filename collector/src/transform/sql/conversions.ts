@@ -143,27 +143,46 @@ export function fromTyped(from: ScalarType, to: ScalarType): Conversion | undefi
     return strict(cast(to.duckdb), (x, y) => `NOT isfinite(${y}) OR (${y} = 0 AND ${x} <> 0)`);
   if (from.kind === 'integer' && to.kind === 'integer') return strict(cast(to.duckdb), () => 'false');
   // A number into an exact type: what comes back must be what went in.
+  const comesBack = (x: string, y: string) => `try_cast(${y} AS ${from.duckdb}) IS DISTINCT FROM ${x}`;
+  const { duckdb: held } = from;
+  if ((held !== 'DOUBLE' && held !== 'FLOAT') || to.scale === 0) return strict(cast(to.duckdb), comesBack);
+  const beyond = (x: string) => isBeyond(x, held, to.scale);
+  // A cast computes digits behind those that a double has; its text has no more.
   return strict(
-    cast(to.duckdb),
-    (x, y) =>
-      `try_cast(${y} AS ${from.duckdb}) IS DISTINCT FROM ${x}` +
-      (from.duckdb === 'DOUBLE' ? ` OR ${beyondDouble(x, to)}` : ''),
+    (x) =>
+      `CASE WHEN ${beyond(x)} THEN try_cast(${x}::VARCHAR AS ${to.duckdb}) ELSE ${cast(to.duckdb)(x)} END`,
+    (x, y) => `CASE WHEN ${beyond(x)} THEN ${isGuess(x, held, to)} ELSE ${comesBack(x, y)} END`,
   );
 }
 
+type Held = 'DOUBLE' | 'FLOAT';
+
 /** Digits of a decimal that every double tells apart from its neighbours. */
 const DOUBLE_DIGITS = 15;
+/** A type of more digits behind the point has them for any number: those of ordinary ones are zeros. */
+const SPARE_SCALE = 10;
+
+/** Doubles tell apart all numbers below that have `scale` digits behind the point, and floats. */
+const isBeyond = (number: string, held: Held, scale: number) =>
+  `abs(${number}) >= ${held === 'DOUBLE' ? `1e${DOUBLE_DIGITS - scale}` : `8e${6 - scale}`}`;
 
 /**
- * SQL that is true of a double with more digits than it has for certain, down to the last that the type has:
- * 9007199254740993.01 is the double 9007199254740994, and no cast knows. A whole type loses no fraction.
+ * SQL that is true of a double, or a float, with more digits than it has for certain, down to the last that
+ * the type has: 9007199254740993.01 is the double 9007199254740994, and no cast knows. A whole type loses no
+ * fraction. For a type with digits to spare, what a double below a billion prints in 15 digits is taken.
  */
-export const beyondDouble = (double: string, { scale }: ScalarType) =>
-  scale === 0 ? 'false' : `abs(${double}) >= 1e${DOUBLE_DIGITS - scale}`;
+export function isGuess(number: string, held: Held, { scale }: ScalarType): string {
+  if (scale === 0) return 'false';
+  const beyond = isBeyond(number, held, scale);
+  if (held === 'FLOAT' || scale < SPARE_SCALE) return beyond;
+  const digits = `strlen(replace(ltrim(${number}::VARCHAR, '-0.'), '.', ''))`;
+  const isShort = `${digits} <= ${DOUBLE_DIGITS} AND NOT contains(${number}::VARCHAR, 'e')`;
+  return `(${beyond} AND NOT (abs(${number}) < 1e9 AND ${isShort}))`;
+}
 
-/** The type that is wanted, as the reason of such a double names it. */
+/** The type that is wanted, as the reason of such a number names it. */
 export const forCertain = ({ glue }: ScalarType) =>
-  `${glue} for certain: a double has ${DOUBLE_DIGITS} digits`;
+  `${glue} for certain: a double has ${DOUBLE_DIGITS} digits, a float 6`;
 
 /** Milliseconds since the epoch, within what a timestamp of microseconds holds. */
 const fromEpoch = strict(

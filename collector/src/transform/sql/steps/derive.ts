@@ -1,7 +1,7 @@
 // derive and fill_missing: columns from SQL expressions of the config's author. What an expression gives must
 // fit the declared type exactly, whatever type DuckDB finds for it; one that throws is quarantined by name.
 import type { StepOf } from '../../../step-config.ts';
-import { beyondDouble, type Conversion, forCertain, fromText } from '../conversions.ts';
+import { type Conversion, forCertain, fromText, isGuess } from '../conversions.ts';
 import { problem } from '../problems.ts';
 import { type FieldType, isScalar, literal } from '../types.ts';
 import {
@@ -56,10 +56,13 @@ function fromExpression(type: FieldType): Conversion {
   };
 }
 
-/** SQL that is true where an expression gave a double, as each `/` does, and its fraction is a guess. */
+/** SQL that is true where an expression gave a double, as each `/` does, or a float, and its fraction is a guess. */
 function isUncertain(type: FieldType, from: string): string | undefined {
   if (!isScalar(type) || type.kind !== 'decimal' || type.scale === 0) return undefined;
-  return `(typeof(${from}) = 'DOUBLE' AND ${beyondDouble(`try_cast(${from} AS DOUBLE)`, type)})`;
+  const ofHeld = (['DOUBLE', 'FLOAT'] as const).map(
+    (held) => `typeof(${from}) = '${held}' AND ${isGuess(`try_cast(${from} AS DOUBLE)`, held, type)}`,
+  );
+  return `(${ofHeld.join(' OR ')})`;
 }
 
 function failedExpression(column: string, type: FieldType): Computed['told'] {
