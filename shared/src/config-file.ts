@@ -152,17 +152,20 @@ function flatten(
   });
 }
 
+/** Said by a form that has other keys, or is another kind of value or another word. */
+const isStrange = ({ path, code }: z.core.$ZodIssue) =>
+  path.length === 0 && ['unrecognized_keys', 'invalid_type', 'invalid_value'].includes(code);
+
 /** Of forms that differ in their keys, the only one that knows those that are there. */
 function meantBranch(issue: z.core.$ZodIssueInvalidUnion): readonly z.core.$ZodIssue[] | undefined {
-  const strange = (one: z.core.$ZodIssue) =>
-    one.path.length === 0 && (one.code === 'unrecognized_keys' || one.code === 'invalid_type');
-  const known = issue.errors.filter((branch) => !branch.some(strange));
+  const known = issue.errors.filter((branch) => !branch.some(isStrange));
   const differInKeys = issue.errors.some((branch) => branch.some((one) => one.code === 'unrecognized_keys'));
   return known.length === 1 && differInKeys ? known[0] : undefined;
 }
 
 /** Keys that no form knows, and those that the forms begin with. */
 function unknownToAll({ errors }: z.core.$ZodIssueInvalidUnion) {
+  if (!errors.every((branch) => branch.some(isStrange))) return { unknown: [], known: [] };
   const atTop = (branch: readonly z.core.$ZodIssue[]) =>
     branch.flatMap((one) => (one.code === 'unrecognized_keys' && one.path.length === 0 ? one.keys : []));
   const [first = [], ...others] = errors.map(atTop).filter((keys) => keys.length > 0);

@@ -92,6 +92,25 @@ test('a key that no form knows is named at its line, with those that there are',
   assert.throws(refuse('steps:\n  - { filter: a, rename: { a: b } }\n'), { message: /no known form fits/ });
 });
 
+test('a key that one form knows is not called unknown where its value is wrong, nor a word offered for a key', () => {
+  const inner = z.union([z.strictObject({ file: z.string() }), z.strictObject({ url: z.string() })]);
+  const format = z.union([
+    z.enum(['json', 'csv']),
+    z.strictObject({ json: z.strictObject({ frame: z.enum(['a', 'b']) }) }),
+    z.strictObject({ avro: inner }),
+  ]);
+  const refuse = (text: string) => () => parseConfig({ file: 'c.yaml', text }, z.strictObject({ format }));
+  assert.throws(refuse('format:\n  json: { frame: c }\n'), {
+    message: /c\.yaml:2 {2}format\.json\.frame: expected one of "a"/,
+  });
+  assert.throws(refuse('format:\n  avro: { fil: c }\n'), {
+    message: /c\.yaml:2 {2}format\.avro\.fil: unknown key\n.*one of file, url/,
+  });
+  assert.throws(refuse('format:\n  jsn: {}\n'), {
+    message: /c\.yaml:2 {2}format\.jsn: unknown key\n.*one of json, avro/,
+  });
+});
+
 test('what is missing is told at the place that lacks it', () => {
   assert.deepEqual(problemsOf('name: a\nwindow:\n  every: 1s\n'), [
     '1 format: no known form fits (expected one of "json"|"csv")',
