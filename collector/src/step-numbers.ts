@@ -13,7 +13,11 @@ export const numbers = [
           field: name().describe(FIELD),
           column: name().optional().describe(INTO),
           type: name().describe('Type of the number; it must fit exactly'),
-          point: z.string().regex(isPoint).default('.').describe('What stands in front of the fraction'),
+          point: z
+            .string()
+            .regex(isPoint, 'one character, and no space, digit or sign')
+            .default('.')
+            .describe('What stands in front of the fraction'),
           group: z
             .string()
             .regex(isMark, 'one character; a space stands for any space between digits')
