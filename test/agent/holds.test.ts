@@ -238,6 +238,26 @@ test('a topic beyond its share is read through the reserve while some of it wait
   assert.deepEqual(held(), ['claims'], 'what there is of claims can be sent');
 });
 
+test('while the link is down nothing is read beyond its share, or in a full spool, for what waits for another agent', async () => {
+  const { assign, held, handler, link, feed, disk, press } = await startAgent(FREE);
+  disk.append([rangeSegment(10, 20, { topic: 'orders', partition: 1 })]);
+  assign('claims', 'orders');
+  for (const topic of ['claims', 'orders']) handler.described([{ ...id, topic, ...log }]);
+  feed?.declared();
+  const heldTopics = new Map([['orders', 'its share is used']]);
+  const waiting = { ...nothingThere, topic: 'orders', partition: 1 };
+  link?.welcomed([waiting]);
+  press({ ...FREE, heldTopics });
+  assert.deepEqual(held(), []);
+  link?.disconnected('cut');
+  assert.deepEqual(held(), ['orders'], 'none of it could be sent, and it would take what is claims’ own');
+  press({ ...FULL, heldTopics });
+  assert.deepEqual(held(), ['claims', 'orders']);
+  feed?.declared();
+  link?.welcomed([waiting]);
+  assert.deepEqual(held(), [], 'now it can');
+});
+
 test('a topic created again while it is read through the reserve waits like any other', async () => {
   const { assign, held, handler, link, disk } = await startAgent(FULL);
   disk.append([rangeSegment(10, 20)]);

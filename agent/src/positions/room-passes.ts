@@ -1,6 +1,7 @@
 // Which partitions are read though the spool has no room, through its reserve: those without which none would
 // come. What is missing in front of spooled data is one: nothing of those can be sent before. And while
-// something here waits for what another agent reads, that one may wait, as full, for what is read here.
+// something here waits for what another agent reads, that one may wait, as full, for what is read here. While
+// the link is down none of that could be sent: each topic keeps to its share, and the reserve stays.
 import type { PartitionId } from '@sluice/shared/position.ts';
 import type { Source } from '../contracts.ts';
 import type { PartitionState } from './partition-state.ts';
@@ -19,6 +20,7 @@ export interface RoomPassesOptions {
 export class RoomPasses {
   readonly #options: RoomPassesOptions;
   #reserveUsed = false;
+  #isLinked = false;
 
   constructor(options: RoomPassesOptions) {
     this.#options = options;
@@ -26,6 +28,13 @@ export class RoomPasses {
 
   pressed(reserveUsed: boolean): void {
     this.#reserveUsed = reserveUsed;
+    this.look();
+  }
+
+  /** What is read can be sent now; or the stream is over. */
+  linked(isLinked: boolean): void {
+    if (this.#isLinked === isLinked) return;
+    this.#isLinked = isLinked;
     this.look();
   }
 
@@ -38,7 +47,7 @@ export class RoomPasses {
   /** `isMissing`: in front of what is spooled of it. */
   pass(id: PartitionId, isMissing: boolean): void {
     const { source, waiting } = this.#options;
-    const waits = waiting();
+    const waits = this.#isLinked ? waiting() : [];
     const mayPass = (isWaitedFor: boolean) => !this.#reserveUsed && (isMissing || isWaitedFor);
     source.pass(id, [
       ...(mayPass(waits.length > 0) ? [SPOOL_FULL] : []),
