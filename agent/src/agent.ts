@@ -242,9 +242,9 @@ class RunningAgent implements Agent {
   }
 
   /** A full spool holds every topic, whenever it is assigned; a topic beyond its share is held alone. */
-  #onPressure({ heldTopics, full, reserveUsed }: SpoolPressure): void {
+  #onPressure({ heldTopics, full, ...used }: SpoolPressure): void {
     const { source } = this.#parts;
-    this.#passes.pressed(reserveUsed);
+    this.#passes.pressed(used);
     if (full !== undefined) source.holdAll(SPOOL_FULL);
     else source.releaseAll(SPOOL_FULL);
     for (const [topic] of this.#topicsBeyondShare)

@@ -159,7 +159,9 @@ export interface SpoolPressure {
   readonly heldTopics: ReadonlyMap<string, string>;
   /** Why nothing more may be read; undefined while there is room. */
   readonly full: string | undefined;
-  /** Even what is read so that room comes must wait. */
+  /** What is read for others, so that room comes, must wait: the rest is for what is missing here. */
+  readonly sharedReserveUsed: boolean;
+  /** Even what is missing in front of spooled data, without which nothing of it can be sent, must wait. */
   readonly reserveUsed: boolean;
 }
 

@@ -55,7 +55,8 @@ test('what the collector asks for before the spool has made the cut is sent when
 
 test('a spool without room offers what others read now: they may wait for the same', async () => {
   const { kafka, disk, told, press } = await startedAgent();
-  const full = { heldTopics: new Map(), full: 'spool.bytesMax is reached', reserveUsed: false };
+  const reserve = { sharedReserveUsed: false, reserveUsed: false };
+  const full = { heldTopics: new Map(), full: 'spool.bytesMax is reached', ...reserve };
   disk.append([rangeSegment(0, 10), rangeSegment(0, 10, { partition: 1 })]);
   kafka.assigned([]);
   assert.deepEqual(told, [], 'while there is room nobody is asked');

@@ -37,7 +37,7 @@ test('to a new stream it is said where each begins, also of what the config take
 
 test('the same is said of it while the stream stands', async () => {
   const { disk, link, declared, press } = await holding('fresh');
-  press({ heldTopics: new Map(), full: 'no room', reserveUsed: false });
+  press({ heldTopics: new Map(), full: 'no room', sharedReserveUsed: false, reserveUsed: false });
   assert.deepEqual(declared.slice(-1).map(said), ['fresh: latest, log [0, 50), spooled'], 'it is offered');
   const segment = rangeSegment(60, 70, { topic: 'fresh' });
   const openGaps = [{ startOffset: 65, nextOffset: 70 }];

@@ -21,7 +21,8 @@ import { manualClock, settle } from '../support/manual-clock.ts';
 import { noHistory } from '../support/no-history.ts';
 import { recordingLogger } from '../support/recording-logger.ts';
 
-const FREE: SpoolPressure = { heldTopics: new Map(), full: undefined, reserveUsed: false };
+const RESERVE = { sharedReserveUsed: false, reserveUsed: false };
+const FREE: SpoolPressure = { heldTopics: new Map(), full: undefined, ...RESERVE };
 const FULL: SpoolPressure = { ...FREE, full: 'spool.bytesMax is reached' };
 
 const id = { topic: 'claims', topicId: NO_TOPIC_ID, partition: 0 };
@@ -139,6 +140,8 @@ test('what is missing in front of a full spool is read through the reserve, and 
   assert.deepEqual(held(), ['claims', 'orders']);
   link?.welcomed([nothingThere]);
   assert.deepEqual(held(), ['orders'], '[0, 10) is missing, and without it nothing can be sent');
+  press({ ...FULL, sharedReserveUsed: true });
+  assert.deepEqual(held(), ['orders'], 'that others have used theirs does not stop it');
   press({ ...FULL, reserveUsed: true });
   assert.deepEqual(held(), ['claims', 'orders']);
   press(FULL);
@@ -161,7 +164,7 @@ test('while what is spooled waits for another agent, that one’s may be read he
   assign('orders', 'payments');
   handler.described([{ ...id, topic: 'payments', ...log }]);
   assert.deepEqual(held(), [], 'also what is assigned since');
-  press({ ...FULL, reserveUsed: true });
+  press({ ...FULL, sharedReserveUsed: true });
   assert.deepEqual(held(), ['orders', 'payments']);
   press(FULL);
   assert.deepEqual(held(), []);

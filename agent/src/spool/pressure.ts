@@ -8,9 +8,12 @@ import type { SpoolState } from './worker-protocol.ts';
 const RESUME_SHARE = 0.9;
 
 /**
- * Beyond the cap, and below the free space that must stay: for that alone without which no room would come.
+ * Beyond the cap, and below the free space that must stay, of which half stays whatever comes: for that alone
+ * without which no room would come.
  */
 const RESERVE_BYTES = 64 * 2 ** 20;
+/** What is missing in front of spooled data has the rest for itself: others must not take its place. */
+const SHARED_RESERVE = 3 / 4;
 
 /** A new file of the spool takes three: itself, its log and the log's index. */
 export const INODES_MIN = 12;
@@ -29,6 +32,7 @@ export function judgePressure(
   for (const { topic, bytes } of state.partitions) byTopic.set(topic, (byTopic.get(topic) ?? 0) + bytes);
   return {
     full: judgeFull(state, limits, before.full !== undefined),
+    sharedReserveUsed: judgeReserve(state, limits, sharedPart(before)),
     reserveUsed: judgeReserve(state, limits),
     heldTopics: judgeTopics(byTopic, limits.bytesMax, before.heldTopics),
   };
@@ -46,13 +50,19 @@ function judgeFull(state: SpoolState, limits: PressureLimits, wasFull: boolean):
   return undefined;
 }
 
+const sharedPart = ({ sharedReserveUsed }: SpoolPressure) =>
+  SHARED_RESERVE * (sharedReserveUsed ? RESUME_SHARE : 1);
+
+/** Whether this part of the reserve is used. */
 function judgeReserve(
   { partitions, freeBytes, freeInodes }: SpoolState,
   { bytesMax, freeSpaceMin }: PressureLimits,
+  part = 1,
 ): boolean {
   const bytes = partitions.reduce((sum, p) => sum + p.bytes, 0);
   const none = freeInodes < INODES_MIN / 2;
-  return none || bytes >= bytesMax + RESERVE_BYTES || freeBytes < freeSpaceMin - RESERVE_BYTES;
+  const floor = freeSpaceMin - part * Math.min(RESERVE_BYTES, freeSpaceMin / 2);
+  return none || bytes >= bytesMax + part * RESERVE_BYTES || freeBytes < floor;
 }
 
 function judgeTopics(
@@ -73,6 +83,12 @@ function judgeTopics(
 }
 
 export function samePressure(a: SpoolPressure, b: SpoolPressure): boolean {
-  if (a.full !== b.full || a.reserveUsed !== b.reserveUsed) return false;
+  if (a.reserveUsed !== b.reserveUsed || a.sharedReserveUsed !== b.sharedReserveUsed) return false;
+  return sameHolds(a, b);
+}
+
+/** How much of the reserve is used is no news to whoever reads the log. */
+export function sameHolds(a: SpoolPressure, b: SpoolPressure): boolean {
+  if (a.full !== b.full) return false;
   return [...a.heldTopics.keys()].join('\n') === [...b.heldTopics.keys()].join('\n');
 }

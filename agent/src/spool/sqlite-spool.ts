@@ -9,7 +9,7 @@ import type { DiskState, Spool, SpoolCommit, SpoolPressure, SpoolStatus } from '
 import type { Events } from '../events.ts';
 import { stateOfFault } from './disk-fault.ts';
 import { HotSegments } from './hot-segments.ts';
-import { judgePressure, samePressure } from './pressure.ts';
+import { judgePressure, sameHolds, samePressure } from './pressure.ts';
 import { openSpoolThread, type SpoolThread } from './spool-thread.ts';
 import type { SpoolCall, SpoolReply, SpoolState } from './worker-protocol.ts';
 
@@ -80,7 +80,9 @@ class SqliteSpool implements Spool {
     dropped: [],
     cutOff: [],
   };
-  #pressure: SpoolPressure = { heldTopics: new Map(), full: undefined, reserveUsed: false };
+  #pressure: SpoolPressure = {
+    ...{ heldTopics: new Map(), full: undefined, sharedReserveUsed: false, reserveUsed: false },
+  };
   #cancelLook: Cancel = () => {};
 
   constructor(options: SqliteSpoolOptions) {
@@ -296,12 +298,14 @@ class SqliteSpool implements Spool {
     }
     if (state.setAside.length > 0) for (const listener of this.#lossListeners) listener();
     const pressure = judgePressure(state, this.#options, this.#pressure);
-    if (samePressure(pressure, this.#pressure)) return;
+    const before = this.#pressure;
+    if (samePressure(pressure, before)) return;
     this.#pressure = pressure;
-    this.#options.events.spoolPressure({
-      full: pressure.full,
-      heldTopics: [...pressure.heldTopics.keys()],
-    });
+    if (!sameHolds(pressure, before))
+      this.#options.events.spoolPressure({
+        full: pressure.full,
+        heldTopics: [...pressure.heldTopics.keys()],
+      });
     for (const listener of this.#listeners) listener(pressure);
   }
 }

@@ -3,11 +3,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { SpoolPartition, SpoolPressure } from '@sluice/agent/contracts.ts';
-import { INODES_MIN, judgePressure, samePressure } from '@sluice/agent/spool/pressure.ts';
+import { INODES_MIN, judgePressure, sameHolds, samePressure } from '@sluice/agent/spool/pressure.ts';
 import type { SpoolState } from '@sluice/agent/spool/worker-protocol.ts';
 import fc from 'fast-check';
 
-const none: SpoolPressure = { full: undefined, heldTopics: new Map(), reserveUsed: false };
+const reserve = { sharedReserveUsed: false, reserveUsed: false };
+const none: SpoolPressure = { full: undefined, heldTopics: new Map(), ...reserve };
 const limits = { bytesMax: 1_000, freeSpaceMin: 100 };
 
 function stateOf(bytes: Readonly<Record<string, number>>, freeBytes = 1e9, freeInodes = 1e6): SpoolState {
@@ -43,6 +44,22 @@ test('the reserve is 64 MiB beyond the cap, and 64 MiB of the free space that mu
   assert.equal(judgePressure(stateOf({}, 2 ** 30 - 2 ** 26), roomy, none).reserveUsed, false);
   assert.equal(judgePressure(stateOf({}, 2 ** 30 - 2 ** 26 - 1), roomy, none).reserveUsed, true);
   assert.equal(samePressure(none, { ...none, reserveUsed: true }), false);
+});
+
+test('half of the free space that must stay does stay, however little that is', () => {
+  assert.equal(judgePressure(stateOf({}, 50), limits, none).reserveUsed, false);
+  assert.equal(judgePressure(stateOf({}, 49), limits, none).reserveUsed, true);
+});
+
+test('what is read for others has three quarters of the reserve, and waits until a tenth of that is free', () => {
+  const shared = (bytes: number, before = none) => judge({ a: 1_000 + bytes }, before).sharedReserveUsed;
+  const part = 48 * 2 ** 20;
+  assert.deepEqual([shared(part - 1), shared(part)], [false, true]);
+  const used = { ...none, sharedReserveUsed: true };
+  assert.deepEqual([shared(part * 0.9 + 1, used), shared(part * 0.9 - 1, used)], [true, false]);
+  assert.equal(judge({ a: 1_000 + part }).reserveUsed, false, 'what is missing here has the rest');
+  assert.equal(samePressure(none, used), false);
+  assert.equal(sameHolds(none, { ...used, reserveUsed: true }), true, 'and is no line of the log');
 });
 
 test('a full spool takes again at nine tenths, so that it does not flutter', () => {
