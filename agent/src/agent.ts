@@ -25,9 +25,11 @@ import { CutsUnderWay } from './positions/cuts-under-way.ts';
 import { HistoryFeed } from './positions/history-feed.ts';
 import { PartitionBook } from './positions/partition-book.ts';
 import { ProvenSegments } from './positions/proven-segments.ts';
+import { BEYOND_SHARE, RoomPasses, SPOOL_FULL } from './positions/room-passes.ts';
 import { SendFeed } from './positions/send-feed.ts';
 import { WaitingSpools } from './positions/waiting-spools.ts';
 import { createSegmenter, historySegmenter, type Segmenter } from './spool/segmenter.ts';
+import { startsOf } from './topic-selections.ts';
 
 /** Read from Kafka but not on disk yet: beyond it no topic is read on, below half of it all are again. */
 const NOT_DURABLE_BYTES_MAX = 8 * 2 ** 20;
@@ -39,8 +41,6 @@ const LINK_SHARE = 0.9;
 
 /** Why a topic is held, in the words of `status`. */
 const DISK_SLOWER = 'the disk is slower than Kafka';
-const SPOOL_FULL = 'the spool is full';
-const BEYOND_SHARE = 'its share of the spool is used';
 /** How it is known that a log was cut, where Kafka did not say it. */
 const TABLE_KNOWS = 'a table stands there in a newer leader epoch';
 
@@ -79,13 +79,13 @@ class RunningAgent implements Agent {
   readonly #segmenter: Segmenter;
   readonly #proven: ProvenSegments;
   readonly #waiting: WaitingSpools;
+  readonly #passes: RoomPasses;
   readonly #cuts = new CutsUnderWay();
   readonly #refused = new Map<string, string>();
   readonly #heldByCollector = new Map<string, string>();
   #topicsBeyondShare: ReadonlyMap<string, string> = new Map();
   /** Why nothing is read on, while the spool is full. */
   #full: string | undefined;
-  #reserveUsed = false;
   #notDurableBytes = 0;
   #held = false;
   #stopping = false;
@@ -96,14 +96,13 @@ class RunningAgent implements Agent {
     const spoolOf = (id: PartitionId) =>
       spool.status().partitions.find((p) => partitionKey(p) === partitionKey(id));
     this.#book = new PartitionBook({
-      source,
-      spoolOf,
+      ...{ source, spoolOf, startAtOf: startsOf(config) },
       declare: (partitions) => uplink.assigned(partitions),
       revoke: (partitions) => {
         this.#history.drop(partitions);
         uplink.revoked(partitions);
       },
-      refills: (id, isMissing) => this.#passRoom(id, isMissing),
+      refills: (id, isMissing) => this.#passes.pass(id, isMissing),
       positionMoved: (id) => this.#segmenter.reset(id),
       askedAgain: (id, offset) => this.#askedAgain(id, offset),
       finish: (id) => this.#segmenter.flush(id),
@@ -122,7 +121,10 @@ class RunningAgent implements Agent {
     this.#waiting = new WaitingSpools({
       ...{ source, clock, events, spoolOf, states: () => this.#book.states() },
       found: () => this.#tellGaps(this.#book.gapsOfGone()),
+      moved: () => this.#passes.look(),
     });
+    const waiting = () => this.#waiting.all();
+    this.#passes = new RoomPasses({ source, states: () => this.#book.states(), waiting });
     this.#proven = new ProvenSegments({
       source,
       onOther: (segment) => this.#book.lost(segment, segment.startOffset),
@@ -242,9 +244,7 @@ class RunningAgent implements Agent {
   /** A full spool holds every topic, whenever it is assigned; a topic beyond its share is held alone. */
   #onPressure({ heldTopics, full, reserveUsed }: SpoolPressure): void {
     const { source } = this.#parts;
-    this.#reserveUsed = reserveUsed;
-    for (const { id, assigned, refillUntil } of this.#book.states())
-      if (assigned) this.#passRoom(id, refillUntil !== undefined);
+    this.#passes.pressed(reserveUsed);
     if (full !== undefined) source.holdAll(SPOOL_FULL);
     else source.releaseAll(SPOOL_FULL);
     for (const [topic] of this.#topicsBeyondShare)
@@ -259,13 +259,7 @@ class RunningAgent implements Agent {
   #makeRoom(): void {
     if (this.#full === undefined && this.#topicsBeyondShare.size === 0) return;
     this.#book.offer(this.#parts.spool.status().partitions);
-  }
-
-  /**
-   * What is missing in front of spooled data is read though there is no room: until it is there, none comes.
-   */
-  #passRoom(id: PartitionId, isMissing: boolean): void {
-    this.#parts.source.pass(id, isMissing && !this.#reserveUsed ? [SPOOL_FULL, BEYOND_SHARE] : []);
+    this.#passes.look();
   }
 
   #uplinkHandler(): UplinkHandler {

@@ -159,7 +159,7 @@ export interface SpoolPressure {
   readonly heldTopics: ReadonlyMap<string, string>;
   /** Why nothing more may be read; undefined while there is room. */
   readonly full: string | undefined;
-  /** Even what is missing in front of spooled data, without which nothing of it can be sent, must wait. */
+  /** Even what is read so that room comes must wait. */
   readonly reserveUsed: boolean;
 }
 

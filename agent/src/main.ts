@@ -10,7 +10,7 @@ import { EXIT, reloadOnHangup, runUntilSignal } from '@sluice/shared/process-lif
 import { systemRandom } from '@sluice/shared/random.ts';
 import { createAgent } from './agent.ts';
 import { type AgentConfig, configPath, linkFiles, loadAgentConfig, readSecretFile } from './config.ts';
-import type { KafkaSettings, SchemaRegistry, TopicSelection } from './contracts.ts';
+import type { KafkaSettings, SchemaRegistry } from './contracts.ts';
 import { createEvents } from './events.ts';
 import { checkAgent } from './ops/check.ts';
 import { isAlive } from './ops/health.ts';
@@ -22,6 +22,7 @@ import { createRegistryClient } from './schemas/registry-client.ts';
 import { createKafkaSource } from './source/kafka-source.ts';
 import { createLogReader } from './source/log-reader.ts';
 import { createSqliteSpool } from './spool/sqlite-spool.ts';
+import { topicSelection } from './topic-selections.ts';
 import { createUplink } from './uplink/grpc-uplink.ts';
 import { AGENT_VERSION } from './version.ts';
 
@@ -202,14 +203,4 @@ function kafkaSettings(config: AgentConfig): KafkaSettings {
         ? undefined
         : { mechanism: sasl.mechanism, username: sasl.username, password: read(sasl.passwordFile) },
   };
-}
-
-function topicSelection(topic: AgentConfig['topics'][number]): TopicSelection {
-  if (typeof topic === 'string') return { kind: 'name', name: topic };
-  const startAt = topic.startAt === undefined ? {} : { startAt: topic.startAt };
-  if ('name' in topic) {
-    const only = topic.only === undefined ? {} : { only: topic.only };
-    return { kind: 'name', name: topic.name, ...startAt, ...only };
-  }
-  return { kind: 'pattern', pattern: new RegExp(topic.pattern), ...startAt };
 }

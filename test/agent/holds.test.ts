@@ -85,7 +85,7 @@ async function startAgent(pressure: SpoolPressure) {
   } as unknown as Uplink;
   const clock = manualClock();
   const events = createEvents(recordingLogger(), createMetrics());
-  const config = { spool: { segmentBytesMax: 2 ** 20, linger: 200, compression: 'none' } };
+  const config = { topics: [], spool: { segmentBytesMax: 2 ** 20, linger: 200, compression: 'none' } };
   const agent = createAgent({
     config: config as never,
     source,
@@ -147,6 +147,39 @@ test('what is missing in front of a full spool is read through the reserve, and 
   const batches = [{ ...batch, leaderEpoch: 0, compressed: false, bytes: Buffer.alloc(0) }];
   handler.batches(id, batches, { logStart: 0, lastStableOffset: 99, highWatermark: 99 });
   assert.deepEqual(held(), ['claims', 'orders'], 'it is there');
+});
+
+test('while what is spooled waits for another agent, that one’s may be read here, through the reserve', async () => {
+  const { assign, held, handler, link, feed, disk, press } = await startAgent(FULL);
+  disk.append([rangeSegment(10, 20)]);
+  assign('orders');
+  handler.described([{ ...id, topic: 'orders', ...log }]);
+  feed?.declared();
+  assert.deepEqual(held(), ['orders'], 'nobody has asked for it yet');
+  link?.welcomed([nothingThere]);
+  assert.deepEqual(held(), [], 'another agent reads [0, 10), and may be as full');
+  assign('orders', 'payments');
+  handler.described([{ ...id, topic: 'payments', ...log }]);
+  assert.deepEqual(held(), [], 'also what is assigned since');
+  press({ ...FULL, reserveUsed: true });
+  assert.deepEqual(held(), ['orders', 'payments']);
+  press(FULL);
+  assert.deepEqual(held(), []);
+  link?.committed([{ partition: id, nextOffset: 10, openGaps: [], leaderEpoch: 0 }]);
+  link?.welcomed([]);
+  assert.deepEqual(held(), ['orders', 'payments'], 'it can be sent, and makes room');
+});
+
+test('a topic beyond its share is read through the reserve while some of it waits for another agent', async () => {
+  const { assign, held, handler, link, feed, disk, press } = await startAgent(FREE);
+  disk.append([rangeSegment(10, 20, { topic: 'orders', partition: 1 })]);
+  assign('claims', 'orders');
+  for (const topic of ['claims', 'orders']) handler.described([{ ...id, topic, ...log }]);
+  feed?.declared();
+  press({ ...FREE, heldTopics: new Map(['claims', 'orders'].map((topic) => [topic, 'its share is used'])) });
+  assert.deepEqual(held(), ['claims', 'orders']);
+  link?.welcomed([{ ...nothingThere, topic: 'orders', partition: 1 }]);
+  assert.deepEqual(held(), ['claims'], 'what there is of claims can be sent');
 });
 
 test('a topic created again while it is read through the reserve waits like any other', async () => {

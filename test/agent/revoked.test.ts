@@ -30,6 +30,7 @@ async function startRevoked() {
         void said.push(...offsets.map((o) => `commit ${partitionName(o)} ${o.nextOffset}`)),
     },
     spoolOf: () => spool.partitions()[0],
+    startAtOf: () => undefined,
     declare: (partitions) =>
       void told.push(
         ...partitions.flatMap((p) => p.spoolRuns.map((r) => `[${r.startOffset}, ${r.nextOffset})`)),

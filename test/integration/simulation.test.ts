@@ -59,6 +59,8 @@ const MUST_HAPPEN = [
   'table removed',
   'config refused',
   'backfill ended',
+  'lake made anew',
+  'opened by a spool alone',
   'spool full',
   'topic held',
   'stream handed on',

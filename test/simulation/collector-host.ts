@@ -5,7 +5,7 @@ import { type CollectorConfig, collectorSchema } from '@sluice/collector/config.
 import type { TableConfig } from '@sluice/collector/contracts.ts';
 import { createEvents } from '@sluice/collector/events.ts';
 import { describeError } from '@sluice/shared/errors.ts';
-import { type OracleTable, readsHistory } from '../support/oracle-table.ts';
+import { type OracleTable, readsHistory, takes } from '../support/oracle-table.ts';
 import { simCatalog } from './catalog.ts';
 import { createEventLog, createNoMetrics } from './event-log.ts';
 import { SimProcess } from './process.ts';
@@ -147,7 +147,13 @@ function topicsOf({ topic, others = [], named }: OracleTable) {
   return others.length === 0 ? { topic } : { topics: [topic, ...others] };
 }
 
-function tableConfig({ profile }: World, table: OracleTable): TableConfig {
+/** Of all topics that it takes: it begins where nobody else has been. */
+function isAlone({ tables }: World, { name, topic, others = [] }: OracleTable): boolean {
+  return tables.every((t) => t.name === name || ![topic, ...others].some((one) => takes(t, one)));
+}
+
+function tableConfig(world: World, table: OracleTable): TableConfig {
+  const { profile } = world;
   const { name, mayStepAside, named } = table;
   const isLater = readsHistory(table);
   return {
@@ -161,7 +167,7 @@ function tableConfig({ profile }: World, table: OracleTable): TableConfig {
     output: { kind: 'json', compression: 'none' },
     provenance: 'position',
     quarantineRaw: 'keep',
-    startAt: isLater ? undefined : 'earliest',
+    startAt: isLater || (profile.startUnsaid && isAlone(world, table)) ? undefined : 'earliest',
     backfill: isLater ? 'earliest' : undefined,
     whenParked: mayStepAside === true ? 'detach' : 'hold',
     windowLengthMs: profile.windowLengthMs,

@@ -74,6 +74,10 @@ export interface Profile {
   readonly unitesAlone: boolean;
   /** Where they do: it begins where its topics are, and wants the history of each. */
   readonly unitedReadsHistory: boolean;
+  /** When collectors come, where the group has offsets before any is there; undefined: with the agents. */
+  readonly lakeComesMs: number | undefined;
+  /** A table that is the only one of its topic does not say where it begins, and nor do agents. */
+  readonly startUnsaid: boolean;
 }
 
 const FAULT_SHARE = 0.3;
@@ -83,6 +87,8 @@ const UNITED_SHARE = 0.4;
 const MOVED_SHARE = 0.5;
 const ALONE_SHARE = 0.3;
 const HISTORY_SHARE = 0.5;
+const ANEW_SHARE = 0.25;
+const UNSAID_SHARE = 0.5;
 
 export function drawProfile(chance: Chance): Profile {
   const kinds = Object.keys(FAULT_EVERY_MS) as FaultKind[];
@@ -118,5 +124,7 @@ export function drawProfile(chance: Chance): Profile {
     topicsMoveEveryMs: chance.happens(MOVED_SHARE) ? chance.between(6_000, 25_000) : undefined,
     unitesAlone: chance.happens(ALONE_SHARE),
     unitedReadsHistory: chance.happens(HISTORY_SHARE),
+    lakeComesMs: chance.happens(ANEW_SHARE) ? chance.between(8_000, 25_000) : undefined,
+    startUnsaid: chance.happens(UNSAID_SHARE),
   };
 }

@@ -10,6 +10,7 @@ import type { OraclePartition } from '../support/oracle-log.ts';
 import { AgentHost } from './agent-host.ts';
 import { CollectorHost } from './collector-host.ts';
 import { Faults } from './faults.ts';
+import { startPrograms } from './late-lake.ts';
 import { Producers } from './producer.ts';
 import type { FaultKind, Profile } from './profile.ts';
 import type { Sabotage } from './sabotage.ts';
@@ -73,7 +74,7 @@ async function run(world: World): Promise<SimulationResult> {
   );
   if (world.tables.some(({ others }) => others !== undefined)) world.trace.count('topics united');
   const producers = new Producers(world, kafka.logs);
-  for (const host of [...collectors, ...agents]) time.after(world.chance.spread(1_000), () => host.start());
+  startPrograms(world, { agents, collectors });
   const faults = new Faults(world, { agents, collectors });
   if (profile.tableAddedMs !== undefined)
     time.after(Math.min(profile.tableAddedMs, profile.faultPhaseMs - 1), () => addTable(world, collectors));

@@ -75,7 +75,11 @@ export class World {
     this.united = unitedTopics(this.profile, this.chance);
     this.tables = simulatedTables(this.profile, this.united);
     this.bucket = new SimBucket({
-      created: (key, object, replaced) => this.oracle.created(key, object, replaced),
+      created: (key, object, replaced) => {
+        if (/^_sluice\/ledger\/.*"why":"[^"]*nobody is known to read its log/.test(`${key}${object.bytes}`))
+          this.trace.count('opened by a spool alone');
+        this.oracle.created(key, object, replaced);
+      },
       removed: (key) => this.oracle.removed(key),
     });
     this.bucket.unconditional = sabotage === 'conditional writes are not';

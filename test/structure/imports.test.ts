@@ -52,6 +52,7 @@ const BASES = [
   'table-upkeep',
   'tables',
   'time-spelling',
+  'topic-selections',
   'version',
 ];
 
@@ -81,6 +82,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'agent/ops → agent/src/source/topic-sampler.ts': '`sample` reads a topic without a group',
   'agent/ops → agent/src/spool/inspect-spool.ts': '`spool` looks at the files of an agent that does not run',
   'agent/src/contracts.ts → agent/src/log-pieces.ts': 'what is read of a log fills a file of its own',
+  'agent/src/topic-selections.ts → agent/src/config.ts': 'a selection is made of what is configured: a type',
+  'agent/src/topic-selections.ts → agent/src/contracts.ts': 'and is what the source takes: a type',
   'collector/src/contracts.ts → collector/src/backfills.ts': 'what history is fills a file of its own',
   'collector/src/contracts.ts → collector/src/stores.ts': 'store and catalog fill a file of their own',
   'collector/src/stores.ts → collector/src/tables.ts': 'a catalog describes tables as they are configured',

@@ -2,7 +2,9 @@
 // asked is written down, and answered by hand.
 import assert from 'node:assert/strict';
 import { createAgent } from '@sluice/agent/agent.ts';
+import type { AgentConfig } from '@sluice/agent/config.ts';
 import type {
+  DeclaredPartition,
   Source,
   SourceHandler,
   Spool,
@@ -25,11 +27,13 @@ const LINGER_MS = 200;
 const nothing = () => {};
 const later = async () => {};
 
-export async function startedAgent() {
+export async function startedAgent({ topics = ['claims'] as AgentConfig['topics'] } = {}) {
   const disk = new FakeSpool();
   const seeks: number[] = [];
   /** What the link was told. */
   const told: string[] = [];
+  /** What it was told so of partitions, whole. */
+  const declared: DeclaredPartition[] = [];
   const answers: ((isStill: boolean) => void)[] = [];
   const cuts: { cut: string; done: () => void }[] = [];
   /** Ids of topics whose names belong to others now. */
@@ -63,13 +67,16 @@ export async function startedAgent() {
     start: (given: UplinkHandler, from: UplinkFeed) => {
       [heard, feed] = [given, from];
     },
-    assigned: (partitions: readonly PartitionId[]) =>
-      void told.push(...partitions.map(({ topic, partition }) => `${topic}-${partition} is here`)),
+    assigned: (partitions: readonly DeclaredPartition[]) => {
+      declared.push(...partitions);
+      told.push(...partitions.map(({ topic, partition }) => `${topic}-${partition} is here`));
+    },
     revoked: nothing,
     truncated: ({ offset, leaderEpoch }: LogPlace) => void told.push(`cut at ${offset} of ${leaderEpoch}`),
   } as unknown as Uplink;
   const clock = manualClock();
-  const config = { spool: { segmentBytesMax: 2 ** 20, linger: LINGER_MS, compression: 'none' } } as never;
+  const written = { segmentBytesMax: 2 ** 20, linger: LINGER_MS, compression: 'none' };
+  const config = { spool: written, topics } as never;
   const log = recordingLogger();
   const events = createEvents(log, createMetrics());
   await createAgent({ config, source, logReader: noHistory, spool, uplink, clock, events }).start();
@@ -100,6 +107,7 @@ export async function startedAgent() {
     disk,
     cuts,
     told,
+    declared,
     seeks,
     fetch,
     answer,

@@ -43,7 +43,6 @@ import {
   type PartitionBookOptions,
   type PartitionState,
   sendPosition,
-  spooledState,
   thereOf,
   uncovered,
 } from './partition-state.ts';
@@ -182,9 +181,10 @@ export class PartitionBook {
 
   /** Spooled data of a partition that is assigned elsewhere now: sent if the collector asks for it. */
   #adopt(spool: SpoolPartition): DeclaredPartition {
-    const state = this.#states.get(partitionKey(spool)) ?? spooledState(spool);
+    const info = infoOfSpool(spool, this.#options.startAtOf(spool.topic));
+    const state = this.#states.get(partitionKey(spool)) ?? newState(idOf(spool), info);
     this.#states.set(partitionKey(spool), state);
-    return { ...this.#declare(state), ...infoOfSpool(spool) };
+    return { ...this.#declare(state), ...info };
   }
 
   /**

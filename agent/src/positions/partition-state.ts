@@ -17,6 +17,8 @@ export interface PartitionBookOptions {
   readonly source: Pick<Source, 'seek' | 'commit' | 'prove'>;
   /** What the spool holds of a partition now. */
   spoolOf(id: PartitionId): SpoolPartition | undefined;
+  /** Where a partition of a topic begins that no table has read, if the config says it. */
+  startAtOf(topic: string): PartitionInfo['startAt'];
   /** Partitions became known or changed since the stream's Hello. */
   declare(partitions: readonly DeclaredPartition[]): void;
   revoke(partitions: readonly PartitionId[]): void;
@@ -105,11 +107,14 @@ export function holdsUntold(
   return withoutRanges(commonRanges(spool?.runs ?? [], openGaps), toldRuns).length > 0;
 }
 
-/** Of a partition that is only spooled here: what Kafka has of it nobody has asked. */
-export function infoOfSpool(spool: SpoolPartition): PartitionInfo {
-  const { topic, topicId, partition, startOffset: logStart, nextOffset: logEnd } = spool;
-  const unknown = { leaderEpoch: -1, groupOffset: undefined, startAt: undefined };
-  return { topic, topicId, partition, logStart, logEnd, ...unknown };
+/**
+ * Of a partition that is only spooled here: what Kafka has of it nobody has asked. Its log may begin as low
+ * as 0, and is not known to go on behind where the spool begins: whoever takes these for Kafka's word passes
+ * over nothing.
+ */
+export function infoOfSpool(spool: SpoolPartition, startAt: PartitionInfo['startAt']): PartitionInfo {
+  const known = { logStart: 0, logEnd: spool.startOffset, startAt };
+  return { ...idOf(spool), ...known, leaderEpoch: -1, groupOffset: undefined };
 }
 
 export interface Fill {
@@ -207,11 +212,6 @@ export function decideSend(
   const isOnItsWay = joins && readNext !== undefined && readNext >= at && durableNext <= at;
   const goesOn = isOnItsWay || readNext === at;
   return { durableNext: at, readFrom: goesOn ? undefined : at, refillUntil: undefined };
-}
-
-/** Of a partition that is only spooled here. */
-export function spooledState(spool: SpoolPartition): PartitionState {
-  return newState(idOf(spool), infoOfSpool(spool));
 }
 
 /** Others read it, or nobody, and it is not sent on this stream. */

@@ -30,6 +30,8 @@ export interface WaitingSpoolsOptions {
   spoolOf(id: PartitionId): SpoolPartition | undefined;
   /** Some of them is of a topic that is gone. */
   found(): void;
+  /** Others wait than before. */
+  moved(): void;
 }
 
 export class WaitingSpools {
@@ -54,7 +56,7 @@ export class WaitingSpools {
   /** Positions have moved. */
   look(): void {
     const { states, clock } = this.#options;
-    const found = new Set<string>();
+    const [before, found] = [new Set(this.#waiting.keys()), new Set<string>()];
     for (const state of states()) {
       const missing = this.#missingBefore(state);
       if (missing === undefined) continue;
@@ -65,6 +67,7 @@ export class WaitingSpools {
     }
     for (const key of this.#waiting.keys()) if (!found.has(key)) this.#waiting.delete(key);
     this.#arm();
+    if (found.symmetricDifference(before).size > 0) this.#options.moved();
   }
 
   /** Of a partition that others read, or nobody, and that was asked for on this stream. */

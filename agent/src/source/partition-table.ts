@@ -10,6 +10,7 @@ import type {
   SourcePartitionStatus,
   TopicSelection,
 } from '../contracts.ts';
+import { selectionOf } from '../topic-selections.ts';
 import type { DamageSeen } from './damaged-batches.ts';
 import type { TopicPartition } from './kafka-client.ts';
 
@@ -195,17 +196,4 @@ export function noteBounds(row: PartitionRow, bounds: FetchedBounds, nowMs: numb
   row.highWatermark = bounds.highWatermark;
   const idle = row.position !== undefined && row.position >= bounds.lastStableOffset;
   row.idleSinceMs = idle ? (row.idleSinceMs ?? nowMs) : undefined;
-}
-
-/** The first selection that takes the topic decides where it starts. */
-function selectionOf(topic: string, selections: readonly TopicSelection[]): TopicSelection | undefined {
-  return selections.find((selection) => selects(selection, topic));
-}
-
-export function selects(selection: TopicSelection, topic: string): boolean {
-  if (selection.kind === 'name') return selection.name === topic;
-  // The whole name must match: `orders` does not take `orders-internal`.
-  return new RegExp(`^(?:${selection.pattern.source})$`, selection.pattern.flags.replace(/[gy]/g, '')).test(
-    topic,
-  );
 }

@@ -3,8 +3,8 @@
 // once is another one.
 import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
 import type { TopicSelection } from '../contracts.ts';
+import { selects } from '../topic-selections.ts';
 import type { TopicMetadata } from './metadata-request.ts';
-import { selects } from './partition-table.ts';
 
 export interface TopicChanges {
   /** Whether the set of topics to subscribe to is another one. */

@@ -8,8 +8,7 @@ import type { SpoolState } from './worker-protocol.ts';
 const RESUME_SHARE = 0.9;
 
 /**
- * Beyond the cap, and below the free space that must stay: for what is missing in front of spooled data, and
- * nothing else.
+ * Beyond the cap, and below the free space that must stay: for that alone without which no room would come.
  */
 const RESERVE_BYTES = 64 * 2 ** 20;
 

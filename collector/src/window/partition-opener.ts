@@ -1,12 +1,15 @@
 // Opens partitions in the ledgers of their tables: each table for itself, so that one which cannot write - it
 // is parked, or its store is gone - keeps no other waiting. Where a partition begins is resolved once, when
-// it is asked for. What other collectors have committed meanwhile is read first: an agent that comes from one
-// of them sends nothing twice.
+// its ledger was read, on the word of who reads its log then, if anybody does. What other collectors have
+// committed meanwhile is read first: an agent that comes from one of them sends nothing twice.
+import type { Clock } from '@sluice/shared/clock.ts';
 import { describeError } from '@sluice/shared/errors.ts';
 import { idOf, type PartitionId, partitionKey } from '@sluice/shared/position.ts';
 import type { DeclaredPartition, TableWriter } from '../contracts.ts';
 import type { Events } from '../events.ts';
 import { readsTopic } from '../table-topics.ts';
+import type { DeclaredWords } from './declared-words.ts';
+import { createLedgerRereads } from './ledger-rereads.ts';
 import type { SequencedTable } from './sequenced-partition.ts';
 import { resolveStart, type TablePlace } from './start-offset.ts';
 
@@ -17,20 +20,31 @@ export interface PartitionOpener {
   open(partitions: readonly DeclaredPartition[]): Promise<void>;
   /**
    * Whether the table has opened all of these, and its ledger was read; if not, that is begun, once, and
-   * `moved` called behind it. Of what it has opened at another time its history may not be begun yet: that
+   * `review` called behind it. Of what it has opened at another time its history may not be begun yet: that
    * is, too.
    */
-  hasOpened(table: SequencedTable, wanted: readonly DeclaredPartition[], moved: () => void): boolean;
+  hasOpened(table: SequencedTable, wanted: readonly DeclaredPartition[]): boolean;
   /** Whether its ledger was read when it was asked for last. */
   isCurrent(writer: TableWriter): boolean;
 }
 
-/** `opened` is called behind each attempt: ledgers were read that somebody may wait for. */
+export interface PartitionOpenerOptions {
+  readonly clock: Clock;
+  readonly events: Pick<Events, 'tableNotOpened' | 'tableWaits'>;
+  /** What the streams of now say. */
+  readonly words: DeclaredWords;
+  /** Called behind each attempt: ledgers were read that somebody may wait for. */
+  welcomeOpened(): void;
+  /** A table has opened all that it was asked for, some time after it was asked. */
+  review(): void;
+}
+
 export function createPartitionOpener(
   tables: readonly SequencedTable[],
-  events: Pick<Events, 'tableNotOpened'>,
-  opened: () => void = () => {},
+  options: PartitionOpenerOptions,
 ): PartitionOpener {
+  const { events, words } = options;
+  const rereads = createLedgerRereads(options.clock, events);
   const opening = new Map<TableWriter, Map<string, Promise<void>>>();
   const current = new Set<TableWriter>();
   const catchingUp = new Set<TableWriter>();
@@ -43,9 +57,12 @@ export function createPartitionOpener(
       .map(({ writer }) => placeOf(writer, partition));
   }
 
-  function startOf(table: SequencedTable, partition: DeclaredPartition, siblings: readonly TablePlace[]) {
+  /** On the word that counts by now: who asked may only hold a spool, and who reads the log come since. */
+  function openingOf(table: SequencedTable, asked: DeclaredPartition, siblings: readonly TablePlace[]) {
+    const partition = words.wordOn(asked) ?? asked;
     const otherIncarnation = table.writer.partitions().some((p) => sameSlot(p, partition));
-    return resolveStart({ configured: table.lane.table.startAt, partition, siblings, otherIncarnation });
+    const question = { configured: table.lane.table.startAt, partition, siblings, otherIncarnation };
+    return { ...idOf(partition), leaderEpoch: partition.leaderEpoch, ...resolveStart(question) };
   }
 
   async function openIn(table: SequencedTable, partitions: readonly DeclaredPartition[]): Promise<void> {
@@ -57,21 +74,48 @@ export function createPartitionOpener(
     const isReady = writer.status().state === 'ready';
     const siblingsNow = new Map(ours.map((p) => [p, isReady ? undefined : siblingsOf(table, p)]));
     // A table that is not loaded, halted or closed is told by `open`, where it matters.
+    await readLedger(table);
+    await openLacking(table, { ours, siblingsNow });
+  }
+
+  async function readLedger(table: SequencedTable): Promise<boolean> {
+    const { lane, writer } = table;
     current.delete(writer);
-    await writer.refresh().then(
-      () => current.add(writer),
-      () => {},
-    );
+    try {
+      await writer.refresh();
+      current.add(writer);
+      rereads.over(writer);
+      return true;
+    } catch (error) {
+      const failed = { name: lane.table.name, writer };
+      rereads.failed(failed, describeError(error), () => void readAgain(table));
+      return false;
+    }
+  }
+
+  /** For the streams of now: what waits for the table, or is not opened yet. */
+  async function readAgain(table: SequencedTable): Promise<void> {
+    const { lane, writer } = table;
+    if (!tables.includes(table) || words.declaredOf(lane.topics.all()).length === 0) {
+      rereads.over(writer);
+      return;
+    }
+    if (!(await readLedger(table))) return;
+    const ours = words.declaredOf(lane.topics.all()).filter((p) => readsTopic(lane.table, p.topic));
+    await openLacking(table, { ours, siblingsNow: new Map() });
+    options.welcomeOpened();
+    options.review();
+  }
+
+  async function openLacking(table: SequencedTable, { ours, siblingsNow }: Lacking): Promise<void> {
+    const { lane, writer } = table;
     const pending = opening.get(writer) ?? new Map<string, Promise<void>>();
     opening.set(writer, pending);
     const lacking = ours.filter((p) => writer.position(p) === undefined);
     const fresh = lacking.filter((p) => !pending.has(partitionKey(p)));
     const waited = new Set(lacking.flatMap((p) => pending.get(partitionKey(p)) ?? []));
     if (fresh.length > 0) {
-      const asked = fresh.map((p) => {
-        const start = startOf(table, p, siblingsNow.get(p) ?? siblingsOf(table, p));
-        return { ...idOf(p), leaderEpoch: p.leaderEpoch, ...start };
-      });
+      const asked = fresh.map((p) => openingOf(table, p, siblingsNow.get(p) ?? siblingsOf(table, p)));
       const asking = writer
         .open(asked)
         .catch((error: unknown) =>
@@ -89,13 +133,13 @@ export function createPartitionOpener(
 
   const open = async (partitions: readonly DeclaredPartition[]) => {
     await Promise.all(tables.map((table) => openIn(table, partitions)));
-    opened();
+    options.welcomeOpened();
   };
 
   return {
     isCurrent: (writer) => current.has(writer),
     open,
-    hasOpened({ lane, writer }, wanted, moved) {
+    hasOpened({ lane, writer }, wanted) {
       const isThere = () =>
         wanted.every((partition) => lane.next(partition) !== undefined) &&
         (wanted.length === 0 || current.has(writer));
@@ -107,11 +151,17 @@ export function createPartitionOpener(
       catchingUp.add(writer);
       void open(wanted).then(() => {
         catchingUp.delete(writer);
-        if (isThere()) moved();
+        if (isThere()) options.review();
       });
       return false;
     },
   };
+}
+
+interface Lacking {
+  readonly ours: readonly DeclaredPartition[];
+  /** Where the topic's other tables were, where that counts and not where they are. */
+  readonly siblingsNow: ReadonlyMap<DeclaredPartition, readonly TablePlace[] | undefined>;
 }
 
 function placeOf(writer: TableWriter, id: PartitionId): TablePlace {

@@ -15,6 +15,7 @@ import type {
 } from '../contracts.ts';
 import type { Events } from '../events.ts';
 import { Backfills, HISTORY_EPOCH_MIN } from './backfills.ts';
+import { createDeclaredWords } from './declared-words.ts';
 import { createDetachments } from './detached-tables.ts';
 import { EndingStreams } from './ending-streams.ts';
 import { FILL_EPOCH_MIN } from './gap-fills.ts';
@@ -58,9 +59,10 @@ export function createSequencer(options: SequencerOptions): Sequencer & TableCha
   const statesIn = ({ topics: of }: TableLane) => of.all().flatMap(statesOf);
   const { tables, readersOf, tablesOf, readOf, topics } = tablesByTopic(options.tables);
   const staged = new TopicStaging(budget, updateHolds);
-  const opener = createPartitionOpener(tables, events, welcomeOpened);
   /** What each stream has declared last and not revoked, by partition key. */
   const wantedBy = new Map<AgentLink, Map<string, DeclaredPartition>>();
+  const words = createDeclaredWords(wantedBy, statesOf);
+  const opener = createPartitionOpener(tables, { clock, events, words, welcomeOpened, review });
   const ending = new EndingStreams(clock);
   const held = new TopicHolds();
   /** Declared partitions that are not open yet: their streams are told when they are. */
@@ -98,14 +100,8 @@ export function createSequencer(options: SequencerOptions): Sequencer & TableCha
     return [...wantedBy.values()].some((wanted) => wanted.has(partitionKey(id)));
   }
 
-  /** By who reads its log, if anybody does: who only holds a spool of it knows less. */
-  function lastDeclared({ id }: PartitionState): readonly DeclaredPartition[] {
-    const said = [...wantedBy.values()].flatMap((wanted) => wanted.get(partitionKey(id)) ?? []);
-    return said.toSorted((a, b) => Number(b.readsLog) - Number(a.readsLog)).slice(0, 1);
-  }
-
   function hasOpened(table: SequencedTable, named: readonly string[]): boolean {
-    return opener.hasOpened(table, named.flatMap(statesOf).flatMap(lastDeclared), review);
+    return opener.hasOpened(table, words.declaredOf(named));
   }
 
   /**

@@ -20,16 +20,20 @@ export interface StartQuestion {
   readonly otherIncarnation: boolean;
 }
 
+const NOBODY_READS = '; nobody is known to read its log';
+
 export function resolveStart(question: StartQuestion): { start: number; why: string } {
   const { configured, partition, siblings, otherIncarnation } = question;
-  if (otherIncarnation)
-    return { start: beginning(partition), why: 'the topic was created again: from its log start' };
-  if (configured !== undefined) return startAt(configured, partition, 'table');
+  if (otherIncarnation) return beginning(partition, 'the topic was created again: from its log start');
   const live = siblings.filter((table) => !isLeft(table, siblings)).flatMap(({ acked }) => acked ?? []);
+  if (configured === 'latest') return end(partition, 'startAt: latest (table)', live);
+  if (configured === 'earliest') return beginning(partition, 'startAt: earliest (table)');
   if (live.length > 0)
     return { start: Math.max(...live), why: 'a new table on a live topic: from its present position' };
-  if (partition.startAt !== undefined) return startAt(partition.startAt, partition, 'agent');
-  return { start: partition.logStart, why: 'startAt is not set: earliest' };
+  const { startAt } = partition;
+  if (startAt === 'latest') return end(partition, 'startAt: latest (agent)');
+  if (startAt === 'earliest') return beginning(partition, 'startAt: earliest (agent)');
+  return beginning(partition, 'startAt is not set: earliest');
 }
 
 /** It stands, in an older epoch, behind another table: epochs never fall in a log, and that one was cut. */
@@ -39,14 +43,20 @@ function isLeft({ next = 0, leaderEpoch = -1 }: TablePlace, siblings: readonly T
 }
 
 /**
- * Whoever only holds a spool of it has not asked Kafka where its log begins, and says where the spool does:
- * what Kafka has below that would be passed over. What it has not is a gap by name.
+ * Whoever only holds a spool of it has not asked Kafka where its log begins: what Kafka has below the spool
+ * would be passed over. What it has not is a gap by name.
  */
-function beginning({ readsLog, logStart }: DeclaredPartition): number {
-  return readsLog ? logStart : 0;
+function beginning({ readsLog, logStart }: DeclaredPartition, why: string) {
+  return readsLog ? { start: logStart, why } : { start: 0, why: `${why}${NOBODY_READS}` };
 }
 
-function startAt(value: 'earliest' | 'latest', partition: DeclaredPartition, who: string) {
-  const start = value === 'earliest' ? beginning(partition) : partition.logEnd;
-  return { start, why: `startAt: ${value} (${who})` };
+/**
+ * Nor where its log ends: what is spooled would be passed over. It is not less than where other tables are.
+ * Of an agent that does not know that it reads the log only one without a spool is taken at its word.
+ */
+function end(partition: DeclaredPartition, why: string, live: readonly number[] = []) {
+  const { readsLog, logEnd, spoolStart, spoolNext, spoolRuns } = partition;
+  if (readsLog || spoolNext <= spoolStart) return { start: logEnd, why };
+  const spooled = Math.min(spoolStart, ...spoolRuns.map(({ startOffset }) => startOffset));
+  return { start: Math.max(spooled, ...live), why: `${why}${NOBODY_READS}` };
 }

@@ -34,7 +34,13 @@ function bookOf(groupOffset?: number, spool = new FakeSpool()) {
       prove: (_partition, places) => void asked.push(...places),
       commit: nothing,
     },
-    ...{ spoolOf: () => spool.partitions()[0], declare: nothing, revoke: nothing, refills: nothing },
+    ...{
+      spoolOf: () => spool.partitions()[0],
+      startAtOf: () => undefined,
+      declare: nothing,
+      revoke: nothing,
+      refills: nothing,
+    },
     ...{ positionMoved: nothing, askedAgain: nothing, finish: nothing },
   });
   book.assigned([claims]);
@@ -104,7 +110,7 @@ test('what is spooled of a topic that is gone goes on where it begins in the epo
   const spool = new FakeSpool();
   spool.append([rangeSegment(20, 25), rangeSegment(25, 30, { leaderEpoch: 2 })]);
   const [held] = spool.partitions() as [SpoolPartition];
-  const state = newState(claims, infoOfSpool(held));
+  const state = newState(claims, infoOfSpool(held, undefined));
   const unproven = (offset: number, leaderEpoch: number) =>
     placesToProve(state, held, [{ offset, leaderEpoch }]).length > 0;
   assert.equal(unproven(20, 0), false);
@@ -118,7 +124,7 @@ test('what is spooled of an older epoch behind a place where a table stands is o
   const spool = new FakeSpool();
   spool.append([rangeSegment(20, 25), rangeSegment(25, 30), rangeSegment(30, 40, { leaderEpoch: 2 })]);
   const [held] = spool.partitions() as [SpoolPartition];
-  const state = newState(claims, infoOfSpool(held));
+  const state = newState(claims, infoOfSpool(held, undefined));
   const cutBy = (offset: number, leaderEpoch: number) => impliedCut(state, held, [{ offset, leaderEpoch }]);
   assert.deepEqual(cutBy(25, 2), { offset: 25, leaderEpoch: 1 });
   assert.equal(cutBy(30, 2), undefined, 'nothing older lies behind it');

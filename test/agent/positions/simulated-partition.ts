@@ -65,6 +65,7 @@ export class SimulatedAgent {
         prove: () => {},
       },
       spoolOf: () => spoolOf(world.disk, world.heard),
+      startAtOf: () => undefined,
       declare: () => this.#welcome(),
       revoke: () => {},
       refills: () => {},

@@ -2,7 +2,7 @@
 // late.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { spooledState } from '@sluice/agent/positions/partition-state.ts';
+import { infoOfSpool, newState } from '@sluice/agent/positions/partition-state.ts';
 import { ASK_EVERY_MS, WaitingSpools } from '@sluice/agent/positions/waiting-spools.ts';
 import { manualClock } from '../../support/manual-clock.ts';
 
@@ -12,7 +12,7 @@ const spool = { ...partition, ...run, runs: [run], bytes: 1, segments: 1, oldest
 
 test('a partition that is assigned while Kafka is asked is not taken to be gone', async () => {
   const clock = manualClock();
-  const state = spooledState(spool as never);
+  const state = newState(partition, infoOfSpool(spool as never, undefined));
   state.sendNext = 10;
   const asked: boolean[] = [];
   const isGone = async () => {
@@ -21,8 +21,9 @@ test('a partition that is assigned while Kafka is asked is not taken to be gone'
     return true;
   };
   const found = () => assert.fail('it is read here');
+  const moved = () => {};
   const waiting = new WaitingSpools({
-    ...{ clock, source: { isGone }, events: { spoolWaits: () => {} }, found },
+    ...{ clock, source: { isGone }, events: { spoolWaits: () => {} }, found, moved },
     ...{ states: () => [state], spoolOf: () => spool as never },
   });
   waiting.look();

@@ -5,10 +5,11 @@ import { GroupCommits } from '@sluice/agent/source/group-commits.ts';
 import { kafkaError } from '@sluice/agent/source/kafka-client.ts';
 import type { TopicMetadata } from '@sluice/agent/source/metadata-request.ts';
 import { applyLogs } from '@sluice/agent/source/partition-lookup.ts';
-import { CREATED_AGAIN, PartitionTable, selects } from '@sluice/agent/source/partition-table.ts';
+import { CREATED_AGAIN, PartitionTable } from '@sluice/agent/source/partition-table.ts';
 import { SOURCE_TIMING } from '@sluice/agent/source/source-timing.ts';
 import { TopicPoll, type TopicPollOptions } from '@sluice/agent/source/topic-poll.ts';
 import { TopicRegister } from '@sluice/agent/source/topic-register.ts';
+import { selects } from '@sluice/agent/topic-selections.ts';
 import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
 import { manualClock } from '../../support/manual-clock.ts';
 

@@ -82,10 +82,16 @@ export interface PartitionState {
   /** Spooled and uncommitted: [spool_start, spool_next); equal when empty. */
   spoolStart: number;
   spoolNext: number;
-  /** What Kafka holds, as of the declaration: log start and last stable offset. */
+  /**
+   * What Kafka holds, as of the declaration: log start and last stable offset. Of what is only spooled nobody has asked
+   * Kafka: 0, and where the spool begins. Earlier agents said there where the spool begins and ends.
+   */
   logStart: number;
   logEnd: number;
-  /** Where the agent would start a partition that no table has opened: "earliest" or "latest"; empty: the table decides. */
+  /**
+   * Where the agent would start a partition that no table has opened: "earliest" or "latest"; empty: the table decides.
+   * Earlier agents left it empty for what is only spooled.
+   */
   startAt: string;
   /**
    * All that is spooled, ascending, also what lies below the committed position in an open gap. Empty: none, or the

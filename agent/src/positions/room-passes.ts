@@ -1,0 +1,48 @@
+// Which partitions are read though the spool has no room, through its reserve: those without which none would
+// come. What is missing in front of spooled data is one: nothing of those can be sent before. And while
+// something here waits for what another agent reads, that one may wait, as full, for what is read here.
+import type { PartitionId } from '@sluice/shared/position.ts';
+import type { Source } from '../contracts.ts';
+import type { PartitionState } from './partition-state.ts';
+
+/** Why a topic is held, in the words of `status`. */
+export const SPOOL_FULL = 'the spool is full';
+export const BEYOND_SHARE = 'its share of the spool is used';
+
+export interface RoomPassesOptions {
+  readonly source: Pick<Source, 'pass'>;
+  states(): readonly PartitionState[];
+  /** What is spooled here and waits for what others read. */
+  waiting(): readonly PartitionId[];
+}
+
+export class RoomPasses {
+  readonly #options: RoomPassesOptions;
+  #reserveUsed = false;
+
+  constructor(options: RoomPassesOptions) {
+    this.#options = options;
+  }
+
+  pressed(reserveUsed: boolean): void {
+    this.#reserveUsed = reserveUsed;
+    this.look();
+  }
+
+  /** Others are assigned, or wait. */
+  look(): void {
+    for (const { id, assigned, refillUntil } of this.#options.states())
+      if (assigned) this.pass(id, refillUntil !== undefined);
+  }
+
+  /** `isMissing`: in front of what is spooled of it. */
+  pass(id: PartitionId, isMissing: boolean): void {
+    const { source, waiting } = this.#options;
+    const waits = waiting();
+    const mayPass = (isWaitedFor: boolean) => !this.#reserveUsed && (isMissing || isWaitedFor);
+    source.pass(id, [
+      ...(mayPass(waits.length > 0) ? [SPOOL_FULL] : []),
+      ...(mayPass(waits.some(({ topic }) => topic === id.topic)) ? [BEYOND_SHARE] : []),
+    ]);
+  }
+}
