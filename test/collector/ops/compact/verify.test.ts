@@ -5,8 +5,10 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { SwapEntry } from '@sluice/collector/contracts.ts';
+import { StandingObjects } from '@sluice/collector/ledger/standing-objects.ts';
 import { LakeReader } from '@sluice/collector/ops/lake-reader.ts';
 import { ObjectCopies } from '@sluice/collector/ops/verify/object-copies.ts';
+import { ReplayAudit } from '@sluice/collector/ops/verify/replays.ts';
 import { verify } from '@sluice/collector/ops/verify/verify.ts';
 import { copyToFiles } from '@sluice/collector/transform/copy-to-files.ts';
 import { openDatabase } from '@sluice/collector/transform/duckdb.ts';
@@ -144,4 +146,26 @@ test('rows behind those of all parts are found, which readers see as well', asyn
     found.includes(`ROWS_MISCOUNTED ${key}: it holds 7 rows and the ledger says 1`),
     found.join('\n'),
   );
+});
+
+test('a compaction asks nothing of the quarantine, however many objects that has', async () => {
+  const lake = await compacted();
+  const replays = new ReplayAudit();
+  const reader = new LakeReader({
+    ...lake.lake.readerOptions,
+    store: lake.store,
+    scratch: temporaryDirectory(),
+  });
+  const standing = new StandingObjects();
+  let asked = 0;
+  standing.windowOf = (entry) => {
+    asked++;
+    return entry;
+  };
+  let swaps = 0;
+  for await (const entry of reader.entries('claims')) {
+    if (entry.kind === 'swap' && ++swaps > 0) replays.swapped(entry, standing);
+    if (entry.kind === 'commit') replays.add(entry);
+  }
+  assert.deepEqual([swaps, asked], [1, 0]);
 });
