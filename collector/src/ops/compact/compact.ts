@@ -228,11 +228,12 @@ async function joinPlace(
   const to = placeIn(table, rebuildId, place);
   const made: MadeObject[] = [];
   try {
-    for await (const { path, bytes, sha256, rows, parts } of options.joiner().join(place.parts)) {
-      const name = `${rebuildId}-${made.length}.parquet`;
-      await patiently(clock, () => store.stage(path, `${to}${name}`, sha256));
-      made.push({ name, bytes, sha256, rows, parts });
-    }
+    for (const group of place.groups)
+      for await (const { path, bytes, sha256, rows, parts } of options.joiner().join(group)) {
+        const name = `${rebuildId}-${made.length}.parquet`;
+        await patiently(clock, () => store.stage(path, `${to}${name}`, sha256));
+        made.push({ name, bytes, sha256, rows, parts });
+      }
   } catch (error) {
     if (error instanceof Unjoinable) return error.message;
     throw error;
