@@ -81,8 +81,10 @@ export async function compact(given: CompactOptions): Promise<Compacted> {
   const database = await openDatabase({ directories, spillDirectory: scratch, ...limits });
   try {
     const directory = join(scratch, 'joined');
-    const format = rowGroupOptions(output);
-    const joiner = () => new Joiner({ reader, database, directory, objectBytes, format });
+    const { rowGroupRows: most } = output;
+    const format = (rowGroupRows: number) => rowGroupOptions({ ...output, rowGroupRows });
+    const each = { reader, database, directory, objectBytes, format, rowGroupRows: most };
+    const joiner = () => new Joiner(each);
     return await joinPlaces({ ...given, joiner }, { writer, plan, planned });
   } finally {
     database.close();
