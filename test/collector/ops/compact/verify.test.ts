@@ -1,6 +1,7 @@
 // `verify` knows joined objects: each is asked for and fetched once, however many windows have rows in it,
 // and what is wrong with one, or with the entry that joined it, is found.
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -9,7 +10,7 @@ import { StandingObjects } from '@sluice/collector/ledger/standing-objects.ts';
 import { LakeReader } from '@sluice/collector/ops/lake-reader.ts';
 import { ObjectCopies } from '@sluice/collector/ops/verify/object-copies.ts';
 import { ReplayAudit } from '@sluice/collector/ops/verify/replays.ts';
-import { verify } from '@sluice/collector/ops/verify/verify.ts';
+import { verify, verifyOffset } from '@sluice/collector/ops/verify/verify.ts';
 import { copyToFiles } from '@sluice/collector/transform/copy-to-files.ts';
 import { openDatabase } from '@sluice/collector/transform/duckdb.ts';
 import { compactOn, dailyRaw, manyWindows } from '../../../support/compacted-lake.ts';
@@ -56,6 +57,22 @@ test('local copies of joined objects are given up where they are more than is ke
     await copies.release(asked(key));
   }
   assert.deepEqual(reads, [one, two, one]);
+});
+
+test('no local copy of a table is left when the next one is judged, or an offset was found', async () => {
+  const lake = await compacted();
+  const scratch = temporaryDirectory();
+  const reader = new LakeReader({ ...lake.lake.readerOptions, store: lake.store, scratch });
+  const options = {
+    ...{ ...lake.lake.options, reader, config: { tables: [rightDay, dailyRaw] } as never },
+    directories: [...lake.lake.options.directories, scratch],
+  };
+  const left = () =>
+    readdirSync(scratch, { recursive: true }).filter((at) => String(at).endsWith('.parquet'));
+  assert.deepEqual((await verify(options, 'deep')).findings, []);
+  assert.deepEqual(left(), []);
+  await verifyOffset(options, { topic: 'claims', partition: 0, offset: 0 });
+  assert.deepEqual(left(), []);
 });
 
 test('a joined object that is gone, or other bytes, is found once', async () => {
