@@ -28,6 +28,7 @@ import { ProvenSegments } from './positions/proven-segments.ts';
 import { BEYOND_SHARE, RoomPasses, SPOOL_FULL } from './positions/room-passes.ts';
 import { SendFeed } from './positions/send-feed.ts';
 import { WaitingSpools } from './positions/waiting-spools.ts';
+import { NO_PRESSURE } from './spool/pressure.ts';
 import { createSegmenter, historySegmenter, type Segmenter } from './spool/segmenter.ts';
 import { startsOf } from './topic-selections.ts';
 
@@ -43,6 +44,8 @@ const LINK_SHARE = 0.9;
 const DISK_SLOWER = 'the disk is slower than Kafka';
 /** How it is known that a log was cut, where Kafka did not say it. */
 const TABLE_KNOWS = 'a table stands there in a newer leader epoch';
+
+type Named = Pick<ReadonlySet<string> | ReadonlyMap<string, string>, 'keys' | 'has'>;
 
 export interface AgentParts {
   readonly config: AgentConfig;
@@ -83,9 +86,7 @@ class RunningAgent implements Agent {
   readonly #cuts = new CutsUnderWay();
   readonly #refused = new Map<string, string>();
   readonly #heldByCollector = new Map<string, string>();
-  #topicsBeyondShare: ReadonlyMap<string, string> = new Map();
-  /** Why nothing is read on, while the spool is full. */
-  #full: string | undefined;
+  #pressure = NO_PRESSURE;
   #notDurableBytes = 0;
   #held = false;
   #stopping = false;
@@ -194,14 +195,11 @@ class RunningAgent implements Agent {
     this.#proven.drop(id);
     events.logTruncated({ topic: id.topic, partition: id.partition, ...cut, reason });
     uplink.truncated({ ...id, ...cut, reason });
-    spool
-      .cut(id, cut)
-      .catch((error: unknown) => events.spoolNotTrimmed({ reason: describeError(error) }))
-      .then(() => {
-        if (!this.#cuts.end(id)) return;
-        this.#book.resumeAtCut(id);
-        this.#feed.wake();
-      });
+    void this.#trimmed(spool.cut(id, cut)).then(() => {
+      if (!this.#cuts.end(id)) return;
+      this.#book.resumeAtCut(id);
+      this.#feed.wake();
+    });
   }
 
   #lost(id: PartitionId, offset: number, error: unknown): void {
@@ -241,23 +239,28 @@ class RunningAgent implements Agent {
     else this.#parts.source.releaseAll(DISK_SLOWER);
   }
 
-  /** A full spool holds every topic, whenever it is assigned; a topic beyond its share is held alone. */
-  #onPressure({ heldTopics, full, reserveUsed }: SpoolPressure): void {
+  /** A spool full for all holds every topic, whenever it is assigned; else who fills it is held alone. */
+  #onPressure(pressure: SpoolPressure): void {
     const { source } = this.#parts;
+    const { isFullForAll, filling, heldTopics, reserveUsed } = pressure;
     this.#passes.pressed(reserveUsed);
-    if (full !== undefined) source.holdAll(SPOOL_FULL);
+    if (isFullForAll) source.holdAll(SPOOL_FULL);
     else source.releaseAll(SPOOL_FULL);
-    for (const [topic] of this.#topicsBeyondShare)
-      if (!heldTopics.has(topic)) source.release(topic, BEYOND_SHARE);
-    for (const [topic] of heldTopics) source.hold(topic, BEYOND_SHARE);
-    this.#topicsBeyondShare = heldTopics;
-    this.#full = full;
+    this.#holdThese(SPOOL_FULL, this.#pressure.filling, filling);
+    this.#holdThese(BEYOND_SHARE, this.#pressure.heldTopics, heldTopics);
+    this.#pressure = pressure;
     this.#makeRoom();
+  }
+
+  #holdThese(why: string, before: Named, now: Named): void {
+    const { source } = this.#parts;
+    for (const topic of before.keys()) if (!now.has(topic)) source.release(topic, why);
+    for (const topic of now.keys()) source.hold(topic, why);
   }
 
   /** While there is none, what others read now is sent as well: they may wait for the same. */
   #makeRoom(): void {
-    if (this.#full === undefined && this.#topicsBeyondShare.size === 0) return;
+    if (this.#pressure.full === undefined && this.#pressure.heldTopics.size === 0) return;
     this.#book.offer(this.#parts.spool.status().partitions);
     this.#passes.look();
   }
@@ -335,17 +338,21 @@ class RunningAgent implements Agent {
   }
 
   #drop(positions: readonly SpoolCommit[]): void {
-    if (positions.length === 0) return;
-    this.#parts.spool.committed(positions).catch((error: unknown) => {
-      this.#parts.events.spoolNotTrimmed({ reason: describeError(error) });
+    if (positions.length > 0) void this.#trimmed(this.#parts.spool.committed(positions));
+  }
+
+  /** Before anything is spooled that was committed once. What is there may go, though Kafka is asked too. */
+  #askedAgain(id: PartitionId, offset: number): void {
+    void this.#trimmed(this.#parts.spool.askedAgain(id, offset)).then(() => {
+      this.#book.durable(id);
+      this.#feed.wake();
     });
   }
 
-  /** Before anything is spooled that was committed once; where the disk fails, the next append says so. */
-  #askedAgain(id: PartitionId, offset: number): void {
-    this.#parts.spool.askedAgain(id, offset).catch((error: unknown) => {
-      this.#parts.events.spoolNotTrimmed({ reason: describeError(error) });
-    });
+  /** Where the disk fails, the next append says so. */
+  #trimmed(work: Promise<void>): Promise<void> {
+    const failed = (error: unknown) => this.#parts.events.spoolNotTrimmed({ reason: describeError(error) });
+    return work.catch(failed);
   }
 
   reload(): void {
@@ -375,16 +382,15 @@ class RunningAgent implements Agent {
   report(): HealthReport {
     const { source, spool, uplink, clock } = this.#parts;
     const reading = source.status();
-    const full = this.#full;
-    const heldByFull = reading.partitions.flatMap(({ topic }): [string, string][] =>
-      full === undefined ? [] : [[topic, full]],
-    );
+    const { full = '', isFullForAll, filling, heldTopics } = this.#pressure;
+    const stopped = isFullForAll ? reading.partitions.map(({ topic }) => topic) : [...filling];
+    const heldByFull = stopped.map((topic): [string, string] => [topic, full]);
     return judgeHealth({
       source: reading,
       spool: spool.status(),
       uplink: uplink.status(),
       refused: this.#refused,
-      held: new Map([...heldByFull, ...this.#topicsBeyondShare, ...this.#heldByCollector]),
+      held: new Map([...heldByFull, ...heldTopics, ...this.#heldByCollector]),
       gaps: this.#book.states().flatMap(({ gaps }) => gaps),
       waiting: this.#waiting.all(),
       wallMs: clock.wallMs(),

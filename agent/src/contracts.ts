@@ -155,10 +155,14 @@ export interface Spool {
 }
 
 export interface SpoolPressure {
-  /** Topics at their share; `reason` says of what. */
+  /** Topics beyond their share, with what it is a share of: they are not read on. */
   readonly heldTopics: ReadonlyMap<string, string>;
-  /** Why nothing more may be read; undefined while there is room. */
+  /** Why only topics that hold less than is theirs alone are read on; undefined while there is room. */
   readonly full: string | undefined;
+  /** Those that hold as much, or more: of a full spool. */
+  readonly filling: ReadonlySet<string>;
+  /** It is full, and the others have used what is left for them as well: nothing more may be read. */
+  readonly isFullForAll: boolean;
   /** Even what is read so that room comes must wait. */
   readonly reserveUsed: boolean;
 }

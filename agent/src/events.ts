@@ -106,8 +106,17 @@ function spoolEvents(log: Logger, metrics: Metrics) {
     },
     spoolRangeLost: (l: { topic: string; partition: number; offset: number; reason: string }) =>
       log.error(l, 'spooled data cannot be read; they are read again from Kafka'),
-    spoolPressure(p: { full: string | undefined; heldTopics: readonly string[] }) {
-      if (p.full !== undefined) log.warn(p, 'the spool is full; Kafka is not read on');
+    spoolPressure({
+      isFullForAll,
+      ...p
+    }: {
+      full: string | undefined;
+      isFullForAll: boolean;
+      heldTopics: readonly string[];
+    }) {
+      if (isFullForAll) log.warn(p, 'the spool is full; Kafka is not read on');
+      else if (p.full !== undefined)
+        log.warn(p, 'the spool is full; only topics that hold less than their share of it are read on');
       else if (p.heldTopics.length > 0)
         log.warn(p, 'topics whose share of the spool is full are not read on');
       else log.info({}, 'the spool takes again');

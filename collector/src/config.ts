@@ -52,6 +52,10 @@ const table = z.strictObject({
         .max(100_000)
         .default(10_000)
         .describe('Partition values of one set of files; a window with more is published in several'),
+      transformTimeout: duration()
+        .refine((ms) => ms >= 10_000 && ms <= 86_400_000, 'must be between 10s and 24h')
+        .prefault('5m')
+        .describe('How long one SQL statement of a window may run; then the table is parked'),
     })
     .prefault({})
     .describe('What is published together'),
@@ -364,6 +368,7 @@ function compileTable(
     windowLengthMs: parsed.window.every,
     windowBytesMax: parsed.window.bytesMax,
     windowPartitionsMax: parsed.window.partitionsMax,
+    transformTimeoutMs: parsed.window.transformTimeout,
     backfill: parsed.backfill,
     whenParked: parsed.whenParked,
     configVersion,

@@ -111,6 +111,8 @@ export interface AgentLink extends HistoryLink {
   refused(topic: string, code: string, message: string): void;
   hold(topic: string, reason: string): void;
   release(topic: string): void;
+  /** Where Kafka's logs begin and end, asked now; undefined where the agent did not say it in time. */
+  look(waitMs: number): Promise<readonly PartitionLog[] | undefined>;
   /** Raises the stream's credit after staged bytes were freed. */
   creditFreed(bytes: number): void;
   drain(reason: string): void;
@@ -221,6 +223,8 @@ export interface TransformResult {
   /** Milliseconds spent decoding and in SQL, for metrics. */
   readonly decodeMs: number;
   readonly sqlMs: number;
+  /** For statements of other windows, and for its own before them. */
+  readonly waitMs: number;
 }
 
 /** Implemented by transform/transformer.ts: DuckDB in a worker thread. */

@@ -4,6 +4,7 @@
 import { z } from 'zod';
 import { compute, reshape, texts } from './step-columns.ts';
 import { privacy, times } from './step-hiding.ts';
+import { numbers } from './step-numbers.ts';
 import { rows, windowWise } from './step-rows.ts';
 import { name, names } from './step-values.ts';
 import { explodesArrays } from './table-input.ts';
@@ -53,6 +54,7 @@ export const stepSchema = z.union([
   ...compute,
   ...texts,
   ...times,
+  ...numbers,
   ...privacy,
   ...rows,
   ...branches,

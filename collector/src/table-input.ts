@@ -13,6 +13,18 @@ const json = z
       .enum(['quarantine', 'explode'])
       .default('quarantine')
       .describe('What becomes of a value that is an array; `explode`: each element, an object, is a row'),
+    at: z
+      .string()
+      .regex(/^(?:`[^`]+`|[^.`]+)(?:\.(?:`[^`]+`|[^.`]+))*$/, 'names with points between, as payload.after')
+      .optional()
+      .describe(
+        'Where in the value the object is, or with `array: explode` the array, such as payload; what is around ' +
+          'is not read, and a text on the way is what it holds',
+      ),
+    frame: z
+      .enum(['confluent', 'glue'])
+      .optional()
+      .describe('What a JSON Schema serializer put in front of each value, and what is taken away'),
   })
   .describe('JSON of another kind');
 
@@ -151,6 +163,13 @@ export function explodesArrays(input: InputFormat): boolean {
   return input.kind === 'json' && input.array === 'explode';
 }
 
+/** Whether only a part of a value is read, or each of several parts. */
+export function isUnwrapped(input: InputFormat): boolean {
+  return (
+    input.kind === 'json' && (explodesArrays(input) || input.at !== undefined || input.frame !== undefined)
+  );
+}
+
 export function inputProblems(format: ParsedFormat, read: ReadFile): InputProblem[] {
   if (typeof format === 'string' || 'text' in format || 'json' in format) return [];
   if (!('csv' in format)) return unreadable(() => compileInput(format, [], read));
@@ -186,8 +205,7 @@ export function detectionProblems(table: DetectingTable | undefined): InputProbl
 
 /** Throws what `read` throws. */
 export function compileInput(format: ParsedFormat, columns: readonly string[], read: ReadFile): InputFormat {
-  if (typeof format === 'object' && 'json' in format)
-    return format.json.array === 'explode' ? { kind: 'json', array: 'explode' } : { kind: 'json' };
+  if (typeof format === 'object' && 'json' in format) return jsonInput(format.json);
   if (typeof format === 'object' && 'avro' in format) {
     const { avro: parsed } = format;
     if ('registry' in parsed) return { kind: 'avro', framing: parsed.registry };
@@ -197,6 +215,15 @@ export function compileInput(format: ParsedFormat, columns: readonly string[], r
   if (typeof format === 'object' && 'text' in format) return patternInput(format.text);
   if (typeof format === 'object') return csvInput(format.csv, columns);
   return format === 'csv' ? csvInput(csv.parse({}), columns) : { kind: format };
+}
+
+function jsonInput({ array, at, frame }: z.output<typeof json>): InputFormat {
+  return {
+    kind: 'json',
+    ...(array === 'explode' ? { array } : {}),
+    ...(at === undefined ? {} : { at }),
+    ...(frame === undefined ? {} : { frame }),
+  };
 }
 
 function csvInput(parsed: z.output<typeof csv>, columns: readonly string[]): CsvInput {

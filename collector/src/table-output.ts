@@ -62,7 +62,9 @@ export const outputSchema = z.union([
       .min(2_048)
       .max(10_000_000)
       .optional()
-      .describe('Rows of a row group; else 81,920 to 122,880'),
+      .describe(
+        'Rows of a row group, about; else 81,920 to 122,880. Of up to 81,920 each chunk of records is divided evenly',
+      ),
     objectBytes: byteSize()
       .prefault('128MiB')
       .describe('A file that reaches this size is followed by another'),

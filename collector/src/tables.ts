@@ -58,6 +58,10 @@ export type InputFormat =
 export interface JsonInput {
   readonly kind: 'json';
   readonly array?: 'explode' | undefined;
+  /** Where in the value it is: names with points between. */
+  readonly at?: string | undefined;
+  /** What a schema registry's serializer put in front of the value. */
+  readonly frame?: 'confluent' | 'glue' | undefined;
 }
 
 /** One line a record. */
@@ -202,6 +206,8 @@ export interface TableMeaning {
   readonly windowBytesMax: number;
   /** Partition values of one ledger entry; a window with more is committed in parts. */
   readonly windowPartitionsMax?: number | undefined;
+  /** How long one statement of a window may run. */
+  readonly transformTimeoutMs?: number | undefined;
   /** Key prefix of the table's data under the lake root, without slashes at the ends. */
   readonly location: string;
   /** Hash of everything that decides what rows are: named in each ledger entry. */

@@ -20,7 +20,9 @@ export class ConfigError extends SluiceError {
 
   constructor(file: string, problems: readonly ConfigProblem[]) {
     const lines = problems.map(
-      (p) => `  ${file}:${p.line}  ${p.path || '(file)'}: ${p.message}\n      → ${p.remedy}`,
+      // No line is known of what is found wrong with a table as a whole: its name says where.
+      (p) =>
+        `  ${p.line > 0 ? `${file}:${p.line}  ` : ''}${p.path || '(file)'}: ${p.message}\n      → ${p.remedy}`,
     );
     super(
       'CONFIG_INVALID',
@@ -121,6 +123,13 @@ function flatten(
             document,
             lines,
           );
+        const { unknown, known } = unknownToAll(issue);
+        if (unknown.length > 0)
+          return unknown.map((key) => ({
+            ...at([key]),
+            message: 'unknown key',
+            remedy: `correct its spelling: one of ${known.join(', ')}`,
+          }));
         return [
           {
             ...at(),
@@ -150,6 +159,18 @@ function meantBranch(issue: z.core.$ZodIssueInvalidUnion): readonly z.core.$ZodI
   const known = issue.errors.filter((branch) => !branch.some(strange));
   const differInKeys = issue.errors.some((branch) => branch.some((one) => one.code === 'unrecognized_keys'));
   return known.length === 1 && differInKeys ? known[0] : undefined;
+}
+
+/** Keys that no form knows, and those that the forms begin with. */
+function unknownToAll({ errors }: z.core.$ZodIssueInvalidUnion) {
+  const atTop = (branch: readonly z.core.$ZodIssue[]) =>
+    branch.flatMap((one) => (one.code === 'unrecognized_keys' && one.path.length === 0 ? one.keys : []));
+  const [first = [], ...others] = errors.map(atTop).filter((keys) => keys.length > 0);
+  const missing = errors.flatMap((branch) => branch.filter(({ path }) => path.length === 1));
+  return {
+    unknown: first.filter((key) => others.every((keys) => keys.includes(key))),
+    known: [...new Set(missing.map(({ path }) => String(path[0])))],
+  };
 }
 
 /** The most helpful branch of a union is the one with the fewest complaints. */

@@ -1,16 +1,6 @@
 // The one error table: each code says what kind of failure it is and what the operator should do.
 // docs/errors.md is compared with it both ways by a test.
-
-/**
- * retry: the same call may succeed later. reject: this input is bad. fence: another took over. halt: an
- * invariant broke.
- */
-export type ErrorKind = 'retry' | 'reject' | 'fence' | 'halt';
-
-export interface ErrorEntry {
-  readonly kind: ErrorKind;
-  readonly remedy: string;
-}
+import type { ErrorEntry, ErrorKind } from './error-kind.ts';
 
 export const ERRORS = {
   CONFIG_INVALID: {
@@ -201,6 +191,11 @@ export const ERRORS = {
   TRANSFORM_OUT_OF_MEMORY: {
     kind: 'retry',
     remedy: 'Lower the table’s window.bytesMax or give the collector more memory.',
+  },
+  TRANSFORM_TIMED_OUT: {
+    kind: 'reject',
+    remedy:
+      'Correct the step that does not end, or raise the table’s window.transformTimeout, and send SIGHUP; the table is parked until then.',
   },
   LEDGER_MISSING_ENTRY: {
     kind: 'halt',

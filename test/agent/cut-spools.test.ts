@@ -2,6 +2,7 @@
 // reading goes on once, behind all cuts.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { NO_PRESSURE } from '@sluice/agent/spool/pressure.ts';
 import { rangeSegment } from '../support/fake-spool.ts';
 import { settle } from '../support/manual-clock.ts';
 import { id, startedAgent } from '../support/started-agent.ts';
@@ -55,7 +56,7 @@ test('what the collector asks for before the spool has made the cut is sent when
 
 test('a spool without room offers what others read now: they may wait for the same', async () => {
   const { kafka, disk, told, press } = await startedAgent();
-  const full = { heldTopics: new Map(), full: 'spool.bytesMax is reached', reserveUsed: false };
+  const full = { ...NO_PRESSURE, full: 'spool.bytesMax is reached', isFullForAll: true };
   disk.append([rangeSegment(0, 10), rangeSegment(0, 10, { partition: 1 })]);
   kafka.assigned([]);
   assert.deepEqual(told, [], 'while there is room nobody is asked');

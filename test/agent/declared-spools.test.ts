@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { agentSchema } from '@sluice/agent/config.ts';
 import type { DeclaredPartition } from '@sluice/agent/contracts.ts';
+import { NO_PRESSURE } from '@sluice/agent/spool/pressure.ts';
 import { rangeSegment } from '../support/fake-spool.ts';
 import { startedAgent } from '../support/started-agent.ts';
 
@@ -37,7 +38,7 @@ test('to a new stream it is said where each begins, also of what the config take
 
 test('the same is said of it while the stream stands', async () => {
   const { disk, link, declared, press } = await holding('fresh');
-  press({ heldTopics: new Map(), full: 'no room', reserveUsed: false });
+  press({ ...NO_PRESSURE, full: 'no room', isFullForAll: true });
   assert.deepEqual(declared.slice(-1).map(said), ['fresh: latest, log [0, 50), spooled'], 'it is offered');
   const segment = rangeSegment(60, 70, { topic: 'fresh' });
   const openGaps = [{ startOffset: 65, nextOffset: 70 }];

@@ -14,6 +14,7 @@ import type {
 } from '@sluice/agent/contracts.ts';
 import { createEvents } from '@sluice/agent/events.ts';
 import { PartitionTable } from '@sluice/agent/source/partition-table.ts';
+import { NO_PRESSURE } from '@sluice/agent/spool/pressure.ts';
 import { createMetrics } from '@sluice/shared/metrics.ts';
 import { NO_TOPIC_ID, type PartitionId } from '@sluice/shared/position.ts';
 import { FakeSpool, rangeSegment } from '../support/fake-spool.ts';
@@ -21,8 +22,8 @@ import { manualClock, settle } from '../support/manual-clock.ts';
 import { noHistory } from '../support/no-history.ts';
 import { recordingLogger } from '../support/recording-logger.ts';
 
-const FREE: SpoolPressure = { heldTopics: new Map(), full: undefined, reserveUsed: false };
-const FULL: SpoolPressure = { ...FREE, full: 'spool.bytesMax is reached' };
+const FREE = NO_PRESSURE;
+const FULL: SpoolPressure = { ...FREE, full: 'spool.bytesMax is reached', isFullForAll: true };
 
 const id = { topic: 'claims', topicId: NO_TOPIC_ID, partition: 0 };
 const log = { leaderEpoch: 0, logStart: 0, logEnd: 99, groupOffset: 0, startAt: undefined };
@@ -42,6 +43,7 @@ async function startAgent(pressure: SpoolPressure) {
   let handler: SourceHandler | undefined;
   let press: (pressure: SpoolPressure) => void = () => {};
   const landed: (() => void)[] = [];
+  const failed: ((error: Error) => void)[] = [];
   const source = {
     hold: (topic: string, why: string) => table.hold(topic, why),
     release: (topic: string, why: string) => table.release(topic, why),
@@ -63,14 +65,18 @@ async function startAgent(pressure: SpoolPressure) {
   const spool = {
     status: () => disk.status(),
     read: (id: PartitionId, from: number) => disk.read(id, from, 1),
-    append: () => new Promise<void>((resolve) => landed.push(resolve)),
+    append: () =>
+      new Promise<void>((resolve, reject) => {
+        landed.push(resolve);
+        failed.push(reject);
+      }),
     onPressure: (listener: typeof press) => {
       press = listener;
       listener(pressure);
     },
     onLoss: () => {},
     committed: async () => {},
-    askedAgain: async () => {},
+    askedAgain: (id: PartitionId, offset: number) => Promise.resolve().then(() => disk.askAgain(id, offset)),
   } as unknown as Spool;
   let link: UplinkHandler | undefined;
   let feed: UplinkFeed | undefined;
@@ -107,7 +113,7 @@ async function startAgent(pressure: SpoolPressure) {
       .status()
       .filter(({ paused }) => paused.length > 0)
       .map(({ topic }) => topic);
-  const parts = { agent, assign, held, handler, landed, disk, link, feed };
+  const parts = { agent, assign, held, handler, landed, failed, disk, link, feed };
   return { ...parts, press: (now: SpoolPressure) => press(now) };
 }
 
@@ -131,6 +137,23 @@ test('what is spooled behind a missing range goes at once when another agent’s
   assert.equal(item?.kind === 'segment' && item.segment.startOffset, 10);
 });
 
+test('what is on disk is sent when the disk has heard that it is asked for again, though no broker answers', async () => {
+  const { assign, handler, link, feed, disk } = await startAgent(FREE);
+  disk.append([rangeSegment(0, 20)]);
+  disk.commit(15);
+  assign('claims');
+  handler.described([{ ...id, ...log }]);
+  link?.welcomed([{ ...nothingThere, nextOffset: 10, received: 10, current: true }]);
+  let isReady = false;
+  void feed?.ready(new AbortController().signal).then(() => {
+    isReady = true;
+  });
+  await settle();
+  assert.equal(isReady, true);
+  const item = await feed?.next();
+  assert.equal(item?.kind === 'segment' && item.segment.startOffset, 0);
+});
+
 test('what is missing in front of a full spool is read through the reserve, and nothing else is', async () => {
   const { assign, held, handler, link, disk, press } = await startAgent(FULL);
   disk.append([rangeSegment(10, 20)]);
@@ -147,6 +170,27 @@ test('what is missing in front of a full spool is read through the reserve, and 
   const batches = [{ ...batch, leaderEpoch: 0, compressed: false, bytes: Buffer.alloc(0) }];
   handler.batches(id, batches, { logStart: 0, lastStableOffset: 99, highWatermark: 99 });
   assert.deepEqual(held(), ['claims', 'orders'], 'it is there');
+});
+
+test('what a disk lost under way is read through the reserve where what was read behind it has come to disk', async () => {
+  const { assign, held, handler, landed, failed, disk, press } = await startAgent(FREE);
+  assign('claims');
+  handler.described([{ ...id, ...log }]);
+  const batch = { kind: 'data' as const, count: 10, timestampMax: 0, leaderEpoch: 0, compressed: true };
+  const bounds = { logStart: 0, lastStableOffset: 99, highWatermark: 99 };
+  for (const baseOffset of [0, 10]) {
+    const batches = [{ ...batch, baseOffset, lastOffset: baseOffset + 9, bytes: Buffer.alloc(2 ** 20) }];
+    handler.batches(id, batches, bounds);
+  }
+  await settle();
+  failed[0]?.(new Error('its file is broken'));
+  await settle();
+  press(FULL);
+  assert.deepEqual(held(), ['claims']);
+  disk.append([rangeSegment(10, 20)]);
+  landed[1]?.();
+  await settle();
+  assert.deepEqual(held(), [], '[0, 10) is missing, and without it nothing can be sent');
 });
 
 test('while what is spooled waits for another agent, that one’s may be read here, through the reserve', async () => {
@@ -168,6 +212,18 @@ test('while what is spooled waits for another agent, that one’s may be read he
   link?.committed([{ partition: id, nextOffset: 10, openGaps: [], leaderEpoch: 0 }]);
   link?.welcomed([]);
   assert.deepEqual(held(), ['orders', 'payments'], 'it can be sent, and makes room');
+});
+
+test('who has filled the spool is read on while what is spooled waits for another agent, which may be as full', async () => {
+  const { assign, held, handler, link, feed, disk, press } = await startAgent(FREE);
+  disk.append([rangeSegment(10, 20)]);
+  assign('orders');
+  handler.described([{ ...id, topic: 'orders', ...log }]);
+  feed?.declared();
+  press({ ...FULL, isFullForAll: false, filling: new Set(['claims', 'orders']) });
+  assert.deepEqual(held(), ['orders']);
+  link?.welcomed([nothingThere]);
+  assert.deepEqual(held(), []);
 });
 
 test('a topic beyond its share is read through the reserve while some of it waits for another agent', async () => {
@@ -201,6 +257,22 @@ test('an agent that starts with a full spool reads nothing until there is room',
   assign('claims', 'orders');
   assert.deepEqual(held(), ['claims', 'orders']);
   press(FREE);
+  assert.deepEqual(held(), []);
+});
+
+test('a topic of which little is spooled is read on in a spool that others have filled, by name', async () => {
+  const { agent, assign, held, press } = await startAgent(FREE);
+  assign('claims', 'orders');
+  const filling = new Set(['claims']);
+  press({ ...FULL, isFullForAll: false, filling });
+  assert.deepEqual(held(), ['claims']);
+  const { reasons } = agent.report();
+  assert.deepEqual(reasons, ['topic claims waits: spool.bytesMax is reached']);
+  press({ ...FULL, filling });
+  assert.deepEqual(held(), ['claims', 'orders']);
+  press({ ...FULL, isFullForAll: false, filling });
+  assert.deepEqual(held(), ['claims']);
+  press({ ...FULL, isFullForAll: false });
   assert.deepEqual(held(), []);
 });
 

@@ -12,7 +12,8 @@ test('the words that are listened for are those of the agent’s events', () => 
   events.spoolFileSetAside({ path: 'x', reason: 'x' });
   const segment = { topic: 'x', partition: 0, startOffset: 0, nextOffset: 1 };
   events.spoolSegmentDropped({ ...segment, path: 'x', reason: 'x' });
-  events.spoolPressure({ full: 'the disk has less than spool.freeSpaceMin free', heldTopics: [] });
+  const full = 'the disk has less than spool.freeSpaceMin free';
+  events.spoolPressure({ full, isFullForAll: true, heldTopics: [] });
   events.spoolFault({ reason: 'x', retryMs: 1 });
   const said = log.lines.map(({ message }) => message);
   [SET_ASIDE, DROPPED, ...FULL].forEach((words, i) => {

@@ -202,6 +202,12 @@ const REFUSED: readonly (readonly [string, object, string, RegExp])[] = [
     /between 10s and 24h/,
   ],
   [
+    'statements that never end',
+    { tables: [{ ...claims, window: { transformTimeout: '0s' } }] },
+    'tables[0].window.transformTimeout',
+    /between 10s and 24h/,
+  ],
+  [
     'a window of no time',
     { tables: [{ ...claims, window: { every: '0s' } }] },
     'tables[0].window.every',

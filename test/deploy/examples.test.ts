@@ -1,12 +1,14 @@
 // The configs of deploy/examples are whole, and do what their own examples say: run as a user runs them.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { globSync, readFileSync } from 'node:fs';
+import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
+import { loadAgentConfig } from '@sluice/agent/config.ts';
 import { loadCollectorConfig } from '@sluice/collector/config.ts';
 import { projectRoot } from '@sluice/deploy/local/project-root.ts';
+import { temporaryDirectory } from '../support/temp.ts';
 
 const HOME = join(projectRoot, 'deploy/examples');
 const PROGRAM = join(projectRoot, 'collector/bin/sluice-collector.mjs');
@@ -28,6 +30,20 @@ test('each example is told in the README of the folder', () => {
   const readme = readFileSync(join(HOME, 'README.md'), 'utf8');
   assert.deepEqual(folders.toSorted(), ['insurance-claims', 'legislators']);
   for (const folder of folders) assert.ok(readme.includes(`](${folder}/collector.yaml)`), folder);
+});
+
+test('the configs in the README are whole', () => {
+  const readme = readFileSync(join(projectRoot, 'README.md'), 'utf8');
+  const [agent = '', collector = ''] = [...readme.matchAll(/^```yaml\n(.*?)^```$/gms)].map(
+    ([, text]) => text,
+  );
+  const directory = temporaryDirectory();
+  const written = (name: string, text: string) => {
+    writeFileSync(join(directory, name), text);
+    return join(directory, name);
+  };
+  assert.ok(loadAgentConfig(written('agent.yaml', agent)));
+  assert.equal(loadCollectorConfig(written('collector.yaml', collector)).tables.length, 1);
 });
 
 test('the claims are the flow that Glue is given: CSV, a schema or its detection, a window of 100 seconds', () => {

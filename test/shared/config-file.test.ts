@@ -79,6 +79,19 @@ test('an unknown key is named at its own line, also where it holds more keys', (
   assert.equal(inside, '4 window.evry: unknown key');
 });
 
+test('a key that no form knows is named at its line, with those that there are', () => {
+  const step = z.union([
+    z.strictObject({ filter: z.string() }),
+    z.strictObject({ rename: z.record(z.string(), z.string()) }),
+  ]);
+  const refuse = (text: string) => () =>
+    parseConfig({ file: 'c.yaml', text }, z.strictObject({ steps: z.array(step) }));
+  assert.throws(refuse('steps:\n  - filter: a\n  - renam: { a: b }\n'), {
+    message: /c\.yaml:3 {2}steps\[1\]\.renam: unknown key\n.*correct its spelling: one of filter, rename/,
+  });
+  assert.throws(refuse('steps:\n  - { filter: a, rename: { a: b } }\n'), { message: /no known form fits/ });
+});
+
 test('what is missing is told at the place that lacks it', () => {
   assert.deepEqual(problemsOf('name: a\nwindow:\n  every: 1s\n'), [
     '1 format: no known form fits (expected one of "json"|"csv")',
@@ -105,7 +118,7 @@ test('a file that cannot be read is named', () => {
   const missing = join(directory, 'none.yaml');
   assert.throws(() => loadConfigFile(missing, schema), {
     code: 'CONFIG_INVALID',
-    message: /none\.yaml:0 .*cannot be read: ENOENT/s,
+    message: /in .*none\.yaml\n +\(file\): cannot be read: ENOENT/,
   });
   const there = join(directory, 'there.yaml');
   writeFileSync(there, 'name: a\nformat: { csv: { quote: "x" } }\n');

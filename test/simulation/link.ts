@@ -185,7 +185,8 @@ class SimCall {
   }
 
   connect(door: OpenDoor, certificate: Buffer): void {
-    if (this.#agentEnd.over) return;
+    // Of a process that has died meanwhile nobody would ever end the stream.
+    if (this.#agentEnd.over || !this.agent.alive) return;
     const collector = door.process;
     this.#collector = collector;
     this.#up = new Pipe(this.#world, collector);

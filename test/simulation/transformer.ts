@@ -113,6 +113,7 @@ function transform({ world, files, request, read }: Job): TransformResult {
     corrupt: [],
     decodeMs: 0,
     sqlMs: 0,
+    waitMs: 0,
   };
 }
 

@@ -66,10 +66,9 @@ export class MovingTopics {
   }
 
   stop(): void {
-    const { united, profile } = this.#world;
+    const { united } = this.#world;
     if (united === undefined) return;
-    // What is spooled of a topic that nobody reads keeps its room, and in a small spool that is all there is.
-    if (profile.unitesAlone || this.#chance.happens(WHOLE_SHARE)) this.#move(united.all);
+    if (this.#chance.happens(WHOLE_SHARE)) this.#move(united.all);
   }
 
   #moveLater(): void {

@@ -18,6 +18,8 @@ export interface FakeGlueServer {
   readonly calls: { readonly action: string; readonly body: Json }[];
   readonly databases: Map<string, Map<string, FakeTable>>;
   fault: (action: string) => GlueFault;
+  /** Partitions that one call for some of them looks at. */
+  lookedAt: () => number;
   /** What was late arrives. */
   arrive(): void;
   stop(): Promise<void>;
@@ -46,6 +48,7 @@ export async function startFakeGlueServer(): Promise<FakeGlueServer> {
     calls,
     databases,
     fault: () => undefined,
+    lookedAt: () => PARTITIONS_PER_CALL_MAX,
     arrive() {
       for (const request of late.splice(0)) request();
     },
@@ -75,7 +78,7 @@ export async function startFakeGlueServer(): Promise<FakeGlueServer> {
     try {
       if (fault === 'throttled') throw new GlueError('ThrottlingException', 'Rate exceeded');
       if (fault === 'denied') throw new GlueError('AccessDeniedException', `not allowed: glue:${action}`);
-      const result = act(databases, action, body);
+      const result = act(databases, action, action === 'BatchGetPartition' ? lookedAt(body) : body);
       if (fault === 'reply lost') response.destroy();
       else reply(200, result);
     } catch (error) {
@@ -83,6 +86,14 @@ export async function startFakeGlueServer(): Promise<FakeGlueServer> {
       reply(type.startsWith('Internal') ? 500 : 400, { __type: type, message: String(error) });
     }
   }
+
+  /** With what it does not come to behind it. */
+  function lookedAt(body: Json): Json {
+    const asked = body['PartitionsToGet'] as Json[];
+    const PartitionsToGet = asked.slice(0, fake.lookedAt());
+    return { ...body, PartitionsToGet, left: asked.slice(PartitionsToGet.length) };
+  }
+
   return fake;
 }
 
@@ -115,7 +126,9 @@ function act(databases: FakeGlueServer['databases'], action: string, body: Json)
     const UnprocessedKeys = asked
       .filter((key) => !table.partitions.has(key))
       .map((key) => ({ Values: JSON.parse(key) as string[] }));
-    return { Partitions: asked.flatMap((key) => table.partitions.get(key) ?? []), UnprocessedKeys };
+    const left = (body['left'] as Json[] | undefined) ?? [];
+    const Partitions = asked.flatMap((key) => table.partitions.get(key) ?? []);
+    return { Partitions, UnprocessedKeys: [...UnprocessedKeys, ...left] };
   }
   if (action === 'BatchUpdatePartition') return updatePartitions(table, body['Entries'] as Json[]);
   if (action === 'BatchCreatePartition') return createPartitions(table, body['PartitionInputList'] as Json[]);

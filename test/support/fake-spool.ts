@@ -60,6 +60,11 @@ export class FakeSpool implements Pick<Spool, 'read' | 'status'> {
     this.segments = this.segments.filter((s) => partitionKey(s) !== key || s.nextOffset > below);
   }
 
+  askAgain(id: PartitionId, offset: number): void {
+    const key = partitionKey(id);
+    this.#committed.set(key, Math.min(this.#committed.get(key) ?? 0, offset));
+  }
+
   /** Segments `lost` says of are gone, as with a file that was set aside. */
   lose(lost: (segment: Segment, index: number) => boolean): void {
     this.segments = this.segments.filter((segment, i) => !lost(segment, i));

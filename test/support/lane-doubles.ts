@@ -91,6 +91,7 @@ function resultOf(read: readonly StagedSegment[], miscount: number): TransformRe
     corrupt: [],
     decodeMs: 0,
     sqlMs: 0,
+    waitMs: 0,
   };
 }
 

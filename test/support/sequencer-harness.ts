@@ -1,5 +1,5 @@
 // A sequencer with real lanes over ledgers in memory, and streams that write down what they are told.
-import type { AgentLink, TableConfig } from '@sluice/collector/contracts.ts';
+import type { AgentLink, PartitionLog, TableConfig } from '@sluice/collector/contracts.ts';
 import { createEvents } from '@sluice/collector/events.ts';
 import { createSequencer } from '@sluice/collector/window/sequencer.ts';
 import type { StagedPayloads } from '@sluice/collector/window/staged-payloads.ts';
@@ -19,12 +19,16 @@ const workDir = temporaryDirectory();
 export interface LinkDouble extends AgentLink {
   /** What it was told, in words. */
   readonly told: string[];
+  /** What Kafka says to its agent; undefined while that cannot ask. */
+  logs: readonly PartitionLog[] | undefined;
 }
 
 let streams = 0;
 export function linkOf(): LinkDouble {
   const told: string[] = [];
-  return {
+  const double: LinkDouble = {
+    logs: undefined,
+    look: async () => double.logs,
     agentId: 'plant-7',
     streamId: ++streams,
     told,
@@ -48,6 +52,7 @@ export function linkOf(): LinkDouble {
     creditFreed: () => {},
     drain: () => {},
   };
+  return double;
 }
 
 export function declaredOf(partition = 0, topic = 'claims') {

@@ -56,7 +56,8 @@ export function judgeHealth(facts: AgentFacts): HealthReport {
       reasons.push(`${partitionName(partition)} waits: ${openTransaction(since)}`);
   }
   for (const [topic, reason] of facts.held) reasons.push(`topic ${topic} waits: ${reason}`);
-  for (const [topic, reason] of facts.refused) reasons.push(`topic ${topic} is refused: ${reason}`);
+  for (const [topic, reason] of facts.refused)
+    reasons.push(`topic ${topic} is refused: ${reason}${spooledOf(topic, spool)}`);
   for (const gap of facts.gaps)
     reasons.push(
       `gap: ${partitionName(gap)} [${gap.startOffset}, ${gap.nextOffset}) is no longer in Kafka (${gap.reason})`,
@@ -71,6 +72,12 @@ export function judgeHealth(facts: AgentFacts): HealthReport {
     ready: source.state === 'running' && uplink.state === 'connected',
     detail: detailOf(facts, age),
   };
+}
+
+/** Nobody takes it: it keeps its room until somebody does. */
+function spooledOf(topic: string, { partitions }: SpoolStatus): string {
+  const bytes = partitions.reduce((sum, p) => sum + (p.topic === topic ? p.bytes : 0), 0);
+  return bytes === 0 ? '' : `; ${formatBytes(bytes)} of it stay in the spool`;
 }
 
 function waitingReasons({ waiting, wallMs }: AgentFacts): string[] {

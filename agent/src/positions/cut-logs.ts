@@ -92,12 +92,13 @@ export function cutUnder(
   return { offset, leaderEpoch: leaderEpoch - 1 };
 }
 
-/** The same where what was read before is committed: Kafka is asked. */
+/** The same where what was read before is committed, in all tables or in one: Kafka is asked. */
 export function committedBelow(
-  { committed: offset = 0, committedEpoch = -1 }: PartitionState,
+  { committed: offset = 0, committedEpoch: leaderEpoch = -1, stands }: PartitionState,
   read: Spooled,
 ): readonly LogPlace[] {
-  return read.startOffset < offset ? ofOlder({ offset, leaderEpoch: committedEpoch }, read.leaderEpoch) : [];
+  const beyond = [{ offset, leaderEpoch }, ...stands].filter((place) => read.startOffset < place.offset);
+  return beyond.flatMap((place) => ofOlder(place, read.leaderEpoch));
 }
 
 /** What others had spooled is committed behind where this agent reads: it may be of a log that was cut. */

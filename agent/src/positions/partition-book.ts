@@ -332,6 +332,9 @@ export class PartitionBook {
     this.durable(segment);
     const state = this.#states.get(partitionKey(segment));
     if (state === undefined) return undefined;
+    const { readNext = segment.startOffset } = state;
+    // What was read before it did not get there, and is read again: it may have found no room by now.
+    if (segment.startOffset > readNext) this.#refillUntil(state, this.#firstHole(state, readNext).until);
     this.#prove(state, committedBelow(state, segment));
     return cutUnder(state, this.#options.spoolOf(segment), segment);
   }
@@ -353,10 +356,7 @@ export class PartitionBook {
       if (state.sendNext !== undefined) this.lost(state.id, this.#firstHole(state, state.sendNext).at);
   }
 
-  /**
-   * Kafka no longer has this range. What the spool still holds of it is not a gap; the rest is told, part by
-   * part.
-   */
+  /** Kafka no longer has this range. What is spooled of it is no gap; the rest is told, part by part. */
   gap(slot: Slot, notice: { startOffset: number; nextOffset: number; reason: string }): GapNotice[] {
     const state = this.stateOf(slot);
     if (state === undefined) return [];

@@ -1,5 +1,7 @@
 // When the spool is full, for whom, and when it has room again. Half of the cap is shared out equally among
-// the topics and is theirs alone; the other half is common. Pure.
+// the topics and is theirs alone; the other half is common. Whoever holds less than that is read on also
+// where others have taken all: what is spooled of a topic that nobody takes stays, and stops nobody else.
+// Pure.
 import { formatBytes } from '@sluice/shared/units.ts';
 import type { SpoolPressure } from '../contracts.ts';
 import type { SpoolState } from './worker-protocol.ts';
@@ -8,12 +10,18 @@ import type { SpoolState } from './worker-protocol.ts';
 const RESUME_SHARE = 0.9;
 
 /**
- * Beyond the cap, and below the free space that must stay: for that alone without which no room would come.
+ * Beyond the cap, and below the free space that must stay: for that alone without which no room would come;
+ * one half of it also for topics that hold less than is theirs alone.
  */
 const RESERVE_BYTES = 64 * 2 ** 20;
 
 /** A new file of the spool takes three: itself, its log and the log's index. */
 export const INODES_MIN = 12;
+
+export const NO_PRESSURE: SpoolPressure = {
+  heldTopics: new Map(),
+  ...{ full: undefined, filling: new Set(), isFullForAll: false, reserveUsed: false },
+};
 
 export interface PressureLimits {
   readonly bytesMax: number;
@@ -27,8 +35,12 @@ export function judgePressure(
 ): SpoolPressure {
   const byTopic = new Map<string, number>();
   for (const { topic, bytes } of state.partitions) byTopic.set(topic, (byTopic.get(topic) ?? 0) + bytes);
+  const full = judgeFull(state, limits, before.full !== undefined);
   return {
-    full: judgeFull(state, limits, before.full !== undefined),
+    full,
+    filling: new Set(full === undefined ? [] : topicsAtOwn(byTopic, roomOf(state, limits), before.filling)),
+    // Where nothing is spooled no topic has the room that the others lack.
+    isFullForAll: full !== undefined && (byTopic.size === 0 || judgeForAll(state, limits, before)),
     reserveUsed: judgeReserve(state, limits),
     heldTopics: judgeTopics(byTopic, limits.bytesMax, before.heldTopics),
   };
@@ -44,6 +56,36 @@ function judgeFull(state: SpoolState, limits: PressureLimits, wasFull: boolean):
   if (state.freeInodes < INODES_MIN * (wasFull ? 2 : 1))
     return `the disk under the spool has ${state.freeInodes} inodes left, and bytes free`;
   return undefined;
+}
+
+/** What there is to be shared out: a disk may have less room than the cap. */
+function roomOf({ partitions, freeBytes }: SpoolState, { bytesMax, freeSpaceMin }: PressureLimits): number {
+  const bytes = partitions.reduce((sum, p) => sum + p.bytes, 0);
+  return Math.min(bytesMax, bytes + Math.max(0, freeBytes - freeSpaceMin));
+}
+
+/** Those that hold as much as is theirs alone, or more. */
+function topicsAtOwn(
+  byTopic: ReadonlyMap<string, number>,
+  room: number,
+  before: ReadonlySet<string>,
+): readonly string[] {
+  const own = room / 2 / byTopic.size;
+  return [...byTopic].flatMap(([topic, bytes]) =>
+    bytes >= own * (before.has(topic) ? RESUME_SHARE : 1) ? [topic] : [],
+  );
+}
+
+/** Nothing is read on in a full spool, whatever a topic holds: what is left of the reserve makes room. */
+function judgeForAll(
+  { partitions, freeBytes, freeInodes }: SpoolState,
+  { bytesMax, freeSpaceMin }: PressureLimits,
+  before: SpoolPressure,
+): boolean {
+  const bytes = partitions.reduce((sum, p) => sum + p.bytes, 0);
+  const part = before.isFullForAll ? 4 : 2;
+  const floor = freeSpaceMin - Math.min(RESERVE_BYTES, freeSpaceMin) / part;
+  return bytes >= bytesMax + RESERVE_BYTES / part || freeBytes < floor || freeInodes < 2 * INODES_MIN;
 }
 
 function judgeReserve(
@@ -73,6 +115,8 @@ function judgeTopics(
 }
 
 export function samePressure(a: SpoolPressure, b: SpoolPressure): boolean {
-  if (a.full !== b.full || a.reserveUsed !== b.reserveUsed) return false;
+  if (a.full !== b.full || a.isFullForAll !== b.isFullForAll) return false;
+  if (a.reserveUsed !== b.reserveUsed) return false;
+  if ([...a.filling].join('\n') !== [...b.filling].join('\n')) return false;
   return [...a.heldTopics.keys()].join('\n') === [...b.heldTopics.keys()].join('\n');
 }

@@ -11,7 +11,7 @@ import type { SpoolCommit, SpoolPartition } from '../contracts.ts';
 import { type SpoolDisk, sqliteDisk } from './spool-disk.ts';
 import type { CutSegment, DroppedSegment, SetAside } from './spool-losses.ts';
 import { ifSound, isCorrupt, isSpoolCorrupt, type SpooledHeader, type SpoolFile } from './sqlite-file.ts';
-import { epochStarts, isWanted, NOTHING, runsOf } from './wanted-ranges.ts';
+import { epochStarts, isWanted, NOTHING, runsOf, soundEnds } from './wanted-ranges.ts';
 
 export interface SpoolFilesOptions {
   readonly directory: string;
@@ -213,11 +213,13 @@ export class SpoolFiles {
     const found: Segment[] = [];
     let next = fromOffset;
     let bytes = 0;
-    for (const { header, file } of entries) {
-      if (header.nextOffset <= next || header.startOffset > next) continue;
+    const ends = soundEnds(entries.map(({ header }) => header));
+    for (const [i, { header, file }] of entries.entries()) {
+      const end = ends[i] ?? header.nextOffset;
+      if (end <= next || header.startOffset > next) continue;
       const segment = this.#readChecked(file, header);
       found.push(segment);
-      next = header.nextOffset;
+      next = end;
       bytes += segment.payload.byteLength;
       if (bytes >= bytesMax) break;
     }
@@ -369,7 +371,9 @@ export class SpoolFiles {
       const { topic, topicId, partition } = first.header;
       const { header: last } = entries.at(-1) ?? first;
       const headers = entries.map(({ header }) => header);
-      const runs = runsOf(headers, this.#committed.get(partitionKey(first.header)) ?? NOTHING);
+      const ends = soundEnds(headers);
+      const sound = headers.map((h, i) => ({ ...h, nextOffset: ends[i] ?? h.nextOffset }));
+      const runs = runsOf(sound, this.#committed.get(partitionKey(first.header)) ?? NOTHING);
       const epochs = epochStarts(headers);
       const { startOffset = 0, nextOffset = 0 } = runs.at(-1) ?? {};
       let bytes = 0;
@@ -378,10 +382,8 @@ export class SpoolFiles {
         bytes += header.payloadBytes;
         oldestSpooledMs = Math.min(oldestSpooledMs, header.spooledMs);
       }
-      const segments = entries.length;
-      const { leaderEpoch } = last;
-      const at = { topic, topicId, partition, startOffset, nextOffset, runs, leaderEpoch };
-      return [{ ...at, epochs, bytes, segments, oldestSpooledMs }];
+      const at = { topic, topicId, partition, startOffset, nextOffset, runs, leaderEpoch: last.leaderEpoch };
+      return [{ ...at, epochs, bytes, segments: entries.length, oldestSpooledMs }];
     });
   }
 

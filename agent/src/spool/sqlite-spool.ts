@@ -9,7 +9,7 @@ import type { DiskState, Spool, SpoolCommit, SpoolPressure, SpoolStatus } from '
 import type { Events } from '../events.ts';
 import { stateOfFault } from './disk-fault.ts';
 import { HotSegments } from './hot-segments.ts';
-import { judgePressure, samePressure } from './pressure.ts';
+import { judgePressure, NO_PRESSURE, samePressure } from './pressure.ts';
 import { openSpoolThread, type SpoolThread } from './spool-thread.ts';
 import type { SpoolCall, SpoolReply, SpoolState } from './worker-protocol.ts';
 
@@ -80,7 +80,7 @@ class SqliteSpool implements Spool {
     dropped: [],
     cutOff: [],
   };
-  #pressure: SpoolPressure = { heldTopics: new Map(), full: undefined, reserveUsed: false };
+  #pressure: SpoolPressure = NO_PRESSURE;
   #cancelLook: Cancel = () => {};
 
   constructor(options: SqliteSpoolOptions) {
@@ -300,7 +300,8 @@ class SqliteSpool implements Spool {
     this.#pressure = pressure;
     this.#options.events.spoolPressure({
       full: pressure.full,
-      heldTopics: [...pressure.heldTopics.keys()],
+      isFullForAll: pressure.isFullForAll,
+      heldTopics: [...new Set([...pressure.filling, ...pressure.heldTopics.keys()])],
     });
     for (const listener of this.#listeners) listener(pressure);
   }

@@ -24,6 +24,26 @@ export function runsOf(
   );
 }
 
+/**
+ * Up to where each of them counts. Epochs never fall in a log: from where one of a newer epoch begins, what
+ * an older one has is of a log that was cut. That is there where it was forgotten before the cut, and wanted
+ * again behind it. Where no epoch is known all counts.
+ */
+export function soundEnds(headers: readonly (OffsetRange & Pick<LogPlace, 'leaderEpoch'>)[]): number[] {
+  const begins = new Map<number, number>();
+  for (const { startOffset, leaderEpoch: epoch } of headers)
+    if (epoch >= 0) begins.set(epoch, Math.min(startOffset, begins.get(epoch) ?? startOffset));
+  const cuts = new Map<number, number>();
+  let newer = Number.MAX_SAFE_INTEGER;
+  for (const [epoch, start] of [...begins].sort(([a], [b]) => b - a)) {
+    cuts.set(epoch, newer);
+    newer = Math.min(newer, start);
+  }
+  return headers.map(({ startOffset, nextOffset, leaderEpoch }) =>
+    Math.max(startOffset, Math.min(nextOffset, cuts.get(leaderEpoch) ?? nextOffset)),
+  );
+}
+
 /** Where another leader epoch than before begins. `headers` are in the order of their starts. */
 export function epochStarts(headers: readonly (OffsetRange & Pick<LogPlace, 'leaderEpoch'>)[]): LogPlace[] {
   return headers.flatMap(({ startOffset: offset, leaderEpoch }, i) =>

@@ -82,18 +82,29 @@ async function moveBatch(place: Place, inputs: readonly PartitionInput[]): Promi
 
 const keyOf = ({ Values = [] }: PartitionInput | Partition) => JSON.stringify(Values);
 
-/** Glue names what it did not return, missing or not: all of that is met again when it is created. */
+/** Calls for what Glue did not return; what is left then is met again when it is created. */
+const ASKS_MAX = 5;
+
+/**
+ * Glue names what it did not return, missing or not: it is asked for again until a call brings nothing of it.
+ */
 async function standingOf(
   { client, DatabaseName, TableName }: Place,
   inputs: readonly PartitionInput[],
 ): Promise<Map<string, Partition>> {
-  const PartitionsToGet = inputs.map(({ Values = [] }) => ({ Values }));
-  const { Partitions = [] } = await client
-    .send(new BatchGetPartitionCommand({ DatabaseName, TableName, PartitionsToGet }))
-    .catch((error: unknown) => {
-      throw glueFailure('glue:BatchGetPartition', TableName, error);
-    });
-  return new Map(Partitions.map((partition) => [keyOf(partition), partition]));
+  const standing = new Map<string, Partition>();
+  let asked = inputs.map(({ Values = [] }) => ({ Values }));
+  for (let asks = 0; asks < ASKS_MAX && asked.length > 0; asks++) {
+    const { Partitions = [] } = await client
+      .send(new BatchGetPartitionCommand({ DatabaseName, TableName, PartitionsToGet: asked }))
+      .catch((error: unknown) => {
+        throw glueFailure('glue:BatchGetPartition', TableName, error);
+      });
+    for (const partition of Partitions) standing.set(keyOf(partition), partition);
+    if (Partitions.length === 0 && asks > 0) break;
+    asked = asked.filter((key) => !standing.has(keyOf(key)));
+  }
+  return standing;
 }
 
 /** One that somebody has registered meanwhile is met again when the whole move is repeated. */

@@ -79,10 +79,13 @@ export function swapping({ after, propose }: SwapCommit): (fold: Fold) => Propos
   };
 }
 
-/** LEDGER_RANGE_CONFLICT where another collector has committed part of the window, or recorded a cut. */
+/**
+ * LEDGER_RANGE_CONFLICT where another collector has committed part of the window, or of another log in its
+ * place, or recorded a cut.
+ */
 function assertNext(fold: Fold, { ranges }: WindowCommit): void {
   for (const range of ranges) {
-    const { next, forks = [] } = fold.partitions.get(partitionKey(range)) ?? {};
+    const { next, leaderEpoch: epoch = -1, forks = [] } = fold.partitions.get(partitionKey(range)) ?? {};
     if (next !== range.start)
       throw conflict(
         fold,
@@ -92,6 +95,9 @@ function assertNext(fold: Fold, { ranges }: WindowCommit): void {
     const cut = forks.find(({ to, leaderEpoch }) => range.next > to && range.leaderEpoch < leaderEpoch);
     if (cut !== undefined)
       throw conflict(fold, range, `was cut at ${cut.to} and the window is of epoch ${range.leaderEpoch}`);
+    // Epochs never fall in a log: what the window holds is of one that was cut below what is committed.
+    if (range.leaderEpoch >= 0 && range.leaderEpoch < epoch)
+      throw conflict(fold, range, `is at epoch ${epoch} and the window is of epoch ${range.leaderEpoch}`);
   }
 }
 

@@ -40,7 +40,7 @@ export const detectCommand: Command = {
     const format = options['format'] ?? (extname(file) === '.csv' ? 'csv' : undefined);
     if (!isFormat(format)) throw new UsageError(`--format is one of ${FORMATS.join(', ')}`);
     if (topic === undefined && file === '-') throw new UsageError('name the topic with --topic');
-    const sample = readSample(file);
+    const sample = readSample(file, format === 'csv');
     const said = { format, header: flags['header'] === true };
     process.stdout.write(proposal(topic ?? basename(file, extname(file)), sample, said));
     return Promise.resolve(EXIT.ok);
@@ -64,10 +64,10 @@ function proposal(
 }
 
 /** UsageError where there is nothing to look at. */
-function readSample(file: string): Sample {
+function readSample(file: string, isCsv: boolean): Sample {
   const { bytes, isCut } = beginningOf(file);
   const sampled = decodeSample(bytes.toString('latin1'));
-  const sample = sampled === undefined ? linesOf(bytes, isCut) : { values: sampled, isCut };
+  const sample = sampled === undefined ? linesOf(bytes, isCut, isCsv) : { values: sampled, isCut };
   if (sample.values.some((value) => value !== null)) return sample;
   throw new UsageError(`${file} has no value: columns are told from values`);
 }
@@ -80,12 +80,15 @@ function beginningOf(file: string): ReturnType<typeof readBeginning> {
   }
 }
 
-/** A line that the end of the sample cuts off is none. */
-export function linesOf(bytes: Buffer, isCut: boolean): Sample {
+/** Lines of one record of CSV; a quote that nobody closes takes no more of the file. */
+const QUOTED_LINES_MAX = 100;
+
+/** A line that the end of the sample cuts off is none. Of CSV a line break inside quotes ends none. */
+export function linesOf(bytes: Buffer, isCut: boolean, isCsv = false): Sample {
   const values: Buffer[] = [];
   let from = 0;
   while (from < bytes.length && values.length < SAMPLE_RECORDS_MAX) {
-    const found = bytes.indexOf('\n', from);
+    const found = isCsv ? endOfRecord(bytes, from) : bytes.indexOf('\n', from);
     if (found < 0 && isCut) break;
     const end = found < 0 ? bytes.length : found;
     const line = bytes.subarray(from, bytes[end - 1] === 13 ? end - 1 : end);
@@ -93,6 +96,18 @@ export function linesOf(bytes: Buffer, isCut: boolean): Sample {
     from = end + 1;
   }
   return { values, isCut: isCut || from < bytes.length };
+}
+
+function endOfRecord(bytes: Buffer, from: number): number {
+  const first = bytes.indexOf('\n', from);
+  let end = first;
+  let isQuoted = false;
+  for (let at = from, lines = 0; end >= 0 && lines < QUOTED_LINES_MAX; lines++) {
+    for (; at < end; at++) if (bytes[at] === 0x22) isQuoted = !isQuoted;
+    if (!isQuoted) return end;
+    end = bytes.indexOf('\n', end + 1);
+  }
+  return first;
 }
 
 function readBeginning(file: string): { bytes: Buffer; isCut: boolean } {

@@ -1,9 +1,11 @@
 // What was detected, as a table of collector.yaml for people to paste. Pure.
-import { Document, visit } from 'yaml';
+import { Document, isMap, isScalar, visit } from 'yaml';
 import { safeName } from '../transform/column-names.ts';
 import type { Detection } from '../transform/detect-columns.ts';
 
 const NAME_CHARACTERS_MAX = 100;
+/** Sections of few keys, which a person would write on one line. */
+const ONE_LINE = ['window', 'csv', 'json'];
 
 type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
 
@@ -30,7 +32,17 @@ export function tableOf(topic: string, detection: Detection, every: string): Tab
   };
 }
 
-function formatOf({ format, delimiter, header }: Detection): Json {
+function formatOf({ format, delimiter, header, wrapping, grok }: Detection): Json {
+  const { frame, at, array } = wrapping ?? {};
+  if (frame !== undefined || at !== undefined)
+    return {
+      json: {
+        ...(frame === undefined ? {} : { frame }),
+        ...(at === undefined ? {} : { at }),
+        ...(array === undefined ? {} : { array }),
+      },
+    };
+  if (grok !== undefined) return { text: { grok } };
   if (format !== 'csv' || (delimiter === ',' && !header)) return format;
   return { csv: { delimiter: delimiter ?? ',', ...(header ? { header: 'line' } : {}) } };
 }
@@ -39,8 +51,8 @@ function formatOf({ format, delimiter, header }: Detection): Json {
 export function tableYaml(table: TableDocument): string {
   const document = new Document({ tables: [table] });
   visit(document, {
-    Map(_key, map) {
-      if (map.has('every') || map.has('delimiter')) map.flow = true;
+    Pair(_at, { key, value }) {
+      if (isScalar(key) && ONE_LINE.includes(String(key.value)) && isMap(value)) value.flow = true;
     },
   });
   return document.toString({ lineWidth: 0 });

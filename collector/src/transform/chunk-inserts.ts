@@ -51,6 +51,8 @@ export class ChunkInserts {
   readonly #forms: InsertForm[];
   /** Of all chunks, which overlap. */
   sqlMs = 0;
+  /** For their turns, and for the chunks before them. */
+  waitMs = 0;
 
   constructor(parts: InsertParts) {
     this.#parts = parts;
@@ -97,17 +99,32 @@ export class ChunkInserts {
   }
 
   async #insert(lane: Lane, chunk: InsertedChunk, before: Promise<void>): Promise<void> {
-    const { straight, clock, statements } = this.#parts;
-    const started = clock.monotonicMs();
-    const part = await statements.use(() => straight.write(chunk, lane.database));
-    await before;
-    if (!(await straight.keep(part, lane.database)))
-      await this.#alone(async (database) => {
-        if (lane !== this.#first) await database.takeRaw(lane.database);
-        await statements.use(() => this.#insertInForm(chunk));
-        await database.emptyRaw();
-      });
-    this.sqlMs += clock.monotonicMs() - started;
+    const { straight } = this.#parts;
+    const part = await this.#inTurn(() => straight.write(chunk, lane.database));
+    await this.#timed('waitMs', () => before);
+    if (await this.#timed('sqlMs', () => straight.keep(part, lane.database))) return;
+    await this.#alone(async (database) => {
+      if (lane !== this.#first) await database.takeRaw(lane.database);
+      await this.#inTurn(() => this.#insertInForm(chunk));
+      await database.emptyRaw();
+    });
+  }
+
+  async #inTurn<T>(task: () => Promise<T>): Promise<T> {
+    const { clock, statements } = this.#parts;
+    const askedMs = clock.monotonicMs();
+    return await statements.use(() => {
+      this.waitMs += clock.monotonicMs() - askedMs;
+      return this.#timed('sqlMs', task);
+    });
+  }
+
+  async #timed<T>(as: 'sqlMs' | 'waitMs', task: () => Promise<T>): Promise<T> {
+    const { clock } = this.#parts;
+    const startedMs = clock.monotonicMs();
+    const made = await task();
+    this[as] += clock.monotonicMs() - startedMs;
+    return made;
   }
 
   async #alone(task: (database: Database) => Promise<void>): Promise<void> {

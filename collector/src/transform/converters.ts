@@ -2,13 +2,14 @@
 // A value that cannot be is quarantined under a code that says why.
 import { decompressBatch } from '@sluice/shared/codecs.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
-import type { InputFormat, RecordOptions, TableConfig } from '../contracts.ts';
+import type { InputFormat, JsonInput, RecordOptions, TableConfig } from '../contracts.ts';
 import { explodesArrays } from '../table-input.ts';
 import type { Converter } from './columns.ts';
 import { csvConverter } from './csv-line.ts';
 import { avroConverter, protobufConverter } from './decode/decoders.ts';
 import type { WindowSchemas } from './decode/schemas.ts';
 import { markElements } from './json-elements.ts';
+import { jsonReader } from './json-inside.ts';
 import type { OddCode } from './odd-record.ts';
 
 /** One value, decompressed; Kafka's own default for a whole message is 1 MiB. */
@@ -41,10 +42,19 @@ export function decompressionOf({
 function readerOf(input: InputFormat, { schemas, elementMark }: Conversion): Converter | undefined {
   if (input.kind === 'avro') return avroConverter(input, schemas);
   if (input.kind === 'protobuf') return protobufConverter(input, schemas);
-  if (explodesArrays(input)) return (value) => markElements(value, elementMark);
+  if (input.kind === 'json') return jsonConverter(input, elementMark);
   if (input.kind === 'csv') return csvConverter(input);
   if (input.kind === 'bytes') return (value) => Buffer.from(value.toString('base64'));
   return undefined;
+}
+
+function jsonConverter(input: JsonInput, mark: Buffer): Converter | undefined {
+  const read = jsonReader(input);
+  if (!explodesArrays(input)) return read;
+  return (value) => {
+    const json = read?.(value) ?? value;
+    return typeof json === 'string' ? json : markElements(json, mark);
+  };
 }
 
 function decompressValue(

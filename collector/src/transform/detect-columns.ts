@@ -7,8 +7,9 @@ import { formatCount } from '@sluice/shared/units.ts';
 import type { DetectedColumn } from '../tables.ts';
 import { safeNames } from './column-names.ts';
 import { PLAIN_CSV, splitCsvLine } from './csv-line.ts';
+import { type FoundObjects, findObjects, logPattern, SHARE_MIN, type Wrapping } from './detect-inside.ts';
 import { growColumns } from './grown-columns.ts';
-import { parseObject, SeenObject } from './seen-values.ts';
+import { SeenObject } from './seen-values.ts';
 import { commonType, fieldKind, type SeenKind } from './value-types.ts';
 
 export type DetectedFormat = 'json' | 'csv' | 'text' | 'bytes';
@@ -19,14 +20,16 @@ export interface Detection {
   readonly delimiter: string | undefined;
   /** CSV only: a record may be the names of the columns. */
   readonly header: boolean;
+  /** JSON only: where in the values the objects are. */
+  readonly wrapping?: Wrapping;
+  /** Text only: the pattern of the lines. */
+  readonly grok?: string | undefined;
   /** Empty for text and bytes, whose one column is `value`. */
   readonly columns: readonly DetectedColumn[];
   /** What a person should know about the choice, one sentence each. */
   readonly notes: readonly string[];
 }
 
-/** Below this share of JSON objects a topic is no JSON topic; the others go to quarantine by name. */
-const OBJECT_SHARE_MIN = 0.9;
 const UTF8_SHARE_MIN = 0.9;
 const DELIMITERS = [',', ';', '\t', '|'] as const;
 
@@ -47,23 +50,31 @@ export function detectColumns(
   const tombstones = values.length - present.length;
   if (tombstones > 0)
     notes.push(`${share(tombstones, values.length)} have no value (tombstones): they go to quarantine`);
-  const objects = format === 'json' || format === undefined ? parseObjects(present) : [];
-  const chosen = format ?? chooseFormat(present, objects.length, notes);
+  const found = findObjects(format === 'json' || format === undefined ? present : []);
+  const chosen = format ?? chooseFormat(present, found, notes);
   if (chosen === 'csv') return { ...csvColumns(present, { header, notes }), format: chosen, header, notes };
-  const columns = chosen === 'json' ? jsonColumns(present.length, objects, notes) : [];
+  const columns = chosen === 'json' ? jsonColumns(found, notes) : [];
   const isText = chosen === 'json' && columns.length === 0;
   if (isText) notes.push('no field with a value was seen: one text column');
-  return { format: isText ? 'text' : chosen, delimiter: undefined, header: false, columns, notes };
+  const common = { delimiter: undefined, header: false, columns, notes };
+  if (chosen === 'json' && !isText) return { ...common, format: 'json', wrapping: found.wrapping };
+  const grok = chosen === 'text' ? logPattern(present) : undefined;
+  if (grok !== undefined)
+    notes.push(`lines of a log, taken apart into texts: ${RECIPES} has steps that type them`);
+  else if (format === undefined && chosen === 'text' && present.length > 0) notes.push(textNote(found));
+  return { ...common, format: isText ? 'text' : chosen, grok };
 }
 
-function chooseFormat(values: readonly Buffer[], objects: number, notes: string[]): DetectedFormat {
+const RECIPES = 'docs/recipes.md';
+
+function chooseFormat(
+  values: readonly Buffer[],
+  { objects: { length: objects }, values: wanted }: FoundObjects,
+  notes: string[],
+): DetectedFormat {
   if (values.length === 0) return 'text';
-  if (objects / values.length >= OBJECT_SHARE_MIN) return 'json';
-  const framed = values.filter((value) => value[0] === 0 && value.length > 5);
-  if (framed.length / values.length >= OBJECT_SHARE_MIN) {
-    const ids = [...new Set(framed.map((value) => value.readUInt32BE(1)))].slice(0, 3).join(', ');
-    notes.push(`values begin like a schema registry's (schema id ${ids}); they are taken as they are`);
-  }
+  if (objects > 0 && objects / wanted >= SHARE_MIN) return 'json';
+  notes.push(...binaryNotes(values));
   const texts = values.filter((value) => isUtf8(value)).length;
   if (texts / values.length < UTF8_SHARE_MIN) {
     notes.push(`${share(values.length - texts, values.length)} are not UTF-8 text: taken as bytes`);
@@ -71,26 +82,45 @@ function chooseFormat(values: readonly Buffer[], objects: number, notes: string[
   }
   if (texts < values.length)
     notes.push(`${share(values.length - texts, values.length)} are not UTF-8: they go to quarantine`);
-  notes.push(
-    objects === 0
-      ? 'no value is a JSON object: one text column'
-      : `only ${share(objects, values.length)} are JSON objects: one text column`,
-  );
   return 'text';
 }
 
-function parseObjects(values: readonly Buffer[]): Readonly<Record<string, unknown>>[] {
-  return values.flatMap((value) => {
-    const object = isUtf8(value) ? parseObject(value.toString()) : undefined;
-    return object === undefined ? [] : [object];
-  });
+function textNote({ objects, values }: FoundObjects): string {
+  if (objects.length === 0) return 'no value is a JSON object: one text column';
+  return `only ${share(objects.length, values)} are JSON objects: one text column`;
+}
+
+/** What values that are no text may be instead. */
+function binaryNotes(values: readonly Buffer[]): string[] {
+  const share = (is: (value: Buffer) => boolean) => values.filter(is).length / values.length;
+  const begins = (...bytes: number[]) =>
+    share((value) => bytes.every((byte, i) => value[i] === byte)) >= SHARE_MIN;
+  const packed = begins(0x1f, 0x8b) ? 'gzip' : begins(0x28, 0xb5, 0x2f, 0xfd) ? 'zstd' : undefined;
+  if (packed !== undefined)
+    return [
+      `values are packed by their producer: with \`compression: ${packed}\` a table reads what is in them`,
+    ];
+  const framed = values.filter((value) => value[0] === 0 && value.length > 5);
+  if (framed.length / values.length < SHARE_MIN) return [];
+  const ids = [...new Set(framed.map((value) => value.readUInt32BE(1)))].slice(0, 3).join(', ');
+  return [
+    `values begin like a schema registry's (schema id ${ids}); they are taken as they are`,
+    'if the registry says Avro, write `format: { avro: { registry: confluent } }`, or protobuf for avro, and ' +
+      '`columns: detect`',
+  ];
 }
 
 function jsonColumns(
-  values: number,
-  objects: readonly Readonly<Record<string, unknown>>[],
+  { objects, values, wrapping }: FoundObjects,
   notes: string[],
 ): readonly DetectedColumn[] {
+  if (wrapping.at !== undefined) notes.push(`only what stands at ${wrapping.at} is read of each value`);
+  if (
+    objects.every(
+      (object) => 'op' in object && 'source' in object && ('before' in object || 'after' in object),
+    )
+  )
+    notes.push(`values are Debezium's changes: ${RECIPES} makes typed rows of them`);
   if (objects.length < values)
     notes.push(`${share(values - objects.length, values)} are not JSON objects: they go to quarantine`);
   const seen = new SeenObject();
@@ -121,7 +151,30 @@ function csvColumns(values: readonly Buffer[], { header, notes }: CsvOptions) {
     );
   const [names = []] = header ? rows : [];
   if (!header) notes.push(`columns are numbered: a line of names is taken with a header, or rename them`);
-  return { delimiter, columns: csvFields(names, { width, rows: header ? rows.slice(1) : rows }) };
+  const body = header ? rows.slice(1) : rows;
+  const columns = csvFields(names, { width, rows: body });
+  notes.push(
+    ...columns.flatMap(({ source }, i) =>
+      commaNote(
+        source,
+        body.map((row) => row[i]),
+      ),
+    ),
+  );
+  return { delimiter, columns };
+}
+
+/** As most of Europe writes a number. */
+const DECIMAL_COMMA = /^\s*[+-]?(?:\d{1,3}(?:\.\d{3})+|\d+),\d+[+-]?\s*$/;
+
+function commaNote(source: string, fields: readonly (string | null | undefined)[]): string[] {
+  const there = fields.filter((field) => typeof field === 'string');
+  const commas = there.filter((field) => DECIMAL_COMMA.test(field));
+  if (commas.length === 0 || !there.every((field) => DECIMAL_COMMA.test(field) || /^[+-]?\d+$/.test(field)))
+    return [];
+  return [
+    `${source}: numbers with a decimal comma are texts; parse_number with point "," makes numbers of them`,
+  ];
 }
 
 type Line = readonly (string | null)[];

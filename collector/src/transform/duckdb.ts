@@ -16,6 +16,7 @@ import type { ChunkPart, ColumnChunk } from './columns.ts';
 import type { CorruptRun } from './corrupt-batches.ts';
 import type { OddRecord } from './odd-record.ts';
 import { literal } from './sql/types.ts';
+import type { StatementWatch } from './statement-watch.ts';
 
 export interface DatabaseOptions {
   /** Files may be written below these directories and nowhere else. */
@@ -24,6 +25,8 @@ export interface DatabaseOptions {
   readonly threads: number;
   /** Where what does not fit into memory goes. */
   readonly spillDirectory: string;
+  /** Ends statements that take too long. */
+  readonly watch?: StatementWatch | undefined;
 }
 
 export interface Database {
@@ -91,18 +94,26 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     'SET lock_configuration = true',
   ])
     await connection.run(statement);
-  return wrap(instance, connection);
+  return wrap({ instance, watch: options.watch }, connection);
 }
 
-function wrap(instance: DuckDBInstance, connection: DuckDBConnection): Database {
+interface Opened {
+  readonly instance: DuckDBInstance;
+  readonly watch: StatementWatch | undefined;
+}
+
+function wrap({ instance, watch }: Opened, connection: DuckDBConnection): Database {
   const types = rawTypes();
   const others: Database[] = [];
+  const watched = <T>(statement: () => Promise<T>) =>
+    watch === undefined ? statement() : watch.run(connection, statement);
   async function rows(sql: string) {
-    const result = await connection.runAndReadAll(sql);
+    const result = await watched(() => connection.runAndReadAll(sql));
     return result.getRowObjects() as Record<string, unknown>[];
   }
+  const run = async (sql: string) => void (await watched(() => connection.run(sql)));
   return {
-    run: async (sql) => void (await connection.run(sql)),
+    run,
     emptyRaw: (select = 'SELECT 1') => rows(`${RAW_TABLE}; ${select}`),
     rows,
     select: (sql) => selectAsText(connection, sql),
@@ -120,19 +131,19 @@ function wrap(instance: DuckDBInstance, connection: DuckDBConnection): Database 
       const others = `range(${startOffset + 1}, ${startOffset + records})`;
       const from = `${partition}, ${literal(topic)}`;
       const select = `SELECT ${from}, range, ${timestamp}, ${literal(code)}, NULL, NULL, NULL FROM ${others}`;
-      await connection.run(`INSERT INTO odd ${select}`);
+      await run(`INSERT INTO odd ${select}`);
     },
     async beside() {
       const another = await instance.connect();
       await another.run(RAW_TABLE);
-      const database = wrap(instance, another);
+      const database = wrap({ instance, watch }, another);
       others.push({ ...database, close: () => another.closeSync() });
       return database;
     },
     async takeRaw(from) {
       await from.run('CREATE OR REPLACE TABLE handed AS FROM raw');
-      await connection.run('INSERT INTO raw FROM handed');
-      await connection.run('DROP TABLE handed');
+      await run('INSERT INTO raw FROM handed');
+      await run('DROP TABLE handed');
       await from.emptyRaw();
     },
     close() {
@@ -167,9 +178,14 @@ async function selectAsText(connection: DuckDBConnection, sql: string) {
     const statement = statements?.count === 1 ? await statements.prepare(0) : undefined;
     if (statement === undefined || statement.statementType !== StatementType.SELECT)
       throw new SluiceError('QUERY_REFUSED', 'it is not one SELECT');
-    const result = await statement.runAndReadAll();
-    const rows = result.getRows().map((row) => row.map((cell) => (cell === null ? null : String(cell))));
-    return { columns: result.columnNames(), rows };
+    try {
+      const result = await statement.runAndReadAll();
+      const rows = result.getRows().map((row) => row.map((cell) => (cell === null ? null : String(cell))));
+      return { columns: result.columnNames(), rows };
+    } finally {
+      // Else DuckDB keeps what was read, some 256 KiB at least, until the collector of garbage comes by.
+      statement.destroySync();
+    }
   } catch (error) {
     if (error instanceof SluiceError) throw error;
     throw new SluiceError('QUERY_REFUSED', messageOf(error));

@@ -102,6 +102,17 @@ const LOGS = {
   SYSLOGFACILITY: '<%{NONNEGINT:facility}.%{NONNEGINT:priority}>',
   SYSLOGBASE: '%{SYSLOGTIMESTAMP:timestamp} (?:%{SYSLOGFACILITY} )?%{SYSLOGHOST:logsource} %{SYSLOGPROG}:',
   SYSLOGLINE: '%{SYSLOGBASE} %{GREEDYDATA:message}',
+  SYSLOG5424PRINTASCII: '[!-~]+',
+  SYSLOG5424PRI: '<%{NONNEGINT:syslog5424_pri}>',
+  // A bracket inside a quoted value ends nothing.
+  SYSLOG5424SD: String.raw`(?:\[(?:[^\]"]|"(?:[^"\\]|\\.)*")*\])+`,
+  SYSLOG5424BASE:
+    '%{SYSLOG5424PRI}%{NONNEGINT:syslog5424_ver} +(?:-|%{TIMESTAMP_ISO8601:syslog5424_ts}) +' +
+    '(?:-|%{IPORHOST:syslog5424_host}) +(?:-|%{SYSLOG5424PRINTASCII:syslog5424_app}) +' +
+    '(?:-|%{SYSLOG5424PRINTASCII:syslog5424_proc}) +(?:-|%{SYSLOG5424PRINTASCII:syslog5424_msgid}) +' +
+    '(?:-|%{SYSLOG5424SD:syslog5424_sd})',
+  // RFC 5424 lets a line end without a message.
+  SYSLOG5424LINE: '%{SYSLOG5424BASE}(?: +%{GREEDYDATA:syslog5424_msg})?',
   LOGLEVEL:
     '(?i:alert|trace|debug|notice|info(?:rmation)?|warn(?:ing)?|err(?:or)?|crit(?:ical)?|fatal|severe|' +
     'emerg(?:ency)?)',

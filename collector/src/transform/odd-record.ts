@@ -49,6 +49,7 @@ export type OddCode =
   | 'CSV_LINES'
   | 'CSV_HEADER'
   | 'JSON_INVALID'
+  | `NOT_AN_OBJECT\u001f${string}`
   | `NUMBER_INEXACT\u001f${string}`
   | 'SEGMENT_CORRUPT'
   | 'RECORD_BATCH_CORRUPT'

@@ -25,6 +25,24 @@ export function csvReader(path: string, head: string, wanted: readonly string[])
   );
 }
 
+const ENDS: Readonly<Record<string, string>> = { '\n': 'LF', '\r\n': 'CR LF', '\r': 'CR' };
+
+/** DuckDB reads no file whose lines end in several ways; undefined where that is not so. */
+export function mixedEnds(text: string): string | undefined {
+  let [line, isQuoted] = [1, false];
+  let first: string | undefined;
+  for (const [part] of text.matchAll(/"|\r\n|\n|\r/g)) {
+    if (part === '"') isQuoted = !isQuoted;
+    else {
+      if (!isQuoted) first ??= part;
+      if (!isQuoted && part !== first)
+        return `line ${line} ends with ${ENDS[part]}, and those before it with ${ENDS[first ?? '']}: end all in one way`;
+      line++;
+    }
+  }
+  return undefined;
+}
+
 const missingOf = (names: readonly string[], wanted: readonly string[]) =>
   wanted.filter((name) => !names.includes(name));
 

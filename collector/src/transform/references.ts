@@ -6,7 +6,7 @@ import { extname, join } from 'node:path';
 import { messageOf, SluiceError } from '@sluice/shared/errors.ts';
 import { isRemote, REFERENCE_BYTES_MAX } from '../reference-place.ts';
 import type { Database } from './duckdb.ts';
-import { csvReader } from './reference-csv.ts';
+import { csvReader, mixedEnds } from './reference-csv.ts';
 import { textsOfLines } from './reference-json.ts';
 import { fromText } from './sql/conversions.ts';
 import type { Reference } from './sql/steps/step.ts';
@@ -48,7 +48,8 @@ export async function loadReferences(
       await database.run(createSql(reference, index, reader));
     } catch (error) {
       if (error instanceof SluiceError) throw error;
-      throw failed(messageOf(error).split('\n')[0] ?? '', error);
+      const mixed = kind === 'csv' ? mixedEnds(await readFile(copy, 'utf8')) : undefined;
+      throw failed(mixed ?? messageOf(error).split('\n')[0] ?? '', error);
     }
     const problem = await problemOf(database, reference, index);
     if (problem !== undefined) throw failed(problem);

@@ -10,7 +10,7 @@ import { spellTime } from '../time-spelling.ts';
 import type { Database } from './duckdb.ts';
 import { JoinedFiles, type WrittenFile, type WrittenPart } from './joined-files.ts';
 import type { CompiledTable } from './sql/compile.ts';
-import { fileFormat } from './sql/file-format.ts';
+import { evenGroupOptions, fileFormat } from './sql/file-format.ts';
 import type { CompiledOutput } from './sql/outputs.ts';
 import type { StraightReading } from './sql/straight.ts';
 import { literal } from './sql/types.ts';
@@ -25,7 +25,6 @@ export interface StraightOptions {
   readonly directory: string;
   readonly database: Database;
   readonly compiled: CompiledTable;
-  readonly parquetOptions: string;
 }
 
 /** What of a chunk matters here. */
@@ -124,7 +123,7 @@ export class StraightRows {
     if (this.#values === undefined || straight === undefined) return undefined;
     for (const isPlain of chunk.isPlain === true && this.#readsPlain ? [true, false] : [false])
       try {
-        return await this.#write(straight.select(this.#values, { ...chunk, isPlain }), database);
+        return await this.#write(straight.select(this.#values, { ...chunk, isPlain }), chunk.rows, database);
       } catch {
         this.#readsPlain &&= !isPlain;
         // What it has counted does not count.
@@ -133,11 +132,12 @@ export class StraightRows {
     return 'refused';
   }
 
-  async #write(select: string, database: Database): Promise<WrittenPart> {
-    const { directory, parquetOptions } = this.#options;
+  async #write(select: string, expected: number, database: Database): Promise<WrittenPart> {
+    const { directory, table } = this.#options;
+    const options = table.output.kind === 'parquet' ? evenGroupOptions(table.output, expected) : '';
     const path = join(directory, `straight-${this.#named++}.parquet`);
     try {
-      const [written] = await database.rows(`COPY (${select}) TO ${literal(path)} (${parquetOptions})`);
+      const [written] = await database.rows(`COPY (${select}) TO ${literal(path)} (${options})`);
       return { path, rows: Number(written?.['Count']) };
     } catch (error) {
       await rm(path, { force: true });
@@ -160,7 +160,7 @@ export class StraightRows {
     this.#over = combinations.length > 1 || Number(counts?.['quarantined']) > 0;
     if (this.#over) return undefined;
     const values = table.partitionBy.map((_spec, i) => (row[`p${i}`] ?? null) as string | null);
-    const part = await this.#write(output.selectRows(values), database);
+    const part = await this.#write(output.selectRows(values), Number(row['n']), database);
     assert(part.rows === Number(row['n']), `${part.rows} rows written where ${row['n']} were staged`);
     this.#keep(part);
     this.records += Number(counts?.['emitted']);

@@ -9,21 +9,28 @@ import { expressionProblem, queryProblem } from './own-sql-check.ts';
 import { loadReferences, type ReferenceCopies } from './references.ts';
 import { type CompiledTable, compileTable, type Marks } from './sql/compile.ts';
 import { type FieldPlan, planFields } from './sql/fields.ts';
+import type { StatementWatches } from './statement-watch.ts';
 
 export interface TableCheck {
   readonly directory: string;
   readonly references: ReferenceCopies;
   readonly marks: Marks;
+  readonly watches: StatementWatches;
 }
+
+/** Of one statement, which has no rows. */
+const STATEMENT_MS_MAX = 30_000;
 
 /** Empty when it can run. */
 export async function tableProblems(
   table: TableConfig,
-  { directory, references: copies, marks }: TableCheck,
+  { directory, references: copies, marks, watches }: TableCheck,
 ): Promise<string[]> {
   const plan = planFields(table);
   if (plan.problems.length > 0) return [...plan.problems];
+  const watch = watches.of(table.name, Math.min(STATEMENT_MS_MAX, table.transformTimeoutMs ?? Infinity));
   const database = await openDatabase({
+    watch,
     directories: [directory],
     spillDirectory: directory,
     memoryBytesMax: 64e6,
@@ -38,7 +45,7 @@ export async function tableProblems(
   } catch (error) {
     return [`its SQL is refused: ${firstLine(error)}`];
   } finally {
-    database.close();
+    watch.whenEnded(() => database.close());
   }
 }
 

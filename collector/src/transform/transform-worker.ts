@@ -7,10 +7,11 @@ import { freeBytes } from '@sluice/shared/free-bytes.ts';
 import type { FoundSchema, SchemaWant } from '../contracts.ts';
 import { SchemaShelf } from './decode/schemas.ts';
 import { Places } from './places.ts';
+import { StatementWatches } from './statement-watch.ts';
 import { tableProblems } from './table-check.ts';
 import { WindowSurvey } from './window-survey.ts';
 import { marks, type TransformLimits, WindowTransform } from './window-transform.ts';
-import type { FromWorker, OfJob, SchemaAnswer, SchemaQuestion, ToWorker } from './worker-protocol.ts';
+import type { FromWorker, OfJob, SchemaAnswer, SchemaQuestion, Stop, ToWorker } from './worker-protocol.ts';
 
 const limits = workerData as TransformLimits;
 
@@ -22,6 +23,13 @@ interface Job {
 const jobs = new Map<number, Job>();
 
 const statements = new Places(limits.threads);
+const watches = new StatementWatches({
+  clock: systemClock,
+  cpuMs() {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1_000;
+  },
+});
 const shelf = new SchemaShelf();
 const asked = new Map<number, PromiseWithResolvers<FoundSchema | undefined>>();
 let questions = 0;
@@ -41,8 +49,9 @@ function schemaTold({ ask, found, failed }: SchemaAnswer): void {
   else answer?.reject(new SluiceError('SCHEMA_UNAVAILABLE', failed));
 }
 
-parentPort?.on('message', (message: OfJob<ToWorker> | SchemaAnswer) => {
+parentPort?.on('message', (message: OfJob<ToWorker> | SchemaAnswer | Stop) => {
   if (message.kind === 'schema told') return schemaTold(message);
+  if (message.kind === 'stop') return watches.stop();
   const job = jobs.get(message.job) ?? { window: undefined, turn: Promise.resolve() };
   jobs.set(message.job, job);
   job.turn = job.turn.then(async () => {
@@ -71,7 +80,8 @@ async function handle(job: Job, message: ToWorker): Promise<FromWorker> {
       job.window = await WindowTransform.open(message.request, {
         limits,
         clock: systemClock,
-        statements,
+        statements: message.request.isSlow === true ? new Places(limits.threads) : statements,
+        watches,
         shelf,
         askSchema,
       });
@@ -104,6 +114,7 @@ async function handle(job: Job, message: ToWorker): Promise<FromWorker> {
           directory: message.directory,
           references: message.references,
           marks,
+          watches,
         }),
       };
   }

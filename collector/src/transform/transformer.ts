@@ -19,10 +19,11 @@ import { referenceFiles } from '../step-config.ts';
 import type { SchemaNews } from '../tables.ts';
 import { Places } from './places.ts';
 import type { ReferenceCopies } from './references.ts';
+import { SlowTables } from './slow-tables.ts';
 import { compileTable } from './sql/compile.ts';
 import { planFields } from './sql/fields.ts';
 import type { TransformLimits } from './window-transform.ts';
-import type { FromWorker, OfJob, SchemaAnswer, SchemaQuestion, ToWorker } from './worker-protocol.ts';
+import type { FromWorker, OfJob, SchemaAnswer, SchemaQuestion, Stop, ToWorker } from './worker-protocol.ts';
 
 /** Segments of all windows on their way to the worker: copies, so that this bounds memory. */
 const SEGMENTS_AHEAD_MAX = 4;
@@ -54,6 +55,7 @@ export function createTransformer(
   // Who may be in the worker.
   const places = new Places(WINDOWS_AT_ONCE_MAX);
   const turns = new Turns(SEGMENTS_AHEAD_MAX);
+  const slow = new SlowTables();
   const each = {
     memoryBytesMax: limits.memoryBytesMax / WINDOWS_AT_ONCE_MAX,
     // More than cores would only need the memory of their row groups.
@@ -71,7 +73,10 @@ export function createTransformer(
   }
 
   return {
-    run: (request) => inPlace((calls) => runWindow(calls, { turn: turns.of(), request, references })),
+    run: (request) =>
+      slow.run(request.table.name, (isSlow) =>
+        inPlace((calls) => runWindow(calls, { turn: turns.of(), request, isSlow, references })),
+      ),
     survey: (request) => inPlace((calls) => surveyWindow(calls, turns.of(), request)),
     hasRoom: () => places.free() > 1,
     validate: (table, directory) =>
@@ -95,6 +100,7 @@ export function createTransformer(
     },
     schema: (table) => compile(table).schemas,
     async close() {
+      worker?.endStatements();
       await places.empty();
       await worker?.stop();
     },
@@ -115,15 +121,18 @@ function compile(table: TableConfig) {
 interface WindowRun {
   readonly turn: () => Promise<() => void>;
   readonly request: TransformRequest;
+  readonly isSlow: boolean;
   readonly references: ReferenceSource | undefined;
 }
 
-async function runWindow(call: JobCalls, { turn, request, references }: WindowRun): Promise<TransformResult> {
+async function runWindow(call: JobCalls, run: WindowRun): Promise<TransformResult> {
+  const { turn, request, isSlow, references } = run;
   const { table, openedMs, directory, segments } = request;
   await rm(directory, { recursive: true, force: true });
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const copies = await copiesOf(table, references);
-  const begin: ToWorker = { kind: 'begin', request: { table, openedMs, directory, references: copies } };
+  const made = { table, openedMs, directory, isSlow, references: copies };
+  const begin: ToWorker = { kind: 'begin', request: made };
   const reply = await sendWindow(call, turn, { begin, segments });
   if (reply.kind === 'result') return reply.result;
   throw new SluiceError('TRANSFORM_FAILED', `the worker answered ${reply.kind} to finish`);
@@ -271,6 +280,7 @@ interface WorkerParts {
 interface WorkerCalls {
   /** A new job's calls. */
   job(): JobCalls;
+  endStatements(): void;
   stop(): Promise<unknown>;
 }
 
@@ -319,6 +329,7 @@ function startWorker({ limits, schemas }: WorkerParts, ended: () => void): Worke
           worker.postMessage({ ...message, job } satisfies OfJob<ToWorker>, handedOver);
         });
     },
+    endStatements: () => worker.postMessage({ kind: 'stop' } satisfies Stop),
     stop: () => worker.terminate(),
   };
 }

@@ -44,9 +44,9 @@ export class WindowSurvey {
     });
   }
 
-  /** Values that have a schema are read as far as they say which. */
+  /** Values that have a schema are read as far as they say which; of JSON what the table reads. */
   #converter(table: TableConfig): Converter | undefined {
-    if (!hasSchema(table.input)) return decompressionOf(table.record);
+    if (!hasSchema(table.input) && table.input.kind !== 'json') return decompressionOf(table.record);
     return converterOf(table, { schemas: this.#schemas, elementMark: Buffer.alloc(0) });
   }
 

@@ -43,8 +43,9 @@ import { textsOf } from './record-texts.ts';
 import { loadReferences, type ReferenceCopies } from './references.ts';
 import { type CompiledTable, compileTable, type Marks } from './sql/compile.ts';
 import { type FieldPlan, planFields } from './sql/fields.ts';
-import { fileFormat, rowGroupOptions } from './sql/file-format.ts';
+import { fileFormat } from './sql/file-format.ts';
 import type { CompiledOutput } from './sql/outputs.ts';
+import type { StatementWatch, StatementWatches } from './statement-watch.ts';
 import { filesOf, StraightRows } from './straight-rows.ts';
 import { type WindowNews, windowNews } from './window-news.ts';
 
@@ -59,13 +60,22 @@ export interface WindowParts extends SchemaParts {
   readonly clock: Clock;
   /** As many as threads; shared by all windows of a process. */
   readonly statements: Places;
+  readonly watches: StatementWatches;
 }
 
 export interface WindowRequest {
+  /** Its statements take no turns: they may run until they are ended. */
+  readonly isSlow?: boolean;
   readonly references: ReferenceCopies;
   readonly table: TableConfig;
   readonly openedMs: number;
   readonly directory: string;
+}
+
+interface Opened {
+  readonly database: Database;
+  readonly watch: StatementWatch;
+  readonly plan: FieldPlan;
 }
 
 /** Drawn per process: a value cannot contain what nobody could foresee. */
@@ -84,6 +94,7 @@ export class WindowTransform {
   readonly #clock: Clock;
   readonly #pauses: Pauses;
   readonly #database: Database;
+  readonly #watch: StatementWatch;
   readonly #compiled: CompiledTable;
   readonly #chunk: ColumnChunk;
   readonly #look: JsonLook | undefined;
@@ -91,6 +102,7 @@ export class WindowTransform {
   readonly #straight: StraightRows;
   readonly #records = new Map<string, number>();
   readonly #inserts: ChunkInserts;
+  readonly #statements: Places;
   readonly #corrupt: QuarantinedBatch[] = [];
   readonly #brokenRules: { output: string; rule: string; rows: number }[] = [];
   #staged = 0;
@@ -99,11 +111,9 @@ export class WindowTransform {
   readonly #schemas: WindowSchemas;
   #decodeMs = 0;
   #sqlMs = 0;
+  #waitMs = 0;
 
-  private constructor(
-    request: WindowRequest,
-    parts: WindowParts & { readonly database: Database; readonly plan: FieldPlan },
-  ) {
+  private constructor(request: WindowRequest, parts: WindowParts & Opened) {
     const { table } = request;
     const { database, plan, clock } = parts;
     this.#schemas = new WindowSchemas(parts);
@@ -111,11 +121,12 @@ export class WindowTransform {
     this.#clock = clock;
     this.#pauses = new Pauses(clock);
     this.#database = database;
+    this.#watch = parts.watch;
     this.#compiled = compileTable(table, plan, marks);
     this.#straight = new StraightRows({
       ...{ table, database, compiled: this.#compiled, directory: request.directory },
-      parquetOptions: table.output.kind === 'parquet' ? rowGroupOptions(table.output) : '',
     });
+    this.#statements = parts.statements;
     this.#inserts = new ChunkInserts({
       ...{ database, plan, clock, compiled: this.#compiled, straight: this.#straight },
       statements: parts.statements,
@@ -140,7 +151,9 @@ export class WindowTransform {
     const plan = planFields(request.table);
     const [first] = plan.problems;
     if (first !== undefined) throw new SluiceError('TRANSFORM_FAILED', first, { place: request.table.name });
+    const watch = parts.watches.of(request.table.name, request.table.transformTimeoutMs);
     const database = await openDatabase({
+      watch,
       directories: [request.directory],
       spillDirectory: join(request.directory, 'spill'),
       memoryBytesMax: parts.limits.memoryBytesMax,
@@ -153,12 +166,12 @@ export class WindowTransform {
         directory: request.directory,
         copies: request.references,
       });
-      const transform = new WindowTransform(request, { ...parts, database, plan });
+      const transform = new WindowTransform(request, { ...parts, database, watch, plan });
       for (const sql of transform.#compiled.createStaged) await database.run(sql);
       await transform.#inserts.open();
       return transform;
     } catch (error) {
-      database.close();
+      watch.whenEnded(() => database.close());
       throw error;
     }
   }
@@ -269,7 +282,8 @@ export class WindowTransform {
       contradictions: schema === undefined ? undefined : await contradictionsIn(this.#database),
       corrupt: this.#corrupt,
       decodeMs: Math.round(this.#decodeMs),
-      sqlMs: Math.round(this.#inserts.sqlMs + this.#sqlMs),
+      sqlMs: Math.round(this.#inserts.sqlMs + this.#sqlMs - this.#waitMs),
+      waitMs: Math.round(this.#inserts.waitMs + this.#waitMs),
     };
   }
 
@@ -357,13 +371,17 @@ export class WindowTransform {
   }
 
   #copy(select: string, name: string, options: string): Promise<WrittenFile[]> {
-    return copyToFiles(this.#database, { select, path: join(this.#request.directory, name), options });
+    const askedMs = this.#clock.monotonicMs();
+    return this.#statements.use(() => {
+      this.#waitMs += this.#clock.monotonicMs() - askedMs;
+      return copyToFiles(this.#database, { select, path: join(this.#request.directory, name), options });
+    });
   }
 
   async close(): Promise<void> {
     await this.#inserts.settled().catch(() => {});
     await this.#straight.settled();
-    this.#database.close();
+    this.#watch.whenEnded(() => this.#database.close());
     this.#chunk.free();
   }
 }

@@ -34,6 +34,11 @@ export interface SchemaAnswer {
   readonly failed: string | undefined;
 }
 
+/** Statements are told to end, and none begins. */
+export interface Stop {
+  readonly kind: 'stop';
+}
+
 /** Messages of one job - a window, or a validation - are answered in order; jobs overtake each other. */
 export type OfJob<Message> = Message & { readonly job: number };
 

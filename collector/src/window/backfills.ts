@@ -7,6 +7,7 @@ import { commonRanges, mergedRanges } from '@sluice/shared/offset-range.ts';
 import type { Segment } from '@sluice/shared/segment.ts';
 import type { AgentLink, GapNotice } from '../contracts.ts';
 import type { Events } from '../events.ts';
+import { EndedHistory } from './ended-history.ts';
 import { impossibleCounts } from './impossible-counts.ts';
 import type { TableLane } from './lane.ts';
 import {
@@ -65,6 +66,7 @@ export class Backfills {
   readonly #options: BackfillsOptions;
   readonly #rests = new WeakMap<PartitionState, Rest>();
   readonly #asks = new Map<AgentLink, Ask>();
+  readonly #ended: EndedHistory;
   #epoch = HISTORY_EPOCH_MIN;
   #stagedBytes = 0;
   #turn = 0;
@@ -72,6 +74,7 @@ export class Backfills {
 
   constructor(options: BackfillsOptions) {
     this.#options = options;
+    this.#ended = new EndedHistory({ ...options, lookSoon: () => this.lookSoon() });
   }
 
   get #lanes(): readonly TableLane[] {
@@ -105,6 +108,7 @@ export class Backfills {
   #look(): void {
     for (const [link, ask] of this.#asks)
       if (this.#options.isHeld(ask.state.id.topic) || !this.#isLacking(ask)) this.#asks.delete(link);
+    this.#ended.look(this.#lanes);
     const lacking = this.#lackingStates();
     for (let i = 0; i < lacking.length; i++) {
       const state = lacking[(this.#turn + i) % lacking.length];

@@ -4,13 +4,16 @@
 // begun goes on where it was.
 import { describeError, SluiceError } from '@sluice/shared/errors.ts';
 import { type OffsetRange, withoutRanges } from '@sluice/shared/offset-range.ts';
-import { type PartitionId, partitionKey } from '@sluice/shared/position.ts';
-import type { DeclaredPartition, LostHistory, TableConfig, TableWriter } from '../contracts.ts';
+import { type PartitionId, partitionKey, slotKey } from '@sluice/shared/position.ts';
+import type { DeclaredPartition, LostHistory, TableConfig } from '../contracts.ts';
 import { readsTopic } from '../table-topics.ts';
 import { FillLane } from './fill-lane.ts';
 import type { LaneOptions } from './lane.ts';
 
-type OpenedPartitions = Pick<TableWriter, 'partitions'>;
+export interface Superseded {
+  readonly id: PartitionId;
+  readonly later: readonly PartitionId[];
+}
 
 const ANOTHER_TOPIC = 'the topic was deleted and created again';
 
@@ -57,12 +60,11 @@ export class HistoryLane {
     );
   }
 
-  /** Once for each partition that the table has opened; `all` are all tables’ writers. Never rejects. */
-  async begin(declared: readonly DeclaredPartition[], all: readonly OpenedPartitions[] = []): Promise<void> {
+  /** Once for each partition that the table has opened. Never rejects. */
+  async begin(declared: readonly DeclaredPartition[]): Promise<void> {
     if (!this.isWanted) return;
     const { table, writer, events } = this.#options;
     const read = declared.filter(({ topic, readsLog }) => readsLog && readsTopic(this.#table, topic));
-    for (const partition of read) this.#endOthers(partition, all);
     const isFresh = (p: PartitionId) =>
       writer.backfill(p) === undefined && !this.#beginning.has(partitionKey(p));
     const fresh = read.filter(isFresh);
@@ -84,18 +86,21 @@ export class HistoryLane {
     this.#changed();
   }
 
-  /**
-   * Of a topic that was deleted nobody can read what is left. What was opened later, here or in another
-   * table, is not of such a one: whoever declares this has not heard of it yet.
-   */
-  #endOthers(declared: DeclaredPartition, all: readonly OpenedPartitions[]): void {
-    const { topic, partition, leaderEpoch } = declared;
-    const others = earlierThan(this.#options.writer, declared);
-    const isLater = (id: PartitionId) =>
-      all.some((writer) => earlierThan(writer, id).some(({ topicId }) => topicId === declared.topicId));
-    for (const id of others.filter((other) => !isLater(other)))
-      for (const { startOffset: start, nextOffset: next } of this.#unread(id))
-        this.lose({ topic, partition, topicId: id.topicId, leaderEpoch, start, next, reason: ANOTHER_TOPIC });
+  /** What is not all read, and whose topic may have a later self: what the table has opened behind it. */
+  superseded(): readonly Superseded[] {
+    const slots = Map.groupBy(this.#options.writer.partitions(), slotKey).values();
+    return [...slots].flatMap((selves) =>
+      selves
+        .map((id, i) => ({ id, later: selves.slice(i + 1) }))
+        .filter(({ id, later }) => later.length > 0 && this.#unread(id).length > 0),
+    );
+  }
+
+  /** The topic was deleted: nobody can read what is left. */
+  end({ topic, topicId, partition }: PartitionId): void {
+    const id = { topic, topicId, partition };
+    for (const { startOffset: start, nextOffset: next } of this.#unread(id))
+      this.lose({ ...id, leaderEpoch: -1, start, next, reason: ANOTHER_TOPIC });
   }
 
   /** Recorded behind what is staged here. */
@@ -125,11 +130,4 @@ export class HistoryLane {
     const { topic, partition } = id;
     this.#options.events.backfillEnded({ table: this.#options.table.name, topic, partition, from, to });
   }
-}
-
-/** What had the topic's name before, in the order in which a table has opened it; nothing if it has not. */
-function earlierThan(writer: OpenedPartitions, { topic, partition, topicId }: PartitionId): PartitionId[] {
-  const known = writer.partitions().filter((p) => p.topic === topic && p.partition === partition);
-  const at = known.findIndex((p) => p.topicId === topicId);
-  return known.slice(0, Math.max(0, at));
 }

@@ -113,8 +113,8 @@ function withoutBytes(segment: Segment): Segment {
 
 /**
  * What lies below the committed positions is dropped: another collector was first with it. So is what was
- * read from a log that another collector has recorded as cut: the partitions of which that is all, or behind
- * the cut, are returned.
+ * read from a log that another collector has recorded as cut, or behind which it has committed what is of a
+ * newer one: the partitions of which that is all, or behind the cut, are returned.
  */
 export function trimWindow(
   window: OpenWindow,
@@ -130,7 +130,8 @@ export function trimWindow(
     const at = reached.get(key) ?? committed;
     const epoch = ledger.leaderEpoch(segment) ?? -1;
     const isNewer = epoch >= 0 && epoch < segment.leaderEpoch;
-    const isCut = segment.nextOffset > at && isOfCutLog(segment, ledger);
+    const isOlder = segment.leaderEpoch >= 0 && segment.leaderEpoch < epoch;
+    const isCut = segment.nextOffset > at && (isOlder || isOfCutLog(segment, ledger));
     // Another collector has committed what lies here under an older epoch, of a log that was cut: who sends
     // is shown that place, and asks Kafka.
     const contradicts = isNewer && fromOffset < at && at === committed;

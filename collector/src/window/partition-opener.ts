@@ -49,8 +49,6 @@ export function createPartitionOpener(
   const current = new Set<TableWriter>();
   const catchingUp = new Set<TableWriter>();
 
-  const writers = () => tables.map(({ writer }) => writer);
-
   function siblingsOf(table: SequencedTable, partition: DeclaredPartition) {
     return tables
       .filter((other) => other !== table && other.lane.topics.all().includes(partition.topic))
@@ -128,7 +126,7 @@ export function createPartitionOpener(
       waited.add(asking);
     }
     await Promise.all(waited);
-    void lane.history.begin(ours, writers());
+    void lane.history.begin(ours);
   }
 
   const open = async (partitions: readonly DeclaredPartition[]) => {
@@ -144,7 +142,7 @@ export function createPartitionOpener(
         wanted.every((partition) => lane.next(partition) !== undefined) &&
         (wanted.length === 0 || current.has(writer));
       if (isThere()) {
-        void lane.history.begin(wanted, writers());
+        void lane.history.begin(wanted);
         return true;
       }
       if (catchingUp.has(writer)) return false;

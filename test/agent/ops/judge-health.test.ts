@@ -47,7 +47,7 @@ const flowing: AgentFacts = {
 const spooledSince = (ms: number): SpoolStatus => ({
   ...spool,
   partitions: [
-    { ...claims, startOffset: 0, nextOffset: 9, segments: 1, oldestSpooledMs: NOW - ms } as SpoolPartition,
+    { ...claims, startOffset: 0, nextOffset: 9, bytes: 5, oldestSpooledMs: NOW - ms } as SpoolPartition,
   ],
 });
 const down = (ms: number): UplinkStatus => ({
@@ -118,7 +118,13 @@ const CASES: readonly (readonly [string, Partial<AgentFacts>, string, readonly R
     'a topic that is refused',
     { refused: new Map([['claims', 'no table']]) },
     'degraded',
-    [/claims is refused: no table/],
+    [/claims is refused: no table$/],
+  ],
+  [
+    'a topic that is refused, and whose spooled data keep their room',
+    { refused: new Map([['claims', 'no table']]), spool: spooledSince(MINUTE) },
+    'degraded',
+    [/claims is refused: no table; 5 B of it stay in the spool/],
   ],
   [
     'a gap',

@@ -75,6 +75,20 @@ test('where what was read again in a newer epoch is committed already Kafka is a
   assert.deepEqual(asked, [{ offset: 20, leaderEpoch: 0 }]);
 });
 
+test('where what is read in a newer epoch lies below where some table stands in an older one Kafka is asked', () => {
+  const { book, asked } = bookOf(15);
+  const stands = [
+    { offset: 15, leaderEpoch: -1 },
+    { offset: 20, leaderEpoch: 0 },
+  ];
+  book.welcomed(welcomeAt(15, stands));
+  book.spooled(rangeSegment(15, 18));
+  book.spooled(rangeSegment(20, 25, { leaderEpoch: 1 }));
+  assert.deepEqual(asked, []);
+  book.spooled(rangeSegment(15, 18, { leaderEpoch: 1 }));
+  assert.deepEqual(asked, [{ offset: 20, leaderEpoch: 0 }]);
+});
+
 test('what others commit of an older epoch behind where this agent reads is compared with Kafka’s log', () => {
   const { book, asked } = bookOf(10);
   book.committed(committed(15, 0));

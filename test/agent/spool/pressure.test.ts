@@ -3,11 +3,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { SpoolPartition, SpoolPressure } from '@sluice/agent/contracts.ts';
-import { INODES_MIN, judgePressure, samePressure } from '@sluice/agent/spool/pressure.ts';
+import { INODES_MIN, judgePressure, NO_PRESSURE, samePressure } from '@sluice/agent/spool/pressure.ts';
 import type { SpoolState } from '@sluice/agent/spool/worker-protocol.ts';
 import fc from 'fast-check';
 
-const none: SpoolPressure = { full: undefined, heldTopics: new Map(), reserveUsed: false };
+const none = NO_PRESSURE;
 const limits = { bytesMax: 1_000, freeSpaceMin: 100 };
 
 function stateOf(bytes: Readonly<Record<string, number>>, freeBytes = 1e9, freeInodes = 1e6): SpoolState {
@@ -18,6 +18,7 @@ function stateOf(bytes: Readonly<Record<string, number>>, freeBytes = 1e9, freeI
 const judge = (bytes: Readonly<Record<string, number>>, before = none) =>
   judgePressure(stateOf(bytes), limits, before);
 const held = ({ heldTopics }: SpoolPressure) => [...heldTopics.keys()].sort();
+const filling = ({ filling: topics }: SpoolPressure) => [...topics].sort();
 
 test('full is the cap, or less free space than must stay, each by its name in the config', () => {
   assert.equal(judge({ a: 999 }).full, undefined);
@@ -43,6 +44,47 @@ test('the reserve is 64 MiB beyond the cap, and 64 MiB of the free space that mu
   assert.equal(judgePressure(stateOf({}, 2 ** 30 - 2 ** 26), roomy, none).reserveUsed, false);
   assert.equal(judgePressure(stateOf({}, 2 ** 30 - 2 ** 26 - 1), roomy, none).reserveUsed, true);
   assert.equal(samePressure(none, { ...none, reserveUsed: true }), false);
+});
+
+test('a topic that has filled the spool stops, and who holds less than is theirs alone is read on', () => {
+  const full = judge({ refused: 1_000 });
+  assert.deepEqual([filling(full), full.isFullForAll], [['refused'], false]);
+  const beside = judge({ refused: 1_000, b: 249 }, full);
+  assert.deepEqual([filling(beside), beside.isFullForAll], [['refused'], false]);
+  const used = judge({ refused: 1_000, b: 250 }, beside);
+  assert.deepEqual([filling(used), used.isFullForAll], [['b', 'refused'], false]);
+  assert.deepEqual(filling(judge({ refused: 1_000, b: 225 }, used)), ['b', 'refused']);
+  assert.deepEqual(filling(judge({ refused: 1_000, b: 224 }, used)), ['refused']);
+});
+
+test('where the disk has less room than the cap, what it has is shared out in the same way', () => {
+  const small = (bytes: Readonly<Record<string, number>>, freeBytes: number) =>
+    judgePressure(stateOf(bytes, freeBytes), { bytesMax: 1e9, freeSpaceMin: 100 }, none);
+  assert.deepEqual(filling(small({ refused: 400, b: 90 }, 99)), ['refused']);
+  assert.deepEqual(filling(small({ refused: 400, b: 90 }, 101)), []);
+});
+
+test('half of the reserve is left to refills: then a full spool is full for all, until half of the other half is free', () => {
+  const half = 1_000 + 2 ** 25;
+  assert.equal(judge({ a: half - 1 }).isFullForAll, false);
+  const all = judge({ a: half });
+  assert.deepEqual([all.isFullForAll, all.reserveUsed], [true, false]);
+  assert.equal(judge({ a: 1_000 + 2 ** 24 }, all).isFullForAll, true);
+  assert.equal(judge({ a: 1_000 + 2 ** 24 - 1 }, all).isFullForAll, false);
+  const floor = (freeBytes: number, before = none) =>
+    judgePressure(stateOf({ a: 1 }, freeBytes), limits, before).isFullForAll;
+  assert.deepEqual([floor(99), floor(50), floor(49)], [false, false, true]);
+  assert.deepEqual([floor(74, all), floor(75, all)], [true, false]);
+  assert.equal(samePressure(all, { ...all, isFullForAll: false }), false);
+  assert.equal(samePressure(all, { ...all, filling: new Set() }), false);
+});
+
+test('a disk that others have filled, or that has no inodes, is full for all', () => {
+  assert.equal(judgePressure(stateOf({}, 99), limits, none).isFullForAll, true);
+  const dry = judgePressure(stateOf({ a: 1 }, 1e9, INODES_MIN - 1), limits, none);
+  assert.equal(dry.isFullForAll, true);
+  assert.equal(judgePressure(stateOf({ a: 1 }, 1e9, 2 * INODES_MIN - 1), limits, dry).isFullForAll, true);
+  assert.equal(judge({}).isFullForAll, false);
 });
 
 test('a full spool takes again at nine tenths, so that it does not flutter', () => {

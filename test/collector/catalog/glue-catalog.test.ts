@@ -103,6 +103,23 @@ test('a move that is repeated changes nothing, and one that comes late is left o
   assert.equal(asked('BatchUpdatePartition'), 1);
 });
 
+test('what Glue did not come to is asked for again, a few times', async () => {
+  await catalog.ensureTable(definition);
+  await catalog.registerPartitions(definition, partitions(100));
+  server.lookedAt = () => 40;
+  await catalog.movePartitions(definition, moved(100, 'r1'), 7);
+  assert.deepEqual(await placesNow(), new Set(['r1']));
+  assert.equal(asked('BatchGetPartition'), 3);
+  assert.equal(await catalog.putBackPartitions(definition, moved(100, 'r2'), 9), 100);
+  let calls = 0;
+  server.lookedAt = () => (calls++ === 0 ? 0 : 100);
+  assert.equal(await catalog.putBackPartitions(definition, moved(100, 'r1'), 9), 100);
+  server.lookedAt = () => 0;
+  assert.equal(await catalog.putBackPartitions(definition, moved(100, 'r3'), 10), 0);
+  server.lookedAt = () => 1;
+  assert.equal(await catalog.putBackPartitions(definition, moved(100, 'r3'), 10), 5);
+});
+
 test('a move that Glue denies is named, and one whose reply is lost is repeated', async () => {
   await catalog.ensureTable(definition);
   await catalog.registerPartitions(definition, partitions(3));

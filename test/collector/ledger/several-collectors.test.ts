@@ -207,6 +207,24 @@ test('a gap that was recorded is filled by whoever still has it, visible once, a
   assert.equal(one.acked(claims), 12);
 });
 
+test('behind what one collector has committed of a new log another commits nothing of the old one', async () => {
+  const store = fakeObjectStore();
+  const [one, other] = await twoWriters(store, manualClock());
+  const inEpoch = (leaderEpoch: number, start: number, next: number) => {
+    const window = windowOf(start, next);
+    return { ...window, ranges: window.ranges.map((range) => ({ ...range, leaderEpoch })) };
+  };
+  await one.commitWindow(inEpoch(1, 0, 7));
+  await other.refresh();
+  await assert.rejects(other.commitWindow(inEpoch(0, 7, 9)), { code: 'LEDGER_RANGE_CONFLICT' });
+  await assert.rejects(other.commitWindow(inEpoch(0, 7, 9)), /is at epoch 1 and the window is of epoch 0/);
+  await other.commitWindow(inEpoch(1, 7, 8));
+  await other.commitWindow(inEpoch(-1, 8, 9));
+  await other.commitWindow(inEpoch(2, 9, 10));
+  assert.equal(other.position(claims), 10);
+  assert.deepEqual(visible(store), upTo(10));
+});
+
 test('a truncated log is recorded once, whoever says it, and the partition goes on from there', async () => {
   const store = fakeObjectStore();
   const clock = manualClock();

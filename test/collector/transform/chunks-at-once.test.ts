@@ -65,7 +65,7 @@ async function opened(threads = 2) {
   const first = held(database, copies);
   const beside = async () => held(await database.beside(), copies);
   const parts = { database: { ...first, beside }, compiled, plan, clock: systemClock };
-  const straight = new StraightRows({ ...parts, table, directory, parquetOptions: 'FORMAT parquet' });
+  const straight = new StraightRows({ ...parts, table, directory });
   const inserts = new ChunkInserts({ ...parts, straight, statements: new Places(threads) });
   for (const sql of compiled.createStaged) await database.run(sql);
   await inserts.open();

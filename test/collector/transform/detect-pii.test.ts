@@ -108,13 +108,16 @@ function isCard(number: string): boolean {
 }
 
 test('of very many IBANs each is hidden, those behind words like one among them', async () => {
-  const ibans = Array.from({ length: 2_000 }, (_, n) => {
+  const ibans = Array.from({ length: 2_000 }, (_, n) => n).flatMap((n) => {
     const account = String(n).padStart(18, '0');
     const check = 98n - (BigInt(`${account}131400`) % 97n);
-    return `DE${String(check).padStart(2, '0')}${account}`;
+    // Behind the words below its beginning may be the end of another one.
+    if (BigInt(`1314${String(check).padStart(2, '0')}00000000111412`) % 97n === 1n) return [];
+    return `DE${String(check).padStart(2, '0')}${account}`.replace(/....(?=.)/g, '$& ');
   });
-  const [row] = await looked([ibans.map((one) => `PO12 3456 ${one};`).join('\u0004')], {
+  const between = '\u0004\u0005_\u0005';
+  const [row] = await looked([ibans.map((one) => `PO12 3456 BE12 ${one};`).join(between)], {
     entities: ['iban'],
   });
-  assert.ok(row?.['s'] === ibans.map(() => 'PO12 3456 [IBAN];').join('\u0004'));
+  assert.ok(row?.['s'] === ibans.map(() => 'PO12 3456 BE12 [IBAN];').join(between));
 });

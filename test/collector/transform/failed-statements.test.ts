@@ -6,6 +6,7 @@ import { DuckDBConnection } from '@duckdb/node-api';
 import type { TableConfig } from '@sluice/collector/contracts.ts';
 import { SchemaShelf } from '@sluice/collector/transform/decode/schemas.ts';
 import { Places } from '@sluice/collector/transform/places.ts';
+import { StatementWatches } from '@sluice/collector/transform/statement-watch.ts';
 import { WindowTransform } from '@sluice/collector/transform/window-transform.ts';
 import { systemClock } from '@sluice/shared/clock.ts';
 import { segmentOfRecords } from '../../support/segments.ts';
@@ -34,6 +35,7 @@ async function rowsWhereFails(t: TestContext, beginning: string): Promise<Record
       limits: { memoryBytesMax: 256e6, threads: 1 },
       clock: systemClock,
       statements: new Places(1),
+      watches: new StatementWatches({ clock: systemClock, cpuMs: () => 0 }),
       shelf: new SchemaShelf(),
       askSchema: async () => undefined,
     },

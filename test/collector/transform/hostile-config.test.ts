@@ -161,6 +161,17 @@ const WRONG: readonly (readonly [string, object, RegExp])[] = [
   ],
   ['a pattern that means nothing', { parse_timestamp: { field: 's', patterns: ['yyyy-QQ'] } }, /'QQ'/],
   [
+    'a pattern without a day',
+    { parse_timestamp: { field: 's', patterns: ['HH:mm'] } },
+    /'HH:mm' has neither a year nor a day with its month/,
+  ],
+  ['a day without its month', { parse_timestamp: { field: 's', patterns: ['dd HH'] } }, /neither a year/],
+  [
+    'a pattern of twelve hours that does not say which',
+    { parse_timestamp: { field: 's', patterns: ['yyyy-MM-dd hh:mm'] } },
+    /counts twelve hours and does not say which: H counts 24/,
+  ],
+  [
     'a zone of a pattern',
     { parse_timestamp: { field: 's', patterns: ['yyyy'], zone: 'Mars/Base' } },
     /is no time zone/,

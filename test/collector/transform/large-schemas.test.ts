@@ -82,6 +82,37 @@ test('a schema of more fields than one may have, or of endless levels, is refuse
   assert.throws(() => textSchema(proto(`reserved ${numbers.join(', ')};`)), refused);
 });
 
+test('a message of many fields is read through a few times, not once for each of them', (t) => {
+  const listed = { names: 0 };
+  const { keys } = Object;
+  t.mock.method(Object, 'keys', (of: object) => {
+    const names = keys(of);
+    listed.names += names.length;
+    return names;
+  });
+  const count = 2_000;
+  const fields = Array.from({ length: count }, (_, i) => `int32 f${i} = ${i + 1};`);
+  const schema = textSchema([
+    { name: 'm.proto', text: `syntax = "proto3"; message M { ${fields.join(' ')} }` },
+  ]);
+  assert.equal(schema.message('M')?.fields.length, count);
+  assert.ok(listed.names < 20 * count, `${listed.names} names`);
+});
+
+test('a number that is there twice is told, in whichever message, with an extension or before a name that no field has', () => {
+  for (const text of [
+    'syntax = "proto3"; message M { int32 a = 1; int32 b = 1; }',
+    'syntax = "proto3"; message M { message N { oneof o { int32 a = 7; string b = 7; } } }',
+    'syntax = "proto3"; message M { int32 a = 1; int32 b = 1; int32 __proto__ = 3; }',
+    'syntax = "proto2"; message M { optional int32 a = 100; extensions 100 to 200; } extend M { optional int32 b = 100; }',
+  ])
+    assert.throws(
+      () => textSchema([{ name: 'm.proto', text }]),
+      { code: 'SCHEMA_INVALID', message: /duplicate id/ },
+      text,
+    );
+});
+
 test('a field that is none is no schema', () => {
   for (const field of ['null', '7', '{"name":"n"}', '{"type":"long"}'])
     assert.throws(() => avroDecoder(`{"type":"record","name":"R","fields":[${field}]}`), {

@@ -112,3 +112,15 @@ test('of names that differ only in case the one that is written is read', async 
   const text = 'ID,Name,id,name,NAME,id\nA,1,a,2,3,z\nB,4,b,5,6,y\n';
   assert.deepEqual(await found(text, ['a', 'b', 'A', 'z'], { k: 'id' }), ['2', '5', null, null]);
 });
+
+test('lines that end in several ways are refused by the first that ends otherwise, and by what to do', async () => {
+  const refused = (text: string, message: RegExp) =>
+    assert.rejects(found(text, ['1'], { k: 'id' }), { code: 'REFERENCE_UNUSABLE', message });
+  await refused(
+    'id,name\r\n1,"a\nb"\r\n2,b\n',
+    /^line 4 ends with LF, and those before it with CR LF: end all/,
+  );
+  await refused('id,name\n1,a\n2,b\r\n', /^line 3 ends with CR LF, and those before it with LF/);
+  await refused('id,name\n1,a\r2,b\n', /^line 2 ends with CR, and those before it with LF/);
+  assert.deepEqual(await found('id,name\n1,"a\r\nb"\n', ['1'], { k: 'id' }), ['a\r\nb']);
+});

@@ -304,7 +304,7 @@ behaves('derive takes a whole number of any size that a double has, and quaranti
   columns: { n: 'double' },
   steps: [
     { derive: [{ column: 'big', type: 'bigint', expression: 'n * 1e9' }] },
-    { derive: [{ column: 'exact', type: 'decimal(38,1)', expression: 'n * 1e9' }] },
+    { derive: [{ column: 'exact', type: 'decimal(38,0)', expression: 'n * 1e9' }] },
   ],
   record: fc.record({ n: maybe(fc.integer({ min: -(10 ** 11), max: 10 ** 11 })) }),
   reference({ n }) {
@@ -312,7 +312,7 @@ behaves('derive takes a whole number of any size that a double has, and quaranti
     const product = Number(n) * 1e9;
     if (product >= 2 ** 63 || product < -(2 ** 63)) return new Bad('CAST_FAILED', 'big');
     const big = String(BigInt(product));
-    return { n, big, exact: `${big}.0` };
+    return { n, big, exact: big };
   },
 });
 
@@ -325,7 +325,44 @@ behaves('derive loses no half of a number that is as large as a double with halv
   record: fc.record({ n: fc.integer({ min: -(2 ** 53) + 1, max: 2 ** 53 - 1 }) }),
   reference({ n }) {
     const doubled = BigInt(Number(n));
+    if (Math.abs(Number(n) / 2) >= 1e14) return new Bad('CAST_FAILED', 'exact');
     if (doubled % 2n !== 0n) return new Bad('CAST_FAILED', 'whole');
     return { n: String(n), exact: `${doubled / 2n}.0`, whole: String(doubled / 2n) };
   },
+});
+
+test('a double with more digits than it has for certain is no decimal: neither a quotient nor a number that was read', async () => {
+  const steps = parseSteps([
+    { derive: [{ column: 'cents', type: 'decimal(18,2)', expression: 'v / 100' }] },
+    { derive: [{ column: 'exact', type: 'decimal(20,2)', expression: 'v * 0.01' }] },
+    {
+      apply_mapping: [
+        ['cents', 'decimal(18,2)', 'cents', 'decimal(18,2)'],
+        ['exact', 'decimal(20,2)', 'exact', 'decimal(20,2)'],
+        ['d', 'double', 'd', 'decimal(18,2)'],
+      ],
+    },
+  ]);
+  const columns = [
+    { name: 'v', type: 'bigint' },
+    { name: 'd', type: 'double' },
+  ];
+  const { rows, quarantine } = await transform({ columns, steps }, [
+    '{"v":999999999999999,"d":9999999999999.99}',
+    '{"v":9007199254740993}',
+    '{"v":900719925474099301}',
+    '{"d":70368744177663.99}',
+  ]);
+  assert.deepEqual(
+    rows.map(({ cents, exact, d }) => [cents, exact, d]),
+    [['9999999999999.99', '9999999999999.99', '9999999999999.99']],
+  );
+  assert.deepEqual(
+    quarantine.map(({ field }) => field),
+    ['cents', 'cents', 'd'],
+  );
+  assert.match(
+    String(quarantine[0]?.['reason']),
+    /is not decimal\(18,2\) for certain: a double has 15 digits/,
+  );
 });

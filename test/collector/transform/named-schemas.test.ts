@@ -10,6 +10,7 @@ import {
   WINDOW_SCHEMAS_MAX,
 } from '@sluice/collector/transform/decode/schemas.ts';
 import { Places } from '@sluice/collector/transform/places.ts';
+import { StatementWatches } from '@sluice/collector/transform/statement-watch.ts';
 import { WindowSurvey } from '@sluice/collector/transform/window-survey.ts';
 import { WindowTransform } from '@sluice/collector/transform/window-transform.ts';
 import { systemClock } from '@sluice/shared/clock.ts';
@@ -49,7 +50,9 @@ function watched(t: TestContext, asks: (id: string) => void = () => {}) {
 function opened(parts: ReturnType<typeof watched>['parts']) {
   const limits = { memoryBytesMax: 256e6, threads: 1 };
   const request = { table, references: {}, openedMs: 0, directory: temporaryDirectory() };
-  return WindowTransform.open(request, { ...parts, limits, clock: systemClock, statements: new Places(1) });
+  const clock = systemClock;
+  const watches = new StatementWatches({ clock, cpuMs: () => 0 });
+  return WindowTransform.open(request, { ...parts, limits, clock, watches, statements: new Places(1) });
 }
 
 const ids = Array.from({ length: 200 }, (_, i) => i + 1);

@@ -45,6 +45,33 @@ test('sums that are no numbers are JSON in a JSON table, and numbers again to wh
   );
 });
 
+const big = ['{"k":"a","n":1e308}', '{"k":"a","n":1e308}', '{"k":"b","n":2.5}'];
+const totals = ['sum', 'avg'].map((called) => ({ column: `${called}_n`, function: called, field: 'n' }));
+const sums = stepSchema.parse({ aggregate: { by: ['k'], measures: totals } });
+const grouped = { columns, steps: [sums], provenance: 'none' } as const;
+
+test('sums that are no numbers are infinities in Parquet, and in CSV the texts that are documented', async () => {
+  const { rows } = await transform(grouped, big);
+  const told = rows.map(({ k, sum_n, avg_n }) => [k, String(sum_n), String(avg_n)]);
+  assert.deepEqual(told.sort(), [
+    ['a', 'Infinity', 'Infinity'],
+    ['b', '2.5', '2.5'],
+  ]);
+  const csv = { kind: 'csv', compression: 'none' } as const;
+  const { result } = await transform({ ...grouped, output: csv }, big);
+  const lines = readFileSync(result.files[0]?.path ?? '', 'utf8')
+    .trim()
+    .split('\n');
+  assert.deepEqual(lines.sort(), ['a,inf,inf', 'b,2.5,2.5']);
+});
+
+test('a rule behind an aggregate finds sums that are no numbers', async () => {
+  const rule = { rules: [{ condition: 'isfinite(sum_n)' }], action: 'fail' };
+  const steps = [sums, stepSchema.parse({ evaluate_data_quality: rule })];
+  await assert.rejects(transform({ ...grouped, steps }, big), { code: 'DATA_QUALITY_FAILED' });
+  await transform({ ...grouped, steps }, big.slice(2));
+});
+
 test('a nested value with a number inside that is none is quarantined, and a text that says so is not', async () => {
   const derive = stepSchema.parse({
     derive: [

@@ -145,6 +145,21 @@ test('an IBAN behind words that look like the beginning of one is found', async 
   assert.deepEqual(await redacted('iban', texts), expected);
 });
 
+test('an IBAN is found behind words that are like the beginning of another country’s, however many', async () => {
+  const one = 'DE89 3704 0044 0532 0130 00';
+  const behind = [
+    'BE12 ',
+    'BE12 BE34 ',
+    'NO12 3456 BE12 ',
+    'DE12 3456 7890 12 ',
+    'BE12 '.repeat(8),
+    'GB82 DE12 LC55 ',
+  ];
+  const texts = behind.flatMap((words) => [words + one, `${words}${one}, BE12 ${one}`]);
+  const expected = texts.map((text) => text.replaceAll(one, '[IBAN]'));
+  assert.deepEqual(await redacted('iban', texts), expected);
+});
+
 const digits = (length: number) => fc.stringMatching(new RegExp(`^[1-9][0-9]{${length - 1}}$`));
 
 /** As banks do it by hand: from the right, every second digit twice. */

@@ -147,6 +147,21 @@ test('an object that has reached its size is followed by another', async () => {
   assert.deepEqual(numbers(read), expected());
 });
 
+test('row groups of fewer rows than a chunk holds are all of about one size', async () => {
+  for (const [rowGroupRows, least] of [
+    [70_000, 30_000],
+    [30_000, 18_000],
+  ] as const) {
+    const output = { kind: 'parquet', compression: 'zstd', rowGroupRows } as const;
+    const { files } = await transform({ output });
+    const groups = await groupsOf(files[0]?.path ?? '');
+    const sizes = groups.map((group) => Number(group['row_group_num_rows']));
+    // The last chunk has what is left.
+    for (const size of sizes.slice(0, -1))
+      assert.ok(size >= least && size <= rowGroupRows + 2_048, sizes.join());
+  }
+});
+
 test('row groups of more rows than a chunk holds are as large as they were asked to be', async () => {
   const output = { kind: 'parquet', compression: 'zstd', rowGroupRows: 100_000 } as const;
   const { files } = await transform({ output });

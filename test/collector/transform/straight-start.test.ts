@@ -26,8 +26,7 @@ test('the COPY of a full chunk is the first statement, and given at once', async
       return database.rows(sql);
     },
   };
-  const parquetOptions = 'FORMAT parquet';
-  const straight = new StraightRows({ table, directory, database: watched, compiled, parquetOptions });
+  const straight = new StraightRows({ table, directory, database: watched, compiled });
   await straight.open(watched);
   const written = straight.write({ rows: FULL_CHUNK, exactText: false }, watched);
   assert.deepEqual(asked, ['COPY']);

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TransformRequest } from '@sluice/collector/contracts.ts';
+import { LOOK_AGAIN_MS } from '@sluice/collector/window/ended-history.ts';
 import { REST_MS_MIN } from '@sluice/collector/window/fill-lane.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { rangeSegment } from '../../support/fake-spool.ts';
@@ -277,8 +278,14 @@ test('a table whose config does not ask for history gets none, also where one wa
 });
 
 test('of a topic that was created again the rest of the old history is said to be lost', async () => {
-  const { declare, done, writers } = await newTable();
-  await declare(linkOf(), { topicId: 'f'.repeat(32) });
+  const { declare, done, writers, clock } = await newTable();
+  const again = { ...declaredOf(), topicId: 'f'.repeat(32) };
+  const link = linkOf();
+  await declare(link, again);
+  await done();
+  assert.deepEqual(writers['new']?.log, [], 'its agent cannot ask Kafka now');
+  link.logs = [again];
+  await clock.advance(LOOK_AGAIN_MS);
   await done();
   assert.deepEqual(writers['new']?.log, ['lost claims-0 [0, 4000)']);
 });

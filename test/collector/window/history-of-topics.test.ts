@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Backfill, TableConfig } from '@sluice/collector/contracts.ts';
 import { HISTORY_EPOCH_MIN } from '@sluice/collector/window/backfills.ts';
+import { LOOK_AGAIN_MS } from '@sluice/collector/window/ended-history.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
 import { eventually } from '../../support/eventually.ts';
 import { rangeSegment } from '../../support/fake-spool.ts';
@@ -186,7 +187,9 @@ test('who has not heard yet that a topic was created again ends the history of t
   await declare(linkOf(), {}, ['orders']);
   await settle();
   assert.deepEqual(histories.get('orders again'), again, 'it is not lost');
-  await declare(linkOf(), { topicId: OTHER_ID }, ['orders']);
+  const reader = linkOf();
+  reader.logs = [{ ...declaredOf(0, 'orders'), topicId: OTHER_ID }];
+  await declare(reader, { topicId: OTHER_ID }, ['orders']);
   await settle();
   assert.equal(histories.get('orders')?.next, STANDS.orders, 'that of the old one is');
 });
@@ -197,7 +200,10 @@ test('who has not heard of a topic’s new self ends no history of it, also wher
   writers['orders']?.place(again, 50);
   writer.place(again, 50);
   histories.set('orders again', { from: 0, next: 0, to: 50 });
-  await declare(linkOf(), {}, ['orders']);
+  const late = linkOf();
+  // By a broker that has not heard either.
+  late.logs = [declaredOf(0, 'orders')];
+  await declare(late, {}, ['orders']);
   await settle();
   assert.deepEqual(
     writer
@@ -207,4 +213,42 @@ test('who has not heard of a topic’s new self ends no history of it, also wher
     declaredOf(0, 'orders').topicId,
   );
   assert.equal(histories.get('orders again')?.next, 0);
+});
+
+test('a table that is alone with its topic, and has opened the new self first, keeps the history of that', async () => {
+  const sales: Wanted = { name: 'sales', topic: 'orders', backfill: 'earliest' };
+  const { sequencer, writers, clock } = sequencerOf({ tables: [sales] });
+  const writer = writers['sales'] ?? assert.fail();
+  const histories = withHistories(writer);
+  const old = declaredOf(0, 'orders');
+  const again = { ...old, topicId: OTHER_ID };
+  writer.place(again, 50);
+  histories.set('orders again', { from: 0, next: 0, to: 50 });
+  const late = linkOf();
+  await sequencer.declare(late, [old]);
+  for (const logs of [undefined, [again]]) {
+    late.logs = logs;
+    await clock.advance(LOOK_AGAIN_MS);
+    await settle();
+    assert.equal(histories.get('orders again')?.next, 0, 'Kafka does not say that it has the old one');
+  }
+  assert.deepEqual(
+    writer.partitions().map(({ topicId }) => topicId),
+    [OTHER_ID, old.topicId],
+  );
+});
+
+test('history is ended by no stream that gave the new topic up while its agent asked Kafka', async () => {
+  const { declare, histories, writers, writer, sequencer } = await running(['orders']);
+  await declare(undefined, {}, ['orders']);
+  const again = { ...declaredOf(0, 'orders'), topicId: OTHER_ID };
+  writers['orders']?.place(again, 50);
+  writer.place(again, 50);
+  const [reader, answer] = [linkOf(), Promise.withResolvers<void>()];
+  reader.look = () => answer.promise.then(() => [again]);
+  await declare(reader, { topicId: OTHER_ID }, ['orders']);
+  sequencer.revoke(reader, [again]);
+  answer.resolve();
+  await settle();
+  assert.equal(histories.get('orders')?.next, 0);
 });

@@ -212,7 +212,7 @@ test('what was read from a log that another collector has recorded as cut is giv
   );
   const ledger = {
     position: ({ partition }: PartitionId) => (partition === 1 ? 0 : 5),
-    leaderEpoch: () => 1,
+    leaderEpoch: ({ partition }: PartitionId) => (partition === 1 ? 0 : 1),
     forks: ({ partition }: PartitionId) => (partition === 1 ? [] : [{ offset: 5, leaderEpoch: 1 }]),
   };
   const cut = trimWindow(window, ledger);
@@ -227,6 +227,29 @@ test('what was read from a log that another collector has recorded as cut is giv
   assert.deepEqual(
     held.map(({ released }) => released),
     [1, 1, 0, 1],
+  );
+});
+
+test('what was read in an older epoch than what another collector has committed below it is given up, and told', () => {
+  const newer = { leaderEpoch: 1 };
+  const { window } = windowOf(
+    [rangeSegment(10, 20)],
+    [rangeSegment(20, 30)],
+    [rangeSegment(10, 15, { partition: 1 })],
+    [rangeSegment(10, 20, { ...newer, partition: 2 })],
+    [rangeSegment(10, 20, { leaderEpoch: -1, partition: 3 })],
+  );
+  const ledger = { position: () => 15, leaderEpoch: () => 1, forks: () => [] };
+  assert.deepEqual(
+    trimWindow(window, ledger).map(({ partition }) => partition),
+    [0],
+  );
+  assert.deepEqual(
+    window.segments.map(({ segment, fromOffset }) => [segment.partition, fromOffset]),
+    [
+      [2, 15],
+      [3, 15],
+    ],
   );
 });
 

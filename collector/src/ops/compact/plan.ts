@@ -111,8 +111,9 @@ async function foundIn(entries: Entries, choice: CompactChoice): Promise<Found> 
     if (now.kind === 'replay')
       for (const { entry: from, finalKey } of now.replayed)
         found.linked.link(now.sequence, standing.windowOf(from, finalKey));
+    const isChosen = choice.isChosen(now);
     for (const output of now.outputs)
-      if (isJoinable(output.output)) add(found, { entry: now, output, isChosen: choice.isChosen(now) });
+      if (isJoinable(output.output)) add(found, { entry: now, output, isChosen });
   }
   return found;
 }

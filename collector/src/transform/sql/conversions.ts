@@ -143,8 +143,27 @@ export function fromTyped(from: ScalarType, to: ScalarType): Conversion | undefi
     return strict(cast(to.duckdb), (x, y) => `NOT isfinite(${y}) OR (${y} = 0 AND ${x} <> 0)`);
   if (from.kind === 'integer' && to.kind === 'integer') return strict(cast(to.duckdb), () => 'false');
   // A number into an exact type: what comes back must be what went in.
-  return strict(cast(to.duckdb), (x, y) => `try_cast(${y} AS ${from.duckdb}) IS DISTINCT FROM ${x}`);
+  return strict(
+    cast(to.duckdb),
+    (x, y) =>
+      `try_cast(${y} AS ${from.duckdb}) IS DISTINCT FROM ${x}` +
+      (from.duckdb === 'DOUBLE' ? ` OR ${beyondDouble(x, to)}` : ''),
+  );
 }
+
+/** Digits of a decimal that every double tells apart from its neighbours. */
+const DOUBLE_DIGITS = 15;
+
+/**
+ * SQL that is true of a double with more digits than it has for certain, down to the last that the type has:
+ * 9007199254740993.01 is the double 9007199254740994, and no cast knows. A whole type loses no fraction.
+ */
+export const beyondDouble = (double: string, { scale }: ScalarType) =>
+  scale === 0 ? 'false' : `abs(${double}) >= 1e${DOUBLE_DIGITS - scale}`;
+
+/** The type that is wanted, as the reason of such a double names it. */
+export const forCertain = ({ glue }: ScalarType) =>
+  `${glue} for certain: a double has ${DOUBLE_DIGITS} digits`;
 
 /** Milliseconds since the epoch, within what a timestamp of microseconds holds. */
 const fromEpoch = strict(

@@ -6,6 +6,7 @@ import { isPlural } from '../../step-config.ts';
 import { explodesArrays } from '../../table-input.ts';
 import { avroDecoder } from '../decode/avro.ts';
 import { fileDecoder } from '../decode/decoders.ts';
+import { pathOf } from '../json-inside.ts';
 import { textPattern } from '../text-pattern.ts';
 import { DELETED, isCarried, isMetadata, metadataFields, placeColumns, topicSql } from './metadata.ts';
 import { type Pipe, type PlannedOutput, waysOf } from './pipes.ts';
@@ -241,13 +242,6 @@ function mappedSources(table: TableConfig) {
   }));
 }
 
-/** As in AWS Glue: a point between backticks is part of a name. */
-function pathOf(source: string): string[] {
-  return [...source.matchAll(/`([^`]*)`(?:\.|$)|([^.]*)(?:\.|$)/g)]
-    .slice(0, source.endsWith('.') ? undefined : -1)
-    .map(([, quoted, plain]) => quoted ?? plain ?? '');
-}
-
 function typeOf(type: string, name: string, problems: string[]): FieldType {
   const parsed = parseType(type);
   if (parsed === undefined) problems.push(`'${name}' has the type '${type}', which no column can have`);
@@ -286,7 +280,7 @@ function checkNames(table: TableConfig, fields: readonly Field[], problems: stri
     if (type.kind === 'choice') problems.push(`column '${name}' is ${type.glue}: resolve_choice decides`);
     if (!/^[a-z_][a-z0-9_]{0,254}$/.test(name) || name.startsWith('__')) {
       const rule = 'lower-case letters, digits and underscore, not starting with a digit or two underscores';
-      problems.push(`column '${name}' must be renamed by apply_mapping: ${rule}`);
+      problems.push(`column '${name}' must be renamed by rename_field or apply_mapping: ${rule}`);
     } else if (isMetadata(name) || (name === DELETED && table.record.tombstones === 'keep')) {
       problems.push(`column '${name}' has the name of a metadata column: see 'provenance'`);
     }

@@ -10,6 +10,17 @@ function parquetOptions(output: ParquetOutput): string {
   return rowGroupOptions(output) + bounded;
 }
 
+/** What of a row group may be over, so that no group of it is made. */
+const REST_SHARE = 1 / 8;
+
+/** Of one file of so many rows, in row groups of one size. */
+export function evenGroupOptions(output: ParquetOutput, rows: number): string {
+  const { rowGroupRows } = output;
+  if (rowGroupRows === undefined) return rowGroupOptions(output);
+  const groups = Math.max(1, Math.ceil(rows / rowGroupRows - REST_SHARE));
+  return rowGroupOptions({ ...output, rowGroupRows: Math.ceil(rows / groups) });
+}
+
 /** Of one file, however large. */
 export function rowGroupOptions({ compression, rowGroupRows }: ParquetOutput): string {
   const groups = rowGroupRows === undefined ? '' : `, ROW_GROUP_SIZE ${rowGroupRows}`;

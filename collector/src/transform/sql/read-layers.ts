@@ -1,7 +1,7 @@
 // The first layers of a table's SQL: records come out of the joined columns, and their values become typed
 // columns, each with a check, by what the table's format is. Pure.
 import type { TableConfig } from '../../contracts.ts';
-import { explodesArrays } from '../../table-input.ts';
+import { explodesArrays, isUnwrapped } from '../../table-input.ts';
 import { namesTopic } from '../../table-topics.ts';
 import { type TextPattern, textPattern } from '../text-pattern.ts';
 import { type Reads, readAs, type Told, wantsToken } from './convert.ts';
@@ -46,7 +46,7 @@ function isDecoded(input: TableConfig['input']): boolean {
 
 /** Whether a value is rewritten so that its bytes cannot be had from what SQL reads. */
 export function isConverted({ input, record }: TableConfig): boolean {
-  return record.compression !== 'none' || isDecoded(input) || explodesArrays(input);
+  return record.compression !== 'none' || isDecoded(input) || isUnwrapped(input);
 }
 
 /** The record as it was: CSV lines travel in front of their fields, bytes as base64. */

@@ -1,9 +1,19 @@
 // derive and fill_missing: columns from SQL expressions of the config's author. What an expression gives must
 // fit the declared type exactly, whatever type DuckDB finds for it; one that throws is quarantined by name.
 import type { StepOf } from '../../../step-config.ts';
-import { type Conversion, fromText } from '../conversions.ts';
+import { beyondDouble, type Conversion, forCertain, fromText } from '../conversions.ts';
+import { problem } from '../problems.ts';
 import { type FieldType, isScalar, literal } from '../types.ts';
-import { castFailed, type Made, type PlannedStep, rowStep, type Scope, sure, withColumns } from './step.ts';
+import {
+  type Computed,
+  castFailed,
+  type Made,
+  type PlannedStep,
+  rowStep,
+  type Scope,
+  sure,
+  withColumns,
+} from './step.ts';
 
 export function planDerive({ columns }: StepOf<'derive'>, scope: Scope): PlannedStep {
   const made = columns.map(({ column, type: wanted, expression, onError }): Made => {
@@ -12,7 +22,7 @@ export function planDerive({ columns }: StepOf<'derive'>, scope: Scope): Planned
       from: scope.expression(expression),
       mayThrow: true,
       ...fromExpression(type),
-      told: castFailed(column, type),
+      told: failedExpression(column, type),
       onError,
       name: column,
     };
@@ -38,10 +48,26 @@ function fromExpression(type: FieldType): Conversion {
     value: (from) =>
       `CASE WHEN ${isOfType(from)} THEN try_cast(${from} AS ${type.duckdb}) ELSE ${text.value(printed(from))} END`,
     fails: (from, to) => {
-      const failed = text.fails(printed(from), to);
+      const beyond = isUncertain(type, from);
+      const failed = [text.fails(printed(from), to), ...(beyond === undefined ? [] : [beyond])].join(' OR ');
       const strange = type.kind === 'float' ? `NOT isfinite(${to})` : 'false';
       return failed === 'false' ? 'false' : `CASE WHEN ${isOfType(from)} THEN ${strange} ELSE ${failed} END`;
     },
+  };
+}
+
+/** SQL that is true where an expression gave a double, as each `/` does, and its fraction is a guess. */
+function isUncertain(type: FieldType, from: string): string | undefined {
+  if (!isScalar(type) || type.kind !== 'decimal' || type.scale === 0) return undefined;
+  return `(typeof(${from}) = 'DOUBLE' AND ${beyondDouble(`try_cast(${from} AS DOUBLE)`, type)})`;
+}
+
+function failedExpression(column: string, type: FieldType): Computed['told'] {
+  return (from, to) => {
+    const uncertain = isUncertain(type, from);
+    if (uncertain === undefined || !isScalar(type)) return castFailed(column, type)(from, to);
+    const wanted = `CASE WHEN ${uncertain} THEN ${literal(forCertain(type))} ELSE ${literal(type.glue)} END`;
+    return problem('CAST_FAILED', column, { value: from, type: { sql: wanted } });
   };
 }
 
@@ -79,7 +105,7 @@ export function planFillMissing({ fills }: StepOf<'fill_missing'>, scope: Scope)
         const failed = fails(from, to);
         return failed === 'false' ? failed : `(${field} IS NULL AND ${failed})`;
       },
-      told: castFailed(column, type),
+      told: failedExpression(column, type),
       onError: 'quarantine' as const,
       name: column,
     };

@@ -17,9 +17,15 @@ import {
   withColumns,
 } from './step.ts';
 
+interface Pattern {
+  readonly form: string;
+  /** How often it is looked for: from the second time on behind the beginnings of what was found before. */
+  readonly passes: number;
+}
+
 interface Entity {
   /** Each is looked for by itself. */
-  readonly patterns: readonly string[];
+  readonly patterns: readonly Pattern[];
   /** SQL that a find must meet as well. */
   valid?(find: string): string;
 }
@@ -44,24 +50,28 @@ const SSN_REST = '(?:0[1-9]|[1-9][0-9])-(?:000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|
 const LETTER = String.raw`\p{L}\p{M}\p{N}`;
 const LAST_LABEL = String.raw`(?:xn--[0-9A-Za-z-]+|\p{L}[\p{L}\p{M}]+)`;
 
+function once(form: string): readonly Pattern[] {
+  return [{ form, passes: 1 }];
+}
+
 const ENTITIES: Readonly<Record<PiiEntity, Entity>> = {
   iban: {
     patterns: IBANS,
     valid: validIban,
   },
   credit_card: {
-    patterns: [
+    patterns: once(
       String.raw`\b(?:[0-9]{4}[ -][0-9]{4}[ -][0-9]{4}[ -][0-9]{4}|[0-9]{4}[ -][0-9]{6}[ -][0-9]{5}|[0-9]{13,19})\b`,
-    ],
+    ),
     valid: validCard,
   },
-  ssn: { patterns: [String.raw`\b${SSN_AREA}-${SSN_REST}\b`] },
-  email: { patterns: [String.raw`[${LETTER}_][${LETTER}._%+'-]*@(?:[${LETTER}-]+\.)+${LAST_LABEL}`] },
-  ip: { patterns: [String.raw`${IPV6}|\b${IPV4}`] },
+  ssn: { patterns: once(String.raw`\b${SSN_AREA}-${SSN_REST}\b`) },
+  email: { patterns: once(String.raw`[${LETTER}_][${LETTER}._%+'-]*@(?:[${LETTER}-]+\.)+${LAST_LABEL}`) },
+  ip: { patterns: once(String.raw`${IPV6}|\b${IPV4}`) },
   phone: {
-    patterns: [
+    patterns: once(
       String.raw`\+[1-9](?:[ ./()-]{0,2}[0-9]){6,14}\b|(?:\([0-9]{3}\) ?|\b[0-9]{3}[-. ])[0-9]{3}[-. ][0-9]{4}\b`,
-    ],
+    ),
   },
 };
 
@@ -109,14 +119,25 @@ function replacement(
 
 function finds(text: string, entity: PiiEntity): string {
   const { patterns, valid } = ENTITIES[entity];
-  const found = patterns.map((pattern) => `regexp_extract_all(${text}, ${literal(pattern)})`);
+  const found = patterns.map((pattern) => findsOf(text, pattern));
   const all = found.length === 1 ? found.join() : `list_concat(${found.join(', ')})`;
   return valid === undefined ? all : `list_filter(${all}, lambda __f: ${valid('__f')})`;
 }
 
+/** A beginning behind an underscore is none: what was found before is not found again. */
+function findsOf(text: string, { form, passes }: Pattern): string {
+  const [all, over] = [
+    `regexp_extract_all(__a.t, ${literal(form)})`,
+    `regexp_replace(__a.t, ${literal(form)}, '_\\0', 'g')`,
+  ];
+  if (passes === 1) return `regexp_extract_all(${text}, ${literal(form)})`;
+  const begin = `list_transform(range(${passes + 1}), lambda __n: {'t': ${text}, 'f': []::VARCHAR[]})`;
+  return `list_reduce(${begin}, lambda __a, __x: {'t': ${over}, 'f': list_concat(__a.f, ${all})}).f`;
+}
+
 function isIn(text: string, entity: PiiEntity): string {
   const { patterns, valid } = ENTITIES[entity];
-  const matches = patterns.map((pattern) => `regexp_matches(${text}, ${literal(pattern)})`).join(' OR ');
+  const matches = patterns.map(({ form }) => `regexp_matches(${text}, ${literal(form)})`).join(' OR ');
   return valid === undefined ? matches : `((${matches}) AND len(${finds(text, entity)}) > 0)`;
 }
 
@@ -148,15 +169,23 @@ function everywhere(text: string, entity: PiiEntity, instead: Instead): string {
 function whereFound(text: string, entity: PiiEntity, instead: Instead): string {
   const { patterns, valid } = ENTITIES[entity];
   const isNone = valid === undefined ? 'false' : `NOT (${valid('__p')})`;
-  const piece = `CASE WHEN __n % 2 = 1 THEN __p WHEN __p = '' THEN ${MARK} WHEN ${isNone} THEN __p ELSE ${instead('__p')} END`;
-  return patterns.reduce((rest, pattern) => {
-    const told = `regexp_replace(replace(${rest}, ${MARK}, ${MARK} || ${MARK}), ${literal(pattern)}, ${MARK} || '\\0' || ${MARK}, 'g')`;
-    const pieces = `list_transform(string_split(${told}, ${MARK}), lambda __p, __n: ${piece})`;
-    return `array_to_string(${pieces}, '')`;
+  return patterns.reduce((rest, { form, passes }) => {
+    const none = passes === 1 ? '__p' : `(${PASSED} || '_' || __p)`;
+    const piece = `CASE WHEN __n % 2 = 1 THEN __p WHEN __p = '' THEN ${MARK} WHEN ${isNone} THEN ${none} ELSE ${instead('__p')} END`;
+    const told = (of: string) =>
+      `regexp_replace(replace(${of}, ${MARK}, ${MARK} || ${MARK}), ${literal(form)}, ${MARK} || '\\0' || ${MARK}, 'g')`;
+    const pass = (of: string) =>
+      `array_to_string(list_transform(string_split(${told(of)}, ${MARK}), lambda __p, __n: ${piece}), '')`;
+    if (passes === 1) return pass(rest);
+    const doubled = `replace(${rest}, ${PASSED}, ${PASSED} || ${PASSED})`;
+    const begin = `list_transform(range(${passes + 1}), lambda __i: ${doubled})`;
+    return `regexp_replace(list_reduce(${begin}, lambda __t, __x: ${pass('__t')}), '\\x05(?:(\\x05)|_)', '\\1', 'g')`;
   }, text);
 }
 
 const MARK = 'chr(4)';
+/** Before what was found and is none. One that was there before is doubled meanwhile. */
+const PASSED = 'chr(5)';
 
 function found(
   column: string,

@@ -31,8 +31,17 @@ const known = Object.entries(LENGTHS).map(
     String.raw`(?:${countries.replaceAll(' ', '|')})[0-9]{2}(?: ?[A-Z0-9]){${Number(length) - 4}}\b`,
 );
 
+const anywhere = (form: string) => String.raw`(?i:\b(?:${form})\b)`;
+
+/** Words that begin as one does, in an IBAN: each has four of its 34 characters. */
+const BEGINNINGS_MAX = 8;
+
 /**
  * With spaces or without, in any case. Apart, because the second takes words in front of an IBAN for its
- * beginning, and would leave of it what is none.
+ * beginning, and would leave of it what is none. So may the first, where a word is like one of another
+ * country: what is found and is none is looked through again, behind its beginning.
  */
-export const IBANS = [known.join('|'), OTHER].map((form) => String.raw`(?i:\b(?:${form})\b)`);
+export const IBANS = [
+  { form: anywhere(known.join('|')), passes: 1 + BEGINNINGS_MAX },
+  { form: anywhere(OTHER), passes: 1 },
+] as const;

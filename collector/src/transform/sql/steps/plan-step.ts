@@ -12,6 +12,7 @@ import { planFilter } from './filter.ts';
 import { planHash, planMask, planPartialMask, planRedact } from './hiding.ts';
 import { planLookup } from './lookup.ts';
 import { planApplyMapping } from './mapping.ts';
+import { planDecodeDecimal, planParseNumber } from './numbers.ts';
 import { planSql } from './own-sql.ts';
 import { planResolveChoice } from './resolve-choice.ts';
 import type { PlannedStep, Scope } from './step.ts';
@@ -44,6 +45,8 @@ const PLANNERS: { readonly [Kind in Step['kind']]: Planner<Kind> } = {
   parse_timestamp: planParseTimestamp,
   from_epoch: planFromEpoch,
   to_epoch: planToEpoch,
+  parse_number: planParseNumber,
+  decode_decimal: planDecodeDecimal,
   format_timestamp: planFormatTimestamp,
   truncate_timestamp: planTruncateTimestamp,
   add_uuid: planAddUuid,

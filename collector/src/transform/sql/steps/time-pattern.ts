@@ -11,6 +11,9 @@ export interface TimePattern {
   /** Regular expression of the whole text. */
   readonly form: string;
   readonly hasOffset: boolean;
+  readonly hasYear: boolean;
+  /** Why no text of this pattern says when, as the end of a sentence. */
+  readonly unclear: string | undefined;
 }
 
 interface Part {
@@ -107,13 +110,24 @@ export function parseTimePattern(pattern: string): TimePattern | string {
     told: toldOf(parts),
     form: all((part) => part.form),
     hasOffset: parts.includes(OFFSET),
+    hasYear: parts.some(isYear),
+    unclear: unclearIn(parts),
   };
+}
+
+const isYear = ({ strftime }: Part) => strftime === '%Y' || strftime === '%y';
+
+/** A parser would take 1900, January, the 1st or the morning for what does not stand there. */
+function unclearIn(parts: readonly Part[]): string | undefined {
+  const has = (...kinds: string[]) => parts.some(({ strftime }) => kinds.includes(strftime));
+  if (has('%I') && !has('%p')) return 'counts twelve hours and does not say which: H counts 24';
+  const isDay = has('%j') || (has('%m', '%b', '%B') && has('%d'));
+  return isDay || parts.some(isYear) ? undefined : 'has neither a year nor a day with its month';
 }
 
 /** The 366th day of a short year is one of the next. */
 function toldOf(parts: readonly Part[]): readonly string[] {
   const told = parts.flatMap((part) => part.told ?? []);
-  const isYear = ({ strftime }: Part) => strftime === '%Y' || strftime === '%y';
   const years = parts.filter(isYear).map(({ strftime }) => strftime);
   return told.some((one) => one.endsWith('j')) ? [...told, ...years] : told;
 }

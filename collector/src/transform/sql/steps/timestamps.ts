@@ -28,6 +28,7 @@ export function planParseTimestamp(step: StepOf<'parse_timestamp'>, scope: Scope
   checkZone(zone, scope);
   const read = step.patterns.flatMap((pattern) => {
     const parsed = patternOf(pattern, scope);
+    if (parsed?.unclear !== undefined) scope.problem(`parse_timestamp: '${pattern}' ${parsed.unclear}`);
     if (parsed === undefined) return [];
     return [type === DATE ? dateSql(text, parsed, zone) : parseSql(text, parsed, zone)];
   });
@@ -50,12 +51,39 @@ interface Parsed {
 }
 
 /** The text must have the pattern's form: DuckDB's parser is more forgiving than a lake may be. */
-function parsedAs(text: string, { strftime, form, told, hasOffset }: TimePattern): Parsed {
+function parsedAs(text: string, pattern: TimePattern): Parsed {
+  const fits = `regexp_full_match(${text}, ${literal(pattern.form)})`;
+  if (!pattern.hasYear) return { parsed: nearestYear(text, pattern), fits };
+  const { parsed, shown } = readBy(text, pattern);
+  return { parsed, fits: [fits, ...shown].join(' AND ') };
+}
+
+interface ReadBy {
+  readonly parsed: string;
+  /** Conditions that what was read must meet. */
+  readonly shown: readonly string[];
+}
+
+function readBy(text: string, { strftime, told, hasOffset }: Omit<TimePattern, 'form'>): ReadBy {
   const read = hasOffset ? `regexp_replace(${text}, 'Z$', '+00')` : text;
   const time = `try_strptime(${read}, ${literal(strftime)})`;
-  const shown = told.map((of) => ` AND contains(lower(${text}), lower(strftime(${time}, ${literal(of)})))`);
-  const parsed = hasOffset ? `make_timestamp(epoch_us(${time}))` : time;
-  return { parsed, fits: `regexp_full_match(${text}, ${literal(form)})${shown.join('')}` };
+  return {
+    parsed: hasOffset ? `make_timestamp(epoch_us(${time}))` : time,
+    shown: told.map((of) => `contains(lower(${text}), lower(strftime(${time}, ${literal(of)})))`),
+  };
+}
+
+/** Of the year before the record's own, that one and the next, the one that brings both times nearest. */
+function nearestYear(text: string, pattern: TimePattern): string {
+  const withYear = { ...pattern, strftime: `%Y ${pattern.strftime}` };
+  const times = [-1, 0, 1].map((years) => {
+    const { parsed, shown } = readBy(`((year(_timestamp) + (${years})) || ' ' || ${text})`, withYear);
+    const time = shown.length === 0 ? parsed : `CASE WHEN ${shown.join(' AND ')} THEN ${parsed} END`;
+    return `{'t': ${time}}`;
+  });
+  const far = '(epoch_us(__c.t) - epoch_us(_timestamp))';
+  const apart = `list_transform([${times.join(', ')}], lambda __c: {'d': abs(${far}), 't': __c.t})`;
+  return `struct_extract(list_min(list_filter(${apart}, lambda __c: __c.t IS NOT NULL)), 't')`;
 }
 
 function parseSql(text: string, pattern: TimePattern, zone: string | undefined): string {
@@ -141,16 +169,37 @@ export function planTruncateTimestamp(step: StepOf<'truncate_timestamp'>, scope:
 }
 
 /**
- * An hour that comes twice is cut in each of the two; a day whose beginning comes twice begins with the
- * first.
+ * The first moment at which the clocks of a zone show what `time` is cut to, or are past it where they skip
+ * its beginning. An hour that comes twice is cut in each of the two; a day whose beginning comes twice begins
+ * with the first. The offset of a day before is the one that a beginning had if it came before a jump.
  */
-function cutIn(zone: string, to: string, time: string): string {
-  const local = localTime(time, zone);
-  const cut = `date_trunc('${to}', ${local})`;
-  if (['second', 'minute', 'hour'].includes(to)) return `${time} - (${local} - ${cut})`;
+export function cutIn(zone: string, to: string, time: string): string {
+  const shown = (at: string) => localTime(at, zone);
+  const cut = `date_trunc('${to}', ${shown(time)})`;
+  const inPass = `(${time} - (${shown(time)} - ${cut}))`;
   const later = fromLocal(cut, zone);
-  const before = `(${later} - INTERVAL 1 HOUR)`;
-  return `CASE WHEN ${localTime(before, zone)} = ${cut} THEN ${before} ELSE ${later} END`;
+  const dayBefore = `(${later} - INTERVAL 1 DAY)`;
+  const first = `(${dayBefore} + (${cut} - ${shown(dayBefore)}))`;
+  const hasPasses = ['second', 'minute', 'hour'].includes(to);
+  const cases = [...(hasPasses ? [inPass] : []), first, later].map(
+    (at) => `WHEN ${shown(at)} = ${cut} THEN ${at}`,
+  );
+  return `CASE ${cases.join(' ')} ELSE ${jumpBehind(dayBefore, shown)} END`;
+}
+
+/** More than a day in seconds, halved again and again. */
+const HALVES = Array.from({ length: 17 }, (_, i) => 2 ** (16 - i));
+
+/** The one moment, a whole second, at which clocks jump within a day and a half behind another. */
+function jumpBehind(from: string, shown: (at: string) => string): string {
+  const offset = (at: string) => `(${shown(at)} - ${at})`;
+  const next = '__from.moment + to_seconds(__to.s)';
+  const step =
+    `{moment: CASE WHEN ${offset(`(${next})`)} = __from.was THEN ${next} ELSE __from.moment END, ` +
+    'was: __from.was, s: __to.s}';
+  const begin = `lambda __s: {moment: ${from}, was: ${offset(from)}, s: __s}`;
+  const steps = `list_transform([0, ${HALVES.join(', ')}], ${begin})`;
+  return `(list_reduce(${steps}, lambda __from, __to: ${step}).moment + INTERVAL 1 SECOND)`;
 }
 
 function timeOf(field: Field, scope: Scope): string {
