@@ -89,8 +89,10 @@ export async function compact(given: CompactOptions): Promise<Compacted> {
   const database = await openDatabase({ directories, spillDirectory: scratch, ...limits });
   try {
     const directory = join(scratch, 'joined');
-    const format = rowGroupOptions(output);
-    const joiner = () => new Joiner({ reader, database, directory, objectBytes, format });
+    const { rowGroupRows: most } = output;
+    const format = (rowGroupRows: number) => rowGroupOptions({ ...output, rowGroupRows });
+    const each = { reader, database, directory, objectBytes, format, rowGroupRows: most };
+    const joiner = () => new Joiner(each);
     return await joinPlaces({ ...given, joiner }, { writer, plan, planned });
   } finally {
     database.close();
@@ -238,11 +240,12 @@ async function joinPlace(
   const to = placeIn(table, rebuildId, place);
   const made: MadeObject[] = [];
   try {
-    for await (const { path, bytes, sha256, rows, parts } of options.joiner().join(place.parts)) {
-      const name = `${rebuildId}-${made.length}.parquet`;
-      await patiently(clock, () => store.stage(path, `${to}${name}`, sha256));
-      made.push({ name, bytes, sha256, rows, parts });
-    }
+    for (const group of place.groups)
+      for await (const { path, bytes, sha256, rows, parts } of options.joiner().join(group)) {
+        const name = `${rebuildId}-${made.length}.parquet`;
+        await patiently(clock, () => store.stage(path, `${to}${name}`, sha256));
+        made.push({ name, bytes, sha256, rows, parts });
+      }
   } catch (error) {
     if (error instanceof Unjoinable) return error.message;
     throw error;

@@ -99,7 +99,10 @@ export async function planOf(fold: Fold, entries: Entries, choice: Choice): Prom
     notYet,
     replays: [...back].toSorted((a, b) => a - b),
     before: sumOf(windows),
-    replaced: { objects: outputs.length, rows: outputs.reduce((sum, { rows }) => sum + rows, 0) },
+    replaced: {
+      objects: new Set(outputs.map(({ finalKey }) => finalKey)).size,
+      rows: outputs.reduce((sum, { rows }) => sum + rows, 0),
+    },
     places,
     configVersions: [...new Set(taken.map(({ configVersion }) => configVersion))],
     after: fold.lastRerun,
