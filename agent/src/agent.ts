@@ -242,8 +242,8 @@ class RunningAgent implements Agent {
   /** A spool full for all holds every topic, whenever it is assigned; else who fills it is held alone. */
   #onPressure(pressure: SpoolPressure): void {
     const { source } = this.#parts;
-    const { isFullForAll, filling, heldTopics, reserveUsed } = pressure;
-    this.#passes.pressed(reserveUsed);
+    const { isFullForAll, filling, heldTopics } = pressure;
+    this.#passes.pressed(pressure);
     if (isFullForAll) source.holdAll(SPOOL_FULL);
     else source.releaseAll(SPOOL_FULL);
     this.#holdThese(SPOOL_FULL, this.#pressure.filling, filling);

@@ -162,6 +162,8 @@ test('what is missing in front of a full spool is read through the reserve, and 
   assert.deepEqual(held(), ['claims', 'orders']);
   link?.welcomed([nothingThere]);
   assert.deepEqual(held(), ['orders'], '[0, 10) is missing, and without it nothing can be sent');
+  press({ ...FULL, sharedReserveUsed: true });
+  assert.deepEqual(held(), ['orders'], 'that others have used theirs does not stop it');
   press({ ...FULL, reserveUsed: true });
   assert.deepEqual(held(), ['claims', 'orders']);
   press(FULL);
@@ -205,7 +207,7 @@ test('while what is spooled waits for another agent, that one’s may be read he
   assign('orders', 'payments');
   handler.described([{ ...id, topic: 'payments', ...log }]);
   assert.deepEqual(held(), [], 'also what is assigned since');
-  press({ ...FULL, reserveUsed: true });
+  press({ ...FULL, sharedReserveUsed: true });
   assert.deepEqual(held(), ['orders', 'payments']);
   press(FULL);
   assert.deepEqual(held(), []);
