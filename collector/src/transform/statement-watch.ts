@@ -26,6 +26,8 @@ interface Interruptible {
 
 interface Running {
   readonly connection: Interruptible;
+  /** Its own: a promise of all would keep what each statement answered until the window is over. */
+  readonly left: PromiseWithResolvers<never>;
   usedMs: number;
   seenMs: number;
   seenCpuMs: number;
@@ -86,7 +88,6 @@ export class StatementWatch {
   readonly #parts: WatchParts;
   readonly #watched: Watched;
   readonly #running = new Set<Running>();
-  readonly #left = Promise.withResolvers<never>();
   readonly #heedMsMax: number;
   #wasLeft = false;
   #failed: SluiceError | undefined;
@@ -97,18 +98,18 @@ export class StatementWatch {
     this.#parts = parts;
     this.#watched = watched;
     this.#heedMsMax = parts.heedMsMax ?? HEED_MS_MAX;
-    this.#left.promise.catch(() => {});
   }
 
   /** Runs one statement. TRANSFORM_TIMED_OUT for it, and for all behind it. */
   async run<T>(connection: Interruptible, statement: () => Promise<T>): Promise<T> {
     if (this.#failed !== undefined) throw this.#failed;
-    const running = { connection, usedMs: 0, ...this.#now() };
+    const left = Promise.withResolvers<never>();
+    const running = { connection, left, usedMs: 0, ...this.#now() };
     this.#running.add(running);
     this.#tickLater();
     const ended = statement().finally(() => this.#ended(running));
     try {
-      return await Promise.race([ended, this.#left.promise]);
+      return await Promise.race([ended, left.promise]);
     } catch (error) {
       throw this.#failed ?? error;
     }
@@ -154,7 +155,7 @@ export class StatementWatch {
     running.connection.interrupt();
     if (this.#wasLeft || running.usedMs < msMax + this.#heedMsMax || !leave()) return;
     this.#wasLeft = true;
-    this.#left.reject(this.#failed);
+    for (const { left } of this.#running) left.reject(this.#failed);
   }
 
   #ended(running: Running): void {

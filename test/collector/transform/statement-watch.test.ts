@@ -8,6 +8,7 @@ import { SlowTables } from '@sluice/collector/transform/slow-tables.ts';
 import { StatementWatches } from '@sluice/collector/transform/statement-watch.ts';
 import { createTransformer } from '@sluice/collector/transform/transformer.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
+import { isForgotten } from '../../support/forgotten.ts';
 import { manualClock, settle } from '../../support/manual-clock.ts';
 import { segmentOf } from '../../support/segments.ts';
 import { temporaryDirectory } from '../../support/temp.ts';
@@ -70,6 +71,14 @@ test('each statement has the whole time, and one that has ended costs no timer',
   }
   await settle();
   assert.equal(clock.timers, 0);
+});
+
+test('what a statement answered is not kept until its window is over', async () => {
+  const { watches } = watched();
+  const watch = watches.of('claims');
+  const answered = async () => new WeakRef(await watch.run({ interrupt() {} }, async () => ({ rows: 1 })));
+  assert.ok(await isForgotten(await answered()));
+  watch.whenEnded(() => {});
 });
 
 test('what does not heed is left behind with its database open, and its table waits until it has ended', async () => {

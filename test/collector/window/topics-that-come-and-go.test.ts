@@ -2,8 +2,7 @@
 // before some table's ledger says so, and nothing of a topic that is gone is kept.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { isForgotten } from '../../support/forgotten.ts';
 import { settle } from '../../support/manual-clock.ts';
 import { declaredOf, linkOf, sequencerOf } from '../../support/sequencer-harness.ts';
 
@@ -82,17 +81,6 @@ test('a table that takes another’s place is waited for: nobody is told of more
   await clock.advance(0);
   assert.deepEqual(committed(link.told), ['committed orders-0 0']);
 });
-
-/** Collected by the garbage collector, in a few turns. */
-async function isForgotten(ref: WeakRef<object>): Promise<boolean> {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
-  for (let i = 0; i < 20 && ref.deref() !== undefined; i++) {
-    await new Promise((resolve) => setImmediate(resolve));
-    collect();
-  }
-  return ref.deref() === undefined;
-}
 
 test('nothing is kept of a topic that went, while the streams that declared it go on', async () => {
   const { sequencer, orders, clock } = await withOrders({ backfill: 'earliest' });
