@@ -56,7 +56,7 @@ function fromExpression(type: FieldType): Conversion {
   };
 }
 
-/** SQL that is true where an expression gave a double, as each `/` does, or a float, and its fraction is a guess. */
+/** SQL that is true where an expression gave a double, as each `/` does, or a float, and it is a guess. */
 function isUncertain(type: FieldType, from: string): string | undefined {
   if (!isScalar(type) || type.kind !== 'decimal' || type.scale === 0) return undefined;
   const ofHeld = (['DOUBLE', 'FLOAT'] as const).map(
