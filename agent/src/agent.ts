@@ -119,13 +119,13 @@ class RunningAgent implements Agent {
       history: this.#history,
       onLost: (id, offset, error) => this.#lost(id, offset, error),
     });
+    const states = () => this.#book.states();
     this.#waiting = new WaitingSpools({
-      ...{ source, clock, events, spoolOf, states: () => this.#book.states() },
+      ...{ source, clock, events, spoolOf, states },
       found: () => this.#tellGaps(this.#book.gapsOfGone()),
       moved: () => this.#passes.look(),
     });
-    const waiting = () => this.#waiting.all();
-    this.#passes = new RoomPasses({ source, states: () => this.#book.states(), waiting });
+    this.#passes = new RoomPasses({ source, states, waiting: () => this.#waiting.all() });
     this.#proven = new ProvenSegments({
       source,
       onOther: (segment) => this.#book.lost(segment, segment.startOffset),
@@ -242,8 +242,8 @@ class RunningAgent implements Agent {
   /** A spool full for all holds every topic, whenever it is assigned; else who fills it is held alone. */
   #onPressure(pressure: SpoolPressure): void {
     const { source } = this.#parts;
-    const { isFullForAll, filling, heldTopics, reserveUsed } = pressure;
-    this.#passes.pressed(reserveUsed);
+    const { isFullForAll, filling, heldTopics } = pressure;
+    this.#passes.pressed(pressure);
     if (isFullForAll) source.holdAll(SPOOL_FULL);
     else source.releaseAll(SPOOL_FULL);
     this.#holdThese(SPOOL_FULL, this.#pressure.filling, filling);
@@ -281,6 +281,7 @@ class RunningAgent implements Agent {
         this.#drop(commits);
         for (const cut of cuts) cut();
         this.#tellGaps(this.#book.gapsOfGone());
+        this.#passes.linked(true);
       },
       committed: (positions) => {
         this.#drop(
@@ -326,6 +327,7 @@ class RunningAgent implements Agent {
           return undefined;
         }),
       disconnected: () => {
+        this.#passes.linked(false);
         for (const topic of [...this.#heldByCollector.keys()]) this.#releaseFromCollector(topic);
       },
     };
@@ -368,11 +370,8 @@ class RunningAgent implements Agent {
     // Before the source stops: nobody could say afterwards of which topic it is.
     this.#segmenter.flush();
     await source.stop();
-    await within(
-      clock,
-      leftOf(SPOOL_SHARE),
-      spool.append([]).catch(() => {}),
-    );
+    const spooled = spool.append([]).catch(() => {});
+    await within(clock, leftOf(SPOOL_SHARE), spooled);
     this.#stopping = true;
     await uplink.stop(leftOf(LINK_SHARE));
     await logReader.close();

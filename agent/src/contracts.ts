@@ -163,7 +163,9 @@ export interface SpoolPressure {
   readonly filling: ReadonlySet<string>;
   /** It is full, and the others have used what is left for them as well: nothing more may be read. */
   readonly isFullForAll: boolean;
-  /** Even what is read so that room comes must wait. */
+  /** What is read for others, so that room comes, must wait: the rest is for what is missing here. */
+  readonly sharedReserveUsed: boolean;
+  /** Even what is missing in front of spooled data, without which nothing of it can be sent, must wait. */
   readonly reserveUsed: boolean;
 }
 

@@ -162,6 +162,8 @@ test('what is missing in front of a full spool is read through the reserve, and 
   assert.deepEqual(held(), ['claims', 'orders']);
   link?.welcomed([nothingThere]);
   assert.deepEqual(held(), ['orders'], '[0, 10) is missing, and without it nothing can be sent');
+  press({ ...FULL, sharedReserveUsed: true });
+  assert.deepEqual(held(), ['orders'], 'that others have used theirs does not stop it');
   press({ ...FULL, reserveUsed: true });
   assert.deepEqual(held(), ['claims', 'orders']);
   press(FULL);
@@ -205,7 +207,7 @@ test('while what is spooled waits for another agent, that one’s may be read he
   assign('orders', 'payments');
   handler.described([{ ...id, topic: 'payments', ...log }]);
   assert.deepEqual(held(), [], 'also what is assigned since');
-  press({ ...FULL, reserveUsed: true });
+  press({ ...FULL, sharedReserveUsed: true });
   assert.deepEqual(held(), ['orders', 'payments']);
   press(FULL);
   assert.deepEqual(held(), []);
@@ -236,6 +238,26 @@ test('a topic beyond its share is read through the reserve while some of it wait
   assert.deepEqual(held(), ['claims', 'orders']);
   link?.welcomed([{ ...nothingThere, topic: 'orders', partition: 1 }]);
   assert.deepEqual(held(), ['claims'], 'what there is of claims can be sent');
+});
+
+test('while the link is down nothing is read beyond its share, or in a full spool, for what waits for another agent', async () => {
+  const { assign, held, handler, link, feed, disk, press } = await startAgent(FREE);
+  disk.append([rangeSegment(10, 20, { topic: 'orders', partition: 1 })]);
+  assign('claims', 'orders');
+  for (const topic of ['claims', 'orders']) handler.described([{ ...id, topic, ...log }]);
+  feed?.declared();
+  const heldTopics = new Map([['orders', 'its share is used']]);
+  const waiting = { ...nothingThere, topic: 'orders', partition: 1 };
+  link?.welcomed([waiting]);
+  press({ ...FREE, heldTopics });
+  assert.deepEqual(held(), []);
+  link?.disconnected('cut');
+  assert.deepEqual(held(), ['orders'], 'none of it could be sent, and it would take what is claims’ own');
+  press({ ...FULL, heldTopics });
+  assert.deepEqual(held(), ['claims', 'orders']);
+  feed?.declared();
+  link?.welcomed([waiting]);
+  assert.deepEqual(held(), [], 'now it can');
 });
 
 test('a topic created again while it is read through the reserve waits like any other', async () => {

@@ -1,8 +1,10 @@
 // Which partitions are read though the spool has no room, through its reserve: those without which none would
 // come. What is missing in front of spooled data is one: nothing of those can be sent before. And while
-// something here waits for what another agent reads, that one may wait, as full, for what is read here.
+// something here waits for what another agent reads, that one may wait, as full, for what is read here. That
+// takes only a part of the reserve: what is missing here has nothing else. While the link is down none of it
+// could be sent: each topic keeps to its share, and the reserve stays.
 import type { PartitionId } from '@sluice/shared/position.ts';
-import type { Source } from '../contracts.ts';
+import type { Source, SpoolPressure } from '../contracts.ts';
 import type { PartitionState } from './partition-state.ts';
 
 /** Why a topic is held, in the words of `status`. */
@@ -18,14 +20,24 @@ export interface RoomPassesOptions {
 
 export class RoomPasses {
   readonly #options: RoomPassesOptions;
-  #reserveUsed = false;
+  #isLinked = false;
+  #used: Pick<SpoolPressure, 'sharedReserveUsed' | 'reserveUsed'> = {
+    ...{ sharedReserveUsed: false, reserveUsed: false },
+  };
 
   constructor(options: RoomPassesOptions) {
     this.#options = options;
   }
 
-  pressed(reserveUsed: boolean): void {
-    this.#reserveUsed = reserveUsed;
+  pressed(used: Pick<SpoolPressure, 'sharedReserveUsed' | 'reserveUsed'>): void {
+    this.#used = used;
+    this.look();
+  }
+
+  /** What is read can be sent now; or the stream is over. */
+  linked(isLinked: boolean): void {
+    if (this.#isLinked === isLinked) return;
+    this.#isLinked = isLinked;
     this.look();
   }
 
@@ -38,8 +50,10 @@ export class RoomPasses {
   /** `isMissing`: in front of what is spooled of it. */
   pass(id: PartitionId, isMissing: boolean): void {
     const { source, waiting } = this.#options;
-    const waits = waiting();
-    const mayPass = (isWaitedFor: boolean) => !this.#reserveUsed && (isMissing || isWaitedFor);
+    const waits = this.#isLinked ? waiting() : [];
+    const { sharedReserveUsed, reserveUsed } = this.#used;
+    const mayPass = (isWaitedFor: boolean) =>
+      (isMissing && !reserveUsed) || (isWaitedFor && !sharedReserveUsed);
     source.pass(id, [
       ...(mayPass(waits.length > 0) ? [SPOOL_FULL] : []),
       ...(mayPass(waits.some(({ topic }) => topic === id.topic)) ? [BEYOND_SHARE] : []),

@@ -175,9 +175,12 @@ export function partitionInfo(row: PartitionRow): PartitionInfo {
   return { topic, topicId, partition, leaderEpoch, logStart, logEnd, groupOffset, startAt };
 }
 
-/** What is said of a topic that had the name before says nothing of the one that has it now. */
+/**
+ * What is said of a topic that had the name before says nothing of the one that has it now. Which one that is
+ * nobody knows before Kafka has described it.
+ */
 export function isOfOtherTopic(row: PartitionRow, { topicId = row.topicId }: SoughtPartition): boolean {
-  return row.topicId !== NO_TOPIC_ID && topicId !== row.topicId;
+  return topicId !== row.topicId;
 }
 
 function rangeOf(selection: TopicSelection | undefined, partition: number): BoundedRead | undefined {

@@ -10,17 +10,20 @@ import type { SpoolState } from './worker-protocol.ts';
 const RESUME_SHARE = 0.9;
 
 /**
- * Beyond the cap, and below the free space that must stay: for that alone without which no room would come;
- * one half of it also for topics that hold less than is theirs alone.
+ * Beyond the cap, and below the free space that must stay, of which half stays whatever comes: for that alone
+ * without which no room would come; one half of it also for topics that hold less than is theirs alone.
  */
 const RESERVE_BYTES = 64 * 2 ** 20;
+/** What is missing in front of spooled data has the rest for itself: others must not take its place. */
+const SHARED_RESERVE = 3 / 4;
 
 /** A new file of the spool takes three: itself, its log and the log's index. */
 export const INODES_MIN = 12;
 
 export const NO_PRESSURE: SpoolPressure = {
   heldTopics: new Map(),
-  ...{ full: undefined, filling: new Set(), isFullForAll: false, reserveUsed: false },
+  ...{ full: undefined, filling: new Set(), isFullForAll: false },
+  ...{ sharedReserveUsed: false, reserveUsed: false },
 };
 
 export interface PressureLimits {
@@ -41,6 +44,7 @@ export function judgePressure(
     filling: new Set(full === undefined ? [] : topicsAtOwn(byTopic, roomOf(state, limits), before.filling)),
     // Where nothing is spooled no topic has the room that the others lack.
     isFullForAll: full !== undefined && (byTopic.size === 0 || judgeForAll(state, limits, before)),
+    sharedReserveUsed: judgeReserve(state, limits, sharedPart(before)),
     reserveUsed: judgeReserve(state, limits),
     heldTopics: judgeTopics(byTopic, limits.bytesMax, before.heldTopics),
   };
@@ -84,17 +88,25 @@ function judgeForAll(
 ): boolean {
   const bytes = partitions.reduce((sum, p) => sum + p.bytes, 0);
   const part = before.isFullForAll ? 4 : 2;
-  const floor = freeSpaceMin - Math.min(RESERVE_BYTES, freeSpaceMin) / part;
+  const floor = freeSpaceMin - reserveOfDisk(freeSpaceMin) / part;
   return bytes >= bytesMax + RESERVE_BYTES / part || freeBytes < floor || freeInodes < 2 * INODES_MIN;
 }
 
+const reserveOfDisk = (freeSpaceMin: number) => Math.min(RESERVE_BYTES, freeSpaceMin / 2);
+
+const sharedPart = ({ sharedReserveUsed }: SpoolPressure) =>
+  SHARED_RESERVE * (sharedReserveUsed ? RESUME_SHARE : 1);
+
+/** Whether this part of the reserve is used. */
 function judgeReserve(
   { partitions, freeBytes, freeInodes }: SpoolState,
   { bytesMax, freeSpaceMin }: PressureLimits,
+  part = 1,
 ): boolean {
   const bytes = partitions.reduce((sum, p) => sum + p.bytes, 0);
   const none = freeInodes < INODES_MIN / 2;
-  return none || bytes >= bytesMax + RESERVE_BYTES || freeBytes < freeSpaceMin - RESERVE_BYTES;
+  const floor = freeSpaceMin - part * reserveOfDisk(freeSpaceMin);
+  return none || bytes >= bytesMax + part * RESERVE_BYTES || freeBytes < floor;
 }
 
 function judgeTopics(
@@ -115,8 +127,13 @@ function judgeTopics(
 }
 
 export function samePressure(a: SpoolPressure, b: SpoolPressure): boolean {
+  if (a.reserveUsed !== b.reserveUsed || a.sharedReserveUsed !== b.sharedReserveUsed) return false;
+  return sameHolds(a, b);
+}
+
+/** How much of the reserve is used is no news to whoever reads the log. */
+export function sameHolds(a: SpoolPressure, b: SpoolPressure): boolean {
   if (a.full !== b.full || a.isFullForAll !== b.isFullForAll) return false;
-  if (a.reserveUsed !== b.reserveUsed) return false;
   if ([...a.filling].join('\n') !== [...b.filling].join('\n')) return false;
   return [...a.heldTopics.keys()].join('\n') === [...b.heldTopics.keys()].join('\n');
 }

@@ -11,7 +11,7 @@ import type { SpoolCommit, SpoolPartition } from '../contracts.ts';
 import { type SpoolDisk, sqliteDisk } from './spool-disk.ts';
 import type { CutSegment, DroppedSegment, SetAside } from './spool-losses.ts';
 import { ifSound, isCorrupt, isSpoolCorrupt, type SpooledHeader, type SpoolFile } from './sqlite-file.ts';
-import { epochStarts, isWanted, NOTHING, runsOf, soundEnds } from './wanted-ranges.ts';
+import { epochStarts, isWanted, NOTHING, runsOf, soundRanges } from './wanted-ranges.ts';
 
 export interface SpoolFilesOptions {
   readonly directory: string;
@@ -213,9 +213,9 @@ export class SpoolFiles {
     const found: Segment[] = [];
     let next = fromOffset;
     let bytes = 0;
-    const ends = soundEnds(entries.map(({ header }) => header));
+    const sound = soundRanges(entries.map(({ header }) => header));
     for (const [i, { header, file }] of entries.entries()) {
-      const end = ends[i] ?? header.nextOffset;
+      const { nextOffset: end } = sound[i] ?? header;
       if (end <= next || header.startOffset > next) continue;
       const segment = this.#readChecked(file, header);
       found.push(segment);
@@ -371,9 +371,7 @@ export class SpoolFiles {
       const { topic, topicId, partition } = first.header;
       const { header: last } = entries.at(-1) ?? first;
       const headers = entries.map(({ header }) => header);
-      const ends = soundEnds(headers);
-      const sound = headers.map((h, i) => ({ ...h, nextOffset: ends[i] ?? h.nextOffset }));
-      const runs = runsOf(sound, this.#committed.get(partitionKey(first.header)) ?? NOTHING);
+      const runs = runsOf(soundRanges(headers), this.#committed.get(partitionKey(first.header)) ?? NOTHING);
       const epochs = epochStarts(headers);
       const { startOffset = 0, nextOffset = 0 } = runs.at(-1) ?? {};
       let bytes = 0;

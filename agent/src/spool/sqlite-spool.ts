@@ -9,7 +9,7 @@ import type { DiskState, Spool, SpoolCommit, SpoolPressure, SpoolStatus } from '
 import type { Events } from '../events.ts';
 import { stateOfFault } from './disk-fault.ts';
 import { HotSegments } from './hot-segments.ts';
-import { judgePressure, NO_PRESSURE, samePressure } from './pressure.ts';
+import { judgePressure, NO_PRESSURE, sameHolds, samePressure } from './pressure.ts';
 import { openSpoolThread, type SpoolThread } from './spool-thread.ts';
 import type { SpoolCall, SpoolReply, SpoolState } from './worker-protocol.ts';
 
@@ -296,13 +296,15 @@ class SqliteSpool implements Spool {
     }
     if (state.setAside.length > 0) for (const listener of this.#lossListeners) listener();
     const pressure = judgePressure(state, this.#options, this.#pressure);
-    if (samePressure(pressure, this.#pressure)) return;
+    const before = this.#pressure;
+    if (samePressure(pressure, before)) return;
     this.#pressure = pressure;
-    this.#options.events.spoolPressure({
-      full: pressure.full,
-      isFullForAll: pressure.isFullForAll,
-      heldTopics: [...new Set([...pressure.filling, ...pressure.heldTopics.keys()])],
-    });
+    if (!sameHolds(pressure, before))
+      this.#options.events.spoolPressure({
+        full: pressure.full,
+        isFullForAll: pressure.isFullForAll,
+        heldTopics: [...new Set([...pressure.filling, ...pressure.heldTopics.keys()])],
+      });
     for (const listener of this.#listeners) listener(pressure);
   }
 }

@@ -24,12 +24,16 @@ export function runsOf(
   );
 }
 
+type SpooledRange = OffsetRange & Pick<LogPlace, 'leaderEpoch'>;
+
 /**
- * Up to where each of them counts. Epochs never fall in a log: from where one of a newer epoch begins, what
- * an older one has is of a log that was cut. That is there where it was forgotten before the cut, and wanted
- * again behind it. Where no epoch is known all counts.
+ * What of each of them counts. Epochs never fall in a log: from where one of a newer epoch begins, what an
+ * older one has is of a log that was cut. That is there where it was forgotten before the cut, and wanted
+ * again behind it. Where no epoch is known all counts. `headers` are in the order of their starts.
  */
-export function soundEnds(headers: readonly (OffsetRange & Pick<LogPlace, 'leaderEpoch'>)[]): number[] {
+export function soundRanges(headers: readonly SpooledRange[]): readonly OffsetRange[] {
+  // Looked at with every append: of a log that was not cut nothing is made anew.
+  if (isOneLog(headers)) return headers;
   const begins = new Map<number, number>();
   for (const { startOffset, leaderEpoch: epoch } of headers)
     if (epoch >= 0) begins.set(epoch, Math.min(startOffset, begins.get(epoch) ?? startOffset));
@@ -39,9 +43,22 @@ export function soundEnds(headers: readonly (OffsetRange & Pick<LogPlace, 'leade
     cuts.set(epoch, newer);
     newer = Math.min(newer, start);
   }
-  return headers.map(({ startOffset, nextOffset, leaderEpoch }) =>
-    Math.max(startOffset, Math.min(nextOffset, cuts.get(leaderEpoch) ?? nextOffset)),
-  );
+  return headers.map(({ startOffset, nextOffset, leaderEpoch }) => ({
+    startOffset,
+    nextOffset: Math.max(startOffset, Math.min(nextOffset, cuts.get(leaderEpoch) ?? nextOffset)),
+  }));
+}
+
+/** No epoch begins below where an older one ends. */
+function isOneLog(headers: readonly SpooledRange[]): boolean {
+  let [newest, end] = [-1, 0];
+  for (const { startOffset, nextOffset, leaderEpoch } of headers) {
+    if (leaderEpoch < 0) continue;
+    if (leaderEpoch < newest || (leaderEpoch > newest && startOffset < end)) return false;
+    newest = leaderEpoch;
+    end = Math.max(end, nextOffset);
+  }
+  return true;
 }
 
 /** Where another leader epoch than before begins. `headers` are in the order of their starts. */

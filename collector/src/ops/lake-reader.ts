@@ -205,12 +205,13 @@ export function readerOfRows(
   return output.joined === undefined ? readerOf(definition, [path]) : joinedRows(path, output);
 }
 
-/** DuckDB reads no row groups but those of the rows. */
+/** DuckDB reads no row groups but those of the rows. What lies behind all of them is held to the last. */
 export function joinedRows(path: string, { rows, joined }: Pick<StandingOutput, 'rows' | 'joined'>): string {
   const first = joined?.first ?? 0;
+  const next = first + rows;
   const file = `read_parquet([${literal(path)}], hive_partitioning = false, file_row_number = true)`;
-  const within = `file_row_number >= ${first} AND file_row_number < ${first + rows}`;
-  return `(SELECT * EXCLUDE (file_row_number) FROM ${file} WHERE ${within})`;
+  const until = next === joined?.rows ? '' : ` AND file_row_number < ${next}`;
+  return `(SELECT * EXCLUDE (file_row_number) FROM ${file} WHERE file_row_number >= ${first}${until})`;
 }
 
 const withSlash = (location: string) => (location.endsWith('/') ? location : `${location}/`);

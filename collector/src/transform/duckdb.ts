@@ -178,9 +178,14 @@ async function selectAsText(connection: DuckDBConnection, sql: string) {
     const statement = statements?.count === 1 ? await statements.prepare(0) : undefined;
     if (statement === undefined || statement.statementType !== StatementType.SELECT)
       throw new SluiceError('QUERY_REFUSED', 'it is not one SELECT');
-    const result = await statement.runAndReadAll();
-    const rows = result.getRows().map((row) => row.map((cell) => (cell === null ? null : String(cell))));
-    return { columns: result.columnNames(), rows };
+    try {
+      const result = await statement.runAndReadAll();
+      const rows = result.getRows().map((row) => row.map((cell) => (cell === null ? null : String(cell))));
+      return { columns: result.columnNames(), rows };
+    } finally {
+      // Else DuckDB keeps what was read, some 256 KiB at least, until the collector of garbage comes by.
+      statement.destroySync();
+    }
   } catch (error) {
     if (error instanceof SluiceError) throw error;
     throw new SluiceError('QUERY_REFUSED', messageOf(error));

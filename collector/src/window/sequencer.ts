@@ -22,6 +22,7 @@ import { FILL_EPOCH_MIN } from './gap-fills.ts';
 import { holdReason } from './hold-reasons.ts';
 import { impossibleCounts, turnAway } from './impossible-counts.ts';
 import type { TableLane } from './lane.ts';
+import { PacedRewinds } from './paced-rewinds.ts';
 import { createPartitionOpener } from './partition-opener.ts';
 import {
   attachedTo,
@@ -63,7 +64,7 @@ export function createSequencer(options: SequencerOptions): Sequencer & TableCha
   const wantedBy = new Map<AgentLink, Map<string, DeclaredPartition>>();
   const words = createDeclaredWords(wantedBy, statesOf);
   const opener = createPartitionOpener(tables, { clock, events, words, welcomeOpened, review });
-  const ending = new EndingStreams(clock);
+  const [ending, rewinds] = [new EndingStreams(clock), new PacedRewinds(clock, events)];
   const held = new TopicHolds();
   /** Declared partitions that are not open yet: their streams are told when they are. */
   const waiting = new Map<AgentLink, readonly DeclaredPartition[]>();
@@ -252,7 +253,7 @@ export function createSequencer(options: SequencerOptions): Sequencer & TableCha
     const expected = expectedOf(state);
     if (item.nextOffset <= expected) return 'skipped';
     if (item.startOffset <= expected) return state;
-    rewind(link, state, { reason: `${item.startOffset} came where ${expected} is next`, events });
+    rewinds.ask(link, state, `${item.startOffset} came where ${expected} is next`);
     return 'rewound';
   }
 

@@ -297,6 +297,37 @@ test('of a partition that others read places are asked about by its id, and of a
   assert.equal(logger.said(/a cut log would not be noticed/).length, 1);
 });
 
+test('a place of a topic that had the name before is not looked for in the one that is described since', async () => {
+  const { heard, source, logger, listener } = await reading();
+  await heard();
+  listener()?.joined([]);
+  listener()?.joined([slot]);
+  const before = { ...slot, topicId: 'b'.repeat(32) };
+  const said = await heard(() => source.prove(before, [{ offset: 50, leaderEpoch: 0 }]));
+  assert.deepEqual(
+    said.filter((word) => !word.includes('@')),
+    [`proven of ${before.topicId}`],
+  );
+  assert.equal(logger.said(/a cut log would not be noticed/).length, 1);
+});
+
+test('what was asked before the partition was read here is answered with what is asked since', async () => {
+  const { heard, source, fails, clock, said, listener } = await reading();
+  await heard();
+  fails(74);
+  const id = { ...slot, topicId: ID };
+  listener()?.joined([]);
+  source.prove(id, [{ offset: 10, leaderEpoch: 0 }]);
+  listener()?.joined([slot]);
+  await clock.advance(0);
+  source.prove(id, [{ offset: 50, leaderEpoch: 0 }]);
+  await clock.advance(5_000);
+  said.length = 0;
+  fails(0);
+  await clock.advance(5_000);
+  assert.deepEqual(said, ['cut at 20 of 0'], 'and is not proven by what was asked first');
+});
+
 test('where another topic ends says nothing of the one that was read', async () => {
   const { heard, replace, source } = await reading();
   await heard();

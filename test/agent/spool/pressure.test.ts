@@ -3,7 +3,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { SpoolPartition, SpoolPressure } from '@sluice/agent/contracts.ts';
-import { INODES_MIN, judgePressure, NO_PRESSURE, samePressure } from '@sluice/agent/spool/pressure.ts';
+import {
+  INODES_MIN,
+  judgePressure,
+  NO_PRESSURE,
+  sameHolds,
+  samePressure,
+} from '@sluice/agent/spool/pressure.ts';
 import type { SpoolState } from '@sluice/agent/spool/worker-protocol.ts';
 import fc from 'fast-check';
 
@@ -46,6 +52,22 @@ test('the reserve is 64 MiB beyond the cap, and 64 MiB of the free space that mu
   assert.equal(samePressure(none, { ...none, reserveUsed: true }), false);
 });
 
+test('half of the free space that must stay does stay, however little that is', () => {
+  assert.equal(judgePressure(stateOf({}, 50), limits, none).reserveUsed, false);
+  assert.equal(judgePressure(stateOf({}, 49), limits, none).reserveUsed, true);
+});
+
+test('what is read for others has three quarters of the reserve, and waits until a tenth of that is free', () => {
+  const shared = (bytes: number, before = none) => judge({ a: 1_000 + bytes }, before).sharedReserveUsed;
+  const part = 48 * 2 ** 20;
+  assert.deepEqual([shared(part - 1), shared(part)], [false, true]);
+  const used = { ...none, sharedReserveUsed: true };
+  assert.deepEqual([shared(part * 0.9 + 1, used), shared(part * 0.9 - 1, used)], [true, false]);
+  assert.equal(judge({ a: 1_000 + part }).reserveUsed, false, 'what is missing here has the rest');
+  assert.equal(samePressure(none, used), false);
+  assert.equal(sameHolds(none, { ...used, reserveUsed: true }), true, 'and is no line of the log');
+});
+
 test('a topic that has filled the spool stops, and who holds less than is theirs alone is read on', () => {
   const full = judge({ refused: 1_000 });
   assert.deepEqual([filling(full), full.isFullForAll], [['refused'], false]);
@@ -73,8 +95,8 @@ test('half of the reserve is left to refills: then a full spool is full for all,
   assert.equal(judge({ a: 1_000 + 2 ** 24 - 1 }, all).isFullForAll, false);
   const floor = (freeBytes: number, before = none) =>
     judgePressure(stateOf({ a: 1 }, freeBytes), limits, before).isFullForAll;
-  assert.deepEqual([floor(99), floor(50), floor(49)], [false, false, true]);
-  assert.deepEqual([floor(74, all), floor(75, all)], [true, false]);
+  assert.deepEqual([floor(99), floor(75), floor(74)], [false, false, true]);
+  assert.deepEqual([floor(87, all), floor(88, all)], [true, false]);
   assert.equal(samePressure(all, { ...all, isFullForAll: false }), false);
   assert.equal(samePressure(all, { ...all, filling: new Set() }), false);
 });

@@ -76,6 +76,29 @@ test('what an agent knows by now counts, though it only held a spool when it was
   );
 });
 
+test('of two that only hold spools the first offset counts, whoever spoke first: all that is spooled is taken', async () => {
+  const early = {
+    spoolStart: 30,
+    spoolNext: 40,
+    spoolRuns: [{ startOffset: 30, nextOffset: 40 }],
+    logEnd: 30,
+  };
+  const [low, high] = [{ ...holder({ startAt: 'latest' }), ...early }, holder({ startAt: 'latest' })];
+  for (const order of [
+    [low, high],
+    [high, low],
+  ]) {
+    const { sequencer, writer, read } = slowly();
+    const asked = order.map((said) => sequencer.declare(linkOf(), [said]));
+    read();
+    await Promise.all(asked);
+    assert.deepEqual(
+      writer.opened.map(({ start }) => start),
+      [30],
+    );
+  }
+});
+
 test('below a spool nothing is passed over: Kafka’s records come, and what it has no more is a gap', async () => {
   const parts = sequencerOf({ tables: [{ name: 'claims' }] });
   const { sequencer, writers, lanes } = parts;

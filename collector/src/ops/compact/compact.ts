@@ -20,12 +20,14 @@ import type {
   TableSchemas,
 } from '../../contracts.ts';
 import { outputTable } from '../../lake/object-keys.ts';
+import type { Fold } from '../../ledger/fold.ts';
 import { DefinitionsByVersion } from '../../ledger/publish.ts';
 import { sumOf } from '../../ledger/swaps.ts';
 import { openDatabase } from '../../transform/duckdb.ts';
 import { rowGroupOptions } from '../../transform/sql/file-format.ts';
-import type { ChosenTime, Place } from '../rebuild/plan.ts';
+import { type ChosenTime, cutIn, type Place } from '../rebuild/plan.ts';
 import { patiently, placeIn, type SwapOptions, swapPartitions } from '../rebuild/swapping.ts';
+import { windowOfEntry } from '../verify/replays.ts';
 import { Joiner, Unjoinable } from './joiner.ts';
 import { batchesOf, type CompactPlan, type PlannedPlace, placeText, planOf } from './plan.ts';
 import type { Amount, Compacted } from './report.ts';
@@ -71,7 +73,13 @@ export async function compact(given: CompactOptions): Promise<Compacted> {
   const through = writer?.status().publishedThrough ?? Number.POSITIVE_INFINITY;
   const { fold } = await reader.ledger(table.name);
   const plan = await planOf(fold, () => reader.entries(table.name, fold.nextSequence), {
-    ...{ table, objectBytes, all: given.all, isChosen: chosenBy(given, through), wrong: unmovable(given) },
+    ...{
+      table,
+      objectBytes,
+      all: given.all,
+      isChosen: chosenBy(given, { fold, through }),
+      wrong: unmovable(given),
+    },
     ...(given.objectsMax === undefined ? {} : { objectsMax: given.objectsMax }),
   });
   const planned = compactedOf(table, plan);
@@ -81,8 +89,10 @@ export async function compact(given: CompactOptions): Promise<Compacted> {
   const database = await openDatabase({ directories, spillDirectory: scratch, ...limits });
   try {
     const directory = join(scratch, 'joined');
-    const format = rowGroupOptions(output);
-    const joiner = () => new Joiner({ reader, database, directory, objectBytes, format });
+    const { rowGroupRows: most } = output;
+    const format = (rowGroupRows: number) => rowGroupOptions({ ...output, rowGroupRows });
+    const each = { reader, database, directory, objectBytes, format, rowGroupRows: most };
+    const joiner = () => new Joiner(each);
     return await joinPlaces({ ...given, joiner }, { writer, plan, planned });
   } finally {
     database.close();
@@ -115,14 +125,16 @@ const ROW_NUMBER = 'file_row_number';
 
 function chosenBy(
   { time, olderThanMs, clock }: CompactOptions,
-  publishedThrough: number,
+  { fold, through }: { readonly fold: Fold; readonly through: number },
 ): (entry: ObjectsEntry) => boolean {
   const { fromMs = Number.NEGATIVE_INFINITY, toMs = Number.POSITIVE_INFINITY } = time;
   const committedBeforeMs = clock.wallMs() - olderThanMs;
-  return ({ sequence, openedAt, writtenAt }) => {
-    if (sequence > publishedThrough || Date.parse(writtenAt) > committedBeforeMs) return false;
-    const openedMs = Date.parse(openedAt);
-    return fromMs <= openedMs && openedMs < toMs;
+  return (entry) => {
+    if (entry.sequence > through || Date.parse(entry.writtenAt) > committedBeforeMs) return false;
+    const openedMs = Date.parse(entry.openedAt);
+    if (openedMs < fromMs || toMs <= openedMs) return false;
+    // No rebuild can make such a window again, nor what has rows in one object with it.
+    return windowOfEntry(entry).ranges.every((range) => cutIn(fold, range) === undefined);
   };
 }
 
@@ -228,11 +240,12 @@ async function joinPlace(
   const to = placeIn(table, rebuildId, place);
   const made: MadeObject[] = [];
   try {
-    for await (const { path, bytes, sha256, rows, parts } of options.joiner().join(place.parts)) {
-      const name = `${rebuildId}-${made.length}.parquet`;
-      await patiently(clock, () => store.stage(path, `${to}${name}`, sha256));
-      made.push({ name, bytes, sha256, rows, parts });
-    }
+    for (const group of place.groups)
+      for await (const { path, bytes, sha256, rows, parts } of options.joiner().join(group)) {
+        const name = `${rebuildId}-${made.length}.parquet`;
+        await patiently(clock, () => store.stage(path, `${to}${name}`, sha256));
+        made.push({ name, bytes, sha256, rows, parts });
+      }
   } catch (error) {
     if (error instanceof Unjoinable) return error.message;
     throw error;

@@ -3,7 +3,7 @@
 // columns come together: what was written before a column was there stays apart from what was written after.
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { assert } from '@sluice/shared/errors.ts';
+import { assert, messageOf } from '@sluice/shared/errors.ts';
 import { sha256OfFile } from '@sluice/shared/file-hash.ts';
 import { copyToFiles } from '../../transform/copy-to-files.ts';
 import type { Database } from '../../transform/duckdb.ts';
@@ -15,8 +15,12 @@ import type { SmallObject } from './plan.ts';
 
 /** Files that one statement reads. */
 const PARTS_MAX = 1_000;
-/** Objects that are fetched at the same time. */
+/** Objects that are fetched at the same time, and their bytes, which are in memory then; one at least. */
 const FETCHES_MAX = 8;
+const FETCHED_BYTES_MAX = 256 * 2 ** 20;
+/** Bytes of values in a row group, which is in memory until it is whole, and rows if nothing is said. */
+const GROUP_BYTES_MAX = 128 * 2 ** 20;
+const GROUP_ROWS = 122_880;
 /** Kinds of columns of which parts are kept at a time: each is at most an object's bytes of the disk. */
 const OPEN_MAX = 4;
 
@@ -29,8 +33,10 @@ export interface JoinerOptions {
   /** Private; files lie here until they are released. */
   readonly directory: string;
   readonly objectBytes: number;
-  /** COPY's, of one Parquet file. */
-  readonly format: string;
+  /** COPY's, of one Parquet file of row groups of so many rows. */
+  format(rowGroupRows: number): string;
+  /** Of a table whose config says so. */
+  readonly rowGroupRows: number | undefined;
 }
 
 export interface JoinedFile extends WrittenFile {
@@ -52,6 +58,8 @@ export class Joiner {
   readonly #options: JoinerOptions;
   /** By their columns, the one that was begun first at the front. */
   readonly #open = new Map<string, OpenGroup>();
+  /** Keys of which local copies may lie there. */
+  readonly #held = new Set<string>();
   #made = 0;
 
   constructor(options: JoinerOptions) {
@@ -63,8 +71,7 @@ export class Joiner {
     try {
       for await (const part of this.#fetched(parts)) {
         const { object } = part;
-        const { footer } = await readParquetFile(part.path);
-        const columns = columnsOfFooter(footer);
+        const columns = columnsOfFooter((await readParquetFile(part.path)).footer);
         const key = columns.toString('base64');
         const group = this.#open.get(key) ?? { columns, parts: [], bytes: 0 };
         const isFull = group.bytes + object.bytes > this.#options.objectBytes;
@@ -77,20 +84,17 @@ export class Joiner {
       }
       for (const group of this.#open.values()) yield* this.#end(group);
     } finally {
-      for (const group of this.#open.values()) await this.#release(group);
+      await this.#release([...this.#held]);
     }
   }
 
   /** In their order, some at a time. */
   async *#fetched(parts: readonly SmallObject[]): AsyncGenerator<LocalPart> {
-    for (let from = 0; from < parts.length; from += FETCHES_MAX) {
-      const some = parts.slice(from, from + FETCHES_MAX);
+    for (const some of fetches(parts)) {
+      for (const { from } of some) this.#held.add(from);
       const fetched = await Promise.allSettled(some.map((object) => this.#fetch(object)));
       const failed = fetched.find((one) => one.status === 'rejected');
-      if (failed !== undefined) {
-        for (const object of some) await this.#options.reader.release(object.from);
-        throw failed.reason;
-      }
+      if (failed !== undefined) throw failed.reason;
       for (const one of fetched) if (one.status === 'fulfilled') yield one.value;
     }
   }
@@ -112,29 +116,55 @@ export class Joiner {
       yield { ...file, parts: group.parts.map(({ object }) => object) };
       await rm(file.path, { force: true });
     } finally {
-      await this.#release(group);
+      await this.#release(group.parts.map(({ object }) => object.from));
+      group.parts = [];
+      group.bytes = 0;
     }
   }
 
-  async #release(group: OpenGroup): Promise<void> {
-    for (const { object } of group.parts) await this.#options.reader.release(object.from);
-    group.parts = [];
-    group.bytes = 0;
+  async #release(keys: readonly string[]): Promise<void> {
+    for (const key of keys) {
+      await this.#options.reader.release(key);
+      this.#held.delete(key);
+    }
   }
 
-  async #written({ parts, columns }: OpenGroup): Promise<WrittenFile> {
+  async #written(group: OpenGroup): Promise<WrittenFile> {
+    try {
+      return await this.#copied(group);
+    } catch (error) {
+      const [message = ''] = messageOf(error).split('\n');
+      if (!message.startsWith('Out of Memory')) throw error;
+      throw new Unjoinable(
+        `${group.parts[0]?.object.from} has rows that are too large to be copied: ${message}`,
+      );
+    }
+  }
+
+  async #copied({ parts, columns }: OpenGroup): Promise<WrittenFile> {
     const { database, directory, format } = this.#options;
     await mkdir(directory, { recursive: true });
     const path = join(directory, `${this.#made++}.parquet`);
-    const files = parts.map((part) => literal(part.path)).join(', ');
-    const select = `SELECT * FROM read_parquet([${files}], hive_partitioning = false)`;
-    const [file] = await copyToFiles(database, { select, path, options: format });
+    const files = `[${parts.map((part) => literal(part.path)).join(', ')}]`;
+    const select = `SELECT * FROM read_parquet(${files}, hive_partitioning = false)`;
+    const options = format(await this.#rowGroupRows(files));
+    const [file] = await copyToFiles(database, { select, path, options });
     assert(file !== undefined, 'a COPY made no file');
     const { footer } = await readParquetFile(path);
     if (!columnsOfFooter(footer).equals(columns))
       throw new Unjoinable(`the columns of ${parts[0]?.object.from} would not stay as they are`);
     await this.#assertSame(parts, file);
     return file;
+  }
+
+  /** Fewer where rows are large. */
+  async #rowGroupRows(files: string): Promise<number> {
+    const { database, rowGroupRows = GROUP_ROWS } = this.#options;
+    const sizes = 'SELECT max(row_group_num_rows) AS n, sum(total_uncompressed_size) AS bytes';
+    const groups = `FROM parquet_metadata(${files}) GROUP BY file_name, row_group_id`;
+    const [found] = await database.rows(`SELECT sum(n) AS n, sum(bytes) AS bytes FROM (${sizes} ${groups})`);
+    const [rows, bytes] = [Number(found?.['n']), Number(found?.['bytes'])];
+    return Math.min(rowGroupRows, Math.max(1, Math.floor((GROUP_BYTES_MAX * rows) / Math.max(1, bytes))));
   }
 
   /** The same rows in the same places: a part's are those that the ledger will look for. */
@@ -163,4 +193,20 @@ export class Joiner {
     );
     return { rows: Number(found?.['n']), sum: BigInt(String(found?.['sum'] ?? 0)) };
   }
+}
+
+/** As many at a time as are fetched together. */
+function* fetches(parts: readonly SmallObject[]): Generator<readonly SmallObject[]> {
+  let some: SmallObject[] = [];
+  let bytes = 0;
+  for (const part of parts) {
+    bytes += part.bytes;
+    if (some.length === FETCHES_MAX || (some.length > 0 && bytes > FETCHED_BYTES_MAX)) {
+      yield some;
+      some = [];
+      bytes = part.bytes;
+    }
+    some.push(part);
+  }
+  if (some.length > 0) yield some;
 }

@@ -1,7 +1,7 @@
 // Which small objects a compaction joins: those of one partition of one output, in the order of their
 // entries, where there are enough of them to be worth it. Whatever else lies in the partition has to go
-// along, so a partition of which much more would be copied than joined is left as it is, and told. Of the
-// ledger alone.
+// along, so a partition of which much more would be copied than joined is left as it is, and told. No more
+// entries come to be linked than a rebuild can take. Of the ledger alone.
 import { formatBytes, formatCount } from '@sluice/shared/units.ts';
 import type { JoinedPart, ObjectsEntry, OutputName, TableConfig } from '../../contracts.ts';
 import { outputTable } from '../../lake/object-keys.ts';
@@ -9,6 +9,7 @@ import { type Fold, hasObjects } from '../../ledger/fold.ts';
 import { StandingObjects, type StandingOutput } from '../../ledger/standing-objects.ts';
 import { placeKey } from '../../ledger/swaps.ts';
 import { type Entries, OBJECTS_MAX, PLACES_MAX, type Place } from '../rebuild/plan.ts';
+import { LinkedEntries } from './linked.ts';
 
 /** Objects below half of `objectBytes` that a partition must have before any of them are joined. */
 const SMALL_OBJECTS_MIN = 4;
@@ -28,6 +29,8 @@ export interface SmallObject extends JoinedPart {
 export interface PlannedPlace extends Place {
   /** By placeKey. */
   readonly key: string;
+  /** Objects of one are not joined with those of another. */
+  readonly groups: readonly (readonly SmallObject[])[];
   readonly parts: readonly SmallObject[];
   readonly bytes: number;
   readonly carried: { readonly objects: number; readonly bytes: number };
@@ -57,42 +60,60 @@ export interface CompactChoice {
   /** However much would have to be copied. */
   readonly all: boolean;
   readonly objectsMax?: number;
+  /** LINKED_MAX where it is not given. */
+  readonly linkedMax?: number;
 }
 
 interface FoundObject extends SmallObject {
+  /** An entry that has rows in it. */
+  readonly of: number;
   isChosen: boolean;
 }
 
-type Found = Place & { readonly objects: Map<string, FoundObject> };
+type FoundPlace = Place & { readonly objects: Map<string, FoundObject> };
+
+interface Found {
+  /** By placeKey. */
+  readonly places: Map<string, FoundPlace>;
+  readonly linked: LinkedEntries;
+}
 
 export async function planOf(fold: Fold, entries: Entries, choice: CompactChoice): Promise<CompactPlan> {
-  const found = await foundIn(entries, choice);
+  const { places: found, linked } = await foundIn(entries, choice);
   const places: PlannedPlace[] = [];
   const skipped: SkippedPlace[] = [];
   const moved = new Set(fold.places.keys());
   for (const [key, { objects, ...place }] of found) {
-    const parts = [...objects.values()].filter((object) => isSmall(object, choice));
+    const small = [...objects.values()].filter((object) => isSmall(object, choice));
+    const groups = linked.groups(small, choice.linkedMax);
+    const parts = groups.flat();
     if (parts.length < SMALL_OBJECTS_MIN) continue;
     const bytes = sumOf(parts);
     const others = { objects: objects.size - parts.length, bytes: sumOf([...objects.values()]) - bytes };
-    const planned = { ...place, key, parts, bytes, carried: others };
+    const planned = { ...place, key, groups, parts, bytes, carried: others };
     const isOneMore = !moved.has(key) && moved.size === PLACES_MAX;
     const why = isOneMore ? `${formatCount(PLACES_MAX)} have moved already` : unworthy(planned, choice);
     if (why === undefined) {
       places.push(planned);
       moved.add(key);
+      for (const [first, ...rest] of groups) for (const { of } of rest) linked.link(first?.of ?? of, of);
     } else skipped.push({ place: placeText(choice.table, place), objects: parts.length, why });
   }
   return { places, skipped, after: fold.lastRerun };
 }
 
-async function foundIn(entries: Entries, choice: CompactChoice): Promise<Map<string, Found>> {
+async function foundIn(entries: Entries, choice: CompactChoice): Promise<Found> {
   const standing = await StandingObjects.of(entries());
-  const found = new Map<string, Found>();
+  const found: Found = { places: new Map(), linked: new LinkedEntries() };
   for await (const entry of entries()) {
-    if (!hasObjects(entry)) continue;
-    for (const output of standing.now(entry)?.outputs ?? [])
-      if (isJoinable(output.output)) add(found, { entry, output, isChosen: choice.isChosen(entry) });
+    const now = hasObjects(entry) ? standing.now(entry) : undefined;
+    if (now === undefined) continue;
+    if (now.kind === 'replay')
+      for (const { entry: from, finalKey } of now.replayed)
+        found.linked.link(now.sequence, standing.windowOf(from, finalKey));
+    const isChosen = choice.isChosen(now);
+    for (const output of now.outputs)
+      if (isJoinable(output.output)) add(found, { entry: now, output, isChosen });
   }
   return found;
 }
@@ -107,18 +128,19 @@ interface Given {
 }
 
 /** A joined object is chosen where all that has rows in it is. */
-function add(found: Map<string, Found>, { entry: { sequence }, output: given, isChosen }: Given): void {
+function add({ places, linked }: Found, { entry: { sequence: of }, output: given, isChosen }: Given): void {
   const { output, partition, finalKey: from, bytes, sha256, joined, placedBy } = given;
   const key = placeKey(output, partition);
-  const place = found.get(key) ?? { output, partition, objects: new Map<string, FoundObject>() };
-  found.set(key, place);
+  const place = places.get(key) ?? { output, partition, objects: new Map<string, FoundObject>() };
+  places.set(key, place);
   const known = place.objects.get(from);
   if (known !== undefined) {
     known.isChosen &&= isChosen;
+    linked.link(known.of, of);
     return;
   }
-  const [entry, rows] = joined === undefined ? [sequence, given.rows] : [placedBy, joined.rows];
-  place.objects.set(from, { entry, from, rows, bytes, sha256, isChosen });
+  const [entry, rows] = joined === undefined ? [of, given.rows] : [placedBy, joined.rows];
+  place.objects.set(from, { entry, from, rows, bytes, sha256, of, isChosen });
 }
 
 const isSmall = ({ bytes, isChosen }: FoundObject, { objectBytes }: CompactChoice) =>

@@ -3,12 +3,13 @@
 // that it took from are made again with it, and its rows are taken back into them; so is whatever has rows in
 // one joined object with it. Of the ledger alone.
 import { SluiceError } from '@sluice/shared/errors.ts';
-import { partitionKey, partitionName } from '@sluice/shared/position.ts';
+import { type PartitionId, partitionKey, partitionName } from '@sluice/shared/position.ts';
 import type {
   CarriedObject,
   Classes,
   LedgerEntry,
   LedgerOutput,
+  LedgerRange,
   ReplayEntry,
   WindowEntry,
 } from '../../contracts.ts';
@@ -98,7 +99,10 @@ export async function planOf(fold: Fold, entries: Entries, choice: Choice): Prom
     notYet,
     replays: [...back].toSorted((a, b) => a - b),
     before: sumOf(windows),
-    replaced: { objects: outputs.length, rows: outputs.reduce((sum, { rows }) => sum + rows, 0) },
+    replaced: {
+      objects: new Set(outputs.map(({ finalKey }) => finalKey)).size,
+      rows: outputs.reduce((sum, { rows }) => sum + rows, 0),
+    },
     places,
     configVersions: [...new Set(taken.map(({ configVersion }) => configVersion))],
     after: fold.lastRerun,
@@ -172,13 +176,18 @@ function widened(inTime: ReadonlySet<number>, { replays, joined, standing }: Bou
 /** Offsets that came twice are told apart by nobody who has only their numbers. */
 function assertUncut(fold: Fold, { sequence, ranges }: WindowEntry): void {
   for (const range of ranges) {
-    const { forks = [] } = fold.partitions.get(partitionKey(range)) ?? {};
-    const cut = forks.find(({ from, to }) => to < range.next && range.start < from);
+    const cut = cutIn(fold, range);
     if (cut === undefined) continue;
     const held = `${partitionName(range)} [${range.start}, ${range.next})`;
     const message = `window ${sequence} holds ${held}, and Kafka cut that log at ${cut.to}: offsets up to ${cut.from} came twice`;
     throw new SluiceError('REBUILD_REFUSED', message, { place: fold.table });
   }
+}
+
+/** Where Kafka cut the log within a range, so that its windows cannot be made again. */
+export function cutIn(fold: Fold, range: PartitionId & Pick<LedgerRange, 'start' | 'next'>) {
+  const { forks = [] } = fold.partitions.get(partitionKey(range)) ?? {};
+  return forks.find(({ from, to }) => to < range.next && range.start < from);
 }
 
 export function tooLarge(

@@ -13,7 +13,7 @@ export interface Rebuilt {
   /** Those that made what is replaced. */
   readonly configVersions: readonly string[];
   readonly windows: number;
-  /** Of these, windows that a replay brings in beside those of the time. */
+  /** Of these, windows that a replay or a joined object brings in beside those of the time. */
   readonly widenedBy: number;
   /** Windows of the time that stay as they are: the source does not have their records yet. */
   readonly notYet: number;
@@ -76,7 +76,9 @@ export function formatPlan(so: Rebuilt): string {
     ...later,
     ...(so.widenedBy === 0
       ? []
-      : [`  ${counted(so.widenedBy, 'window')} of other times come in: a replay took records of both`]),
+      : [
+          `  ${counted(so.widenedBy, 'window')} of other times come in: they share a replay or a joined object with one of these`,
+        ]),
     ...(so.replays.length === 0 ? [] : [`  takes back replays ${so.replays.join(', ')}`]),
     `  moves ${counted(so.partitions, 'partition')}, and others where rows go now; ${counted(so.carried, 'object')} of other windows go along`,
     ...so.moves.slice(0, NAMED_MAX).map((move) => `    ${move}`),

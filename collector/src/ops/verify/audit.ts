@@ -12,7 +12,7 @@ import type { LakeReader } from '../lake-reader.ts';
 import type { QueryOptions } from '../query.ts';
 import { type FindingList, finding } from './findings.ts';
 import { SeenHistory } from './history.ts';
-import { ObjectCopies } from './object-copies.ts';
+import type { ObjectCopies } from './object-copies.ts';
 import {
   type Audited,
   fetched,
@@ -76,6 +76,7 @@ export interface AuditOptions extends QueryOptions {
   /** Reads every object. */
   readonly deep: boolean;
   readonly findings: FindingList;
+  readonly copies: ObjectCopies;
   readonly offsetsAtOnceMax?: number;
 }
 
@@ -87,13 +88,12 @@ interface Audit extends Audited {
 }
 
 export async function auditTable(table: TableConfig, options: AuditOptions): Promise<TableVerdict> {
-  const { reader, findings, nowMs } = options;
+  const { reader, findings, nowMs, copies } = options;
   // Objects before entries: what lies there now was named before it came.
   const stored = await storedOf(table, reader);
   const { fold } = await reader.ledger(table.name);
   const outputs = await outputsOf(table, options);
   const pending: string[] = [];
-  const copies = new ObjectCopies(reader);
   const seenSoFar = { strays: [], pending, offsetsRead: 0 };
   const audit: Audit = { table, reader, fold, outputs, copies, nowMs, options, ...seenSoFar };
   const fills: string[] = [];

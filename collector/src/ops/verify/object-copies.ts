@@ -16,6 +16,19 @@ export interface LocalCopy {
 type Head = ReturnType<LakeReader['head']>;
 type Asked = Pick<StandingOutput, 'finalKey' | 'bytes' | 'joined'>;
 
+/** Of one table: none of its copies stays for the next one. */
+export async function withCopies<T>(
+  reader: LakeReader,
+  task: (copies: ObjectCopies) => Promise<T>,
+): Promise<T> {
+  const copies = new ObjectCopies(reader);
+  try {
+    return await task(copies);
+  } finally {
+    await copies.releaseAll();
+  }
+}
+
 export class ObjectCopies {
   readonly #reader: LakeReader;
   readonly #keptBytesMax: number;
@@ -62,8 +75,16 @@ export class ObjectCopies {
   /** An entry needs it no more; the next one may. */
   async release({ finalKey, joined }: Asked): Promise<void> {
     if (joined === undefined) return await this.#reader.release(finalKey);
+    await this.#releaseTo(this.#keptBytesMax);
+  }
+
+  releaseAll(): Promise<void> {
+    return this.#releaseTo(-1);
+  }
+
+  async #releaseTo(bytesMax: number): Promise<void> {
     for (const [key, { bytes }] of this.#kept) {
-      if (this.#keptBytes <= this.#keptBytesMax) return;
+      if (this.#keptBytes <= bytesMax) return;
       this.#keptBytes -= bytes;
       this.#kept.delete(key);
       await this.#reader.release(key);

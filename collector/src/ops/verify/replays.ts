@@ -55,6 +55,8 @@ export class ReplayAudit {
 
   /** What a swap makes of quarantines and replays; objects that windows had before are sources no more. */
   swapped({ sequence, windows, replays, moves }: SwapEntry, standing: StandingObjects): void {
+    // A compaction has none, and each walk is over all that were ever quarantined.
+    if (windows.length === 0) return;
     const remade = new Set(windows.map(({ entry }) => entry));
     for (const [key, entry] of this.#quarantines)
       if (remade.has(standing.windowOf(entry, key))) this.#quarantines.delete(key);

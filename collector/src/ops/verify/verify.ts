@@ -12,7 +12,7 @@ import { type Fate, fatesOf } from './fate.ts';
 import { type Finding, FindingList, failure } from './findings.ts';
 import { compareWithKafka, type KafkaAnswers, type KafkaStanding } from './kafka.ts';
 import type { AskedOffset } from './ledger-word.ts';
-import { ObjectCopies } from './object-copies.ts';
+import { withCopies } from './object-copies.ts';
 import { outputsOf } from './objects.ts';
 
 const MEMORY_BYTES_MAX = 512_000_000;
@@ -47,8 +47,8 @@ export function verify(given: VerifyOptions, mode: 'shallow' | 'deep' = 'shallow
   const options = { ...given, reader: given.reader.readingOnce() };
   const tables: TableVerdict[] = [];
   return judged(options, mode, async (table, { database, findings }) => {
-    const { nowMs } = options;
-    tables.push(await auditTable(table, { ...options, database, nowMs, deep: mode === 'deep', findings }));
+    const how = { ...options, database, deep: mode === 'deep', findings };
+    tables.push(await withCopies(options.reader, (copies) => auditTable(table, { ...how, copies })));
   }).then((found) => ({ ...found, tables }));
 }
 
@@ -87,8 +87,8 @@ export async function verifyOffset(given: VerifyOptions, asked: AskedOffset): Pr
     async (table, { database, findings }) => {
       const { fold } = await reader.ledger(table.name);
       const outputs = await outputsOf(table, options);
-      const copies = new ObjectCopies(reader);
-      const told = await fatesOf({ table, reader, fold, outputs, copies, nowMs, database }, asked);
+      const at = { table, reader, fold, outputs, nowMs, database };
+      const told = await withCopies(reader, (copies) => fatesOf({ ...at, copies }, asked));
       fates.push(...told.fates);
       findings.add(...told.findings);
     },

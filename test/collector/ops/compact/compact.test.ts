@@ -109,6 +109,16 @@ test('what is committed while it works, before and after the swap, is neither lo
   assert.deepEqual(await findingsOf(lake), []);
 });
 
+test('a window whose log Kafka cut stays apart: nobody could make it again, nor what is joined with it', async () => {
+  const lake = await manyWindows(6);
+  const id = { topic: 'claims', topicId: '0'.repeat(32), partition: 0 };
+  // Within the last window.
+  await lake.lake.writerOf('claims').fork([{ ...id, leaderEpoch: 5, offset: 16, reason: 'unclean' }]);
+  const { joined, carried } = await compactOn(lake);
+  assert.deepEqual([joined.objects, carried.objects], [10, 2]);
+  assert.deepEqual(await seenBy(lake), rowsOf(6));
+});
+
 test('what was joined is joined again with what came since, and each entry still has its own rows', async () => {
   const lake = await manyWindows(5);
   await compactOn(lake);

@@ -37,9 +37,18 @@ async function objectOf(from: number, rows: number, columns = VARIED): Promise<S
   return { entry: from, from: path, rows, bytes, sha256: await sha256OfFile(path) };
 }
 
+/** Keys that are held as local copies, and how many are asked for at the same time. */
+const held = new Set<string>();
+const asked = { now: 0, most: 0 };
 const reader = {
-  local: (key: string) => Promise.resolve(key.endsWith('gone') ? undefined : key),
-  release: () => Promise.resolve(),
+  async local(key: string) {
+    held.add(key);
+    asked.most = Math.max(asked.most, ++asked.now);
+    await new Promise((resolve) => setImmediate(resolve));
+    asked.now--;
+    return key.endsWith('gone') ? undefined : key;
+  },
+  release: (key: string) => Promise.resolve(void held.delete(key)),
 } as Pick<LakeReader, 'local' | 'release'> as LakeReader;
 
 interface Seen extends JoinedFile {
@@ -47,10 +56,15 @@ interface Seen extends JoinedFile {
   readonly values: readonly unknown[];
 }
 
+const groups = {
+  format: (rows: number) => `FORMAT parquet, ROW_GROUP_SIZE ${rows}`,
+  rowGroupRows: undefined,
+};
+
 async function joined(parts: readonly SmallObject[], objectBytes = 2 ** 20): Promise<Seen[]> {
-  const options = { reader, database, directory: join(directory, 'joined'), objectBytes };
+  const options = { reader, database, directory: join(directory, 'joined'), objectBytes, ...groups };
   const seen: Seen[] = [];
-  for await (const file of new Joiner({ ...options, format: 'FORMAT parquet' }).join(parts)) {
+  for await (const file of new Joiner(options).join(parts)) {
     let first = 0;
     const values: unknown[] = [];
     for (const { rows } of file.parts) {
@@ -113,5 +127,57 @@ for (const [what, change, message] of [
 ] as const)
   test(`an object ${what} is not joined, and named`, async () => {
     const parts = [await objectOf(0, 3), { ...(await objectOf(3, 3)), ...change }, await objectOf(6, 3)];
-    await assert.rejects(joined(parts), { message });
+    const others = await objectOf(9, 3, 'range AS n');
+    await assert.rejects(joined([...parts, others, await objectOf(12, 3)], 3 * (parts[0]?.bytes ?? 0)), {
+      message,
+    });
+    assert.deepEqual([...held], [], 'no local copy stays');
   });
+
+test('objects are fetched together as long as they are few and small', async () => {
+  const parts: SmallObject[] = [];
+  for (let n = 0; n < 10; n++) parts.push(await objectOf(n, 1));
+  const most = async (bytes: number) => {
+    asked.most = 0;
+    const files = await joined(
+      parts.map((part) => ({ ...part, bytes })),
+      2 ** 40,
+    );
+    assert.deepEqual(
+      files.map(({ rows }) => rows),
+      [10],
+    );
+    return asked.most;
+  };
+  assert.deepEqual([await most(100), await most(100 * 2 ** 20), await most(300 * 2 ** 20)], [8, 2, 1]);
+});
+
+test('rows so large that a row group of the usual number is more than memory become smaller groups', async () => {
+  const large = 'range AS n, repeat(md5((range + 7)::VARCHAR), 640) AS value';
+  const parts: SmallObject[] = [];
+  for (const n of [0, 1, 2, 3, 4, 5]) parts.push(await objectOf(n * 3_000, 3_000, large));
+  const little = await openDatabase({ directories, ...limits, memoryBytesMax: 600_000_000 });
+  try {
+    const options = { reader, database: little, directory: join(directory, 'large'), objectBytes: 2 ** 30 };
+    const files = await Array.fromAsync(new Joiner({ ...options, ...groups }).join(parts));
+    assert.deepEqual(
+      files.map(({ rows }) => rows),
+      [18_000],
+    );
+  } finally {
+    little.close();
+  }
+});
+
+test('rows that fit into no memory keep their partition as it is, and their object is named', async () => {
+  const parts = [await objectOf(0, 2_048, 'repeat(md5(range::VARCHAR), 1000) AS value')];
+  parts.push({ ...(parts[0] ?? assert.fail()) });
+  const little = await openDatabase({ directories, ...limits, memoryBytesMax: 30_000_000 });
+  try {
+    const options = { reader, database: little, directory: join(directory, 'large'), objectBytes: 2 ** 30 };
+    const message = /part-\d+\.parquet has rows that are too large to be copied: Out of Memory/;
+    await assert.rejects(Array.fromAsync(new Joiner({ ...options, ...groups }).join(parts)), { message });
+  } finally {
+    little.close();
+  }
+});

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { CommitEntry, LedgerEntry } from '@sluice/collector/contracts.ts';
 import { emptyFold } from '@sluice/collector/ledger/fold.ts';
+import { LINKED_MAX, LinkedEntries } from '@sluice/collector/ops/compact/linked.ts';
 import { batchesOf, type CompactChoice, planOf } from '@sluice/collector/ops/compact/plan.ts';
 import { parseCompactChoice } from '@sluice/collector/ops/compact/selection.ts';
 import { PLACES_MAX } from '@sluice/collector/ops/rebuild/plan.ts';
@@ -118,6 +119,51 @@ test('a joined object is taken where every entry that has rows in it is chosen, 
     without.places.map(({ parts, carried }) => [parts.length, carried.objects]),
     [[4, 1]],
   );
+});
+
+test('entries that a rebuild takes together stay few, whatever their windows have in common', async () => {
+  // Each window has a row of the next day as well: day by day all of them would come to be linked.
+  const entries = Array.from({ length: 5_000 }, (_, i) => {
+    const day = Math.floor(i / 500);
+    return windowOf(i, MIB / 1_024, [`${day}`, `${day + 1}`]);
+  });
+  const { places } = await planned(entries);
+  assert.equal(places.length, 11);
+  const linked = new LinkedEntries();
+  const groups = places.flatMap((place) => place.groups);
+  for (const group of groups)
+    for (const { entry } of group) linked.link(group[0]?.entry ?? assert.fail(), entry);
+  const most = Math.max(...entries.map(({ sequence }) => linked.sizeOf(sequence)));
+  assert.ok(most > LINKED_MAX / 2 && most <= LINKED_MAX, `${most} are linked`);
+  assert.equal(groups.flat().length, 10_000, 'and every object is joined');
+  assert.ok(groups.length <= 15, `${groups.length} groups`);
+});
+
+test('what a joined object links, and a replay with its windows, counts as well', async () => {
+  const linked = new LinkedEntries();
+  for (let i = 1; i < 10; i++) linked.link(0, i);
+  const objects = [10, 11, 5, 12, 13].map((of) => ({ of }));
+  const found = linked.groups(objects, 11);
+  // Entries 0 to 9 are one, and have room for one more.
+  assert.deepEqual(
+    found.map((group) => group.map(({ of }) => of)),
+    [[10, 11, 12, 13]],
+  );
+  const replay = {
+    ...windowOf(4, MIB),
+    ...{ kind: 'replay', after: -1 },
+    replayed: [{ entry: 1, finalKey: 'q', ranges: [] }],
+  } as unknown as LedgerEntry;
+  const groups = async (of: readonly LedgerEntry[], linkedMax: number) =>
+    (await planned(of, { linkedMax })).places.map((place) =>
+      place.groups.map((group) => group.map(({ entry }) => entry)),
+    );
+  assert.deepEqual(await groups([...windows(4), replay], 3), [
+    [
+      [0, 1, 4],
+      [2, 3],
+    ],
+  ]);
 });
 
 test('one entry takes partitions up to what it may name and no more bytes than named, one at least', async () => {

@@ -3,6 +3,7 @@
 // objects were joined serves as before.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { formatPlan } from '@sluice/collector/ops/rebuild/report.ts';
 import { verify } from '@sluice/collector/ops/verify/verify.ts';
 import { compactOn, dailyRaw, manyWindows, rowsOf, writeWindow } from '../../../support/compacted-lake.ts';
 import type { ManualClock } from '../../../support/manual-clock.ts';
@@ -53,10 +54,14 @@ test('windows of other times come in where they have rows in one object with one
   const fromMs = await hour(lake);
   for (const n of [2, 3]) await writeWindow(lake, n);
   await compactOn(lake, wrongDay);
-  const { windows, widenedBy } = await rebuildOn(lake, rightDay, {
-    ...{ tables, time: { fromMs, toMs: undefined } },
-  });
-  assert.deepEqual([windows, widenedBy], [4, 2]);
+  const rebuilt = await rebuildOn(lake, rightDay, { ...{ tables, time: { fromMs, toMs: undefined } } });
+  assert.deepEqual([rebuilt.windows, rebuilt.widenedBy], [4, 2]);
+  // The joined one, and the quarantine's of four windows.
+  assert.equal(rebuilt.replaced.objects, 5);
+  assert.match(
+    formatPlan(rebuilt),
+    / 2 windows of other times come in: they share a replay or a joined object/,
+  );
   assert.deepEqual(await seenBy(lake), rowsOf(4));
   assert.deepEqual(await findingsOf(lake), []);
 });

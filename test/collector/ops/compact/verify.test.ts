@@ -1,11 +1,18 @@
 // `verify` knows joined objects: each is asked for and fetched once, however many windows have rows in it,
 // and what is wrong with one, or with the entry that joined it, is found.
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import type { SwapEntry } from '@sluice/collector/contracts.ts';
+import { StandingObjects } from '@sluice/collector/ledger/standing-objects.ts';
 import { LakeReader } from '@sluice/collector/ops/lake-reader.ts';
 import { ObjectCopies } from '@sluice/collector/ops/verify/object-copies.ts';
-import { verify } from '@sluice/collector/ops/verify/verify.ts';
+import { ReplayAudit } from '@sluice/collector/ops/verify/replays.ts';
+import { verify, verifyOffset } from '@sluice/collector/ops/verify/verify.ts';
+import { copyToFiles } from '@sluice/collector/transform/copy-to-files.ts';
+import { openDatabase } from '@sluice/collector/transform/duckdb.ts';
 import { compactOn, dailyRaw, manyWindows } from '../../../support/compacted-lake.ts';
 import { findingsOf, type RebuiltLake, rightDay } from '../../../support/rebuilt-lake.ts';
 import { temporaryDirectory } from '../../../support/temp.ts';
@@ -52,6 +59,22 @@ test('local copies of joined objects are given up where they are more than is ke
   assert.deepEqual(reads, [one, two, one]);
 });
 
+test('no local copy of a table is left when the next one is judged, or an offset was found', async () => {
+  const lake = await compacted();
+  const scratch = temporaryDirectory();
+  const reader = new LakeReader({ ...lake.lake.readerOptions, store: lake.store, scratch });
+  const options = {
+    ...{ ...lake.lake.options, reader, config: { tables: [rightDay, dailyRaw] } as never },
+    directories: [...lake.lake.options.directories, scratch],
+  };
+  const left = () =>
+    readdirSync(scratch, { recursive: true }).filter((at) => String(at).endsWith('.parquet'));
+  assert.deepEqual((await verify(options, 'deep')).findings, []);
+  assert.deepEqual(left(), []);
+  await verifyOffset(options, { topic: 'claims', partition: 0, offset: 0 });
+  assert.deepEqual(left(), []);
+});
+
 test('a joined object that is gone, or other bytes, is found once', async () => {
   for (const [code, bytes] of [
     ['OBJECT_DELETED', undefined],
@@ -68,8 +91,9 @@ test('a joined object that is gone, or other bytes, is found once', async () => 
 });
 
 /** The entry that joined, changed by a hand, as the last one of its ledger. */
-async function altered(change: (swap: SwapEntry) => SwapEntry): Promise<string[]> {
-  const lake = await compacted();
+const altered = async (change: (swap: SwapEntry) => SwapEntry) => alteredIn(await compacted(), change);
+
+async function alteredIn(lake: RebuiltLake, change: (swap: SwapEntry) => SwapEntry): Promise<string[]> {
   const keys = [...lake.store.objects.keys()].filter((key) => key.startsWith('_sluice/ledger/claims/'));
   const entryAt = (key: string) => JSON.parse(String(lake.store.objects.get(key))) as SwapEntry;
   const key = keys.find((at) => entryAt(at).kind === 'swap') ?? assert.fail();
@@ -111,4 +135,54 @@ test('an object that an entry forgot, and one that it names and nobody has, are 
   const unfounded = found.filter((f) => f.startsWith('SWAP_UNFOUNDED'));
   assert.equal(unfounded.filter((f) => /no swap has taken along claims\/day=/.test(f)).length, 2);
   assert.equal(unfounded.filter((f) => /it holds 6 rows, and the entries .* have 5/.test(f)).length, 2);
+});
+
+test('rows behind those of all parts are found, which readers see as well', async () => {
+  const lake = await compacted();
+  const key = joinedKeys(lake).find((at) => at.includes('day=a')) ?? assert.fail();
+  const directory = temporaryDirectory();
+  const [from, path] = [join(directory, 'from.parquet'), join(directory, 'more.parquet')];
+  await writeFile(from, lake.store.objects.get(key) ?? assert.fail());
+  const limits = { memoryBytesMax: 256_000_000, threads: 1, spillDirectory: directory };
+  const database = await openDatabase({ directories: [directory], ...limits });
+  const select = `SELECT * FROM read_parquet(['${from}', '${from}'])`;
+  const [file] = await copyToFiles(database, { select, path, options: 'FORMAT parquet, COMPRESSION zstd' });
+  database.close();
+  lake.store.objects.set(key, await readFile(path));
+  const { bytes = 0, sha256 = '' } = file ?? {};
+  const found = await alteredIn(lake, (swap) => ({
+    ...swap,
+    moves: swap.moves.map((move) => ({
+      ...move,
+      joined: move.joined?.map((object) =>
+        `${move.to}${object.name}` === key ? { ...object, bytes, sha256 } : object,
+      ),
+    })),
+  }));
+  assert.ok(
+    found.includes(`ROWS_MISCOUNTED ${key}: it holds 7 rows and the ledger says 1`),
+    found.join('\n'),
+  );
+});
+
+test('a compaction asks nothing of the quarantine, however many objects that has', async () => {
+  const lake = await compacted();
+  const replays = new ReplayAudit();
+  const reader = new LakeReader({
+    ...lake.lake.readerOptions,
+    store: lake.store,
+    scratch: temporaryDirectory(),
+  });
+  const standing = new StandingObjects();
+  let asked = 0;
+  standing.windowOf = (entry) => {
+    asked++;
+    return entry;
+  };
+  let swaps = 0;
+  for await (const entry of reader.entries('claims')) {
+    if (entry.kind === 'swap' && ++swaps > 0) replays.swapped(entry, standing);
+    if (entry.kind === 'commit') replays.add(entry);
+  }
+  assert.deepEqual([swaps, asked], [1, 0]);
 });
