@@ -1,7 +1,8 @@
 // The life of a process: one place where signals, fatal errors and exit codes meet. A program is started,
 // runs until a signal or a broken invariant, drains within a named time and exits.
 import { Socket } from 'node:net';
-import type { Clock } from './clock.ts';
+import type { Worker } from 'node:worker_threads';
+import { type Clock, systemClock, within } from './clock.ts';
 import { describeError, SluiceError } from './errors.ts';
 
 /** sysexits.h: EX_CONFIG, EX_SOFTWARE, EX_UNAVAILABLE. */
@@ -62,18 +63,36 @@ function nextSignal(): { readonly heard: Promise<string>; cancel(): void } {
   return { heard, cancel };
 }
 
+/** `process.exit` waits for each, and one that is in native code ends when that does. */
+const threads = new Set<Worker>();
+const THREADS_END_MS_MAX = 2_000;
+process.on('worker', (thread: Worker) => {
+  threads.add(thread);
+  thread.once('exit', () => threads.delete(thread));
+});
+
+/** Whose end is no news for anybody now. */
+async function endThread(thread: Worker): Promise<void> {
+  thread.removeAllListeners('exit');
+  await thread.terminate();
+  threads.delete(thread);
+}
+
 /** A pager whose reader thinks takes nothing for minutes; beyond this nobody reads any more. */
 const OUTPUT_IDLE_MS_MAX = 5 * 60_000;
 
 /**
  * Ends the process once everything printed has been taken: `process.exit` alone drops what a pipe has no room
  * for. A reader that has gone (`| head`) is no failure. One that takes something is waited for, however slow;
- * one that takes nothing for `idleMs` is not, and standard error hears of it.
+ * one that takes nothing for `idleMs` is not, and standard error hears of it. A thread that does not end now
+ * is killed with the process, whose exit code is lost then.
  */
 export async function exitProcess(code: number, idleMs = OUTPUT_IDLE_MS_MAX): Promise<never> {
   const [out] = await Promise.all([taken(process.stdout, idleMs), taken(process.stderr, idleMs)]);
   if (out === 'idle')
     process.stderr.write(`nobody took the output for ${idleMs / 1_000} s: the end of it is lost\n`);
+  await within(systemClock, THREADS_END_MS_MAX, Promise.all([...threads].map(endThread)));
+  if (threads.size > 0) process.kill(process.pid, 'SIGKILL');
   process.exit(code);
 }
 

@@ -155,6 +155,26 @@ test('a reader that is slow but takes something gets all of it', async () => {
   assert.ok(performance.now() - started > 1_500, 'longer than the reader may take nothing');
 });
 
+test('a thread in native code without an end does not keep the process, and one that can end changes nothing', async (t) => {
+  const working = "pbkdf2('', '', 2 ** 31 - 1, 64, 'sha512', () => {});";
+  const imports = "import { pbkdf2 } from 'node:crypto'; import { parentPort } from 'node:worker_threads';";
+  for (const [work, code, signal] of [
+    [working, null, 'SIGKILL'],
+    ['setInterval(() => {}, 1_000);', 3, null],
+  ] as const) {
+    const thread = JSON.stringify(`${imports} ${work} parentPort.postMessage('');`);
+    const { child } = printer(`
+      const { Worker } = await import('node:worker_threads');
+      const thread = new Worker(${thread}, { eval: true });
+      await new Promise((resolve) => thread.once('message', resolve));
+      thread.on('exit', () => process.exit(4));
+      await exitProcess(3);`);
+    t.after(() => child.kill('SIGKILL'));
+    const ended = new Promise((resolve) => child.once('exit', (...how) => resolve(how)));
+    assert.deepEqual(await ended, [code, signal]);
+  }
+});
+
 test('SIGHUP reads again, and what is refused is said and ends nothing', () => {
   const told: string[] = [];
   let next: () => void = () => void told.push('read');

@@ -374,6 +374,7 @@ const SYSTEM_USERS: Readonly<Record<string, string>> = {
   'collector/src/transform/transform-worker.ts': 'the entry of a thread: clocks cannot be sent there',
   'collector/src/transform/window-transform.ts': 'a separator that nobody, no seed either, may foresee',
   'agent/src/spool/spool-thread.ts': 'the identity of a data directory must never meet another',
+  'shared/src/process-life.ts': 'the end of a process, which waits for its threads',
   'shared/src/pki.ts': 'serial numbers that nobody may foresee (RFC 5280, 4.1.2.2)',
 };
 

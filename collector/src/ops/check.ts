@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type CheckResult, NotLooked, tryParts } from '@sluice/shared/checks.ts';
-import { systemClock } from '@sluice/shared/clock.ts';
+import { systemClock, within } from '@sluice/shared/clock.ts';
 import { ConfigError } from '@sluice/shared/config-file.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { daysToExpiry, readTlsMaterial } from '@sluice/shared/tls-material.ts';
@@ -14,15 +14,23 @@ import type { Catalog, ObjectStore } from '../contracts.ts';
 import { withSchema } from '../detected-schema.ts';
 import { KEPT_PREFIXES } from '../lake/object-keys.ts';
 import type { ReferenceSource } from '../reference-place.ts';
-import { createTransformer } from '../transform/transformer.ts';
+import { createTransformer, type TransformerWithChecks } from '../transform/transformer.ts';
 
 const CHECK_MEMORY_BYTES = 128e6;
+
+/** A statement that does not heed its end keeps its thread: nobody waits for that, and one is enough. */
+const CLOSE_MS_MAX = 2_000;
+const unclosed = new Set<TransformerWithChecks>();
 
 /**
  * ConfigError with every problem of every table, as DuckDB sees them. Reference files on S3 are looked at
  * only where `references` is given: one that is missing holds its table, and no other.
  */
 export async function assertTables(config: CollectorConfig, references?: ReferenceSource): Promise<void> {
+  if (unclosed.size > 0) {
+    const message = 'a statement of a config that was checked before still runs: only a restart ends it';
+    throw new SluiceError('TRANSFORM_TIMED_OUT', message);
+  }
   const directory = mkdtempSync(join(tmpdir(), 'sluice-check-'));
   const transformer = createTransformer({ memoryBytesMax: CHECK_MEMORY_BYTES, threads: 1 }, { references });
   try {
@@ -40,9 +48,19 @@ export async function assertTables(config: CollectorConfig, references?: Referen
     }
     if (problems.length > 0) throw new ConfigError('tables', problems);
   } finally {
-    await transformer.close();
+    await closeOrLeave(transformer);
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+async function closeOrLeave(transformer: TransformerWithChecks): Promise<void> {
+  let isClosed = false;
+  const closed = transformer.close().finally(() => {
+    isClosed = true;
+    unclosed.delete(transformer);
+  });
+  await within(systemClock, CLOSE_MS_MAX, closed);
+  if (!isClosed) unclosed.add(transformer);
 }
 
 export async function checkCollector(

@@ -13,6 +13,11 @@ export class SlowTables {
     return isSlow ? await this.#place.use(attempt) : await attempt();
   }
 
+  /** Whether one of them has their place, and so a place among all, or asks for that now. */
+  isTrying(): boolean {
+    return this.#place.free() === 0;
+  }
+
   async #attempt<T>(table: string, task: () => Promise<T>): Promise<T> {
     try {
       const made = await task();

@@ -62,13 +62,15 @@ export function createTransformer(
     threads: Math.min(limits.threads, availableParallelism()),
   };
   let worker: WorkerCalls | undefined;
+  let isClosed = false;
 
   function inPlace<T>(task: (calls: JobCalls) => Promise<T>): Promise<T> {
-    return places.use(() => {
+    return places.use(async () => {
+      if (isClosed) throw new SluiceError('TRANSFORM_FAILED', 'the transform is closed');
       worker ??= startWorker({ limits: each, schemas }, () => {
         worker = undefined;
       });
-      return task(worker.job());
+      return await task(worker.job());
     });
   }
 
@@ -78,7 +80,7 @@ export function createTransformer(
         inPlace((calls) => runWindow(calls, { turn: turns.of(), request, isSlow, references })),
       ),
     survey: (request) => inPlace((calls) => surveyWindow(calls, turns.of(), request)),
-    hasRoom: () => places.free() > 1,
+    hasRoom: () => places.free() > 1 && !slow.isTrying(),
     validate: (table, directory) =>
       inPlace(async (calls) => {
         const copies = references === undefined ? {} : await copiesOf(table, references);
@@ -100,6 +102,7 @@ export function createTransformer(
     },
     schema: (table) => compile(table).schemas,
     async close() {
+      isClosed = true;
       worker?.endStatements();
       await places.empty();
       await worker?.stop();

@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import { createFileCatalog } from '@sluice/collector/catalog/file-catalog.ts';
 import { type CollectorConfig, loadCollectorConfig } from '@sluice/collector/config.ts';
-import { checkCollector } from '@sluice/collector/ops/check.ts';
+import { assertTables, checkCollector } from '@sluice/collector/ops/check.ts';
 import { collectorRequest } from '@sluice/collector/ops/pki.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { createAuthority, issueCertificate, writeCertificate } from '@sluice/shared/pki.ts';
@@ -107,4 +108,20 @@ test('a certificate of its own that expired is named with its file, not blamed o
   const failed = lines.findIndex((line) => line.startsWith('failed  certificate: TLS_CERTIFICATE_EXPIRED'));
   assert.ok(lines[failed]?.includes(cert), lines.join('\n'));
   assert.match(lines[failed + 1] ?? '', /Renew the file named/);
+});
+
+test('a check whose thread does not end is over with its word, and no other one begins until that has ended', async (t) => {
+  const { terminate } = Worker.prototype;
+  const held = Promise.withResolvers<number>();
+  const mock = t.mock.method(Worker.prototype, 'terminate', function (this: Worker) {
+    void terminate.call(this);
+    return held.promise;
+  });
+  await assertTables(config);
+  mock.mock.restore();
+  await assert.rejects(assertTables(config), { code: 'TRANSFORM_TIMED_OUT', message: /only a restart/ });
+  held.resolve(0);
+  await held.promise;
+  await new Promise((resolve) => setImmediate(resolve));
+  await assertTables(config);
 });

@@ -206,9 +206,27 @@ test('a query without an end is refused by a check, which has no rows', async ()
 
 test('a transformer that closes does not wait for what would run for ever', async () => {
   const own = createTransformer({ memoryBytesMax: 128e6, threads: 1 });
-  await run({ name: 'begun' }, own);
   const hanging = run(endless(NO_END), own);
-  const refused = assert.rejects(hanging, { code: 'TRANSFORM_FAILED' });
+  const refused = assert.rejects(hanging, { code: 'TRANSFORM_FAILED', message: 'the collector stops' });
+  await run({ name: 'begun later' }, own);
   await own.close();
   await refused;
+});
+
+test('nothing begins in a transformer that is closed: no thread would end it', async () => {
+  const own = createTransformer({ memoryBytesMax: 128e6, threads: 1 });
+  await own.close();
+  await assert.rejects(run({}, own), { code: 'TRANSFORM_FAILED', message: 'the transform is closed' });
+});
+
+test('a table whose statements were ended has its place, as others see it, when it asks', async () => {
+  const own = createTransformer({ memoryBytesMax: 128e6, threads: 1 });
+  const table = { ...endless(NO_END), transformTimeoutMs: 250 };
+  await assert.rejects(run(table, own), timedOut);
+  assert.equal(own.hasRoom(), true);
+  const again = run(table, own);
+  assert.equal(own.hasRoom(), false);
+  await assert.rejects(again, timedOut);
+  assert.equal(own.hasRoom(), true);
+  await own.close();
 });
