@@ -23,12 +23,22 @@ interface Timed {
 
 /**
  * What `check` runs, and what only `npm test` does: the explorer, whatever starts programs or links, the
- * commands that work on a whole lake, and the longer comparisons of steps with a reference.
+ * commands that work on a whole lake, what waits for time to pass, and the longer comparisons of steps with a
+ * reference.
  */
 export type TestKind = 'unit' | 'system';
 
-const SYSTEM =
-  /^test\/(explore|integration|link|collector\/ops\/(compact|rebuild|replay|verify))\/|^test\/collector\/transform\/(lookup-files|mappings|quarantine-reasons|relations|zoned-times)\.test/;
+const SYSTEM = new RegExp(
+  [
+    '^test/(explore|integration|link)/',
+    '^test/collector/ops/((compact|rebuild|replay|verify)/|(check|detect|several-topics)[.])',
+    '^test/collector/transform/(lookup-files|mappings|plain-values|quarantine-reasons|relations)[.]',
+    '^test/collector/transform/(statement-watch|straight-explode|straight-rows|union)[.]',
+    '^test/collector/transform/(zone-jumps|zoned-times)[.]',
+    '^test/collector/(lake/s3-object-store|window/many-partitions)[.]',
+    '^test/(deploy/examples|shared/process-life)[.]',
+  ].join('|'),
+);
 const kindOf = (file: string): TestKind => (SYSTEM.test(file) ? 'system' : 'unit');
 
 /** Relative paths, those with any of `filters` in their name; all when there is none. */
