@@ -31,5 +31,6 @@ export function selects(selection: TopicSelection, topic: string): boolean {
 
 /** Undefined also for a topic that the config does not take any more. */
 export function startsOf(config: Pick<AgentConfig, 'topics'>): (topic: string) => TopicSelection['startAt'] {
-  return (topic) => selectionOf(topic, config.topics.map(topicSelection))?.startAt;
+  const selections = config.topics.map(topicSelection);
+  return (topic) => selectionOf(topic, selections)?.startAt;
 }

@@ -107,7 +107,8 @@ for (const [broken, change] of [
       revoked: () => {},
       stop: async () => {},
     } as unknown as Uplink;
-    const config = { spool: { segmentBytesMax: 2 ** 20, linger: 5, compression: 'lz4' } } as never;
+    const packing = { segmentBytesMax: 2 ** 20, linger: 5, compression: 'lz4' };
+    const config = { topics: [], spool: packing } as never;
     const agent = createAgent({
       config,
       source,

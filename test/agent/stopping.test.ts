@@ -21,7 +21,8 @@ async function stop(append: () => Promise<void>) {
     stop: async (graceMs: number) => void done.push(`link, ${graceMs} ms`),
   } as unknown as Uplink;
   const events = createEvents(recordingLogger(), createMetrics());
-  const config = { spool: { segmentBytesMax: 2 ** 20, linger: 200, compression: 'none' } } as never;
+  const packing = { segmentBytesMax: 2 ** 20, linger: 200, compression: 'none' };
+  const config = { topics: [], spool: packing } as never;
   const stopped = createAgent({ config, source, logReader: noHistory, spool, uplink, clock, events }).stop(
     10_000,
   );

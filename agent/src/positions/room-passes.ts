@@ -43,18 +43,25 @@ export class RoomPasses {
 
   /** Others are assigned, or wait. */
   look(): void {
+    const waits = this.#waits();
     for (const { id, assigned, refillUntil } of this.#options.states())
-      if (assigned) this.pass(id, refillUntil !== undefined);
+      if (assigned) this.#pass(id, refillUntil !== undefined, waits);
   }
 
   /** `isMissing`: in front of what is spooled of it. */
   pass(id: PartitionId, isMissing: boolean): void {
-    const { source, waiting } = this.#options;
-    const waits = this.#isLinked ? waiting() : [];
+    this.#pass(id, isMissing, this.#waits());
+  }
+
+  #waits(): readonly PartitionId[] {
+    return this.#isLinked ? this.#options.waiting() : [];
+  }
+
+  #pass(id: PartitionId, isMissing: boolean, waits: readonly PartitionId[]): void {
     const { sharedReserveUsed, reserveUsed } = this.#used;
     const mayPass = (isWaitedFor: boolean) =>
       (isMissing && !reserveUsed) || (isWaitedFor && !sharedReserveUsed);
-    source.pass(id, [
+    this.#options.source.pass(id, [
       ...(mayPass(waits.length > 0) ? [SPOOL_FULL] : []),
       ...(mayPass(waits.some(({ topic }) => topic === id.topic)) ? [BEYOND_SHARE] : []),
     ]);
