@@ -107,79 +107,88 @@ export async function runReplay(world: CommandWorld, call: ReplayCall): Promise<
   return isIncomplete(replayed) ? EXIT.failure : EXIT.ok;
 }
 
-export interface RebuildCall extends RerunCall {
+interface TablesCall extends RerunCall {
   readonly names: readonly string[];
+}
+
+interface OfEach<T> {
+  readonly what: string;
+  run(rerun: Rerun): Promise<T>;
+  /** What became of a table, for people. */
+  format(done: T): string;
+}
+
+/** One table after the other: what one refuses ends the command, and those before it are done, and told. */
+async function withEach<T>(world: CommandWorld, call: TablesCall, { what, run, format }: OfEach<T>) {
+  const { json } = call;
+  const done: T[] = [];
+  try {
+    for (const { name } of tablesNamed(world.config, call.names)) {
+      const told = await withRerun(world, { ...call, name, what }, run);
+      done.push(told);
+      if (!json) process.stdout.write(format(told));
+    }
+  } finally {
+    if (json) process.stdout.write(`${JSON.stringify(done, null, 2)}\n`);
+  }
+  return EXIT.ok;
+}
+
+interface Swapper {
+  /** undefined where nothing is to be written. */
+  readonly writer: ReplayingWriter | undefined;
+  /** Entries that the writer has folded, in their order; it goes on to grow. */
+  readonly folded: readonly LedgerEntry[];
+}
+
+/** With a writer that can swap partitions. */
+function withSwapper<T>(
+  { writerOptions }: Rerun,
+  dryRun: boolean,
+  run: (swapper: Swapper) => Promise<T>,
+): Promise<T> {
+  const folded: LedgerEntry[] = [];
+  if (dryRun) return run({ writer: undefined, folded });
+  const onFolded = (entry: LedgerEntry) => void folded.push(entry);
+  const writer = createTableWriter({ ...writerOptions, onFolded });
+  return withWriter(writer, (open) => run({ writer: open, folded }), 'REBUILD_STOPPED');
+}
+
+export interface RebuildCall extends TablesCall {
   readonly time: ChosenTime;
   readonly source: string | undefined;
 }
 
-/** One table after the other: what one refuses ends the command, and those before it are done, and told. */
-export async function runRebuild(world: CommandWorld, call: RebuildCall): Promise<number> {
-  const { json } = call;
-  const done: Rebuilt[] = [];
-  try {
-    for (const { name } of tablesNamed(world.config, call.names)) {
-      const rebuilt = await withRerun(world, { ...call, name, what: 'rebuild' }, (rerun) =>
-        rebuildInto(world, call, rerun),
-      );
-      done.push(rebuilt);
-      if (!json) process.stdout.write(formatRebuilt(rebuilt));
-    }
-  } finally {
-    if (json) process.stdout.write(`${JSON.stringify(done, null, 2)}\n`);
-  }
-  return EXIT.ok;
-}
-
-function rebuildInto(world: CommandWorld, { time, source, dryRun }: RebuildCall, rerun: Rerun) {
-  const folded: LedgerEntry[] = [];
-  const options = {
-    ...{ ...world, ...rerun, tables: world.config.tables, time, source, folded },
-    schemas: rerun.writerOptions.schemas,
-    onPlanned: (so: Rebuilt) => void process.stderr.write(formatPlan(so)),
-    onProgress: (windows: number, of: number) =>
-      void process.stderr.write(formatMade(rerun.table.name, windows, of)),
+export function runRebuild(world: CommandWorld, call: RebuildCall): Promise<number> {
+  const { time, source, dryRun } = call;
+  const run = (rerun: Rerun) => {
+    const options = {
+      ...{ ...world, ...rerun, tables: world.config.tables, time, source },
+      schemas: rerun.writerOptions.schemas,
+      onPlanned: (so: Rebuilt) => void process.stderr.write(formatPlan(so)),
+      onProgress: (windows: number, of: number) =>
+        void process.stderr.write(formatMade(rerun.table.name, windows, of)),
+    };
+    return withSwapper(rerun, dryRun, (swapper) => rebuild({ ...options, ...swapper }));
   };
-  const run = (writer: ReplayingWriter | undefined) => rebuild({ ...options, writer });
-  if (dryRun) return run(undefined);
-  const onFolded = (entry: LedgerEntry) => void folded.push(entry);
-  return withWriter(createTableWriter({ ...rerun.writerOptions, onFolded }), run, 'REBUILD_STOPPED');
+  return withEach(world, call, { what: 'rebuild', run, format: formatRebuilt });
 }
 
-export interface CompactCall extends RerunCall, CompactSelection {
-  readonly names: readonly string[];
+export interface CompactCall extends TablesCall, CompactSelection {
   readonly all: boolean;
 }
 
-/** As a rebuild goes through its tables. */
-export async function runCompact(world: CommandWorld, call: CompactCall): Promise<number> {
-  const { json } = call;
-  const done: Compacted[] = [];
-  try {
-    for (const { name } of tablesNamed(world.config, call.names)) {
-      const compacted = await withRerun(world, { ...call, name, what: 'compact' }, (rerun) =>
-        compactInto(world, call, rerun),
-      );
-      done.push(compacted);
-      if (!json) process.stdout.write(formatCompacted(compacted));
-    }
-  } finally {
-    if (json) process.stdout.write(`${JSON.stringify(done, null, 2)}\n`);
-  }
-  return EXIT.ok;
-}
-
-function compactInto(world: CommandWorld, { time, olderThanMs, all, dryRun }: CompactCall, rerun: Rerun) {
-  const folded: LedgerEntry[] = [];
-  const options = {
-    ...{ ...world, ...rerun, time, olderThanMs, all, folded },
-    schemas: rerun.writerOptions.schemas,
-    onPlanned: (so: Compacted) => void process.stderr.write(formatCompactPlan(so)),
-    onProgress: (partitions: number, of: number) =>
-      void process.stderr.write(formatJoined(rerun.table.name, partitions, of)),
+export function runCompact(world: CommandWorld, call: CompactCall): Promise<number> {
+  const { time, olderThanMs, all, dryRun } = call;
+  const run = (rerun: Rerun) => {
+    const options = {
+      ...{ ...world, ...rerun, time, olderThanMs, all },
+      schemas: rerun.writerOptions.schemas,
+      onPlanned: (so: Compacted) => void process.stderr.write(formatCompactPlan(so)),
+      onProgress: (partitions: number, of: number) =>
+        void process.stderr.write(formatJoined(rerun.table.name, partitions, of)),
+    };
+    return withSwapper(rerun, dryRun, (swapper) => compact({ ...options, ...swapper }));
   };
-  const run = (writer: ReplayingWriter | undefined) => compact({ ...options, writer });
-  if (dryRun) return run(undefined);
-  const onFolded = (entry: LedgerEntry) => void folded.push(entry);
-  return withWriter(createTableWriter({ ...rerun.writerOptions, onFolded }), run, 'REBUILD_STOPPED');
+  return withEach(world, call, { what: 'compact', run, format: formatCompacted });
 }

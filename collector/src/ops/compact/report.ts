@@ -1,6 +1,7 @@
 // What `compact` says to people: before it begins, what it will join and what it leaves as it is; in the end,
 // what became of it.
-import { formatBytes, formatCount } from '@sluice/shared/units.ts';
+import { formatBytes } from '@sluice/shared/units.ts';
+import { counted, entriesText, formatStep, NAMED_MAX } from '../report-lines.ts';
 import type { SkippedPlace } from './plan.ts';
 
 /** Objects, and their bytes. */
@@ -28,10 +29,6 @@ export interface Compacted {
   readonly made: Amount;
 }
 
-/** Partitions that are named; the others are counted. */
-const NAMED_MAX = 20;
-
-const counted = (n: number, what: string) => `${formatCount(n)} ${what}${n === 1 ? '' : 's'}`;
 const amount = ({ objects, bytes }: Amount, what = 'object') =>
   `${counted(objects, what)} of ${formatBytes(bytes)}`;
 
@@ -53,18 +50,14 @@ function skippedLines({ skipped }: Compacted): string[] {
   ];
 }
 
-/** Some twenty lines of a compaction, however long it is. */
 export function formatJoined(table: string, done: number, of: number): string {
-  const every = Math.ceil(of / 20);
-  return done % every === 0 || done === of
-    ? `${table}: ${formatCount(done)} of ${counted(of, 'partition')} done\n`
-    : '';
+  return formatStep(table, { done, of, what: 'partition', did: 'done' });
 }
 
 export function formatCompacted(so: Compacted): string {
   const { table, entries, moved, joined, made } = so;
   if (entries.length === 0) return `${table}: nothing was written\n`;
-  const by = `ledger ${entries.length === 1 ? 'entry' : 'entries'} ${entries.join(', ')}`;
+  const by = entriesText(entries);
   return (
     `${table}: ${counted(moved, 'partition')} moved by ${by}: ${amount(joined)} became ${amount(made)}; ` +
     'what was there before stays: `verify` counts it\n'

@@ -3,6 +3,7 @@
 import { formatCount } from '@sluice/shared/units.ts';
 import type { Classes, TableConfig } from '../../contracts.ts';
 import { outputTable } from '../../lake/object-keys.ts';
+import { counted, formatStep, NAMED_MAX } from '../report-lines.ts';
 import type { RebuildPlan } from './plan.ts';
 
 /** What `--json` prints: docs/verify.md. */
@@ -57,11 +58,6 @@ export function rebuiltOf({ table, plan, source, carried }: Planned): Rebuilt {
   };
 }
 
-/** Partitions that are named; the others are counted. */
-const NAMED_MAX = 20;
-
-const counted = (n: number, what: string) => `${formatCount(n)} ${what}${n === 1 ? '' : 's'}`;
-
 export function formatPlan(so: Rebuilt): string {
   const { table, windows, openedAt, before, source, replaced, configVersion, configVersions } = so;
   const later =
@@ -87,12 +83,8 @@ export function formatPlan(so: Rebuilt): string {
   return `${lines.join('\n')}\n`;
 }
 
-/** Some twenty lines of a rebuild, however long it is. */
 export function formatMade(table: string, done: number, of: number): string {
-  const every = Math.ceil(of / 20);
-  return done % every === 0 || done === of
-    ? `${table}: ${formatCount(done)} of ${counted(of, 'window')} made\n`
-    : '';
+  return formatStep(table, { done, of, what: 'window', did: 'made' });
 }
 
 export function formatRebuilt(so: Rebuilt): string {

@@ -1,28 +1,25 @@
 // What `replay` says to people: each part on stderr as it goes, and in the end what became of whom.
 import { formatCount } from '@sluice/shared/units.ts';
 import { outputTable } from '../../lake/object-keys.ts';
+import { counted, entriesText } from '../report-lines.ts';
 import { IMPOSSIBLE, type ImpossibleReason } from './quarantined-rows.ts';
 import type { Replayed } from './replay.ts';
 
 const sum = (counts: Readonly<Record<string, number>>) => Object.values(counts).reduce((a, b) => a + b, 0);
-const counted = (n: number) => `${formatCount(n)} record${n === 1 ? '' : 's'}`;
 
 export function formatProgress({ table, run, failed, entries }: Replayed): string {
   const last = entries.at(-1);
   const at = last === undefined ? '' : `, entry ${last}`;
-  return `${table}: ${counted(run)} run, ${formatCount(sum(failed))} failed again${at}\n`;
+  return `${table}: ${counted(run, 'record')} run, ${formatCount(sum(failed))} failed again${at}\n`;
 }
 
 export function formatReplayed(replayed: Replayed): string {
   const { table, dryRun, run, taken, rows, nulled, brokenRules, failed, earlier, impossible } = replayed;
   const { entries } = replayed;
-  const inEntries =
-    entries.length === 0
-      ? ''
-      : `, ledger ${entries.length === 1 ? 'entry' : 'entries'} ${entries.join(', ')}`;
+  const inEntries = entries.length === 0 ? '' : `, ${entriesText(entries)}`;
   const fates = Object.entries(taken).filter(([fate, n]) => n > 0 || fate === 'emitted');
   const lines = [
-    `${table}: ${counted(run)} run again${dryRun ? ' and nothing written (--dry-run)' : inEntries}`,
+    `${table}: ${counted(run, 'record')} run again${dryRun ? ' and nothing written (--dry-run)' : inEntries}`,
     ...fates.map(([fate, n]) => `  ${fate} ${formatCount(n)}`),
     ...Object.entries(rows).map(
       ([output, n]) => `    ${formatCount(n)} rows in ${outputTable({ name: table }, output)}`,
