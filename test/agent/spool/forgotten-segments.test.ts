@@ -2,40 +2,20 @@
 // since.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { SpoolFiles } from '@sluice/agent/spool/spool-files.ts';
-import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
-import type { Segment } from '@sluice/shared/segment.ts';
 import { committedAt } from '../../support/fake-spool.ts';
-import { segmentOf } from '../../support/segments.ts';
+import { claims, openSpoolFiles, range, readFrom, runsOf } from '../../support/spool-ranges.ts';
 import { temporaryDirectory } from '../../support/temp.ts';
-
-const claims = { topic: 'claims', topicId: NO_TOPIC_ID, partition: 0 };
-
-function open(directory = temporaryDirectory()): SpoolFiles {
-  return new SpoolFiles({ directory, fileBytesMax: 2 ** 20, nowMs: () => 1_000 });
-}
-
-function range(startOffset: number, nextOffset: number): Segment {
-  const values = Array.from({ length: nextOffset - startOffset }, (_, i) => `v${startOffset + i}`);
-  return segmentOf(values, { baseOffset: startOffset });
-}
-
-const runsOf = (files: SpoolFiles) =>
-  files.partitions()[0]?.runs.map(({ startOffset, nextOffset }) => [startOffset, nextOffset]);
-
-const readFrom = (files: SpoolFiles, offset: number) =>
-  files.read(claims, offset, 1).map(({ startOffset, nextOffset }) => [startOffset, nextOffset]);
 
 test('what was forgotten of a log that was cut since is not told or read in place of the new log', () => {
   const directory = temporaryDirectory();
-  const files = open(directory);
+  const files = openSpoolFiles(directory);
   files.append([range(19, 32)]);
   files.committed(committedAt(claims, 32));
   files.askedAgain(claims, 24);
   const newer = (start: number, next: number) => ({ ...range(start, next), leaderEpoch: 1 });
   files.append([newer(24, 30), newer(31, 35)]);
   files.close();
-  const again = open(directory);
+  const again = openSpoolFiles(directory);
   again.askedAgain(claims, 19);
   assert.deepEqual(runsOf(again), [
     [19, 30],
@@ -50,7 +30,7 @@ test('what was forgotten of a log that was cut since is not told or read in plac
 });
 
 test('segments that know no leader epoch are read beside those that do', () => {
-  const files = open();
+  const files = openSpoolFiles();
   files.append([range(0, 10), { ...range(10, 20), leaderEpoch: -1 }, { ...range(20, 30), leaderEpoch: 3 }]);
   assert.deepEqual(runsOf(files), [[0, 30]]);
   files.append([{ ...range(30, 40), leaderEpoch: -1 }]);

@@ -5,40 +5,21 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { SpoolFiles } from '@sluice/agent/spool/spool-files.ts';
-import { NO_TOPIC_ID } from '@sluice/shared/position.ts';
-import type { Segment } from '@sluice/shared/segment.ts';
 import Database from 'better-sqlite3';
 import { committedAt } from '../../support/fake-spool.ts';
-import { segmentOf } from '../../support/segments.ts';
+import { claims, openSpoolFiles, range, readFrom, runsOf } from '../../support/spool-ranges.ts';
 import { temporaryDirectory } from '../../support/temp.ts';
-
-const claims = { topic: 'claims', topicId: NO_TOPIC_ID, partition: 0 };
-
-function open(directory = temporaryDirectory()): SpoolFiles {
-  return new SpoolFiles({ directory, fileBytesMax: 2 ** 20, nowMs: () => 1_000 });
-}
-
-function range(startOffset: number, nextOffset: number): Segment {
-  const values = Array.from({ length: nextOffset - startOffset }, (_, i) => `v${startOffset + i}`);
-  return segmentOf(values, { baseOffset: startOffset });
-}
-
-const runsOf = (files: SpoolFiles) =>
-  files.partitions()[0]?.runs.map(({ startOffset, nextOffset }) => [startOffset, nextOffset]);
-
-const readFrom = (files: SpoolFiles, offset: number) =>
-  files.read(claims, offset, 1).map(({ startOffset, nextOffset }) => [startOffset, nextOffset]);
 
 test('a range that is read twice never replaces more by less, in one append or in several', () => {
   const directory = temporaryDirectory();
-  const files = open(directory);
+  const files = openSpoolFiles(directory);
   files.append([range(0, 10), range(10, 20), range(0, 4)]);
   files.append([range(10, 13), range(12, 15)]);
   assert.deepEqual(readFrom(files, 5), [[0, 10]]);
   assert.deepEqual(readFrom(files, 15), [[10, 20]]);
   files.append([range(10, 30)]);
   files.close();
-  const again = open(directory);
+  const again = openSpoolFiles(directory);
   assert.deepEqual(runsOf(again), [[0, 30]]);
   assert.deepEqual(readFrom(again, 25), [[10, 30]]);
   again.close();
@@ -54,7 +35,7 @@ test('what is asked for again may be spooled again, also beside files that know 
   files.askedAgain(claims, 5);
   files.append([range(0, 10), range(10, 20)]);
   files.close();
-  const again = open(directory);
+  const again = openSpoolFiles(directory);
   for (const partition of [0, 1])
     assert.deepEqual(
       again.partitions().find((p) => p.partition === partition)?.runs,
@@ -66,7 +47,7 @@ test('what is asked for again may be spooled again, also beside files that know 
 });
 
 test('every run is told, also one that lies before a gap, and nothing below the committed position', () => {
-  const files = open();
+  const files = openSpoolFiles();
   files.append([range(0, 10), range(10, 20), range(40, 50), range(45, 60), range(30, 35)]);
   assert.deepEqual(runsOf(files), [
     [0, 20],
@@ -90,7 +71,7 @@ test('what only a newer file knows to be committed takes no room after a restart
   const held = (spool: SpoolFiles) => spool.partitions().map(({ partition, bytes }) => [partition, bytes]);
   const before = held(files);
   files.close();
-  const again = open(directory);
+  const again = openSpoolFiles(directory);
   assert.deepEqual(held(again).sort(), before.sort());
   again.committed(committedAt(claims, 30));
   again.committed(committedAt({ ...claims, partition: 1 }, 10));
@@ -112,7 +93,7 @@ test('a topic of which nothing is committed keeps no file of its neighbours', ()
 });
 
 test('a second copy that arrives after the commit is not kept as if somebody waited for it', () => {
-  const files = open();
+  const files = openSpoolFiles();
   files.append([range(0, 10)]);
   files.committed(committedAt(claims, 10));
   files.append([range(0, 10)]);
@@ -121,7 +102,7 @@ test('a second copy that arrives after the commit is not kept as if somebody wai
 });
 
 test('a day of small segments can still be described', () => {
-  const files = open();
+  const files = openSpoolFiles();
   const [one] = [range(0, 1)];
   assert.ok(one);
   const many = Array.from({ length: 150_000 }, (_, i) => ({ ...one, startOffset: i, nextOffset: i + 1 }));
@@ -146,7 +127,7 @@ function breakOldestFile(directory: string): void {
 
 test('a file that breaks under an append is set aside, and the next append goes to a new one', () => {
   const directory = temporaryDirectory();
-  const files = open(directory);
+  const files = openSpoolFiles(directory);
   files.append([range(0, 10)]);
   breakOldestFile(directory);
   assert.throws(() => files.append([range(10, 20)]), { code: 'SPOOL_CORRUPT' });
@@ -165,19 +146,19 @@ for (const left of ['nothing', 'a schema without its topic'])
     mkdirSync(topic, { recursive: true });
     if (left === 'nothing') writeFileSync(path, '');
     else {
-      const made = open(directory);
+      const made = openSpoolFiles(directory);
       made.append([range(0, 10)]);
       made.close();
       const database = new Database(path);
       database.exec("UPDATE meta SET topic = ''");
       database.close();
     }
-    const files = open(directory);
+    const files = openSpoolFiles(directory);
     files.append([range(10, 20)]);
     files.append([range(20, 30)]);
     assert.equal(files.totals().files, 1, 'the file is not opened again at every append');
     files.close();
-    const again = open(directory);
+    const again = openSpoolFiles(directory);
     assert.deepEqual(readFrom(again, 25), [[20, 30]]);
     assert.deepEqual(runsOf(again), [[left === 'nothing' ? 10 : 0, 30]]);
     again.close();
@@ -185,18 +166,18 @@ for (const left of ['nothing', 'a schema without its topic'])
 
 test('a timestamp that an earlier version spooled out of bounds is read within them', () => {
   const directory = temporaryDirectory();
-  const files = open(directory);
+  const files = openSpoolFiles(directory);
   files.append([{ ...range(0, 10), timestampMax: 1_700_000_000_000_000_000 }]);
   assert.equal(files.read(claims, 0, 1)[0]?.timestampMax, Number.MAX_SAFE_INTEGER);
   files.close();
-  const again = open(directory);
+  const again = openSpoolFiles(directory);
   assert.equal(again.read(claims, 0, 1)[0]?.timestampMax, Number.MAX_SAFE_INTEGER);
   again.close();
 });
 
 test('a read that fails without a broken file leaves the file where it is', () => {
   const directory = temporaryDirectory();
-  const files = open(directory);
+  const files = openSpoolFiles(directory);
   files.append([range(0, 10)]);
   const topic = join(directory, 'spool', 'claims');
   const other = new Database(join(topic, readdirSync(topic).find((name) => name.endsWith('.db')) ?? ''));
@@ -236,14 +217,14 @@ test('a file whose last segment turns out to be broken is not kept for it', () =
 /** Three segments, of which the disk has changed the row of the second. */
 function damaged(change: string): { files: SpoolFiles; directory: string } {
   const directory = temporaryDirectory();
-  const made = open(directory);
+  const made = openSpoolFiles(directory);
   for (const start of [0, 10, 20]) made.append([range(start, start + 10)]);
   made.close();
   const path = join(directory, 'spool', 'claims', `${'1'.padStart(20, '0')}.db`);
   const database = new Database(path);
   database.exec(`UPDATE segments SET ${change} WHERE start_offset = 10`);
   database.close();
-  return { files: open(directory), directory };
+  return { files: openSpoolFiles(directory), directory };
 }
 
 for (const [change, reason] of [
@@ -268,7 +249,7 @@ for (const [change, reason] of [
     assert.match(told?.reason ?? '', reason);
     files.append([range(10, 20)]);
     files.close();
-    const again = open(directory);
+    const again = openSpoolFiles(directory);
     assert.deepEqual(runsOf(again), [[0, 30]]);
     assert.deepEqual(again.dropped, []);
     again.close();
@@ -287,7 +268,7 @@ test('a file whose rows cannot be read at the start is set aside, and its neighb
   };
   page.close();
   writeFileSync(path, bytes.fill(0xa5, (rootpage - 1) * 16_384, rootpage * 16_384));
-  const files = open(directory);
+  const files = openSpoolFiles(directory);
   assert.deepEqual(runsOf(files), [
     [0, 10],
     [20, 30],

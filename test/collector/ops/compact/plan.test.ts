@@ -1,64 +1,30 @@
 // What is joined, what is left, and how much one entry takes: of ledger entries alone.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { CommitEntry, LedgerEntry } from '@sluice/collector/contracts.ts';
+import type { LedgerEntry } from '@sluice/collector/contracts.ts';
 import { emptyFold } from '@sluice/collector/ledger/fold.ts';
 import { LINKED_MAX, LinkedEntries } from '@sluice/collector/ops/compact/linked.ts';
 import { batchesOf, type CompactChoice, planOf } from '@sluice/collector/ops/compact/plan.ts';
 import { parseCompactChoice } from '@sluice/collector/ops/compact/selection.ts';
 import { PLACES_MAX } from '@sluice/collector/ops/rebuild/plan.ts';
 import { UsageError } from '@sluice/shared/command-line.ts';
+import { commitOf, walked } from '../../../support/commit-entries.ts';
 import { rightDay } from '../../../support/rebuilt-lake.ts';
 
 const MIB = 2 ** 20;
 
-function windowOf(sequence: number, bytes: number, days: readonly string[] = ['a']): CommitEntry {
-  const outputs = days.map((value) => {
-    const key = `claims/day=${value}/w${sequence}-0.parquet`;
-    const partition = [{ column: 'day', value }];
-    return {
-      output: 'rows',
-      stagedKey: key,
-      finalKey: key,
-      bytes,
-      sha256: `${sequence}`,
-      rows: 2,
-      partition,
-    };
-  });
-  const identity = {
-    format: 1,
-    table: 'claims',
-    sequence,
-    token: '',
-    previous: null,
-    writer: 'test',
-  } as const;
-  return {
-    ...{ ...identity, publishedThrough: -1, writtenAt: new Date(sequence).toISOString(), kind: 'commit' },
-    ...{ windowId: `w${sequence}`, configVersion: 'v1', partitionedBy: ['day = day'], ranges: [] },
-    openedAt: new Date(sequence).toISOString(),
-    classes: { in: 1, emitted: 1, merged: 0, filtered: 0, quarantined: 0 },
-    rows: { rows: 2 * days.length },
-    outputs,
-  };
-}
+const windowOf = (sequence: number, bytes: number, days: readonly string[] = ['a']) =>
+  commitOf(sequence, { days, bytes, rows: 2 });
 
 const planned = (
   entries: readonly LedgerEntry[],
   choice: Partial<CompactChoice> = {},
   fold = emptyFold('claims'),
 ) =>
-  planOf(
-    fold,
-    async function* () {
-      yield* entries;
-    },
-    {
-      ...{ table: rightDay, objectBytes: 8 * MIB, all: false },
-      ...{ isChosen: () => true, wrong: () => undefined, ...choice },
-    },
-  );
+  planOf(fold, walked(entries), {
+    ...{ table: rightDay, objectBytes: 8 * MIB, all: false },
+    ...{ isChosen: () => true, wrong: () => undefined, ...choice },
+  });
 const windows = (n: number, bytes = MIB, days?: readonly string[]) =>
   Array.from({ length: n }, (_, i) => windowOf(i, bytes, days));
 

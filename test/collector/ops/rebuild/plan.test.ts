@@ -4,47 +4,14 @@ import { test } from 'node:test';
 import type { CommitEntry } from '@sluice/collector/contracts.ts';
 import { emptyFold } from '@sluice/collector/ledger/fold.ts';
 import { PLACES_MAX, planOf } from '@sluice/collector/ops/rebuild/plan.ts';
+import { commitOf, walked } from '../../../support/commit-entries.ts';
 
 const WINDOWS_MAX = 10_000;
 
-function windowOf(sequence: number, day = 'a'): CommitEntry {
-  const key = `claims/day=${day}/w${sequence}-0.parquet`;
-  const partition = [{ column: 'day', value: day }];
-  const of = {
-    output: 'rows',
-    stagedKey: key,
-    finalKey: key,
-    bytes: 1,
-    sha256: '',
-    rows: 1,
-    partition,
-  } as const;
-  const identity = {
-    format: 1,
-    table: 'claims',
-    sequence,
-    token: '',
-    previous: null,
-    writer: 'test',
-  } as const;
-  return {
-    ...{ ...identity, publishedThrough: -1, writtenAt: new Date(sequence).toISOString(), kind: 'commit' },
-    ...{ windowId: `w${sequence}`, configVersion: 'v1', partitionedBy: ['day = day'], ranges: [] },
-    openedAt: new Date(sequence).toISOString(),
-    classes: { in: 1, emitted: 1, merged: 0, filtered: 0, quarantined: 0 },
-    rows: { rows: 1 },
-    outputs: [of],
-  };
-}
+const windowOf = (sequence: number, day = 'a') => commitOf(sequence, { days: [day], bytes: 1, rows: 1 });
 
 const planned = (windows: readonly CommitEntry[], toMs?: number, fold = emptyFold('claims')) =>
-  planOf(
-    fold,
-    async function* () {
-      yield* windows;
-    },
-    { fromMs: undefined, toMs, isThere: () => true },
-  );
+  planOf(fold, walked(windows), { fromMs: undefined, toMs, isThere: () => true });
 
 test('10,000 windows are made again by one entry, and of one more it says which bound is met', async () => {
   const windows = Array.from({ length: WINDOWS_MAX + 1 }, (_, n) => windowOf(n));
