@@ -1,6 +1,6 @@
 // `npm run bench -- transform`: the collector's transform beside plain DuckDB's `read_json → COPY` of the
-// same bytes, with one thread and with two, in one run; with one thread in turns, and the middle ones are told.
-// No Kafka, no link: record batches lie in memory, JSON lines in a file.
+// same bytes, with one thread and with two, in one run; with one thread in turns, of which the middle one is
+// told. No Kafka, no link: record batches lie in memory, JSON lines in a file.
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
