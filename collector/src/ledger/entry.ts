@@ -92,7 +92,7 @@ const moved = z.strictObject({
 });
 const joinedPart = z.strictObject({
   ...{ entry: offset, from: z.string(), rows: offset },
-  text: z.strictObject(bytesOf).optional(),
+  text: z.strictObject({ ...bytesOf, bytes: z.int().min(1) }).optional(),
 });
 const joined = z.strictObject({
   name: z.string().min(1),
