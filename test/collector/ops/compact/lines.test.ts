@@ -8,6 +8,7 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import type { OutputFormat, SwapEntry, TableConfig } from '@sluice/collector/contracts.ts';
 import { createDirectoryObjectStore } from '@sluice/collector/lake/directory-object-store.ts';
 import { LakeReader } from '@sluice/collector/ops/lake-reader.ts';
+import { ObjectCopies } from '@sluice/collector/ops/verify/object-copies.ts';
 import { verify, verifyOffset } from '@sluice/collector/ops/verify/verify.ts';
 import { compactOn, dailyRaw, manyWindows, rowsOf, writeWindow } from '../../../support/compacted-lake.ts';
 import type { FakeObjectStore } from '../../../support/fake-object-store.ts';
@@ -120,6 +121,29 @@ test('a joined object of lines is asked for once and fetched once, however many 
   assert.deepEqual(await findingsOf(lake, 'deep', packed), []);
   const once = joinedKeys(lake).flatMap((key) => [`head ${key}`, `read ${key}`]);
   assert.deepEqual(asked.toSorted(), once.toSorted());
+});
+
+test('unpacked text counts as a local copy, which is given up where there is more than is kept', async () => {
+  const lake = await manyWindows(5, packed);
+  await compactOn(lake, packed);
+  const { store } = lake;
+  const scratch = temporaryDirectory();
+  const reader = new LakeReader({ ...lake.lake.readerOptions, store, scratch });
+  const reads: string[] = [];
+  store.faults = (op, key) => {
+    if (op === 'read') reads.push(key);
+    return undefined;
+  };
+  const [one = '', two = ''] = joinedKeys(lake);
+  const of = gunzipSync(store.objects.get(one) ?? assert.fail()).length;
+  const copies = new ObjectCopies(reader, 10 + of + 15);
+  const text = { first: 0, bytes: of, sha256: '', of };
+  const asked = (finalKey: string) => ({ finalKey, bytes: 10, joined: { first: 0, rows: 1, text } });
+  for (const key of [one, two, two, one]) {
+    assert.ok((await copies.local(asked(key))) !== undefined);
+    await copies.release(asked(key));
+  }
+  assert.deepEqual(reads, [one, two, one]);
 });
 
 test('a window that is made again takes its lines out of a joined object, with all that has lines in it', async () => {
