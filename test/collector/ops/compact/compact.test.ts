@@ -274,11 +274,6 @@ test('an object that was replaced or is gone keeps its partition as it is, and i
 });
 
 for (const [what, change, message] of [
-  [
-    'is written as JSON',
-    { output: { kind: 'json', compression: 'none' } },
-    /only Parquet is joined; make its windows larger/,
-  ],
   ['has no partitions', { partitionBy: [] }, /has no partitions, and a compaction moves partitions/],
   [
     'is partitioned otherwise by the config',
