@@ -20,6 +20,12 @@ class NumberToken {
   }
 }
 
+/** A number as it is written, a text as it is; undefined of anything else. */
+export function textOfScalar(value: unknown): string | undefined {
+  if (value instanceof NumberToken) return value.token;
+  return typeof value === 'string' ? value : undefined;
+}
+
 /** A value of another format than JSON, by what it looks like. */
 export class SeenText {
   readonly kind: SeenKind;
