@@ -60,6 +60,8 @@ export interface CompactOptions extends SwapOptions {
   /** Told before anything is made, and after each partition. */
   readonly onPlanned: (so: Compacted) => void;
   readonly onProgress: (done: number, of: number) => void;
+  /** Told what is done after each ledger entry, which stays whatever becomes of the next. */
+  readonly onEntry: (so: Compacted) => void;
 }
 
 interface Options extends CompactOptions {
@@ -216,6 +218,7 @@ async function joinPlaces(options: Options, { writer, plan, planned }: Joining):
     if (made.length > 0) {
       after = await swapIn(options, { writer, made, rebuildId, after });
       so = { ...so, entries: [...so.entries, after], ...totalsWith(so, made) };
+      options.onEntry(so);
     }
     onProgress(done, plan.places.length);
   }

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ObjectStore, TableConfig } from '@sluice/collector/contracts.ts';
 import { createDirectoryObjectStore } from '@sluice/collector/lake/directory-object-store.ts';
-import { formatCompacted, formatCompactPlan } from '@sluice/collector/ops/compact/report.ts';
+import { type Compacted, formatCompacted, formatCompactPlan } from '@sluice/collector/ops/compact/report.ts';
 import { formatVerification } from '@sluice/collector/ops/verify/report.ts';
 import { verify, verifyOffset } from '@sluice/collector/ops/verify/verify.ts';
 import { compactOn, dailyRaw, manyWindows, rowsOf, writeWindow } from '../../../support/compacted-lake.ts';
@@ -214,6 +214,20 @@ test('more than one entry may name is joined by several, each whole, and what no
   const none = await compactOn(other, rightDay, { objectsMax: 8 });
   assert.deepEqual(none.entries, []);
   assert.match(none.skipped[0]?.why ?? '', /it has 9 objects, more than one entry may name/);
+});
+
+test('the entries that are written are told before a later one fails', async () => {
+  const lake = await manyWindows(6);
+  const told: Compacted[] = [];
+  lake.store.faults = (op, key) => {
+    return op === 'createIfAbsent' && /ledger\/claims\/0+10\.json/.test(key) ? 'crash' : undefined;
+  };
+  const call = { objectsMax: 12, onEntry: (so: Compacted) => void told.push(so) };
+  await assert.rejects(compactOn(lake, rightDay, call), CrashError);
+  assert.deepEqual(
+    told.map(({ entries, moved, joined, made }) => [entries, moved, joined.objects, made.objects]),
+    [[[8], 1, 6, 1]],
+  );
 });
 
 const STEPS: readonly (readonly [string, Operation, RegExp])[] = [
