@@ -8,7 +8,8 @@ import { avroDecoder } from '../decode/avro.ts';
 import { fileDecoder } from '../decode/decoders.ts';
 import { pathOf } from '../json-inside.ts';
 import { textPattern } from '../text-pattern.ts';
-import { DELETED, isCarried, isMetadata, metadataFields, placeColumns, topicSql } from './metadata.ts';
+import { DELETED, isCarried, isMetadata, metadataFields, placeColumns, ROW, topicSql } from './metadata.ts';
+import { partitionsOf } from './partitions.ts';
 import { type Pipe, type PlannedOutput, waysOf } from './pipes.ts';
 import { planStep } from './steps/plan-step.ts';
 import { type Field, type PlannedStep, type Reference, type Scope, TEXT } from './steps/step.ts';
@@ -120,12 +121,16 @@ function checkOutput(
   { name, fields }: { readonly name: string; readonly fields: readonly Field[] },
   problems: string[],
 ): void {
-  checkNames(table, fields, problems);
-  if (name === 'rows') {
-    checkPartitions(table, fields, problems);
-    checkSort(table, fields, problems);
-  }
-  if (fields.length === 0) problems.push('no column is left to write');
+  const found: string[] = [];
+  checkNames(table, fields, found);
+  checkPartitions(
+    { ...table, partitionBy: partitionsOf(table.partitionBy, { name, fields }) },
+    fields,
+    found,
+  );
+  if (name === 'rows') checkSort(table, fields, found);
+  if (fields.length === 0) found.push('no column is left to write');
+  for (const problem of found) problems.push(name === 'rows' ? problem : `in '${name}': ${problem}`);
 }
 
 interface Planning {
@@ -281,12 +286,18 @@ function checkNames(table: TableConfig, fields: readonly Field[], problems: stri
     if (!/^[a-z_][a-z0-9_]{0,254}$/.test(name) || name.startsWith('__')) {
       const rule = 'lower-case letters, digits and underscore, not starting with a digit or two underscores';
       problems.push(`column '${name}' must be renamed by rename_field or apply_mapping: ${rule}`);
-    } else if (isMetadata(name) || (name === DELETED && table.record.tombstones === 'keep')) {
+    } else if (isTaken(table, name)) {
       problems.push(`column '${name}' has the name of a metadata column: see 'provenance'`);
     }
     if (seen.has(name.toLowerCase())) problems.push(`two columns are named '${name}'`);
     seen.add(name.toLowerCase());
   }
+}
+
+/** Whether a table writes a column of this name itself, or may when its `provenance` is another. */
+function isTaken(table: TableConfig, name: string): boolean {
+  if (isMetadata(name)) return true;
+  return name === DELETED ? table.record.tombstones === 'keep' : name === ROW && isPlural(table);
 }
 
 function checkSort(table: TableConfig, fields: readonly Field[], problems: string[]): void {
@@ -301,6 +312,10 @@ function checkPartitions(table: TableConfig, fields: readonly Field[], problems:
   for (const spec of table.partitionBy) {
     if (!/^[a-z_][a-z0-9_]{0,254}$/.test(spec.column))
       problems.push(`partition column '${spec.column}' is no safe name`);
+    if (isTaken(table, spec.column))
+      problems.push(
+        `partition column '${spec.column}' has the name of a metadata column: say another with 'as'`,
+      );
     const isValue = spec.kind === 'value' && spec.column === spec.field;
     if (!isValue && taken.has(spec.column))
       problems.push(`partition column '${spec.column}' is a column already`);
