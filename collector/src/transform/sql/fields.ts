@@ -64,7 +64,7 @@ export function planFields(table: TableConfig): FieldPlan {
   const planning = { table, problems, asked, keyFiles, references, plural: isPlural(table) };
   const steps = planSteps(table.steps, source, planning);
   const { pipes, outputs } = waysOf(steps, source, explodesArrays(table.input));
-  for (const { name, fields } of outputs) checkOutput(table, { name, fields }, problems);
+  for (const output of outputs) checkOutput(table, output, problems);
   const all = pipes.flatMap((pipe) => pipe.steps);
   const nulls = source.some(({ nullOnError }) => nullOnError) || all.some((step) => step.nulls === true);
   const mayThrow = all.some((step) => step.mayThrow === true);
@@ -87,13 +87,15 @@ export function planFields(table: TableConfig): FieldPlan {
 function planSteps(
   steps: readonly Step[],
   source: readonly Field[],
-  planning: Omit<Planning, 'fields'>,
+  planning: Omit<Planning, 'fields' | 'ofRecords'>,
 ): readonly PlannedStep[] {
   const { problems } = planning;
   let fields = source;
   let windowWise: Step['kind'] | undefined;
+  let ofRecords = true;
   return steps.map((step) => {
-    const planned = planStep(step, scopeOf(step, { ...planning, fields }));
+    const planned = planStep(step, scopeOf(step, { ...planning, fields, ofRecords }));
+    ofRecords &&= planned.windowWise?.every((one) => one.ofRecords) ?? true;
     if (windowWise !== undefined && planned.windowWise === undefined)
       problems.push(
         `${step.kind} stands behind ${windowWise}, which looks at the whole window and comes last`,
@@ -118,7 +120,7 @@ function checkCarried(fields: readonly Field[], problems: string[]): void {
 
 function checkOutput(
   table: TableConfig,
-  { name, fields }: { readonly name: string; readonly fields: readonly Field[] },
+  { name, fields, ofRecords }: Pick<PlannedOutput, 'name' | 'fields' | 'ofRecords'>,
   problems: string[],
 ): void {
   const found: string[] = [];
@@ -128,7 +130,7 @@ function checkOutput(
     fields,
     found,
   );
-  if (name === 'rows') checkSort(table, fields, found);
+  if (name === 'rows') checkSort(table, [...fields, ...(ofRecords ? metadataFields(table) : [])], found);
   if (fields.length === 0) found.push('no column is left to write');
   for (const problem of found) problems.push(name === 'rows' ? problem : `in '${name}': ${problem}`);
 }
@@ -136,6 +138,8 @@ function checkOutput(
 interface Planning {
   readonly table: TableConfig;
   readonly fields: readonly Field[];
+  /** Rows can say of which record they are. */
+  readonly ofRecords: boolean;
   readonly problems: string[];
   readonly asked: Asked;
   readonly keyFiles: string[];
@@ -144,13 +148,17 @@ interface Planning {
 }
 
 function scopeOf({ kind: step }: Step, planning: Planning): Scope {
-  const { table, fields, problems, asked, keyFiles, references, plural } = planning;
-  const known = [...fields, ...metadataFields(table)];
+  const { table, fields, ofRecords, problems, asked, keyFiles, references, plural } = planning;
+  const known = [...fields, ...(ofRecords ? metadataFields(table) : [])];
+  const places = ofRecords ? placeColumns(table) : [];
+  const arrival = ['_timestamp', ...places, ...(plural ? [ROW] : [])];
   return {
     step,
     fields,
     topic: topicSql(table),
-    places: placeColumns(table),
+    places,
+    order: ofRecords ? arrival : fields.map(({ name }) => identifier(name)),
+    ofRecords,
     keepsDeleted: table.record.tombstones === 'keep',
     rowPath: plural ? ', __nth::VARCHAR' : '',
     plan: (steps, from) => planSteps(steps, from, planning),
@@ -300,10 +308,10 @@ function isTaken(table: TableConfig, name: string): boolean {
   return name === DELETED ? table.record.tombstones === 'keep' : name === ROW && isPlural(table);
 }
 
-function checkSort(table: TableConfig, fields: readonly Field[], problems: string[]): void {
+function checkSort(table: TableConfig, known: readonly Field[], problems: string[]): void {
   for (const name of table.output.sortBy ?? []) {
-    const known = [...fields, ...metadataFields(table)].some((field) => field.name === name);
-    if (!known) problems.push(`output.sortBy names '${name}', which is no column after the steps`);
+    if (!known.some((field) => field.name === name))
+      problems.push(`output.sortBy names '${name}', which is no column after the steps`);
   }
 }
 
