@@ -1,5 +1,5 @@
-// Steps behind aggregate and sql: rows of groups have no offset and no timestamp, and every step that looks at
-// the whole window takes them all the same, in an order of their own that does not change from try to try.
+// Steps behind aggregate and sql: rows of groups have no offset and no timestamp, and every step that looks
+// at the whole window takes them all the same, in an order of their own that does not change from try to try.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TableConfig } from '@sluice/collector/contracts.ts';
@@ -79,7 +79,7 @@ test('of groups that are duplicates the same one stays, by a column or by all of
   );
 });
 
-test('sql reads the rows of groups, and rules are held against what it makes, tombstones kept or not', async () => {
+test('sql reads the rows of groups, and rules are held against what it makes', async () => {
   const sql = {
     sql: {
       query: 'SELECT shop, count(*) AS kinds FROM rows GROUP BY shop',

@@ -1,5 +1,5 @@
-// What derive and fill_missing compute of nested types, against a reference: taken where each inner value fits
-// exactly, however DuckDB prints it, and quarantined where one does not.
+// What derive and fill_missing compute of nested types, against a reference: taken where each inner value
+// fits exactly, however DuckDB prints it, and quarantined where one does not.
 import fc from 'fast-check';
 import { Bad, behaves, maybe } from './step-cases.ts';
 

@@ -129,6 +129,13 @@ const REFUSED: readonly (readonly [string, Given, RegExp])[] = [
 for (const [what, given, expected] of REFUSED)
   test(`${what} is refused by name`, () => assert.match(problemsOf(given), expected));
 
+test('a table whose only column stands in the path has something to write, or is refused', () => {
+  const given = { of: { id: 'int' }, partitionBy: [byValue('id')] };
+  assert.match(problemsOf({ ...given, provenance: 'none' }), /^no column is left to write$/);
+  assert.equal(problemsOf({ ...given, provenance: 'position' }), '');
+  assert.equal(problemsOf({ ...given, provenance: 'none', partitionBy: [byValue('id', 'of')] }), '');
+});
+
 test('a table of one row for each record may name a column _row', () => {
   assert.equal(problemsOf({ of: { _row: 'int' }, partitionBy: [byValue('_row')] }), '');
 });
@@ -188,7 +195,11 @@ const UNWRITABLE: readonly (readonly [string, Given, RegExp])[] = [
     'a path that a group’s value is too long for',
     {
       of: { k: 'string' },
-      steps: [{ sql: { query: 'SELECT repeat(k, 300) AS k FROM rows', columns: { k: 'string' } } }],
+      steps: [
+        {
+          sql: { query: 'SELECT repeat(k, 300) AS k, 1 AS n FROM rows', columns: { k: 'string', n: 'int' } },
+        },
+      ],
       partitionBy: [byValue('k')],
     },
     /'k' is longer than a path may name/,

@@ -125,13 +125,15 @@ function checkOutput(
 ): void {
   const found: string[] = [];
   checkNames(table, fields, found);
-  checkPartitions(
-    { ...table, partitionBy: partitionsOf(table.partitionBy, { name, fields }) },
-    fields,
-    found,
-  );
+  const partitionBy = partitionsOf(table.partitionBy, { name, fields });
+  checkPartitions({ ...table, partitionBy }, fields, found);
   if (name === 'rows') checkSort(table, [...fields, ...(ofRecords ? metadataFields(table) : [])], found);
-  if (fields.length === 0) found.push('no column is left to write');
+  const isTold = ofRecords && (table.provenance !== 'none' || table.record.tombstones === 'keep');
+  const inPath = partitionBy.flatMap((spec) =>
+    spec.kind === 'value' && spec.field === spec.column ? [spec.field] : [],
+  );
+  if (fields.length === 0 || (!isTold && fields.every((field) => inPath.includes(field.name))))
+    found.push('no column is left to write');
   for (const problem of found) problems.push(name === 'rows' ? problem : `in '${name}': ${problem}`);
 }
 
