@@ -109,7 +109,7 @@ export const windowWise = [
               z.union([
                 z.strictObject({ complete: name().describe('Column without NULL') }),
                 z.strictObject({
-                  unique: names().describe('Columns of which no values come twice in a window'),
+                  unique: names().describe('Columns of which no values come twice in a window, NULL apart'),
                 }),
                 z.strictObject({
                   range: z

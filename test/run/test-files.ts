@@ -32,7 +32,7 @@ const SYSTEM = new RegExp(
   [
     '^test/(explore|integration|link)/',
     '^test/collector/ops/((compact|rebuild|replay|verify)/|(check|detect|several-topics)[.])',
-    '^test/collector/transform/(lookup-files|mappings|plain-values|quarantine-reasons|relations)[.]',
+    '^test/collector/transform/(lookup-files|mappings|pipelines|plain-values|quarantine-reasons|relations)[.]',
     '^test/collector/transform/(statement-watch|straight-explode|straight-rows|union)[.]',
     '^test/collector/transform/(zone-jumps|zoned-times)[.]',
     '^test/collector/(lake/s3-object-store|window/many-partitions)[.]',

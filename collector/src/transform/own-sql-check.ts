@@ -39,7 +39,7 @@ async function parsed(database: Database, sql: string): Promise<SerializedSql> {
 /** What is wrong with it as one expression; undefined where it is one. */
 export async function expressionProblem(database: Database, expression: string): Promise<string | undefined> {
   const tree = await parsed(database, `SELECT (${expression}\n)`);
-  if (tree.error) return `cannot be parsed: ${tree.error_message ?? 'a syntax error'}`;
+  if (tree.error) return unparsed(tree);
   const [statement, ...more] = tree.statements ?? [];
   const node = statement?.node;
   const isOne = node?.type === 'SELECT_NODE' && node.select_list?.length === 1;
@@ -48,6 +48,14 @@ export async function expressionProblem(database: Database, expression: string):
   if (more.length > 0 || !isOne || !isAlone || !isPlain || node.qualify !== null)
     return 'is not one expression';
   return foreignPart(node.select_list);
+}
+
+/** Columns have names such as at, end and order, which DuckDB takes for words of its own. */
+function unparsed({ error_message: message = 'a syntax error' }: SerializedSql): string {
+  const [, near = ''] = /at or near "(.*)"/s.exec(message) ?? [];
+  const remedy =
+    near === '' ? '' : '; a column whose name is a word of SQL, as at or end, is written "at", "end"';
+  return `cannot be parsed: ${message}${remedy}`;
 }
 
 interface SerializedSql {
@@ -105,7 +113,7 @@ function foreignPart(tree: unknown): string | undefined {
 /** What is wrong with it as one SELECT over `rows`; undefined where it is one. */
 export async function queryProblem(database: Database, query: string): Promise<string | undefined> {
   const tree = await parsed(database, `WITH __made AS (${query}\n) SELECT * FROM __made`);
-  if (tree.error) return `cannot be parsed: ${tree.error_message ?? 'a syntax error'}`;
+  if (tree.error) return unparsed(tree);
   const [statement, ...more] = tree.statements ?? [];
   const alone = await parsed(database, query);
   if (more.length > 0 || alone.error || alone.statements?.length !== 1) return 'is not one SELECT';

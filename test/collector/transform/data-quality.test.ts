@@ -82,6 +82,18 @@ for (const [rule, name, meets] of RULES) {
   });
 }
 
+for (const keys of [['n'], ['s', 'n'], ['d', 's', 'day']]) {
+  test(`${keys} is unique: rows whose values another has are counted, and NULL is like no other`, async () => {
+    const { result } = await transform({ columns, steps: quality('report', [{ unique: keys }]) }, values);
+    const known = records.map((one: Row) => keys.map((key) => one[key])).filter((of) => !of.includes(null));
+    const again = known.length - new Set(known.map((of) => JSON.stringify(of))).size;
+    assert.ok(again > 0 && known.length < records.length);
+    assert.deepEqual(result.brokenRules, [
+      { output: 'rows', rule: `${keys.join(', ')} is unique`, rows: again },
+    ]);
+  });
+}
+
 test('a bound that the column cannot have is refused, and not rounded to one that it can', async () => {
   for (const [column, bound, type] of [
     ['n', 5.5, 'int'],

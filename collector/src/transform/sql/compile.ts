@@ -3,7 +3,8 @@
 // COPYs. Pure and printable: `explain` shows exactly this.
 import type { TableConfig, TableSchemas } from '../../contracts.ts';
 import { namesTopic } from '../../table-topics.ts';
-import type { Field, FieldPlan } from './fields.ts';
+import type { FieldPlan } from './fields.ts';
+import { brokenLines } from './group-checks.ts';
 import { DELETED, placeColumns } from './metadata.ts';
 import { type CompiledOutput, compileOutput, countRecords } from './outputs.ts';
 import { GOOD, partitionProblems } from './partitions.ts';
@@ -138,7 +139,7 @@ function insertStaged(context: Context, form: InsertForm): string[] {
   if (!plan.plural) return [`INSERT INTO staged\n${stagedRows(context, form)}`];
   const input = [inputLayer(context), ...readLayers(context, form)];
   const carry = (changed?: Changed) => carried(context, changed);
-  const finish = (from: string, fields: readonly Field[]) => finishLayers(context, from, fields);
+  const finish = (from: string, output: PlannedOutput) => finishLayers(context, from, output);
   const [metadata, raw] = [metadataOf(context), rawBytes(table)];
   const { keepsDeleted } = context;
   return pluralStatements({ plan, input, form, carry, finish, metadata, keepsDeleted, raw });
@@ -163,7 +164,7 @@ function stagedRows(context: Context, form: InsertForm): string {
   const held = plain && heldForms(plain, plan.source, firstWants(plan));
   const { layers, last } = stepLayers({ steps, from: 'read', form, carry, keepsDeleted, held });
   const fields = output?.staged ?? [];
-  const end = finishLayers(context, last, fields);
+  const end = output === undefined ? { layers: [], last } : finishLayers(context, last, output);
   const raw = `CASE WHEN __problem IS NOT NULL THEN ${rawBytes(table)} END AS __raw`;
   const nulled = plan.nulls ? ', __nulled' : '';
   const numbered = plan.plural ? ', __id, __nth[-1] AS _row' : '';
@@ -178,33 +179,18 @@ export const firstWants = ({ steps }: FieldPlan): WantedForms => steps[0]?.wants
 
 const rowWise = (steps: readonly PlannedStep[]) => steps.filter(({ windowWise }) => windowWise === undefined);
 
-/** What the format and the partitions of an output ask of a row. */
-function finishLayers(context: Context, from: string, fields: readonly Field[]): Layers {
+/** What the format and the partitions of an output ask of a row, as far as its columns are the record's. */
+function finishLayers(context: Context, from: string, { staged, asRecords }: PlannedOutput): Layers {
   const { table } = context;
-  const layers: string[] = [];
-  let last = from;
-  if (table.output.kind === 'csv') {
-    layers.push(lineBreakLayer(context, last, fields));
-    last = 'checked';
-  }
-  const unplaced = partitionProblems(table, fields);
-  if (unplaced.length > 0) {
-    const problem = `CASE WHEN __problem IS NULL AND NOT __filtered THEN CASE ${unplaced.join(' ')} END ELSE __problem END`;
-    layers.push(`placed AS (SELECT ${carried(context, { problem })}${columns(fields)} FROM ${last})`);
-    last = 'placed';
-  }
-  return { layers, last };
-}
-
-/** Readers of CSV tables split at line breaks before they look at quotes. */
-function lineBreakLayer(context: Context, from: string, fields: readonly Field[]): string {
-  const texts = fields.filter(({ type }) => type.kind === 'string').map(({ name }) => identifier(name));
-  const breaks = texts.map((name) => `contains(${name}, chr(10)) OR contains(${name}, chr(13))`).join(' OR ');
-  const told =
-    breaks === ''
-      ? '__problem'
-      : `CASE WHEN __problem IS NULL AND NOT __filtered AND (${breaks}) THEN 'CSV_LINE_BREAK' ELSE __problem END`;
-  return `checked AS (SELECT ${carried(context, { problem: told })}${columns(fields)} FROM ${from})`;
+  const lines = table.output.kind === 'csv' ? brokenLines(asRecords) : [];
+  const unfit = [
+    ...lines.map(({ where }) => `WHEN ${where} THEN 'CSV_LINE_BREAK'`),
+    ...partitionProblems(table, asRecords),
+  ];
+  if (unfit.length === 0) return { layers: [], last: from };
+  const problem = `CASE WHEN __problem IS NULL AND NOT __filtered THEN CASE ${unfit.join(' ')} END ELSE __problem END`;
+  const layer = `placed AS (SELECT ${carried(context, { problem })}${columns(staged)} FROM ${from})`;
+  return { layers: [layer], last: 'placed' };
 }
 
 const KNOWN = '_topic, _partition, _offset, _timestamp, _key, _headers';

@@ -8,7 +8,8 @@ import { avroDecoder } from '../decode/avro.ts';
 import { fileDecoder } from '../decode/decoders.ts';
 import { pathOf } from '../json-inside.ts';
 import { textPattern } from '../text-pattern.ts';
-import { DELETED, isCarried, isMetadata, metadataFields, placeColumns, topicSql } from './metadata.ts';
+import { DELETED, isCarried, isMetadata, metadataFields, placeColumns, ROW, topicSql } from './metadata.ts';
+import { partitionsOf } from './partitions.ts';
 import { type Pipe, type PlannedOutput, waysOf } from './pipes.ts';
 import { planStep } from './steps/plan-step.ts';
 import { type Field, type PlannedStep, type Reference, type Scope, TEXT } from './steps/step.ts';
@@ -63,7 +64,7 @@ export function planFields(table: TableConfig): FieldPlan {
   const planning = { table, problems, asked, keyFiles, references, plural: isPlural(table) };
   const steps = planSteps(table.steps, source, planning);
   const { pipes, outputs } = waysOf(steps, source, explodesArrays(table.input));
-  for (const { name, fields } of outputs) checkOutput(table, { name, fields }, problems);
+  for (const output of outputs) checkOutput(table, output, problems);
   const all = pipes.flatMap((pipe) => pipe.steps);
   const nulls = source.some(({ nullOnError }) => nullOnError) || all.some((step) => step.nulls === true);
   const mayThrow = all.some((step) => step.mayThrow === true);
@@ -86,13 +87,15 @@ export function planFields(table: TableConfig): FieldPlan {
 function planSteps(
   steps: readonly Step[],
   source: readonly Field[],
-  planning: Omit<Planning, 'fields'>,
+  planning: Omit<Planning, 'fields' | 'ofRecords'>,
 ): readonly PlannedStep[] {
   const { problems } = planning;
   let fields = source;
   let windowWise: Step['kind'] | undefined;
+  let ofRecords = true;
   return steps.map((step) => {
-    const planned = planStep(step, scopeOf(step, { ...planning, fields }));
+    const planned = planStep(step, scopeOf(step, { ...planning, fields, ofRecords }));
+    ofRecords &&= planned.windowWise?.every((one) => one.ofRecords) ?? true;
     if (windowWise !== undefined && planned.windowWise === undefined)
       problems.push(
         `${step.kind} stands behind ${windowWise}, which looks at the whole window and comes last`,
@@ -117,20 +120,28 @@ function checkCarried(fields: readonly Field[], problems: string[]): void {
 
 function checkOutput(
   table: TableConfig,
-  { name, fields }: { readonly name: string; readonly fields: readonly Field[] },
+  { name, fields, ofRecords }: Pick<PlannedOutput, 'name' | 'fields' | 'ofRecords'>,
   problems: string[],
 ): void {
-  checkNames(table, fields, problems);
-  if (name === 'rows') {
-    checkPartitions(table, fields, problems);
-    checkSort(table, fields, problems);
-  }
-  if (fields.length === 0) problems.push('no column is left to write');
+  const found: string[] = [];
+  checkNames(table, fields, found);
+  const partitionBy = partitionsOf(table.partitionBy, { name, fields });
+  checkPartitions({ ...table, partitionBy }, fields, found);
+  if (name === 'rows') checkSort(table, [...fields, ...(ofRecords ? metadataFields(table) : [])], found);
+  const isTold = ofRecords && (table.provenance !== 'none' || table.record.tombstones === 'keep');
+  const inPath = partitionBy.flatMap((spec) =>
+    spec.kind === 'value' && spec.field === spec.column ? [spec.field] : [],
+  );
+  if (fields.length === 0 || (!isTold && fields.every((field) => inPath.includes(field.name))))
+    found.push('no column is left to write');
+  for (const problem of found) problems.push(name === 'rows' ? problem : `in '${name}': ${problem}`);
 }
 
 interface Planning {
   readonly table: TableConfig;
   readonly fields: readonly Field[];
+  /** Rows can say of which record they are. */
+  readonly ofRecords: boolean;
   readonly problems: string[];
   readonly asked: Asked;
   readonly keyFiles: string[];
@@ -139,13 +150,17 @@ interface Planning {
 }
 
 function scopeOf({ kind: step }: Step, planning: Planning): Scope {
-  const { table, fields, problems, asked, keyFiles, references, plural } = planning;
-  const known = [...fields, ...metadataFields(table)];
+  const { table, fields, ofRecords, problems, asked, keyFiles, references, plural } = planning;
+  const known = [...fields, ...(ofRecords ? metadataFields(table) : [])];
+  const places = ofRecords ? placeColumns(table) : [];
+  const arrival = ['_timestamp', ...places, ...(plural ? [ROW] : [])];
   return {
     step,
     fields,
     topic: topicSql(table),
-    places: placeColumns(table),
+    places,
+    order: ofRecords ? arrival : fields.map(({ name }) => identifier(name)),
+    ofRecords,
     keepsDeleted: table.record.tombstones === 'keep',
     rowPath: plural ? ', __nth::VARCHAR' : '',
     plan: (steps, from) => planSteps(steps, from, planning),
@@ -281,7 +296,7 @@ function checkNames(table: TableConfig, fields: readonly Field[], problems: stri
     if (!/^[a-z_][a-z0-9_]{0,254}$/.test(name) || name.startsWith('__')) {
       const rule = 'lower-case letters, digits and underscore, not starting with a digit or two underscores';
       problems.push(`column '${name}' must be renamed by rename_field or apply_mapping: ${rule}`);
-    } else if (isMetadata(name) || (name === DELETED && table.record.tombstones === 'keep')) {
+    } else if (isTaken(table, name)) {
       problems.push(`column '${name}' has the name of a metadata column: see 'provenance'`);
     }
     if (seen.has(name.toLowerCase())) problems.push(`two columns are named '${name}'`);
@@ -289,10 +304,16 @@ function checkNames(table: TableConfig, fields: readonly Field[], problems: stri
   }
 }
 
-function checkSort(table: TableConfig, fields: readonly Field[], problems: string[]): void {
+/** Whether a table writes a column of this name itself, or may when its `provenance` is another. */
+function isTaken(table: TableConfig, name: string): boolean {
+  if (isMetadata(name)) return true;
+  return name === DELETED ? table.record.tombstones === 'keep' : name === ROW && isPlural(table);
+}
+
+function checkSort(table: TableConfig, known: readonly Field[], problems: string[]): void {
   for (const name of table.output.sortBy ?? []) {
-    const known = [...fields, ...metadataFields(table)].some((field) => field.name === name);
-    if (!known) problems.push(`output.sortBy names '${name}', which is no column after the steps`);
+    if (!known.some((field) => field.name === name))
+      problems.push(`output.sortBy names '${name}', which is no column after the steps`);
   }
 }
 
@@ -301,6 +322,10 @@ function checkPartitions(table: TableConfig, fields: readonly Field[], problems:
   for (const spec of table.partitionBy) {
     if (!/^[a-z_][a-z0-9_]{0,254}$/.test(spec.column))
       problems.push(`partition column '${spec.column}' is no safe name`);
+    if (isTaken(table, spec.column))
+      problems.push(
+        `partition column '${spec.column}' has the name of a metadata column: say another with 'as'`,
+      );
     const isValue = spec.kind === 'value' && spec.column === spec.field;
     if (!isValue && taken.has(spec.column))
       problems.push(`partition column '${spec.column}' is a column already`);

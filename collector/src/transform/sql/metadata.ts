@@ -15,6 +15,9 @@ export const METADATA: readonly string[] = [
 /** True for a tombstone that is kept; written, and no column that a step could read. */
 export const DELETED = '_deleted';
 
+/** Where a row stands among those of its record. */
+export const ROW = '_row';
+
 /** What SQL carries beside a record's columns, or makes on the way from one step to the next. */
 const CARRIED =
   /^__(?:value|original|problem|filtered|nulled|raw|id|nth|unread|at|i|x|key|found|route|tried|[elm][0-9]+)$/;

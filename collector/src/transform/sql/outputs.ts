@@ -2,9 +2,11 @@
 // values of their partition, and what is left of the records. A table that makes one row of one record has
 // one of these; others are named.
 import type { Column, TableConfig } from '../../contracts.ts';
+import { groupChecks } from './group-checks.ts';
 import { DELETED, METADATA, metadataColumns, placeColumns, topicSql } from './metadata.ts';
-import { GOOD, partitionConditions, partitionValues, placeRows } from './partitions.ts';
+import { GOOD, partitionConditions, partitionsOf, partitionValues, placeRows } from './partitions.ts';
 import type { PlannedOutput } from './pipes.ts';
+import type { Field } from './steps/step.ts';
 import { identifier } from './types.ts';
 
 /** SQL of one output; `rows` is the table itself. */
@@ -30,7 +32,7 @@ export interface CompiledOutput {
 }
 
 export function compileOutput(whole: TableConfig, output: PlannedOutput): CompiledOutput {
-  const table = { ...whole, partitionBy: partitionsOf(whole, output) };
+  const table = { ...whole, partitionBy: partitionsOf(whole.partitionBy, output) };
   const written = writtenFields(table, output);
   const provenance = output.ofRecords ? provenanceColumns(table, output.manyRows) : [];
   const columns = [...written, ...provenance];
@@ -41,7 +43,7 @@ export function compileOutput(whole: TableConfig, output: PlannedOutput): Compil
   return {
     name: output.name,
     table,
-    windowWise: windowStatements(output),
+    windowWise: [...windowStatements(output), ...groupChecks(table, madeOf(output), source)],
     merges: output.tables.length > 1,
     partitionValues: partitionValues(table, source),
     select,
@@ -58,6 +60,11 @@ export type WindowStatement =
   | { readonly sql: string; readonly rule?: undefined; readonly asserts?: string }
   | { readonly sql: string; readonly rule: string; readonly action: 'fail' | 'report' };
 
+/** Columns that a step over the whole window has made. */
+function madeOf({ fields, asRecords }: PlannedOutput): readonly Field[] {
+  return fields.filter((field) => !asRecords.includes(field));
+}
+
 function windowStatements({ windowWise, tables }: PlannedOutput): WindowStatement[] {
   let at = 0;
   return windowWise.flatMap(({ create, asserts, rules = [] }): WindowStatement[] => {
@@ -68,14 +75,6 @@ function windowStatements({ windowWise, tables }: PlannedOutput): WindowStatemen
     const asserted = asserts === undefined ? [] : [{ sql: asserts.sql(from), asserts: asserts.message }];
     return [...held, ...asserted, { sql: create({ from, to: tables[at] ?? '' }) }];
   });
-}
-
-/** A named output is partitioned by what it has of the table's partition columns. */
-function partitionsOf({ partitionBy }: TableConfig, { name, fields }: PlannedOutput) {
-  if (name === 'rows') return partitionBy;
-  return partitionBy.filter(
-    (spec) => spec.kind === 'ingest' || fields.some((field) => field.name === spec.field),
-  );
 }
 
 /** A deleted row says by its key what was deleted. */

@@ -9,6 +9,17 @@ import { identifier, literal, localTime } from './types.ts';
 /** Rows of `staged` that are written. */
 export const GOOD = '__problem IS NULL AND NOT __filtered';
 
+/** A named output is partitioned by what it has of the table's partition columns. */
+export function partitionsOf(
+  partitionBy: readonly PartitionSpec[],
+  { name, fields }: { readonly name: string; readonly fields: readonly Field[] },
+): readonly PartitionSpec[] {
+  if (name === 'rows') return partitionBy;
+  return partitionBy.filter(
+    (spec) => spec.kind === 'ingest' || fields.some((field) => field.name === spec.field),
+  );
+}
+
 type TimePartition = Extract<PartitionSpec, { kind: 'time' }>;
 
 /** A column of a time as the clocks of the partition's zone show it. */
@@ -88,36 +99,50 @@ const PATH_STEP_BYTES_MAX = 255;
 /** What is written as %XX in a partition's path (lake/object-keys.ts). */
 const ESCAPED = '[\\x00-\\x1f\\x7f"#%\'*/:=?\\\\{\\[\\]^]';
 
-/** Records that no partition can take: `CASE` branches that give their problem. */
+/** Records that no partition can take, by what they have of `fields`: `CASE` branches of their problem. */
 export function partitionProblems(table: TableConfig, fields: readonly Field[]): string[] {
-  return [...longPartitions(table, fields), ...table.partitionBy.flatMap(timesOutOfBounds)];
+  const told = (spec: PartitionSpec) => [...longPartition(spec, fields), ...timeOutOfBounds(spec, fields)];
+  return table.partitionBy.flatMap(told).map(({ where, problem: found }) => `WHEN ${where} THEN ${found}`);
+}
+
+interface Unplaced {
+  /** SQL condition of a row. */
+  readonly where: string;
+  readonly problem: string;
+  /** The same in words, of rows that are of no single record. */
+  readonly told: string;
 }
 
 /**
  * A clock that was never set, or milliseconds taken for microseconds, would each make a partition of its own.
  */
-function timesOutOfBounds(spec: PartitionSpec): string[] {
-  if (spec.kind !== 'time') return [];
+export function timeOutOfBounds(spec: PartitionSpec, fields: readonly Field[]): Unplaced[] {
+  if (spec.kind !== 'time' || !fields.some(({ name }) => name === spec.field)) return [];
   const field = identifier(spec.field);
-  const bound = (date: string | undefined, condition: string, wanted: string) =>
-    date === undefined
-      ? []
-      : [
-          `WHEN ${field} ${condition} TIMESTAMP ${literal(date)} THEN ` +
-            problem('PARTITION_TIME_OUT_OF_BOUNDS', spec.field, { value: field, type: `${wanted} ${date}` }),
-        ];
+  const bound = (date: string | undefined, condition: string, wanted: string): Unplaced[] => {
+    if (date === undefined) return [];
+    const type = `${wanted} ${date}`;
+    const where = `${field} ${condition} TIMESTAMP ${literal(date)}`;
+    const told = `${spec.field}, of a partition, is ${type}`;
+    return [
+      { where, told, problem: problem('PARTITION_TIME_OUT_OF_BOUNDS', spec.field, { value: field, type }) },
+    ];
+  };
   return [...bound(spec.notBefore, '<', 'at or after'), ...bound(spec.notAfter, '>=', 'before')];
 }
 
 /** A value that no path can hold would keep its whole window from being published, for ever. */
-function longPartitions(table: TableConfig, fields: readonly Field[]): string[] {
-  return table.partitionBy.flatMap((spec) => {
-    if (spec.kind !== 'value') return [];
-    const type = fields.find(({ name }) => name === spec.field)?.type;
-    if (type?.kind !== 'string') return [];
-    const field = identifier(spec.field);
-    const bytes = `strlen(regexp_replace(${field}, ${literal(ESCAPED)}, 'xxx', 'g'))`;
-    const told = problem('PARTITION_TOO_LONG', spec.field, { value: field, type: type.glue });
-    return [`WHEN ${bytes} > ${PATH_STEP_BYTES_MAX - spec.column.length - 1} THEN ${told}`];
-  });
+export function longPartition(spec: PartitionSpec, fields: readonly Field[]): Unplaced[] {
+  if (spec.kind !== 'value') return [];
+  const type = fields.find(({ name }) => name === spec.field)?.type;
+  if (type?.kind !== 'string') return [];
+  const field = identifier(spec.field);
+  const bytes = `strlen(regexp_replace(${field}, ${literal(ESCAPED)}, 'xxx', 'g'))`;
+  return [
+    {
+      where: `${bytes} > ${PATH_STEP_BYTES_MAX - spec.column.length - 1}`,
+      problem: problem('PARTITION_TOO_LONG', spec.field, { value: field, type: type.glue }),
+      told: `a value of the partition column '${spec.column}' is longer than a path may name`,
+    },
+  ];
 }

@@ -21,6 +21,8 @@ export interface PlannedOutput {
   readonly staged: readonly Field[];
   /** As they are written. */
   readonly fields: readonly Field[];
+  /** Those staged columns that are written as they are, and not made anew of the whole window. */
+  readonly asRecords: readonly Field[];
   readonly windowWise: readonly WindowStep[];
   /** Where the rows stand after the last chunk, and after each step that looks at the whole window. */
   readonly tables: readonly string[];
@@ -69,7 +71,10 @@ function follow(ways: { pipes: Pipe[]; outputs: PlannedOutput[] }, leg: Leg): vo
     const tables = [first, ...making.map((_step, i) => `${first}_w${i}`)];
     const fields = here.at(-1)?.fields ?? leg.fields;
     const ofRecords = windowWise.every((step) => step.ofRecords);
-    ways.outputs.push({ name: output, staged, fields, windowWise, tables, ofRecords, manyRows });
+    // A step that hands a column on hands on the very object.
+    const asRecords = staged.filter((field) => fields.includes(field));
+    const found = { name: output, staged, fields, asRecords };
+    ways.outputs.push({ ...found, windowWise, tables, ofRecords, manyRows });
     return;
   }
   const table = `fork_${ways.pipes.length}`;

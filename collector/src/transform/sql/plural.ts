@@ -41,7 +41,7 @@ export interface PluralParts {
   readonly form: InsertForm;
   readonly carry: Place['carry'];
   /** What an output asks of its rows. */
-  finish(from: string, fields: readonly Field[]): Layers;
+  finish(from: string, output: PlannedOutput): Layers;
   readonly keepsDeleted: boolean;
   readonly metadata: readonly string[];
   /** SQL of the record as it was. */
@@ -62,13 +62,14 @@ export function pluralStatements(parts: PluralParts): string[] {
 const made = (output: string) => `made_${output}`;
 
 function layDown(parts: PluralParts, { from, steps, to, fields }: Pipe): string {
-  const { input, form, carry, finish, keepsDeleted } = parts;
+  const { plan, input, form, carry, finish, keepsDeleted } = parts;
   const read =
     from === undefined
       ? input
       : [`read AS (SELECT ${carry()}${columns(from.fields)} FROM ${from.table} WHERE ${from.where})`];
   const stepped = stepLayers({ steps, from: 'read', form, carry, keepsDeleted });
-  const end = 'output' in to ? finish(stepped.last, fields) : { layers: [], last: stepped.last };
+  const output = 'output' in to ? plan.outputs.find(({ name }) => name === to.output) : undefined;
+  const end = output === undefined ? { layers: [], last: stepped.last } : finish(stepped.last, output);
   const layers = [...read, ...stepped.layers, ...end.layers];
   const table = 'output' in to ? made(to.output) : to.table;
   const what = 'output' in to ? ownColumns(parts, fields) : '*';

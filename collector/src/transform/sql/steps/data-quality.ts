@@ -97,9 +97,11 @@ function boundOf(type: FieldType, value: string): { readonly sql: string; readon
 function ofWindow(rule: Extract<Rule, { unique: unknown } | { rows: unknown }>, scope: Scope): PlannedRule {
   const base = { breaks: undefined, field: '', ownSql: false };
   if ('unique' in rule) {
-    const keys = rule.unique.map((name) => scope.column(scope.find(name))).join(', ');
-    const held = GOOD + andNotDeleted(scope);
-    const groups = (from: string) => `SELECT count(*) AS n FROM ${from} WHERE ${held} GROUP BY ${keys}`;
+    const keys = rule.unique.map((name) => scope.column(scope.find(name)));
+    // What is not known is the same as nothing else.
+    const held = [GOOD + andNotDeleted(scope), ...keys.map((key) => `${key} IS NOT NULL`)].join(' AND ');
+    const groups = (from: string) =>
+      `SELECT count(*) AS n FROM ${from} WHERE ${held} GROUP BY ${keys.join(', ')}`;
     return {
       ...base,
       name: `${rule.unique.join(', ')} is unique`,

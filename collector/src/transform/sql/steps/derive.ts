@@ -35,7 +35,7 @@ export function planDerive({ columns }: StepOf<'derive'>, scope: Scope): Planned
 function fromExpression(type: FieldType): Conversion {
   const isOfType = (from: string) => `typeof(${from}) = typeof(NULL::${type.duckdb})`;
   if (!isScalar(type) || type.kind === 'binary') {
-    const differs = (from: string, to: string) => `${from}::VARCHAR IS DISTINCT FROM ${to}::VARCHAR`;
+    const differs = (from: string, to: string) => `${shortest(from)} IS DISTINCT FROM ${shortest(to)}`;
     const strange = /FLOAT|DOUBLE/.test(type.duckdb) ? (to: string) => ` OR ${isNoNumber(to)}` : () => '';
     return {
       value: (from) => `try_cast(${from} AS ${type.duckdb})`,
@@ -82,6 +82,12 @@ function printedAs({ kind }: FieldType, from: string): string {
   const whole = `try_cast(${from} AS DOUBLE)`;
   const isLarge = `typeof(${from}) IN ('DOUBLE', 'FLOAT') AND abs(${whole}) >= 1e15 AND isfinite(${whole})`;
   return `CASE WHEN ${isLarge} AND ${whole} = trunc(${whole}) THEN try_cast(${whole} AS HUGEINT)::VARCHAR ELSE ${plain} END`;
+}
+
+/** A nested value as text, its numbers without zeros that say nothing: 1 as a double is printed as 1.0. */
+function shortest(nested: string): string {
+  const inside = String.raw`regexp_replace(${nested}::VARCHAR, '(\.[0-9]*[1-9])0+\b', '\1', 'g')`;
+  return String.raw`regexp_replace(${inside}, '\.0+\b', '', 'g')`;
 }
 
 /** Whether a nested value has a number inside that is none: outside of its texts. */

@@ -1,6 +1,7 @@
 // sql: the way out. One SELECT over the good rows of a window, called `rows`; what it gives must be of the
 // types that the config declares. It sees that table and nothing else: no file, no setting, no key.
 import type { StepOf } from '../../../step-config.ts';
+import { DELETED } from '../metadata.ts';
 import { GOOD } from '../partitions.ts';
 import { identifier } from '../types.ts';
 import type { PlannedStep, Scope } from './step.ts';
@@ -8,7 +9,8 @@ import type { PlannedStep, Scope } from './step.ts';
 export function planSql(step: StepOf<'sql'>, scope: Scope): PlannedStep {
   const query = scope.query(step.query);
   const fields = step.columns.map(({ column, type }) => ({ name: column, type: scope.type(type, column) }));
-  const seen = [...scope.fields.map(({ name }) => identifier(name)), ...scope.places, '_timestamp'];
+  const known = scope.ofRecords ? [...scope.places, '_timestamp'] : [];
+  const seen = [...scope.fields.map(({ name }) => identifier(name)), ...known];
   const from = (table: string) =>
     `WITH rows AS (SELECT ${seen.join(', ')} FROM ${table} WHERE ${GOOD}), __made AS (${query}\n)`;
   const types = fields.map(
@@ -27,7 +29,7 @@ export function planSql(step: StepOf<'sql'>, scope: Scope): PlannedStep {
         create: ({ from: table, to }) =>
           `CREATE OR REPLACE TEMP TABLE ${to} AS ${from(table)} SELECT ` +
           `${fields.map(({ name }) => identifier(name)).join(', ')}, NULL::VARCHAR AS __problem, ` +
-          'false AS __filtered FROM __made',
+          `false AS __filtered${scope.keepsDeleted ? `, false AS ${DELETED}` : ''} FROM __made`,
         ofRecords: false,
       },
     ],

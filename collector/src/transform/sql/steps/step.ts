@@ -124,8 +124,12 @@ export interface Scope {
   secret(keyFile: string): { readonly inner: string; readonly outer: string };
   /** SQL of the record's topic. */
   readonly topic: string;
-  /** Columns that tell records of a window apart. */
+  /** Columns that tell records of a window apart; none where rows are of groups. */
   readonly places: readonly string[];
+  /** SQL of columns that order rows as they came; of groups, which came in no order, all their columns. */
+  readonly order: readonly string[];
+  /** Rows can say of which record they are. */
+  readonly ofRecords: boolean;
   /** Some rows are the marks of deletions. */
   readonly keepsDeleted: boolean;
   /** SQL, behind a comma, of where a row stands among those of its record; empty where each has one. */

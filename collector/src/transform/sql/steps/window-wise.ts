@@ -14,9 +14,7 @@ export function planDropDuplicates(step: StepOf<'drop_duplicates'>, scope: Scope
   const keys = step.keys.map((name) => scope.column(scope.find(name)));
   if (step.orderBy !== undefined) scope.find(step.orderBy);
   // Where records stand is never the same twice, so that every attempt keeps the same ones.
-  const arrival = ['_timestamp', ...scope.places];
-  const order = [...(step.orderBy === undefined ? [] : [identifier(step.orderBy)]), ...arrival];
-  if (scope.rowPath !== '') order.push('_row');
+  const order = [...(step.orderBy === undefined ? [] : [identifier(step.orderBy)]), ...scope.order];
   // The mark of a deletion that lacks what tells rows apart, or orders them, is nobody's duplicate.
   const told = step.orderBy === undefined ? keys : [...keys, identifier(step.orderBy)];
   const isApart = scope.keepsDeleted
@@ -30,8 +28,8 @@ export function planDropDuplicates(step: StepOf<'drop_duplicates'>, scope: Scope
     create: ({ from, to }) =>
       `CREATE OR REPLACE TEMP TABLE ${to} AS SELECT * FROM ${from} WHERE ${GOOD} ` +
       `QUALIFY ${stays}row_number() OVER (PARTITION BY ${groups.join(', ')} ORDER BY ${ordered}) = 1 ` +
-      `ORDER BY ${scope.places.join(', ')}`,
-    ofRecords: true,
+      `ORDER BY ${(scope.ofRecords ? scope.places : scope.order).join(', ')}`,
+    ofRecords: scope.ofRecords,
   };
   return windowWise(scope.fields, windowStep);
 }
@@ -91,11 +89,11 @@ export function planPivot(step: StepOf<'pivot'>, scope: Scope): PlannedStep {
   const names = scope.column(scope.find(step.name));
   const field = scope.find(step.value);
   const value = scope.column(field);
-  const placed = scope.places.map((name) => `, '${name}': ${name}`).join('');
+  const order = scope.order.map((column, i) => `'o${i}': ${column}`).join(', ');
   const made = step.columns.map(({ value: wanted, column }) => {
     const is = `FILTER (${names}::VARCHAR = ${literal(wanted)})`;
     if (step.function === 'first') {
-      const first = `arg_min(${value}, {'t': _timestamp${placed}}) ${is}`;
+      const first = `arg_min(${value}, {${order}}) ${is}`;
       return { name: column, type: field.type, sql: first };
     }
     const type = resultOf(step.function, field, scope);
