@@ -6,8 +6,6 @@
 //   3 append   the swap is decided; whoever knows of the entry publishes it
 //   4 publish  each partition of the catalog has its new place, all of it or nothing
 // What was there before stays where it was: who has begun to read it reads on.
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { Random } from '@sluice/shared/random.ts';
 import type {
@@ -23,17 +21,13 @@ import { outputTable } from '../../lake/object-keys.ts';
 import type { Fold } from '../../ledger/fold.ts';
 import { DefinitionsByVersion } from '../../ledger/publish.ts';
 import { sumOf } from '../../ledger/swaps.ts';
-import { openDatabase } from '../../transform/duckdb.ts';
-import { rowGroupOptions } from '../../transform/sql/file-format.ts';
 import { type ChosenTime, cutIn, type Place } from '../rebuild/plan.ts';
 import { patiently, placeIn, type SwapOptions, swapPartitions } from '../rebuild/swapping.ts';
 import { windowOfEntry } from '../verify/replays.ts';
-import { Joiner, Unjoinable } from './joiner.ts';
+import { type ObjectJoiner, type OpenJoiner, type ParquetOutput, Unjoinable } from './joiner.ts';
 import { batchesOf, type CompactPlan, type PlannedPlace, placeText, planOf } from './plan.ts';
 import type { Amount, Compacted } from './report.ts';
 
-/** Where objects are joined. */
-const MEMORY_BYTES_MAX = 1_000_000_000;
 /** Of a table whose config says nothing else. */
 const OBJECT_BYTES = 128 * 2 ** 20;
 
@@ -53,19 +47,19 @@ export interface CompactOptions extends SwapOptions {
   /** Private, and removed by the caller. */
   readonly scratch: string;
   readonly random: Random;
+  /** Opened where there is something to join, and closed in the end. */
+  readonly openJoiner: OpenJoiner;
   /** Told before anything is made, and after each partition. */
   readonly onPlanned: (so: Compacted) => void;
   readonly onProgress: (done: number, of: number) => void;
 }
 
-type ParquetOutput = Extract<TableConfig['output'], { kind: 'parquet' }>;
-
 interface Options extends CompactOptions {
-  readonly joiner: () => Joiner;
+  readonly joiner: ObjectJoiner;
 }
 
 export async function compact(given: CompactOptions): Promise<Compacted> {
-  const { table, reader, writer, scratch, directories, onPlanned } = given;
+  const { table, reader, writer, scratch, directories, openJoiner, onPlanned } = given;
   const output = parquetOutput(given);
   const { objectBytes = OBJECT_BYTES } = output;
   // What is still being published may be read by nobody yet.
@@ -85,18 +79,11 @@ export async function compact(given: CompactOptions): Promise<Compacted> {
   const planned = compactedOf(table, plan);
   onPlanned(planned);
   if (writer === undefined || plan.places.length === 0) return planned;
-  const limits = { memoryBytesMax: MEMORY_BYTES_MAX, threads: 1 };
-  const database = await openDatabase({ directories, spillDirectory: scratch, ...limits });
+  const joiner = await openJoiner({ reader, directories, scratch, output, objectBytes });
   try {
-    const directory = join(scratch, 'joined');
-    const { rowGroupRows: most } = output;
-    const format = (rowGroupRows: number) => rowGroupOptions({ ...output, rowGroupRows });
-    const each = { reader, database, directory, objectBytes, format, rowGroupRows: most };
-    const joiner = () => new Joiner(each);
     return await joinPlaces({ ...given, joiner }, { writer, plan, planned });
   } finally {
-    database.close();
-    await rm(join(scratch, 'joined'), { recursive: true, force: true });
+    await joiner.close();
   }
 }
 
@@ -241,7 +228,7 @@ async function joinPlace(
   const made: MadeObject[] = [];
   try {
     for (const group of place.groups)
-      for await (const { path, bytes, sha256, rows, parts } of options.joiner().join(group)) {
+      for await (const { path, bytes, sha256, rows, parts } of options.joiner.join(group)) {
         const name = `${rebuildId}-${made.length}.parquet`;
         await patiently(clock, () => store.stage(path, `${to}${name}`, sha256));
         made.push({ name, bytes, sha256, rows, parts });

@@ -5,6 +5,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assert, messageOf } from '@sluice/shared/errors.ts';
 import { sha256OfFile } from '@sluice/shared/file-hash.ts';
+import type { TableConfig } from '../../contracts.ts';
 import { copyToFiles } from '../../transform/copy-to-files.ts';
 import type { Database } from '../../transform/duckdb.ts';
 import { readParquetFile, type WrittenFile } from '../../transform/joined-files.ts';
@@ -42,6 +43,27 @@ export interface JoinerOptions {
 export interface JoinedFile extends WrittenFile {
   readonly parts: readonly SmallObject[];
 }
+
+export type ParquetOutput = Extract<TableConfig['output'], { kind: 'parquet' }>;
+
+/** What joins objects for one compaction. */
+export interface ObjectJoiner {
+  /** In their order. Each file is removed when the next one is asked for. Unjoinable. */
+  join(parts: readonly SmallObject[]): AsyncIterable<JoinedFile>;
+  close(): Promise<void>;
+}
+
+export interface JoiningOptions {
+  readonly reader: LakeReader;
+  /** That may be read and written. */
+  readonly directories: readonly string[];
+  /** Private. */
+  readonly scratch: string;
+  readonly output: ParquetOutput;
+  readonly objectBytes: number;
+}
+
+export type OpenJoiner = (options: JoiningOptions) => Promise<ObjectJoiner>;
 
 interface LocalPart {
   readonly object: SmallObject;
