@@ -30,6 +30,8 @@ const SAYS: Readonly<Record<Sabotage, RegExp>> = {
   'conditional writes are not': /was written twice/,
   'published objects are deleted': /was seen, and then taken back/,
   'group offset runs ahead': /the group offset: .* is acknowledged and \d+ is queryable/,
+  'a swap forgets what came meanwhile': /leaves .* behind/,
+  'joined objects lack a row': /joins other rows/,
 };
 const SEEDS_MAX = 25;
 
