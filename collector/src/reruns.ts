@@ -9,19 +9,22 @@ import { httpUrl } from '@sluice/shared/print-status.ts';
 import { EXIT } from '@sluice/shared/process-life.ts';
 import { glueSchemas, schemasBy, withReferences } from './clients.ts';
 import type { CollectorConfig } from './config.ts';
-import type { LedgerEntry, ReplayingWriter, TableConfig, Transformer } from './contracts.ts';
+import type { ReplayingWriter, TableConfig, Transformer } from './contracts.ts';
 import { createDetectingTable } from './detecting-table.ts';
 import { createEvents } from './events.ts';
 import { createTableWriter, type TableWriterOptions } from './ledger/table-writer.ts';
 import { type CommandWorld, type Lake, withReader } from './opened-lake.ts';
 import { assertTables } from './ops/check.ts';
 import { compact } from './ops/compact/compact.ts';
+import { openJoiner } from './ops/compact/open-joiner.ts';
 import { type Compacted, formatCompacted, formatCompactPlan, formatJoined } from './ops/compact/report.ts';
 import type { CompactSelection } from './ops/compact/selection.ts';
 import type { LakeReader } from './ops/lake-reader.ts';
 import type { ChosenTime } from './ops/rebuild/plan.ts';
+import { openRawRecords } from './ops/rebuild/raw-records.ts';
 import { rebuild } from './ops/rebuild/rebuild.ts';
 import { formatMade, formatPlan, formatRebuilt, type Rebuilt } from './ops/rebuild/report.ts';
+import { withSwapper } from './ops/rebuild/swapper.ts';
 import { type Replayed, replay } from './ops/replay/replay.ts';
 import { formatProgress, formatReplayed, isIncomplete } from './ops/replay/report.ts';
 import type { Selection } from './ops/replay/selection.ts';
@@ -144,26 +147,6 @@ async function withEach<T>(
   }
 }
 
-interface Swapper {
-  /** undefined where nothing is to be written. */
-  readonly writer: ReplayingWriter | undefined;
-  /** Entries that the writer has folded, in their order; it goes on to grow. */
-  readonly folded: readonly LedgerEntry[];
-}
-
-/** With a writer that can swap partitions. */
-function withSwapper<T>(
-  { writerOptions }: Rerun,
-  dryRun: boolean,
-  run: (swapper: Swapper) => Promise<T>,
-): Promise<T> {
-  const folded: LedgerEntry[] = [];
-  if (dryRun) return run({ writer: undefined, folded });
-  const onFolded = (entry: LedgerEntry) => void folded.push(entry);
-  const writer = createTableWriter({ ...writerOptions, onFolded });
-  return withWriter(writer, (open) => run({ writer: open, folded }), 'REBUILD_STOPPED');
-}
-
 export interface RebuildCall extends TablesCall {
   readonly time: ChosenTime;
   readonly source: string | undefined;
@@ -174,12 +157,13 @@ export async function runRebuild(world: CommandWorld, call: RebuildCall): Promis
   const run = (rerun: Rerun) => {
     const options = {
       ...{ ...world, ...rerun, tables: world.config.tables, time, source },
+      openRecords: openRawRecords,
       schemas: rerun.writerOptions.schemas,
       onPlanned: (so: Rebuilt) => void process.stderr.write(formatPlan(so)),
       onProgress: (windows: number, of: number) =>
         void process.stderr.write(formatMade(rerun.table.name, windows, of)),
     };
-    return withSwapper(rerun, dryRun, (swapper) => rebuild({ ...options, ...swapper }));
+    return withSwapper(rerun.writerOptions, dryRun, (swapper) => rebuild({ ...options, ...swapper }));
   };
   await withEach(world, call, { what: 'rebuild', run, format: formatRebuilt });
   return EXIT.ok;
@@ -194,12 +178,13 @@ export async function runCompact(world: CommandWorld, call: CompactCall): Promis
   const run = (rerun: Rerun, onEntry: (so: Compacted) => void) => {
     const options = {
       ...{ ...world, ...rerun, time, olderThanMs, all, onEntry },
+      openJoiner,
       schemas: rerun.writerOptions.schemas,
       onPlanned: (so: Compacted) => void process.stderr.write(formatCompactPlan(so)),
       onProgress: (partitions: number, of: number) =>
         void process.stderr.write(formatJoined(rerun.table.name, partitions, of)),
     };
-    return withSwapper(rerun, dryRun, (swapper) => compact({ ...options, ...swapper }));
+    return withSwapper(rerun.writerOptions, dryRun, (swapper) => compact({ ...options, ...swapper }));
   };
   await withEach(world, call, { what: 'compact', run, format: formatCompacted });
   return EXIT.ok;

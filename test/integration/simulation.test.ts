@@ -64,6 +64,11 @@ const MUST_HAPPEN = [
   'spool full',
   'topic held',
   'stream handed on',
+  ...['compact done', 'compact void', 'compact killed', 'compact slept', 'compact refused'],
+  ...['rebuild done', 'rebuild void', 'rebuild killed', 'rebuild slept', 'rebuild refused'],
+  'swap published by a collector',
+  'partition set back by a late move',
+  'partitions put back',
 ];
 
 async function live(count: number, without: readonly FaultKind[]) {

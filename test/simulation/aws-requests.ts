@@ -29,8 +29,11 @@ export class AwsClient {
   readonly #world: World;
   readonly #process: SimProcess;
   readonly #chance: Chance;
+  readonly #readsFail: number;
 
-  constructor(world: World, process: SimProcess) {
+  /** `readsFail`: how often reads of the store fail, of how often others do. */
+  constructor(world: World, process: SimProcess, readsFail = 1) {
+    this.#readsFail = readsFail;
     this.#world = world;
     this.#process = process;
     this.#chance = world.chance.stream(`${process.name} aws ${world.time.nowMs}`);
@@ -50,7 +53,7 @@ export class AwsClient {
         fails('access denied', network.latencyMs(), request.denied);
         return;
       }
-      const fault = this.#fault();
+      const fault = this.#fault(request.what.startsWith('read ') ? this.#readsFail : 1);
       if (fault !== undefined) this.#world.trace.say(request.service, `${fault}: ${request.what}`);
       switch (fault) {
         case undefined:
@@ -91,8 +94,8 @@ export class AwsClient {
     return this.#world.faulty && this.#chance.happens(share);
   }
 
-  #fault(): Fault | undefined {
-    return this.#happens(this.#world.profile.awsFaultShare) ? this.#chance.pick(FAULTS) : undefined;
+  #fault(share: number): Fault | undefined {
+    return this.#happens(share * this.#world.profile.awsFaultShare) ? this.#chance.pick(FAULTS) : undefined;
   }
 
   /** Also when its sender is gone, half of the time. */

@@ -111,7 +111,8 @@ async function takeConfig(world: World, process: SimProcess, collector: Collecto
   }
 }
 
-function collectorConfig(world: World): CollectorConfig {
+/** As it is now, for whoever reads it. */
+export function collectorConfig(world: World): CollectorConfig {
   const { profile } = world;
   const tables = world.tables.filter(
     ({ isAdded, named }) => (world.isTableAdded || isAdded !== true) && named?.now().length !== 0,
@@ -155,18 +156,18 @@ function isAlone({ tables }: World, { name, topic, others = [] }: OracleTable): 
 
 function tableConfig(world: World, table: OracleTable): TableConfig {
   const { profile } = world;
-  const { name, mayStepAside, named } = table;
+  const { name, mayStepAside, named, isRaw } = table;
   const isLater = readsHistory(table);
   return {
     name,
     ...topicsOf(table),
-    input: { kind: 'json' },
+    input: { kind: isRaw === true ? 'bytes' : 'json' },
     record: { tombstones: 'quarantine', key: 'text', headers: 'pairs', compression: 'none' },
     columns: [{ name: 'n', type: 'bigint' }],
     steps: [],
-    partitionBy: [],
-    output: { kind: 'json', compression: 'none' },
-    provenance: 'position',
+    partitionBy: [{ kind: 'value', field: 'part', column: 'part' }],
+    output: { kind: 'parquet', compression: 'zstd', objectBytes: profile.objectBytes },
+    provenance: isRaw === true ? 'full' : 'position',
     quarantineRaw: 'keep',
     startAt: isLater || (profile.startUnsaid && isAlone(world, table)) ? undefined : 'earliest',
     backfill: isLater ? 'earliest' : undefined,

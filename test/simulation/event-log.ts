@@ -25,6 +25,11 @@ export function createEventLog(process: SimProcess, world: World): Logger {
     if (message.startsWith('the table has opened a topic')) world.trace.count('topic taken in');
     if (message.startsWith('table removed:')) world.trace.count('table removed');
     if (message.startsWith('topic refused')) world.trace.count('topic refused');
+    if (message.startsWith('windows were made again or objects joined'))
+      world.trace.count(
+        `swap published by ${process.name.startsWith('operator') ? 'its command' : 'a collector'}`,
+      );
+    if (message.startsWith('partitions were elsewhere')) world.trace.count('partitions put back');
     if (message.startsWith('stream handed on')) world.trace.count('stream handed on');
     if (message.startsWith('topic held')) world.trace.count('topic held');
   };

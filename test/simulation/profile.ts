@@ -78,6 +78,12 @@ export interface Profile {
   readonly lakeComesMs: number | undefined;
   /** A table that is the only one of its topic does not say where it begins, and nor do agents. */
   readonly startUnsaid: boolean;
+  /** An operator runs a command that swaps partitions: mean time between two; undefined: never. */
+  readonly operatorEveryMs: number | undefined;
+  /** And a table keeps records as they came, so that others can be rebuilt. */
+  readonly keepsRaw: boolean;
+  /** Objects below half of that are joined. */
+  readonly objectBytes: number;
 }
 
 const FAULT_SHARE = 0.3;
@@ -89,8 +95,34 @@ const ALONE_SHARE = 0.3;
 const HISTORY_SHARE = 0.5;
 const ANEW_SHARE = 0.25;
 const UNSAID_SHARE = 0.5;
+const OPERATED_SHARE = 0.15;
+const RAW_SHARE = 0.5;
 
 export function drawProfile(chance: Chance): Profile {
+  const profile = drawAny(chance);
+  return profile.operatorEveryMs === undefined ? profile : operated(profile, chance);
+}
+
+/** Where small objects are joined they must come: in numbers, and not all at the end. */
+function operated(profile: Profile, chance: Chance): Profile {
+  const { windowLengthMs, windowBytesMax, writeEveryMs, faults, faultPhaseMs } = profile;
+  const isKept = (kind: FaultKind) => !OF_THE_SITE.test(kind) || chance.happens(SITE_SHARE);
+  return {
+    ...profile,
+    windowLengthMs: Math.min(windowLengthMs / 4, 2_000),
+    windowBytesMax: Math.min(windowBytesMax, 20_000),
+    writeEveryMs: Math.min(writeEveryMs, 1_000),
+    faultPhaseMs: Math.max(faultPhaseMs, 60_000),
+    keepsRaw: chance.happens(RAW_SHARE),
+    faults: new Set([...faults].filter(isKept)),
+  };
+}
+
+/** What keeps records from the lake for a while. */
+const OF_THE_SITE = /agent|link|site|brokers|disk|spool|data directory/;
+const SITE_SHARE = 0.4;
+
+function drawAny(chance: Chance): Profile {
   const kinds = Object.keys(FAULT_EVERY_MS) as FaultKind[];
   const sometimes = (share: number) => (chance.happens(0.5) ? share : 0);
   return {
@@ -126,5 +158,8 @@ export function drawProfile(chance: Chance): Profile {
     unitedReadsHistory: chance.happens(HISTORY_SHARE),
     lakeComesMs: chance.happens(ANEW_SHARE) ? chance.between(8_000, 25_000) : undefined,
     startUnsaid: chance.happens(UNSAID_SHARE),
+    operatorEveryMs: chance.happens(OPERATED_SHARE) ? chance.between(2_000, 10_000) : undefined,
+    keepsRaw: false,
+    objectBytes: chance.pick([2_000, 20_000, 1_000_000, 1_000_000]),
   };
 }

@@ -9,6 +9,8 @@ export const SABOTAGES = [
   'conditional writes are not',
   'published objects are deleted',
   'group offset runs ahead',
+  'a swap forgets what came meanwhile',
+  'joined objects lack a row',
 ] as const;
 
 export type Sabotage = (typeof SABOTAGES)[number];

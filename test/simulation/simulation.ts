@@ -11,6 +11,7 @@ import { AgentHost } from './agent-host.ts';
 import { CollectorHost } from './collector-host.ts';
 import { Faults } from './faults.ts';
 import { startPrograms } from './late-lake.ts';
+import { Operator } from './operator.ts';
 import { Producers } from './producer.ts';
 import type { FaultKind, Profile } from './profile.ts';
 import type { Sabotage } from './sabotage.ts';
@@ -79,10 +80,12 @@ async function run(world: World): Promise<SimulationResult> {
   if (profile.tableAddedMs !== undefined)
     time.after(Math.min(profile.tableAddedMs, profile.faultPhaseMs - 1), () => addTable(world, collectors));
   const moving = new MovingTopics(world, collectors);
+  const operator = new Operator(world, collectors);
   await time.run(profile.faultPhaseMs);
   producers.stop();
   faults.stop();
   moving.stop();
+  operator.stop();
   const calmMs = time.nowMs;
   world.trace.say('calm', 'the faults are over');
   const drained = await untilDrained(world);
@@ -91,6 +94,7 @@ async function run(world: World): Promise<SimulationResult> {
     for (const host of [...agents, ...collectors]) host.describe();
     reportStuck(world);
   }
+  if (drained) await operator.finish(calmMs);
   if (drained) await end(world, { agents, collectors });
   return {
     seed: world.seed,

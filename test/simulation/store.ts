@@ -13,13 +13,16 @@ export interface SimStoreOptions {
   readonly bucket: SimBucket;
   /** Local files that the transform wrote, by path. */
   readonly files: ReadonlyMap<string, Buffer>;
+  /** How often reads fail, of how often other requests do. */
+  readonly readsFail?: number;
 }
 
 /** An acknowledgement that comes before the copy: a fault that tests must see caught. */
 const SABOTAGE_MS = 15_000;
 
-export function simObjectStore({ world, process, bucket, files }: SimStoreOptions): ObjectStore {
-  const client = new AwsClient(world, process);
+export function simObjectStore(options: SimStoreOptions): ObjectStore {
+  const { world, process, bucket, files, readsFail } = options;
+  const client = new AwsClient(world, process, readsFail);
   const ask = <T>(what: string, effect: () => T, conditional = false) =>
     client.ask({
       service: 's3',

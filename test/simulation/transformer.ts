@@ -21,6 +21,14 @@ import type { Chance } from './chance.ts';
 import type { SimProcess } from './process.ts';
 import type { World } from './world.ts';
 
+/** Rows of a raw table have what came, so that it can be run again. */
+export interface RawRow extends LakeRow {
+  readonly value?: string | null;
+}
+
+/** A config that partitions in its own way. */
+export const ANOTHER_CONFIG = 'of the operator';
+
 const TRANSFORM_MS = 60;
 /** Values of the partition column: several objects a window. */
 const PARTITION_VALUES = 3;
@@ -68,16 +76,19 @@ function transform({ world, files, request, read }: Job): TransformResult {
   const { table, openedMs, directory } = request;
   const recordsPerPartition = new Map<string, number>();
   const classes = { in: 0, emitted: 0, merged: 0, filtered: 0, quarantined: 0 };
-  const rows = new Map<string, LakeRow[]>();
-  const bad: LakeRow[] = [];
+  const rows = new Map<string, RawRow[]>();
+  const bad: RawRow[] = [];
+  const isRaw = table.input.kind === 'bytes';
+  const shift = table.configVersion === ANOTHER_CONFIG ? 1 : 0;
   for (const { segment, fromOffset } of read) {
     const { topic, partition, topicId } = segment;
     for (const { offset, value } of recordsOf(segment, world)) {
       const counted = offset >= fromOffset && offset < segment.nextOffset;
       if (!counted && world.sabotage !== 'no dedupe by offset') continue;
       const parsed = parse(value);
-      const row = { topic, topicId, partition, offset, n: parsed?.n ?? null };
-      const fate = parsed === undefined ? 'quarantined' : fateOf(table, parsed);
+      const came = isRaw ? { value: value?.toString('base64') ?? null } : {};
+      const row = { topic, topicId, partition, offset, n: parsed?.n ?? null, ...came };
+      const fate = isRaw ? 'emitted' : parsed === undefined ? 'quarantined' : fateOf(table, parsed);
       if (counted) {
         classes.in++;
         classes[fate]++;
@@ -86,7 +97,7 @@ function transform({ world, files, request, read }: Job): TransformResult {
       }
       if (fate === 'quarantined') bad.push(row);
       if (fate !== 'emitted') continue;
-      const part = `p${offset % PARTITION_VALUES}`;
+      const part = `p${(offset + shift) % PARTITION_VALUES}`;
       rows.set(part, [...(rows.get(part) ?? []), row]);
     }
   }

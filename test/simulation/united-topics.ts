@@ -94,10 +94,10 @@ export class MovingTopics {
 
 /**
  * Tables on the first topic: one that filters, one that keeps all, and one that may come later. Beside them
- * one that may take all topics.
+ * one that may take all topics, and one that has the records of all as they came.
  */
 export function simulatedTables(profile: Profile, named: NamedTopics | undefined): readonly OracleTable[] {
-  const { topics, detaches, tableAddedMs, unites } = profile;
+  const { topics, detaches, tableAddedMs, unites, keepsRaw } = profile;
   const [first = '', ...others] = Object.keys(topics);
   const moving = named === undefined ? {} : { named, readsHistory: profile.unitedReadsHistory };
   const united = {
@@ -117,5 +117,6 @@ export function simulatedTables(profile: Profile, named: NamedTopics | undefined
     const all = { name: `${topic}_all`, topic, keepsVoid: true, mayStepAside: detaches };
     return [filtering, all, ...added(topic)];
   });
-  return unites && others.length > 0 ? [...each, united] : each;
+  const raw = { name: 'raw', topic: first, others, keepsVoid: true, isRaw: true };
+  return [...each, ...(unites && others.length > 0 ? [united] : []), ...(keepsRaw ? [raw] : [])];
 }

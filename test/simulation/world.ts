@@ -42,7 +42,7 @@ export class World {
   readonly kafka: SimKafka;
   readonly link: LinkFabric;
   readonly bucket: SimBucket;
-  readonly glue = new SimGlue();
+  readonly glue = new SimGlue(this);
   readonly oracle: LakeOracle;
   readonly tables: readonly OracleTable[];
   readonly violations: string[] = [];
@@ -88,7 +88,9 @@ export class World {
       partitions: this.kafka.incarnations,
       lake: {
         object: (key): LakeObject | undefined => this.bucket.objects.get(key),
-        registered: (table, prefix) => this.glue.partitions.get(table)?.has(prefix) === true,
+        registered: (table, prefix) => this.glue.isRegistered(table, prefix),
+        locations: (table) => this.glue.all(table).map(({ location }) => location),
+        keys: (prefix) => [...this.bucket.objects.keys()].filter((key) => key.startsWith(prefix)),
       },
       violated: (what) => this.violated(what),
     });

@@ -4,6 +4,7 @@ import type { LedgerEntry, TableConfig } from '@sluice/collector/contracts.ts';
 import { createEvents } from '@sluice/collector/events.ts';
 import { createTableWriter } from '@sluice/collector/ledger/table-writer.ts';
 import { type CompactOptions, compact } from '@sluice/collector/ops/compact/compact.ts';
+import { openJoiner } from '@sluice/collector/ops/compact/open-joiner.ts';
 import type { Compacted } from '@sluice/collector/ops/compact/report.ts';
 import { LakeReader } from '@sluice/collector/ops/lake-reader.ts';
 import { withWriter } from '@sluice/collector/ops/replay/writer-session.ts';
@@ -60,7 +61,7 @@ export async function compactOn(
   const random = seededRandom(5_000 + sessions++);
   const folded: LedgerEntry[] = [];
   const given = {
-    ...{ table, clock, random, scratch, folded },
+    ...{ table, clock, random, scratch, folded, openJoiner },
     schemas: transformer.schema(table),
     store: call.store ?? store,
     reader: new LakeReader({ ...readerOptions, store, scratch }).readingOnce(),

@@ -2,12 +2,30 @@
 // producer was promised has one fate by name, nothing is seen before its commit, twice, or taken back, and
 // acknowledged means queryable. It knows nothing of the product's code but the bytes that it leaves behind.
 // Pure; its own tests show that each rule can fail.
-import type { LedgerEntry, LedgerOutput, WindowEntry } from '@sluice/collector/contracts.ts';
-import { type OffsetRange, withoutRanges } from '@sluice/shared/offset-range.ts';
-import type { PartitionId } from '@sluice/shared/position.ts';
-import { OracleHistory } from './oracle-history.ts';
-import { advances, type LogPart, lastCommitted, type OraclePartition, unheard } from './oracle-log.ts';
+import type { LedgerEntry, LedgerOutput, SwapEntry, WindowEntry } from '@sluice/collector/contracts.ts';
+import type { OffsetRange } from '@sluice/shared/offset-range.ts';
+import { advances, lastCommitted, type OraclePartition, unheard } from './oracle-log.ts';
+import {
+  folderOf,
+  isMoved,
+  isRebuilt,
+  type LakeObject,
+  type LakeView,
+  tableOf,
+  tableOfKey,
+  wronglyShown,
+  wrongMove,
+} from './oracle-places.ts';
 import { compareRows, expectRows, type LakeRow, nothingExpected, slotOf } from './oracle-rows.ts';
+import {
+  lacking,
+  lostGap,
+  nothingHeard,
+  type Range,
+  type Slot,
+  type TableState,
+  unheardBy,
+} from './oracle-state.ts';
 import {
   isAlwaysWaitedFor,
   names,
@@ -17,18 +35,7 @@ import {
   waitedFor,
 } from './oracle-table.ts';
 
-export type { LakeRow, OracleTable };
-
-export interface LakeObject {
-  readonly bytes: Buffer;
-  readonly sha256: string;
-}
-
-/** The lake as it is now. */
-export interface LakeView {
-  object(key: string): LakeObject | undefined;
-  registered(table: string, prefix: string): boolean;
-}
+export type { LakeObject, LakeRow, OracleTable };
 
 export interface LakeOracleOptions {
   readonly tables: readonly OracleTable[];
@@ -37,48 +44,15 @@ export interface LakeOracleOptions {
   violated(what: string): void;
 }
 
-type Slot = PartitionId;
-type Range = Slot & { readonly start: number; readonly next: number; readonly leaderEpoch: number };
-interface Tip extends LogPart {
-  /** Nothing but its opening stands there: what was cut below it is in its history. */
-  readonly isBegun?: boolean;
-}
-interface TableState {
-  readonly table: OracleTable;
-  /** Next offset by the entries, by partition. */
-  readonly next: Map<string, number>;
-  /** Next offset of the published prefix. */
-  readonly queryable: Map<string, number>;
-  /** The highest that it ever was: a fork sets it back, and takes no row away. */
-  readonly reached: Map<string, number>;
-  /** Where the entries stand, and the leader epoch below. */
-  readonly tips: Map<string, Tip>;
-  /** What fills have brought that is not published yet. */
-  filling: (Range & { readonly sequence: number })[];
-  /** Gaps that may still be filled. */
-  gaps: Range[];
-  readonly history: OracleHistory;
-  readonly entries: LedgerEntry[];
-  /** Entries of the published prefix. */
-  published: number;
-}
-
 export class LakeOracle {
   readonly #options: LakeOracleOptions;
   readonly #tables: ReadonlyMap<string, TableState>;
   /** Final keys that entries name. */
-  readonly #named = new Map<string, LedgerOutput>();
+  readonly #named = new Map<string, Pick<LedgerOutput, 'sha256'>>();
 
   constructor(options: LakeOracleOptions) {
     this.#options = options;
-    this.#tables = new Map(
-      options.tables.map((table) => {
-        const maps = { next: new Map(), queryable: new Map(), reached: new Map(), tips: new Map() };
-        const history = new OracleHistory();
-        const state = { table, ...maps, gaps: [], filling: [], history, entries: [], published: 0 };
-        return [table.name, state satisfies TableState];
-      }),
-    );
+    this.#tables = new Map(options.tables.map((table) => [table.name, nothingHeard(table)]));
   }
 
   /** A key appeared or was overwritten. */
@@ -90,10 +64,27 @@ export class LakeOracle {
       return;
     }
     if (key.startsWith('_sluice/')) return;
-    if (replaced !== undefined) this.#violated(`${key} was seen, and then replaced`);
+    if (replaced !== undefined && !(isRebuilt(key) && replaced.sha256 === object.sha256))
+      this.#violated(`${key} was seen, and then replaced`);
     const output = this.#named.get(key);
-    if (output === undefined) this.#violated(`${key} is seen before its commit`);
-    else if (output.sha256 !== object.sha256) this.#violated(`${key} holds other bytes than its entry says`);
+    if (output === undefined && this.#isShown(key)) this.#violated(`${key} is seen before its commit`);
+    else if (output !== undefined && output.sha256 !== object.sha256)
+      this.#violated(`${key} holds other bytes than its entry says`);
+  }
+
+  /** Readers of the catalog see what is there: nobody sees a place to which no partition has moved. */
+  #isShown(key: string): boolean {
+    return !isRebuilt(key) || this.#options.lake.registered(tableOfKey(key), folderOf(key));
+  }
+
+  /** Readers of a partition, which saw what is at `from`, are about to see what is at `to`. */
+  moving(catalogued: string, from: string | undefined, to: string): void {
+    const state = this.#tables.get(catalogued.replace(/_quarantine$/, ''));
+    if (state === undefined || from === to) return;
+    this.#publish(state);
+    const isNamed = (key: string) => this.#named.has(key);
+    for (const wrong of wrongMove({ state, from, to, isNamed, lake: this.#options.lake }))
+      this.#violated(wrong);
   }
 
   removed(key: string): void {
@@ -122,16 +113,11 @@ export class LakeOracle {
     { nextOffset, openGaps }: { readonly nextOffset: number; readonly openGaps: readonly OffsetRange[] },
   ): void {
     this.queryableThrough(slot);
-    for (const { table, gaps, filling } of this.#readersOf(slot)) {
-      if (!isAlwaysWaitedFor(table)) continue;
-      const wanted = [...gaps, ...filling]
-        .filter((gap) => slotOf(gap) === slotOf(slot))
-        .map(({ start, next }) => ({ startOffset: start, nextOffset: Math.min(next, nextOffset) }));
-      const [lost] = withoutRanges(wanted, openGaps);
-      if (lost !== undefined && lost.startOffset < lost.nextOffset)
-        this.#violated(
-          `${who} lets go of ${slotOf(slot)} [${lost.startOffset}, ${lost.nextOffset}), an open gap of ${table.name}`,
-        );
+    for (const state of this.#readersOf(slot)) {
+      const lost = isAlwaysWaitedFor(state.table)
+        ? lostGap(state, slot, { nextOffset, openGaps })
+        : undefined;
+      if (lost !== undefined) this.#violated(`${who} lets go of ${lost}`);
     }
   }
 
@@ -150,6 +136,12 @@ export class LakeOracle {
     return through;
   }
 
+  /** What came of a table, and readers of the catalog do not see once. */
+  wronglyShown(name: string): string[] {
+    const state = this.#tables.get(name);
+    return state === undefined ? [] : [...wronglyShown(state, this.#options.lake)];
+  }
+
   /** What is still missing, in words; empty when every record has its fate. */
   missing(): string[] {
     return this.#options.partitions.flatMap((partition) => {
@@ -157,20 +149,7 @@ export class LakeOracle {
       if (last < partition.start) return [];
       const through = this.queryableThrough(partition);
       if (through <= last) return [`${slotOf(partition)}: ${last} was produced and ${through} is queryable`];
-      return this.#readersOf(partition).flatMap((state) => {
-        const { table, history, next: committed, queryable } = state;
-        const key = slotOf(partition);
-        const isShown = (queryable.get(key) ?? 0) >= (committed.get(key) ?? 0);
-        if (!names(table, partition.topic))
-          // Of a table that is gone as a whole nobody publishes what a crash has left.
-          return isShown || table.named?.now().length === 0
-            ? []
-            : [`${table.name}: not all that came of ${key} is queryable`];
-        const unread = readsHistory(table) ? history.missing(key, partition) : undefined;
-        if (unread !== undefined) return [`${table.name}: ${unread}`];
-        const cut = this.#unheardBy(state, partition, Infinity);
-        return cut === undefined ? [] : [`${table.name}: ${key} stands behind a cut at ${cut.at}`];
-      });
+      return this.#readersOf(partition).flatMap((state) => lacking(state, partition) ?? []);
     });
   }
 
@@ -214,6 +193,9 @@ export class LakeOracle {
           if (wrong !== undefined) this.#violated(`${table} ${wrong}`);
           this.#lostByKafka(`${table} reads no history of ${slotOf(slot)}`, slot, { start: 0, next: from });
         }
+        return;
+      case 'swap':
+        this.#swap(state, entry);
         return;
       case 'sweep':
       case 'published':
@@ -318,7 +300,7 @@ export class LakeOracle {
     if (next.get(key) !== range.start)
       this.#violated(`${table.name} ${key} goes on at ${range.start} where ${next.get(key)} must come`);
     next.set(key, range.next);
-    const cut = this.#unheardBy(state, range, range.leaderEpoch);
+    const cut = unheardBy(state, { slot: range, partition: this.#partition(range) }, range.leaderEpoch);
     if (cut !== undefined)
       this.#violated(
         `${table.name} ${key} goes on at ${range.start} in epoch ${range.leaderEpoch}, and the log of ${cut.of} was cut at ${cut.at}`,
@@ -326,14 +308,35 @@ export class LakeOracle {
     tips.set(key, { next: range.next, epoch: Math.max(tips.get(key)?.epoch ?? -1, range.leaderEpoch) });
   }
 
-  /** A cut under what the table has, and the epoch of that. Where it has only begun it has its history. */
-  #unheardBy({ tips, history }: TableState, slot: Slot, upTo: number) {
-    const { next = 0, epoch = -1, isBegun = false } = tips.get(slotOf(slot)) ?? {};
-    const parts = isBegun ? history.brought(slotOf(slot)) : [{ next, epoch }];
-    return unheard(this.#partition(slot), parts, upTo);
+  /** Windows that are made again hold what they must, as any window. */
+  #swap(state: TableState, swap: SwapEntry): void {
+    const { lake } = this.#options;
+    const { wrong, named, windows } = state.places.swapped(swap, lake);
+    for (const what of wrong) this.#violated(`${state.table.name} swap ${swap.sequence} ${what}`);
+    for (const [key, object] of named) {
+      if (this.#named.has(key)) this.#violated(`swap ${swap.sequence} names ${key}, as another does`);
+      this.#named.set(key, object);
+    }
+    for (const { entry, classes, outputs } of windows) {
+      const window = state.entries[entry];
+      if (window?.kind !== 'commit' && window?.kind !== 'fill')
+        this.#violated(`swap ${swap.sequence} makes entry ${entry} again, which is no window`);
+      else this.#rows(state.table, { ...window, classes, outputs });
+    }
   }
 
-  #window({ table }: TableState, entry: WindowEntry): void {
+  #window({ table, places }: TableState, entry: WindowEntry): void {
+    for (const output of entry.outputs) {
+      if (this.#named.has(output.finalKey))
+        this.#violated(`${table.name} entry ${entry.sequence} names ${output.finalKey}, as another does`);
+      this.#named.set(output.finalKey, output);
+    }
+    const wrong = places.came(entry);
+    if (wrong !== undefined) this.#violated(`${table.name} entry ${entry.sequence} ${wrong}`);
+    this.#rows(table, entry);
+  }
+
+  #rows(table: OracleTable, entry: WindowEntry): void {
     const place = `${table.name} entry ${entry.sequence}`;
     const rowsOf = (kind: 'rows' | 'quarantine') =>
       entry.outputs.filter(({ output }) => output === kind).flatMap((output) => this.#read(place, output));
@@ -358,9 +361,6 @@ export class LakeOracle {
 
   /** Rows of a staged or published object. */
   #read(place: string, output: LedgerOutput): LakeRow[] {
-    if (this.#named.has(output.finalKey))
-      this.#violated(`${place} names ${output.finalKey}, as another does`);
-    this.#named.set(output.finalKey, output);
     const object = this.#options.lake.object(output.stagedKey);
     if (object === undefined || object.sha256 !== output.sha256) {
       this.#violated(`${place} is committed without its bytes: ${output.stagedKey}`);
@@ -379,6 +379,7 @@ export class LakeOracle {
         !entry.outputs.every((o) => this.#isInPlace(state.table, o))
       )
         return;
+      if (entry.kind === 'swap' && !isMoved(state.table, entry, this.#options.lake)) return;
       state.published++;
       for (const { slot, next, start } of advances(entry)) {
         const key = slotOf(slot);
@@ -392,9 +393,7 @@ export class LakeOracle {
   }
 
   #isInPlace({ name }: OracleTable, { finalKey, output }: LedgerOutput): boolean {
-    const prefix = finalKey.slice(0, finalKey.lastIndexOf('/') + 1);
-    const table = output === 'rows' ? name : `${name}_quarantine`;
     const { lake } = this.#options;
-    return lake.object(finalKey) !== undefined && lake.registered(table, prefix);
+    return lake.object(finalKey) !== undefined && lake.registered(tableOf(name, output), folderOf(finalKey));
   }
 }

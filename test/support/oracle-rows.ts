@@ -2,6 +2,7 @@
 // holds. Pure.
 import type { PartitionId } from '@sluice/shared/position.ts';
 import { type OraclePartition, possibleRecords, type RecordOf } from './oracle-log.ts';
+import type { OracleTable } from './oracle-table.ts';
 
 /** What stands in an object for one record. */
 export interface LakeRow extends PartitionId {
@@ -25,7 +26,7 @@ export const slotOf = ({ topic, topicId, partition }: PartitionId) =>
 export type WindowRows = Readonly<Record<'rows' | 'quarantine', readonly LakeRow[]>>;
 
 interface CommittedRange {
-  readonly table: { readonly name: string; readonly keepsVoid: boolean };
+  readonly table: Pick<OracleTable, 'name' | 'keepsVoid' | 'isRaw'>;
   readonly range: PartitionId & {
     readonly start: number;
     readonly next: number;
@@ -77,7 +78,7 @@ function addExpected(
     const name = `${slotOf(range)}@${offset}`;
     if (record.outcome === 'open') violated(`${table.name} holds ${name} of an open transaction`);
     expected.records++;
-    if (record.kind === 'malformed') expected.quarantine.set(name, record.n);
+    if (record.kind === 'malformed' && table.isRaw !== true) expected.quarantine.set(name, record.n);
     else if (record.kind === 'void' && !table.keepsVoid) expected.filtered++;
     else expected.rows.set(name, record.n);
   }

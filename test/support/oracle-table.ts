@@ -8,6 +8,8 @@ export interface OracleTable {
   readonly others?: readonly string[];
   /** Its rows include records that are `void`. */
   readonly keepsVoid: boolean;
+  /** And those that are malformed: it has records as they came. */
+  readonly isRaw?: boolean;
   /** Its topic may go on without it: in the end it has everything, and until then it may be behind. */
   readonly mayStepAside?: boolean;
   /** It came later: its history is read beside, and until all know of it others go on without it. */

@@ -6,6 +6,7 @@ import { createTableWriter } from '@sluice/collector/ledger/table-writer.ts';
 import { LakeReader } from '@sluice/collector/ops/lake-reader.ts';
 import { runQuery } from '@sluice/collector/ops/query.ts';
 import type { ChosenTime } from '@sluice/collector/ops/rebuild/plan.ts';
+import { openRawRecords } from '@sluice/collector/ops/rebuild/raw-records.ts';
 import { type RebuildOptions, rebuild } from '@sluice/collector/ops/rebuild/rebuild.ts';
 import type { Rebuilt } from '@sluice/collector/ops/rebuild/report.ts';
 import { withWriter } from '@sluice/collector/ops/replay/writer-session.ts';
@@ -114,6 +115,7 @@ export async function rebuildOn(
   const folded: LedgerEntry[] = [];
   const shared = {
     ...{ table, clock, random, scratch, folded },
+    openRecords: openRawRecords,
     schemas: transformer.schema(table),
     store: call.store ?? store,
     transformer: call.transformer ?? transformer,

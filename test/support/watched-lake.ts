@@ -16,6 +16,9 @@ const PRODUCED: readonly ProducedRecord[] = [
   { kind: 'good', n: 15, outcome: 'committed' },
 ];
 
+const afterName = (registered: string, name: string) =>
+  registered.startsWith(`${name} `) ? [registered.slice(name.length + 1)] : [];
+
 export class WatchedLake {
   readonly objects = new Map<string, LakeObject>();
   readonly registered = new Set<string>();
@@ -35,6 +38,8 @@ export class WatchedLake {
       lake: {
         object: (key) => this.objects.get(key),
         registered: (name, prefix) => this.registered.has(`${name} ${prefix}`),
+        locations: (name) => [...this.registered].flatMap((one) => afterName(one, name)),
+        keys: (prefix) => [...this.objects.keys()].filter((key) => key.startsWith(prefix)),
       },
       violated: (what) => this.findings.push(what),
     });
@@ -111,7 +116,9 @@ export class WatchedLake {
   #stage(output: string, prefix: string, start: number, rows: readonly LakeRow[]) {
     const stagedKey = `_sluice/staged/orders/${output}-${start}`;
     const { sha256 } = this.put(stagedKey, JSON.stringify(rows));
-    return { output, stagedKey, finalKey: `${prefix}${start}.json`, sha256 };
+    const [, column = '', value = ''] = /\/(\w+)=(\w+)\/$/.exec(prefix) ?? [];
+    const of = { partition: [{ column, value }], rows: rows.length };
+    return { output, stagedKey, finalKey: `${prefix}${start}.json`, sha256, ...of };
   }
 
   /** Copies what was staged of the window that begins at `start`, and registers where it lies. */
@@ -127,4 +134,53 @@ export class WatchedLake {
     }
     return this;
   }
+
+  /**
+   * An object beside the table's location; readers see it when the partition is there. Of windows, by where
+   * they begin, or of other rows.
+   */
+  make(name: string, rows: readonly LakeRow[] | readonly number[]): { name: string; sha256: string } {
+    const isWindows = (some: typeof rows): some is readonly number[] => typeof some[0] === 'number';
+    const made = isWindows(rows) ? rows.flatMap((start) => this.rowsOf(start)) : rows;
+    return { name, sha256: this.put(`${REBUILT}${name}`, JSON.stringify(made)).sha256 };
+  }
+
+  /** Of a window that is published, by where it begins. */
+  rowsOf(start: number): LakeRow[] {
+    const object = this.objects.get(`orders/part=p0/${start}.json`);
+    return JSON.parse(object?.bytes.toString() ?? '[]') as LakeRow[];
+  }
+
+  /** A swap of the rows' partition that joins windows, by where they begin, and carries others. */
+  swap(move: Record<string, unknown>, change: Record<string, unknown> = {}): this {
+    const moves = [{ output: 'rows', partition: PART, to: REBUILT, made: [], carried: [], ...move }];
+    this.append({ kind: 'swap', after: -1, asOf: -1, windows: [], replays: [], moves, ...change });
+    return this;
+  }
+
+  /** The object of windows that are joined, as a swap names it. */
+  joined(starts: readonly number[], rows: readonly LakeRow[] | readonly number[] = starts) {
+    const parts = starts.map((start, i) => {
+      return { entry: i + 1, from: `orders/part=p0/${start}.json`, rows: this.rowsOf(start).length };
+    });
+    const all = parts.reduce((sum, part) => sum + part.rows, 0);
+    return { ...this.make('joined.json', rows), rows: all, parts };
+  }
+
+  /** As an entry names an object that goes along. */
+  carried(start: number, entry: number) {
+    const from = `orders/part=p0/${start}.json`;
+    return { entry, from, sha256: this.objects.get(from)?.sha256 };
+  }
+
+  /** Readers see the partition at its new place from now on. */
+  move(to = REBUILT): this {
+    this.oracle.moving('orders', 'orders/part=p0/', to);
+    this.registered.delete('orders orders/part=p0/');
+    this.registered.add(`orders ${to}`);
+    return this;
+  }
 }
+
+export const REBUILT = 'orders.rebuilt/1/part=p0/';
+const PART = [{ column: 'part', value: 'p0' }];

@@ -6,8 +6,6 @@
 //   3 append   the swap is decided; whoever knows of the entry publishes it
 //   4 publish  each partition of the catalog has its new place, all of it or nothing
 // What was there before stays where it was: who has begun to read it reads on.
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { Random } from '@sluice/shared/random.ts';
 import type {
@@ -23,19 +21,13 @@ import { outputTable } from '../../lake/object-keys.ts';
 import type { Fold } from '../../ledger/fold.ts';
 import { DefinitionsByVersion } from '../../ledger/publish.ts';
 import { sumOf } from '../../ledger/swaps.ts';
-import { openDatabase } from '../../transform/duckdb.ts';
-import { rowGroupOptions } from '../../transform/sql/file-format.ts';
 import { type ChosenTime, cutIn, type Place } from '../rebuild/plan.ts';
 import { patiently, placeIn, type SwapOptions, swapPartitions } from '../rebuild/swapping.ts';
 import { windowOfEntry } from '../verify/replays.ts';
-import { rowJoining } from './joined-rows.ts';
-import { textJoining } from './joined-text.ts';
-import { extensionOf, Joiner, type JoiningFormat, Unjoinable } from './joiner.ts';
+import { extensionOf, type ObjectJoiner, type OpenJoiner, Unjoinable } from './joiner.ts';
 import { batchesOf, type CompactPlan, type PlannedPlace, placeText, planOf } from './plan.ts';
 import type { Amount, Compacted } from './report.ts';
 
-/** Where objects are joined. */
-const MEMORY_BYTES_MAX = 1_000_000_000;
 /** Of a table whose config says nothing else. */
 const OBJECT_BYTES = 128 * 2 ** 20;
 /** Of lines that are packed: one reader unpacks them all, some ten times as many bytes. */
@@ -57,6 +49,8 @@ export interface CompactOptions extends SwapOptions {
   /** Private, and removed by the caller. */
   readonly scratch: string;
   readonly random: Random;
+  /** Opened where there is something to join, and closed in the end. */
+  readonly openJoiner: OpenJoiner;
   /** Told before anything is made, and after each partition. */
   readonly onPlanned: (so: Compacted) => void;
   readonly onProgress: (done: number, of: number) => void;
@@ -65,11 +59,12 @@ export interface CompactOptions extends SwapOptions {
 }
 
 interface Options extends CompactOptions {
-  readonly joiner: () => Joiner;
+  readonly joiner: ObjectJoiner;
 }
 
 export async function compact(given: CompactOptions): Promise<Compacted> {
-  const { table, reader, writer, scratch, onPlanned } = given;
+  const { table, reader, writer, scratch, directories, openJoiner, onPlanned } = given;
+  const { output } = table;
   assertJoinable(given);
   const objectBytes = objectBytesOf(table);
   // What is still being published may be read by nobody yet.
@@ -89,14 +84,11 @@ export async function compact(given: CompactOptions): Promise<Compacted> {
   const planned = compactedOf(table, plan);
   onPlanned(planned);
   if (writer === undefined || plan.places.length === 0) return planned;
-  const directory = join(scratch, 'joined');
+  const joiner = await openJoiner({ reader, directories, scratch, output, objectBytes });
   try {
-    return await withFormat(given, (format) => {
-      const joiner = () => new Joiner({ reader, directory, objectBytes, format });
-      return joinPlaces({ ...given, joiner }, { writer, plan, planned });
-    });
+    return await joinPlaces({ ...given, joiner }, { writer, plan, planned });
   } finally {
-    await rm(directory, { recursive: true, force: true });
+    await joiner.close();
   }
 }
 
@@ -104,21 +96,6 @@ export async function compact(given: CompactOptions): Promise<Compacted> {
 function objectBytesOf({ output }: TableConfig): number {
   if (output.kind === 'parquet') return output.objectBytes ?? OBJECT_BYTES;
   return output.compression === 'gzip' ? PACKED_TEXT_BYTES : OBJECT_BYTES;
-}
-
-async function withFormat<T>(
-  { table: { output }, directories, scratch }: CompactOptions,
-  task: (format: JoiningFormat) => Promise<T>,
-): Promise<T> {
-  if (output.kind !== 'parquet') return await task(textJoining(output.kind));
-  const limits = { memoryBytesMax: MEMORY_BYTES_MAX, threads: 1 };
-  const database = await openDatabase({ directories, spillDirectory: scratch, ...limits });
-  try {
-    const groups = (rowGroupRows: number) => rowGroupOptions({ ...output, rowGroupRows });
-    return await task(rowJoining({ database, groups, rowGroupRows: output.rowGroupRows }));
-  } finally {
-    database.close();
-  }
 }
 
 /** COMPACT_REFUSED */
@@ -258,7 +235,7 @@ async function joinPlace(
   const made: MadeObject[] = [];
   try {
     for (const group of place.groups)
-      for await (const { path, ...object } of options.joiner().join(group)) {
+      for await (const { path, ...object } of options.joiner.join(group)) {
         const name = `${rebuildId}-${made.length}.${extensionOf(path)}`;
         await patiently(clock, () => store.stage(path, `${to}${name}`, object.sha256));
         made.push({ name, ...object });

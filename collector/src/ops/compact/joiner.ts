@@ -4,6 +4,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256OfFile } from '@sluice/shared/file-hash.ts';
+import type { TableConfig } from '../../contracts.ts';
 import { fileName } from '../../lake/object-keys.ts';
 import type { WrittenFile } from '../../transform/joined-files.ts';
 import type { LakeReader } from '../lake-reader.ts';
@@ -40,6 +41,25 @@ export interface JoinedFile extends WrittenFile {
   readonly textBytes?: number;
   readonly parts: readonly SmallObject[];
 }
+
+/** What joins objects for one compaction. */
+export interface ObjectJoiner {
+  /** In their order. Each file is removed when the next one is asked for. Unjoinable. */
+  join(parts: readonly SmallObject[]): AsyncIterable<JoinedFile>;
+  close(): Promise<void>;
+}
+
+export interface JoiningOptions {
+  readonly reader: LakeReader;
+  /** That may be read and written. */
+  readonly directories: readonly string[];
+  /** Private. */
+  readonly scratch: string;
+  readonly output: TableConfig['output'];
+  readonly objectBytes: number;
+}
+
+export type OpenJoiner = (options: JoiningOptions) => Promise<ObjectJoiner>;
 
 export interface LocalPart {
   readonly object: SmallObject;

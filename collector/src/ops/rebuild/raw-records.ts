@@ -7,12 +7,15 @@ import { segmentOfRecords } from '@sluice/shared/record-segment.ts';
 import type { KafkaRecord } from '@sluice/shared/records.ts';
 import type { LedgerRange, StagedSegment, TableConfig } from '../../contracts.ts';
 import type { StandingOutput } from '../../ledger/standing-objects.ts';
-import { blobBytes, type Database } from '../../transform/duckdb.ts';
+import { blobBytes, type Database, openDatabase } from '../../transform/duckdb.ts';
 import { bytesOfText, headersOfText } from '../../transform/record-texts.ts';
 import { literal } from '../../transform/sql/types.ts';
 import { joinedRows, type LakeReader } from '../lake-reader.ts';
 import { WHOLE_BATCHES } from '../replay/quarantined-rows.ts';
-import type { RawSources } from './raw-table.ts';
+import type { RawSources, RecordsOptions, WindowRecords } from './raw-table.ts';
+
+/** Where records are read. */
+const MEMORY_BYTES_MAX = 512_000_000;
 
 /** Records and bytes of one segment, and so of what is in memory at a time. */
 const SEGMENT_RECORDS_MAX = 1_000;
@@ -31,7 +34,15 @@ interface Wanted {
 /** What of a local file is meant. */
 type HeldRows = Pick<StandingOutput, 'rows' | 'joined'> & { readonly path: string };
 
-export class RawRecords {
+/** On a DuckDB of its own. */
+export async function openRawRecords(sources: RawSources, options: RecordsOptions): Promise<WindowRecords> {
+  const { reader, directories, scratch: spillDirectory } = options;
+  const limits = { memoryBytesMax: MEMORY_BYTES_MAX, threads: 1 };
+  const database = await openDatabase({ directories, spillDirectory, ...limits });
+  return new RawRecords(sources, { reader, database });
+}
+
+class RawRecords implements WindowRecords {
   readonly #sources: RawSources;
   readonly #reader: LakeReader;
   readonly #database: Database;
@@ -42,6 +53,10 @@ export class RawRecords {
     this.#sources = sources;
     this.#reader = reader;
     this.#database = database;
+  }
+
+  close(): void {
+    this.#database.close();
   }
 
   async *segments(ranges: readonly LedgerRange[]): AsyncGenerator<StagedSegment> {

@@ -3,7 +3,7 @@
 // there.
 import { assert, SluiceError } from '@sluice/shared/errors.ts';
 import { type PartitionId, partitionKey, partitionName, slotKey } from '@sluice/shared/position.ts';
-import type { LedgerRange, TableConfig } from '../../contracts.ts';
+import type { LedgerRange, StagedSegment, TableConfig } from '../../contracts.ts';
 import { type Fold, hasObjects } from '../../ledger/fold.ts';
 import { type StandingEntry, StandingObjects, type StandingOutput } from '../../ledger/standing-objects.ts';
 import { readsTopic, topicsOf, topicsText } from '../../table-topics.ts';
@@ -12,6 +12,25 @@ import type { LakeReader } from '../lake-reader.ts';
 import { windowOfEntry } from '../verify/replays.ts';
 
 type Span = Pick<LedgerRange, 'start' | 'next'>;
+
+/** The records of windows, out of raw tables. */
+export interface WindowRecords {
+  /** REBUILD_SOURCE_INCOMPLETE, REBUILD_REFUSED. */
+  segments(ranges: readonly LedgerRange[]): AsyncIterable<StagedSegment>;
+  /** What none of these ranges needs is given up. */
+  keepFor(ranges: readonly LedgerRange[]): Promise<void>;
+  close(): void;
+}
+
+export interface RecordsOptions {
+  readonly reader: LakeReader;
+  /** Directories that may be read: the lake, and where objects are fetched to. */
+  readonly directories: readonly string[];
+  /** Private. */
+  readonly scratch: string;
+}
+
+export type OpenRecords = (sources: RawSources, options: RecordsOptions) => Promise<WindowRecords>;
 
 /**
  * The raw table of each topic: one that has all of them, else one for each. REBUILD_NO_SOURCE, with what is

@@ -27,7 +27,6 @@ import { outputTable } from '../../lake/object-keys.ts';
 import { DefinitionsByVersion } from '../../ledger/publish.ts';
 import { placeKey, sumOf } from '../../ledger/swaps.ts';
 import { namesTopic, readsTopic, topicsText } from '../../table-topics.ts';
-import { type Database, openDatabase } from '../../transform/duckdb.ts';
 import { overBudget } from '../../transform/quarantine-budget.ts';
 import type { LakeReader } from '../lake-reader.ts';
 import {
@@ -41,13 +40,9 @@ import {
   type RebuildPlan,
   tooLarge,
 } from './plan.ts';
-import { RawRecords } from './raw-records.ts';
-import { RawSources, rawTablesOf } from './raw-table.ts';
+import { type OpenRecords, RawSources, rawTablesOf, type WindowRecords } from './raw-table.ts';
 import { type Rebuilt, rebuiltOf } from './report.ts';
 import { assertRoom, carriedOf, patiently, placeIn, swapPartitions } from './swapping.ts';
-
-/** Where records are read. */
-const MEMORY_BYTES_MAX = 512_000_000;
 
 export interface RebuildOptions {
   readonly table: TableConfig;
@@ -65,6 +60,8 @@ export interface RebuildOptions {
   /** Directories that may be read: the lake, and where objects are fetched to. */
   readonly directories: readonly string[];
   readonly transformer: Pick<Transformer, 'run'>;
+  /** Opened where there is something to make, and closed in the end. */
+  readonly openRecords: OpenRecords;
   /** Of the table, as its writer has them. */
   readonly schemas: TableSchemas | ChangingSchemas;
   /** Private, and removed by the caller. */
@@ -79,22 +76,7 @@ export interface RebuildOptions {
 }
 
 /** Every window of the time that is committed when it begins. */
-export async function rebuild(given: RebuildOptions): Promise<Rebuilt> {
-  const { directories, scratch: spillDirectory } = given;
-  const limits = { memoryBytesMax: MEMORY_BYTES_MAX, threads: 1 };
-  const database = await openDatabase({ directories, spillDirectory, ...limits });
-  try {
-    return await rebuildWindows({ ...given, database });
-  } finally {
-    database.close();
-  }
-}
-
-interface Options extends RebuildOptions {
-  readonly database: Database;
-}
-
-async function rebuildWindows(options: Options): Promise<Rebuilt> {
+export async function rebuild(options: RebuildOptions): Promise<Rebuilt> {
   const { table, tables, source, reader, time, writer, onPlanned } = options;
   assertMovable(table.name, table.partitionBy);
   const sources = await RawSources.read(reader, rawTablesOf(tables, table, source));
@@ -114,8 +96,13 @@ async function rebuildWindows(options: Options): Promise<Rebuilt> {
   const planned = rebuiltOf({ table, plan, source: sources.text, carried: carried.size });
   onPlanned(planned);
   if (writer === undefined || plan.windows.length === 0) return planned;
-  const made = await makeWindows(options, plan, new RawRecords(sources, options));
-  return { ...planned, ...(await swapIn(options, { plan, made, source: planned.source, writer })) };
+  const records = await options.openRecords(sources, options);
+  try {
+    const made = await makeWindows(options, plan, records);
+    return { ...planned, ...(await swapIn(options, { plan, made, source: planned.source, writer })) };
+  } finally {
+    records.close();
+  }
 }
 
 /** What has no partitions lies where the catalogued table says, which others rely on: nobody moves it. */
@@ -128,7 +115,7 @@ function assertMovable(name: string, { length }: { readonly length: number }): v
 }
 
 /** Nobody could publish a swap of what the config does not make: the table would stand behind it for ever. */
-function assertPublishable({ table, schemas }: Options, { places }: RebuildPlan): void {
+function assertPublishable({ table, schemas }: RebuildOptions, { places }: RebuildPlan): void {
   const definitions = new DefinitionsByVersion(table, schemas);
   for (const { output, partition } of places.values()) {
     assertMovable(outputTable(table, output), partition);
@@ -167,7 +154,11 @@ interface Made {
   readonly configVersion: string;
 }
 
-async function makeWindows(options: Options, plan: RebuildPlan, records: RawRecords): Promise<Made> {
+async function makeWindows(
+  options: RebuildOptions,
+  plan: RebuildPlan,
+  records: WindowRecords,
+): Promise<Made> {
   const { table, random, onProgress } = options;
   const rebuildId = random.hex(8);
   const windows: RemadeWindow[] = [];
@@ -197,12 +188,12 @@ function assertBudget(table: TableConfig, so: Pick<Classes, 'in' | 'quarantined'
 
 interface Making {
   readonly window: PlannedWindow;
-  readonly records: RawRecords;
+  readonly records: WindowRecords;
   readonly rebuildId: string;
 }
 
 /** As the window was: the same records, and opened when it was. */
-async function makeWindow(options: Options, { window, records, rebuildId }: Making) {
+async function makeWindow(options: RebuildOptions, { window, records, rebuildId }: Making) {
   const { table, transformer, scratch, objectsMax = OBJECTS_MAX } = options;
   const { entry } = window;
   const directory = join(scratch, 'rebuild');
@@ -237,7 +228,7 @@ interface Upload {
   readonly window: number;
 }
 
-async function upload(options: Options, { file, rebuildId, window }: Upload): Promise<MadeObject> {
+async function upload(options: RebuildOptions, { file, rebuildId, window }: Upload): Promise<MadeObject> {
   const { output, partition, path, index, extension, bytes, sha256, rows } = file;
   const to = placeIn(options.table, rebuildId, { output, partition });
   const name = `${rebuildId}-${window}-${index}.${extension}`;
@@ -252,7 +243,10 @@ interface Swapping {
   readonly writer: ReplayingWriter;
 }
 
-async function swapIn(options: Options, { plan, made, source, writer }: Swapping): Promise<Partial<Rebuilt>> {
+async function swapIn(
+  options: RebuildOptions,
+  { plan, made, source, writer }: Swapping,
+): Promise<Partial<Rebuilt>> {
   const { rebuildId, windows, configVersion, objects } = made;
   const { after, before, replays } = plan;
   const byPlace = Map.groupBy(objects, ({ output, partition }) => placeKey(output, partition));
