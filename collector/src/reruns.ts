@@ -1,6 +1,6 @@
 // Commands that run records of a table again, replay and rebuild, and compact, which joins what was made:
 // each with a transform as a collector has it, and with a writer of its own beside those of running
-// collectors, whom it meets in the ledger only.
+// collectors, whom it meets in the ledger only. And prune, which writes nothing there.
 import { hostname } from 'node:os';
 import { UsageError } from '@sluice/shared/command-line.ts';
 import { createLogger } from '@sluice/shared/log.ts';
@@ -19,6 +19,8 @@ import { compact } from './ops/compact/compact.ts';
 import { type Compacted, formatCompacted, formatCompactPlan, formatJoined } from './ops/compact/report.ts';
 import type { CompactSelection } from './ops/compact/selection.ts';
 import type { LakeReader } from './ops/lake-reader.ts';
+import { prune } from './ops/prune/prune.ts';
+import { formatDeleted, formatPruned, formatPrunePlan, type Pruned } from './ops/prune/report.ts';
 import type { ChosenTime } from './ops/rebuild/plan.ts';
 import { rebuild } from './ops/rebuild/rebuild.ts';
 import { formatMade, formatPlan, formatRebuilt, type Rebuilt } from './ops/rebuild/report.ts';
@@ -118,13 +120,25 @@ interface OfEach<T> {
   format(done: T): string;
 }
 
+function withEach<T>(world: CommandWorld, call: TablesCall, { what, run, format }: OfEach<T>) {
+  const runOn = ({ name }: TableConfig) => withRerun(world, { ...call, name, what }, run);
+  return oneByOne(world, call, { run: runOn, format });
+}
+
+interface OneByOne<T> extends Pick<OfEach<T>, 'format'> {
+  run(table: TableConfig): Promise<T>;
+}
+
 /** One table after the other: what one refuses ends the command, and those before it are done, and told. */
-async function withEach<T>(world: CommandWorld, call: TablesCall, { what, run, format }: OfEach<T>) {
-  const { json } = call;
+async function oneByOne<T>(
+  world: CommandWorld,
+  { names, json }: Pick<TablesCall, 'names' | 'json'>,
+  { run, format }: OneByOne<T>,
+) {
   const done: T[] = [];
   try {
-    for (const { name } of tablesNamed(world.config, call.names)) {
-      const told = await withRerun(world, { ...call, name, what }, run);
+    for (const table of tablesNamed(world.config, names)) {
+      const told = await run(table);
       done.push(told);
       if (!json) process.stdout.write(format(told));
     }
@@ -191,4 +205,22 @@ export function runCompact(world: CommandWorld, call: CompactCall): Promise<numb
     return withSwapper(rerun, dryRun, (swapper) => compact({ ...options, ...swapper }));
   };
   return withEach(world, call, { what: 'compact', run, format: formatCompacted });
+}
+
+export interface PruneCall extends Omit<TablesCall, 'collector'> {
+  readonly olderThanMs: number;
+}
+
+export function runPrune(world: CommandWorld, call: PruneCall): Promise<number> {
+  const { olderThanMs, dryRun } = call;
+  const run = (table: TableConfig) =>
+    withReader(world, ({ reader, store, catalog }) =>
+      prune({
+        ...{ table, store, catalog, olderThanMs, dryRun, clock: world.clock },
+        reader: reader.readingOnce(),
+        onPlanned: (so: Pruned) => void process.stderr.write(formatPrunePlan(so)),
+        onProgress: (done, of) => void process.stderr.write(formatDeleted(table.name, done, of)),
+      }),
+    );
+  return oneByOne(world, call, { run, format: formatPruned });
 }

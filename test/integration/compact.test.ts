@@ -1,10 +1,16 @@
 // Many small objects of a table become few, with real programs over an emulated S3 and Glue, while records
 // flow: each is in the table once, as Glue's and S3's own answers say, and a second compaction goes on from
-// what the first one made.
+// what the first one made. What both left is pruned beside them, and nobody misses it.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { loadCollectorConfig } from '@sluice/collector/config.ts';
+import { withReader } from '@sluice/collector/opened-lake.ts';
 import type { Compacted } from '@sluice/collector/ops/compact/report.ts';
+import { prune } from '@sluice/collector/ops/prune/prune.ts';
+import type { Pruned } from '@sluice/collector/ops/prune/report.ts';
 import type { Site } from '@sluice/deploy/local/site.ts';
+import { systemClock } from '@sluice/shared/clock.ts';
+import { systemRandom } from '@sluice/shared/random.ts';
 import { assertExactlyOnce } from '../support/oracles.ts';
 import { query, untilAcknowledged, verified } from './journey-fixture.ts';
 import { type MappedSite, startMappedSite, TOPIC } from './mapped-site.ts';
@@ -25,6 +31,8 @@ const table = {
 };
 
 before(async () => {
+  process.env['AWS_ACCESS_KEY_ID'] = 'test';
+  process.env['AWS_SECRET_ACCESS_KEY'] = 'test';
   mapped = await startMappedSite('compact', { tables: [table], fieldsOf: (n) => ({ kind: `k${n % 2}` }) });
   ({ site } = mapped);
 });
@@ -37,12 +45,27 @@ async function burst(from: number): Promise<number> {
   return from + BURST;
 }
 
-async function compact(): Promise<Compacted> {
-  const call = ['compact', 'claims', '--older-than', '0s', '--json'];
-  const { code, output } = await site.collector.command(call);
+async function told<T>(...call: string[]): Promise<T> {
+  const { code, output } = await site.collector.command([...call, '--json']);
   assert.equal(code, 0, output);
-  const [compacted] = JSON.parse(output.slice(output.indexOf('[\n'))) as [Compacted];
-  return compacted;
+  const [done] = JSON.parse(output.slice(output.indexOf('[\n'))) as [T];
+  return done;
+}
+
+const compact = () => told<Compacted>('compact', 'claims', '--older-than', '0s');
+
+/** Of an age that the command does not take: what was left a moment ago goes. */
+async function pruneAtOnce(): Promise<Pruned> {
+  const config = loadCollectorConfig(site.collector.configFile);
+  const [claims] = config.tables;
+  assert.ok(claims);
+  return withReader({ config, clock: systemClock, random: systemRandom }, ({ store, catalog, reader }) =>
+    prune({
+      ...{ table: claims, store, catalog, reader, clock: systemClock, olderThanMs: 0, dryRun: false },
+      onPlanned: () => {},
+      onProgress: () => {},
+    }),
+  );
 }
 
 async function assertWhole(records: number): Promise<void> {
@@ -67,6 +90,20 @@ test('objects of many windows are joined while records flow, and joined again wi
   for (let n = 0; n < 3; n++) records = await burst(records);
   const second = await compact();
   assert.ok(second.joined.objects >= 8 && second.made.objects === 2, JSON.stringify(second));
+  await assertWhole(records);
+  await verified(site);
+
+  const asked = await told<Pruned>('prune', 'claims', '--dry-run');
+  assert.deepEqual([asked.left.objects, asked.kept], [0, []], 'it was left a moment ago');
+  const [pruned] = await Promise.all([pruneAtOnce(), mapped.produce(records, records + BURST)]);
+  records += BURST;
+  assert.equal(pruned.deleted.objects, asked.younger.objects);
+  assert.ok(pruned.deleted.objects >= first.joined.objects + second.joined.objects, JSON.stringify(pruned));
+  await untilAcknowledged(site, 'claims', records);
+  await assertWhole(records);
+  assert.doesNotMatch(await verified(site), /left behind/);
+  for (let n = 0; n < 3; n++) records = await burst(records);
+  assert.ok((await compact()).joined.objects >= 8);
   await assertWhole(records);
   await verified(site);
 });

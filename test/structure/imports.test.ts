@@ -283,6 +283,7 @@ const ADAPTERS: Readonly<Record<string, readonly string[]>> = {
     'collector/src/config.ts',
     'collector/src/ledger/checkpoint.ts',
     'collector/src/ledger/entry.ts',
+    'collector/src/ops/prune/unnamed.ts',
     'collector/src/ops/schema-document.ts',
     'collector/src/ops/verify/kafka.ts',
     'collector/src/schema/schema-log.ts',

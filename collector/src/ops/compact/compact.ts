@@ -25,12 +25,13 @@ import { DefinitionsByVersion } from '../../ledger/publish.ts';
 import { sumOf } from '../../ledger/swaps.ts';
 import { openDatabase } from '../../transform/duckdb.ts';
 import { rowGroupOptions } from '../../transform/sql/file-format.ts';
+import { type Amount, amountOf, bothAmounts as both } from '../amount.ts';
 import { type ChosenTime, cutIn, type Place } from '../rebuild/plan.ts';
 import { patiently, placeIn, type SwapOptions, swapPartitions } from '../rebuild/swapping.ts';
 import { windowOfEntry } from '../verify/replays.ts';
 import { Joiner, Unjoinable } from './joiner.ts';
 import { batchesOf, type CompactPlan, type PlannedPlace, placeText, planOf } from './plan.ts';
-import type { Amount, Compacted } from './report.ts';
+import type { Compacted } from './report.ts';
 
 /** Where objects are joined. */
 const MEMORY_BYTES_MAX = 1_000_000_000;
@@ -157,12 +158,6 @@ function unmovable({ table, schemas }: CompactOptions): (place: Place) => string
   };
 }
 
-const amountOf = (objects: readonly { readonly bytes: number }[]): Amount => {
-  return { objects: objects.length, bytes: objects.reduce((sum, { bytes }) => sum + bytes, 0) };
-};
-const both = (a: Amount, b: Amount): Amount => {
-  return { objects: a.objects + b.objects, bytes: a.bytes + b.bytes };
-};
 const NONE: Amount = { objects: 0, bytes: 0 };
 
 function compactedOf({ name }: TableConfig, { places, skipped }: CompactPlan): Compacted {
