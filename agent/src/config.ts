@@ -181,7 +181,7 @@ const refine: Refine<z.output<typeof agentSchema>> = (config) => {
 
 /** Throws ConfigError with every problem. Paths in the file are relative to its own directory. */
 export function loadAgentConfig(file: string): AgentConfig {
-  const config = loadConfigFile(file, agentSchema, refine);
+  const { value: config } = loadConfigFile(file, agentSchema, refine);
   return Object.freeze({ ...config, directory: dirname(resolve(file)) });
 }
 

@@ -2,13 +2,12 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Cancel, type Clock, within } from '@sluice/shared/clock.ts';
-import { ConfigError } from '@sluice/shared/config-file.ts';
 import { describeError } from '@sluice/shared/errors.ts';
 import type { HealthReport } from '@sluice/shared/ops-server.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
 import type { Random } from '@sluice/shared/random.ts';
 import { type CollectorConfig, configPath, listenerFiles } from './config.ts';
-import { configChange } from './config-change.ts';
+import { configChange, refusedConfig } from './config-change.ts';
 import type {
   Catalog,
   FoundSchema,
@@ -258,8 +257,9 @@ class RunningCollector implements Collector {
 
   async reconfigure(next: CollectorConfig): Promise<Reconfigured> {
     const { problems, ...change } = configChange(this.#config, next);
-    if (problems.length > 0) throw new ConfigError('the config', problems);
-    await this.#tables.assertFits(change);
+    if (problems.length > 0) throw refusedConfig(next, problems);
+    const unfit = await this.#tables.unfit(change);
+    if (unfit.length > 0) throw refusedConfig(next, unfit);
     const { added, changed, removed } = change;
     if (!this.#draining) {
       this.#config = next;

@@ -1,7 +1,7 @@
 // What another config means for a collector that runs: which tables come, go and change, and what cannot
 // change while it runs. Pure. Tables are compared by what is made of them; so nothing happens to one whose
 // section was only written differently.
-import type { ConfigProblem } from '@sluice/shared/config-file.ts';
+import { ConfigError, type ConfigProblem } from '@sluice/shared/config-file.ts';
 import type { CollectorConfig } from './config.ts';
 import { namesTopic, readsTopic, topicsOf } from './table-topics.ts';
 import type { TableConfig } from './tables.ts';
@@ -47,6 +47,17 @@ export function configChange(now: CollectorConfig, next: CollectorConfig): Confi
     removed: now.tables.filter(({ name }) => !after.has(name)).map(({ name }) => name),
     agentsAnew: !isSame(now.agents, next.agents) || !next.tables.flatMap(topicsOf).every(stays) || readsMore,
   };
+}
+
+/** With its lines, of problems whose paths name tables by their names. */
+export function refusedConfig(next: CollectorConfig, problems: readonly ConfigProblem[]): ConfigError {
+  const { file, lineOf } = next.written;
+  const placed = problems.map((problem) => {
+    const [first = '', second, ...rest] = problem.path.split('.');
+    const index = first === 'tables' ? next.tables.findIndex(({ name }) => name === second) : -1;
+    return { ...problem, line: lineOf(index < 0 ? problem.path.split('.') : [first, index, ...rest]) };
+  });
+  return new ConfigError(file, placed);
 }
 
 function tableProblems(before: TableConfig | undefined, table: TableConfig): ConfigProblem[] {

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { loadConfigFile, type Refine } from '@sluice/shared/config-file.ts';
+import { loadConfigFile, type Refine, type WrittenConfig } from '@sluice/shared/config-file.ts';
 import { httpSection, logSection } from '@sluice/shared/config-sections.ts';
 import type { TlsFiles } from '@sluice/shared/tls-material.ts';
 import { byteSize, duration, hostPort } from '@sluice/shared/units.ts';
@@ -197,6 +197,7 @@ type ParsedTable = Parsed['tables'][number];
 
 export type CollectorConfig = Omit<Parsed, 'tables'> & {
   readonly directory: string;
+  readonly written: WrittenConfig;
   readonly tables: readonly TableConfig[];
   /** By table name; not part of a table's version. */
   readonly examples: ReadonlyMap<string, readonly TableExample[]>;
@@ -310,10 +311,11 @@ function locationOf({ location, name }: ParsedTable): string {
 export function loadCollectorConfig(file: string): CollectorConfig {
   const directory = dirname(resolve(file));
   const read: ReadFile = (path) => readFileSync(resolve(directory, path));
-  const config = loadConfigFile(file, collectorSchema, refineWith(read));
+  const { value: config, written } = loadConfigFile(file, collectorSchema, refineWith(read));
   return Object.freeze({
     ...config,
     directory,
+    written,
     tables: config.tables.map((table) => compileTable(table, { directory, read })),
     examples: new Map(config.tables.map(({ name, examples }) => [name, examples])),
   });

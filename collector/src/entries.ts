@@ -198,6 +198,8 @@ export interface JoinedPart {
   readonly entry: number;
   readonly from: string;
   readonly rows: number;
+  /** Of an object of lines: its text, unpacked, which stands in the joined one's as it is. */
+  readonly text?: { readonly bytes: number; readonly sha256: string } | undefined;
 }
 
 /** The rows of several objects, one object's behind the other's. It stands before its entry does. */
@@ -207,6 +209,8 @@ export interface JoinedObject {
   readonly bytes: number;
   readonly sha256: string;
   readonly rows: number;
+  /** Of lines: bytes of its text, unpacked. */
+  readonly textBytes?: number | undefined;
   /** In the order in which their rows stand. */
   readonly parts: readonly JoinedPart[];
 }

@@ -148,7 +148,7 @@ const commands: Readonly<Record<string, Command>> = {
     },
   },
   compact: {
-    summary: 'Joins small Parquet objects of a partition, of whichever windows, and swaps the partition.',
+    summary: 'Joins small objects of a partition, of whichever windows, and swaps the partition.',
     options: {
       ...configOption,
       from: 'of windows opened at this time or later: 2026-01-31 or 2026-01-31T08:00Z',

@@ -29,6 +29,7 @@ import { formatProgress, formatReplayed, isIncomplete } from './ops/replay/repor
 import type { Selection } from './ops/replay/selection.ts';
 import { withWriter } from './ops/replay/writer-session.ts';
 import { collectorSchemas } from './ops/schema-document.ts';
+import { TableAccount } from './ops/table-account.ts';
 import { createTransformer } from './transform/transformer.ts';
 
 interface Rerun extends Lake {
@@ -98,15 +99,19 @@ export interface ReplayCall extends RerunCall {
 }
 
 export async function runReplay(world: CommandWorld, call: ReplayCall): Promise<number> {
-  const { selection, dryRun, json } = call;
-  const onProgress = (so: Replayed) => void process.stderr.write(formatProgress(so));
-  const replayed = await withRerun(world, { ...call, what: 'replay' }, (rerun) => {
+  const { name, selection, dryRun } = call;
+  const run = (rerun: Rerun, keep: (so: Replayed) => void) => {
+    const onProgress = (so: Replayed) => {
+      keep(so);
+      process.stderr.write(formatProgress(so));
+    };
     const options = { ...world, ...rerun, selection, onProgress };
-    const run = (writer: ReplayingWriter | undefined) => replay({ ...options, writer });
-    return dryRun ? run(undefined) : withWriter(createTableWriter(rerun.writerOptions), run);
-  });
-  process.stdout.write(json ? `${JSON.stringify(replayed, null, 2)}\n` : formatReplayed(replayed));
-  return isIncomplete(replayed) ? EXIT.failure : EXIT.ok;
+    const replaying = (writer: ReplayingWriter | undefined) => replay({ ...options, writer });
+    return dryRun ? replaying(undefined) : withWriter(createTableWriter(rerun.writerOptions), replaying);
+  };
+  const of = { what: 'replay', run, format: formatReplayed, document: ([only]: readonly unknown[]) => only };
+  const replayed = await withEach(world, { ...call, names: [name] }, of);
+  return replayed.some(isIncomplete) ? EXIT.failure : EXIT.ok;
 }
 
 interface TablesCall extends RerunCall {
@@ -115,37 +120,41 @@ interface TablesCall extends RerunCall {
 
 interface OfEach<T> {
   readonly what: string;
-  run(rerun: Rerun): Promise<T>;
+  /** `keep`: what is done so far, and stays whatever comes. */
+  run(rerun: Rerun, keep: (so: T) => void): Promise<T>;
   /** What became of a table, for people. */
   format(done: T): string;
+  /** What `--json` prints; a list where it is not given. */
+  document?(told: readonly unknown[]): unknown;
 }
 
-function withEach<T>(world: CommandWorld, call: TablesCall, { what, run, format }: OfEach<T>) {
-  const runOn = ({ name }: TableConfig) => withRerun(world, { ...call, name, what }, run);
-  return oneByOne(world, call, { run: runOn, format });
+function withEach<T>(
+  world: CommandWorld,
+  call: TablesCall,
+  { what, run, ...told }: OfEach<T>,
+): Promise<readonly T[]> {
+  const work = (name: string, keep: (so: T) => void) =>
+    withRerun(world, { ...call, name, what }, (rerun) => run(rerun, keep));
+  return oneByOne(world, call, { ...told, work });
 }
 
-interface OneByOne<T> extends Pick<OfEach<T>, 'format'> {
-  run(table: TableConfig): Promise<T>;
+interface OneByOne<T> extends Pick<OfEach<T>, 'format' | 'document'> {
+  work(name: string, keep: (so: T) => void): Promise<T>;
 }
 
-/** One table after the other: what one refuses ends the command, and those before it are done, and told. */
+/** One table after the other: what one refuses ends the command, and is told with what was done before. */
 async function oneByOne<T>(
   world: CommandWorld,
-  { names, json }: Pick<TablesCall, 'names' | 'json'>,
-  { run, format }: OneByOne<T>,
-) {
-  const done: T[] = [];
+  { names: asked, json }: Pick<TablesCall, 'names' | 'json'>,
+  { work, format, document = (told) => told }: OneByOne<T>,
+): Promise<readonly T[]> {
+  const names = tablesNamed(world.config, asked).map(({ name }) => name);
+  const account = new TableAccount(format);
   try {
-    for (const table of tablesNamed(world.config, names)) {
-      const told = await run(table);
-      done.push(told);
-      if (!json) process.stdout.write(format(told));
-    }
+    return await account.run(names, work, (text) => void (json || process.stdout.write(text)));
   } finally {
-    if (json) process.stdout.write(`${JSON.stringify(done, null, 2)}\n`);
+    if (json) process.stdout.write(`${JSON.stringify(document(account.told), null, 2)}\n`);
   }
-  return EXIT.ok;
 }
 
 interface Swapper {
@@ -173,7 +182,7 @@ export interface RebuildCall extends TablesCall {
   readonly source: string | undefined;
 }
 
-export function runRebuild(world: CommandWorld, call: RebuildCall): Promise<number> {
+export async function runRebuild(world: CommandWorld, call: RebuildCall): Promise<number> {
   const { time, source, dryRun } = call;
   const run = (rerun: Rerun) => {
     const options = {
@@ -185,18 +194,19 @@ export function runRebuild(world: CommandWorld, call: RebuildCall): Promise<numb
     };
     return withSwapper(rerun, dryRun, (swapper) => rebuild({ ...options, ...swapper }));
   };
-  return withEach(world, call, { what: 'rebuild', run, format: formatRebuilt });
+  await withEach(world, call, { what: 'rebuild', run, format: formatRebuilt });
+  return EXIT.ok;
 }
 
 export interface CompactCall extends TablesCall, CompactSelection {
   readonly all: boolean;
 }
 
-export function runCompact(world: CommandWorld, call: CompactCall): Promise<number> {
+export async function runCompact(world: CommandWorld, call: CompactCall): Promise<number> {
   const { time, olderThanMs, all, dryRun } = call;
-  const run = (rerun: Rerun) => {
+  const run = (rerun: Rerun, onEntry: (so: Compacted) => void) => {
     const options = {
-      ...{ ...world, ...rerun, time, olderThanMs, all },
+      ...{ ...world, ...rerun, time, olderThanMs, all, onEntry },
       schemas: rerun.writerOptions.schemas,
       onPlanned: (so: Compacted) => void process.stderr.write(formatCompactPlan(so)),
       onProgress: (partitions: number, of: number) =>
@@ -204,23 +214,27 @@ export function runCompact(world: CommandWorld, call: CompactCall): Promise<numb
     };
     return withSwapper(rerun, dryRun, (swapper) => compact({ ...options, ...swapper }));
   };
-  return withEach(world, call, { what: 'compact', run, format: formatCompacted });
+  await withEach(world, call, { what: 'compact', run, format: formatCompacted });
+  return EXIT.ok;
 }
 
 export interface PruneCall extends Omit<TablesCall, 'collector'> {
   readonly olderThanMs: number;
 }
 
-export function runPrune(world: CommandWorld, call: PruneCall): Promise<number> {
+export async function runPrune(world: CommandWorld, call: PruneCall): Promise<number> {
   const { olderThanMs, dryRun } = call;
-  const run = (table: TableConfig) =>
-    withReader(world, ({ reader, store, catalog }) =>
-      prune({
+  const work = (name: string) =>
+    withReader(world, ({ reader, store, catalog }) => {
+      const [table] = tablesNamed(world.config, [name]);
+      if (table === undefined) throw new UsageError(`the config has no table ${name}`);
+      return prune({
         ...{ table, store, catalog, olderThanMs, dryRun, clock: world.clock },
         reader: reader.readingOnce(),
         onPlanned: (so: Pruned) => void process.stderr.write(formatPrunePlan(so)),
-        onProgress: (done, of) => void process.stderr.write(formatDeleted(table.name, done, of)),
-      }),
-    );
-  return oneByOne(world, call, { run, format: formatPruned });
+        onProgress: (done, of) => void process.stderr.write(formatDeleted(name, done, of)),
+      });
+    });
+  await oneByOne(world, call, { work, format: formatPruned });
+  return EXIT.ok;
 }

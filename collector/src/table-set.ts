@@ -1,7 +1,7 @@
 // The tables of a running collector: each with its writer and its lane, and how they come, go and change
 // while agents send. A config is taken wholly or not at all: what the catalog cannot take of it is found
 // before anything has changed.
-import { ConfigError, type ConfigProblem } from '@sluice/shared/config-file.ts';
+import type { ConfigProblem } from '@sluice/shared/config-file.ts';
 import { describeError, SluiceError } from '@sluice/shared/errors.ts';
 import { partitionName } from '@sluice/shared/position.ts';
 import type { ConfigChange } from './config-change.ts';
@@ -51,8 +51,11 @@ export class TableSet {
       );
   }
 
-  /** ConfigError with all that is in the way; nothing has changed then. */
-  async assertFits({ added, changed }: Pick<ConfigChange, 'added' | 'changed'>): Promise<void> {
+  /** All that is in the way of a change; nothing has changed. */
+  async unfit({
+    added,
+    changed,
+  }: Pick<ConfigChange, 'added' | 'changed'>): Promise<readonly ConfigProblem[]> {
     const problems: ConfigProblem[] = [...this.#stillLeaving(added), ...this.#topicsLeaving(changed)];
     const asked = [
       ...added.map((table) => ({ table, fits: () => this.#options.fits(table) })),
@@ -63,7 +66,7 @@ export class TableSet {
         const remedy = error instanceof SluiceError ? error.remedy : 'send SIGHUP again when this is over';
         problems.push({ line: 0, path: `tables.${table.name}`, message: describeError(error), remedy });
       });
-    if (problems.length > 0) throw new ConfigError('tables', problems);
+    return problems;
   }
 
   #standing(changed: readonly TableConfig[]) {

@@ -87,7 +87,7 @@ async function tryTopic(terminal: Terminal, given: Try): Promise<number> {
   const found = await survey(terminal, options, kafkaSettings(options, given));
   const { detection, ranges } = found;
   const folder = join('.try', new Date().toISOString().replace(/[:.]/g, '-'));
-  const yaml = tableYaml(tableOf(topic, detection, PASTED_WINDOW));
+  const yaml = tableYaml(tableOf(topic, detection, PASTED_WINDOW), detection.times);
   showFindings(terminal, found);
   showYaml(terminal, yaml, folder);
   const places = createPlaces(folder);

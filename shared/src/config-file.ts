@@ -20,7 +20,6 @@ export class ConfigError extends SluiceError {
 
   constructor(file: string, problems: readonly ConfigProblem[]) {
     const lines = problems.map(
-      // No line is known of what is found wrong with a table as a whole: its name says where.
       (p) =>
         `  ${p.line > 0 ? `${file}:${p.line}  ` : ''}${p.path || '(file)'}: ${p.message}\n      → ${p.remedy}`,
     );
@@ -38,12 +37,25 @@ export type Refine<T> = (
   value: T,
 ) => readonly { path: readonly (string | number)[]; message: string; remedy: string }[];
 
+/** Where a file says what, for what is found wrong later. */
+export interface WrittenConfig {
+  /** As it was named. */
+  readonly file: string;
+  /** Of the key itself, or of the nearest place around it that is there. */
+  lineOf(path: readonly (string | number)[]): number;
+}
+
+export interface ReadConfig<T> {
+  readonly value: T;
+  readonly written: WrittenConfig;
+}
+
 /** Throws ConfigError. */
 export function loadConfigFile<S extends z.ZodType>(
   file: string,
   schema: S,
   refine?: Refine<z.output<S>>,
-): z.output<S> {
+): ReadConfig<z.output<S>> {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
@@ -60,7 +72,7 @@ export function parseConfig<S extends z.ZodType>(
   source: { file: string; text: string },
   schema: S,
   refine?: Refine<z.output<S>>,
-): z.output<S> {
+): ReadConfig<z.output<S>> {
   const lines = new LineCounter();
   const document = parseDocument(source.text, { lineCounter: lines, uniqueKeys: true });
   if (document.errors.length > 0) {
@@ -77,11 +89,12 @@ export function parseConfig<S extends z.ZodType>(
   const parsed = schema.safeParse(document.toJS());
   if (!parsed.success) throw new ConfigError(source.file, flatten(parsed.error.issues, document, lines));
   const refused = refine?.(parsed.data) ?? [];
-  if (refused.length === 0) return parsed.data;
+  const at = (path: readonly (string | number)[]) => lineOf(path, document, lines);
+  if (refused.length === 0) return { value: parsed.data, written: { file: source.file, lineOf: at } };
   throw new ConfigError(
     source.file,
     refused.map((r) => ({
-      line: lineOf(r.path, document, lines),
+      line: at(r.path),
       path: pathText(r.path),
       message: r.message,
       remedy: r.remedy,
@@ -185,7 +198,6 @@ function unionMessage(issue: z.core.$ZodIssueInvalidUnion): string {
   return `no known form fits (${path}${first.message.replace(/^Invalid (input|option): /, '')})`;
 }
 
-/** Of the key itself, or of the nearest place around it that is there. */
 function lineOf(path: readonly (string | number)[], document: Document, lines: LineCounter): number {
   for (let length = path.length; length > 0; length--) {
     const parent: unknown = document.getIn(path.slice(0, length - 1), true);

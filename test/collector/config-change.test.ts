@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadCollectorConfig } from '@sluice/collector/config.ts';
-import { configChange } from '@sluice/collector/config-change.ts';
+import { configChange, refusedConfig } from '@sluice/collector/config-change.ts';
 import { partitionScheme } from '@sluice/collector/partition-scheme.ts';
 import { stringify } from 'yaml';
 import { temporaryDirectory } from '../support/temp.ts';
@@ -108,4 +108,29 @@ test('how a table is partitioned is said in words, one for each column', () => {
     'month = month(at) as yyyy-MM in Europe/Berlin',
     'n = n',
   ]);
+});
+
+test('what is refused is told with its line of the file, a table by where it stands there', () => {
+  const next = load({
+    limits: { transformThreads: 3 },
+    tables: [claims, { ...orders, location: 'elsewhere' }],
+  });
+  const { problems } = configChange(load(), next);
+  const whole = { line: 0, path: 'tables.orders', message: 'x', remedy: 'y' };
+  const { message, problems: told } = refusedConfig(next, [...problems, whole]);
+  const lines = stringify({
+    ...written,
+    limits: { transformThreads: 3 },
+    tables: [claims, { ...orders, location: 'elsewhere' }],
+  }).split('\n');
+  const at = (text: string) => lines.findIndex((line) => line.includes(text)) + 1;
+  assert.deepEqual(
+    told.map(({ path, line }) => [path, line]),
+    [
+      ['limits.transformThreads', at('transformThreads')],
+      ['tables.orders.location', at('elsewhere')],
+      ['tables.orders', at('name: orders')],
+    ],
+  );
+  assert.ok(message.startsWith(`3 problems in ${join(directory, 'collector.yaml')}\n`));
 });

@@ -1,16 +1,10 @@
-// Many small objects of a table become few, with real programs over an emulated S3 and Glue, while records
-// flow: each is in the table once, as Glue's and S3's own answers say, and a second compaction goes on from
-// what the first one made. What both left is pruned beside them, and nobody misses it.
+// Many small objects of a table, of rows or of lines, become few, with real programs over an emulated S3 and
+// Glue, while records flow: each is in the table once, as Glue's and S3's own answers say, and a second
+// compaction goes on from what the first one made.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { loadCollectorConfig } from '@sluice/collector/config.ts';
-import { withReader } from '@sluice/collector/opened-lake.ts';
 import type { Compacted } from '@sluice/collector/ops/compact/report.ts';
-import { prune } from '@sluice/collector/ops/prune/prune.ts';
-import type { Pruned } from '@sluice/collector/ops/prune/report.ts';
 import type { Site } from '@sluice/deploy/local/site.ts';
-import { systemClock } from '@sluice/shared/clock.ts';
-import { systemRandom } from '@sluice/shared/random.ts';
 import { assertExactlyOnce } from '../support/oracles.ts';
 import { query, untilAcknowledged, verified } from './journey-fixture.ts';
 import { type MappedSite, startMappedSite, TOPIC } from './mapped-site.ts';
@@ -29,52 +23,49 @@ const table = {
   columns: { n: 'int', kind: 'string' },
   partitionBy: [{ field: 'kind' }],
 };
+const tables = [
+  table,
+  { ...table, name: 'claims_packed', output: { format: 'json', compression: 'gzip' } },
+  { ...table, name: 'claims_lines', output: { format: 'json' } },
+  { ...table, name: 'claims_csv', output: { format: 'csv', compression: 'gzip' } },
+];
 
 before(async () => {
-  process.env['AWS_ACCESS_KEY_ID'] = 'test';
-  process.env['AWS_SECRET_ACCESS_KEY'] = 'test';
-  mapped = await startMappedSite('compact', { tables: [table], fieldsOf: (n) => ({ kind: `k${n % 2}` }) });
+  mapped = await startMappedSite('compact', { tables, fieldsOf: (n) => ({ kind: `k${n % 2}` }) });
   ({ site } = mapped);
 });
 
 after(() => mapped?.stop());
 
+async function untilAllHave(records: number): Promise<void> {
+  await Promise.all(tables.map(({ name }) => untilAcknowledged(site, name, records)));
+}
+
 async function burst(from: number): Promise<number> {
   await mapped.produce(from, from + BURST);
-  await untilAcknowledged(site, 'claims', from + BURST);
+  await untilAllHave(from + BURST);
   return from + BURST;
 }
 
-async function told<T>(...call: string[]): Promise<T> {
-  const { code, output } = await site.collector.command([...call, '--json']);
+/** In the order of the tables. */
+async function compact(): Promise<readonly Compacted[]> {
+  const names = tables.map(({ name }) => name);
+  const { code, output } = await site.collector.command([
+    ...['compact', ...names, '--older-than', '0s', '--json'],
+  ]);
   assert.equal(code, 0, output);
-  const [done] = JSON.parse(output.slice(output.indexOf('[\n'))) as [T];
-  return done;
-}
-
-const compact = () => told<Compacted>('compact', 'claims', '--older-than', '0s');
-
-/** Of an age that the command does not take: what was left a moment ago goes. */
-async function pruneAtOnce(): Promise<Pruned> {
-  const config = loadCollectorConfig(site.collector.configFile);
-  const [claims] = config.tables;
-  assert.ok(claims);
-  return withReader({ config, clock: systemClock, random: systemRandom }, ({ store, catalog, reader }) =>
-    prune({
-      ...{ table: claims, store, catalog, reader, clock: systemClock, olderThanMs: 0, dryRun: false },
-      onPlanned: () => {},
-      onProgress: () => {},
-    }),
-  );
+  return JSON.parse(output.slice(output.indexOf('[\n'))) as Compacted[];
 }
 
 async function assertWhole(records: number): Promise<void> {
-  const rows = await query(site, 'select n, kind, _key from claims');
-  assertExactlyOnce(
-    Array.from({ length: records }, (_, n) => String(n)),
-    rows.map(({ n }) => String(n)),
-  );
-  for (const { n, kind, _key } of rows) assert.deepEqual([kind, _key], [`k${Number(n) % 2}`, `key-${n}`]);
+  for (const { name } of tables) {
+    const rows = await query(site, `select n, kind, _key from ${name}`);
+    assertExactlyOnce(
+      Array.from({ length: records }, (_, n) => String(n)),
+      rows.map(({ n }) => String(n)),
+    );
+    for (const { n, kind, _key } of rows) assert.deepEqual([kind, _key], [`k${Number(n) % 2}`, `key-${n}`]);
+  }
 }
 
 test('objects of many windows are joined while records flow, and joined again with what came since', async () => {
@@ -82,28 +73,20 @@ test('objects of many windows are joined while records flow, and joined again wi
   for (let n = 0; n < BURSTS; n++) records = await burst(records);
   const [first] = await Promise.all([compact(), mapped.produce(records, records + BURST)]);
   records += BURST;
-  assert.ok(first.joined.objects >= 2 * BURSTS && first.made.objects === 2, JSON.stringify(first));
-  await untilAcknowledged(site, 'claims', records);
+  assert.equal(first.length, tables.length);
+  for (const { joined, made } of first)
+    assert.ok(joined.objects >= 2 * BURSTS && made.objects === 2, JSON.stringify(first));
+  await untilAllHave(records);
   await assertWhole(records);
-  assert.match(await verified(site), /joined by entry \d+: [\d,]+ objects became 2, 2 partitions moved/);
+  const joins = (await verified(site)).match(
+    /joined by entry \d+: [\d,]+ objects became 2, 2 partitions moved/g,
+  );
+  assert.equal(joins?.length, tables.length);
 
   for (let n = 0; n < 3; n++) records = await burst(records);
   const second = await compact();
-  assert.ok(second.joined.objects >= 8 && second.made.objects === 2, JSON.stringify(second));
-  await assertWhole(records);
-  await verified(site);
-
-  const asked = await told<Pruned>('prune', 'claims', '--dry-run');
-  assert.deepEqual([asked.left.objects, asked.kept], [0, []], 'it was left a moment ago');
-  const [pruned] = await Promise.all([pruneAtOnce(), mapped.produce(records, records + BURST)]);
-  records += BURST;
-  assert.equal(pruned.deleted.objects, asked.younger.objects);
-  assert.ok(pruned.deleted.objects >= first.joined.objects + second.joined.objects, JSON.stringify(pruned));
-  await untilAcknowledged(site, 'claims', records);
-  await assertWhole(records);
-  assert.doesNotMatch(await verified(site), /left behind/);
-  for (let n = 0; n < 3; n++) records = await burst(records);
-  assert.ok((await compact()).joined.objects >= 8);
+  for (const { joined, made } of second)
+    assert.ok(joined.objects >= 8 && made.objects === 2, JSON.stringify(second));
   await assertWhole(records);
   await verified(site);
 });

@@ -33,7 +33,7 @@ function problemsOf(text: string, refine?: Refine<z.output<typeof schema>>): str
 
 test('a good file is parsed once: units become numbers, defaults are filled in', () => {
   const text = 'name: one\nwindow: { every: 1.5h }\nlists:\n  - a: 1\nformat: json\n';
-  assert.deepEqual(parseConfig({ file: 'x.yaml', text }, schema), {
+  assert.deepEqual(parseConfig({ file: 'x.yaml', text }, schema).value, {
     name: 'one',
     mode: 'safe',
     window: { every: 5_400_000 },
@@ -132,6 +132,14 @@ test('checks of the whole value point at their place', () => {
   assert.deepEqual(problemsOf(text, refine), ['5 lists[1].a: is too much']);
 });
 
+test('what is found wrong later has its line: of the key, or of the nearest place around it', () => {
+  const text = 'name: a\nformat: json\nlists:\n  - a: 1\n\n  - # the second\n    a: 2\n';
+  const { written } = parseConfig({ file: 'x.yaml', text }, schema);
+  const lines = [['lists', 0], ['lists', 1], ['lists', 1, 'b'], ['window', 'every'], ['format']];
+  assert.deepEqual(lines.map(written.lineOf), [4, 7, 7, 1, 2]);
+  assert.equal(written.file, 'x.yaml');
+});
+
 test('a file that cannot be read is named', () => {
   const directory = temporaryDirectory();
   const missing = join(directory, 'none.yaml');
@@ -141,5 +149,5 @@ test('a file that cannot be read is named', () => {
   });
   const there = join(directory, 'there.yaml');
   writeFileSync(there, 'name: a\nformat: { csv: { quote: "x" } }\n');
-  assert.deepEqual(loadConfigFile(there, schema).format, { csv: { quote: 'x' } });
+  assert.deepEqual(loadConfigFile(there, schema).value.format, { csv: { quote: 'x' } });
 });

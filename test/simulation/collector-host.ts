@@ -137,6 +137,7 @@ function collectorConfig(world: World): CollectorConfig {
     limits,
     listen: { ...parsed.listen, streamAgeMax },
     directory: 'collector',
+    written: { file: 'collector.yaml', lineOf: () => 0 },
     tables: tables.map((table) => tableConfig(world, table)),
     examples: new Map(),
   };

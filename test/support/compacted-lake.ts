@@ -44,6 +44,7 @@ export interface CompactTestCall
   extends Partial<Pick<CompactOptions, 'store' | 'objectsMax' | 'all' | 'olderThanMs' | 'time'>> {
   readonly dryRun?: boolean;
   readonly onPlanned?: (so: Compacted) => void;
+  readonly onEntry?: (so: Compacted) => void;
 }
 
 let sessions = 0;
@@ -70,6 +71,7 @@ export async function compactOn(
     ...(call.objectsMax === undefined ? {} : { objectsMax: call.objectsMax }),
     onPlanned: call.onPlanned ?? (() => {}),
     onProgress: () => {},
+    onEntry: call.onEntry ?? (() => {}),
   };
   if (call.dryRun === true) return compact({ ...given, writer: undefined });
   const writer = createTableWriter({

@@ -150,8 +150,9 @@ export async function seenBy(
 export async function findingsOf(
   { lake }: RebuiltLake,
   mode: 'shallow' | 'deep' = 'deep',
+  table: TableConfig = rightDay,
 ): Promise<string[]> {
-  const config = { tables: [rightDay, rawTable] } as never;
+  const config = { tables: [table, rawTable] } as never;
   const { findings } = await verify({ ...lake.options, config }, mode);
   return findings.map(({ code, place, message }) => `${code} ${place}: ${message}`);
 }

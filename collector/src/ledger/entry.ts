@@ -90,11 +90,16 @@ const moved = z.strictObject({
   made: z.array(remadeObject),
   carried: z.array(z.strictObject({ entry: offset, from: z.string(), ...bytesOf })),
 });
+const joinedPart = z.strictObject({
+  ...{ entry: offset, from: z.string(), rows: offset },
+  text: z.strictObject({ ...bytesOf, bytes: z.int().min(1) }).optional(),
+});
 const joined = z.strictObject({
   name: z.string().min(1),
   ...bytesOf,
   rows: offset,
-  parts: z.array(z.strictObject({ entry: offset, from: z.string(), rows: offset })).min(2),
+  textBytes: offset.optional(),
+  parts: z.array(joinedPart).min(2),
 });
 const swap = {
   rebuildId: z.string(),

@@ -16,6 +16,19 @@ export interface JoinedRows {
   readonly first: number;
   /** Of the object in all. */
   readonly rows: number;
+  /** Set where the object is lines, whose place is known by their bytes. */
+  readonly text?: JoinedText;
+}
+
+/** The lines of an entry in the unpacked text of a joined object. */
+export interface JoinedText {
+  /** Number of their first byte. */
+  readonly first: number;
+  readonly bytes: number;
+  /** As when they were an object of their own. */
+  readonly sha256: string;
+  /** Bytes of all of the object's text. */
+  readonly of: number;
 }
 
 export type StandingEntry = ObjectsEntry & { readonly outputs: readonly StandingOutput[] };
@@ -70,13 +83,17 @@ export class StandingObjects {
     for (const replay of entry.replays) this.#takenBack.add(replay);
   }
 
-  #join({ bytes, sha256, rows, parts }: JoinedObject, key: string, by: Pick<Moved, 'placedBy' | 'placedAt'>) {
+  #join(object: JoinedObject, key: string, by: Pick<Moved, 'placedBy' | 'placedAt'>): void {
+    const { bytes, sha256, rows, parts, textBytes: of = 0 } = object;
     this.hasJoined = true;
     let first = 0;
+    let firstByte = 0;
     for (const part of parts) {
-      const into = { bytes, sha256, joined: { first, rows } };
+      const text = part.text === undefined ? {} : { text: { ...part.text, first: firstByte, of } };
+      const into = { bytes, sha256, joined: { first, rows, ...text } };
       this.#moved.set(part.from, { stagedKey: key, finalKey: key, ...by, into });
       first += part.rows;
+      firstByte += part.text?.bytes ?? 0;
     }
   }
 
@@ -133,10 +150,14 @@ export class StandingObjects {
   }
 }
 
-/** Rows that were rows of a part are rows of what that became. */
+/** Rows that were rows of a part are rows of what that became, and its text is some of the larger one. */
 function within(
   { joined, ...object }: Required<Moved>['into'],
   { joined: before }: Pick<StandingOutput, 'joined'>,
 ) {
-  return { ...object, joined: { ...joined, first: joined.first + (before?.first ?? 0) } };
+  const { text } = joined;
+  const first = joined.first + (before?.first ?? 0);
+  if (text === undefined || before?.text === undefined) return { ...object, joined: { ...joined, first } };
+  const own = { ...before.text, first: text.first + before.text.first, of: text.of };
+  return { ...object, joined: { ...joined, first, text: own } };
 }

@@ -105,11 +105,19 @@ function wrongJoins({ sequence, windows, replays, moves }: SwapEntry): string | 
     if (parts.some(({ entry }) => entry >= sequence)) return `${to} has parts of what is not written yet`;
     const odd = joined.find(({ rows, parts: own }) => rows !== rowsOf(own));
     if (odd !== undefined) return `${to}${odd.name} has other rows than its parts`;
+    const other = joined.find((object) => object.textBytes !== textBytesOf(object));
+    if (other !== undefined) return `${to}${other.name} has other text than its parts`;
   }
   return undefined;
 }
 
 const rowsOf = (parts: JoinedObject['parts']) => parts.reduce((sum, { rows }) => sum + rows, 0);
+
+/** undefined where its parts are no text; NaN where some are none. */
+function textBytesOf({ parts }: JoinedObject): number | undefined {
+  if (parts.every(({ text }) => text === undefined)) return undefined;
+  return parts.reduce((sum, { text }) => sum + (text?.bytes ?? Number.NaN), 0);
+}
 
 function wrongWindows({ nextSequence, totals }: FoldedSwaps, swap: LedgerSwap): string | undefined {
   const held = rowsMade(swap);

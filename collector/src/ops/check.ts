@@ -39,14 +39,14 @@ export async function assertTables(config: CollectorConfig, references?: Referen
       for (const message of await transformer.validate(withSchema(table, undefined), directory)) {
         const path = `tables[${index}] (${table.name})`;
         problems.push({
-          line: 0,
+          line: config.written.lineOf(['tables', index]),
           path,
           message,
           remedy: 'correct columns, steps or partitionBy of this table',
         });
       }
     }
-    if (problems.length > 0) throw new ConfigError('tables', problems);
+    if (problems.length > 0) throw new ConfigError(config.written.file, problems);
   } finally {
     await closeOrLeave(transformer);
     rmSync(directory, { recursive: true, force: true });

@@ -60,7 +60,7 @@ function proposal(
   const detection = detectColumns(values, said);
   const looked = `${formatCount(values.length)} values were looked at${isCut ? '; the file has more' : ''}`;
   const notes = [looked, ...detection.notes].map((note) => `# ${note.replaceAll(/[\r\n]+/g, ' ')}\n`);
-  return `${notes.join('')}${tableYaml(tableOf(topic, detection, WINDOW))}`;
+  return `${notes.join('')}${tableYaml(tableOf(topic, detection, WINDOW), detection.times)}`;
 }
 
 /** UsageError where there is nothing to look at. */

@@ -1,7 +1,9 @@
 // What was detected, as a table of collector.yaml for people to paste. Pure.
-import { Document, isMap, isScalar, visit } from 'yaml';
+import { Document, isMap, isScalar, isSeq, visit } from 'yaml';
 import { safeName } from '../transform/column-names.ts';
 import type { Detection } from '../transform/detect-columns.ts';
+import { identifier } from '../transform/sql/types.ts';
+import { type GuessedTime, READINGS } from '../transform/time-guesses.ts';
 
 const NAME_CHARACTERS_MAX = 100;
 /** Sections of few keys, which a person would write on one line. */
@@ -47,13 +49,52 @@ function formatOf({ format, delimiter, header, wrapping, grok }: Detection): Jso
   return { csv: { delimiter: delimiter ?? ',', ...(header ? { header: 'line' } : {}) } };
 }
 
-/** The `tables` section with a column a line, as a person would write it. */
-export function tableYaml(table: TableDocument): string {
+/**
+ * The `tables` section with a column a line, as a person would write it. Steps that read what may be times
+ * come last, commented out.
+ */
+export function tableYaml(table: TableDocument, times: readonly GuessedTime[] = []): string {
   const document = new Document({ tables: [table] });
   visit(document, {
     Pair(_at, { key, value }) {
       if (isScalar(key) && ONE_LINE.includes(String(key.value)) && isMap(value)) value.flow = true;
     },
   });
-  return document.toString({ lineWidth: 0 });
+  return document.toString({ lineWidth: 0 }) + timeSteps(times, 'steps' in table);
+}
+
+/** With the `# ` taken away they are steps of the table. */
+function timeSteps(times: readonly GuessedTime[], hasSteps: boolean): string {
+  const steps = times.flatMap(({ column, reading }) =>
+    column === undefined
+      ? []
+      : stepsFor(column, reading).map((step) => `${oneLine(step)} # ${READINGS[reading]}`),
+  );
+  if (steps.length === 0) return '';
+  const [head, indent] = hasSteps ? ['', '      # '] : ['    # steps:\n', '    #   '];
+  return `${head}${steps.map((step) => `${indent}- ${step}\n`).join('')}`;
+}
+
+function stepsFor(field: string, reading: GuessedTime['reading']): readonly TableDocument[] {
+  const derive = (type: string, expression: string) => ({ derive: [{ column: field, type, expression }] });
+  switch (reading) {
+    case 'ns':
+      return [derive('bigint', `${identifier(field)} // 1000`), { from_epoch: { field, unit: 'us' } }];
+    case 'days':
+      return [derive('date', `DATE '1970-01-01' + ${identifier(field)}::INTEGER`)];
+    case 'digits':
+      return [{ parse_timestamp: { field, patterns: ['yyyyMMdd'], type: 'date' } }];
+    default:
+      return [{ from_epoch: { field, unit: reading } }];
+  }
+}
+
+function oneLine(step: TableDocument): string {
+  const document = new Document(step);
+  visit(document, {
+    Pair(_at, { value }) {
+      if (isMap(value) || isSeq(value)) value.flow = true;
+    },
+  });
+  return document.toString({ lineWidth: 0 }).trim();
 }

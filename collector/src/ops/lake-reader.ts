@@ -94,6 +94,11 @@ export class LakeReader {
     return isAbsolute(this.#options.store.url(''));
   }
 
+  /** Where local copies lie, and what is made of them: not of a lake that is a directory itself. */
+  get scratch(): string {
+    return this.#options.scratch;
+  }
+
   #scratchPath(key: string): string {
     return join(this.#options.scratch, key);
   }
@@ -196,13 +201,14 @@ export function readerOf(definition: TableDefinition, paths: readonly string[]):
   return `read_json(${files}, format = 'newline_delimited', hive_partitioning = false, columns = {${types(false)}})`;
 }
 
-/** The same of one output of an entry, which may be some rows of a joined object. */
+/** The same of one output of an entry: some rows of a joined object, or the file of its lines. */
 export function readerOfRows(
   definition: TableDefinition,
   path: string,
   output: Pick<StandingOutput, 'rows' | 'joined'>,
 ): string {
-  return output.joined === undefined ? readerOf(definition, [path]) : joinedRows(path, output);
+  const isWhole = output.joined === undefined || output.joined.text !== undefined;
+  return isWhole ? readerOf(definition, [path]) : joinedRows(path, output);
 }
 
 /** DuckDB reads no row groups but those of the rows. What lies behind all of them is held to the last. */

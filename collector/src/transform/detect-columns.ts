@@ -9,7 +9,9 @@ import { safeNames } from './column-names.ts';
 import { PLAIN_CSV, splitCsvLine } from './csv-line.ts';
 import { type FoundObjects, findObjects, logPattern, SHARE_MIN, type Wrapping } from './detect-inside.ts';
 import { growColumns } from './grown-columns.ts';
+import { Remarks } from './remarks.ts';
 import { SeenObject } from './seen-values.ts';
+import { type GuessedTime, guessTimes, READINGS } from './time-guesses.ts';
 import { commonType, fieldKind, type SeenKind } from './value-types.ts';
 
 export type DetectedFormat = 'json' | 'csv' | 'text' | 'bytes';
@@ -26,6 +28,8 @@ export interface Detection {
   readonly grok?: string | undefined;
   /** Empty for text and bytes, whose one column is `value`. */
   readonly columns: readonly DetectedColumn[];
+  /** Columns that stay what they are, and may be times. */
+  readonly times: readonly GuessedTime[];
   /** What a person should know about the choice, one sentence each. */
   readonly notes: readonly string[];
 }
@@ -54,9 +58,10 @@ export function detectColumns(
   const chosen = format ?? chooseFormat(present, found, notes);
   if (chosen === 'csv') return { ...csvColumns(present, { header, notes }), format: chosen, header, notes };
   const columns = chosen === 'json' ? jsonColumns(found, notes) : [];
+  const times = chosen === 'json' ? timesIn(columns, found.objects, notes) : [];
   const isText = chosen === 'json' && columns.length === 0;
   if (isText) notes.push('no field with a value was seen: one text column');
-  const common = { delimiter: undefined, header: false, columns, notes };
+  const common = { delimiter: undefined, header: false, columns, times, notes };
   if (chosen === 'json' && !isText) return { ...common, format: 'json', wrapping: found.wrapping };
   const grok = chosen === 'text' ? logPattern(present) : undefined;
   if (grok !== undefined)
@@ -162,7 +167,22 @@ function csvColumns(values: readonly Buffer[], { header, notes }: CsvOptions) {
       ),
     ),
   );
-  return { delimiter, columns };
+  const fields = columns.map(({ source }, i) => [source, i] as const);
+  const objects = body.map((row) => Object.fromEntries(fields.map(([source, i]) => [source, row[i]])));
+  return { delimiter, columns, times: timesIn(columns, objects, notes) };
+}
+
+function timesIn(
+  columns: readonly DetectedColumn[],
+  objects: Parameters<typeof guessTimes>[1],
+  notes: string[],
+): readonly GuessedTime[] {
+  const times = guessTimes(columns, objects);
+  const remarks = new Remarks();
+  for (const { path, reading } of times) remarks.add(`by the look of all values ${READINGS[reading]}`, path);
+  notes.push(...remarks.sentences());
+  if (times.length > 0) notes.push('what looks like a time may be an id, and stays what it is');
+  return times;
 }
 
 /** As most of Europe writes a number. */

@@ -6,6 +6,7 @@ import type { DetectedSchema, SchemaNews } from '../tables.ts';
 import type { ColumnChunk } from './columns.ts';
 import { resolveContract } from './contract-columns.ts';
 import { type Growth, growColumns } from './grown-columns.ts';
+import { parseJson } from './json-parse.ts';
 import { parseObject, SeenObject } from './seen-values.ts';
 
 export class NewsScan {
@@ -62,7 +63,7 @@ function knownOf(type: NestedType): Known {
 
 function hasNewsIn(text: string, known: KnownFields): boolean {
   try {
-    const value = JSON.parse(text) as unknown;
+    const value = parseJson(text);
     return typeof value === 'object' && value !== null && !Array.isArray(value) && hasNew(value, known);
   } catch {
     return false;

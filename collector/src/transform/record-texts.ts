@@ -2,6 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import type { RecordOptions } from '../contracts.ts';
+import { parseJson } from './json-parse.ts';
 
 /** In the order of the record; a value that is not UTF-8 is written `base64:...`, a null one null. */
 export type HeaderPairs = readonly (readonly [string, string | null])[];
@@ -47,7 +48,7 @@ export function bytesOfText(text: string): Buffer {
 /** Headers out of either text: pairs, or a map with the last of each name. */
 export function headersOfText(text: unknown): [string, Buffer | null][] {
   if (typeof text !== 'string') return [];
-  const json = JSON.parse(text) as [string, string | null][] | Record<string, string | null>;
+  const json = parseJson(text) as [string, string | null][] | Record<string, string | null>;
   const pairs = Array.isArray(json) ? json : Object.entries(json);
   return pairs.map(([name, value]) => [name, value === null ? null : bytesOfText(value)]);
 }

@@ -1,5 +1,6 @@
 // A reference file of JSON lines on its way to DuckDB, which reads numbers as doubles: each value becomes a
 // text as its author wrote it, so that a lookup converts it digit for digit.
+import { parseJson } from './json-parse.ts';
 
 /** Strings, numbers, what opens and what closes. */
 const TOKEN = /"(?:[^"\\]|\\.)*"|-?[0-9][-+.0-9eE]*|[{}[\]]/g;
@@ -23,7 +24,7 @@ export function textsOfLines(json: string, columns: readonly string[]): string {
 
 function namesOf(line: string): string[] | undefined {
   try {
-    const value: unknown = JSON.parse(line);
+    const value: unknown = parseJson(line);
     return typeof value === 'object' && value !== null && !Array.isArray(value)
       ? Object.keys(value)
       : undefined;

@@ -1,5 +1,6 @@
 // Everything seen of each field over a sample of JSON objects, however they nest: which kinds of values, and
 // nothing of the values themselves. However many names and levels producers invent, what is kept is bounded.
+import { parseJson } from './json-parse.ts';
 import { numberKind, type SeenKind, textKind } from './value-types.ts';
 
 /** Levels of a record that are looked into; what lies deeper is text. */
@@ -18,6 +19,12 @@ class NumberToken {
   constructor(token: string) {
     this.token = token;
   }
+}
+
+/** A number as it is written, a text as it is; undefined of anything else. */
+export function textOfScalar(value: unknown): string | undefined {
+  if (value instanceof NumberToken) return value.token;
+  return typeof value === 'string' ? value : undefined;
 }
 
 /** A value of another format than JSON, by what it looks like. */
@@ -106,7 +113,7 @@ export function parseObject(text: string): Readonly<Record<string, unknown>> | u
   try {
     const reviver = (_key: string, value: unknown, context?: { source?: string }) =>
       typeof value === 'number' ? new NumberToken(context?.source ?? String(value)) : value;
-    const parsed = JSON.parse(text, reviver) as unknown;
+    const parsed = parseJson(text, reviver);
     const isObject = typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed);
     return isObject && !(parsed instanceof NumberToken) ? (parsed as Record<string, unknown>) : undefined;
   } catch {

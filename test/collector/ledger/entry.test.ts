@@ -63,6 +63,21 @@ test('a golden entry that joins objects decodes, encodes to the same bytes, and 
   assert.equal(placeOf(fold, day), 'claims.rebuilt/c1c2c3c4/day=2026-01-01/');
 });
 
+test('a golden entry that joins objects of lines decodes, encodes to the same bytes, and folds', () => {
+  const [file] = goldenFiles('ledger-joined-text');
+  const codec = { decode: (bytes: Buffer) => decodeEntry(bytes, at(9)), encode: encodeEntry };
+  const entry = decodeGolden(file ?? assert.fail(), codec);
+  const fold = emptyFold('claims');
+  for (const before of entries()) foldEntry(fold, before);
+  foldEntry(fold, entry);
+  assert.deepEqual([fold.format, fold.lastRerun], [2, 9]);
+  const [object] = (entry.kind === 'swap' && entry.moves[0]?.joined) || [];
+  assert.deepEqual(
+    [object?.textBytes, object?.parts.map(({ text }) => text?.bytes)],
+    [9_000, [7_400, 1_600]],
+  );
+});
+
 test('an entry that joins objects is of format 2, and one that does not is of format 1', () => {
   const [file] = goldenFiles('ledger-joined');
   const joins = JSON.parse(String(file?.bytes)) as Record<string, unknown>;

@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { createFileCatalog } from '@sluice/collector/catalog/file-catalog.ts';
 import type { CommitEntry, JoinedObject, LedgerSwap, SwapCommit } from '@sluice/collector/contracts.ts';
 import { checkpointKey, fileName, ledgerKey } from '@sluice/collector/lake/object-keys.ts';
-import { StandingObjects } from '@sluice/collector/ledger/standing-objects.ts';
+import { StandingObjects, type StandingOutput } from '@sluice/collector/ledger/standing-objects.ts';
 import { type FakeObjectStore, fakeObjectStore } from '../../support/fake-object-store.ts';
 import { claims, swapOf, upTo, windowOf, writerOn } from '../../support/lake-fixture.ts';
 import { manualClock } from '../../support/manual-clock.ts';
@@ -156,6 +156,58 @@ test('each entry stands with its own rows of what was joined, and of what that w
   ]);
 });
 
+const sha = (digit: string) => digit.repeat(64);
+
+/** The same objects, as lines of so many bytes each. */
+const asText =
+  (...bytes: readonly number[]) =>
+  ({ moves }: Pick<LedgerSwap, 'moves'>): Pick<LedgerSwap, 'moves'> => ({
+    moves: moves.map((move) => ({
+      ...move,
+      joined: move.joined?.map((object) => ({
+        ...object,
+        textBytes: bytes.reduce((sum, n) => sum + n, 0),
+        parts: object.parts.map((part, i) => {
+          return { ...part, text: { bytes: bytes[i] ?? 0, sha256: sha(String(i + 1)) } };
+        }),
+      })),
+    })),
+  });
+
+test('each entry stands with its own lines of the text that was joined, and of what that was joined in', () => {
+  const standing = new StandingObjects();
+  const swap = (sequence: number, key: string, from: readonly string[], bytes: readonly number[]) => {
+    const parts = from.map((part) => ({ entry: 1, from: part, rows: 1 }));
+    const joined = [{ name: key, bytes: 9, sha256: sha('a'), rows: from.length, parts }];
+    const move = { output: 'rows', partition: [], to: '', made: [], carried: [], joined };
+    const entry = { kind: 'swap', sequence, writtenAt: '', windows: [], replays: [] };
+    standing.add({ ...entry, ...asText(...bytes)({ moves: [move] }) } as never);
+  };
+  swap(5, 'j', ['one', 'two'], [30, 12]);
+  swap(6, 'k', ['before', 'j'], [7, 42]);
+  const outputs = ['one', 'two', 'before'].map((finalKey) => ({ finalKey, rows: 1 }));
+  const now = standing.now({ kind: 'commit', sequence: 1, outputs } as never);
+  const lines: readonly StandingOutput[] = now?.outputs ?? [];
+  assert.deepEqual(
+    lines.map(({ finalKey, joined }) => [finalKey, joined?.first, joined?.text]),
+    [
+      ['k', 1, { first: 7, bytes: 30, sha256: sha('1'), of: 49 }],
+      ['k', 2, { first: 37, bytes: 12, sha256: sha('2'), of: 49 }],
+      ['k', 0, { first: 0, bytes: 7, sha256: sha('1'), of: 49 }],
+    ],
+  );
+});
+
+test('lines that are joined are told with the bytes of each part', async () => {
+  const { store, writer } = await opened();
+  const join = joinOf(store, { parts: [1, 2, 3], carried: [4] });
+  const propose = () => ({ ...join.propose(), ...asText(9, 8, 7)(join.propose()) });
+  assert.equal(await writer.swap({ after: -1, propose }), 5);
+  const other = writerOn(store);
+  await other.load();
+  assert.deepEqual(await seen(store), upTo(7));
+});
+
 type Joined = NonNullable<LedgerSwap['moves'][number]['joined']>;
 const joinedAs =
   (change: (joined: Joined) => Joined) =>
@@ -164,6 +216,9 @@ const joinedAs =
   });
 const partsAs = (change: (parts: Joined[number]['parts']) => Joined[number]['parts']) =>
   joinedAs((joined) => joined.map((object) => ({ ...object, parts: change(object.parts) })));
+
+const textAs = (change: (object: Joined[number]) => unknown) => (swap: LedgerSwap) =>
+  joinedAs((joined) => joined.map(change) as unknown as Joined)({ ...swap, ...asText(9, 8)(swap) });
 
 const wrong: readonly (readonly [string, (swap: LedgerSwap) => Partial<LedgerSwap>, RegExp])[] = [
   [
@@ -200,6 +255,23 @@ const wrong: readonly (readonly [string, (swap: LedgerSwap) => Partial<LedgerSwa
   ],
   ['makes windows as well', () => ({ replays: [1] }), /makes windows again as well/],
   ['has the same name twice', joinedAs((all) => [...all, ...all]), /twice/],
+  [
+    'has other text than its parts',
+    textAs((object) => ({ ...object, textBytes: 18 })),
+    /other text than its parts/,
+  ],
+  [
+    'has text of some parts only',
+    textAs(({ parts: [one, ...rest], ...object }) => {
+      return { ...object, textBytes: 9, parts: [one, ...rest.map((part) => ({ ...part, text: undefined }))] };
+    }),
+    /other text than its parts/,
+  ],
+  [
+    'does not say how much text its parts are',
+    textAs((object) => ({ ...object, textBytes: undefined })),
+    /other text than its parts/,
+  ],
 ];
 
 for (const [what, change, message] of wrong)

@@ -8,6 +8,7 @@ import { createFileCatalog } from '@sluice/collector/catalog/file-catalog.ts';
 import { type CollectorConfig, loadCollectorConfig } from '@sluice/collector/config.ts';
 import { assertTables, checkCollector } from '@sluice/collector/ops/check.ts';
 import { collectorRequest } from '@sluice/collector/ops/pki.ts';
+import { ConfigError } from '@sluice/shared/config-file.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { createAuthority, issueCertificate, writeCertificate } from '@sluice/shared/pki.ts';
 import { stringify } from 'yaml';
@@ -108,6 +109,27 @@ test('a certificate of its own that expired is named with its file, not blamed o
   const failed = lines.findIndex((line) => line.startsWith('failed  certificate: TLS_CERTIFICATE_EXPIRED'));
   assert.ok(lines[failed]?.includes(cert), lines.join('\n'));
   assert.match(lines[failed + 1] ?? '', /Renew the file named/);
+});
+
+test('what is wrong with a table as a whole is told with the line at which the file begins it', async () => {
+  const file = join(config.directory, 'wrong.yaml');
+  const text = readFileSync(config.written.file, 'utf8');
+  const second =
+    '  - name: orders\n    topic: claims\n    format: json\n    columns: { n: int }\n    steps: [{ filter: "n >" }]\n';
+  writeFileSync(file, `${text}${second}`);
+  const line = text.split('\n').length;
+  await assert.rejects(assertTables(loadCollectorConfig(file)), (error: unknown) => {
+    assert.ok(error instanceof ConfigError);
+    assert.match(
+      error.message,
+      /^1 problem in .*wrong\.yaml\n {2}.*wrong\.yaml:\d+ {2}tables\[1\] \(orders\): its SQL/,
+    );
+    assert.deepEqual(
+      error.problems.map((problem) => problem.line),
+      [line],
+    );
+    return true;
+  });
 });
 
 test('a check whose thread does not end is over with its word, and no other one begins until that has ended', async (t) => {

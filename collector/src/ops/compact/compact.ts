@@ -29,7 +29,9 @@ import { type Amount, amountOf, bothAmounts as both } from '../amount.ts';
 import { type ChosenTime, cutIn, type Place } from '../rebuild/plan.ts';
 import { patiently, placeIn, type SwapOptions, swapPartitions } from '../rebuild/swapping.ts';
 import { windowOfEntry } from '../verify/replays.ts';
-import { Joiner, Unjoinable } from './joiner.ts';
+import { rowJoining } from './joined-rows.ts';
+import { textJoining } from './joined-text.ts';
+import { extensionOf, Joiner, type JoiningFormat, Unjoinable } from './joiner.ts';
 import { batchesOf, type CompactPlan, type PlannedPlace, placeText, planOf } from './plan.ts';
 import type { Compacted } from './report.ts';
 
@@ -37,6 +39,8 @@ import type { Compacted } from './report.ts';
 const MEMORY_BYTES_MAX = 1_000_000_000;
 /** Of a table whose config says nothing else. */
 const OBJECT_BYTES = 128 * 2 ** 20;
+/** Of lines that are packed: one reader unpacks them all, some ten times as many bytes. */
+const PACKED_TEXT_BYTES = 32 * 2 ** 20;
 
 export interface CompactOptions extends SwapOptions {
   /** Of windows, by when they were opened. */
@@ -57,18 +61,18 @@ export interface CompactOptions extends SwapOptions {
   /** Told before anything is made, and after each partition. */
   readonly onPlanned: (so: Compacted) => void;
   readonly onProgress: (done: number, of: number) => void;
+  /** Told what is done after each ledger entry, which stays whatever becomes of the next. */
+  readonly onEntry: (so: Compacted) => void;
 }
-
-type ParquetOutput = Extract<TableConfig['output'], { kind: 'parquet' }>;
 
 interface Options extends CompactOptions {
   readonly joiner: () => Joiner;
 }
 
 export async function compact(given: CompactOptions): Promise<Compacted> {
-  const { table, reader, writer, scratch, directories, onPlanned } = given;
-  const output = parquetOutput(given);
-  const { objectBytes = OBJECT_BYTES } = output;
+  const { table, reader, writer, scratch, onPlanned } = given;
+  assertJoinable(given);
+  const objectBytes = objectBytesOf(table);
   // What is still being published may be read by nobody yet.
   await writer?.flushPublished();
   const through = writer?.status().publishedThrough ?? Number.POSITIVE_INFINITY;
@@ -86,18 +90,35 @@ export async function compact(given: CompactOptions): Promise<Compacted> {
   const planned = compactedOf(table, plan);
   onPlanned(planned);
   if (writer === undefined || plan.places.length === 0) return planned;
+  const directory = join(scratch, 'joined');
+  try {
+    return await withFormat(given, (format) => {
+      const joiner = () => new Joiner({ reader, directory, objectBytes, format });
+      return joinPlaces({ ...given, joiner }, { writer, plan, planned });
+    });
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** What objects become at most, as they are packed. */
+function objectBytesOf({ output }: TableConfig): number {
+  if (output.kind === 'parquet') return output.objectBytes ?? OBJECT_BYTES;
+  return output.compression === 'gzip' ? PACKED_TEXT_BYTES : OBJECT_BYTES;
+}
+
+async function withFormat<T>(
+  { table: { output }, directories, scratch }: CompactOptions,
+  task: (format: JoiningFormat) => Promise<T>,
+): Promise<T> {
+  if (output.kind !== 'parquet') return await task(textJoining(output.kind));
   const limits = { memoryBytesMax: MEMORY_BYTES_MAX, threads: 1 };
   const database = await openDatabase({ directories, spillDirectory: scratch, ...limits });
   try {
-    const directory = join(scratch, 'joined');
-    const { rowGroupRows: most } = output;
-    const format = (rowGroupRows: number) => rowGroupOptions({ ...output, rowGroupRows });
-    const each = { reader, database, directory, objectBytes, format, rowGroupRows: most };
-    const joiner = () => new Joiner(each);
-    return await joinPlaces({ ...given, joiner }, { writer, plan, planned });
+    const groups = (rowGroupRows: number) => rowGroupOptions({ ...output, rowGroupRows });
+    return await task(rowJoining({ database, groups, rowGroupRows: output.rowGroupRows }));
   } finally {
     database.close();
-    await rm(join(scratch, 'joined'), { recursive: true, force: true });
   }
 }
 
@@ -106,18 +127,13 @@ function refused({ name }: Pick<TableConfig, 'name'>, message: string): SluiceEr
   return new SluiceError('COMPACT_REFUSED', message, { place: name });
 }
 
-function parquetOutput({ table, schemas }: CompactOptions): ParquetOutput {
+function assertJoinable({ table, schemas }: CompactOptions): void {
   const { output, partitionBy, name } = table;
-  if (output.kind !== 'parquet')
-    throw refused(
-      table,
-      `${name} is written as ${output.kind}: only Parquet is joined; make its windows larger`,
-    );
   if (partitionBy.length === 0)
     throw refused(table, `${name} has no partitions, and a compaction moves partitions`);
   const named = 'now' in schemas ? schemas.now() : schemas;
   const odd = named.rows.find((column) => column.name.toLowerCase() === ROW_NUMBER);
-  if (odd === undefined) return output;
+  if (output.kind !== 'parquet' || odd === undefined) return;
   throw refused(table, `${name} has a column ${odd.name}, which is how rows of joined objects are numbered`);
 }
 
@@ -146,8 +162,8 @@ function unmovable({ table, schemas }: CompactOptions): (place: Place) => string
   return ({ output, partition }) => {
     const definition = definitions.of(table.configVersion, output);
     if (definition === undefined) return 'the steps do not make this output any more';
-    if (definition.columns.some(({ name }) => name.toLowerCase() === ROW_NUMBER))
-      return `it has a column ${ROW_NUMBER}`;
+    const isNumbered = definition.columns.some(({ name }) => name.toLowerCase() === ROW_NUMBER);
+    if (isNumbered && definition.output.kind === 'parquet') return `it has a column ${ROW_NUMBER}`;
     const theirs = columnsOf(partition.map(({ column }) => column));
     const ours = columnsOf(definition.partitionColumns.map(({ name }) => name));
     if (theirs !== ours) {
@@ -197,6 +213,7 @@ async function joinPlaces(options: Options, { writer, plan, planned }: Joining):
     if (made.length > 0) {
       after = await swapIn(options, { writer, made, rebuildId, after });
       so = { ...so, entries: [...so.entries, after], ...totalsWith(so, made) };
+      options.onEntry(so);
     }
     onProgress(done, plan.places.length);
   }
@@ -236,16 +253,16 @@ async function joinPlace(
   const made: MadeObject[] = [];
   try {
     for (const group of place.groups)
-      for await (const { path, bytes, sha256, rows, parts } of options.joiner().join(group)) {
-        const name = `${rebuildId}-${made.length}.parquet`;
-        await patiently(clock, () => store.stage(path, `${to}${name}`, sha256));
-        made.push({ name, bytes, sha256, rows, parts });
+      for await (const { path, ...object } of options.joiner().join(group)) {
+        const name = `${rebuildId}-${made.length}.${extensionOf(path)}`;
+        await patiently(clock, () => store.stage(path, `${to}${name}`, object.sha256));
+        made.push({ name, ...object });
       }
   } catch (error) {
     if (error instanceof Unjoinable) return error.message;
     throw error;
   }
-  return made.length > 0 ? made : 'no two of its small objects have the same columns';
+  return made.length > 0 ? made : 'no two of its small objects have the same columns and compression';
 }
 
 interface SwappingIn {
@@ -273,7 +290,9 @@ async function swapIn(options: Options, { writer, made, rebuildId, after }: Swap
   return entry;
 }
 
-function namedObject({ name, bytes, sha256, rows, parts }: MadeObject): JoinedObject {
-  const named = parts.map(({ entry, from, rows: own }) => ({ entry, from, rows: own }));
-  return { name, bytes, sha256, rows, parts: named };
+function namedObject({ name, bytes, sha256, rows, textBytes, parts }: MadeObject): JoinedObject {
+  const named = parts.map(({ entry, from, rows: own, text }) => {
+    return { entry, from, rows: own, ...(text === undefined ? {} : { text }) };
+  });
+  return { name, bytes, sha256, rows, ...(textBytes === undefined ? {} : { textBytes }), parts: named };
 }

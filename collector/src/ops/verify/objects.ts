@@ -191,11 +191,14 @@ export async function fetched(
 ): Promise<{ readonly path: string; readonly findings: readonly Finding[] } | undefined> {
   const copy = await copies.local(output);
   if (copy === undefined) return undefined;
-  const { path, sha256 } = copy;
-  if (sha256 === undefined || sha256 === output.sha256) return { path, findings: [] };
+  const { path, sha256, wrong } = copy;
   if (findings.some(({ code }) => code === 'OBJECT_REPLACED')) return { path, findings: [] };
-  const message = `its bytes have SHA-256 ${sha256}, and ${output.sha256} were committed`;
   const place = { table: table.name, place: output.finalKey };
+  if (sha256 === undefined || sha256 === output.sha256) {
+    const other = wrong === undefined ? [] : [finding('SWAP_UNFOUNDED', place, wrong)];
+    return { path, findings: other };
+  }
+  const message = `its bytes have SHA-256 ${sha256}, and ${output.sha256} were committed`;
   return { path, findings: [finding('OBJECT_REPLACED', place, message)] };
 }
 

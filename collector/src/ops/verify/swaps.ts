@@ -5,7 +5,7 @@ import { formatCount } from '@sluice/shared/units.ts';
 import type { Classes, LedgerEntry, ObjectsEntry, SwapEntry } from '../../contracts.ts';
 import { folderOf, outputLocation, rebuiltLocation } from '../../lake/object-keys.ts';
 import { hasObjects, isWindow } from '../../ledger/fold.ts';
-import type { StandingObjects, StandingOutput } from '../../ledger/standing-objects.ts';
+import type { JoinedRows, StandingObjects, StandingOutput } from '../../ledger/standing-objects.ts';
 import { keysAt, placeOf, sumOf } from '../../ledger/swaps.ts';
 import { type Finding, finding } from './findings.ts';
 import { type Audited, misplacedBy } from './objects.ts';
@@ -16,9 +16,16 @@ export interface StoredKeys {
   readonly standing: StandingObjects;
 }
 
+/** Of rows, or of bytes of text. */
 interface Span {
   readonly first: number;
-  readonly rows: number;
+  readonly size: number;
+}
+
+interface Spans {
+  readonly what: string;
+  readonly of: number;
+  readonly spans: Span[];
 }
 
 export class SwapAudit {
@@ -28,8 +35,8 @@ export class SwapAudit {
   leftBehind = 0;
   readonly #audited: Audited;
   readonly #keys: StoredKeys;
-  /** By key: rows in all, and those of each entry. */
-  readonly #joined = new Map<string, { readonly rows: number; readonly spans: Span[] }>();
+  /** By key: rows in all, and those of each entry; of lines their bytes as well. */
+  readonly #joined = new Map<string, readonly Spans[]>();
   /** Of windows that are made again, until the swap that comes. */
   readonly #classes = new Map<number, Classes>();
 
@@ -56,9 +63,10 @@ export class SwapAudit {
   #stand({ table, sequence }: ObjectsEntry, output: StandingOutput): Finding[] {
     const { finalKey, rows, joined } = output;
     if (joined !== undefined) {
-      const of = this.#joined.get(finalKey) ?? { rows: joined.rows, spans: [] };
-      of.spans.push({ first: joined.first, rows });
-      this.#joined.set(finalKey, of);
+      const own = [{ what: 'rows', of: joined.rows, first: joined.first, size: rows }, ...textIn(joined)];
+      const all = this.#joined.get(finalKey) ?? own.map(({ what, of }) => ({ what, of, spans: [] }));
+      for (const { what, ...span } of own) all.find((spans) => spans.what === what)?.spans.push(span);
+      this.#joined.set(finalKey, all);
     }
     const place = placeOf(this.#audited.fold, output);
     if (place === undefined || folderOf(finalKey) === place) return [];
@@ -69,15 +77,17 @@ export class SwapAudit {
   /** Each row of a joined object is one entry's. */
   unjoined(): Finding[] {
     const { table } = this.#audited;
-    return [...this.#joined].flatMap(([place, { rows, spans }]) => {
-      let next = 0;
-      for (const span of spans.toSorted((a, b) => a.first - b.first))
-        if (span.first === next) next += span.rows;
-      const sum = spans.reduce((total, span) => total + span.rows, 0);
-      if (next === rows && sum === rows) return [];
-      const message = `it holds ${rows} rows, and the entries that were joined in it have ${sum}, not one behind the other`;
-      return [finding('SWAP_UNFOUNDED', { table: table.name, place }, message)];
-    });
+    return [...this.#joined].flatMap(([place, all]) =>
+      all.flatMap(({ what, of, spans }) => {
+        let next = 0;
+        for (const span of spans.toSorted((a, b) => a.first - b.first))
+          if (span.first === next) next += span.size;
+        const sum = spans.reduce((total, span) => total + span.size, 0);
+        if (next === of && sum === of) return [];
+        const message = `it holds ${of} ${what}, and the entries that were joined in it have ${sum}, not one behind the other`;
+        return [finding('SWAP_UNFOUNDED', { table: table.name, place }, message)];
+      }),
+    );
   }
 
   /** What stands was taken out before. */
@@ -121,6 +131,12 @@ export class SwapAudit {
       return [finding('OBJECT_UNKNOWN', { table: table.name, place }, unknown)];
     });
   }
+}
+
+function textIn({ text }: JoinedRows): readonly (Omit<Spans, 'spans'> & Span)[] {
+  if (text === undefined) return [];
+  const { first, bytes: size, of } = text;
+  return [{ what: 'bytes of text', of, first, size }];
 }
 
 function joinedText({ moves }: SwapEntry): string | undefined {

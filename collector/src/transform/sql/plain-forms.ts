@@ -2,7 +2,6 @@
 // own typed reading makes of them is what the careful conversions would make. A chunk in which every value
 // under these names is spelled so, or null, needs no check of each value in SQL. Pure: plain-values.ts looks
 // for the forms in the bytes, read-layers.ts reads what they prove.
-import { DATE_FORM, TIMESTAMP_FORM } from './conversions.ts';
 import type { SourceField } from './fields.ts';
 import type { FieldType, ScalarType } from './types.ts';
 
@@ -30,6 +29,17 @@ const INTEGERS: Readonly<Record<string, string>> = {
   INTEGER: '[1-9][0-9]{0,8}|1[0-9]{9}',
   BIGINT: '[1-9][0-9]{0,17}|[1-8][0-9]{18}',
 };
+
+/**
+ * Days of the calendar, all of them: what the form of a date takes beside them, as the 30th of February, no
+ * typed reading would tell from null.
+ */
+const LEAP_YEAR = '(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)';
+const DAY_OF_YEAR =
+  '(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31';
+const DAY = `(?!0000)(?:[0-9]{4}-(?:${DAY_OF_YEAR})|${LEAP_YEAR}-02-29)`;
+const OFFSET = '(?:Z|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)';
+const TIME = `(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\\.[0-9]{1,6}0*)?)?(?: ?${OFFSET})?`;
 
 /** An escape could hide one of these names, but none that this does not find: see plain-values.ts. */
 const NAME = /^[A-Za-z0-9_. -]+$/;
@@ -98,9 +108,9 @@ function formOf(type: FieldType): string | undefined {
       if (type.duckdb !== 'DOUBLE') return undefined;
       return `${NOT_MINUS_ZERO}-?(?:0|[1-9][0-9]{0,14})(?:\\.[0-9]{1,15})?${END}`;
     case 'date':
-      return `"${DATE_FORM}"`;
+      return `"${DAY}"`;
     case 'timestamp':
-      return `"${TIMESTAMP_FORM}"`;
+      return `"${DAY}(?:[ T]${TIME})?"`;
     case 'string':
       return '"';
     case 'array':
@@ -118,18 +128,14 @@ export interface PlainReading {
   value(read: string): string;
 }
 
-/** How DuckDB reads a value that is proven, and what is made of it: a time that there never was throws. */
+/** How DuckDB reads a value that is proven, and what is made of it. */
 export function plainReading(type: ScalarType): PlainReading {
   switch (type.kind) {
     case 'string':
       return { structure: 'VARCHAR', value: (read) => read };
-    case 'date':
-      return { structure: 'VARCHAR', value: (read) => `CAST(${read} AS DATE)` };
     case 'timestamp':
-      return {
-        structure: 'VARCHAR',
-        value: (read) => `make_timestamp(epoch_us(CAST(${read} AS TIMESTAMPTZ)))`,
-      };
+      // Read as a TIMESTAMP it would lose its offset.
+      return { structure: 'TIMESTAMPTZ', value: (read) => `make_timestamp(epoch_us(${read}))` };
     default:
       return { structure: type.duckdb, value: (read) => read };
   }

@@ -33,7 +33,7 @@ export interface Context {
   readonly exactText: boolean;
   /** No row was struck. */
   readonly isWhole?: boolean | undefined;
-  /** Where all records are objects whose fields are so; a time that there never was then throws. */
+  /** Where all records are objects whose fields are so. */
   readonly plain?: PlainForms | undefined;
   /** Records are numbered from here on, where a record may be several rows; undefined where nobody asks. */
   readonly firstId: number | undefined;
@@ -140,19 +140,24 @@ function jsonLayers(context: Context, form: InsertForm): string[] {
 
 const DOUBT = "error('a value wants a closer look')";
 
+interface PlainRead extends PlainReading {
+  readonly mayThrow: boolean;
+}
+
 /** Of a value that is plain; one inside that is still in doubt throws, and all are read with care. */
-function plainRead({ path, type }: SourceField, plain: PlainForms): PlainReading | undefined {
+function plainRead({ path, type }: SourceField, plain: PlainForms): PlainRead | undefined {
   const name = path.at(-1) ?? '';
-  if (isScalar(type)) return isProven(plain, name, type) ? plainReading(type) : undefined;
+  if (isScalar(type))
+    return isProven(plain, name, type) ? { ...plainReading(type), mayThrow: false } : undefined;
   const look = quickLook(type, { plain, name });
   if (look === undefined) return undefined;
   const { structure, value, certain } = look;
+  const mayThrow = certain('x') !== 'true';
   return {
     structure,
+    mayThrow,
     value: (read) =>
-      certain(read) === 'true'
-        ? value(read)
-        : `CASE WHEN ${certain(read)} THEN ${value(read)} ELSE ${DOUBT} END`,
+      !mayThrow ? value(read) : `CASE WHEN ${certain(read)} THEN ${value(read)} ELSE ${DOUBT} END`,
   };
 }
 
@@ -260,7 +265,7 @@ interface Reading {
   /** By number of the column. */
   readonly looks?: readonly (QuickLook | undefined)[];
   /** Of those that need no check. */
-  readonly readings?: readonly (PlainReading | undefined)[];
+  readonly readings?: readonly (PlainRead | undefined)[];
   /** Behind a comma: what else is handed on. */
   readonly also?: string;
 }
@@ -278,8 +283,7 @@ function looked(read: Told, look: QuickLook | undefined, i: number): Told {
 }
 
 /** It never fails, but may throw: DuckDB would not read a column that steps leave out, so it is asked for. */
-function asRead({ value }: PlainReading): Told {
-  const mayThrow = value('x') !== 'x';
+function asRead({ value, mayThrow }: PlainRead): Told {
   return {
     value,
     fails: (from, to) => (mayThrow ? `${from} IS NOT NULL AND ${to} IS NULL` : 'false'),

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ObjectStore, TableConfig } from '@sluice/collector/contracts.ts';
 import { createDirectoryObjectStore } from '@sluice/collector/lake/directory-object-store.ts';
-import { formatCompacted, formatCompactPlan } from '@sluice/collector/ops/compact/report.ts';
+import { type Compacted, formatCompacted, formatCompactPlan } from '@sluice/collector/ops/compact/report.ts';
 import { formatVerification } from '@sluice/collector/ops/verify/report.ts';
 import { verify, verifyOffset } from '@sluice/collector/ops/verify/verify.ts';
 import { compactOn, dailyRaw, manyWindows, rowsOf, writeWindow } from '../../../support/compacted-lake.ts';
@@ -216,6 +216,20 @@ test('more than one entry may name is joined by several, each whole, and what no
   assert.match(none.skipped[0]?.why ?? '', /it has 9 objects, more than one entry may name/);
 });
 
+test('the entries that are written are told before a later one fails', async () => {
+  const lake = await manyWindows(6);
+  const told: Compacted[] = [];
+  lake.store.faults = (op, key) => {
+    return op === 'createIfAbsent' && /ledger\/claims\/0+10\.json/.test(key) ? 'crash' : undefined;
+  };
+  const call = { objectsMax: 12, onEntry: (so: Compacted) => void told.push(so) };
+  await assert.rejects(compactOn(lake, rightDay, call), CrashError);
+  assert.deepEqual(
+    told.map(({ entries, moved, joined, made }) => [entries, moved, joined.objects, made.objects]),
+    [[[8], 1, 6, 1]],
+  );
+});
+
 const STEPS: readonly (readonly [string, Operation, RegExp])[] = [
   ['joining an object', 'stage', /^claims\.rebuilt/],
   ['the append', 'createIfAbsent', /ledger\/claims\/0+8\.json/],
@@ -274,11 +288,6 @@ test('an object that was replaced or is gone keeps its partition as it is, and i
 });
 
 for (const [what, change, message] of [
-  [
-    'is written as JSON',
-    { output: { kind: 'json', compression: 'none' } },
-    /only Parquet is joined; make its windows larger/,
-  ],
   ['has no partitions', { partitionBy: [] }, /has no partitions, and a compaction moves partitions/],
   [
     'is partitioned otherwise by the config',

@@ -5,10 +5,11 @@ import { readdirSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { rowJoining } from '@sluice/collector/ops/compact/joined-rows.ts';
 import { type JoinedFile, Joiner } from '@sluice/collector/ops/compact/joiner.ts';
 import type { SmallObject } from '@sluice/collector/ops/compact/plan.ts';
 import { joinedRows, type LakeReader } from '@sluice/collector/ops/lake-reader.ts';
-import { openDatabase } from '@sluice/collector/transform/duckdb.ts';
+import { type Database, openDatabase } from '@sluice/collector/transform/duckdb.ts';
 import { sha256OfFile } from '@sluice/shared/file-hash.ts';
 import { temporaryDirectory } from '../../../support/temp.ts';
 
@@ -56,13 +57,15 @@ interface Seen extends JoinedFile {
   readonly values: readonly unknown[];
 }
 
-const groups = {
-  format: (rows: number) => `FORMAT parquet, ROW_GROUP_SIZE ${rows}`,
-  rowGroupRows: undefined,
-};
+const rowsIn = (of: Database) =>
+  rowJoining({
+    database: of,
+    groups: (rows) => `FORMAT parquet, ROW_GROUP_SIZE ${rows}`,
+    rowGroupRows: undefined,
+  });
 
 async function joined(parts: readonly SmallObject[], objectBytes = 2 ** 20): Promise<Seen[]> {
-  const options = { reader, database, directory: join(directory, 'joined'), objectBytes, ...groups };
+  const options = { reader, directory: join(directory, 'joined'), objectBytes, format: rowsIn(database) };
   const seen: Seen[] = [];
   for await (const file of new Joiner(options).join(parts)) {
     let first = 0;
@@ -158,8 +161,13 @@ test('rows so large that a row group of the usual number is more than memory bec
   for (const n of [0, 1, 2, 3, 4, 5]) parts.push(await objectOf(n * 3_000, 3_000, large));
   const little = await openDatabase({ directories, ...limits, memoryBytesMax: 600_000_000 });
   try {
-    const options = { reader, database: little, directory: join(directory, 'large'), objectBytes: 2 ** 30 };
-    const files = await Array.fromAsync(new Joiner({ ...options, ...groups }).join(parts));
+    const options = {
+      reader,
+      directory: join(directory, 'large'),
+      objectBytes: 2 ** 30,
+      format: rowsIn(little),
+    };
+    const files = await Array.fromAsync(new Joiner(options).join(parts));
     assert.deepEqual(
       files.map(({ rows }) => rows),
       [18_000],
@@ -174,9 +182,14 @@ test('rows that fit into no memory keep their partition as it is, and their obje
   parts.push({ ...(parts[0] ?? assert.fail()) });
   const little = await openDatabase({ directories, ...limits, memoryBytesMax: 30_000_000 });
   try {
-    const options = { reader, database: little, directory: join(directory, 'large'), objectBytes: 2 ** 30 };
+    const options = {
+      reader,
+      directory: join(directory, 'large'),
+      objectBytes: 2 ** 30,
+      format: rowsIn(little),
+    };
     const message = /part-\d+\.parquet has rows that are too large to be copied: Out of Memory/;
-    await assert.rejects(Array.fromAsync(new Joiner({ ...options, ...groups }).join(parts)), { message });
+    await assert.rejects(Array.fromAsync(new Joiner(options).join(parts)), { message });
   } finally {
     little.close();
   }
