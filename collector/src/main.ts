@@ -1,5 +1,5 @@
-// sluice-collector: run, check, status, verify, replay, rebuild, compact, query, explain, test, detect, pki,
-// iam-policy. The place where the collector's parts are made from its config.
+// sluice-collector: run, check, status, verify, replay, rebuild, compact, prune, query, explain, test,
+// detect, pki, iam-policy. The place where the collector's parts are made from its config.
 import { hostname } from 'node:os';
 import { systemClock } from '@sluice/shared/clock.ts';
 import { type Command, runCommandLine, UsageError } from '@sluice/shared/command-line.ts';
@@ -22,6 +22,7 @@ import { explainTable } from './ops/explain.ts';
 import { iamPolicyCommand } from './ops/iam-policy.ts';
 import { registerMetrics } from './ops/metrics.ts';
 import { pkiCommand } from './ops/pki.ts';
+import { parsePruneAge } from './ops/prune/selection.ts';
 import { formatTable, runQuery } from './ops/query.ts';
 import { parseChosenTime } from './ops/rebuild/selection.ts';
 import { configReader } from './ops/reload.ts';
@@ -31,7 +32,7 @@ import { askCollector } from './ops/verify/kafka.ts';
 import { type AskedOffset, parseOffset } from './ops/verify/ledger-word.ts';
 import { formatVerification } from './ops/verify/report.ts';
 import { verify, verifyOffset, withKafka } from './ops/verify/verify.ts';
-import { runCompact, runRebuild, runReplay, tablesNamed } from './reruns.ts';
+import { runCompact, runPrune, runRebuild, runReplay, tablesNamed } from './reruns.ts';
 import { knownTables } from './schema/known-tables.ts';
 import { createTransformer } from './transform/transformer.ts';
 import { COLLECTOR_VERSION } from './version.ts';
@@ -166,6 +167,25 @@ const commands: Readonly<Record<string, Command>> = {
       const [dryRun, json, all] = ['dry-run', 'json', 'all'].map((flag) => flags[flag] === true);
       const call = { ...choice, names, all: all === true, dryRun: dryRun === true, json: json === true };
       return runCompact(worldOf(load(options)), { ...call, collector: undefined });
+    },
+  },
+  prune: {
+    summary: 'Deletes what rebuilds and compactions have left behind, with a role that may delete.',
+    options: {
+      ...configOption,
+      'older-than':
+        'left, by a swap that was published, longer ago than this: 7d where it is not given, 1h at least',
+    },
+    flags: {
+      'dry-run': 'only say what it would delete',
+      json: 'machine-readable: docs/verify.md',
+    },
+    positionals: '<table> [table ...]',
+    run({ options, flags, positionals: names }) {
+      if (names.length === 0) throw new UsageError('it takes the name of a table');
+      const olderThanMs = parsePruneAge(options['older-than']);
+      const [dryRun, json] = [flags['dry-run'] === true, flags['json'] === true];
+      return runPrune(worldOf(load(options)), { names, olderThanMs, dryRun, json });
     },
   },
   query: {

@@ -1,6 +1,6 @@
 // Commands that run records of a table again, replay and rebuild, and compact, which joins what was made:
 // each with a transform as a collector has it, and with a writer of its own beside those of running
-// collectors, whom it meets in the ledger only.
+// collectors, whom it meets in the ledger only. And prune, which writes nothing there.
 import { hostname } from 'node:os';
 import { UsageError } from '@sluice/shared/command-line.ts';
 import { createLogger } from '@sluice/shared/log.ts';
@@ -20,6 +20,8 @@ import { openJoiner } from './ops/compact/open-joiner.ts';
 import { type Compacted, formatCompacted, formatCompactPlan, formatJoined } from './ops/compact/report.ts';
 import type { CompactSelection } from './ops/compact/selection.ts';
 import type { LakeReader } from './ops/lake-reader.ts';
+import { prune } from './ops/prune/prune.ts';
+import { formatDeleted, formatPruned, formatPrunePlan, type Pruned } from './ops/prune/report.ts';
 import type { ChosenTime } from './ops/rebuild/plan.ts';
 import { openRawRecords } from './ops/rebuild/raw-records.ts';
 import { rebuild } from './ops/rebuild/rebuild.ts';
@@ -129,17 +131,28 @@ interface OfEach<T> {
   document?(told: readonly unknown[]): unknown;
 }
 
-/** One table after the other: what one refuses ends the command, and is told with what was done before. */
-async function withEach<T>(
+function withEach<T>(
   world: CommandWorld,
   call: TablesCall,
-  { what, run, format, document = (told) => told }: OfEach<T>,
+  { what, run, ...told }: OfEach<T>,
 ): Promise<readonly T[]> {
-  const { json } = call;
-  const names = tablesNamed(world.config, call.names).map(({ name }) => name);
-  const account = new TableAccount(format);
   const work = (name: string, keep: (so: T) => void) =>
     withRerun(world, { ...call, name, what }, (rerun) => run(rerun, keep));
+  return oneByOne(world, call, { ...told, work });
+}
+
+interface OneByOne<T> extends Pick<OfEach<T>, 'format' | 'document'> {
+  work(name: string, keep: (so: T) => void): Promise<T>;
+}
+
+/** One table after the other: what one refuses ends the command, and is told with what was done before. */
+async function oneByOne<T>(
+  world: CommandWorld,
+  { names: asked, json }: Pick<TablesCall, 'names' | 'json'>,
+  { work, format, document = (told) => told }: OneByOne<T>,
+): Promise<readonly T[]> {
+  const names = tablesNamed(world.config, asked).map(({ name }) => name);
+  const account = new TableAccount(format);
   try {
     return await account.run(names, work, (text) => void (json || process.stdout.write(text)));
   } finally {
@@ -187,5 +200,26 @@ export async function runCompact(world: CommandWorld, call: CompactCall): Promis
     return withSwapper(rerun.writerOptions, dryRun, (swapper) => compact({ ...options, ...swapper }));
   };
   await withEach(world, call, { what: 'compact', run, format: formatCompacted });
+  return EXIT.ok;
+}
+
+export interface PruneCall extends Omit<TablesCall, 'collector'> {
+  readonly olderThanMs: number;
+}
+
+export async function runPrune(world: CommandWorld, call: PruneCall): Promise<number> {
+  const { olderThanMs, dryRun } = call;
+  const work = (name: string) =>
+    withReader(world, ({ reader, store, catalog }) => {
+      const [table] = tablesNamed(world.config, [name]);
+      if (table === undefined) throw new UsageError(`the config has no table ${name}`);
+      return prune({
+        ...{ table, store, catalog, olderThanMs, dryRun, clock: world.clock },
+        reader: reader.readingOnce(),
+        onPlanned: (so: Pruned) => void process.stderr.write(formatPrunePlan(so)),
+        onProgress: (done, of) => void process.stderr.write(formatDeleted(name, done, of)),
+      });
+    });
+  await oneByOne(world, call, { work, format: formatPruned });
   return EXIT.ok;
 }

@@ -259,6 +259,11 @@ export const ERRORS = {
     kind: 'reject',
     remedy: 'Nothing was joined. docs/output.md says which tables can be compacted, and what else to do.',
   },
+  PRUNE_DENIED: {
+    kind: 'reject',
+    remedy:
+      'Run it with a role that may delete what partitions have left (`iam-policy --prune` prints its rights; the collector’s may not), and look whether a policy of the bucket, a hold or a lock of its objects forbids it. Then call it again: it goes on with what is still there.',
+  },
   LEDGER_APPEND_LOST: {
     kind: 'retry',
     remedy:

@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { type CollectorConfig, loadCollectorConfig } from '@sluice/collector/config.ts';
-import { iamPolicy, type PolicyOptions } from '@sluice/collector/ops/iam-policy.ts';
+import { iamPolicy, type PolicyOptions, prunePolicy } from '@sluice/collector/ops/iam-policy.ts';
 import { projectRoot } from '@sluice/deploy/local/project-root.ts';
 import { at, type Json, listOf } from '../support/cloudformation.ts';
 import { readCollectorTemplate } from '../support/collector-template.ts';
@@ -129,6 +129,21 @@ test('a lake at the root of its bucket, another partition and a reference file a
   ]);
   assert.deepEqual(resources['ReadReferences'], [`arn:aws-cn:s3:::acme-refs/a\${*}b.csv`]);
   assert.deepEqual(resources['Catalogue']?.[1], 'arn:aws-cn:glue:cn-north-1:*:database/sluice');
+});
+
+test('the role of a prune deletes below the tables alone, and writes nothing but its memory', () => {
+  const { Statement } = prunePolicy(whole, granted);
+  const lake = 'arn:aws:s3:::acme-lake/lake/';
+  const resources = (action: string) =>
+    Statement.flatMap(({ Action, Resource }) => (Action.includes(action) ? Resource : []));
+  const locations = ['claims', 'claims.rebuilt', 'claims_quarantine', 'claims_quarantine.rebuilt'];
+  const deleted = resources('s3:DeleteObject');
+  for (const location of locations) assert.ok(deleted.includes(`${lake}${location}/*`), location);
+  assert.ok(deleted.every((one) => !one.includes('_sluice') && one !== `${lake}*`));
+  assert.deepEqual(resources('s3:PutObject'), [`${lake}_sluice/unnamed/*`]);
+  assert.ok(resources('s3:GetObject').every((one) => one.startsWith(`${lake}_sluice/`)));
+  const actions = Statement.flatMap(({ Action }) => Action).filter((action) => action.startsWith('glue:'));
+  assert.deepEqual(actions, ['glue:GetTables', 'glue:GetPartitions']);
 });
 
 test('a directory needs no role', () => {

@@ -89,6 +89,9 @@ export const carriedNotCopied: Bug = {
   }),
 };
 
+/** What a swap leaves is deleted as soon as the ledger names the swap. */
+export const prunedBeforePublished: Bug = { prune: 'before it is published' };
+
 /** An entry names a joined object that is put there afterwards. */
 export const joinedAfterEntry: Bug = { join: 'before its object stands' };
 

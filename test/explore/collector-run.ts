@@ -20,7 +20,9 @@ import { createMetrics } from '@sluice/shared/metrics.ts';
 import { NO_TOPIC_ID, type PartitionId } from '@sluice/shared/position.ts';
 import { FAILED, MISSING, type Operation, SELF } from './operation.ts';
 import type { Acks } from './oracle.ts';
+import { pruneLeft } from './prune.ts';
 import { swapFirst } from './rebuild.ts';
+import { sweepWithoutEntry } from './wrong-sweep.ts';
 
 /** For each partition the end of what one window holds; a lane begins where the partition stands. */
 export type WindowPlan = readonly (number | undefined)[];
@@ -46,6 +48,8 @@ export interface CollectorPlan {
   readonly rebuilds?: true;
   /** Or join the first two; neither is tried behind the windows then. */
   readonly joins?: true;
+  /** Behind all that, and when it has said what is published, each deletes what swaps have left. */
+  readonly prunes?: true;
   /** Windows that stand when it begins. */
   readonly written?: readonly WindowPlan[];
   /** Whether it says what is published, and goes on reading, before it rests. */
@@ -62,6 +66,7 @@ export interface Bug {
   readonly acks?: 'when committed';
   readonly sweep?: 'without entry';
   readonly rebuild?: 'of what it knew when it began';
+  readonly prune?: 'before it is published';
   readonly join?: 'before its object stands';
 }
 
@@ -138,7 +143,9 @@ export class CollectorRun {
         const loaded = async () => void (await this.#choose(1));
         const record = () => this.#record(name, (id) => writer.position(id), writer.partitions());
         const choose = (of: number) => this.#choose(of);
-        await drive({ name, writer, windows, plan, collector, store, folded, loaded, choose, record });
+        const place = () => this.#ask({ op: 'place', table: name });
+        const at = { name, writer, windows, plan, collector, store, folded };
+        await drive({ ...at, loaded, choose, place, record });
       }),
     );
   }
@@ -223,6 +230,8 @@ interface Drive {
   loaded(): Promise<void>;
   /** What nothing in the world decides. */
   choose(of: number): Promise<string>;
+  /** Where the catalog has the table. */
+  place(): Promise<string>;
   /** Says too early that everything committed is acknowledged. */
   record(): void;
 }
@@ -259,6 +268,7 @@ async function drive(given: Drive) {
   if (plan.rebuilds) await swapFirst(given, plan, '1');
   if (plan.cut !== undefined) await followCut(writer, name, { ...plan.cut, collector });
   if (plan.flushes) await writer.flushPublished();
+  if (plan.prunes) await pruneLeft(given, plan.bug);
 }
 
 /** Until nothing is left of it: another collector may be first with all of it, or with a part. */
@@ -330,17 +340,6 @@ async function followCut(
       epoch: 1,
     },
   );
-}
-
-/** Removes what no entry names at the moment it looks, and says so to nobody. */
-async function sweepWithoutEntry(name: string, store: ObjectStore): Promise<void> {
-  const staged: string[] = [];
-  for await (const { key } of store.list(`_sluice/staged/${name}/`)) staged.push(key);
-  const named: string[] = [];
-  for await (const { key } of store.list(`_sluice/ledger/${name}/`))
-    named.push(String(await store.read(key)));
-  const unnamed = staged.filter((key) => !named.some((entry) => entry.includes(key)));
-  if (unnamed.length > 0) await store.remove(unnamed);
 }
 
 function windowOf(

@@ -89,7 +89,7 @@ function createJudge(system: System, { scenario, wanted, mayHaltWith = [] }: Exp
   const acked = memoised((id, acks) => ackedAndNotVisible(system.world(id), system.histories.acksOf(acks)));
   const back = memoised(
     (before, after) =>
-      takenBack(system.world(before), system.world(after)) ??
+      takenBack(system.world(before), system.world(after), scenario.plan.prunes === true) ??
       visibleTakenBack(system.world(before), system.world(after)),
   );
   const undone = memoised((id) => unfinished(system.world(id), scenario.plan.tables, wanted));

@@ -16,6 +16,8 @@ export type Operation =
   | { readonly op: 'register'; readonly key: string }
   /** A partition of the catalog gets another place, unless a later move was there. */
   | { readonly op: 'move'; readonly key: string; readonly order: number }
+  /** Where the catalog has a table. */
+  | { readonly op: 'place'; readonly table: string }
   /** A wait for another collector's sake: it may be over at any time. */
   | { readonly op: 'wait' }
   /** What nothing in the world decides: one of `of`. */

@@ -2,7 +2,7 @@
 // own fold: no row visible before its commit, none twice, none taken back, acknowledged implies visible, no
 // committed entry without its bytes, ranges contiguous. Since final objects may only come, "none twice" of
 // what stands is none twice over time. A rebuild puts rows at another place beside: no place has one twice,
-// and the catalog has one place at a time.
+// and the catalog has one place at a time. A prune may delete what lies where the catalog has moved on from.
 import type { SwapEntry, WindowEntry } from '@sluice/collector/contracts.ts';
 import { folderOf, isFinal, placeOf, tableOf, type World } from './world.ts';
 
@@ -29,11 +29,13 @@ const isRebuilt = (key: string) => key.split('/')[0]?.endsWith('.rebuilt') === t
 export function brokenPromise(world: World): string | undefined {
   const committed = new Map<string, Committed>();
   const named = new Map<string, WindowEntry>();
+  const moved = new Set<string>();
   for (const table of tablesOf(world)) {
     const read = readLedger(world, table);
     if (typeof read === 'string') return read;
     committed.set(table, read);
     for (const entry of read.windows) for (const { finalKey } of entry.outputs) named.set(finalKey, entry);
+    for (const key of movedOn(world, table, read.swaps)) moved.add(key);
     const lost = read.swaps.flatMap((swap) => bytesLost(world, swap) ?? [])[0];
     if (lost !== undefined) return lost;
   }
@@ -55,10 +57,38 @@ export function brokenPromise(world: World): string | undefined {
   }
   for (const [key, entry] of named) {
     const staged = entry.outputs.find((output) => output.finalKey === key)?.stagedKey ?? '';
-    if (!world.has(key) && !world.has(staged))
+    if (!world.has(key) && !world.has(staged) && !moved.has(key))
       return `entry ${entry.sequence} is committed, and ${key} is neither staged nor published`;
   }
   return undefined;
+}
+
+/** Objects that the swap has replaced or carried by which the table is where the catalog has it. */
+function movedOn(world: World, table: string, swaps: readonly SwapEntry[]): string[] {
+  const at = placeOf(world, table)?.folder;
+  return swaps.flatMap(({ windows, moves }) => {
+    if (!moves.some(({ to }) => to === at)) return [];
+    const left = moves.flatMap(({ carried, joined = [] }) => [
+      ...carried.map(({ from }) => from),
+      ...joined.flatMap(({ parts }) => parts.map(({ from }) => from)),
+    ]);
+    return [
+      ...left,
+      ...keysOf(
+        world,
+        table,
+        windows.map(({ entry }) => entry),
+      ),
+    ];
+  });
+}
+
+function keysOf(world: World, table: string, entries: readonly number[]): string[] {
+  return [...world]
+    .filter(([key]) => key.startsWith(`_sluice/ledger/${table}/`))
+    .map(([, body]) => JSON.parse(body) as WindowEntry)
+    .filter(({ sequence }) => entries.includes(sequence))
+    .flatMap(({ outputs }) => outputs.map(({ finalKey }) => finalKey));
 }
 
 /** What a swap has made or joined, and what has been lost; what it carries is held to its own entry. */
@@ -111,9 +141,10 @@ export function unfinished(
       const next = read.next.get(String(partition)) ?? 0;
       if (next !== end) return `${table} ${partition} is committed to ${next} of ${end}`;
     }
+    const moved = new Set(movedOn(world, table, read.swaps));
     for (const { sequence, outputs } of read.windows)
       for (const { finalKey } of outputs)
-        if (!world.has(finalKey))
+        if (!world.has(finalKey) && !moved.has(finalKey))
           return `entry ${sequence} of ${table} is committed, and ${finalKey} is not there`;
     const last = read.swaps.at(-1);
     // One that landed when everybody had gone to rest is published by whoever looks next.

@@ -114,7 +114,7 @@ async function swap(
   }
 }
 
-async function readLedger(store: ObjectStore, name: string): Promise<LedgerEntry[]> {
+export async function readLedger(store: ObjectStore, name: string): Promise<LedgerEntry[]> {
   const read: LedgerEntry[] = [];
   for await (const { key } of store.list(`_sluice/ledger/${name}/`))
     read.push(JSON.parse(String(Buffer.from((await store.read(key)) ?? []))) as LedgerEntry);
@@ -122,7 +122,7 @@ async function readLedger(store: ObjectStore, name: string): Promise<LedgerEntry
 }
 
 /** As the command goes on through what may pass. */
-async function patiently<T>(task: () => Promise<T>): Promise<T> {
+export async function patiently<T>(task: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
       return await task();

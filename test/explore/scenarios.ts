@@ -122,6 +122,9 @@ export const join = {
   joins: true,
 } as const;
 
+/** One window stands, either may make it again beside the next one, and deletes what was left. */
+export const prune = { ...rebuild, prunes: true, flushes: true } as const;
+
 export const CLEAN: readonly Named[] = [
   named('two collectors start on nothing', { ...one, from: 'nothing', hintsAtOnce: false }),
   named('two windows each, cut alike or otherwise', { ...two, windows: [TWO, OTHERWISE] }),
@@ -141,6 +144,7 @@ export const CLEAN: readonly Named[] = [
   named('both begin a history and bring it', { ...history }),
   named('either may rebuild a window beside the next one', { ...rebuild }),
   named('either may join two windows, or rebuild one, beside the next one', { ...join }),
+  named('either may rebuild a window beside the next one, and prunes what that left', { ...prune }),
   named('either may join two windows, or rebuild one, beside the next one and a sweep', {
     ...join,
     sweeps: 1,

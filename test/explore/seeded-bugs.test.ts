@@ -10,12 +10,13 @@ import {
   laterWindowsForgotten,
   ownSuccessNotRecognised,
   partsDeletedBeforeMoved,
+  prunedBeforePublished,
   publishBeforeCommit,
   stagedDeletedBeforePublished,
   sweepWithoutEntry,
 } from './bugs.ts';
 import { explore, summaryOf } from './explore.ts';
-import { HALTS, isBelowCheckpoint, join, type Named, named, ONE, rebuild, TWO } from './scenarios.ts';
+import { HALTS, isBelowCheckpoint, join, type Named, named, ONE, prune, rebuild, TWO } from './scenarios.ts';
 
 const one = { windows: [ONE], wanted: [1, 1] };
 const two = { windows: [TWO], wanted: [2, 1] };
@@ -75,6 +76,12 @@ const BUGS: readonly (readonly [Named, RegExp])[] = [
   [
     named('what was joined is deleted before readers see what it became', {
       ...{ ...join, bug: partsDeletedBeforeMoved },
+    }),
+    /is neither staged nor published|is taken back|is acknowledged and not visible/,
+  ],
+  [
+    named('what a swap leaves is pruned before readers see what it became', {
+      ...{ ...prune, bug: prunedBeforePublished },
     }),
     /is neither staged nor published|is taken back|is acknowledged and not visible/,
   ],

@@ -7,7 +7,7 @@ import { Histories } from './histories.ts';
 import { Interner, memoised } from './interner.ts';
 import { exchanged, FAILED, isMutating, type Operation, SELF } from './operation.ts';
 import { DELETED } from './oracle.ts';
-import { decodeWorld, EMPTY, encodeWorld, isFinal, perform, type World } from './world.ts';
+import { decodeWorld, EMPTY, encodeWorld, folderOf, isFinal, perform, type World } from './world.ts';
 
 export interface Faults {
   /** Collectors that die, and are started again. */
@@ -180,8 +180,10 @@ export class System {
       case 'put':
         return hintsAtOnce;
       case 'stage':
-      case 'remove':
         return !isSwept;
+      case 'remove':
+        // Who publishes late finds a staged object, or does not, where the final one was pruned.
+        return !isSwept && plan.prunes === undefined;
       default:
         return false;
     }
@@ -328,7 +330,8 @@ export class System {
 
 /** Ledgers in which every partition is opened, and what is written stands, by nobody in particular. */
 async function openedWorld(plan: CollectorPlan): Promise<World> {
-  const { lost: _lost, cut: _cut, history: _history, rebuilds: _rebuilds, joins: _joins, ...rest } = plan;
+  const { lost: _lost, cut: _cut, history: _history, rebuilds: _rebuilds, joins: _joins, ...kept } = plan;
+  const { prunes: _prunes, ...rest } = kept;
   const run = new CollectorRun({ ...rest, windows: [plan.written ?? []], sweeps: 0, flushes: false }, 0);
   let world: World = EMPTY;
   for (await settled(); !run.isDone; ) {
@@ -342,9 +345,11 @@ async function openedWorld(plan: CollectorPlan): Promise<World> {
   return new Map([...world].map(([key, value]) => [signless(key), signless(value)]));
 }
 
-/** Final objects only come: none goes, none gets other bytes. */
-export function takenBack(before: World, after: World): string | undefined {
+/** Final objects only come: none goes but by a prune, and unseen, and none gets other bytes. */
+export function takenBack(before: World, after: World, mayPrune: boolean): string | undefined {
+  const isPruned = (key: string) => mayPrune && !after.has(key) && !before.has(`catalog:${folderOf(key)}`);
   for (const [key, content] of before)
-    if (isFinal(key) && after.get(key) !== content) return `${key} was visible and is taken back`;
+    if (isFinal(key) && after.get(key) !== content && !isPruned(key))
+      return `${key} was visible and is taken back`;
   return undefined;
 }

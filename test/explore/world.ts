@@ -58,6 +58,8 @@ export function perform(world: World, operation: Operation): Outcome {
       const isLate = standing !== undefined && standing.order >= operation.order;
       return { world: isLate ? world : placed(world, operation.key, operation.order), reply: '' };
     }
+    case 'place':
+      return { world, reply: placeOf(world, operation.table)?.folder ?? MISSING };
     case 'wait':
     case 'choose':
       return { world, reply: '' };

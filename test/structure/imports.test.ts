@@ -137,6 +137,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'collector/ops → collector/src/transform/joined-files.ts': 'and looks at their ends as a window would',
   'collector/ops → collector/src/transform/parquet-footer.ts': 'and at their columns',
   'collector/ops → collector/src/transform/detect-columns.ts': '`detect` says what a table would find',
+  'collector/ops → collector/src/transform/time-guesses.ts': 'and which numbers look like times to it',
   'collector/ops → collector/src/transform/duckdb.ts': 'queries run in the same locked-down engine',
   'collector/ops → collector/src/transform/quarantine-budget.ts':
     '`rebuild` holds all its windows to the budget that one has',
@@ -284,6 +285,7 @@ const ADAPTERS: Readonly<Record<string, readonly string[]>> = {
     'collector/src/config.ts',
     'collector/src/ledger/checkpoint.ts',
     'collector/src/ledger/entry.ts',
+    'collector/src/ops/prune/unnamed.ts',
     'collector/src/ops/schema-document.ts',
     'collector/src/ops/verify/kafka.ts',
     'collector/src/schema/schema-log.ts',

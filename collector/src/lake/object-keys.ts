@@ -57,6 +57,11 @@ export function hintKey(table: string): string {
   return `_sluice/hints/${table}.json`;
 }
 
+/** What a prune saw below rebuilt places and no entry named. */
+export function unnamedKey(table: string): string {
+  return `_sluice/unnamed/${table}.json`;
+}
+
 export function stagedPrefix(table: string): string {
   return `_sluice/staged/${table}/`;
 }

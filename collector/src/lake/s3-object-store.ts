@@ -130,7 +130,8 @@ export function createS3ObjectStore(settings: S3Settings): ObjectStore {
           new DeleteObjectsCommand({ Bucket, Delete: { Objects, Quiet: true } }),
         );
         const [refused] = reply.Errors ?? [];
-        if (refused !== undefined) throw refusedKey(refused);
+        if (refused !== undefined)
+          throw storeError('s3:DeleteObject', (refused.Key ?? '').slice(root.length), refusedKey(refused));
       } catch (error) {
         throw storeError('s3:DeleteObject', keys[from] ?? '', error);
       }

@@ -123,6 +123,21 @@ export async function readEntry(place: LedgerPlace, sequence: number): Promise<L
   return bytes === undefined ? undefined : decodeEntry(bytes, { key, table, sequence });
 }
 
+/**
+ * Whether the ledger says by now that all up to `sequence` is published: for who was asleep, and does not
+ * find what it has to publish. It reads what follows the fold, up to where it is told, and changes nothing.
+ */
+export async function isToldPublished(place: LedgerPlace, fold: Fold, sequence: number): Promise<boolean> {
+  let { nextSequence: next, lastToken: token, toldThrough } = fold;
+  for (; toldThrough < sequence; next++) {
+    const entry = await readEntry(place, next);
+    // What does not follow the entry before it proves nothing.
+    if (entry === undefined || entry.previous !== token) return false;
+    ({ token, publishedThrough: toldThrough } = entry);
+  }
+  return true;
+}
+
 async function readHint({ table, store }: LedgerPlace): Promise<Hint> {
   return decodeHint(await store.read(hintKey(table)));
 }

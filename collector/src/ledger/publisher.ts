@@ -1,14 +1,16 @@
 // Brings committed entries to their final place, and says which positions that acknowledges. Own entries at
 // once; those of other collectors are left to them for a while and then published by whoever knows of them,
 // so that nobody's crash holds up the others. Publishing twice does no harm; a position is acknowledged only
-// when every entry up to it stands.
+// when every entry up to it stands. Who was asleep meanwhile may look for what is not needed any more, since
+// others have published it, a swap moved it on and a prune deleted it: the ledger says so.
 import type { Clock } from '@sluice/shared/clock.ts';
-import { describeError } from '@sluice/shared/errors.ts';
+import { describeError, SluiceError } from '@sluice/shared/errors.ts';
 import type { PartitionId } from '@sluice/shared/position.ts';
 import type { LedgerEntry, PublishedFirst, SwapEntry } from '../contracts.ts';
 import type { Events } from '../events.ts';
 import type { TableCondition } from './condition.ts';
 import { ackedOf, type Fold, keptGapsOf, markStanding, mustPublish, settle } from './fold.ts';
+import { isToldPublished } from './ledger-reader.ts';
 import { putBackMoved } from './moved-partitions.ts';
 import { type PublishTarget, publishEntry } from './publish.ts';
 import { publishSwap } from './publish-swap.ts';
@@ -102,7 +104,7 @@ export class Publisher {
   async #run(): Promise<void> {
     if (this.#running || this.#failed !== undefined) return;
     this.#running = true;
-    const { condition, fold, signal, target } = this.#options;
+    const { condition, fold, signal } = this.#options;
     try {
       for (let entry = this.#next(); entry !== undefined; entry = this.#next()) {
         const { sequence } = entry;
@@ -110,7 +112,7 @@ export class Publisher {
         await condition.retrying('publishing', async () => {
           // What is denied here, or unknown to this config, its writer may have published meanwhile.
           if (this.#stands(sequence)) return;
-          await (due.kind === 'swap' ? this.#publishSwap(due) : publishEntry(target, due));
+          await this.#publish(due);
         });
         markStanding(fold, sequence);
         this.#acknowledge();
@@ -127,6 +129,18 @@ export class Publisher {
       this.#waiters.clear();
     } finally {
       this.#running = false;
+    }
+  }
+
+  /** STORE_STAGED_MISSING where it is not published, and never can be. */
+  async #publish(due: PublishedFirst): Promise<void> {
+    const { fold, target } = this.#options;
+    const { store, table } = target;
+    try {
+      await (due.kind === 'swap' ? this.#publishSwap(due) : publishEntry(target, due));
+    } catch (error) {
+      const isGone = error instanceof SluiceError && error.code === 'STORE_STAGED_MISSING';
+      if (!isGone || !(await isToldPublished({ store, table: table.name }, fold, due.sequence))) throw error;
     }
   }
 

@@ -220,7 +220,7 @@ export function joinedRows(path: string, { rows, joined }: Pick<StandingOutput, 
   return `(SELECT * EXCLUDE (file_row_number) FROM ${file} WHERE file_row_number >= ${first}${until})`;
 }
 
-const withSlash = (location: string) => (location.endsWith('/') ? location : `${location}/`);
+export const withSlash = (location: string) => (location.endsWith('/') ? location : `${location}/`);
 
 function duckdbType(glue: string): string {
   return parseType(glue)?.duckdb ?? glue.toUpperCase();

@@ -16,11 +16,13 @@ interface Step {
   /** What is counted, and what has become of it. */
   readonly what: string;
   readonly did: string;
+  /** How many are done at a time; else one. */
+  readonly each?: number;
 }
 
 /** Some twenty lines of a command, however long it is; else none. */
-export function formatStep(table: string, { done, of, what, did }: Step): string {
-  const every = Math.ceil(of / 20);
+export function formatStep(table: string, { done, of, what, did, each = 1 }: Step): string {
+  const every = Math.ceil(of / 20 / each) * each;
   return done % every === 0 || done === of
     ? `${table}: ${formatCount(done)} of ${counted(of, what)} ${did}\n`
     : '';

@@ -21,12 +21,13 @@ import { outputTable } from '../../lake/object-keys.ts';
 import type { Fold } from '../../ledger/fold.ts';
 import { DefinitionsByVersion } from '../../ledger/publish.ts';
 import { sumOf } from '../../ledger/swaps.ts';
+import { type Amount, amountOf, bothAmounts as both } from '../amount.ts';
 import { type ChosenTime, cutIn, type Place } from '../rebuild/plan.ts';
 import { patiently, placeIn, type SwapOptions, swapPartitions } from '../rebuild/swapping.ts';
 import { windowOfEntry } from '../verify/replays.ts';
 import { extensionOf, type ObjectJoiner, type OpenJoiner, Unjoinable } from './joiner.ts';
 import { batchesOf, type CompactPlan, type PlannedPlace, placeText, planOf } from './plan.ts';
-import type { Amount, Compacted } from './report.ts';
+import type { Compacted } from './report.ts';
 
 /** Of a table whose config says nothing else. */
 const OBJECT_BYTES = 128 * 2 ** 20;
@@ -150,12 +151,6 @@ function unmovable({ table, schemas }: CompactOptions): (place: Place) => string
   };
 }
 
-const amountOf = (objects: readonly { readonly bytes: number }[]): Amount => {
-  return { objects: objects.length, bytes: objects.reduce((sum, { bytes }) => sum + bytes, 0) };
-};
-const both = (a: Amount, b: Amount): Amount => {
-  return { objects: a.objects + b.objects, bytes: a.bytes + b.bytes };
-};
 const NONE: Amount = { objects: 0, bytes: 0 };
 
 function compactedOf({ name }: TableConfig, { places, skipped }: CompactPlan): Compacted {

@@ -1,14 +1,8 @@
 // What `compact` says to people: before it begins, what it will join and what it leaves as it is; in the end,
 // what became of it.
-import { formatBytes } from '@sluice/shared/units.ts';
+import { type Amount, amountText as amount } from '../amount.ts';
 import { counted, entriesText, formatStep, NAMED_MAX } from '../report-lines.ts';
 import type { SkippedPlace } from './plan.ts';
-
-/** Objects, and their bytes. */
-export interface Amount {
-  readonly objects: number;
-  readonly bytes: number;
-}
 
 /** What `--json` prints: docs/verify.md. */
 export interface Compacted {
@@ -28,9 +22,6 @@ export interface Compacted {
   readonly joined: Amount;
   readonly made: Amount;
 }
-
-const amount = ({ objects, bytes }: Amount, what = 'object') =>
-  `${counted(objects, what)} of ${formatBytes(bytes)}`;
 
 export function formatCompactPlan(so: Compacted): string {
   const { table, partitions, small, carried } = so;
@@ -60,6 +51,6 @@ export function formatCompacted(so: Compacted): string {
   const by = entriesText(entries);
   return (
     `${table}: ${counted(moved, 'partition')} moved by ${by}: ${amount(joined)} became ${amount(made)}; ` +
-    'what was there before stays: `verify` counts it\n'
+    'what was there before stays: `prune` deletes it\n'
   );
 }

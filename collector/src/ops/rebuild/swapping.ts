@@ -78,6 +78,10 @@ export async function swapPartitions(
   await copyCarried(movesNow(), {
     isMeant: (object) => object.entry <= asOf,
     copy: (...asked) => patiently(clock, () => store.publish(...asked)),
+  }).catch(async (error: unknown) => {
+    // Another swap has moved on what shall be carried, and a prune deleted what that left.
+    const { fold: now } = await reader.ledger(table.name);
+    throw now.lastRerun === after ? error : overtaken(now, after);
   });
   let seen = fold.nextSequence - 1;
   const propose = (): LedgerSwap => {
