@@ -110,6 +110,7 @@ async function save(
   { url, path, signal }: { readonly url: string; readonly path: string; readonly signal: AbortSignal },
 ) {
   const fresh = `${path}.new`;
+  const file = createWriteStream(fresh, { mode: 0o600 });
   let bytes = 0;
   try {
     await pipeline(
@@ -122,11 +123,13 @@ async function save(
           yield piece;
         }
       },
-      createWriteStream(fresh, { mode: 0o600 }),
+      file,
       { signal },
     );
     await rename(fresh, path);
   } catch (error) {
+    // It may be opened only now, and would be there again.
+    if (!file.closed) await new Promise<void>((resolve) => file.destroy().once('close', resolve));
     await rm(fresh, { force: true });
     throw error;
   }

@@ -1,7 +1,13 @@
 // What derive and fill_missing compute of nested types, against a reference: taken where each inner value
 // fits exactly, however DuckDB prints it, and quarantined where one does not.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { stepSchema } from '@sluice/collector/step-config.ts';
 import fc from 'fast-check';
+import { oneWindows } from './one-window.ts';
 import { Bad, behaves, maybe } from './step-cases.ts';
+
+const { transform } = oneWindows();
 
 const LARGEST = 2n ** 53n;
 const whole = fc.oneof(
@@ -51,4 +57,17 @@ behaves('whole numbers and decimals in nested values are taken for types that ho
       texts: [{ key: 't', value: s }],
     };
   },
+});
+
+test('a whole number beside a fraction is no other number in an array of doubles', async () => {
+  const derive = { column: 'both', type: 'array<double>', expression: '[n, 0.5]' };
+  const { rows, quarantine } = await transform(
+    { columns: [{ name: 'n', type: 'bigint' }], steps: [stepSchema.parse({ derive: [derive] })] },
+    ['{"n":1}'],
+  );
+  assert.deepEqual(quarantine, []);
+  assert.deepEqual(
+    rows.map(({ both }) => both),
+    [[1, 0.5]],
+  );
 });

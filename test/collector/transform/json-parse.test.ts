@@ -32,15 +32,12 @@ const { json } = fc.letrec<{ json: unknown }>((tie) => ({
 }));
 
 test('names come back as they were written, spelled in any way', () => {
+  const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
   const inAscii = (text: string) =>
-    text.replace(
-      /[^ -~]|\\"/g,
-      (found) =>
-        `\\u${found
-          .charCodeAt(found.length - 1)
-          .toString(16)
-          .padStart(4, '0')}`,
-    );
+    text.replace(/[^ -~\n]|\\./g, (found) => {
+      if (found.length === 1) return escaped(found);
+      return found === '\\"' ? escaped('"') : found;
+    });
   fc.assert(
     fc.property(json, fc.constantFrom(undefined, ' \n'), (value, space) => {
       const text = JSON.stringify(value, null, space);
