@@ -109,6 +109,8 @@ async function unseen({ table, catalog }: PruneOptions, dead: readonly string[])
   if (dead.length === 0) return dead;
   const names = outputsOf(table).map((output) => outputTable(table, output));
   const tables = await catalog.tables();
+  // One that shows none of it, as of another database, or to another role, does not say who sees what.
+  if (names.some((asked) => !tables.some(({ name }) => name === asked))) return [];
   const others = tables.filter(({ name }) => !names.includes(name)).map((one) => withSlash(one.location));
   const overlaps = (root: string) => others.some((other) => root.startsWith(other) || other.startsWith(root));
   if (rootsOf(table).some(overlaps)) return [];

@@ -228,6 +228,46 @@ test('what no entry names where readers look stays: `verify` tells it', async ()
   assert.deepEqual([dead.objects, open.objects, store.objects.has(stray)], [0, 0, true]);
 });
 
+/** As a prune before the swap leaves it. */
+const remember = ({ store }: Site, key: string) =>
+  store.objects.set(
+    '_sluice/unnamed/claims.json',
+    Buffer.from(JSON.stringify({ format: 1, table: 'claims', lastRerun: -1, keys: [key] })),
+  );
+
+test('what was seen unnamed where a partition is by now stays, as the ledger or the catalog has it', async () => {
+  const inLedger = 'claims.rebuilt/r/day=2026-01-01/';
+  const inCatalog = 'claims.rebuilt/dead/day=2026-01-01/';
+  for (const [at, seen] of [
+    [inLedger, inCatalog],
+    [inCatalog, inCatalog],
+  ] as const) {
+    const site = await swapped();
+    const stray = `${at}stray.parquet`;
+    site.store.objects.set(stray, Buffer.from('1'));
+    remember(site, stray);
+    const catalog = {
+      ...createFileCatalog('sluice', site.store),
+      partitions: async () => [{ values: ['2026-01-01'], location: seen }],
+    };
+    const { dead } = await pruneOn(site.store, table, { ...site, catalog });
+    assert.deepEqual([dead.objects, site.store.objects.has(stray)], [0, true], at);
+  }
+});
+
+test('a catalog that does not have the table, as of another database, proves nothing unseen', async () => {
+  const site = await swapped();
+  const { store } = site;
+  store.objects.set(DEAD, Buffer.from('1'));
+  remember(site, DEAD);
+  const other = createFileCatalog('other', store);
+  const { dead, open, deleted } = await pruneOn(store, table, { ...site, catalog: other });
+  assert.deepEqual([dead.objects, open.objects, deleted.objects], [0, 1, 0]);
+  assert.ok(store.objects.has(DEAD));
+  remember(site, DEAD);
+  assert.equal((await pruneOn(store, table, site)).dead.objects, 1);
+});
+
 test('of what a prune saw nothing is believed that cannot be understood', async () => {
   for (const text of [
     'no JSON',
