@@ -3,7 +3,7 @@
 // out of a partition's bounds is only reported, since one clock that was never set may not stop a table.
 import type { TableConfig } from '../../contracts.ts';
 import type { WindowStatement } from './outputs.ts';
-import { GOOD, longPartition, timeOutOfBounds } from './partitions.ts';
+import { GOOD, longPartition, longTexts, timeOutOfBounds } from './partitions.ts';
 import type { Field } from './steps/step.ts';
 import { identifier } from './types.ts';
 
@@ -13,7 +13,7 @@ export function groupChecks(table: TableConfig, made: readonly Field[], from: st
     `SELECT count(*) = 0 AS holds FROM ${from} WHERE ${GOOD} AND coalesce(${where}, false)`;
   const lines = table.output.kind === 'csv' ? brokenLines(made) : [];
   return [
-    ...lines.map(({ where, told }) => ({ sql: holds(where), asserts: told })),
+    ...[...lines, ...longTexts(made)].map(({ where, told }) => ({ sql: holds(where), asserts: told })),
     ...table.partitionBy
       .flatMap((spec) => longPartition(spec, made))
       .map(({ where, told }) => ({ sql: holds(where), asserts: told })),
