@@ -3,7 +3,7 @@
 // out of a partition's bounds is only reported, since one clock that was never set may not stop a table.
 import type { TableConfig } from '../../contracts.ts';
 import type { WindowStatement } from './outputs.ts';
-import { GOOD, longPartition, timeOutOfBounds } from './partitions.ts';
+import { GOOD, longPartition, longTexts, timeOutOfBounds } from './partitions.ts';
 import type { Field } from './steps/step.ts';
 import { identifier } from './types.ts';
 
@@ -11,10 +11,10 @@ import { identifier } from './types.ts';
 export function groupChecks(table: TableConfig, made: readonly Field[], from: string): WindowStatement[] {
   const among = (where: string) => `FROM ${from} WHERE ${GOOD} AND coalesce(${where}, false)`;
   const lines = table.output.kind === 'csv' ? brokenLines(made) : [];
-  const long = table.partitionBy.flatMap((spec) => longPartition(spec, made));
+  const longValues = table.partitionBy.flatMap((spec) => longPartition(spec, made));
   const outOfBounds = table.partitionBy.flatMap((spec) => timeOutOfBounds(spec, made));
   return [
-    ...[...lines, ...long].map(({ where, told }) => {
+    ...[...lines, ...longTexts(made), ...longValues].map(({ where, told }) => {
       return { sql: `SELECT count(*) = 0 AS holds ${among(where)}`, asserts: told };
     }),
     ...outOfBounds.map(({ where, told }) => {
