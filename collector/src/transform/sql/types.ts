@@ -83,7 +83,7 @@ export function parseType(text: string): FieldType | undefined {
   }
 }
 
-/** A choice is of a column, never inside one; and so is a text of so many characters, which rows are held to. */
+/** A choice is of a column, never inside one; so is a text of so many characters, to which rows are held. */
 function nested(text: string): FieldType | undefined {
   const type = parseType(text);
   if (type === undefined || type.kind === 'choice') return undefined;
