@@ -10,7 +10,7 @@ import { createGzip } from 'node:zlib';
 import { assert, messageOf } from '@sluice/shared/errors.ts';
 import { sha256OfFile } from '@sluice/shared/file-hash.ts';
 import { fileName } from '../../lake/object-keys.ts';
-import { isPacked, textOf } from '../unpacked-text.ts';
+import { isDamaged, isPacked, textOf } from '../unpacked-text.ts';
 import { type JoinedFile, type JoiningFormat, type LocalPart, Unjoinable } from './joiner.ts';
 import type { SmallObject } from './plan.ts';
 
@@ -40,8 +40,7 @@ async function unpacked<T>(from: string, task: () => Promise<T>): Promise<T> {
   try {
     return await task();
   } catch (error) {
-    const isDamaged = error instanceof Error && 'code' in error && String(error.code).startsWith('Z_');
-    if (!isDamaged) throw error;
+    if (!isDamaged(error)) throw error;
     throw new Unjoinable(`${from} cannot be unpacked: ${messageOf(error)}`);
   }
 }
