@@ -103,7 +103,9 @@ function count(seen: SeenLines, piece: Buffer): void {
 }
 
 /** Each row is a line, and the last one ends: what comes behind it would be part of it. */
-function assertLines({ from, rows }: SmallObject, { lines, last }: SeenLines): void {
+function assertLines({ from, rows }: SmallObject, { bytes, lines, last }: SeenLines): void {
+  // No place in a text would be its own.
+  if (bytes === 0) throw new Unjoinable(`${from} has no lines: see \`verify\``);
   if (last !== LINE_END) throw new Unjoinable(`${from} ends within a line`);
   if (lines === rows) return;
   throw new Unjoinable(`${from} holds ${lines} lines and the ledger says ${rows} rows: see \`verify\``);

@@ -148,6 +148,7 @@ for (const [what, bytes, extension, rows, message] of [
   ],
   ['is no text of its kind', Buffer.from('{"n":1}\n'), 'csv', 1, /is not named as json is/],
   ['cannot be unpacked', Buffer.from('{"n":1}\n'), 'json.gz', 1, /cannot be unpacked/],
+  ['is empty', Buffer.from(''), 'json', 0, /has no lines/],
   ['ends early', gzipSync('{"n":1}\n').subarray(0, 20), 'json.gz', 1, /cannot be unpacked/],
 ] as const)
   test(`an object that ${what} keeps its partition as it is, and is named`, async () => {
