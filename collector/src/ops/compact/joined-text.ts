@@ -78,12 +78,16 @@ async function* textsOf(parts: readonly LocalPart[], written: TextPart[]): Async
     const hash = createHash('sha256');
     const seen = { bytes: 0, lines: 0, last: LINE_END };
     const pieces = textOf(path);
-    for (;;) {
-      const next = await unpacked(object.from, () => pieces.next());
-      if (next.done === true) break;
-      hash.update(next.value);
-      count(seen, next.value);
-      yield next.value;
+    try {
+      for (;;) {
+        const next = await unpacked(object.from, () => pieces.next());
+        if (next.done === true) break;
+        hash.update(next.value);
+        count(seen, next.value);
+        yield next.value;
+      }
+    } finally {
+      await pieces.return(undefined);
     }
     assertLines(object, seen);
     written.push({ ...object, text: { bytes: seen.bytes, sha256: hash.digest('hex') } });
