@@ -49,7 +49,7 @@ export function configChange(now: CollectorConfig, next: CollectorConfig): Confi
   };
 }
 
-/** With its lines, of problems whose paths name tables by their names. */
+/** Each problem with its line of the file; paths begin with `tables.<name>` where a table is meant. */
 export function refusedConfig(next: CollectorConfig, problems: readonly ConfigProblem[]): ConfigError {
   const { file, lineOf } = next.written;
   const placed = problems.map((problem) => {

@@ -1,8 +1,9 @@
-// Commands that run records of a table again, replay and rebuild, and compact, which joins what was made:
-// each with a transform as a collector has it, and with a writer of its own beside those of running
-// collectors, whom it meets in the ledger only. And prune, which writes nothing there.
+// Commands that go from table to table: replay and rebuild, which run records again, and compact, which joins
+// what was made, each with a transform as a collector has it, and with a writer of its own beside those of
+// running collectors, whom it meets in the ledger only. And prune, which writes nothing there.
 import { hostname } from 'node:os';
 import { UsageError } from '@sluice/shared/command-line.ts';
+import { assert } from '@sluice/shared/errors.ts';
 import { createLogger } from '@sluice/shared/log.ts';
 import { createMetrics } from '@sluice/shared/metrics.ts';
 import { httpUrl } from '@sluice/shared/print-status.ts';
@@ -52,6 +53,12 @@ export function tablesNamed(config: CollectorConfig, names: readonly string[]): 
   return config.tables.filter(({ name }) => names.length === 0 || names.includes(name));
 }
 
+function tableNamed(config: CollectorConfig, name: string): TableConfig {
+  const [table] = tablesNamed(config, [name]);
+  assert(table !== undefined, 'a name that the config has is the name of a table');
+  return table;
+}
+
 interface RerunCall {
   readonly dryRun: boolean;
   readonly json: boolean;
@@ -65,8 +72,7 @@ async function withRerun<T>(
   task: (rerun: Rerun) => Promise<T>,
 ): Promise<T> {
   const { config, clock, random } = world;
-  const [table] = tablesNamed(config, [name]);
-  if (table === undefined) throw new UsageError(`the config has no table ${name}`);
+  const table = tableNamed(config, name);
   await assertTables(config);
   return withReferences({ config, clock }, async (references) => {
     const { transformMemory: memoryBytesMax, transformThreads: threads } = config.limits;
@@ -210,16 +216,14 @@ export interface PruneCall extends Omit<TablesCall, 'collector'> {
 export async function runPrune(world: CommandWorld, call: PruneCall): Promise<number> {
   const { olderThanMs, dryRun } = call;
   const work = (name: string) =>
-    withReader(world, ({ reader, store, catalog }) => {
-      const [table] = tablesNamed(world.config, [name]);
-      if (table === undefined) throw new UsageError(`the config has no table ${name}`);
-      return prune({
-        ...{ table, store, catalog, olderThanMs, dryRun, clock: world.clock },
+    withReader(world, ({ reader, store, catalog }) =>
+      prune({
+        ...{ table: tableNamed(world.config, name), store, catalog, clock: world.clock, olderThanMs, dryRun },
         reader: reader.readingOnce(),
         onPlanned: (so: Pruned) => void process.stderr.write(formatPrunePlan(so)),
         onProgress: (done, of) => void process.stderr.write(formatDeleted(name, done, of)),
-      });
-    });
+      }),
+    );
   await oneByOne(world, call, { work, format: formatPruned });
   return EXIT.ok;
 }

@@ -17,7 +17,7 @@ import { simObjectStore } from './store.ts';
 import { simTransformer } from './transformer.ts';
 import type { World } from './world.ts';
 
-/** A command reads each entry of a ledger, and gives up where one read fails. */
+/** How often reads fail, of how often others do: a command reads each entry, and gives up where one fails. */
 const READS_FAIL = 0.05;
 /** A fault that tests must see caught. */
 const FORGETS = 'a swap forgets what came meanwhile';

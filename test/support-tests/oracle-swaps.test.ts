@@ -143,7 +143,7 @@ for (const [fault, act, says] of [
       l.make('more.json', [0]);
       l.move();
     },
-    /where more.json|where orders.rebuilt.*more.json is, which no entry names|is twice/,
+    /where orders\/0@0 10 is twice/,
   ],
   [
     'an object that comes to a place that readers see',

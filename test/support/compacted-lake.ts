@@ -1,5 +1,6 @@
 // A lake whose table has many small objects in few partitions, beside a raw table of the same topic, and a
 // compaction over either as the command runs it: a writer of its own beside that of the collector.
+import assert from 'node:assert/strict';
 import type { LedgerEntry, TableConfig } from '@sluice/collector/contracts.ts';
 import { createEvents } from '@sluice/collector/events.ts';
 import { createTableWriter } from '@sluice/collector/ledger/table-writer.ts';
@@ -8,6 +9,7 @@ import { openJoiner } from '@sluice/collector/ops/compact/open-joiner.ts';
 import type { Compacted } from '@sluice/collector/ops/compact/report.ts';
 import { LakeReader } from '@sluice/collector/ops/lake-reader.ts';
 import { withWriter } from '@sluice/collector/ops/replay/writer-session.ts';
+import { verifyOffset } from '@sluice/collector/ops/verify/verify.ts';
 import { silentLogger } from '@sluice/shared/log.ts';
 import { createMetrics } from '@sluice/shared/metrics.ts';
 import { type FakeObjectStore, fakeObjectStore } from './fake-object-store.ts';
@@ -82,4 +84,20 @@ export async function compactOn(
     onFolded: (entry) => void folded.push(entry),
   });
   return withWriter(writer, () => compact({ ...given, writer }), 'REBUILD_STOPPED');
+}
+
+/** Of five windows: offsets have their fates, and those with rows are told with a key that is joined. */
+export async function assertFates(
+  options: Parameters<typeof verifyOffset>[0],
+  joined: RegExp,
+): Promise<void> {
+  for (const [offset, fate] of [
+    [0, 'emitted'],
+    [13, 'emitted'],
+    [5, 'quarantined'],
+  ] as const) {
+    const { fates, findings } = await verifyOffset(options, { topic: 'claims', partition: 0, offset });
+    assert.deepEqual([findings, fates.map((one) => one.fate)], [[], [fate]]);
+    if (fate === 'emitted') assert.match(fates[0]?.objects[0] ?? '', joined);
+  }
 }

@@ -1,5 +1,4 @@
 // A prune as the command runs it, over whatever lake a test has made; of any age, as no caller may ask for.
-
 import { createFileCatalog } from '@sluice/collector/catalog/file-catalog.ts';
 import type { ObjectStore, TableConfig } from '@sluice/collector/contracts.ts';
 import { LakeReader } from '@sluice/collector/ops/lake-reader.ts';

@@ -45,11 +45,12 @@ function arnsOf({ lake }: CollectorConfig, { account = '*' }: PolicyOptions): Ar
   };
 }
 
-const policyOf = (statements: readonly PolicyStatement[]) => {
+/** Statements about nothing that there is are left out. */
+function policyOf(statements: readonly PolicyStatement[]) {
   return { Version: '2012-10-17', Statement: statements.filter(({ Resource }) => Resource.length > 0) };
-};
+}
 
-/** What `prune` calls, of the tables of the config. */
+/** What the role of a prune must be allowed for the tables of the config. UsageError for a directory. */
 export function prunePolicy(config: CollectorConfig, options: PolicyOptions) {
   const { bucket, inLake, inGlue } = arnsOf(config, options);
   const own = (folder: string) => `${inLake}_sluice/${folder}/*`;
@@ -66,6 +67,7 @@ export function prunePolicy(config: CollectorConfig, options: PolicyOptions) {
   ]);
 }
 
+/** What the collector's role must be allowed. UsageError for a lake that is a directory. */
 export function iamPolicy(config: CollectorConfig, options: PolicyOptions) {
   const { partition, bucket, inLake, inGlue } = arnsOf(config, options);
   const { kmsKey } = options;

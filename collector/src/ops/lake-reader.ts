@@ -220,6 +220,7 @@ export function joinedRows(path: string, { rows, joined }: Pick<StandingOutput, 
   return `(SELECT * EXCLUDE (file_row_number) FROM ${file} WHERE file_row_number >= ${first}${until})`;
 }
 
+/** As the ledger spells places. */
 export const withSlash = (location: string) => (location.endsWith('/') ? location : `${location}/`);
 
 function duckdbType(glue: string): string {

@@ -9,7 +9,7 @@ import { textOfScalar } from './seen-values.ts';
 const YEAR_MIN = 2001;
 const YEAR_MAX = 2100;
 
-/** How each is called to people. */
+/** In words, for people. */
 export const READINGS = {
   s: 'seconds since 1970',
   ms: 'milliseconds since 1970',
@@ -91,7 +91,7 @@ const TYPES: Readonly<Record<TimeReading, readonly string[]>> = {
   digits: ['bigint', 'string'],
 };
 
-/** How many are a second. */
+/** How many of each make a second. */
 const A_SECOND = { s: 1, ms: 1e3, us: 1e6, ns: 1e9, days: 1 / 86_400 } as const;
 
 function isRead(reading: TimeReading, text: string): boolean {

@@ -50,13 +50,24 @@ async function opened(): Promise<Site> {
   return { store, clock, writer };
 }
 
+/** Another writer, which knows what is committed by now. */
+async function sleeping({ store, clock }: Pick<Site, 'store' | 'clock'>) {
+  const { asleep, wake } = sleepy(store);
+  const late = writerOn(asleep, clock, createFileCatalog('sluice', store));
+  await late.load();
+  return { late, wake };
+}
+
+/** What the window of the sleeper has staged is gone, and nobody has published it. */
+function loseStaged({ objects }: FakeObjectStore): void {
+  for (const key of objects.keys()) if (key.startsWith('_sluice/staged/')) objects.delete(key);
+}
+
 const REMADE = [100, 101, 102];
 
 test('a window that others published, moved and pruned meanwhile does not stop the one who wakes', async () => {
   const { store, clock, writer } = await opened();
-  const { asleep, wake } = sleepy(store);
-  const late = writerOn(asleep, clock, createFileCatalog('sluice', store));
-  await late.load();
+  const { late, wake } = await sleeping({ store, clock });
   const committed = late.commitWindow(windowOf(3, 5));
   await settle();
   await writer.refresh();
@@ -77,9 +88,7 @@ test('a swap that others published, followed by another and pruned does not stop
   const { store, clock, writer } = await opened();
   await writer.commitWindow(windowOf(3, 5));
   await writer.flushPublished();
-  const { asleep, wake } = sleepy(store);
-  const late = writerOn(asleep, clock, createFileCatalog('sluice', store));
-  await late.load();
+  const { late, wake } = await sleeping({ store, clock });
   const first = late.swap(swapOf(store, { window: 1, carried: [2], asOf: 1 }));
   await settle();
   await writer.refresh();
@@ -122,14 +131,12 @@ test('a collector that starts in the middle of it begins to work all the same', 
 
 test('what nobody ever published stops the table, whatever follows in the ledger', async () => {
   const { store, clock, writer } = await opened();
-  const { asleep, wake } = sleepy(store);
-  const late = writerOn(asleep, clock, createFileCatalog('sluice', store));
-  await late.load();
+  const { late, wake } = await sleeping({ store, clock });
   const committed = late.commitWindow(windowOf(3, 5));
   await settle();
   await writer.refresh();
   await writer.open([{ ...claims, partition: 1, leaderEpoch: 0, start: 0, why: 'test' }]);
-  for (const key of store.objects.keys()) if (key.startsWith('_sluice/staged/')) store.objects.delete(key);
+  loseStaged(store);
   wake();
   await assert.rejects(committed, { code: 'STORE_STAGED_MISSING' });
   assert.equal(late.status().state, 'halted');
@@ -137,9 +144,7 @@ test('what nobody ever published stops the table, whatever follows in the ledger
 
 test('an entry that does not follow the one before it proves nothing of what is published', async () => {
   const { store, clock } = await opened();
-  const { asleep, wake } = sleepy(store);
-  const late = writerOn(asleep, clock, createFileCatalog('sluice', store));
-  await late.load();
+  const { late, wake } = await sleeping({ store, clock });
   const committed = late.commitWindow(windowOf(3, 5));
   await settle();
   const own = JSON.parse(String(store.objects.get(ledgerKey('claims', 2))));
@@ -147,7 +152,7 @@ test('an entry that does not follow the one before it proves nothing of what is 
   const stray = { format, table: name, sequence: 3, token: 't', previous: 'other', writer, writtenAt };
   const told = { ...stray, publishedThrough: 2, kind: 'published' };
   store.objects.set(ledgerKey('claims', 3), Buffer.from(`${JSON.stringify(told)}\n`));
-  for (const key of store.objects.keys()) if (key.startsWith('_sluice/staged/')) store.objects.delete(key);
+  loseStaged(store);
   wake();
   await assert.rejects(committed, { code: 'STORE_STAGED_MISSING' });
   assert.deepEqual(await seen(store), upTo(3));

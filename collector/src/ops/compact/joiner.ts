@@ -1,6 +1,6 @@
 // Small objects as parts of larger ones: fetched, held to the ledger, and put one behind the other as their
-// format has it. Only files of the same columns come together: what was written before a column was there
-// stays apart from what was written after.
+// format has it. Only files of one kind come together, and each format says what that is: Parquet that was
+// written before a column was there stays apart from what was written after.
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256OfFile } from '@sluice/shared/file-hash.ts';

@@ -93,7 +93,7 @@ export function formatRebuilt(so: Rebuilt): string {
   return (
     `${table}: swapped by ledger entry ${entry}: ${counted(windows, 'window')}, ${classesOf(after)}\n` +
     `  ${counted(partitions, 'partition')} moved, ${counted(made, 'object')} made, ${formatCount(carried)} carried; ` +
-    'what was there before stays: `verify` counts it\n'
+    'what was there before stays: `prune` deletes it\n'
   );
 }
 

@@ -62,7 +62,7 @@ export interface TableVerdict {
   readonly swaps: readonly string[];
   /** Objects that were joined, and partitions that moved: by which entry. */
   readonly joins: readonly string[];
-  /** Objects that a rebuild has left where they were, or never finished: readers of the catalog see none. */
+  /** Objects at places that partitions have left, or of a swap that never came to be: nobody sees them. */
   readonly leftBehind: number;
   /** Where Kafka truncated a log: the offsets that came twice, each time under another epoch. */
   readonly forks: readonly string[];

@@ -77,7 +77,7 @@ export const FINDINGS = {
   },
   SWAP_UNFOUNDED: {
     means:
-      'A rebuild says other numbers of the windows that it replaced than the ledger has, or a compaction of the objects that it joined, or either has left an object where its partition was.',
+      'A rebuild says other numbers of the windows that it replaced than the ledger has, or a compaction of the objects that it joined, or a joined object does not hold the lines that were joined in it, or either has left an object where its partition was.',
     remedy: 'This is a defect in Sluice: keep ledger and objects and report it.',
   },
   KAFKA_LOG_BEHIND: {

@@ -7,7 +7,7 @@ import type { FieldPlan } from './fields.ts';
 import { brokenLines } from './group-checks.ts';
 import { DELETED, placeColumns } from './metadata.ts';
 import { type CompiledOutput, compileOutput, countRecords } from './outputs.ts';
-import { GOOD, partitionProblems } from './partitions.ts';
+import { GOOD, placeProblems } from './partitions.ts';
 import type { PlannedOutput } from './pipes.ts';
 import { heldForms, plainForms, type WantedForms } from './plain-forms.ts';
 import { type Layers, pluralStatements, stepLayers } from './plural.ts';
@@ -185,7 +185,7 @@ function finishLayers(context: Context, from: string, { staged, asRecords }: Pla
   const lines = table.output.kind === 'csv' ? brokenLines(asRecords) : [];
   const unfit = [
     ...lines.map(({ where }) => `WHEN ${where} THEN 'CSV_LINE_BREAK'`),
-    ...partitionProblems(table, asRecords),
+    ...placeProblems(table, asRecords),
   ];
   if (unfit.length === 0) return { layers: [], last: from };
   const problem = `CASE WHEN __problem IS NULL AND NOT __filtered THEN CASE ${unfit.join(' ')} END ELSE __problem END`;

@@ -3,27 +3,23 @@
 // out of a partition's bounds is only reported, since one clock that was never set may not stop a table.
 import type { TableConfig } from '../../contracts.ts';
 import type { WindowStatement } from './outputs.ts';
-import { GOOD, longPartition, timeOutOfBounds } from './partitions.ts';
+import { GOOD, longPartition, longTexts, timeOutOfBounds } from './partitions.ts';
 import type { Field } from './steps/step.ts';
 import { identifier } from './types.ts';
 
 /** `made`: columns of `from` whose values no record was asked about; none where rows are of records. */
 export function groupChecks(table: TableConfig, made: readonly Field[], from: string): WindowStatement[] {
-  const holds = (where: string) =>
-    `SELECT count(*) = 0 AS holds FROM ${from} WHERE ${GOOD} AND coalesce(${where}, false)`;
+  const among = (where: string) => `FROM ${from} WHERE ${GOOD} AND coalesce(${where}, false)`;
   const lines = table.output.kind === 'csv' ? brokenLines(made) : [];
+  const longValues = table.partitionBy.flatMap((spec) => longPartition(spec, made));
+  const outOfBounds = table.partitionBy.flatMap((spec) => timeOutOfBounds(spec, made));
   return [
-    ...lines.map(({ where, told }) => ({ sql: holds(where), asserts: told })),
-    ...table.partitionBy
-      .flatMap((spec) => longPartition(spec, made))
-      .map(({ where, told }) => ({ sql: holds(where), asserts: told })),
-    ...table.partitionBy
-      .flatMap((spec) => timeOutOfBounds(spec, made))
-      .map(({ where, told }) => ({
-        sql: `SELECT count(*) FROM ${from} WHERE ${GOOD} AND coalesce(${where}, false)`,
-        rule: told,
-        action: 'report' as const,
-      })),
+    ...[...lines, ...longTexts(made), ...longValues].map(({ where, told }) => {
+      return { sql: `SELECT count(*) = 0 AS holds ${among(where)}`, asserts: told };
+    }),
+    ...outOfBounds.map(({ where, told }) => {
+      return { sql: `SELECT count(*) ${among(where)}`, rule: told, action: 'report' as const };
+    }),
   ];
 }
 

@@ -4,7 +4,7 @@ import type { PartitionSpec, TableConfig } from '../../contracts.ts';
 import { strftimeFormat } from '../../time-spelling.ts';
 import { problem } from './problems.ts';
 import type { Field } from './steps/step.ts';
-import { identifier, literal, localTime } from './types.ts';
+import { identifier, isScalar, literal, localTime } from './types.ts';
 
 /** Rows of `staged` that are written. */
 export const GOOD = '__problem IS NULL AND NOT __filtered';
@@ -99,10 +99,30 @@ const PATH_STEP_BYTES_MAX = 255;
 /** What is written as %XX in a partition's path (lake/object-keys.ts). */
 const ESCAPED = '[\\x00-\\x1f\\x7f"#%\'*/:=?\\\\{\\[\\]^]';
 
-/** Records that no partition can take, by what they have of `fields`: `CASE` branches of their problem. */
-export function partitionProblems(table: TableConfig, fields: readonly Field[]): string[] {
+/**
+ * Records that no partition, or no column, can take, by what they have of `fields`: `CASE` branches of their
+ * problem.
+ */
+export function placeProblems(table: TableConfig, fields: readonly Field[]): string[] {
   const told = (spec: PartitionSpec) => [...longPartition(spec, fields), ...timeOutOfBounds(spec, fields)];
-  return table.partitionBy.flatMap(told).map(({ where, problem: found }) => `WHEN ${where} THEN ${found}`);
+  return [...table.partitionBy.flatMap(told), ...longTexts(fields)].map(
+    ({ where, problem: found }) => `WHEN ${where} THEN ${found}`,
+  );
+}
+
+/** Readers cut such a text without a word: Trino to what the column has. */
+export function longTexts(fields: readonly Field[]): Unplaced[] {
+  return fields.flatMap(({ name, type }) => {
+    if (!isScalar(type) || type.lengthMax === undefined) return [];
+    const text = identifier(name);
+    return [
+      {
+        where: `length(${text}) > ${type.lengthMax}`,
+        problem: problem('CAST_FAILED', name, { value: text, type: type.glue }),
+        told: `a text of '${name}' is longer than its type, ${type.glue}, has it`,
+      },
+    ];
+  });
 }
 
 interface Unplaced {

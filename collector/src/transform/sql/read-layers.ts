@@ -157,7 +157,7 @@ function plainRead({ path, type }: SourceField, plain: PlainForms): PlainRead | 
     structure,
     mayThrow,
     value: (read) =>
-      !mayThrow ? value(read) : `CASE WHEN ${certain(read)} THEN ${value(read)} ELSE ${DOUBT} END`,
+      mayThrow ? `CASE WHEN ${certain(read)} THEN ${value(read)} ELSE ${DOUBT} END` : value(read),
   };
 }
 

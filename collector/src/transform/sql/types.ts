@@ -8,6 +8,8 @@ export interface ScalarType {
   readonly duckdb: string;
   /** Digits behind the point, for decimals. */
   readonly scale: number;
+  /** Characters of a text, of which none may have more; undefined where any number may stand. */
+  readonly lengthMax?: number;
 }
 
 export interface ArrayType {
@@ -70,7 +72,7 @@ export function parseType(text: string): FieldType | undefined {
       return arrayOf(nested(inner));
     case 'map': {
       const [key = '', value = '', ...more] = splitTypes(inner);
-      return parseType(key)?.kind === 'string' && more.length === 0 ? mapOf(nested(value)) : undefined;
+      return nested(key)?.kind === 'string' && more.length === 0 ? mapOf(nested(value)) : undefined;
     }
     case 'struct':
       return parseStruct(inner);
@@ -81,10 +83,11 @@ export function parseType(text: string): FieldType | undefined {
   }
 }
 
-/** A choice is of a column, never inside one. */
+/** A choice is of a column, never inside one; so is a text of so many characters, to which rows are held. */
 function nested(text: string): FieldType | undefined {
   const type = parseType(text);
-  return type?.kind === 'choice' ? undefined : type;
+  if (type === undefined || type.kind === 'choice') return undefined;
+  return isScalar(type) && type.lengthMax !== undefined ? undefined : type;
 }
 
 export function arrayOf(element: FieldType | undefined): ArrayType | undefined {
@@ -146,6 +149,20 @@ function parseScalar(text: string): ScalarType | undefined {
   const name = text.trim().toLowerCase();
   const simple = SIMPLE[name];
   if (simple !== undefined) return { kind: simple[0], glue: simple[1], duckdb: simple[2], scale: 0 };
+  return boundedText(name) ?? decimal(name);
+}
+
+/** Hive's own bounds of these types. */
+const LENGTHS_MAX: Readonly<Record<string, number>> = { varchar: 65_535, char: 255 };
+
+function boundedText(name: string): ScalarType | undefined {
+  const [, kind = '', length = ''] = /^(varchar|char)\(\s*(\d{1,5})\s*\)$/.exec(name) ?? [];
+  const lengthMax = Number(length);
+  if (lengthMax < 1 || lengthMax > (LENGTHS_MAX[kind] ?? 0)) return undefined;
+  return { kind: 'string', glue: `${kind}(${lengthMax})`, duckdb: 'VARCHAR', scale: 0, lengthMax };
+}
+
+function decimal(name: string): ScalarType | undefined {
   const [, precisionText = '10', scaleText = '0'] =
     /^decimal(?:\(\s*(\d{1,2})\s*(?:,\s*(\d{1,2})\s*)?\))?$/.exec(name) ?? [];
   const precision = Number(precisionText);

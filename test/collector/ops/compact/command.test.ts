@@ -15,7 +15,7 @@ test('with --json the tables that are done are told, and why a later one is refu
   assert.match(stderr, /COMPACT_REFUSED: second has no partitions, and a compaction moves partitions/);
 });
 
-test('for people as well, and what was not begun is named', () => {
+test('without --json the same is told in words, and what was not begun is named', () => {
   const { status, stdout } = calledOnThree('compact', 'first', 'second', 'third');
   assert.equal(status, 70);
   assert.equal(
