@@ -8,6 +8,11 @@ const PIECE_BYTES = 64 * 1024;
 
 export const isPacked = (name: string): boolean => name.endsWith('.gz');
 
+/** zlib's own errors are of what was read; all others are of the machine that reads it. */
+export function isDamaged(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && String(error.code).startsWith('Z_');
+}
+
 /** Rejects with zlib's own error where it cannot be unpacked. */
 export async function* textOf(path: string): AsyncGenerator<Buffer> {
   const file = createReadStream(path);

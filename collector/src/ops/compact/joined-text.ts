@@ -10,7 +10,7 @@ import { createGzip } from 'node:zlib';
 import { assert, messageOf } from '@sluice/shared/errors.ts';
 import { sha256OfFile } from '@sluice/shared/file-hash.ts';
 import { fileName } from '../../lake/object-keys.ts';
-import { isPacked, textOf } from '../unpacked-text.ts';
+import { isDamaged, isPacked, textOf } from '../unpacked-text.ts';
 import { type JoinedFile, type JoiningFormat, type LocalPart, Unjoinable } from './joiner.ts';
 import type { SmallObject } from './plan.ts';
 
@@ -40,8 +40,7 @@ async function unpacked<T>(from: string, task: () => Promise<T>): Promise<T> {
   try {
     return await task();
   } catch (error) {
-    const isDamaged = error instanceof Error && 'code' in error && String(error.code).startsWith('Z_');
-    if (!isDamaged) throw error;
+    if (!isDamaged(error)) throw error;
     throw new Unjoinable(`${from} cannot be unpacked: ${messageOf(error)}`);
   }
 }
@@ -79,12 +78,16 @@ async function* textsOf(parts: readonly LocalPart[], written: TextPart[]): Async
     const hash = createHash('sha256');
     const seen = { bytes: 0, lines: 0, last: LINE_END };
     const pieces = textOf(path);
-    for (;;) {
-      const next = await unpacked(object.from, () => pieces.next());
-      if (next.done === true) break;
-      hash.update(next.value);
-      count(seen, next.value);
-      yield next.value;
+    try {
+      for (;;) {
+        const next = await unpacked(object.from, () => pieces.next());
+        if (next.done === true) break;
+        hash.update(next.value);
+        count(seen, next.value);
+        yield next.value;
+      }
+    } finally {
+      await pieces.return(undefined);
     }
     assertLines(object, seen);
     written.push({ ...object, text: { bytes: seen.bytes, sha256: hash.digest('hex') } });
@@ -104,7 +107,9 @@ function count(seen: SeenLines, piece: Buffer): void {
 }
 
 /** Each row is a line, and the last one ends: what comes behind it would be part of it. */
-function assertLines({ from, rows }: SmallObject, { lines, last }: SeenLines): void {
+function assertLines({ from, rows }: SmallObject, { bytes, lines, last }: SeenLines): void {
+  // No place in a text would be its own.
+  if (bytes === 0) throw new Unjoinable(`${from} has no lines: see \`verify\``);
   if (last !== LINE_END) throw new Unjoinable(`${from} ends within a line`);
   if (lines === rows) return;
   throw new Unjoinable(`${from} holds ${lines} lines and the ledger says ${rows} rows: see \`verify\``);

@@ -88,7 +88,8 @@ export class ObjectCopies {
   async #keep({ finalKey, bytes, joined }: Asked): Promise<Kept | undefined> {
     const copy = await this.#fetch(finalKey);
     if (copy === undefined) return undefined;
-    const text = joined?.text === undefined ? undefined : await this.#texts.whole(copy.path);
+    const lines = joined?.text;
+    const text = lines === undefined ? undefined : await this.#texts.whole(copy.path, lines.of);
     const unpacked = text === undefined || text.path === copy.path ? 0 : text.bytes;
     this.#keptBytes += bytes + unpacked;
     return { copy, bytes: bytes + unpacked, text };

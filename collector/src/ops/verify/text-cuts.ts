@@ -8,11 +8,12 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { messageOf } from '@sluice/shared/errors.ts';
 import type { JoinedText } from '../../ledger/standing-objects.ts';
-import { isPacked, textOf } from '../unpacked-text.ts';
+import { isDamaged, isPacked, textOf } from '../unpacked-text.ts';
 
 /** The text of an object, as a file. */
 export interface WholeText {
   readonly path: string;
+  /** More than it may have where there are more, and not how many. */
   readonly bytes: number;
   /** Why there is no more of it. */
   readonly failed: string | undefined;
@@ -33,14 +34,15 @@ export class TextCuts {
     this.#directory = directory;
   }
 
-  /** Of a local copy: itself where it is not packed. */
-  async whole(path: string): Promise<WholeText> {
+  /** Of a local copy: itself where it is not packed. Of text of so many bytes no more is unpacked. */
+  async whole(path: string, of: number): Promise<WholeText> {
     if (!isPacked(path)) return { path, bytes: (await stat(path)).size, failed: undefined };
     const text = await this.#fresh();
     let failed: string | undefined;
     try {
-      await pipeline(Readable.from(textOf(path), { objectMode: false }), createWriteStream(text));
+      await pipeline(Readable.from(upTo(of, path), { objectMode: false }), createWriteStream(text));
     } catch (error) {
+      if (!isDamaged(error)) throw error;
       failed = messageOf(error);
     }
     return { path: text, bytes: (await stat(text)).size, failed };
@@ -60,9 +62,8 @@ export class TextCuts {
       const where = `from byte ${first} on ${bytes} bytes of its text`;
       return { path, wrong: `${where} have SHA-256 ${found}, and ${sha256} were joined there` };
     }
-    const isMore = first + bytes === of && whole.bytes !== of;
-    const message = `its text has ${whole.bytes} bytes, and ${of} were joined`;
-    return { path, wrong: isMore ? message : undefined };
+    const isMore = first + bytes === of && whole.bytes > of;
+    return { path, wrong: isMore ? `its text has more than the ${of} bytes that were joined` : undefined };
   }
 
   /** What was made for a local copy. */
@@ -73,5 +74,15 @@ export class TextCuts {
   async #fresh(): Promise<string> {
     await mkdir(this.#directory, { recursive: true });
     return join(this.#directory, `${this.#made++}.txt`);
+  }
+}
+
+/** As far as the first piece that goes beyond: whatever was put there instead ends somewhere. */
+async function* upTo(of: number, path: string): AsyncGenerator<Buffer> {
+  let bytes = 0;
+  for await (const piece of textOf(path)) {
+    bytes += piece.length;
+    yield piece;
+    if (bytes > of) return;
   }
 }

@@ -13,6 +13,7 @@ import type { SmallObject } from '@sluice/collector/ops/compact/plan.ts';
 import type { LakeReader } from '@sluice/collector/ops/lake-reader.ts';
 import { openDatabase } from '@sluice/collector/transform/duckdb.ts';
 import { fileFormat } from '@sluice/collector/transform/sql/file-format.ts';
+import { eventually } from '../../../support/eventually.ts';
 import { temporaryDirectory } from '../../../support/temp.ts';
 
 const directory = temporaryDirectory();
@@ -148,6 +149,7 @@ for (const [what, bytes, extension, rows, message] of [
   ],
   ['is no text of its kind', Buffer.from('{"n":1}\n'), 'csv', 1, /is not named as json is/],
   ['cannot be unpacked', Buffer.from('{"n":1}\n'), 'json.gz', 1, /cannot be unpacked/],
+  ['is empty', Buffer.from(''), 'json', 0, /has no lines/],
   ['ends early', gzipSync('{"n":1}\n').subarray(0, 20), 'json.gz', 1, /cannot be unpacked/],
 ] as const)
   test(`an object that ${what} keeps its partition as it is, and is named`, async () => {
@@ -158,3 +160,14 @@ for (const [what, bytes, extension, rows, message] of [
     await assert.rejects(joined(parts), { message: name });
     assert.deepEqual(readdirSync(joinedDirectory), []);
   });
+
+test('a file that cannot be written leaves none open of those that are read for it', async () => {
+  const object = await objectOf(Buffer.from('{"n":1}\n'.repeat(50_000)), 'json');
+  const opened = () => readdirSync('/proc/self/fd').length;
+  const before = opened();
+  const parts = Array.from({ length: 3 }, () => ({ object, path: object.from }));
+  await assert.rejects(textJoining('json').joined(parts, join(directory, 'nowhere', '0.json')), {
+    code: 'ENOENT',
+  });
+  await eventually('no more open files than before', () => opened() <= before, { deadlineMs: 5_000 });
+});
