@@ -63,7 +63,7 @@ function isTimestamp(text: string): boolean {
     .slice(11, 19)
     .split(':')
     .map((part) => Number.parseInt(part, 10));
-  return !text.includes(' ', 11) && hour < 24 && minute < 60 && second < 60;
+  return hour < 24 && minute < 60 && second < 60;
 }
 
 function isCalendarDay(text: string): boolean {

@@ -78,7 +78,7 @@ const PLAIN = [
   '{"at":"2026-01-02 03:04:05+02:00"}',
   '{"day":"2024-02-29","at":"2000-02-29T23:59:59-1130"}',
   '{"at":"2026-12-31"}',
-  '{"at":"2026-01-02 03:04 +05"}',
+  '{"at":"2026-01-02 03:04"}',
   '{"text":"5","other":{"other":[1e9,"NaN"]}}',
   '{"who":{"name":"\\u00fc","age":5,"home":{"zip":1}},"lines":[{"qty":1},null]}',
   '{"price":"no number","single":"nor this"}',
@@ -121,6 +121,8 @@ const NOT_PLAIN = [
   '{"at":"2026-01-02T23:59:59+24:00"}',
   '{"who":{"since":"2026-02-30"}}',
   '{"at":"2026-01-02T03:04:05.1234567Z"}',
+  '{"at":"2026-01-02T03:04Z"}',
+  '{"at":"2026-01-02 03:04:05 +05"}',
   '{"at":"infinity"}',
   '{"at":1780000000}',
   '{"text":5}',
@@ -211,6 +213,29 @@ test('a day is plain if, and only if, the calendar has it', async () => {
       [],
     );
   }
+});
+
+test('a time is plain only where its type is read of it, and as the careful reading has it', async () => {
+  const fractions = ['', '.', '.0', '.120', '.123456', '.1234560', `.${'0'.repeat(300)}`, '.1234567'];
+  const clocks = ['03', '03:04', '24:00', '23:59:60', ...fractions.map((fraction) => `23:59:59${fraction}`)];
+  const offsets = ['Z', 'z', '+', '+5', '+05', '-23', '+24', '+0530', '-05:59', '+05:60', '+05:30:00', 'UTC'];
+  const ends = ['', ...offsets.flatMap((offset) => [offset, ` ${offset}`])];
+  const times = clocks.flatMap((clock) => ends.map((end) => `${clock}${end}`));
+  const days = ['0001-01-01', '2024-02-29', '2026-02-29', '9999-12-31'];
+  const all = days.flatMap((day) =>
+    ['T', ' ', 't', '  '].flatMap((between) => times.map((time) => `${day}${between}${time}`)),
+  );
+  const plain = [...days, ...all].map((at) => `{"at":"${at}"}`).filter((value) => isTaken(value));
+  assert.ok(plain.length > 200 && plain.length < all.length / 4, `${plain.length} of ${all.length}`);
+  const chunk = chunkOfValues(plain);
+  await database.appendChunk(chunk);
+  const read = await straightRows({ exactText: false, isPlain: true });
+  const careful = await straightRows({ exactText: false, isPlain: false });
+  await database.emptyRaw();
+  assert.ok(careful?.length === plain.length, 'the careful reading refuses none of them');
+  const missing = read?.flatMap(({ at }, i) => (at === null ? [plain[i]] : []));
+  assert.deepEqual(missing, []);
+  assert.deepEqual(read, careful);
 });
 
 test('what steps leave out is held to its type all the same', async () => {

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { openDatabase } from '@sluice/collector/transform/duckdb.ts';
 import { fromJson, TIMESTAMP_FORM } from '@sluice/collector/transform/sql/conversions.ts';
 import { literal, parseType, type ScalarType } from '@sluice/collector/transform/sql/types.ts';
+import { textKind } from '@sluice/collector/transform/value-types.ts';
 import { temporaryDirectory } from '../../support/temp.ts';
 
 const USUAL = [
@@ -14,6 +15,9 @@ const USUAL = [
   '2026-01-02 03:04:05Z',
   '2026-01-02T03:04:05.678+02:00',
   '0001-01-02T03:04:05Z',
+  '2026-01-02T03:04Z',
+  '2026-01-02 03:04+02:00',
+  '2026-01-02 03:04:05 +02:00',
 ];
 const PUT_IN = [...' \t\n-+:.,TZtz0159/xé\u0660*?['];
 
@@ -46,6 +50,9 @@ test('a timestamp fails exactly where it has not the form, or is no time', async
   database.close();
   assert.equal(judged.length, texts.length);
   assert.deepEqual(judged.filter(({ failed, must }) => failed !== must).slice(0, 5), []);
+  const detected = judged.filter(({ t }) => textKind(String(t)) === 'timestamp');
+  assert.ok(detected.length > 100, `${detected.length} are taken for times where columns are detected`);
+  assert.deepEqual(detected.filter((one) => one['failed']).slice(0, 5), []);
   const failed = judged.filter((one) => one['failed']).length;
   assert.ok(failed > 1_000 && judged.length - failed > 100, `${failed} of ${judged.length} fail`);
 });

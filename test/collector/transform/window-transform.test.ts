@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Step, TableConfig } from '@sluice/collector/contracts.ts';
 import { escapePartition } from '@sluice/collector/lake/object-keys.ts';
+import { stepSchema } from '@sluice/collector/step-config.ts';
 import { temporaryDirectory } from '../../support/temp.ts';
 import { csvOf, plainTable } from '../../support/written-lake.ts';
 import { CASES } from './json-cases.ts';
@@ -260,6 +261,41 @@ for (const output of [
     assert.match(values[2] ?? '', /^2026-01-02 03:04:05\.5/);
   });
 }
+
+test('a line break in a key goes to quarantine where a CSV table writes the key as text', async () => {
+  const csv = {
+    output: { kind: 'csv', compression: 'none' },
+    columns: [
+      { name: 's', type: 'string' },
+      { name: 'xs', type: 'array<int>' },
+    ],
+  } as const;
+  const values = [
+    { value: '{"s":"a","xs":[1,2]}', key: 'a\nb', headers: [['h', 'c\nd']] as const },
+    { value: '{"s":"c","xs":[3]}', key: 'k' },
+  ];
+  const keep = { ...plainTable.record, tombstones: 'keep' } as const;
+  const exploded = { steps: [stepSchema.parse({ explode: { field: 'xs' } })] };
+  for (const writes of [
+    { provenance: 'full' },
+    { record: keep },
+    { provenance: 'full', ...exploded },
+  ] as const) {
+    const { rows, quarantine } = await transform({ ...csv, ...writes }, values);
+    assert.equal(rows.length, 1);
+    assert.deepEqual(
+      quarantine.map(({ code, _offset }) => [code, _offset]),
+      [['CSV_LINE_BREAK', '0']],
+    );
+  }
+  const without = await transform(csv, values);
+  assert.deepEqual([without.rows.length, without.quarantine], [2, []]);
+  const inBytes = await transform(
+    { ...csv, provenance: 'full', record: { ...plainTable.record, key: 'bytes' } },
+    values,
+  );
+  assert.deepEqual([inBytes.rows.length, inBytes.quarantine], [2, []]);
+});
 
 test('a line break in a CSV table goes to quarantine and not into the file', async () => {
   const { rows, quarantine } = await transform(

@@ -3,9 +3,9 @@
 // COPYs. Pure and printable: `explain` shows exactly this.
 import type { TableConfig, TableSchemas } from '../../contracts.ts';
 import { namesTopic } from '../../table-topics.ts';
-import type { FieldPlan } from './fields.ts';
+import type { Field, FieldPlan } from './fields.ts';
 import { brokenLines } from './group-checks.ts';
-import { DELETED, placeColumns } from './metadata.ts';
+import { DELETED, metadataFields, placeColumns } from './metadata.ts';
 import { type CompiledOutput, compileOutput, countRecords } from './outputs.ts';
 import { GOOD, placeProblems } from './partitions.ts';
 import type { PlannedOutput } from './pipes.ts';
@@ -180,9 +180,11 @@ export const firstWants = ({ steps }: FieldPlan): WantedForms => steps[0]?.wants
 const rowWise = (steps: readonly PlannedStep[]) => steps.filter(({ windowWise }) => windowWise === undefined);
 
 /** What the format and the partitions of an output ask of a row, as far as its columns are the record's. */
-function finishLayers(context: Context, from: string, { staged, asRecords }: PlannedOutput): Layers {
+function finishLayers(context: Context, from: string, output: PlannedOutput): Layers {
   const { table } = context;
-  const lines = table.output.kind === 'csv' ? brokenLines(asRecords) : [];
+  const { staged, asRecords, ofRecords } = output;
+  const texts = ofRecords ? [...asRecords, ...writtenKey(table)] : asRecords;
+  const lines = table.output.kind === 'csv' ? brokenLines(texts) : [];
   const unfit = [
     ...lines.map(({ where }) => `WHEN ${where} THEN 'CSV_LINE_BREAK'`),
     ...placeProblems(table, asRecords),
@@ -191,6 +193,12 @@ function finishLayers(context: Context, from: string, { staged, asRecords }: Pla
   const problem = `CASE WHEN __problem IS NULL AND NOT __filtered THEN CASE ${unfit.join(' ')} END ELSE __problem END`;
   const layer = `placed AS (SELECT ${carried(context, { problem })}${columns(staged)} FROM ${from})`;
   return { layers: [layer], last: 'placed' };
+}
+
+/** As it came, unlike headers, which are JSON. */
+function writtenKey(table: TableConfig): readonly Field[] {
+  const isWritten = table.provenance === 'full' || table.record.tombstones === 'keep';
+  return isWritten ? metadataFields(table).filter(({ name }) => name === '_key') : [];
 }
 
 const KNOWN = '_topic, _partition, _offset, _timestamp, _key, _headers';

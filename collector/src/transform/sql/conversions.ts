@@ -18,10 +18,13 @@ const FLOAT = "'[+-]?([0-9]+(\\.[0-9]*)?|\\.[0-9]+)([eE][+-]?[0-9]+)?'";
  */
 const surelyFloat = (from: string) => `${from} GLOB '[0-9]*[0-9]' AND NOT contains(${from}, '_')`;
 const DECIMAL = "'[+-]?([0-9]+(\\.[0-9]*)?|\\.[0-9]+)'";
-/** The form of a date, and of a timestamp: a date alone, or with a time; an offset or Z behind the time. */
+/**
+ * The form of a date, and of a timestamp: a date alone, or with a time; an offset or Z behind its seconds, as
+ * DuckDB takes one.
+ */
 export const DATE_FORM = '[0-9]{4}-[0-9]{2}-[0-9]{2}';
 export const TIMESTAMP_FORM =
-  '[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]{1,6}0*)?)?( ?(Z|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?))?)?';
+  '[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\\.[0-9]{1,6}0*)?(Z|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?)?)?)?';
 const DATE = `'${DATE_FORM}'`;
 const TIMESTAMP = `'${TIMESTAMP_FORM}'`;
 /**

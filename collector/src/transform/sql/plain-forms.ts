@@ -39,7 +39,8 @@ const DAY_OF_YEAR =
   '(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31';
 const DAY = `(?!0000)(?:[0-9]{4}-(?:${DAY_OF_YEAR})|${LEAP_YEAR}-02-29)`;
 const OFFSET = '(?:Z|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)';
-const TIME = `(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\\.[0-9]{1,6}0*)?)?(?: ?${OFFSET})?`;
+/** DuckDB takes no offset where there are no seconds, and none behind a space. */
+const TIME = `(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\\.[0-9]{1,6}0*)?${OFFSET}?)?`;
 
 /** An escape could hide one of these names, but none that this does not find: see plain-values.ts. */
 const NAME = /^[A-Za-z0-9_. -]+$/;
