@@ -40,7 +40,7 @@ function isDay(text: string): boolean {
 
 const isTime = (text: string) =>
   isDay(text.slice(0, 10)) &&
-  /^.{10}[T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6}0*)?)?(Z|[+-]\d\d(:?\d\d)?)$/.test(text);
+  /^.{10}[T ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6}0*)?(Z|[+-]\d\d(:?\d\d)?)$/.test(text);
 
 /** Whole, by its token: BigInt refuses everything else. */
 function whole(value: Value): bigint | undefined {
