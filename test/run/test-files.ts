@@ -32,7 +32,8 @@ const SYSTEM = new RegExp(
   [
     '^test/(explore|integration|link)/',
     '^test/collector/ops/((compact|prune|rebuild|replay|verify)/|(check|detect|several-topics)[.])',
-    '^test/collector/transform/(behind-groups|derived-nested|lookup-files|mappings|pipelines|plain-values)[.]',
+    '^test/collector/transform/(behind-groups|derived-nested|exact-numbers|held-forms|lookup-files|mappings)[.]',
+    '^test/collector/transform/(output-partitions|pipelines|plain-values|text-pattern|time-guesses)[.]',
     '^test/collector/transform/(quarantine-reasons|relations|statement-watch|straight-explode|straight-rows|union)[.]',
     '^test/collector/transform/(zone-jumps|zoned-times)[.]',
     '^test/collector/(lake/s3-object-store|window/many-partitions)[.]',
