@@ -96,6 +96,11 @@ export function outputNames(steps: readonly Step[]): readonly string[] {
   });
 }
 
+/** All outputs of a table. */
+export function allOutputs({ steps }: { readonly steps: readonly Step[] }): readonly string[] {
+  return ['rows', 'quarantine', ...outputNames(steps)];
+}
+
 /** Files that lookups name. */
 export function referenceFiles(steps: readonly Step[]): readonly string[] {
   return steps.flatMap((step) => {

@@ -1,6 +1,5 @@
 // What a compaction shall join, as the command line says it. Pure.
-import { UsageError } from '@sluice/shared/command-line.ts';
-import { duration } from '@sluice/shared/units.ts';
+import { parseAge } from '../age.ts';
 import type { ChosenTime } from '../rebuild/plan.ts';
 import { parseChosenTime } from '../rebuild/selection.ts';
 
@@ -18,8 +17,7 @@ export function parseCompactChoice(
   to: string | undefined,
   olderThan = OLDER_THAN,
 ): CompactSelection {
-  const parsed = duration().safeParse(olderThan);
-  if (!parsed.success) throw new UsageError(`--older-than: ${parsed.error.issues[0]?.message}`);
+  const olderThanMs = parseAge(olderThan);
   const time = parseChosenTime(from, to, from === undefined && to === undefined);
-  return { time, olderThanMs: parsed.data };
+  return { time, olderThanMs };
 }

@@ -9,13 +9,14 @@ import { formatCount } from '@sluice/shared/units.ts';
 import type { Catalog, ObjectStore, TableConfig } from '../../contracts.ts';
 import { folderOf, outputTable, rebuiltLocation } from '../../lake/object-keys.ts';
 import type { Fold } from '../../ledger/fold.ts';
+import { allOutputs } from '../../step-config.ts';
 import { type Amount, amountOf, bothAmounts } from '../amount.ts';
 import { placeText } from '../compact/plan.ts';
 import { type LakeReader, withSlash } from '../lake-reader.ts';
 import { patiently } from '../rebuild/swapping.ts';
 import { type LeftPlace, leftBehind } from './left-places.ts';
 import { DELETED_MAX, type KeptPlace, type Pruned } from './report.ts';
-import { locationsOf, outputsOf, rootsOf } from './roots.ts';
+import { locationsOf, rootsOf } from './roots.ts';
 import { deadOf, readUnnamed, writeUnnamed } from './unnamed.ts';
 
 export interface PruneOptions {
@@ -107,7 +108,7 @@ function unnamedIn(table: TableConfig, { places }: Fold, keys: readonly string[]
  */
 async function unseen({ table, catalog }: PruneOptions, dead: readonly string[]): Promise<readonly string[]> {
   if (dead.length === 0) return dead;
-  const names = outputsOf(table).map((output) => outputTable(table, output));
+  const names = allOutputs(table).map((output) => outputTable(table, output));
   const tables = await catalog.tables();
   // One that shows none of it, as of another database, or to another role, does not say who sees what.
   if (names.some((asked) => !tables.some(({ name }) => name === asked))) return [];

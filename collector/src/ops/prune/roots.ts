@@ -1,14 +1,10 @@
 // Below which keys a table has its objects, as its config says. Pure.
 import type { TableConfig } from '../../contracts.ts';
 import { outputLocation, rebuiltLocation } from '../../lake/object-keys.ts';
-import { outputNames } from '../../step-config.ts';
-
-export function outputsOf({ steps }: Pick<TableConfig, 'steps'>): readonly string[] {
-  return ['rows', 'quarantine', ...outputNames(steps)];
-}
+import { allOutputs } from '../../step-config.ts';
 
 export function locationsOf(table: TableConfig): readonly string[] {
-  return outputsOf(table).map((output) => outputLocation(table, output));
+  return allOutputs(table).map((output) => outputLocation(table, output));
 }
 
 /** Prefixes, each with a slash at the end. */

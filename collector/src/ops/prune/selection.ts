@@ -1,6 +1,6 @@
 // How old a swap must be for what it left to be deleted, as the command line says it. Pure.
 import { UsageError } from '@sluice/shared/command-line.ts';
-import { duration } from '@sluice/shared/units.ts';
+import { parseAge } from '../age.ts';
 
 const OLDER_THAN = '7d';
 /** Queries that listed objects before a swap go on to read them. */
@@ -8,9 +8,8 @@ const OLDER_THAN_MS_MIN = 3_600_000;
 
 /** UsageError where it is no duration, or too short. */
 export function parsePruneAge(olderThan = OLDER_THAN): number {
-  const parsed = duration().safeParse(olderThan);
-  if (!parsed.success) throw new UsageError(`--older-than: ${parsed.error.issues[0]?.message}`);
-  if (parsed.data >= OLDER_THAN_MS_MIN) return parsed.data;
+  const ms = parseAge(olderThan);
+  if (ms >= OLDER_THAN_MS_MIN) return ms;
   throw new UsageError(
     '--older-than: at least 1h: queries that began before a swap go on to read what it left',
   );

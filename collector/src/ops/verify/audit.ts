@@ -6,7 +6,7 @@ import type { TableConfig, WindowEntry } from '../../contracts.ts';
 import { outputLocation, rebuiltLocation } from '../../lake/object-keys.ts';
 import { type Fold, hasObjects } from '../../ledger/fold.ts';
 import { type StandingEntry, StandingObjects, type StandingOutput } from '../../ledger/standing-objects.ts';
-import { isPlural, outputNames, rowsAreRecords } from '../../step-config.ts';
+import { allOutputs, isPlural, rowsAreRecords } from '../../step-config.ts';
 import type { Database } from '../../transform/duckdb.ts';
 import type { LakeReader } from '../lake-reader.ts';
 import type { QueryOptions } from '../query.ts';
@@ -151,7 +151,7 @@ const WITHOUT_PROVENANCE = "provenance is 'none': rows are counted, their offset
 /** Every key below a table's rows and its quarantine. */
 async function storedOf(table: TableConfig, reader: LakeReader): Promise<Set<string>> {
   const keys = new Set<string>();
-  for (const output of ['rows', 'quarantine', ...outputNames(table.steps)]) {
+  for (const output of allOutputs(table)) {
     const location = outputLocation(table, output);
     for (const place of [location, rebuiltLocation(location)])
       for (const key of await reader.stored(place)) keys.add(key);
