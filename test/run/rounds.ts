@@ -14,7 +14,7 @@ export interface Lane {
 /** Files that measure time or use every core: beside another they would prove less, or fail for it. */
 const ALONE = /\/(simulation|link-throttled|link-frozen|systemd-notify)\.test\.ts$/;
 /** What a file with a broker of its own imports. */
-const WITH_BROKER = /from '[^']*\/(journey-fixture|mapped-site|source-fixture|kafka-broker)\.ts'/;
+const WITH_BROKER = /from '[^']*\/(burst-site|journey-fixture|mapped-site|source-fixture|kafka-broker)\.ts'/;
 /** A broker and the programs around it want a gigabyte and a half. */
 const BROKERS_MAX = 4;
 /** Of those that compute, before they give way to two more brokers. */

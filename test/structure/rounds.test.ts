@@ -9,7 +9,7 @@ import { textOf } from './source-tree.ts';
 const files = testFiles('system', []);
 const rounds = systemRounds(files, 2, textOf);
 const hasBroker = (file: string) =>
-  /startBroker|startJourney|startMappedSite|startTestBroker/.test(textOf(file));
+  /startBroker|startBurstSite|startJourney|startMappedSite|startTestBroker/.test(textOf(file));
 
 const unitFiles = testFiles('unit', []);
 const unit = unitRounds(unitFiles, 2, textOf);

@@ -157,3 +157,12 @@ export function swapOf(store: FakeObjectStore, sketch: SwapSketch): SwapCommit {
 }
 
 const sha256Of = (body: Buffer) => createHash('sha256').update(body).digest('hex');
+
+/** Offsets that a reader of the catalogued table sees, in order. */
+export async function seenOffsets(store: FakeObjectStore): Promise<number[]> {
+  const rows: number[] = [];
+  for (const { location } of await createFileCatalog('sluice', store).partitions('claims'))
+    for (const [key, bytes] of store.objects)
+      if (key.startsWith(location)) rows.push(...bytes.toString().split(',').map(Number));
+  return rows.sort((a, b) => a - b);
+}

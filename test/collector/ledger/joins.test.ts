@@ -3,21 +3,12 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import { createFileCatalog } from '@sluice/collector/catalog/file-catalog.ts';
 import type { CommitEntry, JoinedObject, LedgerSwap, SwapCommit } from '@sluice/collector/contracts.ts';
 import { checkpointKey, fileName, ledgerKey } from '@sluice/collector/lake/object-keys.ts';
 import { StandingObjects, type StandingOutput } from '@sluice/collector/ledger/standing-objects.ts';
 import { type FakeObjectStore, fakeObjectStore } from '../../support/fake-object-store.ts';
-import { claims, swapOf, upTo, windowOf, writerOn } from '../../support/lake-fixture.ts';
+import { claims, seenOffsets, swapOf, upTo, windowOf, writerOn } from '../../support/lake-fixture.ts';
 import { manualClock } from '../../support/manual-clock.ts';
-
-async function seen(store: FakeObjectStore): Promise<number[]> {
-  const rows: number[] = [];
-  for (const { location } of await createFileCatalog('sluice', store).partitions('claims'))
-    for (const [key, bytes] of store.objects)
-      if (key.startsWith(location)) rows.push(...bytes.toString().split(',').map(Number));
-  return rows.sort((a, b) => a - b);
-}
 
 /** Entries 1 to 4 are windows of two, one, three and one offsets. */
 async function opened(more: { readonly checkpointEvery?: number } = {}) {
@@ -84,11 +75,11 @@ test('what is joined and what goes along is seen once, and what comes behind goe
   const other = writerOn(store, clock);
   await other.load();
   assert.equal(await writer.swap(joinOf(store, { parts: [1, 2, 3], carried: [4] })), 5);
-  assert.deepEqual(await seen(store), upTo(7));
+  assert.deepEqual(await seenOffsets(store), upTo(7));
   const committed = other.commitWindow(windowOf(7, 9));
   await clock.advance(6_000);
   await committed;
-  assert.deepEqual(await seen(store), upTo(9));
+  assert.deepEqual(await seenOffsets(store), upTo(9));
   assert.equal(entryAt(store, 5).format, 2);
   assert.equal(entryAt(store, 6).format, 1);
 });
@@ -100,7 +91,7 @@ test('a checkpoint behind a join is of its format for ever, and a start from it 
   const next = writerOn(store, undefined, undefined, { checkpointEvery: 3 });
   await next.load();
   for (let n = 12; n < 18; n++) await next.commitWindow(windowOf(n, n + 1));
-  assert.deepEqual(await seen(store), upTo(18));
+  assert.deepEqual(await seenOffsets(store), upTo(18));
   const formatAt = (through: number) =>
     JSON.parse(String(store.objects.get(checkpointKey('claims', through)) ?? '{}')).format;
   assert.deepEqual([2, 5, 8, 14].map(formatAt), [1, 2, 2, 2]);
@@ -205,7 +196,7 @@ test('lines that are joined are told with the bytes of each part', async () => {
   assert.equal(await writer.swap({ after: -1, propose }), 5);
   const other = writerOn(store);
   await other.load();
-  assert.deepEqual(await seen(store), upTo(7));
+  assert.deepEqual(await seenOffsets(store), upTo(7));
 });
 
 type Joined = NonNullable<LedgerSwap['moves'][number]['joined']>;
@@ -280,5 +271,5 @@ for (const [what, change, message] of wrong)
     const join = joinOf(store, { parts: [1, 2], carried: [3, 4] });
     const propose = () => ({ ...join.propose(), ...change(join.propose()) });
     await assert.rejects(writer.swap({ after: -1, propose }), { code: 'ASSERTION_FAILED', message });
-    assert.deepEqual(await seen(store), upTo(7));
+    assert.deepEqual(await seenOffsets(store), upTo(7));
   });

@@ -6,7 +6,7 @@ import { createFileCatalog } from '@sluice/collector/catalog/file-catalog.ts';
 import type { ObjectStore, ReplayingWriter, TableConfig } from '@sluice/collector/contracts.ts';
 import { ledgerKey } from '@sluice/collector/lake/object-keys.ts';
 import { type FakeObjectStore, fakeObjectStore } from '../../support/fake-object-store.ts';
-import { claims, swapOf, upTo, windowOf, writerOn } from '../../support/lake-fixture.ts';
+import { claims, seenOffsets, swapOf, upTo, windowOf, writerOn } from '../../support/lake-fixture.ts';
 import { type ManualClock, manualClock, settle } from '../../support/manual-clock.ts';
 import { pruneOn } from '../../support/pruned-lake.ts';
 import { plainTable } from '../../support/written-lake.ts';
@@ -24,15 +24,6 @@ function sleepy(store: ObjectStore) {
     },
   };
   return { asleep, wake: awake.resolve };
-}
-
-/** What a reader of the catalogued table sees, in order. */
-async function seen(store: FakeObjectStore): Promise<number[]> {
-  const rows: number[] = [];
-  for (const { location } of await createFileCatalog('sluice', store).partitions('claims'))
-    for (const [key, bytes] of store.objects)
-      if (key.startsWith(location)) rows.push(...bytes.toString().split(',').map(Number));
-  return rows.sort((a, b) => a - b);
 }
 
 interface Site {
@@ -81,7 +72,7 @@ test('a window that others published, moved and pruned meanwhile does not stop t
   await committed;
   assert.equal(late.status().state, 'ready');
   await late.commitWindow(windowOf(5, 6));
-  assert.deepEqual(await seen(store), [3, 4, 5, ...REMADE]);
+  assert.deepEqual(await seenOffsets(store), [3, 4, 5, ...REMADE]);
 });
 
 test('a swap that others published, followed by another and pruned does not stop the one who wakes', async () => {
@@ -103,7 +94,7 @@ test('a swap that others published, followed by another and pruned does not stop
   assert.equal(await first, 4);
   assert.equal(late.status().state, 'ready');
   await late.commitWindow(windowOf(5, 6));
-  assert.deepEqual(await seen(store), [5, 100, 101]);
+  assert.deepEqual(await seenOffsets(store), [5, 100, 101]);
 });
 
 test('a collector that starts in the middle of it begins to work all the same', async () => {
@@ -126,7 +117,7 @@ test('a collector that starts in the middle of it begins to work all the same', 
   wake();
   await loaded;
   await starting.commitWindow(windowOf(5, 6));
-  assert.deepEqual(await seen(store), [3, 4, 5, ...REMADE]);
+  assert.deepEqual(await seenOffsets(store), [3, 4, 5, ...REMADE]);
 });
 
 test('what nobody ever published stops the table, whatever follows in the ledger', async () => {
@@ -155,5 +146,5 @@ test('an entry that does not follow the one before it proves nothing of what is 
   loseStaged(store);
   wake();
   await assert.rejects(committed, { code: 'STORE_STAGED_MISSING' });
-  assert.deepEqual(await seen(store), upTo(3));
+  assert.deepEqual(await seenOffsets(store), upTo(3));
 });

@@ -2,21 +2,11 @@
 // now, and whatever others commit meanwhile or afterwards is seen once.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { createFileCatalog } from '@sluice/collector/catalog/file-catalog.ts';
 import type { LedgerSwap, ReplayingWriter, SwapCommit } from '@sluice/collector/contracts.ts';
 import { CHECKPOINT_EVERY } from '@sluice/collector/ledger/checkpoint.ts';
-import { CrashError, type FakeObjectStore, fakeObjectStore } from '../../support/fake-object-store.ts';
-import { claims, swapOf, upTo, windowOf, writerOn } from '../../support/lake-fixture.ts';
+import { CrashError, fakeObjectStore } from '../../support/fake-object-store.ts';
+import { claims, seenOffsets, swapOf, upTo, windowOf, writerOn } from '../../support/lake-fixture.ts';
 import { manualClock, settle } from '../../support/manual-clock.ts';
-
-/** Offsets that a reader of the catalogued table sees, in order. */
-async function seen(store: FakeObjectStore): Promise<number[]> {
-  const rows: number[] = [];
-  for (const { location } of await createFileCatalog('sluice', store).partitions('claims'))
-    for (const [key, bytes] of store.objects)
-      if (key.startsWith(location)) rows.push(...bytes.toString().split(',').map(Number));
-  return rows.sort((a, b) => a - b);
-}
 
 async function opened(clock = manualClock(), more: { readonly checkpointEvery?: number } = {}) {
   const store = fakeObjectStore();
@@ -35,7 +25,7 @@ test('a swap is seen when it resolves: what was made again, and what was carried
   const { store, writer } = await opened();
   const sequence = await writer.swap(swapOf(store, { window: 1, carried: [2] }));
   assert.equal(sequence, 3);
-  assert.deepEqual(await seen(store), [3, 4, ...REMADE]);
+  assert.deepEqual(await seenOffsets(store), [3, 4, ...REMADE]);
   assert.deepEqual([writer.position(claims), writer.acked(claims)], [5, 5]);
 });
 
@@ -49,7 +39,7 @@ test('a window that is committed behind a swap goes to the new place, wherever i
   await committed;
   await writer.refresh();
   await writer.commitWindow(windowOf(6, 8));
-  assert.deepEqual(await seen(store), [3, 4, 5, 6, 7, ...REMADE]);
+  assert.deepEqual(await seenOffsets(store), [3, 4, 5, 6, 7, ...REMADE]);
 });
 
 test('a checkpoint knows where partitions are', async () => {
@@ -59,7 +49,7 @@ test('a checkpoint knows where partitions are', async () => {
   const next = writerOn(store, undefined, undefined, { checkpointEvery: 4 });
   await next.load();
   await next.commitWindow(windowOf(12, 13));
-  assert.deepEqual(await seen(store), [...upTo(13).slice(3), ...REMADE]);
+  assert.deepEqual(await seenOffsets(store), [...upTo(13).slice(3), ...REMADE]);
   assert.ok(CHECKPOINT_EVERY > 4);
 });
 
@@ -75,7 +65,7 @@ test('of two swaps that know of the same ones the second is void, also after a r
   await assert.rejects(restarted.swap(late), { code: 'REBUILD_OVERTAKEN' });
   const replay = { ...windowOf(7, 8, 'r'), after: -1, replayed: [] };
   await assert.rejects(restarted.replay(replay), { code: 'REPLAY_OVERTAKEN' });
-  assert.deepEqual(await seen(store), [3, 4, ...REMADE]);
+  assert.deepEqual(await seenOffsets(store), [3, 4, ...REMADE]);
 });
 
 test('a window that comes between the making and the entry is carried, and copied when it is published', async () => {
@@ -94,7 +84,7 @@ test('a window that comes between the making and the entry is carried, and copie
     },
   };
   await writer.swap(late);
-  assert.deepEqual(await seen(store), [3, 4, 5, ...REMADE]);
+  assert.deepEqual(await seenOffsets(store), [3, 4, 5, ...REMADE]);
   assert.equal(asked, 1);
 });
 
@@ -113,11 +103,11 @@ test('nothing behind a swap is published before it, and it waits for all before 
   const behind = other.commitWindow(windowOf(6, 7));
   await settle();
   await clock.advance(4_000);
-  assert.deepEqual(await seen(store), upTo(5));
+  assert.deepEqual(await seenOffsets(store), upTo(5));
   failing = false;
   await clock.advance(60_000);
   await Promise.all([window, swap, behind]);
-  assert.deepEqual(await seen(store), [3, 4, 5, 6, ...REMADE]);
+  assert.deepEqual(await seenOffsets(store), [3, 4, 5, 6, ...REMADE]);
 });
 
 test('a swap waits for a window that its writer committed and left unpublished', async () => {
@@ -131,10 +121,10 @@ test('a swap waits for a window that its writer committed and left unpublished',
   store.faults = () => undefined;
   const swap = writer.swap(swapOf(store, { window: 1, carried: [2, 3], asOf: 2 }));
   await settle();
-  assert.deepEqual(await seen(store), upTo(5));
+  assert.deepEqual(await seenOffsets(store), upTo(5));
   await clock.advance(6_000);
   await swap;
-  assert.deepEqual(await seen(store), [3, 4, 5, ...REMADE]);
+  assert.deepEqual(await seenOffsets(store), [3, 4, 5, ...REMADE]);
 });
 
 test('a window waits for a swap before it that its writer committed and left unpublished', async () => {
@@ -151,7 +141,7 @@ test('a window waits for a swap before it that its writer committed and left unp
   assert.ok(![...store.objects.keys()].some((key) => key.startsWith('claims') && key.includes('/w5-')));
   await clock.advance(6_000);
   await window;
-  assert.deepEqual(await seen(store), [3, 4, 5, ...REMADE]);
+  assert.deepEqual(await seenOffsets(store), [3, 4, 5, ...REMADE]);
 });
 
 for (const [step, operation, key] of [
@@ -168,14 +158,14 @@ for (const [step, operation, key] of [
       await swap.catch((error: unknown) => assert.ok(error instanceof CrashError));
       store.faults = () => undefined;
       const [old, now] = [upTo(6), [3, 4, 5, ...REMADE]];
-      const left = await seen(store);
+      const left = await seenOffsets(store);
       assert.deepEqual(left, left.includes(100) ? now : old);
       const next = writerOn(store);
       await next.load();
       const isCommitted = step !== 'the entry' || when === 'crash after';
-      assert.deepEqual(await seen(store), isCommitted ? now : old);
+      assert.deepEqual(await seenOffsets(store), isCommitted ? now : old);
       await next.commitWindow(windowOf(6, 7));
-      assert.deepEqual(await seen(store), isCommitted ? [3, 4, 5, 6, ...REMADE] : upTo(7));
+      assert.deepEqual(await seenOffsets(store), isCommitted ? [3, 4, 5, 6, ...REMADE] : upTo(7));
     });
 
 const wrong: readonly (readonly [string, (swap: LedgerSwap) => Partial<LedgerSwap>])[] = [
@@ -201,7 +191,7 @@ for (const [what, change] of wrong)
     const swap = swapOf(store, { window: 1, carried: [2] });
     const changed = { ...swap, propose: () => ({ ...swap.propose(), ...change(swap.propose()) }) };
     await assert.rejects(writer.swap(changed), { code: 'ASSERTION_FAILED' });
-    assert.deepEqual(await seen(store), upTo(5));
+    assert.deepEqual(await seenOffsets(store), upTo(5));
   });
 
 test('a place is used once: a second swap of a partition moves it on, and the first one’s is left', async () => {

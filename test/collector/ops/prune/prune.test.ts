@@ -178,7 +178,7 @@ test('what no entry names is dead when a later swap came and it is unnamed still
   assert.deepEqual(await seen(), [0, 1]);
   assert.deepEqual(await seen(), [0, 1], 'its maker may append still');
   await again(site, 'r2');
-  const young = 'claims.rebuilt/work/day=2026-01-01/work-1-0.parquet';
+  const young = 'claims.rebuilt/r9/day=2026-01-01/r9-1-0.parquet';
   store.objects.set(young, Buffer.from('1'));
   assert.deepEqual(await seen(), [1, 1]);
   assert.deepEqual([store.objects.has(DEAD), store.objects.has(young)], [false, true]);
