@@ -201,9 +201,14 @@ async function judge(
 
 /** Why what lies there may be needed still. */
 function keeping({ by, now, toldAt }: LeftPlace, at: string | undefined): string | undefined {
-  if (toldAt === undefined) return `entry ${by}, by which it was left, is not told to be published yet`;
+  if (toldAt === undefined) {
+    const told = `entry ${by}, by which it was left, is not told to be published yet`;
+    return `${told}: whoever writes the table next says so, as a running collector does`;
+  }
   if (at === undefined) return 'the catalog does not have this partition: see `verify`';
-  return at === now ? undefined : `the catalog has this partition at ${at}, and the ledger at ${now}`;
+  if (at === now) return undefined;
+  const both = `the catalog has this partition at ${at}, and the ledger at ${now}`;
+  return `${both}: a running collector puts it back, see \`verify\``;
 }
 
 function prunedOf(
