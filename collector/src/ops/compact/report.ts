@@ -17,7 +17,7 @@ export interface Compacted {
   readonly skipped: readonly SkippedPlace[];
   /** Numbers of the ledger entries; none where nothing was written. */
   readonly entries: readonly number[];
-  /** Of the ledger as well, but not published when the command ended: whoever writes the table next does it. */
+  /** Those that stand and were not published in the end: whoever writes the table next does it. */
   readonly unpublished: readonly number[];
   /** Partitions that moved, what was joined in them, and to what. */
   readonly moved: number;

@@ -1,5 +1,5 @@
-// What lies where no partition is: keys and bytes, told by the folder as they are listed, page after page. What
-// lies where a partition is is looked at and never kept, however much that is.
+// What lies where no partition is: keys and bytes, told by the folder as they are listed, page after page.
+// What lies where a partition is is looked at and never kept, however much that is.
 import type { ObjectStore } from '../../contracts.ts';
 import { folderOf } from '../../lake/object-keys.ts';
 

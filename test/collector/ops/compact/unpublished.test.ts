@@ -1,4 +1,4 @@
-// A compaction whose entry is decided and cannot be published says so, and which: it is no entry that was lost.
+// A compaction whose entry is decided and cannot be published says so, and which: no entry was lost.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Compacted, formatCompacted } from '@sluice/collector/ops/compact/report.ts';
