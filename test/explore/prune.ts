@@ -17,9 +17,11 @@ export async function pruneLeft({ name, store, place }: Prune, bug: Bug = {}): P
   const read: readonly LedgerEntry[] = await patiently(() => readLedger(store, name));
   const fold = emptyFold(name);
   for (const entry of read) foldEntry(fold, entry);
-  const { places } = await leftBehind(fold, async function* () {
+  const entries = async function* () {
     yield* read;
-  });
+  };
+  const all = () => true;
+  const { places } = await leftBehind(fold, { entries, swaps: entries, isAsked: all, isAskedOf: all });
   const at = await patiently(place);
   const isOver = ({ toldAt, now }: (typeof places)[number]) =>
     bug.prune !== undefined || (toldAt !== undefined && now === at);

@@ -9,7 +9,9 @@ import { seededRandom } from './seeded-random.ts';
 import { temporaryDirectory } from './temp.ts';
 
 export interface PruneTestCall
-  extends Partial<Pick<PruneOptions, 'catalog' | 'clock' | 'olderThanMs' | 'dryRun' | 'onPlanned'>> {
+  extends Partial<
+    Pick<PruneOptions, 'catalog' | 'clock' | 'olderThanMs' | 'dryRun' | 'onPlanned' | 'lyingMax'>
+  > {
   readonly onProgress?: PruneOptions['onProgress'];
 }
 
@@ -21,6 +23,7 @@ export function pruneOn(store: ObjectStore, table: TableConfig, call: PruneTestC
     ...{ table, store, catalog, clock, olderThanMs: call.olderThanMs ?? 0, dryRun: call.dryRun ?? false },
     reader: reader.readingOnce(),
     onPlanned: call.onPlanned ?? (() => {}),
+    ...(call.lyingMax === undefined ? {} : { lyingMax: call.lyingMax }),
     onProgress: call.onProgress ?? (() => {}),
   });
 }

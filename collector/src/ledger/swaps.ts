@@ -170,7 +170,8 @@ export function applySwap(fold: FoldedSwaps, { sequence, before, windows, moves 
 
 /** REBUILD_OVERTAKEN */
 export function overtaken({ table, lastRerun }: { table: string; lastRerun: number }, after: number) {
-  const message = `entry ${lastRerun} ran records again, and this one knows of those up to ${after}`;
+  const knows = after < 0 ? 'none before it' : `entry ${after}`;
+  const message = `entry ${lastRerun} is a replay or a swap of ${table}, and this one began when the last was ${knows}`;
   return new SluiceError('REBUILD_OVERTAKEN', message, { place: table });
 }
 

@@ -50,13 +50,15 @@ export function judgeHealth(facts: CollectorFacts): HealthReport {
   const stuck = tables.flatMap((table) => tableReasons(table, facts.wallMs));
   const reasons = [...stuck];
   if (facts.stagedBytes >= facts.stagedBytesMax * STAGING_FULL_SHARE)
-    reasons.push(`agents wait: ${formatBytes(facts.stagedBytes)} are staged, the limit is reached`);
+    reasons.push(
+      `agents wait: ${formatBytes(facts.stagedBytes)} of windows that are not published are staged, and ` +
+        `limits.stagingBytesMax is ${formatBytes(facts.stagedBytesMax)}: see the tables that wait, or raise it`,
+    );
   if (facts.diskSilentMs !== undefined)
     reasons.push(
       `the disk of collector.workDir has not answered for ${formatDuration(facts.diskSilentMs)}: what is staged waits for it`,
     );
-  if (ingest.daysToExpiry < 14)
-    reasons.push(`the listener's certificate expires in ${Math.floor(ingest.daysToExpiry)} days`);
+  if (ingest.daysToExpiry < 14) reasons.push(certificateReason(Math.floor(ingest.daysToExpiry)));
   if (draining) reasons.push('draining');
   const halted = tables.filter(({ writer }) => writer.state === 'halted' || writer.state === 'parked').length;
   return {
@@ -65,6 +67,11 @@ export function judgeHealth(facts: CollectorFacts): HealthReport {
     ready: !draining && ingest.listening,
     detail: detailOf(facts),
   };
+}
+
+function certificateReason(days: number): string {
+  if (days >= 0) return `the listener's certificate expires in ${days} days: replace it before`;
+  return `the listener's certificate expired ${-days} days ago, and agents refuse it: replace it`;
 }
 
 function isLoading(tables: readonly TableFacts[]): boolean {

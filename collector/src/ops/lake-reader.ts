@@ -68,6 +68,18 @@ export class LakeReader {
     }
   }
 
+  /** Those of these numbers, in their order. */
+  async *entriesOf(table: string, numbers: readonly number[]): AsyncGenerator<LedgerEntry> {
+    for (const sequence of numbers) yield await this.#entry(table, sequence);
+  }
+
+  /** Where swaps have put partitions, as the newest checkpoint and what follows it have them. */
+  async folders(table: string): Promise<ReadonlySet<string>> {
+    const { store, clock, random } = this.#options;
+    const { fold } = await openLedger({ table, store, clock, random, writerId: 'reader' });
+    return new Set(fold.places.values());
+  }
+
   async #entry(table: string, sequence: number): Promise<LedgerEntry> {
     const key = ledgerKey(table, sequence);
     const bytes = await this.#options.store.read(key);

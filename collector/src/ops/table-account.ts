@@ -5,7 +5,12 @@ import { messageOf, SluiceError } from '@sluice/shared/errors.ts';
 /** Beside what was done, where something was. */
 export interface Failed {
   readonly table: string;
-  readonly failure: { readonly code?: string; readonly message: string };
+  readonly failure: {
+    readonly code?: string;
+    readonly message: string;
+    /** Key, or other place, where it is not the table. */
+    readonly place?: string;
+  };
 }
 
 /** `keep` is told what is done so far, and stays so: of several ledger entries those that are written. */
@@ -32,7 +37,7 @@ export class TableAccount<T> {
         all.push(done);
         print(this.#format(done));
       } catch (error) {
-        const failed = { table, failure: failureOf(error) };
+        const failed = { table, failure: failureOf(error, table) };
         this.told.push(so === undefined ? failed : { ...so, ...failed });
         print(`${so === undefined ? '' : this.#format(so)}${failureText(failed, tables.slice(at + 1))}`);
         throw error;
@@ -42,13 +47,16 @@ export class TableAccount<T> {
   }
 }
 
-function failureOf(error: unknown): Failed['failure'] {
+function failureOf(error: unknown, table: string): Failed['failure'] {
   const message = messageOf(error);
-  return error instanceof SluiceError ? { code: error.code, message } : { message };
+  if (!(error instanceof SluiceError)) return { message };
+  const { code, place } = error;
+  return { code, message, ...(place === undefined || place === table ? {} : { place }) };
 }
 
 function failureText({ table, failure }: Failed, left: readonly string[]): string {
   const code = failure.code === undefined ? '' : `${failure.code}: `;
+  const place = failure.place === undefined ? '' : ` (${failure.place})`;
   const rest = left.length === 0 ? '' : `not begun: ${left.join(', ')}\n`;
-  return `${table}: ended by ${code}${failure.message}\n${rest}`;
+  return `${table}: ended by ${code}${failure.message}${place}\n${rest}`;
 }

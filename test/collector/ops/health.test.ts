@@ -128,12 +128,23 @@ const CASES: readonly (readonly [string, Partial<CollectorFacts>, string, readon
     'degraded',
     [/claims waits: transform/],
   ],
-  ['staging that is full', { stagedBytes: 2 ** 28 }, 'degraded', [/agents wait: 256 MiB are staged/]],
+  [
+    'staging that is full',
+    { stagedBytes: 2 ** 28 },
+    'degraded',
+    [/agents wait: 256 MiB of windows .* limits.stagingBytesMax is 256 MiB/],
+  ],
   [
     'a certificate that ends soon',
     { ingest: { ...flowing.ingest, daysToExpiry: 13.5 } },
     'degraded',
     [/expires in 13 days/],
+  ],
+  [
+    'a certificate that has ended',
+    { ingest: { ...flowing.ingest, daysToExpiry: -2.5 } },
+    'degraded',
+    [/certificate expired 3 days ago, and agents refuse it: replace it/],
   ],
   ['a drain', { draining: true }, 'degraded', [/draining/]],
   [

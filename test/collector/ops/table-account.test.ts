@@ -11,6 +11,21 @@ interface Done {
 
 const stopped = new SluiceError('REBUILD_STOPPED', 'access denied');
 
+test('where it ended is told with it: a key that may not be deleted, but not the table again', async () => {
+  for (const [place, shown] of [
+    ['claims/day=a/x.parquet', ' (claims/day=a/x.parquet)'],
+    ['b', ''],
+  ] as const) {
+    const printed: string[] = [];
+    const account = new TableAccount<Done>(() => '');
+    const work = () => Promise.reject(new SluiceError('PRUNE_DENIED', 'denied', { place }));
+    await assert.rejects(account.run(['b'], work, (text) => void printed.push(text)));
+    const failure = { code: 'PRUNE_DENIED', message: 'denied', ...(shown === '' ? {} : { place }) };
+    assert.deepEqual(account.told, [{ table: 'b', failure }]);
+    assert.deepEqual(printed, [`b: ended by PRUNE_DENIED: denied${shown}\n`]);
+  }
+});
+
 test('entries that a table has before it ends are told with why it ended, and the tables behind it', async () => {
   const printed: string[] = [];
   const account = new TableAccount<Done>(({ table, entries }) => `${table}: ${entries.join(' ')}\n`);

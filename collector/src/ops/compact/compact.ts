@@ -55,7 +55,7 @@ export interface CompactOptions extends SwapOptions {
   /** Told before anything is made, and after each partition. */
   readonly onPlanned: (so: Compacted) => void;
   readonly onProgress: (done: number, of: number) => void;
-  /** Told what is done after each ledger entry, which stays whatever becomes of the next. */
+  /** Told what is done after each ledger entry, which stays whatever becomes of it and of the next. */
   readonly onEntry: (so: Compacted) => void;
 }
 
@@ -160,7 +160,7 @@ function compactedOf({ name }: TableConfig, { places, skipped }: CompactPlan): C
     small: amountOf(places.flatMap(({ parts }) => parts)),
     carried: places.map(({ carried }) => carried).reduce(both, NONE),
     skipped,
-    ...{ entries: [], moved: 0, joined: NONE, made: NONE },
+    ...{ entries: [], unpublished: [], moved: 0, joined: NONE, made: NONE },
   };
 }
 
@@ -188,13 +188,23 @@ async function joinPlaces(options: Options, { writer, plan, planned }: Joining):
       if (place !== places.at(-1)) onProgress(done, plan.places.length);
     }
     if (made.length > 0) {
-      after = await swapIn(options, { writer, made, rebuildId, after });
+      after = await swapIn(options, { writer, made, rebuildId, after }).catch((error: unknown) => {
+        const unpublished = appendedBy(options, rebuildId);
+        if (unpublished.length > 0) options.onEntry({ ...so, unpublished });
+        throw error;
+      });
       so = { ...so, entries: [...so.entries, after], ...totalsWith(so, made) };
       options.onEntry(so);
     }
     onProgress(done, plan.places.length);
   }
   return so;
+}
+
+/** What is decided stays so, also where the one who decided it could not publish it. */
+function appendedBy({ folded }: Options, rebuildId: string): readonly number[] {
+  const own = folded.filter((entry) => entry.kind === 'swap' && entry.rebuildId === rebuildId);
+  return own.map(({ sequence }) => sequence);
 }
 
 const skippedFor = ({ table }: Options, place: PlannedPlace, why: string) => {

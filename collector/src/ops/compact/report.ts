@@ -17,6 +17,8 @@ export interface Compacted {
   readonly skipped: readonly SkippedPlace[];
   /** Numbers of the ledger entries; none where nothing was written. */
   readonly entries: readonly number[];
+  /** Those that stand and were not published in the end: whoever writes the table next does it. */
+  readonly unpublished: readonly number[];
   /** Partitions that moved, what was joined in them, and to what. */
   readonly moved: number;
   readonly joined: Amount;
@@ -46,11 +48,21 @@ export function formatJoined(table: string, done: number, of: number): string {
 }
 
 export function formatCompacted(so: Compacted): string {
-  const { table, entries, moved, joined, made } = so;
-  if (entries.length === 0) return `${table}: nothing was written\n`;
-  const by = entriesText(entries);
+  const { table, entries, unpublished, moved, joined, made } = so;
+  const lines = unpublished.length === 0 ? [] : [unpublishedText(so)];
+  if (entries.length > 0)
+    lines.unshift(
+      `${table}: ${counted(moved, 'partition')} moved by ${entriesText(entries)}: ` +
+        `${amount(joined)} became ${amount(made)}; what was there before stays: \`prune\` deletes it`,
+    );
+  return `${lines.length === 0 ? `${table}: nothing was written` : lines.join('\n')}\n`;
+}
+
+function unpublishedText({ table, unpublished }: Compacted): string {
+  const [stands, its] = unpublished.length === 1 ? ['stands', 'its'] : ['stand', 'their'];
   return (
-    `${table}: ${counted(moved, 'partition')} moved by ${by}: ${amount(joined)} became ${amount(made)}; ` +
-    'what was there before stays: `prune` deletes it\n'
+    `${table}: ${entriesText(unpublished)} ${stands} and could not be published: readers see ${its} partitions ` +
+    'as before, all rows once, until whoever writes the table next publishes it: a running collector, or this ' +
+    'command when it is called again'
   );
 }

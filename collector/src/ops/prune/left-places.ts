@@ -1,6 +1,7 @@
 // What swaps have left where it was: by swap and partition, the keys that entries named there, of which none
 // stands anywhere any more. Of the ledger alone. What was left once is left for good: no entry may name an
-// object at a place that its partition has left.
+// object at a place that its partition has left. Of all keys of a ledger only those are kept that are asked
+// about, as the objects that lie at such places still.
 import { assert } from '@sluice/shared/errors.ts';
 import type { LedgerEntry, SwapEntry } from '../../contracts.ts';
 import { folderOf } from '../../lake/object-keys.ts';
@@ -22,8 +23,52 @@ export interface LeftPlace extends Place {
 
 export interface LeftBehind {
   readonly places: readonly LeftPlace[];
-  /** Every key that an entry has ever given an object. */
+  /** Those that were asked about and to which an entry has ever given an object. */
   readonly named: ReadonlySet<string>;
+}
+
+export interface LeftFolders {
+  /** By placeKey: where an object of the partition was named before a swap moved it. */
+  readonly of: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Numbers of the swaps. */
+  readonly swaps: readonly number[];
+}
+
+/** Where partitions were. As many as swaps have moved, however many objects there are. */
+export async function leftFolders({ places }: Fold, entries: Entries): Promise<LeftFolders> {
+  const of = new Map<string, Set<string>>();
+  const swaps: number[] = [];
+  const there = new Map<string, Set<string>>();
+  for await (const entry of entries()) {
+    if (hasObjects(entry))
+      for (const output of entry.outputs) {
+        const key = keyOf(output);
+        if (places.has(key)) addTo(there, key, folderOf(output.finalKey));
+      }
+    if (entry.kind !== 'swap') continue;
+    swaps.push(entry.sequence);
+    for (const move of entry.moves) {
+      const key = keyOf(move);
+      for (const folder of there.get(key) ?? []) addTo(of, key, folder);
+      there.set(key, new Set([move.to]));
+    }
+  }
+  return { of, swaps };
+}
+
+function addTo(sets: Map<string, Set<string>>, key: string, value: string): void {
+  const known = sets.get(key) ?? new Set();
+  sets.set(key, known.add(value));
+}
+
+export interface AskedAbout {
+  readonly entries: Entries;
+  /** Of these entries the swaps, or more. */
+  readonly swaps: Entries;
+  /** Whether the key is asked about. */
+  isAsked(key: string): boolean;
+  /** Whether any key is that was named of this partition, by placeKey. */
+  isAskedOf(place: string): boolean;
 }
 
 type Left = Omit<LeftPlace, 'toldAt' | 'now'>;
@@ -37,6 +82,11 @@ class Leaving {
   readonly #there = new Map<string, string[]>();
   /** Swaps that no entry has called published so far, ascending. */
   #untold: number[] = [];
+  readonly #isAsked: AskedAbout['isAsked'];
+
+  constructor({ isAsked }: AskedAbout) {
+    this.#isAsked = isAsked;
+  }
 
   add(entry: LedgerEntry): void {
     const { publishedThrough, writtenAt } = entry;
@@ -47,6 +97,7 @@ class Leaving {
   }
 
   #name(place: string, key: string): void {
+    if (!this.#isAsked(key)) return;
     const there = this.#there.get(place) ?? [];
     this.#there.set(place, there);
     there.push(key);
@@ -68,19 +119,17 @@ class Leaving {
 
 const keyOf = ({ output, partition }: Place) => placeKey(output, partition);
 
-export async function leftBehind(fold: Fold, entries: Entries): Promise<LeftBehind> {
-  const leaving = new Leaving();
-  const standing = new StandingObjects();
-  for await (const entry of entries()) {
+export async function leftBehind(fold: Fold, asked: AskedAbout): Promise<LeftBehind> {
+  const standing = await standingWhere(asked);
+  const leaving = new Leaving(asked);
+  const stands = new Set<string>();
+  for await (const entry of asked.entries()) {
     leaving.add(entry);
-    standing.add(entry);
+    if (!hasObjects(entry)) continue;
+    for (const { finalKey } of standing.now(entry)?.outputs ?? [])
+      if (asked.isAsked(finalKey)) stands.add(finalKey);
   }
   const { left, named, toldAt } = leaving;
-  if (left.length === 0) return { places: [], named };
-  const stands = new Set<string>();
-  for await (const entry of entries())
-    if (hasObjects(entry))
-      for (const { finalKey } of standing.now(entry)?.outputs ?? []) stands.add(finalKey);
   const places = left.map((place): LeftPlace => {
     const now = placeOf(fold, place);
     assert(now !== undefined, 'a partition that was moved is somewhere');
@@ -88,4 +137,13 @@ export async function leftBehind(fold: Fold, entries: Entries): Promise<LeftBehi
     return { ...place, keys, toldAt: toldAt.get(place.by), now };
   });
   return { places, named };
+}
+
+/** An object that moves stays in its partition: what others have moved is not needed. */
+async function standingWhere({ swaps, isAskedOf }: AskedAbout): Promise<StandingObjects> {
+  const standing = new StandingObjects();
+  for await (const entry of swaps())
+    if (entry.kind === 'swap')
+      standing.add({ ...entry, moves: entry.moves.filter((move) => isAskedOf(keyOf(move))) });
+  return standing;
 }

@@ -7,16 +7,18 @@ import type { Clock } from '@sluice/shared/clock.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { formatCount } from '@sluice/shared/units.ts';
 import type { Catalog, ObjectStore, TableConfig } from '../../contracts.ts';
-import { folderOf, outputTable, rebuiltLocation } from '../../lake/object-keys.ts';
+import { folderOf, outputTable } from '../../lake/object-keys.ts';
 import type { Fold } from '../../ledger/fold.ts';
 import { allOutputs } from '../../step-config.ts';
 import { type Amount, amountOf, bothAmounts } from '../amount.ts';
 import { placeText } from '../compact/plan.ts';
 import { type LakeReader, withSlash } from '../lake-reader.ts';
+import type { Entries } from '../rebuild/plan.ts';
 import { patiently } from '../rebuild/swapping.ts';
-import { type LeftPlace, leftBehind } from './left-places.ts';
+import { type LeftBehind, type LeftFolders, type LeftPlace, leftBehind, leftFolders } from './left-places.ts';
+import { LYING_MAX, type Lying, lyingIn } from './lying.ts';
 import { DELETED_MAX, type KeptPlace, type Pruned } from './report.ts';
-import { locationsOf, rootsOf } from './roots.ts';
+import { rebuiltRootsOf, rootsOf } from './roots.ts';
 import { deadOf, readUnnamed, writeUnnamed } from './unnamed.ts';
 
 export interface PruneOptions {
@@ -32,10 +34,9 @@ export interface PruneOptions {
   /** Told before anything is deleted, and after each call that deletes. */
   readonly onPlanned: (so: Pruned) => void;
   readonly onProgress: (done: number, of: number) => void;
+  /** LYING_MAX where it is not given. */
+  readonly lyingMax?: number;
 }
-
-/** By key, in bytes. */
-type Stored = ReadonlyMap<string, number>;
 
 interface Unnamed {
   /** Nobody will ever name them. */
@@ -56,16 +57,19 @@ export async function prune(options: PruneOptions): Promise<Pruned> {
   const { table, reader, store, dryRun, onPlanned } = options;
   const before = await readUnnamed(store, table.name);
   // Objects before entries: who had made them by then knew of no later replay or swap than this ledger has.
-  const lying = new Map<string, number>();
-  await list(store, rootsOf(table), lying);
+  const made = await madeBefore(options);
   const { fold } = await reader.ledger(table.name);
-  const { places, named } = await leftBehind(fold, () => reader.entries(table.name, fold.nextSequence));
-  await list(store, elsewhere(table, places), lying);
-  const judged = await judge(options, places.flatMap(thoseIn(lying)));
+  const entries = () => reader.entries(table.name, fold.nextSequence);
+  const folders = await leftFolders(fold, entries);
+  const lying = lyingAt(made, await lyingLeft(options, fold, folders));
+  const { places, named } = await leftOf(options, { entries, folders, lying, fold });
+  const judged = await judge(
+    options,
+    places.filter(({ keys }) => keys.length > 0),
+  );
   const unnamed = unnamedIn(
-    table,
     fold,
-    [...lying.keys()].filter((key) => !named.has(key)),
+    [...made.bytes.keys()].filter((key) => !named.has(key)),
   );
   const dead = await unseen(options, deadOf(unnamed, fold.lastRerun, before));
   const isDead = new Set(dead);
@@ -79,27 +83,80 @@ export async function prune(options: PruneOptions): Promise<Pruned> {
   return { ...planned, deleted: bothAmounts(planned.left, planned.dead) };
 }
 
-const thoseIn = (lying: Stored) => (place: LeftPlace) => {
-  const keys = place.keys.filter((key) => lying.has(key));
-  return keys.length > 0 ? [{ ...place, keys }] : [];
-};
-
-/** Of outputs that the config makes no more. */
-function elsewhere(table: TableConfig, places: readonly LeftPlace[]): readonly string[] {
-  const roots = rootsOf(table);
-  const folders = new Set(places.flatMap(({ keys }) => keys.map(folderOf)));
-  return [...folders].filter((folder) => !roots.some((root) => folder.startsWith(root)));
+/** Below rebuilt places, but for what lies where an earlier look at the ledger has a partition. */
+async function madeBefore({
+  table,
+  reader,
+  store,
+  lyingMax: most = LYING_MAX,
+}: PruneOptions): Promise<Lying> {
+  const seen = await reader.folders(table.name);
+  return lyingIn(store, { prefixes: rebuiltRootsOf(table), isAsked: (folder) => !seen.has(folder), most });
 }
 
-async function list(store: ObjectStore, prefixes: readonly string[], to: Map<string, number>): Promise<void> {
-  for (const prefix of prefixes) for await (const { key, bytes } of store.list(prefix)) to.set(key, bytes);
+/** Beside the rebuilt places, where partitions were: also of outputs that the config makes no more. */
+function lyingLeft(
+  { table, store, lyingMax: most = LYING_MAX }: PruneOptions,
+  { places }: Fold,
+  { of }: LeftFolders,
+): Promise<Lying> {
+  const rebuilt = rebuiltRootsOf(table);
+  const now = new Set(places.values());
+  const left = new Set<string>();
+  for (const folders of of.values())
+    for (const folder of folders)
+      if (!now.has(folder) && !rebuilt.some((root) => folder.startsWith(root))) left.add(folder);
+  const roots = rootsOf(table).filter((root) => !rebuilt.includes(root));
+  const elsewhere = [...left].filter((folder) => !roots.some((root) => folder.startsWith(root)));
+  const prefixes = left.size > elsewhere.length ? [...roots, ...elsewhere] : elsewhere;
+  return lyingIn(store, { prefixes, isAsked: (folder) => left.has(folder), most });
+}
+
+interface LyingAll {
+  readonly folders: ReadonlySet<string>;
+  /** undefined: it does not lie there. */
+  bytes(key: string): number | undefined;
+  readonly more: boolean;
+}
+
+function lyingAt(...all: readonly Lying[]): LyingAll {
+  const folders = new Set<string>();
+  for (const { bytes } of all) for (const key of bytes.keys()) folders.add(folderOf(key));
+  return {
+    folders,
+    bytes(key) {
+      for (const { bytes } of all) if (bytes.has(key)) return bytes.get(key);
+      return undefined;
+    },
+    more: all.some(({ more }) => more),
+  };
+}
+
+interface Left {
+  readonly fold: Fold;
+  readonly entries: Entries;
+  readonly folders: LeftFolders;
+  readonly lying: LyingAll;
+}
+
+async function leftOf(
+  { table, reader }: PruneOptions,
+  { fold, entries, folders, lying }: Left,
+): Promise<LeftBehind> {
+  if (lying.folders.size === 0) return { places: [], named: new Set() };
+  const isAskedOf = (place: string) => !lying.folders.isDisjointFrom(folders.of.get(place) ?? new Set());
+  return leftBehind(fold, {
+    entries,
+    swaps: () => reader.entriesOf(table.name, folders.swaps),
+    isAsked: (key) => lying.bytes(key) !== undefined,
+    isAskedOf,
+  });
 }
 
 /** Where rebuilds and compactions put what they make, and no reader looks. */
-function unnamedIn(table: TableConfig, { places }: Fold, keys: readonly string[]): readonly string[] {
-  const roots = locationsOf(table).map((location) => `${rebuiltLocation(location)}/`);
+function unnamedIn({ places }: Fold, keys: readonly string[]): readonly string[] {
   const seen = new Set(places.values());
-  return keys.filter((key) => roots.some((root) => key.startsWith(root)) && !seen.has(folderOf(key)));
+  return keys.filter((key) => !seen.has(folderOf(key)));
 }
 
 /**
@@ -144,17 +201,22 @@ async function judge(
 
 /** Why what lies there may be needed still. */
 function keeping({ by, now, toldAt }: LeftPlace, at: string | undefined): string | undefined {
-  if (toldAt === undefined) return `entry ${by}, by which it was left, is not told to be published yet`;
+  if (toldAt === undefined) {
+    const told = `entry ${by}, by which it was left, is not told to be published yet`;
+    return `${told}: whoever writes the table next says so, as a running collector does`;
+  }
   if (at === undefined) return 'the catalog does not have this partition: see `verify`';
-  return at === now ? undefined : `the catalog has this partition at ${at}, and the ledger at ${now}`;
+  if (at === now) return undefined;
+  const both = `the catalog has this partition at ${at}, and the ledger at ${now}`;
+  return `${both}: a running collector puts it back, see \`verify\``;
 }
 
 function prunedOf(
   { table, dryRun }: PruneOptions,
-  { lying, judged, unnamed }: { lying: Stored; judged: Judged; unnamed: Unnamed },
+  { lying, judged, unnamed }: { lying: LyingAll; judged: Judged; unnamed: Unnamed },
 ): Pruned {
   const amount = (keys: readonly string[]): Amount =>
-    amountOf(keys.map((key) => ({ bytes: lying.get(key) ?? 0 })));
+    amountOf(keys.map((key) => ({ bytes: lying.bytes(key) ?? 0 })));
   const all = (places: readonly LeftPlace[]) => amount(places.flatMap(({ keys }) => keys));
   const { over, younger, kept } = judged;
   return {
@@ -164,6 +226,7 @@ function prunedOf(
     younger: all(younger),
     kept: kept.map((place) => ({ place: placeText(table, place), ...all([place]), why: place.why })),
     open: amount(unnamed.open),
+    more: lying.more,
     deleted: amount([]),
   };
 }

@@ -29,6 +29,8 @@ export interface Pruned {
   readonly kept: readonly KeptPlace[];
   /** Named by no entry, and perhaps of a command that works just now. */
   readonly open: Amount;
+  /** Whether more lies there than one prune looks at. */
+  readonly more: boolean;
   readonly deleted: Amount;
 }
 
@@ -48,7 +50,7 @@ export function formatPrunePlan(so: Pruned): string {
   return `${[`${table}: ${first}`, ...staying(so)].join('\n')}\n`;
 }
 
-function staying({ kept, younger, open }: Pruned): string[] {
+function staying({ kept, younger, open, more }: Pruned): string[] {
   return [
     ...kept.slice(0, NAMED_MAX).map((one) => `  leaves ${one.place}, ${amountText(one)}: ${one.why}`),
     ...(kept.length > NAMED_MAX ? [`  and ${kept.length - NAMED_MAX} more`] : []),
@@ -56,6 +58,7 @@ function staying({ kept, younger, open }: Pruned): string[] {
     ...(isSome(open)
       ? [`  leaves ${amountText(open)} that no entry names: a rebuild or compaction may be at work`]
       : []),
+    ...(more ? ['  more lies there than one prune looks at: call it again when this one has ended'] : []),
   ];
 }
 

@@ -3,11 +3,16 @@ import type { TableConfig } from '../../contracts.ts';
 import { outputLocation, rebuiltLocation } from '../../lake/object-keys.ts';
 import { allOutputs } from '../../step-config.ts';
 
-export function locationsOf(table: TableConfig): readonly string[] {
+function locationsOf(table: TableConfig): readonly string[] {
   return allOutputs(table).map((output) => outputLocation(table, output));
 }
 
 /** Prefixes, each with a slash at the end. */
 export function rootsOf(table: TableConfig): readonly string[] {
   return locationsOf(table).flatMap((location) => [`${location}/`, `${rebuiltLocation(location)}/`]);
+}
+
+/** Those below which rebuilds and compactions put what they make. */
+export function rebuiltRootsOf(table: TableConfig): readonly string[] {
+  return locationsOf(table).map((location) => `${rebuiltLocation(location)}/`);
 }

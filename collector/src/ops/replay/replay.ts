@@ -139,7 +139,9 @@ async function readQuarantine({ reader, table }: Options, end: number): Promise<
 /** Where a rebuild came between, places among the objects mean others. */
 function assertSameObjects(before: Quarantine, now: Quarantine, table: string): void {
   if (before.objects.every(({ at }, i) => at === now.objects[i]?.at)) return;
-  const message = 'a rebuild has made windows again, and their quarantine with them';
+  const message =
+    'a rebuild has made windows again, and their quarantine with them, while this replay ran: nothing has to be ' +
+    'corrected, call it again, and it begins from what is in quarantine now';
   throw new SluiceError('REPLAY_STOPPED', message, { place: table });
 }
 

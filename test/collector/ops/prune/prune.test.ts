@@ -4,11 +4,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createFileCatalog } from '@sluice/collector/catalog/file-catalog.ts';
 import type { ObjectStore, ReplayingWriter, TableConfig } from '@sluice/collector/contracts.ts';
+import { LakeReader } from '@sluice/collector/ops/lake-reader.ts';
+import { leftBehind } from '@sluice/collector/ops/prune/left-places.ts';
 import { SluiceError } from '@sluice/shared/errors.ts';
 import { CrashError, type FakeObjectStore, fakeObjectStore } from '../../../support/fake-object-store.ts';
 import { claims, swapOf, windowOf, writerOn } from '../../../support/lake-fixture.ts';
 import { type ManualClock, manualClock, settle } from '../../../support/manual-clock.ts';
 import { pruneOn } from '../../../support/pruned-lake.ts';
+import { seededRandom } from '../../../support/seeded-random.ts';
 import { plainTable } from '../../../support/written-lake.ts';
 
 const table: TableConfig = { ...plainTable, name: 'claims', location: 'claims' };
@@ -107,13 +110,19 @@ test('what a swap leaves stays until the ledger says that it is published', asyn
     kept[0]?.why ?? '',
     /the catalog has this partition at claims.rebuilt\/r\/.*, and the ledger at/,
   );
-  assert.match(kept[1]?.why ?? '', /entry 5, by which it was left, is not told to be published yet/);
+  assert.match(
+    kept[1]?.why ?? '',
+    /entry 5, by which it was left, is not told to be published yet: whoever writes the table/,
+  );
   writer.close();
 });
 
 test('where the catalog has a partition elsewhere, or not at all, all that it left stays', async () => {
   for (const [location, why] of [
-    ['claims/day=2026-01-01/', /the catalog has this partition at claims\/day=2026-01-01\//],
+    [
+      'claims/day=2026-01-01/',
+      /at claims\/day=2026-01-01\/, and the ledger at .*: a running collector puts it back/,
+    ],
     [undefined, /the catalog does not have this partition/],
   ] as const) {
     const site = await swapped();
@@ -182,6 +191,63 @@ test('what no entry names is dead when a later swap came and it is unnamed still
   store.objects.set(young, Buffer.from('1'));
   assert.deepEqual(await seen(), [1, 1]);
   assert.deepEqual([store.objects.has(DEAD), store.objects.has(young)], [false, true]);
+});
+
+test('what is made while a prune looks is not dead to the next one, whatever swap came meanwhile', async () => {
+  const site = await swapped();
+  const young = 'claims.rebuilt/r9/day=2026-01-01/r9-1-0.parquet';
+  let begun: Promise<unknown> | undefined;
+  const store: ObjectStore = {
+    ...site.store,
+    async *list(prefix, ...after) {
+      // Its maker has read the swap that is appended here, and may append behind it for hours.
+      if (prefix === 'claims.rebuilt/')
+        begun ??= again(site, 'r2').then(() => site.store.objects.set(young, Buffer.from('1')));
+      await begun;
+      yield* site.store.list(prefix, ...after);
+    },
+  };
+  assert.equal((await pruneOn(store, table, site)).open.objects, 1);
+  const { dead, open } = await pruneOn(site.store, table, site);
+  assert.deepEqual([dead.objects, open.objects, site.store.objects.has(young)], [0, 1, true]);
+});
+
+test('no more is held than what lies where no partition is, however much stands', async () => {
+  const site = await swapped();
+  for (let n = 5; n < 25; n++) await site.writer.commitWindow(windowOf(n, n + 1));
+  for (let n = 0; n < 20; n++)
+    site.store.objects.set(`claims/day=2026-01-02/w${n}-0.parquet`, Buffer.from('1'));
+  const stands = site.store.objects.size - OLD.length;
+  const { more, deleted } = await pruneOn(site.store, table, { ...site, lyingMax: OLD.length });
+  assert.deepEqual([more, deleted.objects, oldOf(site).length], [false, OLD.length, 0]);
+  assert.equal(site.store.objects.size, stands);
+});
+
+test('what is more than may be held is said, and met by the next one', async () => {
+  const site = await swapped();
+  const call = { ...site, lyingMax: 1 };
+  for (const [more, left] of [
+    [true, 1],
+    [false, 0],
+  ] as const) {
+    const pruned = await pruneOn(site.store, table, call);
+    assert.deepEqual([pruned.more, pruned.deleted.objects, oldOf(site).length], [more, 1, left]);
+  }
+});
+
+test('of all keys of a ledger those are kept that are asked about', async () => {
+  const { store, clock } = await swapped();
+  const [, asked = ''] = OLD;
+  const catalog = createFileCatalog('sluice', store);
+  const reader = new LakeReader({ store, catalog, scratch: '', clock, random: seededRandom(1) });
+  const { fold } = await reader.ledger('claims');
+  const entries = () => reader.entries('claims');
+  const about = { entries, swaps: entries, isAsked: (key: string) => key === asked };
+  const { places, named } = await leftBehind(fold, { ...about, isAskedOf: () => true });
+  assert.deepEqual([[...named], places.flatMap(({ keys }) => keys)], [[asked], [asked]]);
+  // Without the swaps of its partition it stands: nothing becomes dead because something was not kept.
+  const unmoved = await leftBehind(fold, { ...about, isAskedOf: () => false });
+  assert.equal(unmoved.places.flatMap(({ keys }) => keys).length, 0);
 });
 
 test('what was unnamed and is named by now stands, whatever a prune saw before', async () => {

@@ -7,7 +7,7 @@ const none = { objects: 0, bytes: 0 };
 const one = { objects: 1, bytes: 2 ** 20 };
 const so: Pruned = {
   ...{ table: 'claims', dryRun: false, left: { objects: 2_500, bytes: 2 ** 30 }, places: 2, entries: [3, 5] },
-  ...{ dead: one, younger: one, open: one, deleted: none },
+  ...{ dead: one, younger: one, open: one, more: false, deleted: none },
   kept: [{ place: 'claims day=a', objects: 2, bytes: 2 ** 20, why: 'the catalog does not have it' }],
 };
 
@@ -27,6 +27,13 @@ test('many entries are counted, and so are partitions that stay', () => {
   const lines = formatPrunePlan({ ...so, entries, kept }).split('\n');
   assert.match(lines[0] ?? '', /left by 21 ledger entries;/);
   assert.equal(lines[21], '  and 1 more');
+});
+
+test('where more lies there than it looks at, it says to call it again', () => {
+  assert.match(
+    formatPrunePlan({ ...so, more: true }),
+    /more lies there than one prune looks at: call it again/,
+  );
 });
 
 test('in the end it says what is gone', () => {
