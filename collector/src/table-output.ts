@@ -1,7 +1,7 @@
 // What you can set on how a table's rows are written: partitions and files. Part of config.ts.
 import { byteSize } from '@sluice/shared/units.ts';
 import { z } from 'zod';
-import type { OutputFormat, PartitionSpec, TimeGrain } from './tables.ts';
+import { type OutputFormat, type PartitionSpec, type TimeGrain, ZSTD_LEVEL } from './tables.ts';
 import { grainOf, isTimeZone } from './time-spelling.ts';
 
 const as =
@@ -46,16 +46,26 @@ export const partitionSchema = z.union([
   }),
 ]);
 
+/** Above it a row group wants memory by the hundred megabytes. */
+const ZSTD_LEVEL_MAX = 19;
 const compression = 'Of the files';
 const format = 'Kind of files';
 const sortBy = z
   .array(z.string().min(1))
   .default([])
   .describe('Columns that the rows of a file are sorted by; else they stand as they arrived');
-export const outputSchema = z.union([
-  z.strictObject({
+const parquetSchema = z
+  .strictObject({
     format: z.literal('parquet').describe(format),
     compression: z.enum(['zstd', 'snappy', 'gzip']).default('zstd').describe(compression),
+    compressionLevel: z
+      .int()
+      .min(1)
+      .max(ZSTD_LEVEL_MAX)
+      .optional()
+      .describe(
+        `Of zstd, else ${ZSTD_LEVEL}: a higher one takes more time and makes most files little smaller`,
+      ),
     sortBy,
     rowGroupRows: z
       .int()
@@ -68,7 +78,13 @@ export const outputSchema = z.union([
     objectBytes: byteSize()
       .prefault('128MiB')
       .describe('A file that reaches this size is followed by another'),
-  }),
+  })
+  .refine(({ compression, compressionLevel }) => compression === 'zstd' || compressionLevel === undefined, {
+    path: ['compressionLevel'],
+    message: 'only zstd has levels: take it out, or set `compression: zstd`',
+  });
+export const outputSchema = z.union([
+  parquetSchema,
   z.strictObject({
     format: z.enum(['csv', 'json']).describe(format),
     compression: z.enum(['none', 'gzip']).default('none').describe(compression),
@@ -102,7 +118,8 @@ export function compileOutput(parsed: z.output<typeof outputSchema>): OutputForm
   const { sortBy, compression } = parsed;
   const sorted = sortBy.length === 0 ? {} : { sortBy };
   if (parsed.format !== 'parquet') return { kind: parsed.format, compression, ...sorted } as OutputFormat;
-  const { rowGroupRows, objectBytes } = parsed;
+  const { rowGroupRows, compressionLevel, objectBytes } = parsed;
   const groups = rowGroupRows === undefined ? {} : { rowGroupRows };
-  return { kind: 'parquet', compression: parsed.compression, ...sorted, ...groups, objectBytes };
+  const level = compressionLevel === undefined ? {} : { compressionLevel };
+  return { kind: 'parquet', compression: parsed.compression, ...level, ...sorted, ...groups, objectBytes };
 }

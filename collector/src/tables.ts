@@ -132,10 +132,18 @@ export interface RecordOptions {
   readonly compression: 'none' | 'gzip' | 'zstd';
 }
 
+/**
+ * Where a table sets none: on most columns faster and no larger than zstd's own 3, as
+ * `bench/zstd-levels` measures it.
+ */
+export const ZSTD_LEVEL = 2;
+
 export type OutputFormat =
   | {
       readonly kind: 'parquet';
       readonly compression: 'zstd' | 'snappy' | 'gzip';
+      /** Of zstd. */
+      readonly compressionLevel?: number;
       /** Rows are in this order within each object; none: in the order they arrived. */
       readonly sortBy?: readonly string[];
       /** Rows of a row group; where it is not set a chunk's 81,920, or DuckDB's own 122,880. */

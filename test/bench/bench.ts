@@ -1,4 +1,4 @@
-// `npm run bench -- [transform] [--json] [--records N] [--size small|big] [--rows a,b] [--profile DIR]
+// `npm run bench -- [transform|levels] [--json] [--records N] [--size small|big] [--rows a,b] [--profile DIR]
 // [--spark]`: how fast, for how much CPU and memory. stdout is one JSON object (one line with --json); what
 // happens meanwhile and a table for people go to stderr. Each row proves its result before it counts; a row
 // that cannot ends the bench with 1.
@@ -24,6 +24,7 @@ import { spark } from './rows/spark.ts';
 import { ensureSpark } from './spark/spark-install.ts';
 import { type Stage, setStage } from './stage.ts';
 import { benchTransform } from './transform/transform-bench.ts';
+import { benchLevels } from './transform/zstd-levels.ts';
 
 const RECORDS = 3_000_000;
 const FOREIGN_SHARE_MAX = 0.1;
@@ -41,8 +42,8 @@ const ROWS: Readonly<Record<string, (stage: Stage) => Promise<Row>>> = {
 const ALL_ROWS: typeof ROWS = { ...ROWS, spark };
 
 interface Wish {
-  /** The transform alone, or everything. */
-  readonly only: 'transform' | undefined;
+  /** The transform alone, levels of zstd alone, or everything else. */
+  readonly only: 'transform' | 'levels' | undefined;
   readonly orders: OrderOptions;
   readonly rows: readonly string[];
   readonly profileDirectory: string | undefined;
@@ -63,9 +64,9 @@ async function main(): Promise<number> {
   process.on('exit', () => rmSync(directory, { recursive: true, force: true, maxRetries: 3 }));
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130));
   try {
-    const result = await (wish.only === 'transform'
-      ? transformAlone(wish, directory)
-      : bench(wish, directory));
+    const run =
+      wish.only === undefined ? bench : { transform: transformAlone, levels: levelsAlone }[wish.only];
+    const result = await run(wish, directory);
     process.stdout.write(`${JSON.stringify(result, null, wish.oneLine ? 0 : 2)}\n`);
     return 0;
   } catch (error) {
@@ -94,8 +95,8 @@ function readWish(): Wish {
   if (unknown.length > 0)
     throw new Error(`--rows takes ${Object.keys(ROWS).join(', ')}; not ${unknown.join(', ')}`);
   const [only, ...more] = positionals;
-  if (more.length > 0 || (only !== undefined && only !== 'transform'))
-    throw new Error(`it takes transform, or nothing; not ${positionals.join(' ')}`);
+  if (more.length > 0 || (only !== undefined && only !== 'transform' && only !== 'levels'))
+    throw new Error(`it takes transform, levels, or nothing; not ${positionals.join(' ')}`);
   return {
     only,
     orders: { records, size: values.size },
@@ -109,6 +110,11 @@ async function transformAlone({ orders }: Wish, directory: string) {
   const result = await benchTransform(directory, orders, say);
   process.stderr.write(`\n${rowsTable(result.rows)}`);
   return { machine: machine(directory), versions: versions(), ...result };
+}
+
+async function levelsAlone(_wish: Wish, directory: string) {
+  const { levels } = await benchLevels(directory, say);
+  return { machine: machine(directory), versions: versions(), levels };
 }
 
 async function bench({ orders, rows: names, profileDirectory }: Wish, directory: string) {

@@ -238,6 +238,18 @@ const REFUSED: readonly (readonly [string, object, string, RegExp])[] = [
     /no known form/,
   ],
   [
+    'a level of what has none',
+    { tables: [{ ...claims, output: { format: 'parquet', compression: 'snappy', compressionLevel: 3 } }] },
+    'tables[0].output.compressionLevel',
+    /only zstd has levels/,
+  ],
+  [
+    'a level that zstd has, and no machine the memory for',
+    { tables: [{ ...claims, output: { format: 'parquet', compressionLevel: 22 } }] },
+    'tables[0].output.compressionLevel',
+    /<=19/,
+  ],
+  [
     'an output that nobody knows',
     { tables: [{ ...claims, output: { format: 'orc' } }] },
     'tables[0].output',

@@ -74,10 +74,11 @@ export class ChunkInserts {
 
   /** Resolves once DuckDB has the chunk's bytes; SQL works on them while the next chunk is decoded. */
   async add(chunk: ColumnChunk, how: Omit<InsertedChunk, 'rows'>): Promise<void> {
-    const lane = this.#laneFor(chunk.rows);
+    const taken = { ...how, rows: chunk.rows };
+    const lane = this.#laneFor(taken);
     await (lane === this.#first ? this.settled() : lane.over);
     await lane.database.appendChunk(chunk);
-    lane.over = this.#insert(lane, { ...how, rows: chunk.rows }, this.#last);
+    lane.over = this.#insert(lane, taken, this.#last);
     lane.over.catch(() => {});
     this.#last = lane.over;
   }
@@ -93,14 +94,15 @@ export class ChunkInserts {
     await this.#alone(task);
   }
 
-  #laneFor(rows: number): Lane {
-    if (!this.#parts.straight.takesAtOnce(rows)) return this.#first;
+  #laneFor(chunk: InsertedChunk): Lane {
+    if (!this.#parts.straight.takesAtOnce(chunk)) return this.#first;
     return this.#beside[this.#turn++ % this.#beside.length] ?? this.#first;
   }
 
   async #insert(lane: Lane, chunk: InsertedChunk, before: Promise<void>): Promise<void> {
     const { straight } = this.#parts;
-    const part = await this.#inTurn(() => straight.write(chunk, lane.database));
+    const planned = await this.#timed('sqlMs', () => straight.plan(chunk, lane.database));
+    const part = await this.#inTurn(() => straight.write(chunk, lane.database, planned));
     await this.#timed('waitMs', () => before);
     if (await this.#timed('sqlMs', () => straight.keep(part, lane.database))) return;
     await this.#alone(async (database) => {

@@ -29,10 +29,20 @@ export interface DatabaseOptions {
   readonly watch?: StatementWatch | undefined;
 }
 
+type Rows = Record<string, unknown>[];
+
+/** One statement that DuckDB has planned; to be closed before its database is. */
+export interface PreparedStatement {
+  rows(): Promise<Rows>;
+  close(): void;
+}
+
 export interface Database {
   /** Runs statements that return nothing. */
   run(sql: string): Promise<void>;
-  rows(sql: string): Promise<Record<string, unknown>[]>;
+  rows(sql: string): Promise<Rows>;
+  /** Plans a statement and does nothing of it yet; it may run until a table that it names is made anew. */
+  prepare(sql: string): Promise<PreparedStatement>;
   /**
    * One SELECT as text, cell by cell; null stays null. QUERY_REFUSED for any other statement and for what
    * fails.
@@ -44,7 +54,7 @@ export interface Database {
   /** One row for each of its records; the bytes stand on the first. */
   appendCorrupt(run: CorruptRun): Promise<void>;
   /** Frees what the last chunk left in `raw`, and answers a SELECT in the same trip. */
-  emptyRaw(select?: string): Promise<Record<string, unknown>[]>;
+  emptyRaw(select?: string): Promise<Rows>;
   /**
    * Another connection, whose statements may run at the same time: tables are seen by both, `raw`, variables
    * and all that is temporary by one. It is closed with this one.
@@ -70,7 +80,7 @@ const VECTOR_ROWS_MAX = 2_048;
  * but not inside a struct.
  */
 const RAW_TABLE =
-  'CREATE OR REPLACE TEMP TABLE raw (p INTEGER, c VARCHAR, o BIGINT[], t BIGINT[], joined STRUCT(v BLOB, k BLOB, h BLOB, r BLOB))';
+  'CREATE OR REPLACE TEMP TABLE raw (p INTEGER, c VARCHAR, o BIGINT[], t BIGINT[], joined STRUCT(v VARCHAR, k VARCHAR, h VARCHAR, r VARCHAR))';
 const ODD_TABLE =
   'CREATE TEMP TABLE odd (p INTEGER, c VARCHAR, o BIGINT, t BIGINT, code VARCHAR, raw BLOB, k VARCHAR, h VARCHAR)';
 
@@ -109,13 +119,20 @@ function wrap({ instance, watch }: Opened, connection: DuckDBConnection): Databa
     watch === undefined ? statement() : watch.run(connection, statement);
   async function rows(sql: string) {
     const result = await watched(() => connection.runAndReadAll(sql));
-    return result.getRowObjects() as Record<string, unknown>[];
+    return result.getRowObjects() as Rows;
   }
   const run = async (sql: string) => void (await watched(() => connection.run(sql)));
   return {
     run,
     emptyRaw: (select = 'SELECT 1') => rows(`${RAW_TABLE}; ${select}`),
     rows,
+    async prepare(sql) {
+      const statement = await watched(() => connection.prepare(sql));
+      return {
+        rows: async () => (await watched(() => statement.runAndReadAll())).getRowObjects() as Rows,
+        close: () => statement.destroySync(),
+      };
+    },
     select: (sql) => selectAsText(connection, sql),
     async appendChunk(chunk) {
       const appender = await connection.createAppender('raw', null, 'temp');
@@ -194,11 +211,10 @@ async function selectAsText(connection: DuckDBConnection, sql: string) {
 
 function rawTypes() {
   const bigint = duckdb.create_logical_type(duckdb.Type.BIGINT);
-  const blob = duckdb.create_logical_type(duckdb.Type.BLOB);
   const lists = duckdb.create_list_type(bigint);
-  const joined = duckdb.create_struct_type([blob, blob, blob, blob], ['v', 'k', 'h', 'r']);
   const integer = duckdb.create_logical_type(duckdb.Type.INTEGER);
   const text = duckdb.create_logical_type(duckdb.Type.VARCHAR);
+  const joined = duckdb.create_struct_type([text, text, text, text], ['v', 'k', 'h', 'r']);
   return [integer, text, lists, lists, joined];
 }
 

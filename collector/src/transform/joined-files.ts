@@ -13,6 +13,9 @@ import {
   type ParquetFile,
 } from './parquet-footer.ts';
 
+/** A part is copied in such pieces: each is two trips to another thread. */
+const PIECE_BYTES = 2 ** 20;
+
 export interface WrittenPart {
   readonly path: string;
   readonly rows: number;
@@ -69,7 +72,8 @@ export class JoinedFiles {
     const part = await readPart(path, rows);
     this.#open ??= await this.#begin();
     const start = PARQUET_MAGIC.length;
-    await append(this.#open, createReadStream(path, { start, end: start + part.bodyBytes - 1 }));
+    const range = { start, end: start + part.bodyBytes - 1, highWaterMark: PIECE_BYTES };
+    await append(this.#open, createReadStream(path, range));
     this.#open.parts.push(part);
     await rm(path);
     if (this.#open.bytes >= this.#bytesMax) await this.#close();

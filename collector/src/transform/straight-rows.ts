@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { assert } from '@sluice/shared/errors.ts';
 import type { OutputFile, TableConfig } from '../contracts.ts';
 import { spellTime } from '../time-spelling.ts';
-import type { Database } from './duckdb.ts';
+import type { Database, PreparedStatement } from './duckdb.ts';
 import { JoinedFiles, type WrittenFile, type WrittenPart } from './joined-files.ts';
 import type { CompiledTable } from './sql/compile.ts';
 import { evenGroupOptions, fileFormat } from './sql/file-format.ts';
@@ -15,7 +15,7 @@ import type { CompiledOutput } from './sql/outputs.ts';
 import type { StraightReading } from './sql/straight.ts';
 import { literal } from './sql/types.ts';
 
-/** Smaller chunks would make row groups that nobody wants to read. */
+/** Smaller chunks would make row groups that nobody wants to read; the last one is such a group anyway. */
 const ROWS_MIN = 16_384;
 
 export type PartitionValues = readonly (string | null)[];
@@ -30,6 +30,15 @@ export interface StraightOptions {
 /** What of a chunk matters here. */
 export interface StraightChunk extends StraightReading {
   readonly rows: number;
+  /** No chunk of the window comes behind it. */
+  readonly isLast: boolean;
+}
+
+/** DuckDB has planned it, and done nothing of it. */
+export interface PlannedCopy {
+  readonly statement: PreparedStatement;
+  readonly path: string;
+  readonly isPlain: boolean;
 }
 
 interface Counted {
@@ -44,6 +53,7 @@ export class StraightRows {
   #named = 0;
   #values: PartitionValues | undefined;
   #over: boolean;
+  #stagesSmall = false;
   /** Until that failed once: whatever it is that is in doubt, others will have it. */
   #readsPlain = true;
   /** Records that have rows, and records that the filter dropped, of what was taken. */
@@ -69,18 +79,40 @@ export class StraightRows {
     this.#counted.set(database, { filtered: 0, emitted: 0 });
   }
 
-  /** Whether a chunk may be taken while another is: not before the partition values are known. */
-  takesAtOnce(rows: number): boolean {
-    return this.#takes(rows) && this.#values !== undefined;
+  /**
+   * Asked of each chunk, in their order: whether it may be taken while another is, which is not before the
+   * partition values are known.
+   */
+  takesAtOnce(chunk: StraightChunk): boolean {
+    this.#stagesSmall ||= chunk.rows < ROWS_MIN && !chunk.isLast;
+    return this.#values !== undefined && this.#takes(chunk);
   }
 
-  #takes(rows: number): boolean {
-    return !this.#over && this.#options.compiled.straight !== undefined && rows >= ROWS_MIN;
+  #takes({ rows, isLast }: StraightChunk): boolean {
+    if (this.#over || this.#options.compiled.straight === undefined) return false;
+    // Behind one that was staged it is staged, too: they become one row group.
+    return rows >= ROWS_MIN || (isLast && this.#values !== undefined && !this.#stagesSmall);
+  }
+
+  /**
+   * Plans the statement of a chunk that `takesAtOnce`, which takes DuckDB as long as it runs for a thousand
+   * records and more: while another runs. Undefined where there is nothing to plan, or it cannot be.
+   */
+  async plan(chunk: StraightChunk, database: Database): Promise<PlannedCopy | undefined> {
+    if (this.#values === undefined || !this.#takes(chunk)) return undefined;
+    const isPlain = chunk.isPlain === true && this.#readsPlain;
+    return await this.#plan({ ...chunk, isPlain }, database).catch(() => undefined);
   }
 
   /** Writes what lies in `raw`; nothing is decided yet. Undefined where it does not try. */
-  async write(chunk: StraightChunk, database: Database): Promise<WrittenPart | 'refused' | undefined> {
-    return this.#takes(chunk.rows) ? await this.#copy(chunk, database) : undefined;
+  async write(
+    chunk: StraightChunk,
+    database: Database,
+    planned?: PlannedCopy,
+  ): Promise<WrittenPart | 'refused' | undefined> {
+    if (this.#takes(chunk)) return await this.#copy(chunk, database, planned);
+    planned?.statement.close();
+    return undefined;
   }
 
   /**
@@ -117,13 +149,21 @@ export class StraightRows {
   }
 
   /** Undefined where it is too early. */
-  async #copy(chunk: StraightChunk, database: Database): Promise<WrittenPart | 'refused' | undefined> {
+  async #copy(
+    chunk: StraightChunk,
+    database: Database,
+    planned: PlannedCopy | undefined,
+  ): Promise<WrittenPart | 'refused' | undefined> {
     const { straight } = this.#options.compiled;
     this.#values ??= await this.#takeStaged();
     if (this.#values === undefined || straight === undefined) return undefined;
-    for (const isPlain of chunk.isPlain === true && this.#readsPlain ? [true, false] : [false])
+    const readings = chunk.isPlain === true && this.#readsPlain ? [true, false] : [false];
+    // Of a reading that has failed for another chunk meanwhile.
+    if (planned?.isPlain !== readings[0]) planned?.statement.close();
+    for (const isPlain of readings)
       try {
-        return await this.#write(straight.select(this.#values, { ...chunk, isPlain }), chunk.rows, database);
+        const isPlanned = planned?.isPlain === isPlain;
+        return await this.#run(isPlanned ? planned : await this.#plan({ ...chunk, isPlain }, database));
       } catch {
         this.#readsPlain &&= !isPlain;
         // What it has counted does not count.
@@ -132,16 +172,29 @@ export class StraightRows {
     return 'refused';
   }
 
-  async #write(select: string, expected: number, database: Database): Promise<WrittenPart> {
+  async #plan(chunk: StraightChunk, database: Database): Promise<PlannedCopy> {
+    const { straight } = this.#options.compiled;
+    assert(straight !== undefined && this.#values !== undefined, 'a chunk that is not taken was planned');
+    const { isPlain = false, rows } = chunk;
+    return { ...(await this.#planCopy(straight.select(this.#values, chunk), rows, database)), isPlain };
+  }
+
+  async #planCopy(select: string, expected: number, database: Database) {
     const { directory, table } = this.#options;
     const options = table.output.kind === 'parquet' ? evenGroupOptions(table.output, expected) : '';
     const path = join(directory, `straight-${this.#named++}.parquet`);
+    return { path, statement: await database.prepare(`COPY (${select}) TO ${literal(path)} (${options})`) };
+  }
+
+  async #run({ path, statement }: Omit<PlannedCopy, 'isPlain'>): Promise<WrittenPart> {
     try {
-      const [written] = await database.rows(`COPY (${select}) TO ${literal(path)} (${options})`);
+      const [written] = await statement.rows();
       return { path, rows: Number(written?.['Count']) };
     } catch (error) {
       await rm(path, { force: true });
       throw error;
+    } finally {
+      statement.close();
     }
   }
 
@@ -160,7 +213,7 @@ export class StraightRows {
     this.#over = combinations.length > 1 || Number(counts?.['quarantined']) > 0;
     if (this.#over) return undefined;
     const values = table.partitionBy.map((_spec, i) => (row[`p${i}`] ?? null) as string | null);
-    const part = await this.#write(output.selectRows(values), Number(row['n']), database);
+    const part = await this.#run(await this.#planCopy(output.selectRows(values), Number(row['n']), database));
     assert(part.rows === Number(row['n']), `${part.rows} rows written where ${row['n']} were staged`);
     this.#keep(part);
     this.records += Number(counts?.['emitted']);

@@ -56,8 +56,10 @@ parentPort?.on('message', (message: OfJob<ToWorker> | SchemaAnswer | Stop) => {
   jobs.set(message.job, job);
   job.turn = job.turn.then(async () => {
     const reply = await answer(job, message);
-    if (job.window === undefined) jobs.delete(message.job);
     parentPort?.postMessage({ ...reply, job: message.job } satisfies OfJob<FromWorker>);
+    // Its files wait for nobody; what it held is free before another message is read.
+    if (reply.kind === 'result') await close(job);
+    if (job.window === undefined) jobs.delete(message.job);
   });
 });
 
@@ -100,9 +102,7 @@ async function handle(job: Job, message: ToWorker): Promise<FromWorker> {
         await close(job);
         return { kind: 'surveyed', news };
       }
-      const result = await job.window.finish();
-      await close(job);
-      return { kind: 'result', result };
+      return { kind: 'result', result: await job.window.finish() };
     }
     case 'abort':
       await close(job);

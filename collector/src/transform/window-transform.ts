@@ -43,7 +43,7 @@ import { textsOf } from './record-texts.ts';
 import { loadReferences, type ReferenceCopies } from './references.ts';
 import { type CompiledTable, compileTable, type Marks } from './sql/compile.ts';
 import { type FieldPlan, planFields } from './sql/fields.ts';
-import { fileFormat } from './sql/file-format.ts';
+import { fileFormat, rowGroupOptions } from './sql/file-format.ts';
 import type { CompiledOutput } from './sql/outputs.ts';
 import type { StatementWatch, StatementWatches } from './statement-watch.ts';
 import { filesOf, StraightRows } from './straight-rows.ts';
@@ -194,7 +194,7 @@ export class WindowTransform {
       started += await this.#pauses.now();
       if (!this.#chunk.isFull()) continue;
       this.#decodeMs += this.#clock.monotonicMs() - started;
-      await this.#insertChunk();
+      await this.#insertChunk(false);
       started = this.#clock.monotonicMs();
       this.#chunk.beginPart(segment.partition, segment.topic);
     }
@@ -245,21 +245,22 @@ export class WindowTransform {
   }
 
   /** Hands the chunk over and returns while SQL works on it: the next one is decoded meanwhile. */
-  async #insertChunk(): Promise<void> {
+  async #insertChunk(isLast: boolean): Promise<void> {
     this.#news?.look(this.#chunk);
     const reading = this.#look?.end() ?? { exactText: false, isPlain: false };
     const { odd, rows, filtered } = this.#chunk;
     if (odd.length > 0) await this.#inserts.aside((database) => database.appendOdd(odd));
     this.#odd += odd.length;
     const isWhole = odd.length === 0;
-    if (rows > 0) await this.#inserts.add(this.#chunk, { ...reading, isWhole, firstId: this.#staged });
+    const how = { ...reading, isWhole, isLast, firstId: this.#staged };
+    if (rows > 0) await this.#inserts.add(this.#chunk, how);
     this.#staged += rows;
     this.#filtered += filtered;
     this.#chunk.reset();
   }
 
   async finish(): Promise<TransformResult> {
-    await this.#insertChunk();
+    await this.#insertChunk(true);
     await this.#inserts.settled();
     const started = this.#clock.monotonicMs();
     for (const output of this.#compiled.outputs) await this.#runWindowWise(output);
@@ -362,7 +363,7 @@ export class WindowTransform {
     const [file] = await this.#copy(
       this.#compiled.selectQuarantine,
       'quarantine.parquet',
-      'FORMAT parquet, COMPRESSION zstd',
+      rowGroupOptions({ kind: 'parquet', compression: 'zstd' }),
     );
     assert(file !== undefined, 'a COPY wrote no file');
     assert(file.rows === expected, `${file.rows} records quarantined where ${expected} failed`);

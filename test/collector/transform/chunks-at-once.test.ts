@@ -13,6 +13,7 @@ import { StraightRows } from '@sluice/collector/transform/straight-rows.ts';
 import { systemClock } from '@sluice/shared/clock.ts';
 import { readBatchHeader } from '@sluice/shared/record-batch.ts';
 import { encodeRecordBatch } from '@sluice/shared/records.ts';
+import { eventually } from '../../support/eventually.ts';
 import { temporaryDirectory } from '../../support/temp.ts';
 import { plainTable } from '../../support/written-lake.ts';
 
@@ -39,19 +40,25 @@ interface Copy {
 }
 
 /** Each COPY waits, once it is done, until the test lets its answer go. */
-function held(database: Database, copies: Copy[]): Database {
+function held(database: Database, { copies, plans }: { copies: Copy[]; plans: string[] }): Database {
   return {
     ...database,
-    async rows(sql) {
-      if (!sql.startsWith('COPY')) return await database.rows(sql);
-      const copy = { done: Promise.withResolvers<void>(), go: Promise.withResolvers<void>() };
-      copies.push(copy);
-      try {
-        return await database.rows(sql);
-      } finally {
-        copy.done.resolve();
-        await copy.go.promise;
-      }
+    async prepare(sql) {
+      const statement = await database.prepare(sql);
+      plans.push(sql);
+      return {
+        ...statement,
+        async rows() {
+          const copy = { done: Promise.withResolvers<void>(), go: Promise.withResolvers<void>() };
+          copies.push(copy);
+          try {
+            return await statement.rows();
+          } finally {
+            copy.done.resolve();
+            await copy.go.promise;
+          }
+        },
+      };
     },
   };
 }
@@ -61,15 +68,15 @@ async function opened(threads = 2) {
   const limits = { spillDirectory: directory, memoryBytesMax: 256e6, threads: 1 };
   const database = await openDatabase({ directories: [directory], ...limits });
   databases.push(database);
-  const copies: Copy[] = [];
-  const first = held(database, copies);
-  const beside = async () => held(await database.beside(), copies);
+  const seen: { copies: Copy[]; plans: string[] } = { copies: [], plans: [] };
+  const first = held(database, seen);
+  const beside = async () => held(await database.beside(), seen);
   const parts = { database: { ...first, beside }, compiled, plan, clock: systemClock };
   const straight = new StraightRows({ ...parts, table, directory });
   const inserts = new ChunkInserts({ ...parts, straight, statements: new Places(threads) });
   for (const sql of compiled.createStaged) await database.run(sql);
   await inserts.open();
-  return { directory, database, copies, straight, inserts };
+  return { directory, database, ...seen, straight, inserts };
 }
 
 type Opened = Awaited<ReturnType<typeof opened>>;
@@ -90,11 +97,17 @@ function chunk(i: number, replaced?: string, rows = ROWS): ColumnChunk {
 }
 
 const add = ({ inserts }: Opened, i: number, replaced?: string) =>
-  inserts.add(chunk(i, replaced), { exactText: false, firstId: i * ROWS });
+  inserts.add(chunk(i, replaced), { exactText: false, isLast: false, firstId: i * ROWS });
 
-async function letGo({ copies }: Opened, i: number): Promise<void> {
+/** DuckDB is done with the COPY of a chunk, and says nothing yet. */
+async function done({ copies }: Opened, i: number): Promise<Copy | undefined> {
+  await eventually(`COPY ${i}`, () => copies.length > i, { everyMs: 1 });
   await copies[i]?.done.promise;
-  copies[i]?.go.resolve();
+  return copies[i];
+}
+
+async function letGo(window: Opened, i: number): Promise<void> {
+  (await done(window, i))?.go.resolve();
   await new Promise((resolve) => setImmediate(resolve));
 }
 
@@ -121,7 +134,7 @@ test('a second chunk is in DuckDB before the first one is done, and a third is n
   const window = await opened();
   await add(window, 0);
   await add(window, 1);
-  assert.equal(window.copies.length, 2);
+  await done(window, 1);
   const third = add(window, 2);
   await letGo(window, 1);
   assert.equal(window.copies.length, 2);
@@ -137,10 +150,22 @@ test('with one thread SQL works on one chunk, and the next is in place before it
   const window = await opened(1);
   await add(window, 0);
   await add(window, 1);
-  await window.copies[0]?.done.promise;
+  await done(window, 0);
   assert.equal(window.copies.length, 1);
   await letGo(window, 0);
-  assert.equal(window.copies.length, 2);
+  await letGo(window, 1);
+  await window.inserts.settled();
+  assert.ok(same((await offsets(window)).straight, passing([0, 1])));
+});
+
+test('with one thread the statement of the next chunk is planned before the first one is done', async () => {
+  const window = await opened(1);
+  await add(window, 0);
+  await done(window, 0);
+  await add(window, 1);
+  await eventually('a second plan', () => window.plans.length === 2, { everyMs: 1 });
+  assert.equal(window.copies.length, 1);
+  await letGo(window, 0);
   await letGo(window, 1);
   await window.inserts.settled();
   assert.ok(same((await offsets(window)).straight, passing([0, 1])));
@@ -218,7 +243,11 @@ test('a short chunk behind a refused one is staged behind it', async () => {
   const window = await opened();
   await add(window, 0);
   await add(window, 1, '{"n":"x"}');
-  const short = window.inserts.add(chunk(2, undefined, 100), { exactText: false, firstId: 2 * ROWS });
+  const short = window.inserts.add(chunk(2, undefined, 100), {
+    exactText: false,
+    isLast: false,
+    firstId: 2 * ROWS,
+  });
   await letGo(window, 1);
   await letGo(window, 0);
   await short;

@@ -149,13 +149,14 @@ test('of many partitions each has its own rows and no others, in the order they 
   }
 });
 
+const text = (n: number) =>
+  Array.from({ length: 8 }, (_, i) => (n * 7919 + i * 104_729) % 1_000_003).join('');
+
 test('rows are sorted within a file, row groups and files have the size that is asked for', async () => {
   const columns = [
     { name: 'n', type: 'int' },
     { name: 't', type: 'string' },
   ];
-  const text = (n: number) =>
-    Array.from({ length: 8 }, (_, i) => (n * 7919 + i * 104_729) % 1_000_003).join('');
   const values = Array.from({ length: 30_000 }, (_, n) =>
     JSON.stringify({ n: (n * 7_919) % 30_000, t: text(n) }),
   );
@@ -186,5 +187,36 @@ test('rows are sorted within a file, row groups and files have the size that is 
     seen.findIndex((n, i) => n !== i),
     -1,
     'rows are not in the order of n',
+  );
+});
+
+test('a file is packed at the level that its table asks for, and at 2 where it asks for none', async () => {
+  // One group, of texts that a higher level finds more of.
+  const values = Array.from({ length: 20_000 }, (_, n) =>
+    JSON.stringify({ t: text((n * 7_919) % 4_001) + text(n) }),
+  );
+  const bytesAt = async (compressionLevel: number | undefined) => {
+    const level = compressionLevel === undefined ? {} : { compressionLevel };
+    const output: OutputFormat = { kind: 'parquet', compression: 'zstd', ...level };
+    const { files } = await transform({ columns: [{ name: 't', type: 'string' }], output }, values);
+    const [file, ...others] = rowsOf(files);
+    assert.ok(file !== undefined && others.length === 0);
+    const [row] = await read(file, 'count(*) AS n, count(DISTINCT t) AS texts');
+    assert.deepEqual([Number(row?.['n']), Number(row?.['texts'])], [20_000, 20_000]);
+    return file.bytes;
+  };
+  const [low, middle, high] = [await bytesAt(1), await bytesAt(2), await bytesAt(19)];
+  assert.ok(high < middle && middle !== low, `${low}, ${middle}, ${high}`);
+  assert.equal(await bytesAt(undefined), middle);
+});
+
+test('the last rows of a window are a row group without having been staged, however few', async () => {
+  const { files } = await transform({ columns: [{ name: 'n', type: 'bigint' }] }, ['{"n":1}', '{"n":2}']);
+  const [file, ...others] = rowsOf(files);
+  assert.ok(file !== undefined && others.length === 0);
+  assert.match(file.path, /joined-0\.parquet$/);
+  assert.deepEqual(
+    (await read(file, 'n')).map(({ n }) => Number(n)),
+    [1, 2],
   );
 });

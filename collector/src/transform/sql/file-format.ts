@@ -1,5 +1,6 @@
 // How the files of a table are written: their extension and COPY's options. Pure.
 import type { OutputFormat, TableConfig } from '../../contracts.ts';
+import { ZSTD_LEVEL } from '../../tables.ts';
 
 type ParquetOutput = Extract<OutputFormat, { kind: 'parquet' }>;
 
@@ -22,9 +23,10 @@ export function evenGroupOptions(output: ParquetOutput, rows: number): string {
 }
 
 /** Of one file, however large. */
-export function rowGroupOptions({ compression, rowGroupRows }: ParquetOutput): string {
+export function rowGroupOptions({ compression, compressionLevel, rowGroupRows }: ParquetOutput): string {
+  const level = compression === 'zstd' ? `, COMPRESSION_LEVEL ${compressionLevel ?? ZSTD_LEVEL}` : '';
   const groups = rowGroupRows === undefined ? '' : `, ROW_GROUP_SIZE ${rowGroupRows}`;
-  return `FORMAT parquet, COMPRESSION ${compression}${groups}`;
+  return `FORMAT parquet, COMPRESSION ${compression}${level}${groups}`;
 }
 
 export function fileFormat({ output }: Pick<TableConfig, 'output'>): {

@@ -58,8 +58,10 @@ export function rawBytes(table: TableConfig): string {
 
 export function inputLayer({ table, plan, marks, firstId, isWhole, ...context }: Context): string {
   const { needsKeys, needsHeaders, needsOriginals, keepsDeleted } = context;
-  const split = (column: string) =>
-    `unnest(string_split(decode(joined.${column}), ${literal(marks.separator)}))`;
+  // DuckDB makes NULL of bytes that are no text, and says nothing.
+  const text = (column: string) =>
+    `CASE WHEN joined.${column} IS NULL THEN error('values are no UTF-8') ELSE joined.${column} END`;
+  const split = (column: string) => `unnest(string_split(${text(column)}, ${literal(marks.separator)}))`;
   const key = needsKeys ? `${split('k')} AS k` : 'NULL::VARCHAR AS k';
   const headers = needsHeaders ? `${split('h')} AS h` : 'NULL::VARCHAR AS h';
   const original = needsOriginals ? `${split('r')} AS r` : 'NULL::VARCHAR AS r';
