@@ -214,6 +214,7 @@ test('no type of a choice takes another number than the record has: a double lea
   ]);
   assert.deepEqual(await took('choice<double,bigint>'), ['bigint', ...numbers.slice(1).map(() => 'double')]);
   assert.deepEqual(await took('choice<double,string>'), ['none', ...numbers.slice(1).map(() => 'double')]);
+  assert.equal((await took('choice<double,decimal(38,0),string>'))[0], 'decimal');
   assert.deepEqual(await took('choice<float,double>'), [
     ...['none', 'float', 'double', 'float', 'float', 'double', 'float'],
   ]);

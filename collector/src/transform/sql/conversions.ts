@@ -53,8 +53,8 @@ const significant = (number: string) =>
   `trim(replace(split_part(lower(ltrim(${number}, '-')), 'e', 1), '.', ''), '0')`;
 
 /**
- * SQL that is true where a double, or a float, of a number has all of its digits: 9007199254740993 it has not.
- * A decoded float is written as the double that it is.
+ * SQL that is true where a double, or a float, of a number has all of its digits: of 9007199254740993 it has
+ * not. A decoded float is written as the double that it is.
  */
 export function keepsDigits(number: string, { duckdb }: ScalarType): string {
   const read = (as: string) => `try_cast(${number} AS ${as})`;

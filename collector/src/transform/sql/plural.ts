@@ -83,7 +83,7 @@ function ownColumns({ plan, metadata, raw }: PluralParts, fields: readonly Field
   return `${known.join(', ')}, CASE WHEN __value IS NOT NULL THEN ${raw} END AS __raw${columns(fields)}`;
 }
 
-/** One row for each record: what is wrong with the first of its bad rows, and whether none of them is left. */
+/** One row for each record: what is wrong with the first of its bad rows, and whether no row is left. */
 function verdicts({ plan, metadata }: PluralParts): string {
   const each = plan.outputs.map(
     ({ name }) => `SELECT __id, __nth, ${metadata.join(', ')}, __problem, __filtered FROM ${made(name)}`,

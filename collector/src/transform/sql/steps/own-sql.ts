@@ -1,6 +1,6 @@
 // sql: the way out. One SELECT over the good rows of a window, called `rows`; what it gives must be of the
-// types that the config declares. It sees that table and nothing else: no file, no setting, no key. The marks of
-// deletions are not among the rows, as they are of no group: a count would take them for rows.
+// types that the config declares. It sees that table and nothing else: no file, no setting, no key. The marks
+// of deletions are not among the rows, as they are of no group: a count would take them for rows.
 import type { StepOf } from '../../../step-config.ts';
 import { DELETED } from '../metadata.ts';
 import { GOOD } from '../partitions.ts';
