@@ -49,6 +49,7 @@ export type OddCode =
   | 'CSV_LINES'
   | 'CSV_HEADER'
   | 'JSON_INVALID'
+  | `JSON_INVALID\u001f${string}`
   | `NOT_AN_OBJECT\u001f${string}`
   | `NUMBER_INEXACT\u001f${string}`
   | 'SEGMENT_CORRUPT'

@@ -3,7 +3,7 @@
 // all values at once finds suspects; JSON.parse decides. The same pass tells SQL whether a column of text may
 // take an object or an array.
 import type { ColumnChunk } from './columns.ts';
-import { eachNumber, losesDigits } from './json-numbers.ts';
+import { eachNumber, type JsonPath, losesDigits } from './json-numbers.ts';
 import type { JsonShapes } from './json-shapes.ts';
 import type { OddCode } from './odd-record.ts';
 import type { SourceField } from './sql/fields.ts';
@@ -238,19 +238,19 @@ function verdict(text: string, rules: JsonRules, place: string): OddCode | undef
   try {
     JSON.parse(text);
   } catch {
-    return 'JSON_INVALID';
+    return place === '' ? 'JSON_INVALID' : `JSON_INVALID\u001f${place}`;
   }
   let found: OddCode | undefined;
   eachNumber(text, (path, source) => {
     if (found !== undefined || !losesDigits(source) || !isMissed(path, rules, Number(source) === 0)) return;
-    const field = place + path.map((part) => (part === null ? '[]' : `.${part}`)).join('');
+    const field = place + path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${part}`)).join('');
     found = `NUMBER_INEXACT\u001f${field.replace(/^\./, '')}`;
   });
   return found;
 }
 
 /** Whether what a number loses is missed where it is read: any digit, or by a double all of them. */
-function isMissed(path: readonly (string | null)[], rules: JsonRules, vanishes: boolean): boolean {
+function isMissed(path: JsonPath, rules: JsonRules, vanishes: boolean): boolean {
   const key = JSON.stringify(path);
   if (rules.exactPaths.has(key) || (vanishes && rules.doublePaths.has(key))) return true;
   const misses = (type: FieldType) => isScalar(type) && (vanishes || type.kind !== 'float');
@@ -262,16 +262,12 @@ function isMissed(path: readonly (string | null)[], rules: JsonRules, vanishes: 
 }
 
 /** Whether a number at this path of a nested value is read, as a type that misses what it loses. */
-function isMissedInside(
-  type: FieldType,
-  path: readonly (string | null)[],
-  misses: (type: FieldType) => boolean,
-): boolean {
+function isMissedInside(type: FieldType, path: JsonPath, misses: (type: FieldType) => boolean): boolean {
   const [part, ...rest] = path;
   if (type.kind === 'choice') return type.members.some((member) => isMissedInside(member.type, path, misses));
   if (part === undefined) return misses(type);
-  if (type.kind === 'array') return part === null && isMissedInside(type.element, rest, misses);
-  if (type.kind === 'map') return part !== null && isMissedInside(type.value, rest, misses);
+  if (type.kind === 'array') return typeof part === 'number' && isMissedInside(type.element, rest, misses);
+  if (type.kind === 'map') return typeof part === 'string' && isMissedInside(type.value, rest, misses);
   const field = type.kind === 'struct' ? type.fields.find(({ source }) => source === part) : undefined;
   return field !== undefined && isMissedInside(field.type, rest, misses);
 }

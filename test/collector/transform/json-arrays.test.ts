@@ -76,8 +76,8 @@ test('an element that is bad takes its record with it, and is told by where it s
     [3, 'JSON_INVALID', '[1]'],
     [4, 'JSON_INVALID', null],
     [5, 'JSON_INVALID', null],
-    [6, 'JSON_INVALID', null],
-    [7, 'JSON_INVALID', null],
+    [6, 'JSON_INVALID', '[1]'],
+    [7, 'JSON_INVALID', '[1]'],
     [8, 'NUMBER_INEXACT', '[1].d'],
     [9, 'CAST_FAILED', '[1].l[1].q'],
     [10, 'NOT_AN_OBJECT', null],
@@ -93,6 +93,26 @@ test('an element that is bad takes its record with it, and is told by where it s
     ['[{"n":1},]', '[{"n":1},{"n":NaN}]', '[{"n":1},{"n":2,}]', '[{"d":1.5},{"d":0.12345678901234567890}]'],
   );
   assert.equal(written.quarantine[1]?.['reason'], "[1] '5' is not an object");
+});
+
+test('of several bad elements the first is told, wherever what is read begins', async () => {
+  const good = Array.from({ length: 11 }, () => '{"n":1}');
+  const spoilt = good.map((element, i) => (i === 2 || i === 10 ? '{"n":"x"}' : element));
+  const inexact = '{"l":[{"q":1},{"q":2},{"q":0.12345678901234567891}]}';
+  for (const at of [undefined, 'a.list']) {
+    const envelope = (elements: readonly string[]) =>
+      at === undefined ? `[${elements.join(',')}]` : `{"a":{"list":[${elements.join(',')}]}}`;
+    const written = await transform({ ...exploding, input: { kind: 'json', array: 'explode', at } }, [
+      envelope(spoilt),
+      envelope([...good, inexact]),
+      envelope(good.with(4, '{"l":[{"q":1},{"q":"x"}]}')),
+    ]);
+    assert.deepEqual(told(written), [
+      [0, 'CAST_FAILED', '[2].n'],
+      [1, 'NUMBER_INEXACT', '[11].l[2].q'],
+      [2, 'CAST_FAILED', '[4].l[1].q'],
+    ]);
+  }
 });
 
 const whole = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }).map(String);

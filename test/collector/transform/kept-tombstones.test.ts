@@ -107,25 +107,97 @@ test('the mark of a deletion is held to no rule: it has no values', async () => 
   assert.equal((await transform(table(fails), none)).rows.length, 2);
 });
 
-test('groups count the mark of a deletion as a row of NULLs, and rules behind them are held to groups', async () => {
-  const { rows, result } = await transform(
+test('no group and no query counts the mark of a deletion, and its record is merged', async () => {
+  const key = { derive: [{ column: 'k', type: 'string', expression: '_key' }] };
+  const rule = { evaluate_data_quality: { rules: [{ complete: 'k' }], action: 'report' } };
+  const count = [{ column: 'n', function: 'count' }];
+  const named = { name: 's', value: 'v', columns: { x: 'x' } };
+  const query = 'SELECT k, count(*) AS n FROM rows GROUP BY k';
+  for (const [step, expected] of [
+    [{ aggregate: { by: ['k'], measures: count } }, [{ k: 'a', n: '2' }]],
+    [{ pivot: { by: ['k'], ...named, function: 'first' } }, [{ k: 'a', x: 1 }]],
+    [{ sql: { query, columns: { k: 'string', n: 'bigint' } } }, [{ k: 'a', n: '2' }]],
+  ] as const) {
+    const { rows, result } = await transform(
+      {
+        ...keeping,
+        provenance: 'none',
+        columns: ['v', 's'].map((name) => ({ name, type: name === 'v' ? 'int' : 'string' })),
+        steps: parseSteps([key, step, rule]),
+      },
+      [
+        { key: 'a', value: '{"v":1,"s":"x"}' },
+        { key: 'a', value: null },
+        { key: 'a', value: '{"v":1,"s":"y"}' },
+        { key: 'b', value: null },
+        null,
+      ],
+    );
+    assert.deepEqual(rows, expected, JSON.stringify(step));
+    assert.deepEqual([result.classes.merged, result.brokenRules], [5, []]);
+  }
+});
+
+test('what a deletion ended is in no group behind the last word about each key', async () => {
+  const { rows } = await transform(
     {
       ...keeping,
       provenance: 'none',
       columns: [{ name: 'v', type: 'int' }],
       steps: parseSteps([
+        { drop_duplicates: { keys: ['_key'], keep: 'last' } },
         { aggregate: { by: ['v'], measures: [{ column: 'n', function: 'count' }] } },
-        { evaluate_data_quality: { rules: [{ complete: 'v' }], action: 'report' } },
       ]),
     },
-    ['{"v":1}', null, null],
-  );
-  assert.deepEqual(
-    rows.map(({ v, n }) => [v, n]),
     [
-      [1, '1'],
-      [null, '2'],
+      { key: 'a', value: '{"v":1}' },
+      { key: 'b', value: '{"v":1}' },
+      { key: 'a', value: null },
     ],
   );
-  assert.deepEqual(result.brokenRules, [{ output: 'rows', rule: 'v is complete', rows: 1 }]);
+  assert.deepEqual(rows, [{ v: 1, n: '1' }]);
+});
+
+test('the mark of a deletion is one row behind unpivot, whatever stands in its columns', async () => {
+  for (const keepNulls of [true, false]) {
+    const { rows } = await transform(
+      {
+        ...keeping,
+        columns: ['v', 'w'].map((name) => ({ name, type: 'int' })),
+        steps: parseSteps([
+          { fill_missing: [{ column: 'w', value: 7 }] },
+          { unpivot: { fields: ['v', 'w'], name: 'name', value: 'value', keep_nulls: keepNulls } },
+        ]),
+      },
+      [{ key: 'a', value: null }],
+    );
+    assert.deepEqual(
+      rows.map(({ name, value, _deleted }) => [name, value, _deleted]),
+      [[null, null, true]],
+    );
+  }
+});
+
+test('split_rows judges the mark of a deletion as any row, and relationalize has no element of it', async () => {
+  const columns = [
+    { name: 'v', type: 'int' },
+    { name: 'l', type: 'array<int>' },
+  ];
+  const steps = parseSteps([
+    {
+      split_rows: [
+        { output: 'eu', when: "_key = 'a'" },
+        { output: 'big', when: 'v > 1' },
+      ],
+    },
+    { relationalize: ['l'] },
+  ]);
+  const { rows, read } = await transform({ ...keeping, columns, steps }, [
+    { key: 'a', value: null },
+    { key: 'b', value: null },
+    { key: 'b', value: '{"v":1,"l":[1]}' },
+  ]);
+  assert.deepEqual(keptRows(await read('eu')), ['a null true']);
+  assert.deepEqual(keptRows(rows), ['b 1 false', 'b null true']);
+  assert.equal((await read('l')).length, 1);
 });

@@ -186,6 +186,27 @@ test('a condition that throws for a record quarantines that record', async () =>
   );
 });
 
+test('of several conditions the one that throws is told, and none behind the one that is met is asked', async () => {
+  const splits = ["s = 'a'", 's::INT > 1', 's::INT > 0'].map((when, i) => ({ output: `o${i}`, when }));
+  const steps = parseSteps([{ filter: 's::INT > 0' }, { split_rows: splits }]);
+  const columns = [{ name: 's', type: 'string' }];
+  const split = await transform(
+    { columns, steps: steps.slice(1) },
+    ['a', '2', '1', 'x'].map((s) => JSON.stringify({ s })),
+  );
+  const told = ({ quarantine }: typeof split) => quarantine.map(({ field, reason }) => [field, reason]);
+  assert.deepEqual(told(split), [
+    [null, "the condition of split_rows for 'o1' cannot be evaluated for this record"],
+  ]);
+  for (const [i, s] of ['a', '2', '1'].entries())
+    assert.deepEqual(
+      (await split.read(`o${i}`)).map((row) => row['s']),
+      [s],
+    );
+  const filtered = await transform({ columns, steps: steps.slice(0, 1) }, ['{"s":"x"}']);
+  assert.deepEqual(told(filtered), [[null, 'the filter cannot be evaluated for this record']]);
+});
+
 test('relationalize gives each array a table, joined by the ids that its parent holds, to any depth', async () => {
   const columns = [
     { name: 'id', type: 'int' },

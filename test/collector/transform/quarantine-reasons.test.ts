@@ -83,13 +83,13 @@ test('digits that would be lost are told by their field, wherever it lies', asyn
   const list = { name: 'deep', type: 'struct<list:array<struct<d:decimal(38,20)>>>' };
   const { quarantine } = await transform({ columns: [{ name: 'd', type: 'decimal(38,20)' }, list] }, [
     '{"d":0.12345678901234567891}',
-    '{"x":0.12345678901234567891,"deep":{"list":[{"d":1},{"d":0.12345678901234567891}]}}',
+    '{"x":0.12345678901234567891,"deep":{"list":[{"d":1,"0":[3,4]},{"d":0.12345678901234567891}]}}',
   ]);
   assert.deepEqual(
     quarantine.map((row) => [row['code'], row['field'], row['reason']]),
     [
       ['NUMBER_INEXACT', 'd', INEXACT],
-      ['NUMBER_INEXACT', 'deep.list[].d', INEXACT],
+      ['NUMBER_INEXACT', 'deep.list[1].d', INEXACT],
     ],
   );
 });

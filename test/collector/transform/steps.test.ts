@@ -196,6 +196,30 @@ test('project keeps one type, is NULL for the others, and counts them; none of t
   );
 });
 
+test('no type of a choice takes another number than the record has: a double leaves it to the next', async () => {
+  const numbers = ['9007199254740993', '9007199254740992', '16777217', '0.1', '1e22', '0.123456789', '-0.0'];
+  const values = numbers.map((number) => `{"p":${number}}`);
+  const took = async (type: string) => {
+    const steps = parseSteps([{ resolve_choice: [['p', 'make_cols']] }]);
+    const { rows, quarantine } = await transform({ columns: [{ name: 'p', type }], steps }, values);
+    assert.ok(quarantine.every(({ code, field }) => code === 'CAST_FAILED' && field === 'p'));
+    const found = new Map(rows.map((row) => [Number(row['_offset']), row]));
+    return numbers.map((_number, i) => {
+      const members = Object.entries(found.get(i) ?? {}).filter(([name]) => name.startsWith('p_'));
+      return members.find(([, value]) => value !== null)?.[0].slice(2) ?? 'none';
+    });
+  };
+  assert.deepEqual(await took('choice<bigint,double>'), [
+    ...['bigint', 'bigint', 'bigint', 'double', 'double', 'double', 'double'],
+  ]);
+  assert.deepEqual(await took('choice<double,bigint>'), ['bigint', ...numbers.slice(1).map(() => 'double')]);
+  assert.deepEqual(await took('choice<double,string>'), ['none', ...numbers.slice(1).map(() => 'double')]);
+  assert.equal((await took('choice<double,decimal(38,0),string>'))[0], 'decimal');
+  assert.deepEqual(await took('choice<float,double>'), [
+    ...['none', 'float', 'double', 'float', 'float', 'double', 'float'],
+  ]);
+});
+
 test('on_error null makes NULL of a value that fails, of that column alone, and counts it', async () => {
   const columns = [
     { name: 'a', type: 'int', onError: 'null' as const },

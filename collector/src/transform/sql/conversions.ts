@@ -49,6 +49,20 @@ const vanished = (from: string, to: string) =>
 const digitsLost = (from: string, scale: number) =>
   `strlen(rtrim(split_part(${from}, '.', 2), '0')) > ${scale}`;
 
+const significant = (number: string) =>
+  `trim(replace(split_part(lower(ltrim(${number}, '-')), 'e', 1), '.', ''), '0')`;
+
+/**
+ * SQL that is true where a double, or a float, of a number has all of its digits: of 9007199254740993 it has
+ * not. A decoded float is written as the double that it is.
+ */
+export function keepsDigits(number: string, { duckdb }: ScalarType): string {
+  const read = (as: string) => `try_cast(${number} AS ${as})`;
+  const same = (as: string) => `${significant(number)} = ${significant(`${read(as)}::VARCHAR`)}`;
+  if (duckdb !== 'FLOAT') return same(duckdb);
+  return `(${same('FLOAT')} OR (${read('FLOAT')}::DOUBLE = ${read('DOUBLE')} AND ${same('DOUBLE')}))`;
+}
+
 /** From the text of a JSON token (numbers and booleans) or a JSON string (everything else). */
 export function fromJson(type: ScalarType): Conversion {
   switch (type.kind) {

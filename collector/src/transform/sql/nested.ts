@@ -1,7 +1,7 @@
 // Arrays, maps, structs and choices out of a JSON token, each inner value converted as exactly as a column of
 // its type would be. What does not fit is named by its path, so that a wrong inner value is quarantined and
 // never a NULL among others. DuckDB's own nested casts give NULL, or round, without a word.
-import { type Conversion, fromJson, wantsJsonToken } from './conversions.ts';
+import { type Conversion, fromJson, keepsDigits, wantsJsonToken } from './conversions.ts';
 import { type FieldType, identifier, isScalar, literal, type ScalarType } from './types.ts';
 
 /** Between the path of a wrong inner value and the type that was wanted there. */
@@ -141,7 +141,11 @@ function structReader(
   };
 }
 
-/** The first member that takes the value as it is; text takes a JSON string and nothing else. */
+/**
+ * The first member that takes the value as it is; text takes a JSON string and nothing else, and a double a
+ * number whose digits it keeps: which member holds a value is for steps to tell, and none of them may find
+ * another number there.
+ */
 function choiceReader(
   members: Extract<FieldType, { kind: 'choice' }>['members'],
   glue: string,
@@ -150,10 +154,9 @@ function choiceReader(
   const readers = members.map(({ type }) => readerOf(type, depth + 1));
   const takes = (i: number, from: string) => {
     const type = members[i]?.type;
+    if (type !== undefined && isScalar(type) && type.kind === 'string') return `starts_with(${from}, '"')`;
     const fits = `${readers[i]?.wrong(from)} IS NULL`;
-    return type !== undefined && isScalar(type) && type.kind === 'string'
-      ? `starts_with(${from}, '"')`
-      : fits;
+    return type?.kind === 'float' ? `(${fits} AND ${keepsDigits(from, type)})` : fits;
   };
   const only = (chosen: number, from: string) =>
     `{${members

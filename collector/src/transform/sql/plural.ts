@@ -83,14 +83,15 @@ function ownColumns({ plan, metadata, raw }: PluralParts, fields: readonly Field
   return `${known.join(', ')}, CASE WHEN __value IS NOT NULL THEN ${raw} END AS __raw${columns(fields)}`;
 }
 
-/** One row for each record: what is wrong with any of its rows, and whether none of them is left. */
+/** One row for each record: what is wrong with the first of its bad rows, and whether no row is left. */
 function verdicts({ plan, metadata }: PluralParts): string {
   const each = plan.outputs.map(
-    ({ name }) => `SELECT __id, ${metadata.join(', ')}, __problem, __filtered FROM ${made(name)}`,
+    ({ name }) => `SELECT __id, __nth, ${metadata.join(', ')}, __problem, __filtered FROM ${made(name)}`,
   );
   const known = metadata.map((name) => `any_value(${name}) AS ${name}`);
+  const first = "min({'n': __nth, 'p': __problem}) FILTER (__problem IS NOT NULL).p";
   return (
-    `CREATE OR REPLACE TEMP TABLE verdict AS SELECT __id, ${known.join(', ')}, min(__problem) AS problem, ` +
+    `CREATE OR REPLACE TEMP TABLE verdict AS SELECT __id, ${known.join(', ')}, ${first} AS problem, ` +
     `bool_and(__filtered) AS filtered FROM (\n${each.join('\nUNION ALL ')}\n) GROUP BY __id`
   );
 }

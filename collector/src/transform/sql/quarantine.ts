@@ -62,6 +62,7 @@ export function selectQuarantine(table: TableConfig, { key, headers }: KeptBesid
   const rule = shown
     ? `concat(CASE WHEN ${part(2)} <> '' THEN concat(${part(2)}, ' ''', ${part(3)}, ''' ') END, 'breaks the rule: ', ${part(4)})`
     : `concat('breaks the rule: ', ${part(4)})`;
+  const condition = `concat('the ', ${part(4)}, ' cannot be evaluated for this record')`;
   const beside = (key ? ', _key' : '') + (headers ? ', _headers' : '');
   const sql = besideSql(table);
   const staged = (key ? `, ${sql.key} AS _key` : '') + (headers ? `, ${sql.headers} AS _headers` : '');
@@ -71,7 +72,7 @@ export function selectQuarantine(table: TableConfig, { key, headers }: KeptBesid
   );
   return (
     `SELECT ${topicSql(table)} AS _topic, _partition, _offset, _timestamp${beside}, ${part(1)} AS code, ` +
-    `nullif(${part(2)}, '') AS field, CASE ${part(1)} ${reasons.join(' ')} WHEN 'RULE_BROKEN' THEN ${rule} ELSE ${cast} END AS reason${raw}, ` +
+    `nullif(${part(2)}, '') AS field, CASE ${part(1)} ${reasons.join(' ')} WHEN 'RULE_BROKEN' THEN ${rule} WHEN 'FILTER_FAILED' THEN ${condition} ELSE ${cast} END AS reason${raw}, ` +
     `${literal(table.configVersion)} AS config_version FROM (\n` +
     `  SELECT ${placeColumns(table).join(', ')}, _timestamp${staged}, __problem AS problem, __raw AS raw FROM staged WHERE __problem IS NOT NULL\n` +
     `  UNION ALL SELECT ${namesTopic(table) ? 'c, ' : ''}p, o, CASE WHEN t BETWEEN 0 AND 9223372036854775 THEN make_timestamp(t * 1000) END${odd}, code, raw FROM odd\n` +
@@ -124,6 +125,5 @@ const REASONS: Readonly<Record<string, string>> = {
     'its record batch is not what the producer wrote; all of the batch stands as raw of its first record',
   RECORD_BATCH_TOO_LARGE:
     'its record batch is larger than may be decompressed; all of the batch stands as raw of its first record',
-  FILTER_FAILED: 'the filter cannot be evaluated for this record',
   DERIVE_FAILED: 'an expression cannot be evaluated for this record',
 };

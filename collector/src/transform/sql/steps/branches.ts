@@ -21,30 +21,46 @@ import {
 /** The first condition that a row meets decides; rows that meet none go on here. */
 export function planSplitRows({ splits }: StepOf<'split_rows'>, scope: Scope): PlannedStep {
   const { fields } = scope;
-  const cases = splits.map(({ when }, i) => `WHEN (${scope.expression(when)})::BOOLEAN THEN ${i}`);
-  const route = `CASE ${cases.join(' ')} END`;
+  const conditions = splits.map(({ when }) => `(${scope.expression(when)})::BOOLEAN`);
   const branches = splits.map(({ output, steps }, i): Branch => {
     const planned = scope.plan(steps as readonly Step[], fields);
     return { output, where: `${LIVE} AND __route = ${i}`, fields, steps: planned };
   });
-  const told = problem('FILTER_FAILED', '', { value: "''", type: 'a boolean' });
+  const told = splits.map(({ output }, i) => {
+    const type = `condition of split_rows for '${output}'`;
+    return `WHEN ${thrown(i)} THEN ${problem('FILTER_FAILED', '', { value: "''", type })}`;
+  });
   return {
     fields,
     branches,
     rest: '__route IS NULL',
     mayThrow: true,
     layers: (at) => {
-      const live = `CASE WHEN ${LIVE} THEN ${route} END`;
-      if (at.form !== 'guarded')
-        return [`${at.name} AS (SELECT ${at.carry()}${columns(fields)}, ${live} AS __route FROM ${at.from})`];
-      const tried = `CASE WHEN ${LIVE} THEN TRY({'r': ${route}}) END AS __tried`;
-      const found = `CASE WHEN ${LIVE} AND __tried IS NULL THEN ${told} ELSE __problem END`;
+      if (at.form !== 'guarded') {
+        const cases = conditions.map((condition, i) => `WHEN ${condition} THEN ${i}`);
+        const route = `CASE WHEN ${LIVE} THEN CASE ${cases.join(' ')} END END`;
+        return [
+          `${at.name} AS (SELECT ${at.carry()}${columns(fields)}, ${route} AS __route FROM ${at.from})`,
+        ];
+      }
+      const tried = `CASE WHEN ${LIVE} THEN coalesce(${conditions.map(triedRoute).join(', ')}) END AS __tried`;
+      const found = `CASE WHEN __tried < 0 THEN CASE __tried ${told.join(' ')} END ELSE __problem END`;
+      const route = 'CASE WHEN __tried >= 0 THEN __tried END AS __route';
       return [
         `${at.name}tried AS (SELECT *, ${tried} FROM ${at.from})`,
-        `${at.name} AS (SELECT ${at.carry({ problem: found })}${columns(fields)}, __tried.r AS __route FROM ${at.name}tried)`,
+        `${at.name} AS (SELECT ${at.carry({ problem: found })}${columns(fields)}, ${route} FROM ${at.name}tried)`,
       ];
     },
   };
+}
+
+/** What stands for the condition that cannot be evaluated, in place of a route. */
+const thrown = (i: number) => -1 - i;
+
+/** Its number where a row meets the condition, NULL where not: the next is asked then, and only then. */
+function triedRoute(condition: string, i: number): string {
+  const met = `TRY({'r': CASE WHEN ${condition} THEN ${i} END})`;
+  return `coalesce(${met}, {'r': ${thrown(i)}}).r`;
 }
 
 export function planRelationalize({ fields }: StepOf<'relationalize'>, scope: Scope): PlannedStep {

@@ -2,6 +2,7 @@
 // wherever it goes: one that has nothing to explode is filtered, or stays with NULLs where the config says
 // `outer`, and where it is the mark of a deletion.
 import type { StepOf } from '../../../step-config.ts';
+import { DELETED } from '../metadata.ts';
 import { type FieldType, identifier, literal, parseType, type ScalarType } from '../types.ts';
 import {
   andNotDeleted,
@@ -98,7 +99,9 @@ export function planUnpivot(step: StepOf<'unpivot'>, scope: Scope): PlannedStep 
       scope.problem(`unpivot: '${field.name}' is ${field.type.glue}, and '${fields[0]?.name}' ${type.glue}`);
   const each = fields.map(({ name }) => `{'n': ${literal(name)}, 'v': ${identifier(name)}}`);
   const all = `[${each.join(', ')}]`;
-  const list = step.keepNulls ? all : `list_filter(${all}, lambda __p: __p.v IS NOT NULL)`;
+  const some = step.keepNulls ? all : `list_filter(${all}, lambda __p: __p.v IS NOT NULL)`;
+  // The mark of a deletion has no values to stand below each other.
+  const list = scope.keepsDeleted ? `CASE WHEN NOT ${DELETED} THEN ${some} END` : some;
   const others = scope.fields.filter(({ name }) => !step.fields.includes(name));
   const made = [
     { name: step.name, type: TEXT, of: (x: string) => `struct_extract(${x}, 'n')` },

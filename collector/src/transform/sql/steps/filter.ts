@@ -20,7 +20,7 @@ function filterLayers(condition: string, fields: string, at: Place): string[] {
     return [`${at.name} AS (SELECT ${at.carry({ filtered })}${fields} FROM ${at.from})`];
   }
   const tried = `TRY({'passes': (${expression})::BOOLEAN})`;
-  const told = problem('FILTER_FAILED', '', { value: "''", type: 'a boolean' });
+  const told = problem('FILTER_FAILED', '', { value: "''", type: 'filter' });
   const changed = {
     problem: `CASE WHEN __problem IS NULL AND NOT __filtered AND __tried IS NULL THEN ${told} ELSE __problem END`,
     filtered: '(__filtered OR (__tried IS NOT NULL AND NOT coalesce(__tried.passes, false)))',

@@ -5,7 +5,7 @@ import type { StepOf } from '../../../step-config.ts';
 import { DELETED } from '../metadata.ts';
 import { GOOD } from '../partitions.ts';
 import { type FieldType, identifier, isScalar, literal, parseType, type ScalarType } from '../types.ts';
-import type { Field, PlannedStep, Scope, WindowStep } from './step.ts';
+import { andNotDeleted, type Field, type PlannedStep, type Scope, type WindowStep } from './step.ts';
 
 const BIGINT = parseType('bigint') as ScalarType;
 const DOUBLE = parseType('double') as ScalarType;
@@ -38,7 +38,10 @@ function windowWise(fields: readonly Field[], step: WindowStep): PlannedStep {
   return { fields, layers: () => [], windowWise: [step] };
 }
 
-/** A table of groups has none of what is known of a record; none of them is the mark of a deletion. */
+/**
+ * A table of groups has none of what is known of a record. Of none is the mark of a deletion: it would be
+ * counted as a row, and nothing in a group could say so.
+ */
 function grouped(
   scope: Scope,
   by: readonly Field[],
@@ -53,7 +56,7 @@ function grouped(
   return windowWise([...by, ...made.map(({ name, type }) => ({ name, type }))], {
     create: ({ from, to }) =>
       `CREATE OR REPLACE TEMP TABLE ${to} AS SELECT ${columns.join(', ')}, NULL::VARCHAR AS __problem, ` +
-      `false AS __filtered${deleted} FROM ${from} WHERE ${GOOD} GROUP BY ${keys} ORDER BY ${keys}`,
+      `false AS __filtered${deleted} FROM ${from} WHERE ${GOOD}${andNotDeleted(scope)} GROUP BY ${keys} ORDER BY ${keys}`,
     ofRecords: false,
   });
 }
