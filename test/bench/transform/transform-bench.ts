@@ -3,6 +3,7 @@
 // told. No Kafka, no link: record batches lie in memory, JSON lines in a file.
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ZSTD_LEVEL } from '@sluice/collector/tables.ts';
 import { stringify } from 'yaml';
 import { ForeignLoad } from '../measure/foreign-load.ts';
 import { type Measured, type Row, row } from '../measure/row.ts';
@@ -12,6 +13,9 @@ import type { DecodeTransformAnswer, DecodeTransformArguments } from '../program
 import type { DuckdbFileArguments } from '../programs/duckdb-file.ts';
 import { runProgram, type Usage } from '../programs/run-program.ts';
 import { CASES, type TransformCase } from './cases.ts';
+
+/** How many records of 1 KB for each small one: as many bytes. */
+const BIG_SHARE = 1 / 6;
 
 /** With so many threads, how often: one after the other, ours and the plain one in turns. */
 const ROUNDS = [
@@ -23,6 +27,8 @@ interface Figures {
   readonly recordsPerSecond: number;
   /** Ours as a share of plain DuckDB's rate with as many threads. */
   readonly shareOfPlain: number;
+  /** Where it is told to pack at the level that we pack at, and not at its own. */
+  readonly shareOfPlainAtOurLevel: number;
   readonly twoThreads: { readonly recordsPerSecond: number; readonly shareOfPlain: number };
 }
 
@@ -42,10 +48,12 @@ export async function benchTransform(
   const transform: Record<string, Figures> = {};
   let plainRate = 0;
   for (const one of CASES) {
-    const options = { records: orders.records, size: one.size };
+    const records = one.size === 'big' ? Math.ceil(orders.records * BIG_SHARE) : orders.records;
+    const options = { records, size: one.size };
     const file = join(directory, `${one.size}.ndjson`);
     writeOrders(file, options);
     const shares: { recordsPerSecond: number; shareOfPlain: number }[] = [];
+    const atOurLevel: Row[] = [];
     for (const { threads, rounds } of ROUNDS) {
       const name = `${one.name}, ${threads} thread${threads === 1 ? '' : 's'}`;
       const [allPlain, allOurs]: [Row[], Row[]] = [[], []];
@@ -53,20 +61,29 @@ export async function benchTransform(
         say(rounds === 1 ? name : `${name}, round ${round} of ${rounds}`);
         allPlain.push(await plainRow(`plain: ${name}`, { one, options, threads, file, directory }));
         allOurs.push(await ourRow(`sluice: ${name}`, { one, options, threads, directory }));
+        if (threads > 1) continue;
+        const level = ZSTD_LEVEL;
+        const named = `plain at level ${level}: ${name}`;
+        atOurLevel.push(await plainRow(named, { one, options, threads, file, directory, level }));
       }
       const [plain, ours] = [middle(allPlain), middle(allOurs)];
       rows.push(plain, ours);
-      const { recordsPerSecond } = ours;
-      const shareOfPlain = Math.round((recordsPerSecond / plain.recordsPerSecond) * 1_000) / 1_000;
-      shares.push({ recordsPerSecond, shareOfPlain });
+      shares.push({ recordsPerSecond: ours.recordsPerSecond, shareOfPlain: share(ours, plain) });
       if (one.name === 'applyMapping' && threads === 1) plainRate = plain.recordsPerSecond;
     }
     rmSync(file);
     const [single, double] = shares;
-    if (single !== undefined && double !== undefined) transform[one.name] = { ...single, twoThreads: double };
+    const same = middle(atOurLevel);
+    rows.push(same);
+    if (single === undefined || double === undefined) continue;
+    transform[one.name] = { ...single, shareOfPlainAtOurLevel: share(single, same), twoThreads: double };
   }
   return { transform, duckdb: { recordsPerSecond: plainRate }, rows };
 }
+
+type Rate = Pick<Row, 'recordsPerSecond'>;
+const share = (ours: Rate, plain: Rate) =>
+  Math.round((ours.recordsPerSecond / plain.recordsPerSecond) * 1_000) / 1_000;
 
 function middle(rows: readonly Row[]): Row {
   const sorted = rows.toSorted((a, b) => a.recordsPerSecond - b.recordsPerSecond);
@@ -82,11 +99,18 @@ interface Run {
   readonly directory: string;
 }
 
-async function plainRow(name: string, run: Run & { readonly file: string }): Promise<Row> {
-  const { one, options, threads, file, directory } = run;
+interface PlainRun extends Run {
+  readonly file: string;
+  /** Of zstd; else DuckDB's own. */
+  readonly level?: number;
+}
+
+async function plainRow(name: string, run: PlainRun): Promise<Row> {
+  const { one, options, threads, file, directory, level } = run;
+  const packed = level === undefined ? '' : `, COMPRESSION_LEVEL ${level}`;
   const to = join(directory, 'plain.parquet');
   const select = one.plain.replace('FROM orders', `FROM ${readOrders(file, options.size)}`);
-  const copy = `COPY (${select}) TO '${to}' (FORMAT parquet, COMPRESSION zstd)`;
+  const copy = `COPY (${select}) TO '${to}' (FORMAT parquet, COMPRESSION zstd${packed})`;
   const result = await measured(() =>
     runProgram<Usage>('duckdb-file', { copy, threads, warmUp: true } satisfies DuckdbFileArguments).answer(),
   );
