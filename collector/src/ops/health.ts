@@ -58,7 +58,7 @@ export function judgeHealth(facts: CollectorFacts): HealthReport {
     reasons.push(
       `the disk of collector.workDir has not answered for ${formatDuration(facts.diskSilentMs)}: what is staged waits for it`,
     );
-  if (ingest.daysToExpiry < 14) reasons.push(certificateReason(Math.floor(ingest.daysToExpiry)));
+  if (ingest.daysToExpiry < 14) reasons.push(certificateReason(ingest.daysToExpiry));
   if (draining) reasons.push('draining');
   const halted = tables.filter(({ writer }) => writer.state === 'halted' || writer.state === 'parked').length;
   return {
@@ -70,8 +70,8 @@ export function judgeHealth(facts: CollectorFacts): HealthReport {
 }
 
 function certificateReason(days: number): string {
-  if (days >= 0) return `the listener's certificate expires in ${days} days: replace it before`;
-  return `the listener's certificate expired ${-days} days ago, and agents refuse it: replace it`;
+  if (days >= 0) return `the listener's certificate expires in ${Math.floor(days)} days: replace it before`;
+  return `the listener's certificate expired ${Math.floor(-days)} days ago, and agents refuse it: replace it`;
 }
 
 function isLoading(tables: readonly TableFacts[]): boolean {

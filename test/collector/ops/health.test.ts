@@ -144,7 +144,7 @@ const CASES: readonly (readonly [string, Partial<CollectorFacts>, string, readon
     'a certificate that has ended',
     { ingest: { ...flowing.ingest, daysToExpiry: -2.5 } },
     'degraded',
-    [/certificate expired 3 days ago, and agents refuse it: replace it/],
+    [/certificate expired 2 days ago, and agents refuse it: replace it/],
   ],
   ['a drain', { draining: true }, 'degraded', [/draining/]],
   [

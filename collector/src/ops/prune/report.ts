@@ -50,7 +50,14 @@ export function formatPrunePlan(so: Pruned): string {
   return `${[`${table}: ${first}`, ...staying(so)].join('\n')}\n`;
 }
 
-function staying({ kept, younger, open, more }: Pruned): string[] {
+/** What is left takes the room that the rest needs: where nothing goes, the next prune sees the same. */
+function moreText({ left, dead }: Pruned): string {
+  const when = isSome(left) || isSome(dead) ? 'this one has ended' : 'some of what it leaves may go';
+  return `  more lies there than one prune looks at: call it again when ${when}`;
+}
+
+function staying(so: Pruned): string[] {
+  const { kept, younger, open, more } = so;
   return [
     ...kept.slice(0, NAMED_MAX).map((one) => `  leaves ${one.place}, ${amountText(one)}: ${one.why}`),
     ...(kept.length > NAMED_MAX ? [`  and ${kept.length - NAMED_MAX} more`] : []),
@@ -58,7 +65,7 @@ function staying({ kept, younger, open, more }: Pruned): string[] {
     ...(isSome(open)
       ? [`  leaves ${amountText(open)} that no entry names: a rebuild or compaction may be at work`]
       : []),
-    ...(more ? ['  more lies there than one prune looks at: call it again when this one has ended'] : []),
+    ...(more ? [moreText(so)] : []),
   ];
 }
 

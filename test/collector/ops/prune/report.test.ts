@@ -32,7 +32,12 @@ test('many entries are counted, and so are partitions that stay', () => {
 test('where more lies there than it looks at, it says to call it again', () => {
   assert.match(
     formatPrunePlan({ ...so, more: true }),
-    /more lies there than one prune looks at: call it again/,
+    /more lies there than one prune looks at: call it again when this one has ended/,
+  );
+  // The next one at once would look at the same.
+  assert.match(
+    formatPrunePlan({ ...so, left: none, dead: none, more: true }),
+    /call it again when some of what it leaves may go/,
   );
 });
 
