@@ -117,12 +117,13 @@ export class StraightRows {
 
   /**
    * Counts what was written and empties `raw`, or says false: then nothing was written, and nothing more is
-   * taken here. It is for after the chunk before: where that one was refused this one is, too, or its rows
+   * taken here. It is for after the chunk before: where that one was staged this one is, too, or its rows
    * would stand before those of the other.
    */
   async keep(part: WrittenPart | 'refused' | undefined, database: Database): Promise<boolean> {
     const { straight } = this.#options.compiled;
-    this.#over ||= part === 'refused';
+    // A short one is staged though the next might have gone straight.
+    this.#over ||= part === 'refused' || (part === undefined && this.#values !== undefined);
     if (part === 'refused' || part === undefined || straight === undefined) return false;
     if (this.#over) {
       await rm(part.path);

@@ -304,3 +304,25 @@ test('a window that failed in one of two chunks ends only when the other has sto
   await assert.rejects(end, /staged/);
   assert.equal(window.copies.length, 2);
 });
+
+test('no chunk goes straight behind a short one that is staged: rows stand as they arrived', async () => {
+  const window = await opened();
+  const how = { exactText: false, isLast: false };
+  await add(window, 0);
+  await letGo(window, 0);
+  await window.inserts.add(chunk(1, undefined, 100), { ...how, firstId: ROWS });
+  await window.inserts.add(chunk(2), { ...how, firstId: ROWS + 100 });
+  let ended = false;
+  void window.inserts.settled().finally(() => {
+    ended = true;
+  });
+  const isOver = () => {
+    for (const { go } of window.copies) go.resolve();
+    return ended;
+  };
+  await eventually('the end of all chunks', isOver, { everyMs: 1 });
+  const found = await offsets(window);
+  const short = passing([1]).filter((n) => n < ROWS + 100);
+  assert.ok(same([...found.straight, ...found.staged], [...passing([0]), ...short, ...passing([2])]));
+  assert.equal(window.straight.records + found.staged.length, 2 * KEPT + 90);
+});
