@@ -1,7 +1,7 @@
-// Good rows of large chunks, written as they come: each chunk is a Parquet file of its own at first, and in
-// the end their row groups stand behind each other in as few objects as the table asks for. A chunk with
-// anything else - a record for the quarantine, a second partition, a value that is not JSON - is refused, and
-// the window stages it instead.
+// Good rows of large chunks, and of the last one, written as they come: each is a Parquet file of its own at
+// first, and in the end their row groups stand behind each other in as few objects as the table asks for. A
+// chunk with anything else - a record for the quarantine, a second partition, a value that is not JSON - is
+// refused, and the window stages it instead.
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { assert } from '@sluice/shared/errors.ts';
@@ -16,7 +16,7 @@ import type { StraightReading } from './sql/straight.ts';
 import { literal } from './sql/types.ts';
 
 /** Smaller chunks would make row groups that nobody wants to read; the last one is such a group anyway. */
-const ROWS_MIN = 16_384;
+const ROWS_MIN = 8_192;
 
 export type PartitionValues = readonly (string | null)[];
 
@@ -53,7 +53,6 @@ export class StraightRows {
   #named = 0;
   #values: PartitionValues | undefined;
   #over: boolean;
-  #stagesSmall = false;
   /** Until that failed once: whatever it is that is in doubt, others will have it. */
   #readsPlain = true;
   /** Records that have rows, and records that the filter dropped, of what was taken. */
@@ -79,19 +78,14 @@ export class StraightRows {
     this.#counted.set(database, { filtered: 0, emitted: 0 });
   }
 
-  /**
-   * Asked of each chunk, in their order: whether it may be taken while another is, which is not before the
-   * partition values are known.
-   */
+  /** Whether a chunk may be taken while another is: not before the partition values are known. */
   takesAtOnce(chunk: StraightChunk): boolean {
-    this.#stagesSmall ||= chunk.rows < ROWS_MIN && !chunk.isLast;
     return this.#values !== undefined && this.#takes(chunk);
   }
 
   #takes({ rows, isLast }: StraightChunk): boolean {
     if (this.#over || this.#options.compiled.straight === undefined) return false;
-    // Behind one that was staged it is staged, too: they become one row group.
-    return rows >= ROWS_MIN || (isLast && this.#values !== undefined && !this.#stagesSmall);
+    return rows >= ROWS_MIN || (isLast && this.#values !== undefined);
   }
 
   /**
@@ -99,7 +93,7 @@ export class StraightRows {
    * records and more: while another runs. Undefined where there is nothing to plan, or it cannot be.
    */
   async plan(chunk: StraightChunk, database: Database): Promise<PlannedCopy | undefined> {
-    if (this.#values === undefined || !this.#takes(chunk)) return undefined;
+    if (!this.takesAtOnce(chunk)) return undefined;
     const isPlain = chunk.isPlain === true && this.#readsPlain;
     return await this.#plan({ ...chunk, isPlain }, database).catch(() => undefined);
   }
