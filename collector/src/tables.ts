@@ -132,10 +132,7 @@ export interface RecordOptions {
   readonly compression: 'none' | 'gzip' | 'zstd';
 }
 
-/**
- * Where a table sets none: on most columns faster and no larger than zstd's own 3, as
- * `bench/zstd-levels` measures it.
- */
+/** Where a table sets none: of most rows faster and no larger than zstd's own 3 (`npm run bench -- levels`). */
 export const ZSTD_LEVEL = 2;
 
 export type OutputFormat =

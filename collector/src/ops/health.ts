@@ -70,7 +70,7 @@ export function judgeHealth(facts: CollectorFacts): HealthReport {
 }
 
 function certificateReason(days: number): string {
-  if (days >= 0) return `the listener's certificate expires in ${Math.floor(days)} days: replace it before`;
+  if (days >= 0) return `the listener's certificate expires in ${Math.floor(days)} days: replace it by then`;
   return `the listener's certificate expired ${Math.floor(-days)} days ago, and agents refuse it: replace it`;
 }
 
