@@ -132,7 +132,7 @@ export interface RecordOptions {
   readonly compression: 'none' | 'gzip' | 'zstd';
 }
 
-/** Where a table sets none: of most rows faster and no larger than zstd's own 3 (`npm run bench -- levels`). */
+/** Where a table sets none: with most rows faster than zstd's own 3, and no larger (`bench -- levels`). */
 export const ZSTD_LEVEL = 2;
 
 export type OutputFormat =
