@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { ZSTD_LEVEL } from '@sluice/collector/tables.ts';
 import { stringify } from 'yaml';
 import { ForeignLoad } from '../measure/foreign-load.ts';
+import { middleOf } from '../measure/middle.ts';
 import { type Measured, type Row, row } from '../measure/row.ts';
 import { readOrders, writeOrders } from '../orders/order-file.ts';
 import type { OrderOptions } from '../orders/orders.ts';
@@ -85,12 +86,7 @@ type Rate = Pick<Row, 'recordsPerSecond'>;
 const share = (ours: Rate, plain: Rate) =>
   Math.round((ours.recordsPerSecond / plain.recordsPerSecond) * 1_000) / 1_000;
 
-function middle(rows: readonly Row[]): Row {
-  const sorted = rows.toSorted((a, b) => a.recordsPerSecond - b.recordsPerSecond);
-  const row = sorted[Math.floor(sorted.length / 2)];
-  if (row === undefined) throw new Error('no round was run');
-  return row;
-}
+const middle = (rows: readonly Row[]) => middleOf(rows, ({ recordsPerSecond }) => recordsPerSecond);
 
 interface Run {
   readonly one: TransformCase;

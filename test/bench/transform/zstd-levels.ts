@@ -3,6 +3,7 @@
 import { statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
+import { middleOf } from '../measure/middle.ts';
 import { readOrders, writeOrders } from '../orders/order-file.ts';
 import type { RecordSize } from '../orders/orders.ts';
 
@@ -83,7 +84,7 @@ async function writeAt(connection: DuckDBConnection, level: number, path: string
     );
     times.push(performance.now() - started);
   }
-  const middle = times.toSorted((a, b) => a - b)[Math.floor(TURNS / 2)] ?? 0;
+  const middle = middleOf(times, (time) => time);
   return { level, bytes: statSync(path).size, milliseconds: Math.round(middle) };
 }
 
